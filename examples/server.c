@@ -1,17 +1,15 @@
 #include <dgram.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static void on_error(dgram_socket_t *server, const dgram_error_t *error, void *context) {
+static void on_error(dgram_socket_t *server, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "server error:\n%s\n", error->message);
   dgram_close(server, NULL, NULL);
 }
-static void on_message(dgram_socket_t *server, const char *msg, const dgram_rinfo_t *rinfo,
-                       void *context) {
+static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
   printf("server got: %.*s from %s:%d\n", (int)rinfo->size, msg, dgram_rinfo_address(rinfo),
          rinfo->port);
 }
-static void on_listening(dgram_socket_t *server, void *context) {
+static void on_listening(dgram_socket_t *server, void *ctx) {
   dgram_address_t address;
   dgram_address(server, &address);
   printf("server listening %s:%d\n", address.address, address.port);
