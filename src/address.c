@@ -1,0 +1,120 @@
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int dgram__family(dgram_type_t type) {
+  return type == DGRAM_UDP4 ? AF_INET : AF_INET6;
+}
+
+const char *dgram__family_name(int family) {
+  return family == AF_INET ? "IPv4" : "IPv6";
+}
+
+void dgram__address_any(union dgram__address *address, int family, int port) {
+  memset(address, 0, sizeof *address);
+  address->any.sa_family = (sa_family_t)family;
+  dgram__address_set_port(address, port);
+}
+
+void dgram__address_loopback(union dgram__address *address, int family, int port) {
+  dgram__address_any(address, family, port);
+  if (family == AF_INET)
+    address->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else
+    address->v6.sin6_addr = in6addr_loopback;
+}
+
+/* A zone by name, else by number (RFC 4007, 11.2). 0: there is no such interface. */
+static unsigned zone_index(const char *zone) {
+  unsigned index = if_nametoindex(zone);
+  if (index != 0 || zone[strspn(zone, "0123456789")] != '\0')
+    return index;
+  char name[IF_NAMESIZE];
+  index = (unsigned)strtoul(zone, NULL, 10);
+  return if_indextoname(index, name) != NULL ? index : 0;
+}
+
+static bool parse_v6(struct sockaddr_in6 *v6, const char *text) {
+  char number[INET6_ADDRSTRLEN];
+  const char *zone = strchr(text, '%');
+  size_t length = zone != NULL ? (size_t)(zone - text) : strlen(text);
+  if (length >= sizeof number)
+    return false;
+  memcpy(number, text, length);
+  number[length] = '\0';
+  if (inet_pton(AF_INET6, number, &v6->sin6_addr) != 1)
+    return false;
+  v6->sin6_scope_id = zone != NULL ? zone_index(zone + 1) : 0;
+  return zone == NULL || v6->sin6_scope_id != 0;
+}
+
+bool dgram__address_parse(union dgram__address *address, const char *text, int port) {
+  union dgram__address parsed;
+  dgram__address_any(&parsed, AF_INET, port);
+  if (inet_pton(AF_INET, text, &parsed.v4.sin_addr) != 1) {
+    dgram__address_any(&parsed, AF_INET6, port);
+    if (!parse_v6(&parsed.v6, text))
+      return false;
+  }
+  *address = parsed;
+  return true;
+}
+
+bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from) {
+  if (from->sa_family != AF_INET && from->sa_family != AF_INET6)
+    return false;
+  memset(address, 0, sizeof *address);
+  if (from->sa_family == AF_INET) {
+    const struct sockaddr_in *v4 = (const void *)from;
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = v4->sin_port;
+    address->v4.sin_addr = v4->sin_addr;
+  } else {
+    memcpy(&address->v6, from, sizeof address->v6);
+  }
+  return true;
+}
+
+static void append_zone(char text[DGRAM_ADDRESS_TEXT], unsigned index) {
+  char name[IF_NAMESIZE];
+  size_t length = strlen(text);
+  if (if_indextoname(index, name) != NULL)
+    snprintf(text + length, DGRAM_ADDRESS_TEXT - length, "%%%s", name);
+  else /* the interface is gone; its number still tells which it was */
+    snprintf(text + length, DGRAM_ADDRESS_TEXT - length, "%%%u", index);
+}
+
+void dgram__address_text(const union dgram__address *address, char text[DGRAM_ADDRESS_TEXT]) {
+  if (address->any.sa_family == AF_INET) {
+    inet_ntop(AF_INET, &address->v4.sin_addr, text, DGRAM_ADDRESS_TEXT);
+    return;
+  }
+  inet_ntop(AF_INET6, &address->v6.sin6_addr, text, DGRAM_ADDRESS_TEXT);
+  if (IN6_IS_ADDR_LINKLOCAL(&address->v6.sin6_addr) && address->v6.sin6_scope_id != 0)
+    append_zone(text, address->v6.sin6_scope_id);
+}
+
+int dgram__address_port(const union dgram__address *address) {
+  return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
+}
+
+void dgram__address_set_port(union dgram__address *address, int port) {
+  if (address->any.sa_family == AF_INET)
+    address->v4.sin_port = htons((uint16_t)port);
+  else
+    address->v6.sin6_port = htons((uint16_t)port);
+}
+
+socklen_t dgram__address_length(const union dgram__address *address) {
+  return address->any.sa_family == AF_INET ? sizeof address->v4 : sizeof address->v6;
+}
+
+bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b) {
+  if (a->any.sa_family == AF_INET && b->any.sa_family == AF_INET)
+    return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
+  return memcmp(a, b, sizeof *a) == 0;
+}

@@ -1,0 +1,54 @@
+/*
+ * Addresses: read, write, compare, measure. The only place that knows IPv4 from IPv6.
+ * Floor 0: knows no socket and no name service.
+ */
+#ifndef DGRAM_ADDRESS_H
+#define DGRAM_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include <dgram.h>
+
+/* An address and port of either family. Unused bytes are zero, so that equal ones compare equal. */
+union dgram__address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+/* AF_INET or AF_INET6. */
+int dgram__family(dgram_type_t type);
+
+/* "IPv4" or "IPv6". */
+const char *dgram__family_name(int family);
+
+/* All interfaces (0.0.0.0, ::) of a family, with a port. */
+void dgram__address_any(union dgram__address *address, int family, int port);
+
+/* This host (127.0.0.1, ::1) in a family, with a port. */
+void dgram__address_loopback(union dgram__address *address, int family, int port);
+
+/*
+ * Reads a numeric address of either family, IPv6 with an optional zone, by name or number
+ * ("fe80::1%eth0", "fe80::1%2"). False, and `address` untouched, if it is none: a host name, say,
+ * or a zone that does not exist.
+ */
+bool dgram__address_parse(union dgram__address *address, const char *text, int port);
+
+/* Copies an address of either family. False, and `address` untouched, for any other. */
+bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from);
+
+/* Writes the address without its port, and with its zone if it is link-local. */
+void dgram__address_text(const union dgram__address *address, char text[DGRAM_ADDRESS_TEXT]);
+
+int dgram__address_port(const union dgram__address *address);
+void dgram__address_set_port(union dgram__address *address, int port);
+
+/* The length that system calls want: that of the address's own family. */
+socklen_t dgram__address_length(const union dgram__address *address);
+
+bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b);
+
+#endif

@@ -1,0 +1,32 @@
+#include "control.h"
+
+#include <string.h>
+
+#include <dgram.h>
+
+void dgram__control_set_segment(struct msghdr *message, struct dgram__control_out *control,
+                                uint16_t segment) {
+  message->msg_control = control->bytes;
+  message->msg_controllen = sizeof control->bytes;
+  struct cmsghdr *header = CMSG_FIRSTHDR(message);
+  header->cmsg_level = SOL_UDP;
+  header->cmsg_type = UDP_SEGMENT;
+  header->cmsg_len = CMSG_LEN(sizeof segment);
+  memcpy(CMSG_DATA(header), &segment, sizeof segment);
+}
+
+int dgram__control_segment(const struct msghdr *message) {
+  if (message->msg_flags & MSG_CTRUNC)
+    return UV_EMSGSIZE;
+  /* CMSG_NXTHDR wants a message that it could change, and does not change it. */
+  struct msghdr *walked = (struct msghdr *)message;
+  for (struct cmsghdr *at = CMSG_FIRSTHDR(walked); at != NULL; at = CMSG_NXTHDR(walked, at)) {
+    int segment; /* an int here, though a uint16_t in the other direction */
+    if (at->cmsg_level != SOL_UDP || at->cmsg_type != UDP_GRO ||
+        at->cmsg_len < CMSG_LEN(sizeof segment))
+      continue;
+    memcpy(&segment, CMSG_DATA(at), sizeof segment);
+    return segment > 0 ? segment : 0;
+  }
+  return 0;
+}

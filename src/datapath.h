@@ -1,0 +1,95 @@
+/*
+ * The contract of a datapath: how datagrams get into and out of the kernel. There are two
+ * implementations, `linux` and `posix`, and a scripted one for tests; a loop has one of them.
+ * Floor 1: makes system calls, knows neither libuv's loop nor the socket. Codes are UV_E*.
+ */
+#ifndef DGRAM_DATAPATH_H
+#define DGRAM_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "batch.h"
+
+enum {
+  DGRAM__SLOTS = 64,        /* buffers of an inbox */
+  DGRAM__SLOT_SIZE = 65536, /* GRO may fill a buffer to 65,535 bytes, whatever was sent */
+};
+
+/* What a bound system socket should be like. */
+struct dgram__settings {
+  union dgram__address local; /* to bind to; its family is the socket's */
+  bool reuse_addr;
+  bool ipv6_only;
+  bool gso;
+};
+
+/* One system socket, and what was learned about its ways. */
+struct dgram__path {
+  int fd; /* -1: none */
+  bool gro;
+  struct dgram__limits limits; /* of a segmented send; learned from refusals */
+};
+
+/* One filled buffer. */
+struct dgram__slot {
+  char *data; /* DGRAM__SLOT_SIZE bytes */
+  size_t size;
+  int segment; /* the size of the datagrams in it; 0: it is one; negative: lost, with this code */
+  union dgram__address from;
+};
+
+/* The receive buffers that all sockets of a loop share. A datapath may keep more behind it. */
+struct dgram__inbox {
+  struct dgram__slot slots[DGRAM__SLOTS];
+};
+
+struct dgram__datapath {
+  const char *name;
+
+  /* The size of this datapath's inbox, and how to set it up once the slots have their data. */
+  size_t inbox_size;
+  void (*inbox_init)(struct dgram__inbox *inbox);
+
+  /*
+   * Makes a non-blocking, close-on-exec UDP socket, binds it, and finds out what it can do.
+   * Returns 0, or the error of the call that failed, with no socket left over.
+   */
+  int (*open)(struct dgram__path *path, const struct dgram__settings *settings);
+
+  /*
+   * Fills slots from the first on. Returns how many; fewer than DGRAM__SLOTS means that the
+   * system has no more, so there is no need to ask again. Or an error, with nothing received.
+   */
+  int (*recv)(struct dgram__path *path, struct dgram__inbox *inbox);
+
+  /*
+   * Sends a prefix of the `count` (>= 1) datagrams linked from `first`. Returns k >= 1: exactly
+   * the first k have left. Or an error about the first one, and nothing has left; UV_EAGAIN when
+   * the system's buffer is full.
+   * If the kernel or a device refuses to segment, sends singly, and remembers.
+   */
+  int (*send)(struct dgram__path *path, const struct dgram__datagram *first, unsigned count);
+
+  /*
+   * Takes the pending error that woke the loop: an ICMP error, or the messages of an error queue.
+   * Returns its code, or 0 when there is none.
+   */
+  int (*take_error)(struct dgram__path *path);
+};
+
+/* sendmsg and recvmsg, one datagram a call. */
+extern const struct dgram__datapath dgram__datapath_posix;
+
+#ifdef __linux__
+/* sendmmsg and recvmmsg, with GSO and GRO where there is such a thing. */
+extern const struct dgram__datapath dgram__datapath_linux;
+#endif
+
+/* What both share. */
+int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings);
+int dgram__path_take_error(struct dgram__path *path);
+
+#endif

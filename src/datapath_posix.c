@@ -1,0 +1,136 @@
+/*
+ * The portable datapath: one system call a datagram, no segmentation. It is also where the parts
+ * stand that every datapath shares: opening a socket, taking its error.
+ */
+#include "datapath.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int set_flag(int fd, int level, int name) {
+  int on = 1;
+  return setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
+#ifdef SOCK_NONBLOCK
+static int new_socket(int family) {
+  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd >= 0 ? fd : -errno;
+}
+#else
+static int new_socket(int family) {
+  int fd = socket(family, SOCK_DGRAM, 0);
+  if (fd < 0)
+    return -errno;
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+    return fd;
+  int err = -errno;
+  close(fd);
+  return err;
+}
+#endif
+
+static int bind_socket(int fd, const struct dgram__settings *settings) {
+  const union dgram__address *local = &settings->local;
+  int err = 0;
+  if (settings->reuse_addr)
+    err = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+  if (err == 0 && settings->ipv6_only)
+    err = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)
+    err = -errno;
+  return err;
+}
+
+int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings) {
+  int fd = new_socket(settings->local.any.sa_family);
+  if (fd < 0)
+    return fd;
+  int err = bind_socket(fd, settings);
+  if (err != 0) {
+    close(fd);
+    return err;
+  }
+  *path = (struct dgram__path){.fd = fd, .limits = {.datagrams = 1}};
+  return 0;
+}
+
+int dgram__path_take_error(struct dgram__path *path) {
+  int err = 0;
+  socklen_t length = sizeof err;
+  if (getsockopt(path->fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
+    return -errno;
+  return -err;
+}
+
+static void posix_inbox_init(struct dgram__inbox *inbox) {
+  (void)inbox;
+}
+
+/* Fills one slot. Returns 1, 0 when the system has no more, or an error. */
+static int receive_one(int fd, struct dgram__slot *slot) {
+  struct iovec iov = {.iov_base = slot->data, .iov_len = DGRAM__SLOT_SIZE};
+  struct msghdr message = {
+      .msg_name = &slot->from, .msg_namelen = sizeof slot->from, .msg_iov = &iov, .msg_iovlen = 1};
+  ssize_t size;
+  do
+    size = recvmsg(fd, &message, 0);
+  while (size < 0 && errno == EINTR);
+  if (size < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+  slot->size = (size_t)size;
+  slot->segment = 0;
+  return 1;
+}
+
+static int posix_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
+  int filled = 0;
+  while (filled < DGRAM__SLOTS) {
+    struct dgram__slot *slot = &inbox->slots[filled];
+    int got = receive_one(path->fd, slot);
+    if (got == 0)
+      break;
+    if (got < 0 && filled == 0)
+      return got;
+    if (got < 0) /* the system tells a pending error only once: it keeps its place in the order */
+      slot->segment = got;
+    filled++;
+  }
+  return filled;
+}
+
+static int send_one(int fd, const struct dgram__datagram *datagram) {
+  struct msghdr message = {.msg_name = (void *)&datagram->to,
+                           .msg_namelen = dgram__address_length(&datagram->to),
+                           .msg_iov = (struct iovec *)datagram->iov,
+                           .msg_iovlen = datagram->iov_count};
+  ssize_t sent;
+  do
+    sent = sendmsg(fd, &message, 0);
+  while (sent < 0 && errno == EINTR);
+  return sent >= 0 ? 0 : -errno;
+}
+
+static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
+                      unsigned count) {
+  int sent = 0;
+  for (const struct dgram__datagram *at = first; (unsigned)sent < count; at = at->next) {
+    int err = send_one(path->fd, at);
+    if (err != 0)
+      return sent > 0 ? sent : err;
+    sent++;
+  }
+  return sent;
+}
+
+const struct dgram__datapath dgram__datapath_posix = {
+    .name = "posix",
+    .inbox_size = sizeof(struct dgram__inbox),
+    .inbox_init = posix_inbox_init,
+    .open = dgram__path_open,
+    .recv = posix_recv,
+    .send = posix_send,
+    .take_error = dgram__path_take_error,
+};

@@ -1,0 +1,67 @@
+#include "errors.h"
+
+#include <stdio.h>
+
+/*
+ * libuv's own uv_err_name() and uv_strerror() allocate (and leak) for an unknown code; hence these
+ * tables from its list.
+ */
+const char *dgram_err_name(int code) {
+  /* The resolver has two ways to say that there is no such host; Node.js has one name for both. */
+  if (code == UV_EAI_NODATA || code == UV_EAI_NONAME)
+    return "ENOTFOUND";
+  switch (code) {
+#define NAME_OF_OURS(name, value, text) \
+  case value:                           \
+    return #name;
+    DGRAM_ERROR_MAP(NAME_OF_OURS)
+#undef NAME_OF_OURS
+#define NAME_OF_UV(name, text) \
+  case UV_##name:              \
+    return #name;
+    UV_ERRNO_MAP(NAME_OF_UV)
+#undef NAME_OF_UV
+  default:
+    return "UNKNOWN";
+  }
+}
+
+const char *dgram_strerror(int code) {
+  switch (code) {
+#define TEXT_OF_OURS(name, value, text) \
+  case value:                           \
+    return text;
+    DGRAM_ERROR_MAP(TEXT_OF_OURS)
+#undef TEXT_OF_OURS
+#define TEXT_OF_UV(name, text) \
+  case UV_##name:              \
+    return text;
+    UV_ERRNO_MAP(TEXT_OF_UV)
+#undef TEXT_OF_UV
+  default:
+    return "unknown error";
+  }
+}
+
+static void write_message(char text[DGRAM__ERROR_TEXT], const dgram_error_t *error) {
+  if (error->syscall == NULL)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s", dgram_strerror(error->code));
+  else if (error->address == NULL)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s", error->syscall, error->name);
+  else if (error->port == 0)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s", error->syscall, error->name, error->address);
+  else
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s:%d", error->syscall, error->name, error->address,
+             error->port);
+}
+
+void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
+                           const char *syscall, const char *address, int port) {
+  error->code = code;
+  error->name = dgram_err_name(code);
+  error->syscall = syscall;
+  error->address = address;
+  error->port = port;
+  error->message = text;
+  write_message(text, error);
+}

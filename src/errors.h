@@ -1,0 +1,21 @@
+/*
+ * Errors: what a code is called, what it says, and how an 'error' event is worded.
+ * Floor 0: knows no socket. The codes themselves stand in dgram.h and in libuv.
+ */
+#ifndef DGRAM_ERRORS_H
+#define DGRAM_ERRORS_H
+
+#include <dgram.h>
+
+/* Room for "getaddrinfo ENOTFOUND " and a host name of 255 bytes, with some to spare. */
+#define DGRAM__ERROR_TEXT 384
+
+/*
+ * Fills `error`, and `text` with its message: "SYSCALL CODE ADDRESS:PORT". What is unknown (NULL,
+ * port 0) is left out; without a syscall the message is the code's text. `error` points to the
+ * arguments and to `text`.
+ */
+void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
+                           const char *syscall, const char *address, int port);
+
+#endif
