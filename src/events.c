@@ -1,0 +1,118 @@
+/*
+ * What a socket tells, and to whom: the typed listeners of its events.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+static int add(dgram_socket_t *socket, struct dgram__listeners *listeners,
+               dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
+  if (socket == NULL || listener == NULL)
+    return UV_EINVAL;
+  return dgram__listeners_add(listeners, listener, context, kind) ? 0 : UV_ENOMEM;
+}
+
+static int off(dgram_socket_t *socket, struct dgram__listeners *listeners,
+               dgram__listener_fn *listener, void *context) {
+  if (socket == NULL || listener == NULL)
+    return UV_EINVAL;
+  return dgram__listeners_remove(listeners, listener, context) ? 0 : UV_ENOENT;
+}
+
+/* The three functions of an event: they differ only in the listener's type. */
+#define DEFINE_EVENT(event)                                                                        \
+  int dgram_on_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {       \
+    return add(socket, &socket->events.event, (dgram__listener_fn *)listener, context, DGRAM__ON); \
+  }                                                                                                \
+  int dgram_once_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {     \
+    return add(socket, &socket->events.event, (dgram__listener_fn *)listener, context,             \
+               DGRAM__ONCE);                                                                       \
+  }                                                                                                \
+  int dgram_off_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {      \
+    return off(socket, &socket->events.event, (dgram__listener_fn *)listener, context);            \
+  }
+
+DEFINE_EVENT(message)
+DEFINE_EVENT(listening)
+DEFINE_EVENT(error)
+DEFINE_EVENT(close)
+
+/* ---- 'message' ---- */
+
+struct message_event {
+  dgram_socket_t *socket;
+  const char *message;
+  const dgram_rinfo_t *rinfo;
+};
+
+static void invoke_message(dgram__listener_fn *listener, void *context, const void *event) {
+  const struct message_event *told = event;
+  ((dgram_message_cb)listener)(told->socket, told->message, told->rinfo, context);
+}
+
+void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo) {
+  struct message_event event = {socket, message, rinfo};
+  dgram__listeners_emit(&socket->events.message, invoke_message, &event);
+}
+
+/* ---- 'listening' and 'close' ---- */
+
+static void invoke_listening(dgram__listener_fn *listener, void *context, const void *event) {
+  ((dgram_listening_cb)listener)((dgram_socket_t *)event, context);
+}
+
+void dgram__emit_listening(dgram_socket_t *socket) {
+  dgram__listeners_emit(&socket->events.listening, invoke_listening, socket);
+}
+
+static void invoke_close(dgram__listener_fn *listener, void *context, const void *event) {
+  ((dgram_close_cb)listener)((dgram_socket_t *)event, context);
+}
+
+void dgram__emit_close(dgram_socket_t *socket) {
+  dgram__listeners_emit(&socket->events.close, invoke_close, socket);
+}
+
+/* ---- 'error' ---- */
+
+static void print_unhandled(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  (void)socket;
+  (void)context;
+  fprintf(stderr, "Unhandled 'error' event: %s\n", error->message);
+}
+
+/* A thread's own, as its loop and sockets are. */
+static _Thread_local dgram_error_cb unhandled = print_unhandled;
+static _Thread_local void *unhandled_context;
+
+void dgram_on_unhandled_error(dgram_error_cb handler, void *context) {
+  unhandled = handler != NULL ? handler : print_unhandled;
+  unhandled_context = context;
+}
+
+struct error_event {
+  dgram_socket_t *socket;
+  const dgram_error_t *error;
+};
+
+static void invoke_error(dgram__listener_fn *listener, void *context, const void *event) {
+  const struct error_event *told = event;
+  ((dgram_error_cb)listener)(told->socket, told->error, context);
+}
+
+void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
+                       int port) {
+  char text[DGRAM__ERROR_TEXT];
+  dgram_error_t error;
+  dgram__error_describe(&error, text, code, syscall, address, port);
+  struct error_event event = {socket, &error};
+  if (!dgram__listeners_emit(&socket->events.error, invoke_error, &event))
+    unhandled(socket, &error, unhandled_context);
+}
+
+void dgram__events_clear(struct dgram__events *events) {
+  dgram__listeners_clear(&events->message);
+  dgram__listeners_clear(&events->listening);
+  dgram__listeners_clear(&events->error);
+  dgram__listeners_clear(&events->close);
+}

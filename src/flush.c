@@ -1,0 +1,174 @@
+/*
+ * Sends that are ready: handed to the datapath, done, their callbacks called. A send that comes
+ * here completes exactly once.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+enum {
+  FULL_BATCH = 256,  /* ready sends that don't wait for the end of the turn */
+  MOST_SPARE = 1024, /* finished sends that a loop keeps */
+  MOST_RETRIES = 100 /* in a row that meet ENOBUFS, 1 ms apart */
+};
+
+/* ---- memory ---- */
+
+struct dgram__send *dgram__send_new(struct dgram__loop *loop) {
+  struct dgram__send *send = loop->spare;
+  if (send == NULL)
+    return malloc(sizeof *send);
+  loop->spare = dgram__next_send(send);
+  loop->spare_count--;
+  return send;
+}
+
+void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
+  free(send->memory);
+  free(send->host);
+  if (loop->spare_count == MOST_SPARE) {
+    free(send);
+    return;
+  }
+  send->datagram.next = loop->spare != NULL ? &loop->spare->datagram : NULL;
+  loop->spare = send;
+  loop->spare_count++;
+}
+
+void dgram__free_spare_sends(struct dgram__loop *loop) {
+  while (loop->spare != NULL) {
+    struct dgram__send *send = loop->spare;
+    loop->spare = dgram__next_send(send);
+    free(send);
+  }
+}
+
+/* ---- completion ---- */
+
+static void tell_failure(dgram_socket_t *socket, const struct dgram__send *send) {
+  char buffer[DGRAM_ADDRESS_TEXT];
+  const char *address = NULL;
+  if (send->shown != DGRAM__SHOW_NOTHING)
+    address = send->host;
+  if (send->shown == DGRAM__SHOW_ENDPOINT && address == NULL) {
+    dgram__address_text(&send->datagram.to, buffer);
+    address = buffer;
+  }
+  int port = send->shown == DGRAM__SHOW_ENDPOINT ? dgram__address_port(&send->datagram.to) : 0;
+  if (send->callback == NULL) {
+    dgram__emit_error(socket, send->status, send->syscall, address, port);
+    return;
+  }
+  char text[DGRAM__ERROR_TEXT];
+  dgram_error_t error;
+  dgram__error_describe(&error, text, send->status, send->syscall, address, port);
+  send->callback(socket, &error, 0, send->context);
+}
+
+static void complete(dgram_socket_t *socket, struct dgram__send *send) {
+  socket->outbox.bytes -= send->datagram.size;
+  socket->outbox.count--;
+  if (send->status < 0)
+    tell_failure(socket, send);
+  else if (send->callback != NULL)
+    send->callback(socket, NULL, send->datagram.size, send->context);
+  dgram__send_free(socket->loop, send);
+}
+
+void dgram__outbox_complete(dgram_socket_t *socket, struct dgram__queue *queue) {
+  struct dgram__queue mine = *queue; /* a callback may add to the socket's */
+  *queue = (struct dgram__queue){NULL, NULL, 0};
+  for (struct dgram__send *send = dgram__queue_pop(&mine); send != NULL;
+       send = dgram__queue_pop(&mine))
+    complete(socket, send);
+}
+
+static void run_completions(dgram_socket_t *socket) {
+  dgram__outbox_complete(socket, &socket->outbox.done);
+}
+
+static void finish(dgram_socket_t *socket, struct dgram__send *send) {
+  dgram__queue_push(&socket->outbox.done, send);
+  dgram__defer(&socket->outbox.completions_task);
+}
+
+void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
+                        const char *syscall, enum dgram__shown shown) {
+  send->status = code;
+  send->syscall = syscall;
+  send->shown = shown;
+  finish(socket, send);
+}
+
+void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
+  socket->outbox.bytes -= send->datagram.size;
+  socket->outbox.count--;
+  dgram__send_free(socket->loop, send);
+}
+
+/* ---- flush ---- */
+
+static void finish_sent(dgram_socket_t *socket, int sent) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  outbox->retries = 0;
+  for (int i = 0; i < sent; i++) {
+    struct dgram__send *send = dgram__queue_pop(&outbox->ready);
+    if (send->callback != NULL)
+      finish(socket, send);
+    else
+      dgram__send_drop(socket, send);
+  }
+}
+
+/* Whether the error only asks to wait; then it has been arranged to go on. */
+static bool stalled(dgram_socket_t *socket, int err) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  if (err == UV_EAGAIN) {
+    outbox->stall = DGRAM__UNTIL_WRITABLE;
+    return true;
+  }
+  /* A full device queue does not make the socket writable later, so there is only the clock. */
+  if (err != UV_ENOBUFS || outbox->retries >= MOST_RETRIES)
+    return false;
+  outbox->retries++;
+  outbox->stall = DGRAM__UNTIL_RETRY;
+  dgram__retry_later(socket);
+  return true;
+}
+
+void dgram__flush(dgram_socket_t *socket) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  const struct dgram__datapath *datapath = socket->loop->datapath;
+  while (outbox->ready.count > 0 && outbox->stall == DGRAM__NOT_STALLED) {
+    int sent = datapath->send(&socket->path, &outbox->ready.first->datagram, outbox->ready.count);
+    if (sent > 0)
+      finish_sent(socket, sent);
+    else if (!stalled(socket, sent))
+      dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
+                         DGRAM__SHOW_ENDPOINT);
+  }
+  dgram__watch(socket);
+}
+
+void dgram__resume(dgram_socket_t *socket) {
+  socket->outbox.stall = DGRAM__NOT_STALLED;
+  dgram__flush(socket);
+}
+
+void dgram__outbox_init(dgram_socket_t *socket) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  outbox->flush_task = (struct dgram__task){.socket = socket, .run = dgram__flush};
+  outbox->retry_task = (struct dgram__task){.socket = socket, .run = dgram__resume};
+  outbox->completions_task = (struct dgram__task){.socket = socket, .run = run_completions};
+}
+
+void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  dgram__queue_push(&outbox->ready, send);
+  if (outbox->stall != DGRAM__NOT_STALLED)
+    return;
+  if (outbox->ready.count >= FULL_BATCH)
+    dgram__flush(socket);
+  else
+    dgram__flush_later(socket);
+}

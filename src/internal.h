@@ -1,0 +1,209 @@
+/*
+ * The socket, the state that the sockets of a loop share, and the few functions that cross files.
+ * Only the files of the top floor include this.
+ *
+ * Memory: a socket lives while it is pinned. It is pinned while it is open, while libuv knows its
+ * poll handle, and while work on it waits or runs in the loop; so no function here needs to ask
+ * whether a callback destroyed the socket under it, only whether it closed it.
+ */
+#ifndef DGRAM_INTERNAL_H
+#define DGRAM_INTERNAL_H
+
+#include <dgram.h>
+
+#include "address.h"
+#include "batch.h"
+#include "datapath.h"
+#include "errors.h"
+#include "listeners.h"
+#include "queue.h"
+
+/* ---- loop.c: what the sockets of a loop share ---- */
+
+/* Work that a socket has the loop do later. At most once in line at a time. */
+struct dgram__task {
+  struct dgram__task *next;
+  dgram_socket_t *socket;
+  void (*run)(dgram_socket_t *socket);
+  bool waiting;
+};
+
+/* Tasks that wait for the same moment, first come first served. */
+struct dgram__line {
+  struct dgram__task *first;
+  struct dgram__task *last;
+};
+
+struct dgram__loop {
+  struct dgram__loop *next; /* in the list of loops */
+  uv_loop_t *uv;
+  unsigned sockets;
+  uv_idle_t idle;   /* runs while there is work to do before the loop may block */
+  uv_timer_t retry; /* runs while the system is out of buffers */
+  unsigned open_handles;
+  const struct dgram__datapath *datapath;
+  bool gso;
+  struct dgram__inbox *inbox;  /* made at the first receive */
+  struct dgram__line flushes;  /* before the loop blocks, first */
+  struct dgram__line deferred; /* before the loop blocks, then */
+  struct dgram__line starved;  /* when the retry timer fires */
+  struct dgram__send *spare;   /* finished sends, kept for the next ones */
+  unsigned spare_count;
+};
+
+/* The loop's shared state, made for its first socket, gone after its last. NULL: no memory. */
+struct dgram__loop *dgram__loop_enter(uv_loop_t *uv);
+void dgram__loop_leave(struct dgram__loop *loop);
+
+/* Runs the task from the loop, before it blocks, after the flushes. */
+void dgram__defer(struct dgram__task *task);
+
+/* Has the socket flushed before the loop blocks. */
+void dgram__flush_later(dgram_socket_t *socket);
+
+/* Has the socket resumed in a moment: the system is out of buffers. */
+void dgram__retry_later(dgram_socket_t *socket);
+
+/* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
+struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop);
+
+/* Starts, changes and ends what libuv watches for the socket, as its state demands. */
+int dgram__watch_open(dgram_socket_t *socket);
+void dgram__watch(dgram_socket_t *socket);
+void dgram__watch_close(dgram_socket_t *socket);
+
+/* ---- lookup.c: names to addresses ---- */
+
+enum { DGRAM__HOST_MAX = 255 }; /* bytes of a host name, RFC 1035, 2.3.4 */
+
+/* Called once from the loop, with status 0 and an address with port 0, or with an error. */
+typedef void dgram__answer_fn(void *owner, int status, const union dgram__address *address);
+
+/* Looks a host name up. Returns 0, or an error, and then `answer` is not called. */
+int dgram__lookup_start(struct dgram__lookup **lookup, uv_loop_t *loop, const char *host,
+                        int family, dgram__answer_fn *answer, void *owner);
+
+/* Lets go of a look-up: its answer is not called any more. */
+void dgram__lookup_forget(struct dgram__lookup *lookup);
+
+/* ---- flush.c: from a ready send to its completion ---- */
+
+enum dgram__stall {
+  DGRAM__NOT_STALLED,
+  DGRAM__UNTIL_WRITABLE, /* EAGAIN: the socket's buffer is full */
+  DGRAM__UNTIL_RETRY     /* ENOBUFS: the system's are */
+};
+
+/* Every accepted send is in exactly one of these, and counted in `bytes` and `count`. */
+struct dgram__outbox {
+  struct dgram__queue unbound;         /* waits for the socket to be bound */
+  struct dgram__send *first_resolving; /* waits for its host's address */
+  struct dgram__send *last_resolving;
+  struct dgram__queue ready;     /* waits for the flush, or for the stall to end */
+  struct dgram__queue done;      /* waits for its callback */
+  struct dgram__queue cancelled; /* waits for its callback, after 'close' */
+  size_t bytes;
+  size_t count;
+  enum dgram__stall stall;
+  unsigned retries; /* since a send last succeeded */
+  struct dgram__task flush_task;
+  struct dgram__task retry_task;
+  struct dgram__task completions_task;
+};
+
+void dgram__outbox_init(dgram_socket_t *socket);
+
+/* Memory for a send, with nothing set; and back. NULL: no memory. */
+struct dgram__send *dgram__send_new(struct dgram__loop *loop);
+void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send);
+void dgram__free_spare_sends(struct dgram__loop *loop);
+
+/* The send has all it needs: it leaves before the loop blocks. */
+void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send);
+
+/* The send ends with an error, which its callback or 'error' will tell. */
+void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
+                        const char *syscall, enum dgram__shown shown);
+
+/* The send ends, and nobody is told. */
+void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
+
+/* Hands what is ready to the datapath, until nothing is left or the system takes no more. */
+void dgram__flush(dgram_socket_t *socket);
+
+/* The stall is over, or to be tried once more: flushes. */
+void dgram__resume(dgram_socket_t *socket);
+
+/* Calls the callbacks of a queue's sends. */
+void dgram__outbox_complete(dgram_socket_t *socket, struct dgram__queue *queue);
+
+/* ---- send.c: what a send may wait for before it is ready ---- */
+
+/* The socket is bound: what waited for it goes its way. */
+void dgram__outbox_release(dgram_socket_t *socket);
+
+/* The socket could not be bound: what waited for it ends with this error. */
+void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *syscall);
+
+/* The socket closes: what has not left moves to `cancelled`. */
+void dgram__outbox_cancel(dgram_socket_t *socket);
+
+/* ---- receive.c ---- */
+
+/* Receives one batch and emits its messages. */
+void dgram__receive(dgram_socket_t *socket);
+
+/* ---- events.c: what a socket tells, and to whom ---- */
+
+struct dgram__events {
+  struct dgram__listeners message;
+  struct dgram__listeners listening;
+  struct dgram__listeners error;
+  struct dgram__listeners close;
+};
+
+void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo);
+void dgram__emit_listening(dgram_socket_t *socket);
+void dgram__emit_close(dgram_socket_t *socket);
+void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
+                       int port);
+void dgram__events_clear(struct dgram__events *events);
+
+/* ---- socket.c: the state machine ---- */
+
+enum dgram__state { DGRAM__UNBOUND, DGRAM__BINDING, DGRAM__BOUND };
+
+/* A bind under way. */
+struct dgram__binding {
+  int port;
+  char *host; /* the name that is looked up, or NULL */
+  struct dgram__lookup *lookup;
+  union dgram__address to;
+  struct dgram__task task; /* binds to `to` */
+};
+
+struct dgram_socket {
+  struct dgram__loop *loop;
+  dgram_options_t options;
+  unsigned pins;
+  enum dgram__state state;
+  bool referenced; /* keeps the loop alive while bound */
+  bool closing;    /* the program has closed it */
+  bool closed;     /* nothing goes in or out any more */
+  bool watched;    /* libuv knows `poll` */
+  int poll_events; /* what it watches for */
+  uv_poll_t poll;
+  struct dgram__path path;
+  struct dgram__events events;
+  struct dgram__binding binding;
+  struct dgram__outbox outbox;
+  struct dgram__task close_task;
+};
+
+void dgram__pin(dgram_socket_t *socket);
+void dgram__unpin(dgram_socket_t *socket);
+
+/* Binds the unbound socket to a random port on all interfaces. */
+void dgram__bind_implicitly(dgram_socket_t *socket);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * What the sockets of one loop share: receive buffers, the list of sockets to flush, deferred
+ * work. The only file that touches libuv's handles.
+ *
+ * An idle handle runs while there is work, just before the loop would block: it flushes what was
+ * sent in this turn, runs deferred work, and flushes what that sent. With a handle of this kind
+ * active libuv polls without waiting, so work that comes after it in the turn isn't left to lie.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RETRY_MS = 1 };
+
+static const struct dgram__datapath *const datapaths[] = {
+#ifdef __linux__
+    &dgram__datapath_linux,
+#endif
+    &dgram__datapath_posix,
+};
+
+/*
+ * The loops that have sockets. libuv offers a library no place on a loop to find its own state
+ * again, so this list is the one thing that threads share: touched under its lock, by a loop's
+ * every new socket and its last one to go.
+ */
+static struct dgram__loop *loops;
+static uv_mutex_t loops_lock;
+static uv_once_t loops_once = UV_ONCE_INIT;
+
+static void make_lock(void) {
+  if (uv_mutex_init(&loops_lock) != 0)
+    abort(); /* as libuv does when it can't make its own */
+}
+
+static const struct dgram__datapath *choose_datapath(void) {
+  const char *wanted = getenv("DGRAM_DATAPATH");
+  for (size_t i = 0; wanted != NULL && i < sizeof datapaths / sizeof *datapaths; i++)
+    if (strcmp(datapaths[i]->name, wanted) == 0)
+      return datapaths[i];
+  return datapaths[0];
+}
+
+static bool gso_wanted(void) {
+  const char *wanted = getenv("DGRAM_GSO");
+  return wanted == NULL || strcmp(wanted, "0") != 0;
+}
+
+static struct dgram__loop *make_loop(uv_loop_t *uv) {
+  struct dgram__loop *loop = calloc(1, sizeof *loop);
+  if (loop == NULL)
+    return NULL;
+  loop->uv = uv;
+  loop->datapath = choose_datapath();
+  loop->gso = gso_wanted();
+  uv_idle_init(uv, &loop->idle);
+  uv_timer_init(uv, &loop->retry);
+  loop->open_handles = 2;
+  loop->idle.data = loop;
+  loop->retry.data = loop;
+  loop->next = loops;
+  loops = loop;
+  return loop;
+}
+
+struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
+  uv_once(&loops_once, make_lock);
+  uv_mutex_lock(&loops_lock);
+  struct dgram__loop *loop = loops;
+  while (loop != NULL && loop->uv != uv)
+    loop = loop->next;
+  if (loop == NULL)
+    loop = make_loop(uv);
+  uv_mutex_unlock(&loops_lock);
+  if (loop != NULL)
+    loop->sockets++;
+  return loop;
+}
+
+static void forget_loop(struct dgram__loop *loop) {
+  uv_mutex_lock(&loops_lock);
+  struct dgram__loop **at = &loops;
+  while (*at != loop)
+    at = &(*at)->next;
+  *at = loop->next;
+  uv_mutex_unlock(&loops_lock);
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+  struct dgram__loop *loop = handle->data;
+  if (--loop->open_handles > 0)
+    return;
+  dgram__free_spare_sends(loop);
+  free(loop->inbox);
+  free(loop);
+}
+
+void dgram__loop_leave(struct dgram__loop *loop) {
+  if (--loop->sockets > 0)
+    return;
+  forget_loop(loop);
+  uv_close((uv_handle_t *)&loop->idle, on_handle_closed);
+  uv_close((uv_handle_t *)&loop->retry, on_handle_closed);
+}
+
+/* ---- work for later ---- */
+
+static void line_up(struct dgram__line *line, struct dgram__task *task) {
+  if (task->waiting)
+    return;
+  dgram__pin(task->socket);
+  task->waiting = true;
+  task->next = NULL;
+  if (line->last != NULL)
+    line->last->next = task;
+  else
+    line->first = task;
+  line->last = task;
+}
+
+/* Runs the tasks that are in line now; those that they add stay for the next time. */
+static void run_line(struct dgram__line *line) {
+  struct dgram__task *task = line->first;
+  *line = (struct dgram__line){NULL, NULL};
+  while (task != NULL) {
+    struct dgram__task *next = task->next;
+    dgram_socket_t *socket = task->socket;
+    task->waiting = false;
+    task->run(socket);
+    dgram__unpin(socket);
+    task = next;
+  }
+}
+
+static void on_idle(uv_idle_t *idle) {
+  struct dgram__loop *loop = idle->data;
+  run_line(&loop->flushes);
+  run_line(&loop->deferred);
+  run_line(&loop->flushes);
+  if (loop->deferred.first == NULL)
+    uv_idle_stop(idle);
+}
+
+void dgram__defer(struct dgram__task *task) {
+  struct dgram__loop *loop = task->socket->loop;
+  line_up(&loop->deferred, task);
+  uv_idle_start(&loop->idle, on_idle);
+}
+
+void dgram__flush_later(dgram_socket_t *socket) {
+  line_up(&socket->loop->flushes, &socket->outbox.flush_task);
+  uv_idle_start(&socket->loop->idle, on_idle);
+}
+
+static void on_retry(uv_timer_t *timer) {
+  struct dgram__loop *loop = timer->data;
+  run_line(&loop->starved);
+}
+
+void dgram__retry_later(dgram_socket_t *socket) {
+  line_up(&socket->loop->starved, &socket->outbox.retry_task);
+  uv_timer_start(&socket->loop->retry, on_retry, RETRY_MS, 0);
+}
+
+/* ---- receive buffers ---- */
+
+static struct dgram__inbox *make_inbox(const struct dgram__datapath *datapath) {
+  struct dgram__inbox *inbox =
+      malloc(datapath->inbox_size + (size_t)DGRAM__SLOTS * DGRAM__SLOT_SIZE);
+  if (inbox == NULL)
+    return NULL;
+  memset(inbox, 0, datapath->inbox_size);
+  char *data = (char *)inbox + datapath->inbox_size;
+  for (size_t i = 0; i < DGRAM__SLOTS; i++)
+    inbox->slots[i].data = data + i * DGRAM__SLOT_SIZE;
+  datapath->inbox_init(inbox);
+  return inbox;
+}
+
+struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop) {
+  if (loop->inbox == NULL)
+    loop->inbox = make_inbox(loop->datapath);
+  return loop->inbox;
+}
+
+/* ---- readiness ---- */
+
+/*
+ * libuv reports a pending socket error (POLLERR) as EBADF and stops watching. The error is
+ * taken and told, and watching starts again.
+ */
+static void on_poll_error(dgram_socket_t *socket) {
+  socket->poll_events = 0;
+  int err = socket->loop->datapath->take_error(&socket->path);
+  if (err != 0)
+    dgram__emit_error(socket, err, "recvmsg", NULL, 0);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+  dgram_socket_t *socket = poll->data;
+  dgram__pin(socket);
+  if (status != 0)
+    on_poll_error(socket);
+  if (events & UV_WRITABLE)
+    dgram__resume(socket);
+  if (events & UV_READABLE)
+    dgram__receive(socket);
+  dgram__watch(socket);
+  dgram__unpin(socket);
+}
+
+int dgram__watch_open(dgram_socket_t *socket) {
+  int err = uv_poll_init_socket(socket->loop->uv, &socket->poll, socket->path.fd);
+  if (err != 0)
+    return err;
+  socket->poll.data = socket;
+  socket->watched = true;
+  socket->poll_events = 0;
+  dgram__pin(socket);
+  return 0;
+}
+
+static int wanted_events(const dgram_socket_t *socket) {
+  bool stalled = socket->outbox.stall == DGRAM__UNTIL_WRITABLE;
+  return UV_READABLE | (stalled ? UV_WRITABLE : 0);
+}
+
+void dgram__watch(dgram_socket_t *socket) {
+  if (!socket->watched)
+    return;
+  int events = wanted_events(socket);
+  if (events != socket->poll_events) {
+    uv_poll_start(&socket->poll, events, on_poll);
+    socket->poll_events = events;
+  }
+  if (socket->referenced || socket->outbox.ready.count > 0)
+    uv_ref((uv_handle_t *)&socket->poll);
+  else
+    uv_unref((uv_handle_t *)&socket->poll);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+  dgram__unpin(handle->data);
+}
+
+void dgram__watch_close(dgram_socket_t *socket) {
+  if (!socket->watched)
+    return;
+  socket->watched = false;
+  uv_close((uv_handle_t *)&socket->poll, on_poll_closed);
+}

@@ -1,0 +1,68 @@
+/*
+ * A send as the library keeps it, and queues of them.
+ */
+#ifndef DGRAM_QUEUE_H
+#define DGRAM_QUEUE_H
+
+#include <dgram.h>
+
+#include "batch.h"
+
+struct dgram__lookup;
+
+/* What an error says of a send's destination. */
+enum dgram__shown {
+  DGRAM__SHOW_NOTHING, /* it had no part in it */
+  DGRAM__SHOW_HOST,
+  DGRAM__SHOW_ENDPOINT /* host or address, and port */
+};
+
+struct dgram__send {
+  struct dgram__datagram datagram; /* first, so that a datagram's address is its send's */
+  struct dgram__send *previous;    /* while it waits for its host's address */
+  struct iovec iov;                /* of a single buffer */
+  void *memory;                    /* what was copied: the bytes, or the list of buffers */
+  dgram_send_cb callback;
+  void *context;
+  char *host; /* the destination if it was given by name */
+  struct dgram__lookup *lookup;
+  dgram_socket_t *socket;
+  int status;
+  enum dgram__shown shown;
+  const char *syscall; /* what failed */
+};
+
+static inline struct dgram__send *dgram__next_send(const struct dgram__send *send) {
+  return (struct dgram__send *)send->datagram.next;
+}
+
+/* First in, first out. Zero-initialised: empty. */
+struct dgram__queue {
+  struct dgram__send *first;
+  struct dgram__send *last;
+  unsigned count;
+};
+
+static inline void dgram__queue_push(struct dgram__queue *queue, struct dgram__send *send) {
+  send->datagram.next = NULL;
+  if (queue->last != NULL)
+    queue->last->datagram.next = &send->datagram;
+  else
+    queue->first = send;
+  queue->last = send;
+  queue->count++;
+}
+
+/* NULL: the queue is empty. */
+static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
+  struct dgram__send *send = queue->first;
+  if (send == NULL)
+    return NULL;
+  queue->first = dgram__next_send(send);
+  if (queue->first == NULL)
+    queue->last = NULL;
+  queue->count--;
+  return send;
+}
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * Sends until they are ready: checked, taken over, and if need be waiting for the socket to be
+ * bound or for a host's address. What comes then stands in flush.c.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  MOST_BUFFERS = 1024, /* of one datagram: UIO_MAXIOV, the system's limit */
+  /* Over any UDP length, so the system answers EMSGSIZE whatever the bytes beyond it are. */
+  OVERLONG = 65536
+};
+
+/* ---- taking the bytes over ---- */
+
+static uint32_t total_size(const uv_buf_t buffers[], size_t count) {
+  size_t size = 0;
+  for (size_t i = 0; i < count && size < OVERLONG; i++)
+    size += buffers[i].len < OVERLONG ? buffers[i].len : OVERLONG;
+  return size < OVERLONG ? (uint32_t)size : OVERLONG;
+}
+
+/* Points iov at the first `size` bytes of the buffers; returns how many it took. */
+static uint32_t point_at(struct iovec *iov, const uv_buf_t buffers[], uint32_t size) {
+  uint32_t used = 0;
+  for (; size > 0; used++) {
+    uint32_t length = buffers[used].len < size ? (uint32_t)buffers[used].len : size;
+    iov[used] = (struct iovec){.iov_base = buffers[used].base, .iov_len = length};
+    size -= length;
+  }
+  return used;
+}
+
+static void copy_bytes(char *to, const uv_buf_t buffers[], uint32_t size) {
+  for (size_t i = 0; size > 0; i++) {
+    uint32_t length = buffers[i].len < size ? (uint32_t)buffers[i].len : size;
+    if (length > 0)
+      memcpy(to, buffers[i].base, length);
+    to += length;
+    size -= length;
+  }
+}
+
+/* The bytes will be read later: from the program's memory if it was promised to stay. */
+static bool take_bytes(struct dgram__send *send, const uv_buf_t buffers[], size_t count) {
+  uint32_t size = send->datagram.size;
+  send->memory = NULL;
+  send->datagram.iov = &send->iov;
+  if (size == 0 || (count == 1 && send->callback != NULL)) {
+    send->datagram.iov_count = point_at(&send->iov, buffers, size);
+    return true;
+  }
+  bool copy = send->callback == NULL;
+  send->memory = malloc(copy ? size : count * sizeof(struct iovec));
+  if (send->memory == NULL)
+    return false;
+  if (copy) {
+    copy_bytes(send->memory, buffers, size);
+    send->iov = (struct iovec){.iov_base = send->memory, .iov_len = size};
+    send->datagram.iov_count = 1;
+  } else {
+    send->datagram.iov = send->memory;
+    send->datagram.iov_count = point_at(send->memory, buffers, size);
+  }
+  return true;
+}
+
+/* ---- waiting for a host's address ---- */
+
+static void link_resolving(struct dgram__outbox *outbox, struct dgram__send *send) {
+  send->previous = outbox->last_resolving;
+  send->datagram.next = NULL;
+  if (send->previous != NULL)
+    send->previous->datagram.next = &send->datagram;
+  else
+    outbox->first_resolving = send;
+  outbox->last_resolving = send;
+}
+
+static void unlink_resolving(struct dgram__outbox *outbox, struct dgram__send *send) {
+  struct dgram__send *next = dgram__next_send(send);
+  if (send->previous != NULL)
+    send->previous->datagram.next = send->datagram.next;
+  else
+    outbox->first_resolving = next;
+  if (next != NULL)
+    next->previous = send->previous;
+  else
+    outbox->last_resolving = send->previous;
+}
+
+static void on_answer(void *owner, int status, const union dgram__address *address) {
+  struct dgram__send *send = owner;
+  dgram_socket_t *socket = send->socket;
+  unlink_resolving(&socket->outbox, send);
+  if (status != 0) {
+    dgram__send_failed(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
+    return;
+  }
+  int port = dgram__address_port(&send->datagram.to);
+  send->datagram.to = *address;
+  dgram__address_set_port(&send->datagram.to, port);
+  dgram__send_ready(socket, send);
+}
+
+static void look_up(dgram_socket_t *socket, struct dgram__send *send) {
+  int err = dgram__lookup_start(&send->lookup, socket->loop->uv, send->host,
+                                dgram__family(socket->options.type), on_answer, send);
+  if (err != 0)
+    dgram__send_failed(socket, send, err, "getaddrinfo", DGRAM__SHOW_HOST);
+  else
+    link_resolving(&socket->outbox, send);
+}
+
+/* ---- waiting for the socket to be bound ---- */
+
+static void go(dgram_socket_t *socket, struct dgram__send *send) {
+  if (send->host != NULL)
+    look_up(socket, send);
+  else
+    dgram__send_ready(socket, send);
+}
+
+void dgram__outbox_release(dgram_socket_t *socket) {
+  struct dgram__send *send;
+  while ((send = dgram__queue_pop(&socket->outbox.unbound)) != NULL)
+    go(socket, send);
+}
+
+void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
+  struct dgram__send *send;
+  while ((send = dgram__queue_pop(&socket->outbox.unbound)) != NULL) {
+    if (send->callback != NULL)
+      dgram__send_failed(socket, send, code, syscall, DGRAM__SHOW_NOTHING);
+    else /* the 'error' event of the bind tells it */
+      dgram__send_drop(socket, send);
+  }
+}
+
+/* ---- the socket closes ---- */
+
+static void cancel(dgram_socket_t *socket, struct dgram__send *send) {
+  if (send->callback == NULL) {
+    dgram__send_drop(socket, send);
+    return;
+  }
+  send->status = UV_ECANCELED;
+  send->syscall = "send";
+  send->shown = DGRAM__SHOW_ENDPOINT;
+  dgram__queue_push(&socket->outbox.cancelled, send);
+}
+
+void dgram__outbox_cancel(dgram_socket_t *socket) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  struct dgram__send *send;
+  while ((send = dgram__queue_pop(&outbox->ready)) != NULL)
+    cancel(socket, send);
+  while ((send = outbox->first_resolving) != NULL) {
+    dgram__lookup_forget(send->lookup);
+    unlink_resolving(outbox, send);
+    cancel(socket, send);
+  }
+}
+
+/* ---- the public functions ---- */
+
+static int accept_send(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                       const union dgram__address *to, const char *host, dgram_send_cb callback,
+                       void *context) {
+  struct dgram__send *send = dgram__send_new(socket->loop);
+  if (send == NULL)
+    return UV_ENOMEM;
+  send->socket = socket;
+  send->callback = callback;
+  send->context = context;
+  send->status = 0;
+  send->host = NULL;
+  send->datagram.to = *to;
+  send->datagram.size = total_size(buffers, count);
+  if (!take_bytes(send, buffers, count) || (host != NULL && (send->host = strdup(host)) == NULL)) {
+    dgram__send_free(socket->loop, send);
+    return UV_ENOMEM;
+  }
+  socket->outbox.bytes += send->datagram.size;
+  socket->outbox.count++;
+  if (socket->state == DGRAM__UNBOUND)
+    dgram__bind_implicitly(socket);
+  /* Also behind others that wait, once bound: the order stays. */
+  if (socket->state == DGRAM__BINDING || socket->outbox.unbound.count > 0)
+    dgram__queue_push(&socket->outbox.unbound, send);
+  else
+    go(socket, send);
+  return 0;
+}
+
+static int check_buffers(const uv_buf_t buffers[], size_t count) {
+  if (count > MOST_BUFFERS || (count > 0 && buffers == NULL))
+    return UV_EINVAL;
+  for (size_t i = 0; i < count; i++)
+    if (buffers[i].base == NULL && buffers[i].len > 0)
+      return UV_EINVAL;
+  return 0;
+}
+
+/*
+ * Reads the destination: an address, or a name's port alone, with the name in `host`. The default
+ * is this host.
+ */
+static int read_destination(const dgram_socket_t *socket, int port, const char *address,
+                            union dgram__address *to, const char **host) {
+  int family = dgram__family(socket->options.type);
+  *host = NULL;
+  if (port <= 0 || port > UINT16_MAX)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  if (address == NULL || *address == '\0') {
+    dgram__address_loopback(to, family, port);
+    return 0;
+  }
+  if (dgram__address_parse(to, address, port))
+    return to->any.sa_family == family ? 0 : UV_EINVAL;
+  if (strlen(address) > DGRAM__HOST_MAX)
+    return UV_EINVAL;
+  dgram__address_any(to, family, port);
+  *host = address;
+  return 0;
+}
+
+int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
+                       const char *address, dgram_send_cb callback, void *context) {
+  if (socket == NULL || check_buffers(buffers, count) != 0)
+    return UV_EINVAL;
+  union dgram__address to;
+  const char *host;
+  int err = read_destination(socket, port, address, &to, &host);
+  if (err != 0)
+    return err;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  return accept_send(socket, buffers, count, &to, host, callback, context);
+}
+
+int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int port,
+               const char *address, dgram_send_cb callback, void *context) {
+  uv_buf_t buffer = {.base = (char *)message, .len = size};
+  return dgram_send_buffers(socket, &buffer, 1, port, address, callback, context);
+}
+
+int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                  const struct sockaddr *to, dgram_send_cb callback, void *context) {
+  if (socket == NULL || to == NULL || check_buffers(buffers, count) != 0)
+    return UV_EINVAL;
+  union dgram__address address;
+  if (to->sa_family != dgram__family(socket->options.type) || !dgram__address_copy(&address, to))
+    return UV_EINVAL;
+  if (dgram__address_port(&address) == 0)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  return accept_send(socket, buffers, count, &address, NULL, callback, context);
+}
+
+size_t dgram_get_send_queue_size(const dgram_socket_t *socket) {
+  return socket != NULL ? socket->outbox.bytes : 0;
+}
+
+size_t dgram_get_send_queue_count(const dgram_socket_t *socket) {
+  return socket != NULL ? socket->outbox.count : 0;
+}
