@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-  FULL_BATCH = 256,  /* ready sends that don't wait for the end of the turn */
+  FULL_BATCH = 1024, /* ready sends that don't wait for the end of the turn */
   MOST_SPARE = 1024, /* finished sends that a loop keeps */
   MOST_RETRIES = 100 /* in a row that meet ENOBUFS, 1 ms apart */
 };
