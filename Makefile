@@ -1,0 +1,49 @@
+# The front door. CMake does the work; CMakePresets.json names its builds, each in build/NAME.
+
+PREFIX ?= /usr/local
+JOBS := $(shell getconf _NPROCESSORS_ONLN)
+
+.PHONY: build demo test bench lint install clean help
+.NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
+
+build: setup-build
+	cmake --preset release
+	cmake --build --preset release
+
+# Installs the tools that a target needs.
+setup-%:
+	@scripts/setup.sh $*
+
+demo:
+	@scripts/demo.sh
+
+# The whole suite three times: plain, under the sanitizers, under valgrind.
+test: setup-test test-dev test-asan test-valgrind
+
+# `make test-tsan` and others: the suite in the build of one preset.
+test-%:
+	cmake --preset $*
+	cmake --build --preset $*
+	ctest --preset $* --parallel $(JOBS)
+
+bench: setup-bench build
+	bench/run.sh build/release/bench
+
+lint:
+	@scripts/lint.sh
+
+install: build
+	cmake --install build/release --prefix $(abspath $(PREFIX))
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make                      build the library, optimised, in build/release"
+	@echo "make demo                 watch a server answer datagrams of another program"
+	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
+	@echo "make test-PRESET          run the tests in one build: dev asan valgrind tsan coverage"
+	@echo "make bench                measure, beside the same work done by others"
+	@echo "make lint                 formatter, linters, layer check, export check"
+	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
+	@echo "make clean                remove build/"

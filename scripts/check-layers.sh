@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Checks who includes whom (docs/design.md): no file includes upward, and what is built on the
+# library sees nothing of it but <dgram.h>. Also that the files of src/ stay short.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+longest=450 # lines of a file in src/
+floor_0='(errors|address|listeners|batch|control)\.h'
+failed=0
+
+complain() {
+  echo "check-layers: $*" >&2
+  failed=1
+}
+
+# The includes of a file, one a line: "local.h" or <system.h>.
+includes() {
+  sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*(["<][^">]*[">]).*/\1/p' "$1"
+}
+
+# allow FILE OWN FOREIGN WHY: of the project's headers the file includes only those that match
+# OWN, and no system header that matches FOREIGN.
+allow() {
+  local include
+  for include in $(includes "$1"); do
+    if [[ $include == \"* && ! $include =~ ^\"($2)\"$ ]] || [[ $include =~ ^\<($3)\>$ ]]; then
+      complain "$1 includes $include, but $4"
+    fi
+  done
+}
+
+check_src_file() {
+  case $(basename "$1") in
+  errors.[ch] | address.[ch] | listeners.[ch] | batch.[ch] | control.[ch])
+    # <dgram.h> has types and codes that floor 0 speaks of; of libuv it sees no more.
+    allow "$1" "$floor_0" 'uv.*' "floor 0 knows libc, floor 0 and <dgram.h>"
+    ;;
+  datapath*)
+    allow "$1" "$floor_0|datapath\.h" 'uv.*|dgram\.h' "floor 1 knows libc, floor 0 and datapath.h"
+    ;;
+  esac
+  if [ "$(wc -l <"$1")" -gt $longest ]; then
+    complain "$1 is longer than $longest lines"
+  fi
+}
+
+# check_user FILE ALLOWED: a file built on the library; what it includes with quotes must match
+# ALLOWED, a path from the project's top.
+check_user() {
+  local include name folder found
+  for include in $(includes "$1"); do
+    name=${include:1:-1}
+    found=
+    for folder in "$(dirname "$1")" "${1%%/*}"; do
+      if [ -z "$found" ] && [ -e "$folder/$name" ]; then
+        found=$(realpath --relative-to=. "$folder/$name")
+      fi
+    done
+    if [[ $include == \"* && ! $found =~ ^($2)$ ]] || [[ $include == \<* && -e src/$name ]]; then
+      complain "$1 includes $include, but knows the library by <dgram.h> only"
+    fi
+  done
+}
+
+# c_files FOLDER: the C and C++ files in the folder, if it is there.
+c_files() {
+  [ ! -d "$1" ] || find "$1" -name node_modules -prune -o -type f -name '*.[ch]' -print \
+    -o -type f -name '*.cc' -print
+}
+
+[ -n "$(c_files src)" ] || complain "there is nothing in src/"
+for file in $(c_files src); do
+  check_src_file "$file"
+done
+allow include/dgram.h '' '' "the public header stands alone"
+for folder in examples bench tools bindings tests/install; do
+  for file in $(c_files $folder); do
+    check_user "$file" "$folder/.*"
+  done
+done
+# The helpers of the tests lie in tests/ itself.
+for file in $(c_files tests/socket) $(find tests -maxdepth 1 -name '*.[ch]'); do
+  check_user "$file" 'tests/socket/.*|tests/[^/]*'
+done
+
+exit $failed

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Runs everything that judges the sources without running them; says at the end what failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=$(getconf _NPROCESSORS_ONLN)
+failed=()
+
+# check NAME COMMAND...: runs one linter; the next run even if it fails.
+check() {
+  echo "lint: $1"
+  "${@:2}" || failed+=("$1")
+}
+
+# What clang-tidy and cppcheck read: the sources that the build dev compiles, with its flags.
+compiled() {
+  sed -n 's/^  "file": "\(.*\)",\{0,1\}$/\1/p' build/dev/compile_commands.json | sort -u
+}
+
+format() {
+  find . \( -path ./build -o -path ./.git -o -name node_modules \) -prune \
+    -o \( -name '*.[ch]' -o -name '*.cc' \) -exec clang-format --dry-run -Werror {} +
+}
+
+tidy() {
+  # It counts the warnings that it was told to leave out; nobody wants to know.
+  compiled | xargs -P "$jobs" -n 1 clang-tidy -p build/dev --quiet 2>&1 |
+    { grep -vE '^[0-9]+ warnings? generated\.$' || true; }
+}
+
+scripts/setup.sh lint
+# clang-tidy and cppcheck take each file's flags from this build, the export check its library.
+cmake --preset dev >/dev/null
+cmake --build --preset dev
+
+check clang-format format
+check clang-tidy tidy
+# duplicateAssignExpression is of the kind "style", but some versions report it all the same.
+check cppcheck cppcheck --project=build/dev/compile_commands.json -j "$jobs" --quiet \
+  --enable=warning,performance,portability --suppress=duplicateAssignExpression \
+  --inline-suppr --error-exitcode=1
+check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh bench/run.sh
+check check-layers scripts/check-layers.sh
+check check-exports scripts/check-exports.sh build/dev/libdgram.so
+
+if [ ${#failed[@]} -ne 0 ]; then
+  echo "lint: failed: ${failed[*]}" >&2
+  exit 1
+fi
+echo "lint: nothing to complain of"
