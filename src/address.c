@@ -114,7 +114,10 @@ socklen_t dgram__address_length(const union dgram__address *address) {
 }
 
 bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b) {
-  if (a->any.sa_family == AF_INET && b->any.sa_family == AF_INET)
+  if (a->any.sa_family != b->any.sa_family)
+    return false;
+  if (a->any.sa_family == AF_INET)
     return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
-  return memcmp(a, b, sizeof *a) == 0;
+  return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
+         a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id;
 }

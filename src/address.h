@@ -11,7 +11,7 @@
 
 #include <dgram.h>
 
-/* An address and port of either family. Unused bytes are zero, so that equal ones compare equal. */
+/* An address and port of either family. Unused bytes are zero: the kernel may look at them. */
 union dgram__address {
   struct sockaddr any;
   struct sockaddr_in v4;

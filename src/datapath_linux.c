@@ -97,34 +97,38 @@ struct departure {
 };
 
 /*
- * Adds a datagram's pieces to a message. One that starts where the last ended is joined to it:
- * a program that fills its buffer from front to back gets one piece for the whole run.
+ * Adds a datagram's pieces to a message whose pieces stand from `start` to `end`; returns the new
+ * end. A piece that begins where the last one ends is joined to it: a program that fills its
+ * buffer from front to back gets one piece for the whole run.
  */
-static void add_pieces(struct msghdr *message, const struct dgram__datagram *datagram) {
+static struct iovec *add_pieces(const struct iovec *start, struct iovec *end,
+                                const struct dgram__datagram *datagram) {
   for (uint32_t i = 0; i < datagram->iov_count; i++) {
     const struct iovec *piece = &datagram->iov[i];
-    struct iovec *last =
-        message->msg_iovlen > 0 ? &message->msg_iov[message->msg_iovlen - 1] : NULL;
-    if (last != NULL && (char *)last->iov_base + last->iov_len == piece->iov_base)
-      last->iov_len += piece->iov_len;
+    if (end > start && (char *)end[-1].iov_base + end[-1].iov_len == piece->iov_base)
+      end[-1].iov_len += piece->iov_len;
     else
-      message->msg_iov[message->msg_iovlen++] = *piece;
+      *end++ = *piece;
   }
+  return end;
 }
 
 /* Adds a run to the departure; returns the datagram after it. */
 static const struct dgram__datagram *add_run(struct departure *departure, struct dgram__run run,
                                              const struct dgram__datagram *datagram) {
   struct msghdr *message = &departure->headers[departure->runs].msg_hdr;
+  struct iovec *start = &departure->iov[departure->iov_count];
   *message = (struct msghdr){.msg_name = (void *)&datagram->to,
                              .msg_namelen = dgram__address_length(&datagram->to),
-                             .msg_iov = &departure->iov[departure->iov_count]};
+                             .msg_iov = start};
   if (run.datagrams > 1)
     dgram__control_set_segment(message, &departure->controls[departure->runs],
                                (uint16_t)run.segment);
   departure->datagrams[departure->runs++] = run.datagrams;
+  struct iovec *end = start;
   for (unsigned i = 0; i < run.datagrams; i++, datagram = datagram->next)
-    add_pieces(message, datagram);
+    end = add_pieces(start, end, datagram);
+  message->msg_iovlen = (size_t)(end - start);
   departure->iov_count += (unsigned)message->msg_iovlen;
   return datagram;
 }
@@ -133,13 +137,14 @@ static void plan(struct departure *departure, const struct dgram__limits *limits
                  const struct dgram__datagram *next, unsigned left) {
   departure->runs = 0;
   departure->iov_count = 0;
-  while (left > 0 && departure->runs < MOST_RUNS) {
-    struct dgram__run run = dgram__batch_run(next, left, limits);
-    if (departure->iov_count + run.iov_count > MOST_IOV)
-      break;
+  struct dgram__run run = dgram__batch_run(next, left, limits);
+  do { /* the first always fits: no datagram has more pieces than a message may */
     next = add_run(departure, run, next);
     left -= run.datagrams;
-  }
+    if (left == 0 || departure->runs == MOST_RUNS)
+      break;
+    run = dgram__batch_run(next, left, limits);
+  } while (departure->iov_count + run.iov_count <= MOST_IOV);
 }
 
 /* Returns the number of runs that left, or the error of the first. */
@@ -163,7 +168,7 @@ static int send_planned(struct dgram__path *path, const struct dgram__limits *li
   if (runs < 0)
     return runs;
   int datagrams = 0;
-  for (int i = 0; i < runs; i++)
+  for (unsigned i = 0; i < (unsigned)runs && i < departure.runs; i++)
     datagrams += (int)departure.datagrams[i];
   return datagrams;
 }

@@ -36,7 +36,7 @@ static void make_lock(void) {
 
 static const struct dgram__datapath *choose_datapath(void) {
   const char *wanted = getenv("DGRAM_DATAPATH");
-  for (size_t i = 0; wanted != NULL && i < sizeof datapaths / sizeof *datapaths; i++)
+  for (size_t i = 0; wanted != NULL && i < sizeof datapaths / sizeof datapaths[0]; i++)
     if (strcmp(datapaths[i]->name, wanted) == 0)
       return datapaths[i];
   return datapaths[0];

@@ -321,7 +321,7 @@ int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (socket->state != DGRAM__BOUND)
     return UV_EBADF;
-  union dgram__address bound;
+  union dgram__address bound = {0};
   socklen_t length = sizeof bound;
   if (getsockname(socket->path.fd, &bound.any, &length) != 0)
     return -errno;
