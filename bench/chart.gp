@@ -1,0 +1,57 @@
+# Draws the bars that chart.awk has placed: datagrams received, and CPU time, by peer and size.
+# Set by run.sh: data, scenario, peers ("raw libuv ..."), format (svg or png), output.
+set datafile separator ','
+if (format eq 'svg') {
+  set terminal svg size 1200,560 font 'sans-serif,14' background '#ffffff'
+} else {
+  set terminal png size 1200,560 font 'DejaVu Sans,12' background '#ffffff'
+}
+set output output
+set encoding utf8
+
+# Colours that differ in lightness too.
+set linetype 1 linecolor rgb '#9aa5b1'
+set linetype 2 linecolor rgb '#e8a33d'
+set linetype 3 linecolor rgb '#1f6fb4'
+set linetype 4 linecolor rgb '#5b9a57'
+set linetype 5 linecolor rgb '#8a5aa8'
+set linetype 6 linecolor rgb '#c4504b'
+
+set style fill solid 1.0 noborder
+set boxwidth 0.86
+set logscale y
+set grid ytics linecolor rgb '#dddddd' linewidth 1
+set border 3 linecolor rgb '#666666'
+set tics nomirror
+unset xtics # the groups' labels come from the data
+
+set key outside below center horizontal reverse Left samplen 1.5 spacing 1.2
+
+bar(panel, peer) = (column(1) == panel && strcol(3) eq peer) ? column(2) : NaN
+any_bar(panel) = (column(1) == panel && strcol(3) ne 'tic') ? column(2) : NaN
+tic_at(panel) = (column(1) == panel && strcol(3) eq 'tic') ? column(2) : NaN
+
+set multiplot layout 1,2 title sprintf("UDP over loopback, scenario %s", scenario) offset 0,-0.5 \
+  font ',17' margins 0.065,0.985,0.20,0.86 spacing 0.08,0
+
+do for [panel = 1:2] {
+  set autoscale
+  stats data using (any_bar(panel)):4 name 'B' nooutput
+  # From a whole decade on, with room for the texts over the bars.
+  low = 10 ** floor(log10(B_min_y) - 0.15)
+  high = 10 ** (log10(B_max_y) + 0.12 * log10(B_max_y / low))
+  set yrange [low:high]
+  set xrange [0.2:B_max_x + 0.8]
+  if (panel == 1) {
+    set title 'Datagrams received per second (log scale; more is better)'
+    set format y '%.0s %c'
+  } else {
+    set title 'CPU time per datagram in ns (log scale; less is better)'
+    set format y '%.0f'
+  }
+  plot for [i = 1:words(peers)] data using (bar(panel, word(peers, i))):4 with boxes \
+      linetype i title word(peers, i), \
+    data using (any_bar(panel)):4:5 with labels offset 0,0.7 font ',11' notitle, \
+    data using (tic_at(panel)):(low * 1.001):5 with labels offset 0,-1.2 notitle
+}
+unset multiplot

@@ -1,0 +1,40 @@
+/*
+ * The application's part: what a program does with each datagram, the same in every peer. A sender
+ * writes the whole payload; a receiver looks at the front, the end and the size of each datagram.
+ * Knows nothing of sockets, threads or time.
+ */
+#ifndef BENCH_WORK_H
+#define BENCH_WORK_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* A sequence number in front, and at least one byte of pattern behind it. */
+#define WORK_MIN_SIZE (sizeof(uint64_t) + 1)
+
+/* What a receiver knows of one flow. */
+typedef struct work_reader {
+  size_t size;       /* what each datagram must have */
+  uint64_t expected; /* the lowest sequence number that may come next */
+  uint64_t wrong;    /* datagrams of another size, content or order; any one fails the run */
+} work_reader_t;
+
+static inline void work_write(char *payload, size_t size, uint64_t sequence) {
+  memcpy(payload, &sequence, sizeof sequence);
+  memset(payload + sizeof sequence, (int)(sequence & 0xff), size - sizeof sequence);
+}
+
+/* Datagrams may be lost (a gap in the sequence), but neither repeated nor reordered. */
+static inline void work_read(work_reader_t *reader, const char *payload, size_t size) {
+  if (size != reader->size) {
+    reader->wrong++;
+    return;
+  }
+  uint64_t sequence;
+  memcpy(&sequence, payload, sizeof sequence);
+  unsigned char last = (unsigned char)payload[size - 1];
+  reader->wrong += (sequence < reader->expected) | (last != (sequence & 0xff));
+  reader->expected = sequence + 1;
+}
+
+#endif
