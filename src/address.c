@@ -1,6 +1,7 @@
 #include "address.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,10 @@ static unsigned zone_index(const char *zone) {
   if (index != 0 || zone[strspn(zone, "0123456789")] != '\0')
     return index;
   char name[IF_NAMESIZE];
-  index = (unsigned)strtoul(zone, NULL, 10);
-  return if_indextoname(index, name) != NULL ? index : 0;
+  unsigned long number = strtoul(zone, NULL, 10);
+  if (number > UINT_MAX || if_indextoname((unsigned)number, name) == NULL)
+    return 0;
+  return (unsigned)number;
 }
 
 static bool parse_v6(struct sockaddr_in6 *v6, const char *text) {

@@ -20,10 +20,12 @@ int dgram__control_segment(const struct msghdr *message) {
     return UV_EMSGSIZE;
   /* CMSG_NXTHDR wants a message that it could change, and does not change it. */
   struct msghdr *walked = (struct msghdr *)message;
+  const char *end = (const char *)message->msg_control + message->msg_controllen;
   for (struct cmsghdr *at = CMSG_FIRSTHDR(walked); at != NULL; at = CMSG_NXTHDR(walked, at)) {
     int segment; /* an int here, though a uint16_t in the other direction */
     if (at->cmsg_level != SOL_UDP || at->cmsg_type != UDP_GRO ||
-        at->cmsg_len < CMSG_LEN(sizeof segment))
+        at->cmsg_len < CMSG_LEN(sizeof segment) ||
+        (size_t)(end - (const char *)at) < CMSG_LEN(sizeof segment))
       continue;
     memcpy(&segment, CMSG_DATA(at), sizeof segment);
     return segment > 0 ? segment : 0;

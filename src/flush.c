@@ -147,6 +147,8 @@ void dgram__flush(dgram_socket_t *socket) {
       dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
                          DGRAM__SHOW_ENDPOINT);
   }
+  if (outbox->ready.count == 0)
+    outbox->retries = 0;
   dgram__watch(socket);
 }
 

@@ -105,7 +105,7 @@ struct dgram__outbox {
   size_t bytes;
   size_t count;
   enum dgram__stall stall;
-  unsigned retries; /* since a send last succeeded */
+  unsigned retries; /* in a row; since a send last succeeded or none was left */
   struct dgram__task flush_task;
   struct dgram__task retry_task;
   struct dgram__task completions_task;

@@ -108,7 +108,7 @@ int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_
 
 /* ---- bind ---- */
 
-static void shut(dgram_socket_t *socket);
+static void shut_if_ready(dgram_socket_t *socket);
 
 /* Ends a bind. In the listeners of 'error' the program may already start the next one. */
 static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, const char *address,
@@ -117,8 +117,7 @@ static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, c
   dgram__listeners_remove_kind(&socket->events.listening, DGRAM__ON_BIND);
   dgram__outbox_fail_unbound(socket, code, syscall);
   dgram__emit_error(socket, code, syscall, address, port);
-  if (socket->closing && !socket->closed)
-    shut(socket);
+  shut_if_ready(socket);
 }
 
 static int set_buffer_size(int fd, int name, int size) {
@@ -171,8 +170,7 @@ static void bind_to_address(dgram_socket_t *socket) {
   if (socket->closed)
     return;
   dgram__outbox_release(socket);
-  if (socket->closing)
-    shut(socket);
+  shut_if_ready(socket);
 }
 
 static void on_bind_answer(void *owner, int status, const union dgram__address *address) {
@@ -276,6 +274,12 @@ static void shut(dgram_socket_t *socket) {
   dgram__defer(&socket->close_task);
 }
 
+/* Closes the socket if that was asked for and no send waits for the bind any more. */
+static void shut_if_ready(dgram_socket_t *socket) {
+  if (socket->closing && !socket->closed && socket->outbox.unbound.count == 0)
+    shut(socket);
+}
+
 int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) {
   if (socket == NULL)
     return UV_EINVAL;
@@ -287,8 +291,7 @@ int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) 
       return err;
   }
   socket->closing = true;
-  if (socket->outbox.unbound.count == 0) /* else when they have gone their way */
-    shut(socket);
+  shut_if_ready(socket);
   return 0;
 }
 
