@@ -1,0 +1,363 @@
+/*
+ * Every allocation and every system call of the library fails once, the first, the second, ...,
+ * until a scenario has run without meeting the fault. Whatever fails: nothing crashes, nothing is
+ * left over, and each accepted send completes exactly once.
+ * The linker puts the functions __wrap_... of this file in the place of the true ones (__real_...).
+ */
+#include <dgram.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- the fault ---- */
+
+static struct {
+  const char *datapath;
+  int error;      /* the errno that it leaves */
+  unsigned at;    /* which call fails; 0: none */
+  unsigned calls; /* so far */
+  const char *in; /* the function that failed; NULL: none yet */
+} fault;
+
+static long live_allocations;
+static size_t bytes_sent; /* as the system saw it */
+
+/* cmocka tells the line; this tells which fault led there. */
+#define CHECK(condition)                                                                         \
+  do {                                                                                           \
+    if (!(condition))                                                                            \
+      fail_msg("line %d: %s does not hold on %s after fault %u: %s in %s", __LINE__, #condition, \
+               fault.datapath, fault.at, strerror(fault.error),                                  \
+               fault.in != NULL ? fault.in : "nothing");                                         \
+  } while (0)
+
+static bool fails(const char *function) {
+  if (++fault.calls != fault.at)
+    return false;
+  fault.in = function;
+  errno = fault.error;
+  return true;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+#define WRAP(type, name, parameters, arguments, failure)       \
+  type __real_##name parameters;                               \
+  type __wrap_##name parameters;                               \
+  type __wrap_##name parameters {                              \
+    return fails(#name) ? (failure) : __real_##name arguments; \
+  }
+
+WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
+WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
+     -1)
+WRAP(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length),
+     -1)
+WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length),
+     (fd, level, name, value, length), -1)
+WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
+     (fd, level, name, value, length), -1)
+WRAP(int, fcntl, (int fd, int command, int value), (fd, command, value), -1)
+WRAP(int, uname, (struct utsname * names), (names), -1)
+WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1)
+WRAP(int, recvmmsg,
+     (int fd, struct mmsghdr *headers, unsigned count, int flags, struct timespec *timeout),
+     (fd, headers, count, flags, timeout), -1)
+WRAP(int, uv_poll_init_socket, (uv_loop_t * loop, uv_poll_t *poll, uv_os_sock_t fd),
+     (loop, poll, fd), UV_ENOMEM)
+WRAP(int, uv_getaddrinfo,
+     (uv_loop_t * loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb callback, const char *node,
+      const char *service, const struct addrinfo *hints),
+     (loop, request, callback, node, service, hints), UV_ENOMEM)
+
+/* Those that also count: what is sent, and what is allocated. */
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+  ssize_t sent = fails("sendmsg") ? -1 : __real_sendmsg(fd, message, flags);
+  bytes_sent += sent > 0 ? (size_t)sent : 0;
+  return sent;
+}
+
+int __real_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags) {
+  int sent = fails("sendmmsg") ? -1 : __real_sendmmsg(fd, headers, count, flags);
+  for (int i = 0; i < sent; i++)
+    bytes_sent += headers[i].msg_len;
+  return sent;
+}
+
+static void *counted(void *allocated) {
+  live_allocations += allocated != NULL;
+  return allocated;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) {
+  return counted(fails("malloc") ? NULL : __real_malloc(size));
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size) {
+  return counted(fails("calloc") ? NULL : __real_calloc(count, size));
+}
+
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+char *__wrap_strdup(const char *text) {
+  return counted(fails("strdup") ? NULL : __real_strdup(text));
+}
+
+void __real_free(void *allocated);
+void __wrap_free(void *allocated);
+void __wrap_free(void *allocated) {
+  live_allocations -= allocated != NULL;
+  __real_free(allocated);
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd) {
+  int result = __real_close(fd);
+  CHECK(result == 0); /* so nothing is closed twice */
+  return result;
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+/* ---- what the library tells ---- */
+
+enum { MOST_SENDS = 32, SIZE = 100 };
+
+static uv_loop_t loop;
+static int binds_ended; /* 'listening', or an 'error' of binding */
+static int closes;
+static size_t bytes_received;
+static int accepted[MOST_SENDS]; /* 0 or 1 */
+static int completed[MOST_SENDS];
+static int sends;
+static char payloads[MOST_SENDS][SIZE];
+
+static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
+  bytes_received += rinfo->size;
+  for (size_t i = 1; i < rinfo->size; i++) /* a payload is one byte over and over */
+    CHECK(message[i] == message[0]);
+}
+
+static void on_listening(dgram_socket_t *socket, void *context) {
+  binds_ended++;
+}
+
+/* The listener of 'error', or where there was no memory for one, the handler in its place. */
+static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  const char *syscall = error->syscall != NULL ? error->syscall : "";
+  CHECK(error->code < 0 && *syscall != '\0');
+  if (strcmp(syscall, "bind") == 0 || strcmp(syscall, "getaddrinfo") == 0)
+    binds_ended++;
+}
+
+static void on_close(dgram_socket_t *socket, void *context) {
+  closes++;
+}
+
+static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                    void *context) {
+  CHECK(error == NULL || (error->code < 0 && bytes == 0));
+  ++*(int *)context;
+}
+
+/* ---- what scenarios do ---- */
+
+static dgram_socket_t *new_socket(dgram_message_cb listener) {
+  dgram_socket_t *socket;
+  int err = dgram_create_socket(&loop, DGRAM_UDP4, listener, NULL, &socket);
+  CHECK(err == 0 ? socket != NULL : err == UV_ENOMEM && socket == NULL);
+  if (socket != NULL) {
+    err = dgram_on_error(socket, on_error, NULL);
+    CHECK(err == 0 || err == UV_ENOMEM);
+  }
+  return socket;
+}
+
+/* Binds, and runs the loop until that has ended well or ill. */
+static void bind_and_wait(dgram_socket_t *socket, const char *address) {
+  int before = binds_ended;
+  int err = dgram_bind(socket, 0, address, on_listening, NULL);
+  CHECK(err == 0 || fault.in != NULL);
+  while (err == 0 && binds_ended == before)
+    uv_run(&loop, UV_RUN_ONCE);
+}
+
+/* The port, or that of nobody. */
+static int port_of(const dgram_socket_t *socket) {
+  dgram_address_t address = {.port = 9};
+  for (int i = 0; i < 2 && dgram_address(socket, &address) != 0; i++)
+    CHECK(fault.in != NULL);
+  return address.port;
+}
+
+/* Sends the next payload, in so many buffers. */
+static void send_next(dgram_socket_t *socket, size_t buffers, int port, const char *address,
+                      dgram_send_cb callback) {
+  int number = sends++;
+  memset(payloads[number], 'a' + number, SIZE);
+  uv_buf_t list[SIZE];
+  for (size_t i = 0; i < buffers; i++)
+    list[i] = uv_buf_init(payloads[number] + i * (SIZE / buffers), (unsigned)(SIZE / buffers));
+  int err = dgram_send_buffers(socket, list, buffers, port, address, callback, &completed[number]);
+  CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL) || socket == NULL);
+  accepted[number] = err == 0 && callback != NULL;
+}
+
+/* One of each kind, and some that can leave as one. */
+static void send_all_kinds(dgram_socket_t *socket, int port) {
+  send_next(socket, 1, port, NULL, on_sent);
+  send_next(socket, 1, port, NULL, NULL);
+  send_next(socket, 4, port, "127.0.0.1", on_sent);
+  send_next(socket, 4, port, "127.0.0.1", NULL);
+  send_next(socket, 0, port, NULL, on_sent);
+  send_next(socket, 0, port, NULL, NULL);
+  send_next(socket, 1, port, "localhost", on_sent);
+  send_next(socket, 1, port, "localhost", NULL);
+  send_next(socket, 4, port, "localhost", on_sent);
+  for (int i = 0; i < 5; i++)
+    send_next(socket, 1, port, "127.0.0.1", on_sent);
+}
+
+static void close_socket(dgram_socket_t *socket) {
+  if (socket == NULL)
+    return;
+  int err = dgram_close(socket, on_close, NULL);
+  if (err != 0) { /* then it is still open */
+    CHECK(err == UV_ENOMEM && fault.in != NULL);
+    err = dgram_close(socket, on_close, NULL);
+  }
+  CHECK(err == 0);
+}
+
+/* ---- scenarios ---- */
+
+static void an_exchange(void) {
+  dgram_socket_t *receiver = new_socket(on_message);
+  dgram_socket_t *sender = new_socket(NULL);
+  bind_and_wait(receiver, "127.0.0.1");
+  bind_and_wait(sender, "localhost");
+  int port = port_of(receiver);
+  send_all_kinds(sender, port);
+  while (dgram_get_send_queue_count(sender) > 0)
+    uv_run(&loop, UV_RUN_ONCE);
+  while (port != 9 && bytes_received < bytes_sent)
+    uv_run(&loop, UV_RUN_ONCE);
+  close_socket(sender);
+  close_socket(receiver);
+}
+
+static void a_close_before_the_sends_have_left(void) {
+  dgram_socket_t *sender = new_socket(NULL);
+  bind_and_wait(sender, NULL);
+  send_all_kinds(sender, 9);
+  close_socket(sender);
+}
+
+static void a_close_before_the_bind(void) {
+  dgram_socket_t *sender = new_socket(NULL);
+  send_all_kinds(sender, 9);
+  close_socket(sender);
+  dgram_socket_t *other = new_socket(NULL);
+  int err = dgram_bind(other, 0, "localhost", on_listening, NULL);
+  CHECK(err == 0 || fault.in != NULL);
+  close_socket(other);
+}
+
+/* ---- every fault, one after the other ---- */
+
+static int count_open_files(void) {
+  DIR *folder = opendir("/proc/self/fd");
+  assert_non_null(folder);
+  int count = 0;
+  while (readdir(folder) != NULL)
+    count++;
+  closedir(folder);
+  return count;
+}
+
+/* Returns whether the fault was met. */
+static bool run_with_fault(void (*scenario)(void), unsigned at) {
+  int files = count_open_files();
+  memset(accepted, 0, sizeof accepted);
+  memset(completed, 0, sizeof completed);
+  sends = 0;
+  bytes_received = 0;
+  bytes_sent = 0;
+  live_allocations = 0;
+  fault.at = at;
+  fault.calls = 0;
+  fault.in = NULL;
+
+  assert_int_equal(uv_loop_init(&loop), 0);
+  scenario();
+  CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0);
+  CHECK(uv_loop_close(&loop) == 0);
+  for (int i = 0; i < sends; i++)
+    CHECK(completed[i] == accepted[i]);
+  CHECK(live_allocations == 0);
+  CHECK(count_open_files() == files);
+  return fault.in != NULL;
+}
+
+static void survive_all_faults(void (*scenario)(void), const char *datapath) {
+  static const int errors[] = {ENOMEM, EPERM, EAGAIN, EINTR, ENOBUFS, EIO, EINVAL};
+  setenv("DGRAM_DATAPATH", datapath, 1);
+  dgram_on_unhandled_error(on_error, NULL);
+  fault.datapath = datapath;
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    unsigned at = 1;
+    fault.error = errors[i];
+    while (run_with_fault(scenario, at))
+      at++;
+    assert_true(at > 10); /* it did meet some */
+  }
+}
+
+#define ON_EACH_DATAPATH(scenario)                \
+  static void scenario##_on_linux(void **state) { \
+    survive_all_faults(scenario, "linux");        \
+  }                                               \
+  static void scenario##_on_posix(void **state) { \
+    survive_all_faults(scenario, "posix");        \
+  }
+
+ON_EACH_DATAPATH(an_exchange)
+ON_EACH_DATAPATH(a_close_before_the_sends_have_left)
+ON_EACH_DATAPATH(a_close_before_the_bind)
+
+/* libuv opens files of its own for the first loop. */
+static int warm_up(void **state) {
+  uv_loop_init(&loop);
+  return uv_loop_close(&loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_exchange_on_linux),
+      cmocka_unit_test(an_exchange_on_posix),
+      cmocka_unit_test(a_close_before_the_sends_have_left_on_linux),
+      cmocka_unit_test(a_close_before_the_sends_have_left_on_posix),
+      cmocka_unit_test(a_close_before_the_bind_on_linux),
+      cmocka_unit_test(a_close_before_the_bind_on_posix),
+  };
+  return cmocka_run_group_tests(tests, warm_up, NULL);
+}

@@ -1,0 +1,211 @@
+/*
+ * How the linux datapath receives: over a recvmmsg that the tests play. The linker puts it
+ * (__wrap_recvmmsg) in the place of the true one (__real_recvmmsg).
+ */
+#include "datapath.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control.h"
+
+/* What recvmmsg does; NULL: the true one. */
+static int (*receive)(struct mmsghdr *headers, unsigned count);
+static bool can_join; /* the kernel knows UDP_GRO */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
+                    struct timespec *timeout);
+int __real_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
+                    struct timespec *timeout);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+
+int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
+                    struct timespec *timeout) {
+  assert_int_equal(count, DGRAM__SLOTS);
+  if (receive == NULL)
+    return __real_recvmmsg(fd, headers, count, flags, timeout);
+  return receive(headers, count);
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
+  if (level != SOL_UDP || name != UDP_GRO || can_join)
+    return __real_setsockopt(fd, level, name, value, length);
+  errno = ENOPROTOOPT;
+  return -1;
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static const struct dgram__datapath *const linux_path = &dgram__datapath_linux;
+static struct dgram__path path;
+static struct dgram__inbox *inbox;
+
+static struct dgram__inbox *new_inbox(void) {
+  struct dgram__inbox *made = calloc(1, linux_path->inbox_size);
+  char *data = malloc((size_t)DGRAM__SLOTS * DGRAM__SLOT_SIZE);
+  assert_non_null(made);
+  assert_non_null(data);
+  for (size_t i = 0; i < DGRAM__SLOTS; i++)
+    made->slots[i].data = data + i * DGRAM__SLOT_SIZE;
+  linux_path->inbox_init(made);
+  return made;
+}
+
+static void open_path(void) {
+  struct dgram__settings settings = {.gso = true};
+  dgram__address_loopback(&settings.local, AF_INET, 0);
+  assert_int_equal(linux_path->open(&path, &settings), 0);
+}
+
+static int begin(void **state) {
+  receive = NULL;
+  can_join = true;
+  inbox = new_inbox();
+  open_path();
+  return 0;
+}
+
+static int end(void **state) {
+  free(inbox->slots[0].data);
+  free(inbox);
+  return close(path.fd);
+}
+
+static void a_kernel_that_does_not_join_is_received_from(void **state) {
+  close(path.fd);
+  can_join = false;
+  open_path();
+  assert_false(path.gro);
+  union dgram__address own;
+  socklen_t length = sizeof own;
+  assert_int_equal(getsockname(path.fd, &own.any, &length), 0);
+  assert_int_equal(sendto(path.fd, "hello", 5, 0, &own.any, length), 5);
+  struct pollfd readable = {.fd = path.fd, .events = POLLIN};
+  assert_int_equal(poll(&readable, 1, -1), 1);
+  assert_int_equal(linux_path->recv(&path, inbox), 1);
+  assert_int_equal(inbox->slots[0].size, 5);
+  assert_int_equal(inbox->slots[0].segment, 0);
+  assert_memory_equal(inbox->slots[0].data, "hello", 5);
+  assert_true(dgram__address_equal(&inbox->slots[0].from, &own));
+  assert_int_equal(linux_path->recv(&path, inbox), 0);
+}
+
+/* As the kernel wants it; https://github.com/netty/netty/issues/17492 */
+static void check_header(const struct mmsghdr *header) {
+  const struct msghdr *message = &header->msg_hdr;
+  assert_int_equal(message->msg_namelen, sizeof(struct sockaddr_in6));
+  assert_int_equal(message->msg_controllen, CMSG_SPACE(sizeof(int)));
+  assert_non_null(message->msg_control);
+  assert_int_equal(message->msg_flags, 0);
+  assert_int_equal(message->msg_iovlen, 1);
+  assert_int_equal(message->msg_iov[0].iov_len, DGRAM__SLOT_SIZE);
+}
+
+/* A filled header, as the kernel leaves it. */
+static void fill_header(struct mmsghdr *header, unsigned size, int segment, int flags) {
+  struct msghdr *message = &header->msg_hdr;
+  header->msg_len = size;
+  dgram__address_loopback(message->msg_name, AF_INET, 53);
+  message->msg_namelen = sizeof(struct sockaddr_in);
+  message->msg_flags = flags;
+  if (segment == 0) {
+    message->msg_controllen = 0;
+    return;
+  }
+  struct cmsghdr *control = message->msg_control;
+  control->cmsg_level = SOL_UDP;
+  control->cmsg_type = UDP_GRO;
+  control->cmsg_len = CMSG_LEN(sizeof segment);
+  memcpy(CMSG_DATA(control), &segment, sizeof segment);
+}
+
+static int receive_three(struct mmsghdr *headers, unsigned count) {
+  for (unsigned i = 0; i < count; i++)
+    check_header(&headers[i]);
+  fill_header(&headers[0], 3000, 1200, 0);
+  fill_header(&headers[1], 10, 0, MSG_CTRUNC);
+  fill_header(&headers[2], 0, 0, 0);
+  return 3;
+}
+
+static int receive_two_plain(struct mmsghdr *headers, unsigned count) {
+  for (unsigned i = 0; i < count; i++)
+    check_header(&headers[i]);
+  fill_header(&headers[0], 7, 0, 0);
+  fill_header(&headers[1], 8, 0, 0);
+  return 2;
+}
+
+static void headers_are_as_new_at_every_call(void **state) {
+  for (int i = 0; i < 3; i++) {
+    receive = receive_three;
+    assert_int_equal(linux_path->recv(&path, inbox), 3);
+    assert_int_equal(inbox->slots[0].size, 3000);
+    assert_int_equal(inbox->slots[0].segment, 1200);
+    assert_int_equal(inbox->slots[1].segment, UV_EMSGSIZE);
+    assert_int_equal(inbox->slots[2].size, 0);
+    assert_int_equal(inbox->slots[2].segment, 0);
+
+    receive = receive_two_plain;
+    assert_int_equal(linux_path->recv(&path, inbox), 2);
+    assert_int_equal(inbox->slots[0].size, 7);
+    assert_int_equal(inbox->slots[0].segment, 0);
+    assert_int_equal(inbox->slots[1].size, 8);
+    assert_int_equal(inbox->slots[1].segment, 0);
+  }
+}
+
+static int calls;
+
+static int receive_interrupted(struct mmsghdr *headers, unsigned count) {
+  if (++calls == 3)
+    return receive_two_plain(headers, count);
+  errno = EINTR;
+  return -1;
+}
+
+static int receive_nothing(struct mmsghdr *headers, unsigned count) {
+  calls++;
+  errno = EAGAIN;
+  return -1;
+}
+
+static int receive_refusal(struct mmsghdr *headers, unsigned count) {
+  calls++;
+  errno = ECONNREFUSED;
+  return -1;
+}
+
+static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
+  static const struct {
+    int (*receive)(struct mmsghdr *headers, unsigned count);
+    int result;
+    int calls;
+  } cases[] = {
+      {receive_interrupted, 2, 3}, {receive_nothing, 0, 1}, {receive_refusal, UV_ECONNREFUSED, 1}};
+  for (int i = 0; i < 3; i++) {
+    receive = cases[i].receive;
+    calls = 0;
+    assert_int_equal(linux_path->recv(&path, inbox), cases[i].result);
+    assert_int_equal(calls, cases[i].calls);
+  }
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_kernel_that_does_not_join_is_received_from),
+      TEST(headers_are_as_new_at_every_call),
+      TEST(an_error_is_returned_and_nothing_to_receive_is_none),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

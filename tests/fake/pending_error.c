@@ -1,0 +1,108 @@
+/*
+ * A pending error on a system socket (POLLERR) wakes the loop; libuv then reports EBADF and stops
+ * watching. The error is told as an 'error', and receiving goes on. On the real datapaths.
+ */
+#include "fake/scene.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A socket on 127.0.0.1 as the system has it; its address in `address`. */
+static int system_socket(union dgram__address *address) {
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_true(fd >= 0);
+  dgram__address_loopback(address, AF_INET, 0);
+  assert_int_equal(bind(fd, &address->any, dgram__address_length(address)), 0);
+  socklen_t length = sizeof *address;
+  assert_int_equal(getsockname(fd, &address->any, &length), 0);
+  return fd;
+}
+
+static dgram_socket_t *socket_over(const struct dgram__datapath *datapath) {
+  dgram_socket_t *socket = scene_unbound_socket();
+  socket->loop->datapath = datapath;
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0);
+  scene_run();
+  assert_string_equal(scene_story(), "listening");
+  return socket;
+}
+
+/* Connects the socket to a peer that goes away, and has it learn that. */
+static void provoke_refusal(const dgram_socket_t *socket) {
+  union dgram__address peer;
+  int peer_fd = system_socket(&peer);
+  assert_int_equal(connect(socket->path.fd, &peer.any, dgram__address_length(&peer)), 0);
+  close(peer_fd);
+  assert_int_equal(send(socket->path.fd, "x", 1, 0), 1);
+}
+
+/* Connects the socket to a peer that sends. */
+static void send_hello(dgram_socket_t *socket) {
+  dgram_address_t address;
+  assert_int_equal(dgram_address(socket, &address), 0);
+  union dgram__address to;
+  assert_true(dgram__address_parse(&to, "127.0.0.1", address.port));
+  union dgram__address peer;
+  int peer_fd = system_socket(&peer);
+  assert_int_equal(connect(socket->path.fd, &peer.any, dgram__address_length(&peer)), 0);
+  assert_int_equal(sendto(peer_fd, "hello", 5, 0, &to.any, dgram__address_length(&to)), 5);
+  close(peer_fd);
+}
+
+/* Waits for an event; then runs what follows. */
+static void run_once(void) {
+  uv_run(&scene_loop, UV_RUN_ONCE);
+  scene_run();
+}
+
+static void it_is_told_and_receiving_goes_on(const struct dgram__datapath *datapath) {
+  dgram_socket_t *socket = socket_over(datapath);
+  for (int i = 0; i < 3; i++) {
+    provoke_refusal(socket);
+    run_once();
+    assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED)");
+    send_hello(socket);
+    run_once();
+    assert_string_equal(scene_story(), "(hello)");
+  }
+}
+
+static void it_does_not_end_a_stall(const struct dgram__datapath *datapath) {
+  dgram_socket_t *socket = socket_over(datapath);
+  socket->outbox.stall = DGRAM__UNTIL_WRITABLE;
+  dgram__watch(socket);
+  provoke_refusal(socket);
+  run_once();
+  assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED)");
+  assert_int_equal(socket->outbox.stall, DGRAM__NOT_STALLED); /* it is writable all the time */
+  assert_int_equal(socket->poll_events, UV_READABLE);
+}
+
+static void the_listener_may_close(const struct dgram__datapath *datapath) {
+  dgram_socket_t *socket = socket_over(datapath);
+  scene_on_error = scene_close;
+  provoke_refusal(socket);
+  run_once();
+  assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED) close");
+}
+
+#define ON_EACH_DATAPATH(test)             \
+  static void test##_linux(void **state) { \
+    test(&dgram__datapath_linux);          \
+  }                                        \
+  static void test##_posix(void **state) { \
+    test(&dgram__datapath_posix);          \
+  }
+
+ON_EACH_DATAPATH(it_is_told_and_receiving_goes_on)
+ON_EACH_DATAPATH(it_does_not_end_a_stall)
+ON_EACH_DATAPATH(the_listener_may_close)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCENE(it_is_told_and_receiving_goes_on_linux), SCENE(it_is_told_and_receiving_goes_on_posix),
+      SCENE(it_does_not_end_a_stall_linux),          SCENE(it_does_not_end_a_stall_posix),
+      SCENE(the_listener_may_close_linux),           SCENE(the_listener_may_close_posix),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

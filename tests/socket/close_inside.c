@@ -1,0 +1,306 @@
+/* Closing a socket inside each kind of callback, its own included. */
+#include "socket_test.h"
+
+static void note_and_close(dgram_socket_t *socket, const char *name) {
+  note("%s", name);
+  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+}
+
+static void close_in_event(dgram_socket_t *socket, void *context) {
+  note_and_close(socket, context);
+}
+
+static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note_and_close(socket, context);
+}
+
+static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                          void *context) {
+  note_and_close(socket, context);
+}
+
+static void in_listening(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
+  assert_int_equal(dgram_on_listening(socket, note_event, "still"), 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
+  close_loop(loop);
+  assert_notes("listening still closed");
+}
+
+/* node#7061: here the queued sends threw what nobody could catch. */
+static void in_listening_with_sends_that_wait(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  char byte;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
+  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
+  close_loop(loop);
+  assert_notes("listening sent1 sent2 closed");
+  assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
+  assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
+  close(fd);
+}
+
+struct closer {
+  int seen;
+  int close_at;
+};
+
+static void close_at_message(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  struct closer *closer = context;
+  if (++closer->seen == closer->close_at)
+    assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+}
+
+/* bun#33669: the rest of the batch was delivered after the close. */
+static void in_a_message_of_a_batch_no_other_follows(void **state) {
+  enum { SENT = 20 };
+  for (int k = 1; k <= SENT; k += 9) {
+    uv_loop_t *loop = open_loop();
+    struct closer closer = {0, k};
+    int port;
+    int fd = raw_socket();
+    new_bound(loop, close_at_message, &closer, &port);
+    for (int i = 0; i < SENT; i++)
+      raw_send(fd, "x", 1, port);
+    close_loop(loop);
+    close(fd);
+    assert_int_equal(closer.seen, k);
+    assert_notes("closed");
+  }
+}
+
+/* Datagrams of one size from one send may come in one buffer of the system's (GRO). */
+static void in_a_message_of_a_merged_batch_no_other_follows(void **state) {
+  enum { SENT = 20 };
+  for (int k = 1; k <= SENT; k += 9) {
+    uv_loop_t *loop = open_loop();
+    struct closer closer = {0, k};
+    int port;
+    int sender_port;
+    dgram_socket_t *sender = new_bound(loop, NULL, NULL, &sender_port);
+    new_bound(loop, close_at_message, &closer, &port);
+    for (int i = 0; i < SENT; i++)
+      send_text(sender, "x", port, NULL, NULL);
+    close_socket(sender);
+    close_loop(loop);
+    assert_int_equal(closer.seen, k);
+    assert_notes("closed");
+  }
+}
+
+static void close_socket_and_note(dgram_socket_t *socket, const char *message,
+                                  const dgram_rinfo_t *rinfo, void *context) {
+  note_and_close(socket, context);
+}
+
+static void in_a_message_the_other_listeners_of_this_one_are_still_called(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, close_socket_and_note, "first", &port);
+  assert_int_equal(dgram_on_message(socket, note_message, "second"), 0);
+  raw_send(fd, "x", 1, port);
+  close_loop(loop);
+  close(fd);
+  assert_notes("first second(x) closed");
+}
+
+static void answer_and_close(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  assert_int_equal(dgram_send(socket, "bye", 3, rinfo->port, "127.0.0.1", note_sent, "answered"),
+                   0);
+  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+}
+
+static void in_a_message_what_was_sent_before_still_leaves(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  char bytes[8];
+  int fd = raw_socket();
+  new_bound(loop, answer_and_close, NULL, &port);
+  raw_send(fd, "hi", 2, port);
+  close_loop(loop);
+  assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), 3);
+  close(fd);
+  assert_notes("answered closed");
+}
+
+static void close_other(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                        void *context) {
+  dgram_socket_t **other = context;
+  note("message");
+  if (*other != NULL)
+    assert_int_equal(dgram_close(*other, note_event, "closed"), 0);
+  *other = NULL;
+}
+
+/* Both have something to read in this turn of the loop. */
+static void in_a_message_of_another_socket(void **state) {
+  uv_loop_t *loop = open_loop();
+  int ports[2];
+  int fd = raw_socket();
+  dgram_socket_t *sockets[2];
+  dgram_socket_t *others[2];
+  for (int i = 0; i < 2; i++) {
+    sockets[i] = new_bound(loop, close_other, &others[i], &ports[i]);
+    others[1 - i] = sockets[i];
+  }
+  raw_send(fd, "x", 1, ports[0]);
+  raw_send(fd, "x", 1, ports[1]);
+  uv_run(loop, UV_RUN_ONCE);
+  uv_run(loop, UV_RUN_NOWAIT);
+  assert_notes("message closed");
+  close_socket(others[0] == NULL ? sockets[0] : sockets[1]);
+  close_loop(loop);
+  close(fd);
+}
+
+static void in_the_error_of_a_bind(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
+  close_loop(loop);
+  assert_notes("error closed");
+}
+
+static void in_the_error_of_a_bind_to_a_host(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "no-such-host.invalid", NULL, NULL), 0);
+  close_loop(loop);
+  assert_notes("error closed");
+}
+
+static void in_the_error_of_a_bind_with_sends_that_wait(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
+  send_text(socket, "1", 9, note_sent, "send1");
+  send_text(socket, "2", 9, NULL, NULL);
+  close_loop(loop);
+  assert_notes("error send1(EADDRNOTAVAIL) closed");
+}
+
+static void in_the_error_of_a_send(void **state) {
+  static char overlong[65508];
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_once_error(socket, close_in_error, "error"), 0);
+  assert_int_equal(dgram_on_error(socket, note_error, "second"), 0);
+  assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, NULL, NULL), 0);
+  send_text(socket, "2", port, note_sent, "sent2");
+  close_loop(loop);
+  assert_notes("error second(EMSGSIZE) sent2 closed");
+}
+
+static void in_the_callback_of_a_send(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  send_text(socket, "1", 9, close_in_sent, "sent1");
+  send_text(socket, "2", 9, note_sent, "sent2");
+  close_loop(loop);
+  assert_notes("sent1 sent2 closed");
+}
+
+static void send_look_up_and_close(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                                   void *context) {
+  note("sent1");
+  send_text(socket, "3", 9, note_sent, "sent3");
+  assert_int_equal(dgram_send(socket, "4", 1, 9, "localhost", note_sent, "lookup4"), 0);
+  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+}
+
+static void in_the_callback_of_a_send_after_more_sends(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  send_text(socket, "1", 9, send_look_up_and_close, NULL);
+  send_text(socket, "2", 9, note_sent, "sent2");
+  close_loop(loop);
+  assert_notes("sent1 sent2 sent3 closed lookup4(ECANCELED)");
+}
+
+static void use_closed(dgram_socket_t *socket) {
+  dgram_address_t address;
+  assert_int_equal(dgram_close(socket, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_address(socket, &address), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_ptr_equal(dgram_ref(socket), socket);
+}
+
+static void use_in_close(dgram_socket_t *socket, void *context) {
+  use_closed(socket);
+  assert_int_equal(dgram_on_close(socket, note_event, "never"), 0);
+  note("%s", (const char *)context);
+}
+
+static void use_in_cancelled(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                             void *context) {
+  assert_int_equal(error->code, UV_ECANCELED);
+  use_closed(socket);
+  note("%s", (const char *)context);
+}
+
+static void in_close_and_after_it_the_socket_can_be_named_but_not_used(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_send(socket, "1", 1, 9, "localhost", use_in_cancelled, "cancelled1"), 0);
+  assert_int_equal(dgram_send(socket, "2", 1, 9, "localhost", use_in_cancelled, "cancelled2"), 0);
+  assert_int_equal(dgram_close(socket, use_in_close, "closed"), 0);
+  close_loop(loop);
+  assert_notes("closed cancelled1 cancelled2");
+}
+
+static void new_in_close(dgram_socket_t *socket, void *context) {
+  dgram_socket_t **created = context;
+  *created = new_socket(dgram_loop(socket), DGRAM_UDP4, NULL, NULL);
+}
+
+/* It was the loop's last one, so what the loop shares may be on its way out. */
+static void in_close_a_new_socket_may_be_made(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *created = NULL;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_close(socket, new_in_close, &created), 0);
+  run_to_end(loop);
+  assert_non_null(created);
+  bind_now(created, "127.0.0.1");
+  assert_usable(created);
+  close_socket(created);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(in_listening),
+      cmocka_unit_test(in_listening_with_sends_that_wait),
+      cmocka_unit_test(in_a_message_of_a_batch_no_other_follows),
+      cmocka_unit_test(in_a_message_of_a_merged_batch_no_other_follows),
+      cmocka_unit_test(in_a_message_the_other_listeners_of_this_one_are_still_called),
+      cmocka_unit_test(in_a_message_what_was_sent_before_still_leaves),
+      cmocka_unit_test(in_a_message_of_another_socket),
+      cmocka_unit_test(in_the_error_of_a_bind),
+      cmocka_unit_test(in_the_error_of_a_bind_to_a_host),
+      cmocka_unit_test(in_the_error_of_a_bind_with_sends_that_wait),
+      cmocka_unit_test(in_the_error_of_a_send),
+      cmocka_unit_test(in_the_callback_of_a_send),
+      cmocka_unit_test(in_the_callback_of_a_send_after_more_sends),
+      cmocka_unit_test(in_close_and_after_it_the_socket_can_be_named_but_not_used),
+      cmocka_unit_test(in_close_a_new_socket_may_be_made),
+  };
+  return cmocka_run_group_tests_name("close_inside", tests, NULL, NULL);
+}

@@ -1,0 +1,122 @@
+/*
+ * Ten thousand idle sockets cost a loop their structs, and not the receive memory ten thousand
+ * times over.
+ */
+#include "socket_test.h"
+
+#include <arpa/inet.h>
+#include <sys/resource.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+enum { SOCKETS = 10000, MOST_BYTES_EACH = 1536, INBOX = 8388608, SLACK = 65536 };
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+static const char *why_not_measured(void) {
+  return "this build's allocator does not tell its heap";
+}
+
+static size_t heap_in_use(void) {
+  return 0;
+}
+#else
+static const char *why_not_measured(void) {
+  return test_scale() > 1 ? "DGRAM_TEST_SCALE is set: valgrind's allocator is not the system's"
+                          : NULL;
+}
+
+static size_t heap_in_use(void) {
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+#endif
+
+/* Each socket is a descriptor. */
+static int can_open(rlim_t descriptors) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 0;
+  if (limit.rlim_cur >= descriptors)
+    return 1;
+  limit.rlim_cur = descriptors;
+  if (limit.rlim_max < descriptors)
+    limit.rlim_max = descriptors;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static void skip_unless_measurable(void) {
+  const char *why = why_not_measured();
+  if (why == NULL && !can_open(SOCKETS + 100))
+    why = "RLIMIT_NOFILE can't be raised to 10,100";
+  if (why != NULL) {
+    print_message("skipped: %s\n", why);
+    skip();
+  }
+}
+
+static dgram_socket_t *sockets[SOCKETS];
+
+/* On many addresses, and not those of another run at this time: one has not enough free ports. */
+static void open_all(uv_loop_t *loop, int *received) {
+  int listening = 0;
+  for (int i = 0; i < SOCKETS; i++) {
+    char address[32];
+    snprintf(address, sizeof address, "127.0.%d.%d", (int)getpid() % 250, 1 + i % 100);
+    sockets[i] = new_socket(loop, DGRAM_UDP4, count_message, received);
+    assert_int_equal(dgram_bind(sockets[i], 0, address, count_event, &listening), 0);
+  }
+  run_until(loop, &listening, SOCKETS);
+}
+
+static void send_to_socket(int fd, int i) {
+  dgram_address_t address;
+  assert_int_equal(dgram_address(sockets[i], &address), 0);
+  struct sockaddr_in to = loopback_address(address.port);
+  assert_int_equal(inet_pton(AF_INET, address.address, &to.sin_addr), 1);
+  assert_int_equal(sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof to), 1);
+}
+
+static void an_idle_socket_costs_at_most_1536_bytes(void **state) {
+  skip_unless_measurable();
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  size_t before = heap_in_use();
+  open_all(loop, &received);
+  size_t each = (heap_in_use() - before) / SOCKETS;
+  print_message("%zu bytes of heap each\n", each);
+  for (int i = 0; i < SOCKETS; i++)
+    close_socket(sockets[i]);
+  close_loop(loop);
+  assert_in_range(each, 1, MOST_BYTES_EACH);
+  assert_in_range(heap_in_use(), 0, before + SLACK);
+}
+
+static void sockets_that_have_received_share_the_memory_for_it(void **state) {
+  skip_unless_measurable();
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int received = 0;
+  open_all(loop, &received);
+  size_t before = heap_in_use();
+  for (int i = 0; i < SOCKETS; i++) {
+    send_to_socket(fd, i);
+    if (i % 100 == 99)
+      run_until(loop, &received, i + 1);
+  }
+  size_t after = heap_in_use();
+  close(fd);
+  for (int i = 0; i < SOCKETS; i++)
+    close_socket(sockets[i]);
+  close_loop(loop);
+  assert_in_range(after, before, before + INBOX);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_idle_socket_costs_at_most_1536_bytes),
+      cmocka_unit_test(sockets_that_have_received_share_the_memory_for_it),
+  };
+  return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}

@@ -1,0 +1,218 @@
+/* What a listener of 'message' is told: the bytes, and who sent them. */
+#include "socket_test.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+
+struct kept_rinfo {
+  int calls;
+  char address[DGRAM_ADDRESS_TEXT];
+  const char *family;
+  int port;
+  size_t size;
+  int sockaddr_family;
+  char bytes[16];
+};
+
+static void keep_rinfo(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
+  struct kept_rinfo *kept = context;
+  kept->calls++;
+  keep_text(kept->address, sizeof kept->address, dgram_rinfo_address(rinfo));
+  kept->family = rinfo->family;
+  kept->port = rinfo->port;
+  kept->size = rinfo->size;
+  kept->sockaddr_family = rinfo->sockaddr->sa_family;
+  assert_in_range(rinfo->size, 0, sizeof kept->bytes);
+  memcpy(kept->bytes, message, rinfo->size);
+}
+
+/* Has a socket of one type, bound to `from`, send to one of another that is bound to `at`. */
+static struct kept_rinfo message_from(dgram_type_t sender_type, const char *from,
+                                      dgram_type_t receiver_type, const char *at, const char *to,
+                                      int *sender_port) {
+  struct kept_rinfo kept = {0};
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *receiver = new_socket(loop, receiver_type, keep_rinfo, &kept);
+  dgram_socket_t *sender = new_socket(loop, sender_type, NULL, NULL);
+  int port = bind_now(receiver, at);
+  *sender_port = bind_now(sender, from);
+  assert_int_equal(dgram_send(sender, "hello", 5, port, to, NULL, NULL), 0);
+  run_until(loop, &kept.calls, 1);
+  assert_int_equal(kept.size, 5);
+  assert_memory_equal(kept.bytes, "hello", 5);
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+  return kept;
+}
+
+static void from_udp4_it_names_the_sender(void **state) {
+  int port;
+  struct kept_rinfo kept =
+      message_from(DGRAM_UDP4, "127.0.0.2", DGRAM_UDP4, "127.0.0.1", "127.0.0.1", &port);
+  assert_string_equal(kept.address, "127.0.0.2");
+  assert_string_equal(kept.family, "IPv4");
+  assert_int_equal(kept.port, port);
+  assert_int_equal(kept.sockaddr_family, AF_INET);
+}
+
+static void from_udp6_it_names_the_sender(void **state) {
+  skip_without_ipv6();
+  int port;
+  struct kept_rinfo kept = message_from(DGRAM_UDP6, "::1", DGRAM_UDP6, "::1", "::1", &port);
+  assert_string_equal(kept.address, "::1");
+  assert_string_equal(kept.family, "IPv6");
+  assert_int_equal(kept.port, port);
+  assert_int_equal(kept.sockaddr_family, AF_INET6);
+}
+
+static void a_dual_stack_socket_names_ipv4_as_mapped(void **state) {
+  skip_without_ipv6();
+  int port;
+  struct kept_rinfo kept =
+      message_from(DGRAM_UDP4, "127.0.0.1", DGRAM_UDP6, NULL, "127.0.0.1", &port);
+  assert_string_equal(kept.address, "::ffff:127.0.0.1");
+  assert_string_equal(kept.family, "IPv6");
+  assert_int_equal(kept.port, port);
+}
+
+static void a_dual_stack_socket_sends_to_a_mapped_address(void **state) {
+  skip_without_ipv6();
+  int port;
+  struct kept_rinfo kept =
+      message_from(DGRAM_UDP6, NULL, DGRAM_UDP4, "127.0.0.1", "::ffff:127.0.0.1", &port);
+  assert_string_equal(kept.address, "127.0.0.1");
+  assert_int_equal(kept.port, port);
+}
+
+static void ask_twice(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                      void *context) {
+  const char *text = dgram_rinfo_address(rinfo);
+  assert_ptr_equal(dgram_rinfo_address(rinfo), text);
+  note("%s=%s", (const char *)context, text);
+}
+
+static void every_listener_can_ask_for_the_address(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *socket = new_bound(loop, ask_twice, "a", &port);
+  assert_int_equal(dgram_on_message(socket, ask_twice, "b"), 0);
+  assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
+  send_text(socket, "x", port, NULL, NULL);
+  run_until(loop, &received, 1);
+  assert_notes("a=127.0.0.1 b=127.0.0.1");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* An address that is only good on one link, as text with its zone; 0 if this machine has none. */
+static int find_link_local(char *text, size_t size) {
+  struct ifaddrs *all;
+  int found = 0;
+  assert_int_equal(getifaddrs(&all), 0);
+  for (struct ifaddrs *at = all; at != NULL && !found; at = at->ifa_next) {
+    const struct sockaddr_in6 *v6 = (const void *)at->ifa_addr;
+    char number[INET6_ADDRSTRLEN];
+    if (v6 == NULL || v6->sin6_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+      continue;
+    inet_ntop(AF_INET6, &v6->sin6_addr, number, sizeof number);
+    snprintf(text, size, "%s%%%s", number, at->ifa_name);
+    found = 1;
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+/* From this machine to itself; nothing goes out on the link. */
+static void from_a_link_local_address_it_names_the_zone(void **state) {
+  char own[DGRAM_ADDRESS_TEXT];
+  int port;
+  if (!find_link_local(own, sizeof own)) {
+    print_message("skipped: no link-local address here\n");
+    skip();
+  }
+  struct kept_rinfo kept = message_from(DGRAM_UDP6, own, DGRAM_UDP6, own, own, &port);
+  assert_string_equal(kept.address, own);
+  assert_string_equal(kept.family, "IPv6");
+  assert_int_equal(kept.port, port);
+}
+
+static void note_sender(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                        void *context) {
+  note("%s:%.*s", dgram_rinfo_address(rinfo), (int)rinfo->size, message);
+  ++*(int *)context;
+}
+
+/* Each slot of a batch has an address of its own (netty#5233 on the receiving side). */
+static void each_message_of_a_batch_names_its_own_sender(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_sender, &received, &port);
+  dgram_socket_t *a = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *b = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  bind_now(a, "127.0.0.2");
+  bind_now(b, "127.0.0.33");
+  send_text(a, "1", port, NULL, NULL);
+  send_text(b, "2", port, NULL, NULL);
+  run_until(loop, &received, 2);
+  send_text(b, "3", port, NULL, NULL);
+  send_text(a, "4", port, NULL, NULL);
+  run_until(loop, &received, 4);
+  assert_notes("127.0.0.2:1 127.0.0.33:2 127.0.0.33:3 127.0.0.2:4");
+  close_socket(a);
+  close_socket(b);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void answer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                   void *context) {
+  uv_buf_t reply = uv_buf_init((char *)message, (unsigned)rinfo->size);
+  assert_int_equal(dgram_send_to(socket, &reply, 1, rinfo->sockaddr, NULL, NULL), 0);
+}
+
+static void its_sockaddr_is_where_to_answer(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int echoed = 0;
+  dgram_socket_t *server = new_bound(loop, answer, NULL, &port);
+  dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, count_message, &echoed);
+  assert_int_equal(dgram_on_message(client, note_message, "echo"), 0);
+  send_text(client, "hi", port, NULL, NULL);
+  run_until(loop, &echoed, 1);
+  assert_notes("echo(hi)");
+  close_socket(client);
+  close_socket(server);
+  close_loop(loop);
+}
+
+static void one_without_listeners_is_no_trouble(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  int sent = 0;
+  send_text(socket, "nobody", port, count_sent, &sent);
+  run_until(loop, &sent, 1);
+  uv_run(loop, UV_RUN_NOWAIT);
+  assert_usable(socket);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(from_udp4_it_names_the_sender),
+      cmocka_unit_test(from_udp6_it_names_the_sender),
+      cmocka_unit_test(a_dual_stack_socket_names_ipv4_as_mapped),
+      cmocka_unit_test(a_dual_stack_socket_sends_to_a_mapped_address),
+      cmocka_unit_test(from_a_link_local_address_it_names_the_zone),
+      cmocka_unit_test(every_listener_can_ask_for_the_address),
+      cmocka_unit_test(each_message_of_a_batch_names_its_own_sender),
+      cmocka_unit_test(its_sockaddr_is_where_to_answer),
+      cmocka_unit_test(one_without_listeners_is_no_trouble),
+  };
+  return cmocka_run_group_tests_name("message", tests, NULL, NULL);
+}

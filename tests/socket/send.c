@@ -1,0 +1,213 @@
+/* Sending: the implicit bind, the callback's promises, and the ways to name a destination. */
+#include "socket_test.h"
+
+static void an_unbound_socket_is_bound_to_all_interfaces(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_address_t address;
+  dgram_socket_t *receiver = new_bound(loop, count_message, &received, &port);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_listening(sender, note_event, "listening"), 0);
+  send_text(sender, "x", port, NULL, NULL);
+  assert_int_equal(dgram_address(sender, &address), UV_EBADF);
+  run_until(loop, &received, 1);
+  assert_notes("listening");
+  assert_int_equal(dgram_address(sender, &address), 0);
+  assert_string_equal(address.address, "0.0.0.0");
+  assert_in_range(address.port, 1, 65535);
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+struct told {
+  int calls;
+  int code;
+  size_t bytes;
+};
+
+static void keep_told(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                      void *context) {
+  struct told *told = context;
+  told->calls++;
+  told->code = error != NULL ? error->code : 0;
+  told->bytes = bytes;
+}
+
+static void the_callback_tells_the_bytes(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  struct told told = {0};
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  send_text(socket, "hello", port, keep_told, &told);
+  run_until(loop, &told.calls, 1);
+  assert_int_equal(told.code, 0);
+  assert_int_equal(told.bytes, 5);
+  told.bytes = 99;
+  send_text(socket, "", port, keep_told, &told);
+  run_until(loop, &told.calls, 2);
+  assert_int_equal(told.bytes, 0);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(told.calls, 2);
+}
+
+static void the_callback_never_runs_inside_the_call(void **state) {
+  enum { SENDS = 3000 }; /* so many that some leave before the turn's end */
+  uv_loop_t *loop = open_loop();
+  int port;
+  int sent = 0;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  for (int i = 0; i < SENDS; i++) {
+    send_text(socket, "x", port, count_sent, &sent);
+    assert_int_equal(sent, 0);
+  }
+  assert_int_equal(dgram_get_send_queue_count(socket), SENDS);
+  run_until(loop, &sent, SENDS);
+  close_socket(socket);
+  assert_int_equal(sent, SENDS);
+  close_loop(loop);
+}
+
+enum { PLACES = 3000 };
+
+static char places[PLACES]; /* the context of send i is &places[i] */
+static int next_place;
+
+static void expect_in_order(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                            void *context) {
+  assert_null(error);
+  assert_ptr_equal(context, &places[next_place]);
+  next_place++;
+}
+
+static void each_callback_runs_exactly_once_and_in_order(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  next_place = 0;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  for (int i = 0; i < PLACES; i++)
+    send_text(socket, "x", port, expect_in_order, &places[i]);
+  run_until(loop, &next_place, PLACES);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(next_place, PLACES);
+}
+
+static void without_callback_the_bytes_are_copied(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
+  char bytes[] = "before";
+  assert_int_equal(dgram_send(socket, bytes, 6, port, NULL, NULL, NULL), 0);
+  memset(bytes, '2', 6);
+  uv_buf_t parts[2] = {uv_buf_init(bytes, 3), uv_buf_init(bytes + 3, 3)};
+  assert_int_equal(dgram_send_buffers(socket, parts, 2, port, NULL, NULL, NULL), 0);
+  memset(bytes, '?', 6);
+  run_until(loop, &received, 2);
+  assert_notes("got(before) got(222222)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void the_address_is_copied(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, count_message, &received, &port);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  char address[] = "127.0.0.1";
+  char name[] = "localhost";
+  struct sockaddr_in binary = loopback_address(port);
+  uv_buf_t bytes = uv_buf_init((char[]){"x"}, 1);
+  assert_int_equal(dgram_send(sender, "x", 1, port, address, NULL, NULL), 0);
+  assert_int_equal(dgram_send(sender, "x", 1, port, name, NULL, NULL), 0);
+  assert_int_equal(dgram_send_to(sender, &bytes, 1, (struct sockaddr *)&binary, NULL, NULL), 0);
+  memset(address, '9', sizeof address - 1);
+  memset(name, '9', sizeof name - 1);
+  memset(&binary, 0xff, sizeof binary);
+  run_until(loop, &received, 3);
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void no_address_means_this_host(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  assert_int_equal(dgram_send(socket, "x", 1, port, NULL, NULL, NULL), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, port, "", NULL, NULL), 0);
+  run_until(loop, &received, 2);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void no_address_means_this_host_for_ipv6(void **state) {
+  skip_without_ipv6();
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  dgram_socket_t *receiver = new_socket(loop, DGRAM_UDP6, count_message, &received);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP6, NULL, NULL);
+  int port = bind_now(receiver, "::1");
+  assert_int_equal(dgram_send(sender, "x", 1, port, NULL, NULL, NULL), 0);
+  assert_int_equal(dgram_send(sender, "x", 1, port, "", NULL, NULL), 0);
+  run_until(loop, &received, 2);
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void an_address_in_binary_form_is_sent_to(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  struct sockaddr_in to = loopback_address(port);
+  uv_buf_t parts[2] = {uv_buf_init((char[]){"ab"}, 2), uv_buf_init((char[]){"c"}, 1)};
+  struct told told = {0};
+  assert_int_equal(dgram_send_to(sender, parts, 2, (const struct sockaddr *)&to, keep_told, &told),
+                   0);
+  run_until(loop, &received, 1);
+  run_until(loop, &told.calls, 1);
+  assert_notes("got(abc)");
+  assert_int_equal(told.bytes, 3);
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void an_address_in_binary_form_is_sent_to_in_ipv6(void **state) {
+  skip_without_ipv6();
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, count_message, &received);
+  struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+  to.sin6_port = htons((uint16_t)bind_now(socket, "::1"));
+  assert_int_equal(dgram_send_to(socket, NULL, 0, (const struct sockaddr *)&to, NULL, NULL), 0);
+  run_until(loop, &received, 1);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_unbound_socket_is_bound_to_all_interfaces),
+      cmocka_unit_test(the_callback_tells_the_bytes),
+      cmocka_unit_test(the_callback_never_runs_inside_the_call),
+      cmocka_unit_test(each_callback_runs_exactly_once_and_in_order),
+      cmocka_unit_test(without_callback_the_bytes_are_copied),
+      cmocka_unit_test(the_address_is_copied),
+      cmocka_unit_test(no_address_means_this_host),
+      cmocka_unit_test(no_address_means_this_host_for_ipv6),
+      cmocka_unit_test(an_address_in_binary_form_is_sent_to),
+      cmocka_unit_test(an_address_in_binary_form_is_sent_to_in_ipv6),
+  };
+  return cmocka_run_group_tests_name("send", tests, NULL, NULL);
+}

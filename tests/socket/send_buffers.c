@@ -1,0 +1,196 @@
+/* A list of buffers is one datagram. */
+#include "socket_test.h"
+
+enum { MOST_BUFFERS = 1024 };
+
+static char bytes[MOST_BUFFERS];
+
+struct joined {
+  int calls;
+  size_t size;
+};
+
+/* The bytes must be those of `bytes`, from the first on. */
+static void check_joined(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                         void *context) {
+  struct joined *joined = context;
+  assert_memory_equal(message, bytes, rinfo->size);
+  joined->calls++;
+  joined->size = rinfo->size;
+}
+
+static void check_bytes_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t sent,
+                             void *context) {
+  assert_null(error);
+  *(size_t *)context = sent;
+}
+
+/* Sends the list with and without a callback: its bytes are borrowed, or copied. */
+static void is_one_datagram(const uv_buf_t *buffers, size_t count, size_t size) {
+  uv_loop_t *loop = open_loop();
+  struct joined joined = {0};
+  size_t sent = 12345;
+  int port;
+  dgram_socket_t *socket = new_bound(loop, check_joined, &joined, &port);
+  assert_int_equal(dgram_send_buffers(socket, buffers, count, port, NULL, check_bytes_sent, &sent),
+                   0);
+  assert_int_equal(dgram_get_send_queue_size(socket), size);
+  run_until(loop, &joined.calls, 1);
+  assert_int_equal(joined.size, size);
+  assert_int_equal(sent, size);
+  assert_int_equal(dgram_send_buffers(socket, buffers, count, port, NULL, NULL, NULL), 0);
+  run_until(loop, &joined.calls, 2);
+  assert_int_equal(joined.size, size);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(joined.calls, 2);
+}
+
+static void fill_bytes(void) {
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (char)(i * 7 + i / 256);
+}
+
+static void no_buffer_is_an_empty_datagram(void **state) {
+  is_one_datagram(NULL, 0, 0);
+}
+
+static void one_buffer_is_its_bytes(void **state) {
+  fill_bytes();
+  uv_buf_t buffer = uv_buf_init(bytes, 100);
+  is_one_datagram(&buffer, 1, 100);
+}
+
+static void two_buffers_are_joined(void **state) {
+  fill_bytes();
+  uv_buf_t buffers[2] = {uv_buf_init(bytes, 60), uv_buf_init(bytes + 60, 40)};
+  is_one_datagram(buffers, 2, 100);
+}
+
+static void buffers_from_different_places_are_joined(void **state) {
+  char head[] = {1, 2, 3};
+  char tail[] = {4, 5};
+  uv_buf_t buffers[2] = {uv_buf_init(head, 3), uv_buf_init(tail, 2)};
+  for (int i = 0; i < 5; i++)
+    bytes[i] = (char)(i + 1);
+  is_one_datagram(buffers, 2, 5);
+}
+
+static void buffers_are_joined_in_the_order_of_the_list(void **state) {
+  static char scrambled[] = {'c', 'd', 'a', 'b'};
+  for (int i = 0; i < 4; i++)
+    bytes[i] = (char)('a' + i);
+  uv_buf_t buffers[2] = {uv_buf_init(scrambled + 2, 2), uv_buf_init(scrambled, 2)};
+  is_one_datagram(buffers, 2, 4);
+}
+
+static void as_many_as_the_system_takes_are_joined(void **state) {
+  static uv_buf_t buffers[MOST_BUFFERS];
+  fill_bytes();
+  for (size_t i = 0; i < MOST_BUFFERS; i++)
+    buffers[i] = uv_buf_init(bytes + i, 1);
+  is_one_datagram(buffers, MOST_BUFFERS, MOST_BUFFERS);
+}
+
+/* Every other byte lies elsewhere, so that no two neighbours can be taken as one. */
+static void as_many_that_do_not_adjoin_are_joined(void **state) {
+  static char apart[2 * MOST_BUFFERS];
+  static uv_buf_t buffers[MOST_BUFFERS];
+  fill_bytes();
+  for (size_t i = 0; i < MOST_BUFFERS; i++) {
+    apart[2 * i] = bytes[i];
+    buffers[i] = uv_buf_init(apart + 2 * i, 1);
+  }
+  is_one_datagram(buffers, MOST_BUFFERS, MOST_BUFFERS);
+}
+
+static void empty_buffers_among_them_add_nothing(void **state) {
+  fill_bytes();
+  uv_buf_t buffers[6] = {uv_buf_init(NULL, 0),       uv_buf_init(bytes, 10),
+                         uv_buf_init(bytes + 10, 0), uv_buf_init(NULL, 0),
+                         uv_buf_init(bytes + 10, 5), uv_buf_init(NULL, 0)};
+  is_one_datagram(buffers, 6, 15);
+}
+
+static void nothing_but_empty_buffers_is_an_empty_datagram(void **state) {
+  uv_buf_t buffers[3] = {uv_buf_init(NULL, 0), uv_buf_init(bytes, 0), uv_buf_init(NULL, 0)};
+  is_one_datagram(buffers, 3, 0);
+}
+
+static void one_more_than_1024_is_refused(void **state) {
+  static uv_buf_t buffers[MOST_BUFFERS + 1];
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_send_buffers(socket, buffers, MOST_BUFFERS + 1, port, NULL, NULL, NULL),
+                   UV_EINVAL);
+  assert_int_equal(dgram_get_send_queue_count(socket), 0);
+  assert_usable(socket);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* node#6616: the list of buffers was changed after the call. */
+static void the_list_may_change_after_the_call(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  int sent = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  char ab[] = "ab";
+  char cd[] = "cd";
+  uv_buf_t buffers[2] = {uv_buf_init(ab, 2), uv_buf_init(cd, 2)};
+  assert_int_equal(dgram_send_buffers(sender, buffers, 2, port, NULL, count_sent, &sent), 0);
+  assert_int_equal(dgram_send_buffers(sender, buffers, 1, port, NULL, count_sent, &sent), 0);
+  buffers[0] = buffers[1] = uv_buf_init(NULL, 77);
+  run_until(loop, &received, 2);
+  assert_notes("got(abcd) got(ab)");
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+  assert_int_equal(sent, 2);
+}
+
+/* Lists in one turn that could share a system call, if their pieces were not so many. */
+static void many_long_lists_in_one_turn_stay_apart(void **state) {
+  enum { LISTS = 20, PIECES = 100 };
+  static char apart[2 * PIECES];
+  uv_buf_t buffers[PIECES];
+  uv_loop_t *loop = open_loop();
+  struct joined joined = {0};
+  int port;
+  int sent = 0;
+  fill_bytes();
+  for (size_t i = 0; i < PIECES; i++) {
+    apart[2 * i] = bytes[i];
+    buffers[i] = uv_buf_init(apart + 2 * i, 1);
+  }
+  dgram_socket_t *socket = new_bound(loop, check_joined, &joined, &port);
+  for (int i = 0; i < LISTS; i++)
+    assert_int_equal(dgram_send_buffers(socket, buffers, PIECES, port, NULL, count_sent, &sent), 0);
+  run_until(loop, &joined.calls, LISTS);
+  assert_int_equal(joined.size, PIECES);
+  assert_int_equal(sent, LISTS);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(no_buffer_is_an_empty_datagram),
+      cmocka_unit_test(one_buffer_is_its_bytes),
+      cmocka_unit_test(two_buffers_are_joined),
+      cmocka_unit_test(buffers_from_different_places_are_joined),
+      cmocka_unit_test(buffers_are_joined_in_the_order_of_the_list),
+      cmocka_unit_test(as_many_as_the_system_takes_are_joined),
+      cmocka_unit_test(as_many_that_do_not_adjoin_are_joined),
+      cmocka_unit_test(empty_buffers_among_them_add_nothing),
+      cmocka_unit_test(nothing_but_empty_buffers_is_an_empty_datagram),
+      cmocka_unit_test(one_more_than_1024_is_refused),
+      cmocka_unit_test(the_list_may_change_after_the_call),
+      cmocka_unit_test(many_long_lists_in_one_turn_stay_apart),
+  };
+  return cmocka_run_group_tests_name("send_buffers", tests, NULL, NULL);
+}

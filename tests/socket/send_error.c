@@ -1,0 +1,172 @@
+/* A send that fails tells its callback, or else an 'error' event; the socket goes on. */
+#include "socket_test.h"
+
+static char overlong[70000];
+
+/* What the callback of a send is told; an 'error' event besides would be unhandled, and fail. */
+static struct kept_error callback_error(const void *message, size_t size, const char *address,
+                                        int *port) {
+  uv_loop_t *loop = open_loop();
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, port);
+  assert_int_equal(dgram_send(socket, message, size, *port, address, keep_send_error, &kept), 0);
+  assert_int_equal(kept.calls, 0);
+  run_until(loop, &kept.calls, 1);
+  assert_usable(socket);
+  assert_int_equal(dgram_get_send_queue_count(socket), 0);
+  assert_int_equal(dgram_get_send_queue_size(socket), 0);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(kept.calls, 1);
+  return kept;
+}
+
+/* What the 'error' event of a send without callback is told. */
+static struct kept_error event_error(const void *message, size_t size, const char *address,
+                                     int *port) {
+  uv_loop_t *loop = open_loop();
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, port);
+  assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+  assert_int_equal(dgram_send(socket, message, size, *port, address, NULL, NULL), 0);
+  assert_int_equal(kept.calls, 0);
+  run_until(loop, &kept.calls, 1);
+  assert_usable(socket);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(kept.calls, 1);
+  return kept;
+}
+
+static void assert_emsgsize(const struct kept_error *kept, int port) {
+  char expected[64];
+  snprintf(expected, sizeof expected, "send EMSGSIZE 127.0.0.1:%d", port);
+  assert_int_equal(kept->code, UV_EMSGSIZE);
+  assert_string_equal(kept->name, "EMSGSIZE");
+  assert_string_equal(kept->syscall, "send");
+  assert_string_equal(kept->address, "127.0.0.1");
+  assert_int_equal(kept->port, port);
+  assert_string_equal(kept->message, expected);
+}
+
+static void a_datagram_too_long_is_told_to_the_callback(void **state) {
+  static const size_t sizes[] = {65508, 65535, 65536, 70000};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    int port;
+    struct kept_error kept = callback_error(overlong, sizes[i], "127.0.0.1", &port);
+    assert_emsgsize(&kept, port);
+  }
+}
+
+static void without_callback_it_is_an_error_event(void **state) {
+  int port;
+  struct kept_error kept = event_error(overlong, 65508, "127.0.0.1", &port);
+  assert_emsgsize(&kept, port);
+  kept = event_error(overlong, 70000, "127.0.0.1", &port);
+  assert_emsgsize(&kept, port);
+}
+
+static void assert_einval(const struct kept_error *kept, int port) {
+  char expected[64];
+  snprintf(expected, sizeof expected, "send EINVAL ::1:%d", port);
+  assert_int_equal(kept->code, UV_EINVAL);
+  assert_string_equal(kept->message, expected);
+}
+
+static void a_numeric_address_of_the_other_family_is_einval(void **state) {
+  int port;
+  struct kept_error kept = callback_error("x", 1, "::1", &port);
+  assert_einval(&kept, port);
+  kept = event_error("x", 1, "::1", &port);
+  assert_einval(&kept, port);
+}
+
+static void an_address_that_may_not_be_sent_to_is_eacces(void **state) {
+  int port; /* a broadcast, without SO_BROADCAST */
+  struct kept_error kept = callback_error("x", 1, "127.255.255.255", &port);
+  assert_int_equal(kept.code, UV_EACCES);
+}
+
+/* bun#29135, bun#36249: what comes back from there must not stop an unconnected socket. */
+static void a_port_where_nobody_listens_is_no_error(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int nobody;
+  int sent = 0;
+  dgram_socket_t *closed = new_bound(loop, NULL, NULL, &nobody);
+  close_socket(closed);
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  for (int i = 1; i <= 5; i++) {
+    send_text(socket, "x", nobody, count_sent, &sent);
+    run_until(loop, &sent, i);
+    uv_run(loop, UV_RUN_NOWAIT);
+  }
+  assert_usable(socket);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void an_unknown_host_is_told_to_the_callback(void **state) {
+  int port;
+  char expected[128];
+  struct kept_error kept = callback_error("x", 1, "no-such-host.invalid", &port);
+  if (kept.code != UV_EAI_AGAIN) /* what a machine without a name server says */
+    assert_string_equal(kept.name, "ENOTFOUND");
+  snprintf(expected, sizeof expected, "getaddrinfo %s no-such-host.invalid", kept.name);
+  assert_string_equal(kept.syscall, "getaddrinfo");
+  assert_string_equal(kept.address, "no-such-host.invalid");
+  assert_string_equal(kept.message, expected);
+}
+
+static void an_unknown_host_without_callback_is_an_error_event(void **state) {
+  int port;
+  struct kept_error kept = event_error("x", 1, "no-such-host.invalid", &port);
+  assert_string_equal(kept.syscall, "getaddrinfo");
+}
+
+static void one_that_fails_among_others_takes_none_of_them_along(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
+  send_text(socket, "1", port, note_sent, "sent1");
+  assert_int_equal(dgram_send(socket, overlong, 65508, port, NULL, note_sent, "long2"), 0);
+  send_text(socket, "3", port, note_sent, "sent3");
+  assert_int_equal(dgram_send(socket, "4", 1, port, "127.255.255.255", note_sent, "broadcast4"), 0);
+  send_text(socket, "5", port, note_sent, "sent5");
+  run_until(loop, &received, 3);
+  assert_notes("sent1 long2(EMSGSIZE) sent3 broadcast4(EACCES) sent5 got(1) got(3) got(5)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_row_of_failures_is_told_one_by_one(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  for (int i = 0; i < 300; i++)
+    assert_int_equal(dgram_send(socket, "x", 1, port, "127.255.255.255", keep_send_error, &kept),
+                     0);
+  run_until(loop, &kept.calls, 300);
+  assert_usable(socket);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(kept.calls, 300);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_datagram_too_long_is_told_to_the_callback),
+      cmocka_unit_test(without_callback_it_is_an_error_event),
+      cmocka_unit_test(a_numeric_address_of_the_other_family_is_einval),
+      cmocka_unit_test(an_address_that_may_not_be_sent_to_is_eacces),
+      cmocka_unit_test(a_port_where_nobody_listens_is_no_error),
+      cmocka_unit_test(an_unknown_host_is_told_to_the_callback),
+      cmocka_unit_test(an_unknown_host_without_callback_is_an_error_event),
+      cmocka_unit_test(one_that_fails_among_others_takes_none_of_them_along),
+      cmocka_unit_test(a_row_of_failures_is_told_one_by_one),
+  };
+  return cmocka_run_group_tests_name("send_error", tests, NULL, NULL);
+}

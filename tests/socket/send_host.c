@@ -1,0 +1,97 @@
+/* Sending to a host name: it is looked up, while numeric addresses never wait. */
+#include "socket_test.h"
+
+static void the_name_is_looked_up(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  int sent = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_send(sender, "hi", 2, port, "localhost", count_sent, &sent), 0);
+  assert_int_equal(sent, 0);
+  run_until(loop, &received, 1);
+  assert_notes("got(hi)");
+  assert_int_equal(sent, 1);
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void without_callback_the_bytes_are_copied(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  char bytes[] = "hi";
+  assert_int_equal(dgram_send(sender, bytes, 2, port, "localhost", NULL, NULL), 0);
+  memset(bytes, '?', 2);
+  run_until(loop, &received, 1);
+  assert_notes("got(hi)");
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void a_numeric_address_does_not_wait_behind_a_name(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int done = 0;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_send(socket, "1", 1, port, "localhost", note_sent, "name"), 0);
+  send_text(socket, "2", port, note_sent, "number");
+  assert_int_equal(dgram_send(socket, "3", 1, port, "localhost", count_sent, &done), 0);
+  uv_run(loop, UV_RUN_NOWAIT);
+  uv_run(loop, UV_RUN_NOWAIT);
+  assert_int_equal(strncmp(notes, "number", 6), 0);
+  run_until(loop, &done, 1);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void many_look_ups_at_once_all_end(void **state) {
+  enum { SENDS = 50 };
+  uv_loop_t *loop = open_loop();
+  int port;
+  int sent = 0;
+  int received = 0;
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  for (int i = 0; i < SENDS; i++) {
+    assert_int_equal(dgram_send(socket, "x", 1, port, "localhost", count_sent, &sent), 0);
+    if (i == SENDS / 2)
+      assert_int_equal(
+          dgram_send(socket, "y", 1, port, "no-such-host.invalid", keep_send_error, &kept), 0);
+  }
+  run_until(loop, &sent, SENDS);
+  run_until(loop, &received, SENDS);
+  run_until(loop, &kept.calls, 1);
+  assert_int_equal(dgram_get_send_queue_count(socket), 0);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_send_to_a_name_keeps_an_unreferenced_loop_alive(void **state) {
+  uv_loop_t *loop = open_loop();
+  int sent = 0;
+  dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", count_sent, &sent), 0);
+  run_to_end(loop);
+  assert_int_equal(sent, 1);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_name_is_looked_up),
+      cmocka_unit_test(without_callback_the_bytes_are_copied),
+      cmocka_unit_test(a_numeric_address_does_not_wait_behind_a_name),
+      cmocka_unit_test(many_look_ups_at_once_all_end),
+      cmocka_unit_test(a_send_to_a_name_keeps_an_unreferenced_loop_alive),
+  };
+  return cmocka_run_group_tests_name("send_host", tests, NULL, NULL);
+}

@@ -1,0 +1,175 @@
+/* What leaves when: sends before 'listening', sends of one turn, and several destinations. */
+#include "socket_test.h"
+
+static void sends_before_listening_leave_after_it_in_order(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(sender, 0, "127.0.0.1", note_event, "listening"), 0);
+  send_text(sender, "1", port, NULL, NULL);
+  send_text(sender, "2", port, NULL, NULL);
+  send_text(sender, "3", port, NULL, NULL);
+  run_until(loop, &received, 3);
+  assert_notes("listening got(1) got(2) got(3)");
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static void send_last(dgram_socket_t *socket, void *context) {
+  note("listening");
+  send_text(socket, "last", *(int *)context, NULL, NULL);
+}
+
+static void a_send_in_listening_leaves_behind_those_that_waited(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  send_text(sender, "first", port, NULL, NULL);
+  assert_int_equal(dgram_on_listening(sender, send_last, &port), 0);
+  run_until(loop, &received, 2);
+  assert_notes("listening got(first) got(last)");
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+static int arrived_at(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_DONTWAIT) >= 0;
+}
+
+static void note_arrival(dgram_socket_t *socket, void *context) {
+  note("arrived:%d", arrived_at(*(int *)context));
+}
+
+/* B63: the listener may still set an option that the send needs. */
+static void a_listener_added_after_the_send_runs_before_it_leaves(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int sent = 0;
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  send_text(sender, "x", raw_port(fd), count_sent, &sent);
+  assert_int_equal(dgram_on_listening(sender, note_arrival, &fd), 0);
+  run_until(loop, &sent, 1);
+  note_arrival(sender, &fd);
+  assert_notes("arrived:0 arrived:1");
+  close(fd);
+  close_socket(sender);
+  close_loop(loop);
+}
+
+static void a_send_has_left_when_its_callback_runs(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int port;
+  int sent = 0;
+  dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);
+  send_text(sender, "x", raw_port(fd), count_sent, &sent);
+  run_until(loop, &sent, 1);
+  assert_true(arrived_at(fd));
+  close(fd);
+  close_socket(sender);
+  close_loop(loop);
+}
+
+static void a_send_leaves_in_its_turn_of_the_loop(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int port;
+  dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);
+  send_text(sender, "x", raw_port(fd), NULL, NULL);
+  uv_run(loop, UV_RUN_NOWAIT);
+  assert_true(arrived_at(fd));
+  close(fd);
+  close_socket(sender);
+  close_loop(loop);
+}
+
+/* netty#5233: every datagram of a batch went to the last one's address. */
+static void each_destination_gets_its_own(void **state) {
+  enum { EACH = 50 };
+  uv_loop_t *loop = open_loop();
+  int ports[2];
+  int received[2] = {0, 0};
+  int sender_port;
+  dgram_socket_t *a = new_bound(loop, count_message, &received[0], &ports[0]);
+  dgram_socket_t *b = new_bound(loop, count_message, &received[1], &ports[1]);
+  dgram_socket_t *sender = new_bound(loop, NULL, NULL, &sender_port);
+  assert_int_equal(dgram_on_message(a, note_message, "a"), 0);
+  assert_int_equal(dgram_on_message(b, note_message, "b"), 0);
+  for (int i = 0; i < EACH; i++) {
+    send_text(sender, "1", ports[0], NULL, NULL);
+    send_text(sender, "2", ports[1], NULL, NULL);
+    send_text(sender, "2", ports[1], NULL, NULL);
+  }
+  run_until(loop, &received[0], EACH);
+  run_until(loop, &received[1], 2 * EACH);
+  assert_null(strstr(notes, "a(2)"));
+  assert_null(strstr(notes, "b(1)"));
+  close_socket(a);
+  close_socket(b);
+  close_socket(sender);
+  close_loop(loop);
+  assert_int_equal(received[0], EACH);
+  assert_int_equal(received[1], 2 * EACH);
+}
+
+/* The port is the same, so that only the address tells them apart. */
+static void addresses_that_differ_in_their_last_byte_are_told_apart(void **state) {
+  uv_loop_t *loop = open_loop();
+  int received[2] = {0, 0};
+  int listening = 0;
+  int port;
+  dgram_socket_t *a = new_bound(loop, count_message, &received[0], &port);
+  dgram_socket_t *b = new_socket(loop, DGRAM_UDP4, count_message, &received[1]);
+  assert_int_equal(dgram_bind(b, port, "127.0.0.2", count_event, &listening), 0);
+  run_until(loop, &listening, 1);
+  for (int i = 0; i < 20; i++) {
+    assert_int_equal(dgram_send(a, "x", 1, port, "127.0.0.1", NULL, NULL), 0);
+    assert_int_equal(dgram_send(a, "x", 1, port, "127.0.0.2", NULL, NULL), 0);
+  }
+  run_until(loop, &received[0], 20);
+  run_until(loop, &received[1], 20);
+  close_socket(a);
+  close_socket(b);
+  close_loop(loop);
+  assert_int_equal(received[0], 20);
+  assert_int_equal(received[1], 20);
+}
+
+static void sends_with_and_without_callback_keep_their_order(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
+  send_text(socket, "1", port, note_sent, "sent1");
+  send_text(socket, "2", port, NULL, NULL);
+  send_text(socket, "3", port, note_sent, "sent3");
+  send_text(socket, "4", port, NULL, NULL);
+  run_until(loop, &received, 4);
+  assert_notes("sent1 sent3 got(1) got(2) got(3) got(4)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sends_before_listening_leave_after_it_in_order),
+      cmocka_unit_test(a_send_in_listening_leaves_behind_those_that_waited),
+      cmocka_unit_test(a_listener_added_after_the_send_runs_before_it_leaves),
+      cmocka_unit_test(a_send_has_left_when_its_callback_runs),
+      cmocka_unit_test(a_send_leaves_in_its_turn_of_the_loop),
+      cmocka_unit_test(each_destination_gets_its_own),
+      cmocka_unit_test(addresses_that_differ_in_their_last_byte_are_told_apart),
+      cmocka_unit_test(sends_with_and_without_callback_keep_their_order),
+  };
+  return cmocka_run_group_tests_name("send_order", tests, NULL, NULL);
+}
