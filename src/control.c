@@ -6,6 +6,7 @@
 
 void dgram__control_set_segment(struct msghdr *message, struct dgram__control_out *control,
                                 uint16_t segment) {
+  memset(control, 0, sizeof *control); /* the padding too: the kernel is handed all of it */
   message->msg_control = control->bytes;
   message->msg_controllen = sizeof control->bytes;
   struct cmsghdr *header = CMSG_FIRSTHDR(message);

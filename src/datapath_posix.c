@@ -35,6 +35,8 @@ static int new_socket(int family) {
 static int bind_socket(int fd, const struct dgram__settings *settings) {
   const union dgram__address *local = &settings->local;
   int err = 0;
+  if (settings->ipv6_only && local->any.sa_family != AF_INET6)
+    return UV_EINVAL;
   if (settings->reuse_addr)
     err = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
   if (err == 0 && settings->ipv6_only)

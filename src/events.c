@@ -5,31 +5,45 @@
 
 #include <stdio.h>
 
-static int add(dgram_socket_t *socket, struct dgram__listeners *listeners,
-               dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
+/* Once a socket is closed, only its end can still be listened for. */
+static int check(const dgram_socket_t *socket, dgram__listener_fn *listener,
+                 const struct dgram__listeners *listeners) {
   if (socket == NULL || listener == NULL)
     return UV_EINVAL;
+  bool of_the_end = listeners == &socket->events.close || listeners == &socket->events.error;
+  return socket->closing && !of_the_end ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
+}
+
+static int add(dgram_socket_t *socket, struct dgram__listeners *listeners,
+               dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
+  int err = check(socket, listener, listeners);
+  if (err != 0)
+    return err;
   return dgram__listeners_add(listeners, listener, context, kind) ? 0 : UV_ENOMEM;
 }
 
 static int off(dgram_socket_t *socket, struct dgram__listeners *listeners,
                dgram__listener_fn *listener, void *context) {
-  if (socket == NULL || listener == NULL)
-    return UV_EINVAL;
+  int err = check(socket, listener, listeners);
+  if (err != 0)
+    return err;
   return dgram__listeners_remove(listeners, listener, context) ? 0 : UV_ENOENT;
 }
 
 /* The three functions of an event: they differ only in the listener's type. */
-#define DEFINE_EVENT(event)                                                                        \
-  int dgram_on_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {       \
-    return add(socket, &socket->events.event, (dgram__listener_fn *)listener, context, DGRAM__ON); \
-  }                                                                                                \
-  int dgram_once_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {     \
-    return add(socket, &socket->events.event, (dgram__listener_fn *)listener, context,             \
-               DGRAM__ONCE);                                                                       \
-  }                                                                                                \
-  int dgram_off_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {      \
-    return off(socket, &socket->events.event, (dgram__listener_fn *)listener, context);            \
+#define DEFINE_EVENT(event)                                                                       \
+  static struct dgram__listeners *event##_list(dgram_socket_t *socket) {                          \
+    return socket != NULL ? &socket->events.event : NULL;                                         \
+  }                                                                                               \
+  int dgram_on_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {      \
+    return add(socket, event##_list(socket), (dgram__listener_fn *)listener, context, DGRAM__ON); \
+  }                                                                                               \
+  int dgram_once_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {    \
+    return add(socket, event##_list(socket), (dgram__listener_fn *)listener, context,             \
+               DGRAM__ONCE);                                                                      \
+  }                                                                                               \
+  int dgram_off_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {     \
+    return off(socket, event##_list(socket), (dgram__listener_fn *)listener, context);            \
   }
 
 DEFINE_EVENT(message)

@@ -24,7 +24,8 @@ struct dgram__send {
   void *memory;                    /* what was copied: the bytes, or the list of buffers */
   dgram_send_cb callback;
   void *context;
-  char *host; /* the destination if it was given by name */
+  size_t bytes; /* what the program sent; `datagram` is cut off where no datagram can be longer */
+  char *host;   /* the destination if it was given by name */
   struct dgram__lookup *lookup;
   dgram_socket_t *socket;
   int status;

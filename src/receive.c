@@ -33,6 +33,10 @@ void dgram__receive(dgram_socket_t *socket) {
   struct dgram__loop *loop = socket->loop;
   if (socket->closed)
     return;
+  /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
+  dgram__outbox_complete(socket, &socket->outbox.done);
+  if (socket->closed)
+    return;
   struct dgram__inbox *inbox = dgram__loop_inbox(loop);
   if (inbox == NULL) {
     dgram__emit_error(socket, UV_ENOMEM, "recvmsg", NULL, 0);

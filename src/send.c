@@ -15,11 +15,11 @@ enum {
 
 /* ---- taking the bytes over ---- */
 
-static uint32_t total_size(const uv_buf_t buffers[], size_t count) {
+static size_t total_size(const uv_buf_t buffers[], size_t count) {
   size_t size = 0;
-  for (size_t i = 0; i < count && size < OVERLONG; i++)
-    size += buffers[i].len < OVERLONG ? buffers[i].len : OVERLONG;
-  return size < OVERLONG ? (uint32_t)size : OVERLONG;
+  for (size_t i = 0; i < count; i++)
+    size = buffers[i].len < SIZE_MAX - size ? size + buffers[i].len : SIZE_MAX;
+  return size;
 }
 
 /* Points iov at the first `size` bytes of the buffers; returns how many it took. */
@@ -117,10 +117,14 @@ static void look_up(dgram_socket_t *socket, struct dgram__send *send) {
 /* ---- waiting for the socket to be bound ---- */
 
 static void go(dgram_socket_t *socket, struct dgram__send *send) {
-  if (send->host != NULL)
+  if (send->host != NULL) {
     look_up(socket, send);
-  else
+  } else if (send->datagram.to.any.sa_family != dgram__family(socket->options.type)) {
+    dgram__flush(socket); /* what was sent before ends before */
+    dgram__send_failed(socket, send, UV_EINVAL, "send", DGRAM__SHOW_ENDPOINT);
+  } else {
     dgram__send_ready(socket, send);
+  }
 }
 
 void dgram__outbox_release(dgram_socket_t *socket) {
@@ -178,12 +182,13 @@ static int accept_send(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   send->status = 0;
   send->host = NULL;
   send->datagram.to = *to;
-  send->datagram.size = total_size(buffers, count);
+  send->bytes = total_size(buffers, count);
+  send->datagram.size = send->bytes < OVERLONG ? (uint32_t)send->bytes : OVERLONG;
   if (!take_bytes(send, buffers, count) || (host != NULL && (send->host = strdup(host)) == NULL)) {
     dgram__send_free(socket->loop, send);
     return UV_ENOMEM;
   }
-  socket->outbox.bytes += send->datagram.size;
+  socket->outbox.bytes += send->bytes;
   socket->outbox.count++;
   if (socket->state == DGRAM__UNBOUND)
     dgram__bind_implicitly(socket);
@@ -219,7 +224,7 @@ static int read_destination(const dgram_socket_t *socket, int port, const char *
     return 0;
   }
   if (dgram__address_parse(to, address, port))
-    return to->any.sa_family == family ? 0 : UV_EINVAL;
+    return 0;
   if (strlen(address) > DGRAM__HOST_MAX)
     return UV_EINVAL;
   dgram__address_any(to, family, port);
