@@ -32,7 +32,7 @@
 #include <uv.h>
 
 #define DGRAM_VERSION_MAJOR 0
-#define DGRAM_VERSION_MINOR 1
+#define DGRAM_VERSION_MINOR 2
 #define DGRAM_VERSION_PATCH 0
 
 #if defined(__GNUC__)
@@ -54,7 +54,12 @@ extern "C" {
   XX(ERR_SOCKET_BAD_PORT, -5002, "Port should be >= 0 and < 65536")                        \
   XX(ERR_SOCKET_BAD_TYPE, -5003, "Bad socket type specified. Valid types are: udp4, udp6") \
   XX(ERR_SOCKET_BUFFER_SIZE, -5004, "Could not get or set buffer size")                    \
-  XX(ERR_SOCKET_DGRAM_NOT_RUNNING, -5005, "Not running")
+  XX(ERR_SOCKET_DGRAM_NOT_RUNNING, -5005, "Not running")                                   \
+  XX(ERR_SOCKET_BAD_BUFFER_SIZE, -5006, "Buffer size must be a positive integer")          \
+  XX(ERR_SOCKET_DGRAM_IS_CONNECTED, -5007, "Already connected")                            \
+  XX(ERR_SOCKET_DGRAM_NOT_CONNECTED, -5008, "Not connected")                               \
+  XX(ERR_INVALID_FD_TYPE, -5009, "Unsupported fd type")                                    \
+  XX(ERR_MISSING_ARGS, -5010, "The \"multicastAddress\" argument must be specified")
 
 #define DGRAM_ERROR_CODE(name, code, text) DGRAM_##name = (code),
 /** The specification's own error codes, `DGRAM_ERR_…`; see ::DGRAM_ERROR_MAP. */
@@ -112,6 +117,14 @@ typedef void (*dgram_message_cb)(dgram_socket_t *socket, const char *message,
 typedef void (*dgram_listening_cb)(dgram_socket_t *socket, void *context);
 /** A listener of 'error'; `error` is borrowed until it returns. */
 typedef void (*dgram_error_cb)(dgram_socket_t *socket, const dgram_error_t *error, void *context);
+/**
+ * A listener of 'connect', and the callback of dgram_connect().
+ * @param socket  the socket
+ * @param error   NULL when the socket is connected, as always for 'connect'; else why it is not,
+ *                borrowed until the callback returns
+ * @param context as given
+ */
+typedef void (*dgram_connect_cb)(dgram_socket_t *socket, const dgram_error_t *error, void *context);
 /** A listener of 'close'. */
 typedef void (*dgram_close_cb)(dgram_socket_t *socket, void *context);
 /**
@@ -125,15 +138,39 @@ typedef void (*dgram_close_cb)(dgram_socket_t *socket, void *context);
 typedef void (*dgram_send_cb)(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                               void *context);
 
+/** A question to a program's own look-up; see ::dgram_lookup_cb. Owned by the library. */
+typedef struct dgram_lookup dgram_lookup_t;
+
+/**
+ * A program's own look-up of names, in place of the system's. It is asked for every address that
+ * is given as text or left out, numeric ones included ("0.0.0.0", "127.0.0.1"), and answers each
+ * question exactly once by dgram_lookup_done(): inside the call, or later on the loop's thread,
+ * also after the socket was closed. If it answers inside dgram_bind(), the socket is bound, and
+ * 'listening' emitted, inside dgram_bind() too.
+ * @param lookup  the question
+ * @param host    the name, or numeric address; borrowed until this returns
+ * @param type    the family that is wanted
+ * @param context `lookup_context` of the options
+ */
+typedef void (*dgram_lookup_cb)(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                                void *context);
+
+/** Closes any number of sockets at one call; the specification's AbortSignal and its controller. */
+typedef struct dgram_signal dgram_signal_t;
+
 /** Options of a socket. Start from dgram_default_options(); later versions add members. */
 typedef struct dgram_options {
-  size_t struct_size;   /**< set by dgram_default_options() */
-  dgram_type_t type;    /**< required */
-  int reuse_addr;       /**< nonzero: SO_REUSEADDR at bind. Default 0 */
-  int ipv6_only;        /**< nonzero: IPV6_V6ONLY at bind. Default 0 (dual-stack) */
-  int recv_buffer_size; /**< SO_RCVBUF in bytes, set at bind; 0 leaves the system's */
-  int send_buffer_size; /**< SO_SNDBUF in bytes, set at bind; 0 leaves the system's */
-  int disable_gso;      /**< nonzero: never use segmentation offload (UDP_SEGMENT). Default 0 */
+  size_t struct_size;     /**< set by dgram_default_options() */
+  dgram_type_t type;      /**< required */
+  int reuse_addr;         /**< nonzero: SO_REUSEADDR at bind. Default 0 */
+  int ipv6_only;          /**< nonzero: IPV6_V6ONLY at bind. Default 0 (dual-stack) */
+  int recv_buffer_size;   /**< SO_RCVBUF in bytes, set at bind; 0 leaves the system's */
+  int send_buffer_size;   /**< SO_SNDBUF in bytes, set at bind; 0 leaves the system's */
+  int disable_gso;        /**< nonzero: never use segmentation offload (UDP_SEGMENT). Default 0 */
+  dgram_lookup_cb lookup; /**< looks up addresses; NULL: the system does. Default NULL */
+  void *lookup_context;   /**< for `lookup` */
+  dgram_signal_t
+      *signal; /**< closes the socket when aborted; borrowed until 'close'. May be NULL */
 } dgram_options_t;
 
 /**
@@ -142,7 +179,7 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0};
+  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL};
   options.struct_size = sizeof options;
   options.type = type;
   return options;
@@ -214,6 +251,86 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
 DGRAM_EXTERN int dgram_bind(dgram_socket_t *socket, int port, const char *address,
                             dgram_listening_cb callback, void *context);
 
+/** Options of dgram_bind_options(). Start from dgram_default_bind_options(). */
+typedef struct dgram_bind_options {
+  size_t struct_size;  /**< set by dgram_default_bind_options() */
+  int port;            /**< as in dgram_bind(). Default 0 */
+  const char *address; /**< as in dgram_bind(). Default NULL */
+  int exclusive;       /**< nonzero: do not share the port within a cluster. Default 0 */
+  int fd;              /**< greater than 0: a system socket to use; `port` and `address` are
+                            ignored. Default 0 */
+} dgram_bind_options_t;
+
+/**
+ * Options of a bind to a random port on all interfaces.
+ * @return the options, by value
+ */
+static inline dgram_bind_options_t dgram_default_bind_options(void) {
+  dgram_bind_options_t options = {0, 0, NULL, 0, 0};
+  options.struct_size = sizeof options;
+  return options;
+}
+
+/**
+ * Listens for datagrams, as options say; without `fd` as dgram_bind().
+ *
+ * With `fd` the socket takes over a UDP socket that the program made: makes it non-blocking, sets
+ * SO_REUSEADDR, and will close it. This happens inside the call, and so does 'listening'. If it is
+ * connected, so is the socket. On error the descriptor stays the program's.
+ *
+ * @param socket   the socket
+ * @param options  made by dgram_default_bind_options() and changed; copied
+ * @param callback called once, as a listener of 'listening'; or NULL
+ * @param context  for `callback`
+ * @retval 0
+ * @retval UV_EINVAL           `socket` or `options` is NULL, `struct_size` was not set, or `fd` is
+ *                             of the other family
+ * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a UDP socket
+ * @retval UV_EEXIST           the loop watches `fd` already
+ * @return else as dgram_bind()
+ * @see spec: socket.bind(options[, callback])
+ */
+DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *options,
+                                    dgram_listening_cb callback, void *context);
+
+/**
+ * Connects the socket to one remote endpoint: sends go there, and only its datagrams are received.
+ * An unbound socket is first bound to a random port. The socket is connected from the loop, after
+ * this call has returned; then 'connect' is emitted. A failure goes to `callback`, or without one
+ * is an 'error' event; the socket is then not connected. If the remote port turns out to be closed
+ * an 'error' `recvmsg ECONNREFUSED` is emitted, and the socket stays connected.
+ *
+ * @param socket   the socket
+ * @param port     the remote port, 1 to 65535
+ * @param address  numeric address or host name, which is looked up; NULL or "": 127.0.0.1, or ::1
+ *                 for udp6. Copied
+ * @param callback called once, as a listener of 'connect' or with the error (ECANCELED: the socket
+ *                 was closed first); or NULL
+ * @param context  for `callback`
+ * @retval 0
+ * @retval UV_EINVAL                      `socket` is NULL, or a host name is over 255 bytes
+ * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
+ * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOMEM
+ * @see spec: socket.connect(port[, address][, callback])
+ */
+DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *address,
+                               dgram_connect_cb callback, void *context);
+
+/**
+ * Disconnects the socket, at once. The system then also releases a port that it chose itself:
+ * the next send gets another.
+ *
+ * @param socket the socket
+ * @retval 0
+ * @retval UV_EINVAL                          `socket` is NULL
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED it is not connected, or closed
+ * @return or what connect(2) returns
+ * @see spec: socket.disconnect()
+ */
+DGRAM_EXTERN int dgram_disconnect(dgram_socket_t *socket);
+
 /**
  * Closes the socket: no 'message' is emitted from now on, and every further call on it returns
  * DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING. Sends that the system takes at once still leave. From the
@@ -230,6 +347,27 @@ DGRAM_EXTERN int dgram_bind(dgram_socket_t *socket, int port, const char *addres
  * @see spec: socket.close([callback])
  */
 DGRAM_EXTERN int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context);
+
+/**
+ * Closes the socket if it is open, and runs its loop until it has closed and its memory is gone.
+ * Not from inside a callback.
+ *
+ * @param socket the socket; NULL: nothing happens
+ * @see spec: socket[Symbol.asyncDispose]()
+ */
+DGRAM_EXTERN void dgram_dispose(dgram_socket_t *socket);
+
+#if defined(__GNUC__)
+static inline void dgram_dispose_at(dgram_socket_t **socket) {
+  dgram_dispose(*socket);
+}
+/**
+ * Disposes of a socket where its variable's scope ends:
+ * `DGRAM_SCOPED dgram_socket_t *socket = NULL;`
+ * Set the variable to NULL if the socket is closed in another way.
+ */
+#define DGRAM_SCOPED __attribute__((cleanup(dgram_dispose_at)))
+#endif
 
 /**
  * Lets the bound socket keep the loop alive again; undoes dgram_unref(). Does nothing when it does
@@ -281,15 +419,16 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * @param message  the bytes. With a callback borrowed until it runs; without one copied.
  *                 May be NULL when `size` is 0
  * @param size     their number; 0 sends an empty datagram
- * @param port     the destination's port, 1 to 65535
+ * @param port     the destination's port, 1 to 65535; 0 on a connected socket
  * @param address  numeric address or host name, which is looked up; NULL or "": 127.0.0.1, or ::1
- *                 for udp6. Copied
+ *                 for udp6. Copied. NULL on a connected socket
  * @param callback called once from the loop, or NULL
  * @param context  for `callback`
  * @retval 0                              accepted
  * @retval UV_EINVAL                      `socket` is NULL, `message` is NULL while `size` is not
  *                                        0, or a host name is over 255 bytes
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
+ * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and a port or address given
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval UV_ENOMEM
  * @see spec: socket.send(msg[, offset, length][, port][, address][, callback])
@@ -323,13 +462,13 @@ DGRAM_EXTERN int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffe
  * @param socket   the socket
  * @param buffers  as in dgram_send_buffers()
  * @param count    as in dgram_send_buffers()
- * @param to       a `sockaddr_in` or `sockaddr_in6` of the socket's family; copied
+ * @param to       a `sockaddr_in` or `sockaddr_in6` of the socket's family; copied. NULL on a
+ *                 connected socket
  * @param callback as in dgram_send()
  * @param context  for `callback`
  * @retval 0                         accepted
- * @retval UV_EINVAL                 as in dgram_send_buffers(), or `to` is NULL or of the other
- *                                   family
- * @retval DGRAM_ERR_SOCKET_BAD_PORT its port is 0
+ * @retval UV_EINVAL                 as in dgram_send_buffers(), or `to` is of the other family
+ * @retval DGRAM_ERR_SOCKET_BAD_PORT its port is 0, or `to` is NULL and the socket not connected
  * @return else as dgram_send()
  */
 DGRAM_EXTERN int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
@@ -374,6 +513,30 @@ DGRAM_EXTERN size_t dgram_get_send_queue_count(const dgram_socket_t *socket);
  * @see spec: socket.address()
  */
 DGRAM_EXTERN int dgram_address(const dgram_socket_t *socket, dgram_address_t *address);
+
+/**
+ * The address that the socket is connected to.
+ *
+ * @param socket       the socket
+ * @param[out] address where to put it; untouched on error
+ * @retval 0
+ * @retval UV_EINVAL                          an argument is NULL
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED the socket is not connected
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @return or what getpeername(2) returns
+ * @see spec: socket.remoteAddress()
+ */
+DGRAM_EXTERN int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address);
+
+/**
+ * Answers a question to a program's own look-up; see ::dgram_lookup_cb.
+ *
+ * @param lookup  the question; gone after this call
+ * @param status  0, or the negative code of the failure, which ends the bind, connect or send
+ * @param address with status 0 a numeric address; one that is none, or of the other family, fails
+ *                the bind, connect or send with EINVAL. Copied
+ */
+DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address);
 
 /**
  * The sender's address as text, made when first asked for: "127.0.0.1", "fe80::1%eth0".
@@ -430,6 +593,15 @@ DGRAM_EXTERN int dgram_once_error(dgram_socket_t *socket, dgram_error_cb listene
 /** Removes a listener of 'error'. */
 DGRAM_EXTERN int dgram_off_error(dgram_socket_t *socket, dgram_error_cb listener, void *context);
 
+/** Adds a listener of 'connect': the socket is connected. @see spec: Event: 'connect' */
+DGRAM_EXTERN int dgram_on_connect(dgram_socket_t *socket, dgram_connect_cb listener, void *context);
+/** Adds a listener of the next 'connect' only. */
+DGRAM_EXTERN int dgram_once_connect(dgram_socket_t *socket, dgram_connect_cb listener,
+                                    void *context);
+/** Removes a listener of 'connect'. */
+DGRAM_EXTERN int dgram_off_connect(dgram_socket_t *socket, dgram_connect_cb listener,
+                                   void *context);
+
 /** Adds a listener of 'close': the socket is closed. @see spec: Event: 'close' */
 DGRAM_EXTERN int dgram_on_close(dgram_socket_t *socket, dgram_close_cb listener, void *context);
 /** Adds a listener of the next 'close' only. */
@@ -445,6 +617,216 @@ DGRAM_EXTERN int dgram_off_close(dgram_socket_t *socket, dgram_close_cb listener
  * @param context for `handler`
  */
 DGRAM_EXTERN void dgram_on_unhandled_error(dgram_error_cb handler, void *context);
+
+/**
+ * @}
+ * @name Options of the system socket
+ *
+ * They are set at once, on a bound socket. Each returns 0 or a negative code: UV_EINVAL (`socket`
+ * is NULL, or an argument out of range), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed), UV_EBADF (not
+ * bound), or what setsockopt(2) returns.
+ * @{
+ */
+
+/**
+ * Allows sending to a broadcast address (SO_BROADCAST).
+ * @param socket the socket
+ * @param flag   nonzero: allow; 0: refuse with EACCES, the system's default
+ * @return see above
+ * @see spec: socket.setBroadcast(flag)
+ */
+DGRAM_EXTERN int dgram_set_broadcast(dgram_socket_t *socket, int flag);
+
+/**
+ * Sets how many hops a unicast datagram may travel (IP_TTL, IPV6_UNICAST_HOPS).
+ * @param socket the socket
+ * @param ttl    1 to 255; most systems start with 64
+ * @return see above
+ * @see spec: socket.setTTL(ttl)
+ */
+DGRAM_EXTERN int dgram_set_ttl(dgram_socket_t *socket, int ttl);
+
+/**
+ * Sets how many hops a multicast datagram may travel (IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS).
+ * @param socket the socket
+ * @param ttl    0 to 255; most systems start with 1
+ * @return see above
+ * @see spec: socket.setMulticastTTL(ttl)
+ */
+DGRAM_EXTERN int dgram_set_multicast_ttl(dgram_socket_t *socket, int ttl);
+
+/**
+ * Says whether this host receives what the socket sends to groups that it has joined
+ * (IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP).
+ * @param socket the socket
+ * @param flag   nonzero: it does, the system's default; 0: it does not
+ * @return see above
+ * @see spec: socket.setMulticastLoopback(flag)
+ */
+DGRAM_EXTERN int dgram_set_multicast_loopback(dgram_socket_t *socket, int flag);
+
+/**
+ * Chooses the interface by which multicast datagrams leave (IP_MULTICAST_IF, IPV6_MULTICAST_IF).
+ * @param socket              the socket
+ * @param multicast_interface udp4: the interface's IPv4 address, "0.0.0.0" for the system's choice.
+ *                            udp6: "::%eth1" or "::%2"; "::", or a zone that does not exist, for
+ *                            the system's choice. Both: an interface's name
+ * @retval UV_EINVAL       `multicast_interface` is NULL or neither address nor name
+ * @retval UV_EADDRNOTAVAIL no interface has this address, or it is of the other family
+ * @return else see above
+ * @see spec: socket.setMulticastInterface(multicastInterface)
+ */
+DGRAM_EXTERN int dgram_set_multicast_interface(dgram_socket_t *socket,
+                                               const char *multicast_interface);
+
+/**
+ * Sets the size of the system's receive buffer (SO_RCVBUF).
+ * @param socket the socket
+ * @param size   bytes; 0 changes nothing
+ * @retval 0
+ * @retval UV_EINVAL                        `socket` is NULL
+ * @retval DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE `size` is negative
+ * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE     the system refuses, or the socket is not bound or
+ * closed; dgram_buffer_size_reason() tells
+ * @see spec: socket.setRecvBufferSize(size)
+ */
+DGRAM_EXTERN int dgram_set_recv_buffer_size(dgram_socket_t *socket, int size);
+
+/**
+ * Sets the size of the system's send buffer (SO_SNDBUF); as dgram_set_recv_buffer_size().
+ * @param socket the socket
+ * @param size   bytes; 0 changes nothing
+ * @return as dgram_set_recv_buffer_size()
+ * @see spec: socket.setSendBufferSize(size)
+ */
+DGRAM_EXTERN int dgram_set_send_buffer_size(dgram_socket_t *socket, int size);
+
+/**
+ * The size of the system's receive buffer (SO_RCVBUF). Linux reports twice what was set.
+ * @param socket the socket
+ * @return bytes, or UV_EINVAL (`socket` is NULL), or DGRAM_ERR_SOCKET_BUFFER_SIZE (not bound, or
+ *         closed)
+ * @see spec: socket.getRecvBufferSize()
+ */
+DGRAM_EXTERN int dgram_get_recv_buffer_size(dgram_socket_t *socket);
+
+/**
+ * The size of the system's send buffer (SO_SNDBUF); as dgram_get_recv_buffer_size().
+ * @param socket the socket
+ * @return as dgram_get_recv_buffer_size()
+ * @see spec: socket.getSendBufferSize()
+ */
+DGRAM_EXTERN int dgram_get_send_buffer_size(dgram_socket_t *socket);
+
+/**
+ * Why the last call on this socket, or its bind, failed with DGRAM_ERR_SOCKET_BUFFER_SIZE.
+ * @param socket the socket
+ * @return the system's code (UV_EBADF: not bound, or closed); 0 if none failed; UV_EINVAL when
+ *         `socket` is NULL
+ * @see spec: ERR_SOCKET_BUFFER_SIZE
+ */
+DGRAM_EXTERN int dgram_buffer_size_reason(const dgram_socket_t *socket);
+
+/**
+ * @}
+ * @name Multicast groups
+ *
+ * An unbound socket is bound, inside the call, to a random port on all interfaces; 'listening' is
+ * emitted later, from the loop. The system leaves all groups when the socket is closed.
+ *
+ * An interface is named by its address (udp4), by "::%eth1" or "::%2" (udp6), or by its name.
+ *
+ * Each returns 0 or a negative code: UV_EINVAL (`socket` is NULL, a group, source or interface is
+ * not an address of the socket's family, the group is not a multicast address),
+ * DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed), UV_EBADF (the socket is just being bound: call from
+ * 'listening'), UV_ENODEV (no such interface), UV_EADDRINUSE (a member already), UV_EADDRNOTAVAIL
+ * (leaving: not a member), or what setsockopt(2) or bind(2) return.
+ * @{
+ */
+
+/**
+ * Joins a group (IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP).
+ * @param socket              the socket
+ * @param multicast_address   the group: "224.0.0.114", "ff02::1234"
+ * @param multicast_interface the interface, or NULL: the system chooses one
+ * @retval DGRAM_ERR_MISSING_ARGS `multicast_address` is NULL or ""
+ * @return else see above
+ * @see spec: socket.addMembership(multicastAddress[, multicastInterface])
+ */
+DGRAM_EXTERN int dgram_add_membership(dgram_socket_t *socket, const char *multicast_address,
+                                      const char *multicast_interface);
+
+/**
+ * Leaves a group (IP_DROP_MEMBERSHIP, IPV6_LEAVE_GROUP).
+ * @param socket              the socket
+ * @param multicast_address   the group
+ * @param multicast_interface the interface on which it was joined, or NULL: the system chooses
+ * @retval DGRAM_ERR_MISSING_ARGS `multicast_address` is NULL or ""
+ * @return else see above
+ * @see spec: socket.dropMembership(multicastAddress[, multicastInterface])
+ */
+DGRAM_EXTERN int dgram_drop_membership(dgram_socket_t *socket, const char *multicast_address,
+                                       const char *multicast_interface);
+
+/**
+ * Joins a group for datagrams of one source (IP_ADD_SOURCE_MEMBERSHIP, MCAST_JOIN_SOURCE_GROUP).
+ * @param socket              the socket
+ * @param source_address      whose datagrams are wanted: a numeric address
+ * @param group_address       the group: "232.1.2.3", "ff3e::1234"
+ * @param multicast_interface the interface, or NULL: the system chooses one
+ * @return see above
+ * @see spec: socket.addSourceSpecificMembership(sourceAddress, groupAddress[, multicastInterface])
+ */
+DGRAM_EXTERN int dgram_add_source_specific_membership(dgram_socket_t *socket,
+                                                      const char *source_address,
+                                                      const char *group_address,
+                                                      const char *multicast_interface);
+
+/**
+ * Leaves a group for datagrams of one source (IP_DROP_SOURCE_MEMBERSHIP,
+ * MCAST_LEAVE_SOURCE_GROUP).
+ * @param socket              the socket
+ * @param source_address      as it was joined
+ * @param group_address       as it was joined
+ * @param multicast_interface as it was joined
+ * @return see above
+ * @see spec: socket.dropSourceSpecificMembership(sourceAddress, groupAddress[, …])
+ */
+DGRAM_EXTERN int dgram_drop_source_specific_membership(dgram_socket_t *socket,
+                                                       const char *source_address,
+                                                       const char *group_address,
+                                                       const char *multicast_interface);
+
+/**
+ * @}
+ * @name Abort signals
+ * @{
+ */
+
+/**
+ * Makes a signal, to be given to any number of sockets of one thread's loops in their options.
+ * @param[out] signal the new signal; set to NULL on error
+ * @retval 0
+ * @retval UV_EINVAL `signal` is NULL
+ * @retval UV_ENOMEM
+ * @see spec: dgram.createSocket(), option signal
+ */
+DGRAM_EXTERN int dgram_signal_create(dgram_signal_t **signal);
+
+/**
+ * Aborts: closes every open socket that has the signal, as dgram_close() does, in the order of
+ * their creation; a socket that gets it later is closed as soon as it is created. Does nothing the
+ * second time, or when `signal` is NULL.
+ * @param signal the signal
+ * @see spec: AbortController, abort()
+ */
+DGRAM_EXTERN void dgram_signal_abort(dgram_signal_t *signal);
+
+/**
+ * Frees the signal. Sockets that have it stay open, and have it no more.
+ * @param signal the signal, or NULL
+ */
+DGRAM_EXTERN void dgram_signal_free(dgram_signal_t *signal);
 
 /**
  * @}

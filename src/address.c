@@ -41,18 +41,19 @@ static unsigned zone_index(const char *zone) {
   return (unsigned)number;
 }
 
-static bool parse_v6(struct sockaddr_in6 *v6, const char *text) {
+/* Returns 0, UV_EINVAL for what is no address, or UV_ENODEV for a zone that does not exist. */
+static int parse_v6(struct sockaddr_in6 *v6, const char *text) {
   char number[INET6_ADDRSTRLEN];
   const char *zone = strchr(text, '%');
   size_t length = zone != NULL ? (size_t)(zone - text) : strlen(text);
   if (length >= sizeof number)
-    return false;
+    return UV_EINVAL;
   memcpy(number, text, length);
   number[length] = '\0';
   if (inet_pton(AF_INET6, number, &v6->sin6_addr) != 1)
-    return false;
+    return UV_EINVAL;
   v6->sin6_scope_id = zone != NULL ? zone_index(zone + 1) : 0;
-  return zone == NULL || v6->sin6_scope_id != 0;
+  return zone == NULL || v6->sin6_scope_id != 0 ? 0 : UV_ENODEV;
 }
 
 bool dgram__address_parse(union dgram__address *address, const char *text, int port) {
@@ -60,11 +61,29 @@ bool dgram__address_parse(union dgram__address *address, const char *text, int p
   dgram__address_any(&parsed, AF_INET, port);
   if (inet_pton(AF_INET, text, &parsed.v4.sin_addr) != 1) {
     dgram__address_any(&parsed, AF_INET6, port);
-    if (!parse_v6(&parsed.v6, text))
+    if (parse_v6(&parsed.v6, text) != 0)
       return false;
   }
   *address = parsed;
   return true;
+}
+
+int dgram__interface_parse(struct dgram__interface *interface, const char *text, int family) {
+  union dgram__address address;
+  *interface = (struct dgram__interface){.index = 0};
+  if (dgram__address_parse(&address, text, 0)) {
+    if (address.any.sa_family != family)
+      return UV_EADDRNOTAVAIL;
+    if (family == AF_INET)
+      interface->address = address.v4.sin_addr;
+    else
+      interface->index = address.v6.sin6_scope_id;
+    return 0;
+  }
+  if (strchr(text, '%') != NULL)
+    return parse_v6(&address.v6, text);
+  interface->index = zone_index(text);
+  return interface->index != 0 ? 0 : UV_EINVAL;
 }
 
 bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from) {
@@ -113,12 +132,21 @@ void dgram__address_set_port(union dgram__address *address, int port) {
 }
 
 socklen_t dgram__address_length(const union dgram__address *address) {
-  return address->any.sa_family == AF_INET ? sizeof address->v4 : sizeof address->v6;
+  switch (address->any.sa_family) {
+  case AF_INET:
+    return sizeof address->v4;
+  case AF_INET6:
+    return sizeof address->v6;
+  default:
+    return 0;
+  }
 }
 
 bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b) {
   if (a->any.sa_family != b->any.sa_family)
     return false;
+  if (a->any.sa_family == AF_UNSPEC)
+    return true;
   if (a->any.sa_family == AF_INET)
     return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
   return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&

@@ -11,7 +11,8 @@
 
 #include <dgram.h>
 
-/* An address and port of either family. Unused bytes are zero: the kernel may look at them. */
+/* An address and port of either family, or AF_UNSPEC: none. Unused bytes are zero: the kernel may
+ * look at them. */
 union dgram__address {
   struct sockaddr any;
   struct sockaddr_in v4;
@@ -37,6 +38,19 @@ void dgram__address_loopback(union dgram__address *address, int family, int port
  */
 bool dgram__address_parse(union dgram__address *address, const char *text, int port);
 
+/* A network interface, as multicast calls name it. Zero: the system's choice. */
+struct dgram__interface {
+  struct in_addr address; /* IPv4, if it was named so */
+  unsigned index;
+};
+
+/*
+ * Reads an interface: an IPv4 address of its own (AF_INET), an IPv6 address with its zone
+ * (AF_INET6), or a name or number. Returns 0, UV_EINVAL, UV_EADDRNOTAVAIL for an address of the
+ * other family, or UV_ENODEV for a zone that does not exist.
+ */
+int dgram__interface_parse(struct dgram__interface *interface, const char *text, int family);
+
 /* Copies an address of either family. False, and `address` untouched, for any other. */
 bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from);
 
@@ -46,7 +60,7 @@ void dgram__address_text(const union dgram__address *address, char text[DGRAM_AD
 int dgram__address_port(const union dgram__address *address);
 void dgram__address_set_port(union dgram__address *address, int port);
 
-/* The length that system calls want: that of the address's own family. */
+/* The length that system calls want: that of the address's own family; 0 for none. */
 socklen_t dgram__address_length(const union dgram__address *address);
 
 bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b);

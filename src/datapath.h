@@ -59,6 +59,9 @@ struct dgram__datapath {
    */
   int (*open)(struct dgram__path *path, const struct dgram__settings *settings);
 
+  /* Finds out what path->fd can do, a UDP socket that was made elsewhere. */
+  void (*adopt)(struct dgram__path *path, bool gso);
+
   /*
    * Fills slots from the first on. Returns how many; fewer than DGRAM__SLOTS means that the
    * system has no more, so there is no need to ask again. Or an error, with nothing received.
@@ -91,5 +94,14 @@ extern const struct dgram__datapath dgram__datapath_linux;
 /* What both share. */
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings);
 int dgram__path_take_error(struct dgram__path *path);
+
+/* Connects to an address, AF_UNSPEC: disconnects. Returns 0 or an error. */
+int dgram__path_connect(const struct dgram__path *path, const union dgram__address *to);
+
+/* The address of the peer, or with `peer` false the socket's own. Returns 0 or an error. */
+int dgram__path_name(const struct dgram__path *path, bool peer, union dgram__address *name);
+
+/* The family of a UDP socket; 0 if `fd` is not one. */
+int dgram__path_family(int fd);
 
 #endif

@@ -54,19 +54,22 @@ static bool kernel_can_segment(int fd) {
          !dgram__batch_kernel_corrupts(kernel.release);
 }
 
-static int linux_open(struct dgram__path *path, const struct dgram__settings *settings) {
-  int err = dgram__path_open(path, settings);
-  if (err != 0)
-    return err;
+static void linux_adopt(struct dgram__path *path, bool gso) {
   int on = 1;
   path->gro = setsockopt(path->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
   path->limits = (struct dgram__limits){.datagrams = MOST_SEGMENTS,
                                         .segment = UINT16_MAX,
                                         .bytes = MOST_BYTES,
                                         .iov_count = MOST_IOV};
-  if (!settings->gso || !kernel_can_segment(path->fd))
+  if (!gso || !kernel_can_segment(path->fd))
     path->limits.datagrams = 1;
-  return 0;
+}
+
+static int linux_open(struct dgram__path *path, const struct dgram__settings *settings) {
+  int err = dgram__path_open(path, settings);
+  if (err == 0)
+    linux_adopt(path, settings->gso);
+  return err;
 }
 
 static int linux_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
@@ -205,6 +208,7 @@ const struct dgram__datapath dgram__datapath_linux = {
     .inbox_size = sizeof(struct linux_inbox),
     .inbox_init = linux_inbox_init,
     .open = linux_open,
+    .adopt = linux_adopt,
     .recv = linux_recv,
     .send = linux_send,
     .take_error = dgram__path_take_error,

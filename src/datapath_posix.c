@@ -46,6 +46,12 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
   return err;
 }
 
+static void posix_adopt(struct dgram__path *path, bool gso) {
+  (void)gso;
+  path->gro = false;
+  path->limits = (struct dgram__limits){.datagrams = 1};
+}
+
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings) {
   int fd = new_socket(settings->local.any.sa_family);
   if (fd < 0)
@@ -55,8 +61,36 @@ int dgram__path_open(struct dgram__path *path, const struct dgram__settings *set
     close(fd);
     return err;
   }
-  *path = (struct dgram__path){.fd = fd, .limits = {.datagrams = 1}};
+  path->fd = fd;
+  posix_adopt(path, false);
   return 0;
+}
+
+int dgram__path_family(int fd) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  union dgram__address name = {0};
+  socklen_t name_length = sizeof name;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_DGRAM ||
+      getsockname(fd, &name.any, &name_length) != 0)
+    return 0;
+  int family = name.any.sa_family;
+  return family == AF_INET || family == AF_INET6 ? family : 0;
+}
+
+int dgram__path_connect(const struct dgram__path *path, const union dgram__address *to) {
+  socklen_t length = dgram__address_length(to);
+  if (length == 0)
+    length = sizeof *to;
+  return connect(path->fd, &to->any, length) == 0 ? 0 : -errno;
+}
+
+int dgram__path_name(const struct dgram__path *path, bool peer, union dgram__address *name) {
+  socklen_t length = sizeof *name;
+  memset(name, 0, sizeof *name);
+  int result = peer ? getpeername(path->fd, &name->any, &length)
+                    : getsockname(path->fd, &name->any, &length);
+  return result == 0 ? 0 : -errno;
 }
 
 int dgram__path_take_error(struct dgram__path *path) {
@@ -132,6 +166,7 @@ const struct dgram__datapath dgram__datapath_posix = {
     .inbox_size = sizeof(struct dgram__inbox),
     .inbox_init = posix_inbox_init,
     .open = dgram__path_open,
+    .adopt = posix_adopt,
     .recv = posix_recv,
     .send = posix_send,
     .take_error = dgram__path_take_error,

@@ -65,3 +65,17 @@ void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], i
   error->message = text;
   write_message(text, error);
 }
+
+void dgram__error_describe_at(struct dgram__described *described, int code, const char *syscall,
+                              enum dgram__shown shown, const char *host,
+                              const union dgram__address *to) {
+  const char *address = shown != DGRAM__SHOW_NOTHING ? host : NULL;
+  int port = 0;
+  if (shown == DGRAM__SHOW_ENDPOINT && to->any.sa_family != AF_UNSPEC) {
+    port = dgram__address_port(to);
+    dgram__address_text(to, described->address);
+    if (host == NULL)
+      address = described->address;
+  }
+  dgram__error_describe(&described->error, described->text, code, syscall, address, port);
+}

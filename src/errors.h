@@ -5,7 +5,7 @@
 #ifndef DGRAM_ERRORS_H
 #define DGRAM_ERRORS_H
 
-#include <dgram.h>
+#include "address.h"
 
 /* Room for "getaddrinfo ENOTFOUND " and a host name of 255 bytes, with some to spare. */
 #define DGRAM__ERROR_TEXT 384
@@ -17,5 +17,24 @@
  */
 void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
                            const char *syscall, const char *address, int port);
+
+/* What an error says of a destination. */
+enum dgram__shown {
+  DGRAM__SHOW_NOTHING, /* it had no part in it */
+  DGRAM__SHOW_HOST,
+  DGRAM__SHOW_ENDPOINT /* host or address, and port */
+};
+
+/* An error with the texts that it points to. */
+struct dgram__described {
+  dgram_error_t error;
+  char address[DGRAM_ADDRESS_TEXT];
+  char text[DGRAM__ERROR_TEXT];
+};
+
+/* Describes what failed on the way to a destination: `host` if it was given by name, or `to`. */
+void dgram__error_describe_at(struct dgram__described *described, int code, const char *syscall,
+                              enum dgram__shown shown, const char *host,
+                              const union dgram__address *to);
 
 #endif

@@ -49,6 +49,7 @@ static int off(dgram_socket_t *socket, struct dgram__listeners *listeners,
 DEFINE_EVENT(message)
 DEFINE_EVENT(listening)
 DEFINE_EVENT(error)
+DEFINE_EVENT(connect)
 DEFINE_EVENT(close)
 
 /* ---- 'message' ---- */
@@ -69,7 +70,7 @@ void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgra
   dgram__listeners_emit(&socket->events.message, invoke_message, &event);
 }
 
-/* ---- 'listening' and 'close' ---- */
+/* ---- 'listening', 'connect' and 'close' ---- */
 
 static void invoke_listening(dgram__listener_fn *listener, void *context, const void *event) {
   ((dgram_listening_cb)listener)((dgram_socket_t *)event, context);
@@ -77,6 +78,14 @@ static void invoke_listening(dgram__listener_fn *listener, void *context, const 
 
 void dgram__emit_listening(dgram_socket_t *socket) {
   dgram__listeners_emit(&socket->events.listening, invoke_listening, socket);
+}
+
+static void invoke_connect(dgram__listener_fn *listener, void *context, const void *event) {
+  ((dgram_connect_cb)listener)((dgram_socket_t *)event, NULL, context);
+}
+
+void dgram__emit_connect(dgram_socket_t *socket) {
+  dgram__listeners_emit(&socket->events.connect, invoke_connect, socket);
 }
 
 static void invoke_close(dgram__listener_fn *listener, void *context, const void *event) {
@@ -114,19 +123,24 @@ static void invoke_error(dgram__listener_fn *listener, void *context, const void
   ((dgram_error_cb)listener)(told->socket, told->error, context);
 }
 
+void dgram__tell_error(dgram_socket_t *socket, const dgram_error_t *error) {
+  struct error_event event = {socket, error};
+  if (!dgram__listeners_emit(&socket->events.error, invoke_error, &event))
+    unhandled(socket, error, unhandled_context);
+}
+
 void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
                        int port) {
   char text[DGRAM__ERROR_TEXT];
   dgram_error_t error;
   dgram__error_describe(&error, text, code, syscall, address, port);
-  struct error_event event = {socket, &error};
-  if (!dgram__listeners_emit(&socket->events.error, invoke_error, &event))
-    unhandled(socket, &error, unhandled_context);
+  dgram__tell_error(socket, &error);
 }
 
 void dgram__events_clear(struct dgram__events *events) {
   dgram__listeners_clear(&events->message);
   dgram__listeners_clear(&events->listening);
   dgram__listeners_clear(&events->error);
+  dgram__listeners_clear(&events->connect);
   dgram__listeners_clear(&events->close);
 }

@@ -46,23 +46,13 @@ void dgram__free_spare_sends(struct dgram__loop *loop) {
 /* ---- completion ---- */
 
 static void tell_failure(dgram_socket_t *socket, const struct dgram__send *send) {
-  char buffer[DGRAM_ADDRESS_TEXT];
-  const char *address = NULL;
-  if (send->shown != DGRAM__SHOW_NOTHING)
-    address = send->host;
-  if (send->shown == DGRAM__SHOW_ENDPOINT && address == NULL) {
-    dgram__address_text(&send->datagram.to, buffer);
-    address = buffer;
-  }
-  int port = send->shown == DGRAM__SHOW_ENDPOINT ? dgram__address_port(&send->datagram.to) : 0;
-  if (send->callback == NULL) {
-    dgram__emit_error(socket, send->status, send->syscall, address, port);
-    return;
-  }
-  char text[DGRAM__ERROR_TEXT];
-  dgram_error_t error;
-  dgram__error_describe(&error, text, send->status, send->syscall, address, port);
-  send->callback(socket, &error, 0, send->context);
+  struct dgram__described described;
+  dgram__error_describe_at(&described, send->status, send->syscall, send->shown, send->host,
+                           &send->datagram.to);
+  if (send->callback != NULL)
+    send->callback(socket, &described.error, 0, send->context);
+  else
+    dgram__tell_error(socket, &described.error);
 }
 
 static void complete(dgram_socket_t *socket, struct dgram__send *send) {
@@ -111,6 +101,7 @@ void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
 static void finish_sent(dgram_socket_t *socket, int sent) {
   struct dgram__outbox *outbox = &socket->outbox;
   outbox->retries = 0;
+  outbox->refused = false;
   for (int i = 0; i < sent; i++) {
     struct dgram__send *send = dgram__queue_pop(&outbox->ready);
     if (send->callback != NULL)
@@ -136,6 +127,27 @@ static bool stalled(dgram_socket_t *socket, int err) {
   return true;
 }
 
+/*
+ * Whether the error is the answer to an earlier datagram (ICMP), which the system tells to
+ * whichever call comes next. It is told as a receive error, and the send tried again: a healthy
+ * one must not pay for it. Twice in a row, it is the send's own.
+ */
+static bool refused(dgram_socket_t *socket, int err) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  if (socket->connecting.state != DGRAM__CONNECTED || outbox->refused ||
+      (err != UV_ECONNREFUSED && err != UV_EHOSTUNREACH))
+    return false;
+  outbox->refused = true;
+  outbox->refusal = err;
+  dgram__defer(&outbox->refusal_task);
+  return true;
+}
+
+static void tell_refusal(dgram_socket_t *socket) {
+  if (!socket->closed)
+    dgram__emit_error(socket, socket->outbox.refusal, "recvmsg", NULL, 0);
+}
+
 void dgram__flush(dgram_socket_t *socket) {
   struct dgram__outbox *outbox = &socket->outbox;
   const struct dgram__datapath *datapath = socket->loop->datapath;
@@ -143,7 +155,7 @@ void dgram__flush(dgram_socket_t *socket) {
     int sent = datapath->send(&socket->path, &outbox->ready.first->datagram, outbox->ready.count);
     if (sent > 0)
       finish_sent(socket, sent);
-    else if (!stalled(socket, sent))
+    else if (!refused(socket, sent) && !stalled(socket, sent))
       dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
                          DGRAM__SHOW_ENDPOINT);
   }
@@ -162,6 +174,7 @@ void dgram__outbox_init(dgram_socket_t *socket) {
   outbox->flush_task = (struct dgram__task){.socket = socket, .run = dgram__flush};
   outbox->retry_task = (struct dgram__task){.socket = socket, .run = dgram__resume};
   outbox->completions_task = (struct dgram__task){.socket = socket, .run = run_completions};
+  outbox->refusal_task = (struct dgram__task){.socket = socket, .run = tell_refusal};
 }
 
 void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {

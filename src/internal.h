@@ -76,15 +76,32 @@ void dgram__watch_close(dgram_socket_t *socket);
 
 enum { DGRAM__HOST_MAX = 255 }; /* bytes of a host name, RFC 1035, 2.3.4 */
 
-/* Called once from the loop, with status 0 and an address with port 0, or with an error. */
+/* Where a bind, connect or send goes, as its arguments say. */
+struct dgram__destination {
+  union dgram__address address;
+  const char *host; /* to look up, and then `address` has its port; or NULL */
+  char text[DGRAM_ADDRESS_TEXT];
+};
+
+/*
+ * Reads an address and its port. NULL or "" is this host, or else all interfaces. Returns 0, or
+ * UV_EINVAL for a host name that is too long. `host` may point to `address` or to `text`.
+ */
+int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
+                            bool to_this_host, struct dgram__destination *destination);
+
+/* Called once, with status 0 and an address of either family with port 0, or with an error. */
 typedef void dgram__answer_fn(void *owner, int status, const union dgram__address *address);
 
-/* Looks a host name up. Returns 0, or an error, and then `answer` is not called. */
-int dgram__lookup_start(struct dgram__lookup **lookup, uv_loop_t *loop, const char *host,
-                        int family, dgram__answer_fn *answer, void *owner);
+/*
+ * Looks a host name up; a program's own look-up may answer inside the call. Returns 0, or an
+ * error, and then `answer` is not called.
+ */
+int dgram__lookup_start(dgram_socket_t *socket, dgram_lookup_t **lookup, const char *host,
+                        dgram__answer_fn *answer, void *owner);
 
 /* Lets go of a look-up: its answer is not called any more. */
-void dgram__lookup_forget(struct dgram__lookup *lookup);
+void dgram__lookup_forget(dgram_lookup_t *lookup);
 
 /* ---- flush.c: from a ready send to its completion ---- */
 
@@ -106,9 +123,12 @@ struct dgram__outbox {
   size_t count;
   enum dgram__stall stall;
   unsigned retries; /* in a row; since a send last succeeded or none was left */
+  bool refused;     /* since then, the answer to an earlier datagram was met */
+  int refusal;
   struct dgram__task flush_task;
   struct dgram__task retry_task;
   struct dgram__task completions_task;
+  struct dgram__task refusal_task;
 };
 
 void dgram__outbox_init(dgram_socket_t *socket);
@@ -145,6 +165,9 @@ void dgram__outbox_release(dgram_socket_t *socket);
 /* The socket could not be bound: what waited for it ends with this error. */
 void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *syscall);
 
+/* The socket is connected no more: what was sent to its peer still goes there. */
+void dgram__outbox_readdress(dgram_socket_t *socket, const union dgram__address *peer);
+
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__outbox_cancel(dgram_socket_t *socket);
 
@@ -159,17 +182,20 @@ struct dgram__events {
   struct dgram__listeners message;
   struct dgram__listeners listening;
   struct dgram__listeners error;
+  struct dgram__listeners connect;
   struct dgram__listeners close;
 };
 
 void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo);
 void dgram__emit_listening(dgram_socket_t *socket);
+void dgram__emit_connect(dgram_socket_t *socket);
 void dgram__emit_close(dgram_socket_t *socket);
+void dgram__tell_error(dgram_socket_t *socket, const dgram_error_t *error);
 void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
                        int port);
 void dgram__events_clear(struct dgram__events *events);
 
-/* ---- socket.c: the state machine ---- */
+/* ---- bind.c ---- */
 
 enum dgram__state { DGRAM__UNBOUND, DGRAM__BINDING, DGRAM__BOUND };
 
@@ -177,10 +203,79 @@ enum dgram__state { DGRAM__UNBOUND, DGRAM__BINDING, DGRAM__BOUND };
 struct dgram__binding {
   int port;
   char *host; /* the name that is looked up, or NULL */
-  struct dgram__lookup *lookup;
+  dgram_lookup_t *lookup;
   union dgram__address to;
-  struct dgram__task task; /* binds to `to` */
+  struct dgram__task bind_task;     /* binds to `to` */
+  struct dgram__task announce_task; /* for a socket that was bound inside a call */
 };
+
+void dgram__binding_init(dgram_socket_t *socket);
+
+/* Starts to bind the unbound socket to a random port on all interfaces. Returns 0 or an error. */
+int dgram__bind_implicitly(dgram_socket_t *socket);
+
+/* The same inside the call; 'listening' comes from the loop. */
+int dgram__bind_at_once(dgram_socket_t *socket);
+
+/* The socket closes: a bind under way is given up. */
+void dgram__bind_forget(dgram_socket_t *socket);
+
+/* ---- connect.c ---- */
+
+enum dgram__connect_state { DGRAM__DISCONNECTED, DGRAM__CONNECTING, DGRAM__CONNECTED };
+
+/* A connect under way, and the peer that came of it. */
+struct dgram__connecting {
+  enum dgram__connect_state state;
+  bool waits_for_bind;
+  char *host; /* as given, if it is a name; or NULL */
+  dgram_lookup_t *lookup;
+  union dgram__address to;
+  union dgram__address peer; /* when connected */
+  dgram_connect_cb callback;
+  void *context;
+  int status; /* an error that is to be told, with what failed */
+  const char *syscall;
+  enum dgram__shown shown;
+  struct dgram__task task; /* connects to `to`, or tells the error */
+};
+
+void dgram__connecting_init(dgram_socket_t *socket);
+
+/* The socket is bound: a connect that waited goes on. */
+void dgram__connect_release(dgram_socket_t *socket);
+
+/* The socket could not be bound: a connect that waited ends with this error. */
+void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall);
+
+/* The socket closes: a connect under way is given up. */
+void dgram__connect_cancel(dgram_socket_t *socket);
+
+/* Tells a connect that was given up of it, after 'close'. */
+void dgram__connect_tell_cancelled(dgram_socket_t *socket);
+
+/* A socket that was taken over is connected already, perhaps. */
+void dgram__connect_adopt(dgram_socket_t *socket);
+
+/* ---- options.c ---- */
+
+/* 0, or why the system socket can't be asked: not open, or not bound. */
+int dgram__check_bound(const dgram_socket_t *socket);
+
+/* setsockopt(2); returns 0 or its error. */
+int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
+                      socklen_t length);
+
+/* Sets SO_RCVBUF or SO_SNDBUF, unless the size is 0. Returns 0 or the specification's error. */
+int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size);
+
+/* ---- abort.c ---- */
+
+/* Puts a new socket on its signal's list, if it has one. False: it is aborted already. */
+bool dgram__signal_join(dgram_socket_t *socket);
+void dgram__signal_leave(dgram_socket_t *socket);
+
+/* ---- socket.c: its life ---- */
 
 struct dgram_socket {
   struct dgram__loop *loop;
@@ -192,18 +287,26 @@ struct dgram_socket {
   bool closed;     /* nothing goes in or out any more */
   bool watched;    /* libuv knows `poll` */
   int poll_events; /* what it watches for */
+  int buffer_size_reason;
+  bool *gone; /* set when the memory goes, if somebody waits for it */
   uv_poll_t poll;
   struct dgram__path path;
   struct dgram__events events;
   struct dgram__binding binding;
+  struct dgram__connecting connecting;
   struct dgram__outbox outbox;
   struct dgram__task close_task;
+  dgram_socket_t *signal_next; /* in the list of its abort signal */
+  dgram_socket_t *signal_previous;
 };
 
 void dgram__pin(dgram_socket_t *socket);
 void dgram__unpin(dgram_socket_t *socket);
 
-/* Binds the unbound socket to a random port on all interfaces. */
-void dgram__bind_implicitly(dgram_socket_t *socket);
+/* Fills in the system socket's own name, or its peer's. Returns 0 or an error. */
+int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address);
+
+/* Closes the socket for good if the program has closed it and nothing waits for the bind. */
+void dgram__shut_if_ready(dgram_socket_t *socket);
 
 #endif

@@ -16,9 +16,9 @@ typedef void dgram__listener_fn(void);
 typedef void dgram__invoke_fn(dgram__listener_fn *listener, void *context, const void *event);
 
 enum dgram__listener_kind {
-  DGRAM__ON,     /* every time */
-  DGRAM__ONCE,   /* the next time */
-  DGRAM__ON_BIND /* once, if the bind that it came with succeeds */
+  DGRAM__ON,        /* every time */
+  DGRAM__ONCE,      /* the next time */
+  DGRAM__ON_ATTEMPT /* once, if the bind or connect that it came with succeeds */
 };
 
 struct dgram__listener;

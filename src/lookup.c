@@ -1,47 +1,93 @@
 /*
- * Host names to addresses, by libuv's thread pool and the system's resolver.
- * A look-up outlives its owner: the resolver can't be stopped, only forgotten.
+ * Host names to addresses: by libuv's thread pool and the system's resolver, or by the program's
+ * own look-up. A look-up outlives its owner: neither can be stopped, only forgotten.
  */
 #include "internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-struct dgram__lookup {
-  uv_getaddrinfo_t request;
+struct dgram_lookup {
+  uv_getaddrinfo_t request; /* of the system's */
+  bool by_program;
   dgram__answer_fn *answer; /* NULL: forgotten */
   void *owner;
 };
 
-static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
-  struct dgram__lookup *lookup = request->data;
-  union dgram__address address;
-  if (status == 0 && !dgram__address_copy(&address, found->ai_addr))
-    status = UV_EAI_ADDRFAMILY;
+static void finish(struct dgram_lookup *lookup, int status, const union dgram__address *address) {
   if (lookup->answer != NULL)
-    lookup->answer(lookup->owner, status, &address);
-  uv_freeaddrinfo(found);
+    lookup->answer(lookup->owner, status, address);
   free(lookup);
 }
 
-int dgram__lookup_start(struct dgram__lookup **lookup, uv_loop_t *loop, const char *host,
-                        int family, dgram__answer_fn *answer, void *owner) {
-  struct dgram__lookup *started = malloc(sizeof *started);
-  if (started == NULL)
-    return UV_ENOMEM;
-  started->request.data = started;
-  started->answer = answer;
-  started->owner = owner;
-  struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
-  int err = uv_getaddrinfo(loop, &started->request, on_answer, host, NULL, &hints);
-  if (err != 0) {
-    free(started);
-    return err;
-  }
-  *lookup = started;
-  return 0;
+static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
+  union dgram__address address = {0};
+  if (status == 0 && !dgram__address_copy(&address, found->ai_addr))
+    status = UV_EAI_ADDRFAMILY;
+  finish(request->data, status, &address);
+  uv_freeaddrinfo(found);
 }
 
-void dgram__lookup_forget(struct dgram__lookup *lookup) {
+void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address) {
+  union dgram__address found = {0};
+  if (lookup == NULL)
+    return;
+  if (status > 0 || (status == 0 && (address == NULL || !dgram__address_parse(&found, address, 0))))
+    status = UV_EINVAL;
+  finish(lookup, status, &found);
+}
+
+static int ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host, int family) {
+  struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
+  lookup->request.data = lookup;
+  return uv_getaddrinfo(loop, &lookup->request, on_answer, host, NULL, &hints);
+}
+
+int dgram__lookup_start(dgram_socket_t *socket, struct dgram_lookup **lookup, const char *host,
+                        dgram__answer_fn *answer, void *owner) {
+  const dgram_options_t *options = &socket->options;
+  struct dgram_lookup *started = malloc(sizeof *started);
+  if (started == NULL)
+    return UV_ENOMEM;
+  started->by_program = options->lookup != NULL;
+  started->answer = answer;
+  started->owner = owner;
+  *lookup = started; /* first: the program may answer at once */
+  if (started->by_program) {
+    options->lookup(started, host, options->type, options->lookup_context);
+    return 0;
+  }
+  int err = ask_system(socket->loop->uv, started, host, dgram__family(options->type));
+  if (err != 0) {
+    *lookup = NULL;
+    free(started);
+  }
+  return err;
+}
+
+void dgram__lookup_forget(struct dgram_lookup *lookup) {
   lookup->answer = NULL;
-  uv_cancel((uv_req_t *)&lookup->request);
+  if (!lookup->by_program)
+    uv_cancel((uv_req_t *)&lookup->request);
+}
+
+int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
+                            bool to_this_host, struct dgram__destination *destination) {
+  int family = dgram__family(socket->options.type);
+  union dgram__address *to = &destination->address;
+  destination->host = NULL;
+  if (to_this_host)
+    dgram__address_loopback(to, family, port);
+  else
+    dgram__address_any(to, family, port);
+  bool given = address != NULL && *address != '\0';
+  if (given && strlen(address) > DGRAM__HOST_MAX)
+    return UV_EINVAL;
+  if (socket->options.lookup != NULL) { /* it is asked for everything */
+    dgram__address_text(to, destination->text);
+    destination->host = given ? address : destination->text;
+  } else if (given && !dgram__address_parse(to, address, port)) {
+    destination->host = address;
+  }
+  return 0;
 }

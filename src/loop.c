@@ -107,8 +107,6 @@ void dgram__loop_leave(struct dgram__loop *loop) {
 /* ---- work for later ---- */
 
 static void line_up(struct dgram__line *line, struct dgram__task *task) {
-  if (task->waiting)
-    return;
   dgram__pin(task->socket);
   task->waiting = true;
   task->next = NULL;
@@ -144,11 +142,15 @@ static void on_idle(uv_idle_t *idle) {
 
 void dgram__defer(struct dgram__task *task) {
   struct dgram__loop *loop = task->socket->loop;
+  if (task->waiting)
+    return;
   line_up(&loop->deferred, task);
   uv_idle_start(&loop->idle, on_idle);
 }
 
 void dgram__flush_later(dgram_socket_t *socket) {
+  if (socket->outbox.flush_task.waiting)
+    return;
   line_up(&socket->loop->flushes, &socket->outbox.flush_task);
   uv_idle_start(&socket->loop->idle, on_idle);
 }
@@ -159,6 +161,8 @@ static void on_retry(uv_timer_t *timer) {
 }
 
 void dgram__retry_later(dgram_socket_t *socket) {
+  if (socket->outbox.retry_task.waiting)
+    return;
   line_up(&socket->loop->starved, &socket->outbox.retry_task);
   uv_timer_start(&socket->loop->retry, on_retry, RETRY_MS, 0);
 }

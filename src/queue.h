@@ -7,15 +7,7 @@
 #include <dgram.h>
 
 #include "batch.h"
-
-struct dgram__lookup;
-
-/* What an error says of a send's destination. */
-enum dgram__shown {
-  DGRAM__SHOW_NOTHING, /* it had no part in it */
-  DGRAM__SHOW_HOST,
-  DGRAM__SHOW_ENDPOINT /* host or address, and port */
-};
+#include "errors.h"
 
 struct dgram__send {
   struct dgram__datagram datagram; /* first, so that a datagram's address is its send's */
@@ -26,7 +18,7 @@ struct dgram__send {
   void *context;
   size_t bytes; /* what the program sent; `datagram` is cut off where no datagram can be longer */
   char *host;   /* the destination if it was given by name */
-  struct dgram__lookup *lookup;
+  dgram_lookup_t *lookup;
   dgram_socket_t *socket;
   int status;
   enum dgram__shown shown;

@@ -15,11 +15,19 @@ static void deliver_pieces(dgram_socket_t *socket, const struct dgram__slot *slo
     dgram__emit_message(socket, message, rinfo);
 }
 
+/* The kernel filters for a connected socket, but not what had come before it was connected. */
+static bool is_foreign(const dgram_socket_t *socket, const struct dgram__slot *slot) {
+  return socket->connecting.state == DGRAM__CONNECTED &&
+         !dgram__address_equal(&slot->from, &socket->connecting.peer);
+}
+
 static void deliver(dgram_socket_t *socket, const struct dgram__slot *slot) {
   if (slot->segment < 0) {
     dgram__emit_error(socket, slot->segment, "recvmsg", NULL, 0);
     return;
   }
+  if (is_foreign(socket, slot))
+    return;
   char text[DGRAM_ADDRESS_TEXT];
   text[0] = '\0'; /* made when asked for */
   dgram_rinfo_t rinfo = {.sockaddr = &slot->from.any,

@@ -91,6 +91,28 @@ static void unlink_resolving(struct dgram__outbox *outbox, struct dgram__send *s
     outbox->last_resolving = send->previous;
 }
 
+/* Why the send can't go where it should, or 0. */
+static int misdirected(const dgram_socket_t *socket, const struct dgram__send *send) {
+  int family = send->datagram.to.any.sa_family;
+  if (family == AF_UNSPEC) /* to the peer */
+    return 0;
+  if (family != dgram__family(socket->options.type))
+    return UV_EINVAL;
+  /* It was sent before the socket was connected. */
+  return socket->connecting.state == DGRAM__CONNECTED ? UV_EISCONN : 0;
+}
+
+/* The send has its destination. */
+static void set_out(dgram_socket_t *socket, struct dgram__send *send) {
+  int err = misdirected(socket, send);
+  if (err == 0) {
+    dgram__send_ready(socket, send);
+    return;
+  }
+  dgram__flush(socket); /* what was sent before ends before */
+  dgram__send_failed(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
+}
+
 static void on_answer(void *owner, int status, const union dgram__address *address) {
   struct dgram__send *send = owner;
   dgram_socket_t *socket = send->socket;
@@ -102,29 +124,25 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
   int port = dgram__address_port(&send->datagram.to);
   send->datagram.to = *address;
   dgram__address_set_port(&send->datagram.to, port);
-  dgram__send_ready(socket, send);
+  set_out(socket, send);
 }
 
 static void look_up(dgram_socket_t *socket, struct dgram__send *send) {
-  int err = dgram__lookup_start(&send->lookup, socket->loop->uv, send->host,
-                                dgram__family(socket->options.type), on_answer, send);
-  if (err != 0)
-    dgram__send_failed(socket, send, err, "getaddrinfo", DGRAM__SHOW_HOST);
-  else
-    link_resolving(&socket->outbox, send);
+  link_resolving(&socket->outbox, send);
+  int err = dgram__lookup_start(socket, &send->lookup, send->host, on_answer, send);
+  if (err == 0)
+    return;
+  unlink_resolving(&socket->outbox, send);
+  dgram__send_failed(socket, send, err, "getaddrinfo", DGRAM__SHOW_HOST);
 }
 
 /* ---- waiting for the socket to be bound ---- */
 
 static void go(dgram_socket_t *socket, struct dgram__send *send) {
-  if (send->host != NULL) {
+  if (send->host != NULL)
     look_up(socket, send);
-  } else if (send->datagram.to.any.sa_family != dgram__family(socket->options.type)) {
-    dgram__flush(socket); /* what was sent before ends before */
-    dgram__send_failed(socket, send, UV_EINVAL, "send", DGRAM__SHOW_ENDPOINT);
-  } else {
-    dgram__send_ready(socket, send);
-  }
+  else
+    set_out(socket, send);
 }
 
 void dgram__outbox_release(dgram_socket_t *socket) {
@@ -143,7 +161,14 @@ void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *sy
   }
 }
 
-/* ---- the socket closes ---- */
+/* ---- the socket is disconnected, or closes ---- */
+
+void dgram__outbox_readdress(dgram_socket_t *socket, const union dgram__address *peer) {
+  for (struct dgram__send *send = socket->outbox.ready.first; send != NULL;
+       send = dgram__next_send(send))
+    if (send->datagram.to.any.sa_family == AF_UNSPEC)
+      send->datagram.to = *peer;
+}
 
 static void cancel(dgram_socket_t *socket, struct dgram__send *send) {
   if (send->callback == NULL) {
@@ -170,6 +195,21 @@ void dgram__outbox_cancel(dgram_socket_t *socket) {
 
 /* ---- the public functions ---- */
 
+/* Puts an accepted send on its way. Returns 0, or an error of the implicit bind. */
+static int dispatch(dgram_socket_t *socket, struct dgram__send *send) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  /* Also behind others that wait, once bound: the order stays. */
+  if (socket->state == DGRAM__BOUND && outbox->unbound.count == 0) {
+    go(socket, send);
+    return 0;
+  }
+  dgram__queue_push(&outbox->unbound, send);
+  int err = socket->state == DGRAM__UNBOUND ? dgram__bind_implicitly(socket) : 0;
+  if (err != 0)
+    dgram__queue_pop(&outbox->unbound); /* it is the only one */
+  return err;
+}
+
 static int accept_send(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                        const union dgram__address *to, const char *host, dgram_send_cb callback,
                        void *context) {
@@ -190,14 +230,10 @@ static int accept_send(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   }
   socket->outbox.bytes += send->bytes;
   socket->outbox.count++;
-  if (socket->state == DGRAM__UNBOUND)
-    dgram__bind_implicitly(socket);
-  /* Also behind others that wait, once bound: the order stays. */
-  if (socket->state == DGRAM__BINDING || socket->outbox.unbound.count > 0)
-    dgram__queue_push(&socket->outbox.unbound, send);
-  else
-    go(socket, send);
-  return 0;
+  int err = dispatch(socket, send);
+  if (err != 0)
+    dgram__send_drop(socket, send);
+  return err;
 }
 
 static int check_buffers(const uv_buf_t buffers[], size_t count) {
@@ -209,41 +245,32 @@ static int check_buffers(const uv_buf_t buffers[], size_t count) {
   return 0;
 }
 
-/*
- * Reads the destination: an address, or a name's port alone, with the name in `host`. The default
- * is this host.
- */
+static const union dgram__address nobody; /* AF_UNSPEC: to the connected socket's peer */
+
 static int read_destination(const dgram_socket_t *socket, int port, const char *address,
-                            union dgram__address *to, const char **host) {
-  int family = dgram__family(socket->options.type);
-  *host = NULL;
+                            struct dgram__destination *destination) {
+  if (socket->connecting.state == DGRAM__CONNECTED) {
+    destination->address = nobody;
+    destination->host = NULL;
+    return port != 0 || address != NULL ? DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED : 0;
+  }
   if (port <= 0 || port > UINT16_MAX)
     return DGRAM_ERR_SOCKET_BAD_PORT;
-  if (address == NULL || *address == '\0') {
-    dgram__address_loopback(to, family, port);
-    return 0;
-  }
-  if (dgram__address_parse(to, address, port))
-    return 0;
-  if (strlen(address) > DGRAM__HOST_MAX)
-    return UV_EINVAL;
-  dgram__address_any(to, family, port);
-  *host = address;
-  return 0;
+  return dgram__destination_read(socket, port, address, true, destination);
 }
 
 int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
                        const char *address, dgram_send_cb callback, void *context) {
   if (socket == NULL || check_buffers(buffers, count) != 0)
     return UV_EINVAL;
-  union dgram__address to;
-  const char *host;
-  int err = read_destination(socket, port, address, &to, &host);
+  struct dgram__destination destination;
+  int err = read_destination(socket, port, address, &destination);
   if (err != 0)
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return accept_send(socket, buffers, count, &to, host, callback, context);
+  return accept_send(socket, buffers, count, &destination.address, destination.host, callback,
+                     context);
 }
 
 int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int port,
@@ -252,15 +279,27 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
   return dgram_send_buffers(socket, &buffer, 1, port, address, callback, context);
 }
 
+static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to,
+                         union dgram__address *address) {
+  bool connected = socket->connecting.state == DGRAM__CONNECTED;
+  *address = nobody;
+  if (to == NULL)
+    return connected ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
+  if (connected)
+    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  if (to->sa_family != dgram__family(socket->options.type) || !dgram__address_copy(address, to))
+    return UV_EINVAL;
+  return dgram__address_port(address) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
+}
+
 int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                   const struct sockaddr *to, dgram_send_cb callback, void *context) {
-  if (socket == NULL || to == NULL || check_buffers(buffers, count) != 0)
+  if (socket == NULL || check_buffers(buffers, count) != 0)
     return UV_EINVAL;
   union dgram__address address;
-  if (to->sa_family != dgram__family(socket->options.type) || !dgram__address_copy(&address, to))
-    return UV_EINVAL;
-  if (dgram__address_port(&address) == 0)
-    return DGRAM_ERR_SOCKET_BAD_PORT;
+  int err = read_sockaddr(socket, to, &address);
+  if (err != 0)
+    return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   return accept_send(socket, buffers, count, &address, NULL, callback, context);

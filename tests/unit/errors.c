@@ -29,6 +29,13 @@ static const struct {
      "Bad socket type specified. Valid types are: udp4, udp6"},
     {DGRAM_ERR_SOCKET_BUFFER_SIZE, "ERR_SOCKET_BUFFER_SIZE", "Could not get or set buffer size"},
     {DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running"},
+    {DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE, "ERR_SOCKET_BAD_BUFFER_SIZE",
+     "Buffer size must be a positive integer"},
+    {DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED, "ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected"},
+    {DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED, "ERR_SOCKET_DGRAM_NOT_CONNECTED", "Not connected"},
+    {DGRAM_ERR_INVALID_FD_TYPE, "ERR_INVALID_FD_TYPE", "Unsupported fd type"},
+    {DGRAM_ERR_MISSING_ARGS, "ERR_MISSING_ARGS",
+     "The \"multicastAddress\" argument must be specified"},
 };
 
 static void system_codes_have_the_names_and_texts_of_libuv(void **state) {
@@ -59,7 +66,7 @@ static void a_host_that_is_not_found_is_ENOTFOUND(void **state) {
 }
 
 static void other_numbers_are_unknown(void **state) {
-  static const int numbers[] = {0, 1, -4999, -5000, -5006, INT_MAX, INT_MIN};
+  static const int numbers[] = {0, 1, -4999, -5000, -5011, INT_MAX, INT_MIN};
   for (size_t i = 0; i < COUNT(numbers); i++) {
     assert_string_equal(dgram_err_name(numbers[i]), "UNKNOWN");
     assert_string_equal(dgram_strerror(numbers[i]), "unknown error");

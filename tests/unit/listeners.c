@@ -107,7 +107,7 @@ static void one_added_with_once_is_called_once(void **state) {
   struct guest b = {.name = 'b'};
   add_kind(&a, DGRAM__ONCE);
   add(&b);
-  add_kind(&a, DGRAM__ON_BIND);
+  add_kind(&a, DGRAM__ON_ATTEMPT);
   assert_string_equal(emitted(), "aba");
   assert_string_equal(emitted(), "b");
 }
@@ -235,11 +235,11 @@ static void a_kind_is_removed_and_the_others_stay(void **state) {
   struct guest a = {.name = 'a'};
   struct guest b = {.name = 'b'};
   struct guest c = {.name = 'c'};
-  add_kind(&a, DGRAM__ON_BIND);
+  add_kind(&a, DGRAM__ON_ATTEMPT);
   add_kind(&b, DGRAM__ONCE);
   add_kind(&c, DGRAM__ON);
-  add_kind(&a, DGRAM__ON_BIND);
-  dgram__listeners_remove_kind(&list, DGRAM__ON_BIND);
+  add_kind(&a, DGRAM__ON_ATTEMPT);
+  dgram__listeners_remove_kind(&list, DGRAM__ON_ATTEMPT);
   assert_string_equal(emitted(), "bc");
 }
 

@@ -1,0 +1,237 @@
+/*
+ * From a socket of ours to one of the system's: bind, or take one over.
+ *
+ *   UNBOUND -> BINDING -> BOUND   dgram_bind(), or the first send or connect
+ *           <----------           binding failed
+ */
+#include "internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What dgram_bind_options_t ended with in version 0.2, its first. */
+#define BIND_OPTIONS_SIZE_0_2 (offsetof(dgram_bind_options_t, fd) + sizeof(int))
+
+/* ---- the end of a bind ---- */
+
+/* In the listeners of 'error' the program may already start the next bind. */
+static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, const char *address,
+                        int port) {
+  socket->state = DGRAM__UNBOUND;
+  dgram__listeners_remove_kind(&socket->events.listening, DGRAM__ON_ATTEMPT);
+  dgram__outbox_fail_unbound(socket, code, syscall);
+  dgram__connect_fail_unbound(socket, code, syscall);
+  dgram__emit_error(socket, code, syscall, address, port);
+  dgram__shut_if_ready(socket);
+}
+
+/* Emits 'listening', and then lets go what waited for it. */
+static void announce(dgram_socket_t *socket) {
+  if (socket->closed)
+    return;
+  dgram__emit_listening(socket);
+  if (socket->closed)
+    return;
+  dgram__outbox_release(socket);
+  dgram__connect_release(socket);
+  dgram__shut_if_ready(socket);
+}
+
+static void become_bound(dgram_socket_t *socket) {
+  socket->state = DGRAM__BOUND;
+  dgram__watch(socket);
+}
+
+/* Sets up the system socket as the options say, and has it watched; all of it or nothing. */
+static int start_path(dgram_socket_t *socket) {
+  int err = dgram__set_buffer_size(socket, SO_RCVBUF, socket->options.recv_buffer_size);
+  if (err == 0)
+    err = dgram__set_buffer_size(socket, SO_SNDBUF, socket->options.send_buffer_size);
+  return err != 0 ? err : dgram__watch_open(socket);
+}
+
+static bool gso_wanted(const dgram_socket_t *socket) {
+  return socket->loop->gso && !socket->options.disable_gso;
+}
+
+static int open_path(dgram_socket_t *socket) {
+  struct dgram__settings settings = {.local = socket->binding.to,
+                                     .reuse_addr = socket->options.reuse_addr != 0,
+                                     .ipv6_only = socket->options.ipv6_only != 0,
+                                     .gso = gso_wanted(socket)};
+  if (settings.local.any.sa_family != dgram__family(socket->options.type))
+    return UV_EINVAL;
+  int err = socket->loop->datapath->open(&socket->path, &settings);
+  if (err != 0)
+    return err;
+  err = start_path(socket);
+  if (err != 0) {
+    close(socket->path.fd);
+    socket->path.fd = -1;
+  }
+  return err;
+}
+
+static void bind_to_address(dgram_socket_t *socket) {
+  if (socket->closed)
+    return;
+  int err = open_path(socket);
+  if (err != 0) {
+    char text[DGRAM_ADDRESS_TEXT];
+    dgram__address_text(&socket->binding.to, text);
+    bind_failed(socket, err, "bind", text, socket->binding.port);
+    return;
+  }
+  become_bound(socket);
+  announce(socket);
+}
+
+/* ---- what a bind waits for ---- */
+
+static void on_answer(void *owner, int status, const union dgram__address *address) {
+  dgram_socket_t *socket = owner;
+  char *host = socket->binding.host;
+  socket->binding.host = NULL;
+  socket->binding.lookup = NULL;
+  dgram__pin(socket);
+  if (status != 0) {
+    bind_failed(socket, status, "getaddrinfo", host, 0);
+  } else {
+    socket->binding.to = *address;
+    dgram__address_set_port(&socket->binding.to, socket->binding.port);
+    bind_to_address(socket);
+  }
+  dgram__unpin(socket);
+  free(host);
+}
+
+static int look_up(dgram_socket_t *socket, const char *host) {
+  struct dgram__binding *binding = &socket->binding;
+  binding->host = strdup(host);
+  if (binding->host == NULL)
+    return UV_ENOMEM;
+  int err = dgram__lookup_start(socket, &binding->lookup, host, on_answer, socket);
+  if (err != 0) {
+    free(binding->host);
+    binding->host = NULL;
+  }
+  return err;
+}
+
+/* Starts to bind. A numeric address too is bound to later, from the loop: one order of events. */
+static int start_bind(dgram_socket_t *socket, int port, const char *address) {
+  struct dgram__destination local;
+  int err = dgram__destination_read(socket, port, address, false, &local);
+  if (err != 0)
+    return err;
+  socket->state = DGRAM__BINDING;
+  socket->binding.port = port;
+  socket->binding.to = local.address;
+  if (local.host == NULL)
+    dgram__defer(&socket->binding.bind_task);
+  else
+    err = look_up(socket, local.host);
+  if (err != 0)
+    socket->state = DGRAM__UNBOUND;
+  return err;
+}
+
+int dgram__bind_implicitly(dgram_socket_t *socket) {
+  return start_bind(socket, 0, NULL);
+}
+
+int dgram__bind_at_once(dgram_socket_t *socket) {
+  dgram__address_any(&socket->binding.to, dgram__family(socket->options.type), 0);
+  int err = open_path(socket);
+  if (err != 0)
+    return err;
+  become_bound(socket);
+  dgram__defer(&socket->binding.announce_task);
+  return 0;
+}
+
+void dgram__bind_forget(dgram_socket_t *socket) {
+  struct dgram__binding *binding = &socket->binding;
+  if (binding->lookup != NULL)
+    dgram__lookup_forget(binding->lookup);
+  free(binding->host);
+  binding->host = NULL;
+}
+
+void dgram__binding_init(dgram_socket_t *socket) {
+  struct dgram__binding *binding = &socket->binding;
+  binding->bind_task = (struct dgram__task){.socket = socket, .run = bind_to_address};
+  binding->announce_task = (struct dgram__task){.socket = socket, .run = announce};
+}
+
+/* ---- taking a system socket over ---- */
+
+/* Returns 0, or an error with `fd` still the program's. */
+static int adopt_path(dgram_socket_t *socket, int fd) {
+  int family = dgram__path_family(fd);
+  if (family == 0)
+    return DGRAM_ERR_INVALID_FD_TYPE;
+  if (family != dgram__family(socket->options.type))
+    return UV_EINVAL;
+  socket->path.fd = fd;
+  int err = start_path(socket);
+  if (err != 0) {
+    socket->path.fd = -1;
+    return err;
+  }
+  int on = 1;
+  (void)dgram__set_option(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  socket->loop->datapath->adopt(&socket->path, gso_wanted(socket));
+  dgram__connect_adopt(socket);
+  return 0;
+}
+
+static int adopt(dgram_socket_t *socket, int fd) {
+  int err = adopt_path(socket, fd);
+  if (err != 0)
+    return err;
+  become_bound(socket);
+  announce(socket);
+  return 0;
+}
+
+/* ---- the public functions ---- */
+
+static int read_options(dgram_bind_options_t *options, const dgram_bind_options_t *given) {
+  if (given->struct_size < BIND_OPTIONS_SIZE_0_2 || given->struct_size > sizeof *options)
+    return UV_EINVAL;
+  *options = dgram_default_bind_options();
+  memcpy(options, given, given->struct_size);
+  return 0;
+}
+
+int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *options,
+                       dgram_listening_cb callback, void *context) {
+  dgram_bind_options_t read;
+  if (socket == NULL || options == NULL || read_options(&read, options) != 0)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->state != DGRAM__UNBOUND)
+    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  if (read.fd <= 0 && (read.port < 0 || read.port > UINT16_MAX))
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  struct dgram__listeners *listening = &socket->events.listening;
+  if (callback != NULL &&
+      !dgram__listeners_add(listening, (dgram__listener_fn *)callback, context, DGRAM__ON_ATTEMPT))
+    return UV_ENOMEM;
+  int err = read.fd > 0 ? adopt(socket, read.fd) : start_bind(socket, read.port, read.address);
+  if (err != 0)
+    dgram__listeners_remove_kind(listening, DGRAM__ON_ATTEMPT);
+  return err;
+}
+
+int dgram_bind(dgram_socket_t *socket, int port, const char *address, dgram_listening_cb callback,
+               void *context) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.port = port;
+  options.address = address;
+  return dgram_bind_options(socket, &options, callback, context);
+}

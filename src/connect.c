@@ -1,0 +1,225 @@
+/*
+ * One remote endpoint for all of a socket's datagrams: connect, disconnect.
+ *
+ *   DISCONNECTED -> CONNECTING -> CONNECTED   dgram_connect(): waits for the bind, then for a name,
+ *                <----------                  then for the loop
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the end of an attempt ---- */
+
+/*
+ * Takes the attempt's end out of the socket, so that in its callback the program may already
+ * start the next one.
+ */
+static struct dgram__connecting end_attempt(dgram_socket_t *socket) {
+  struct dgram__connecting ended = socket->connecting;
+  socket->connecting.host = NULL;
+  socket->connecting.callback = NULL;
+  socket->connecting.waits_for_bind = false;
+  socket->connecting.state = DGRAM__DISCONNECTED;
+  dgram__listeners_remove_kind(&socket->events.connect, DGRAM__ON_ATTEMPT);
+  return ended;
+}
+
+static void tell_failure(dgram_socket_t *socket) {
+  struct dgram__connecting ended = end_attempt(socket);
+  struct dgram__described described;
+  dgram__error_describe_at(&described, ended.status, ended.syscall, ended.shown, ended.host,
+                           &ended.to);
+  if (ended.callback != NULL)
+    ended.callback(socket, &described.error, ended.context);
+  else
+    dgram__tell_error(socket, &described.error);
+  free(ended.host);
+}
+
+static void set_failure(dgram_socket_t *socket, int status, const char *syscall,
+                        enum dgram__shown shown) {
+  socket->connecting.status = status;
+  socket->connecting.syscall = syscall;
+  socket->connecting.shown = shown;
+}
+
+static int connect_path(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (connecting->to.any.sa_family != dgram__family(socket->options.type))
+    return UV_EINVAL;
+  dgram__flush(socket); /* what was sent before has a destination of its own */
+  int err = dgram__path_connect(&socket->path, &connecting->to);
+  return err != 0 ? err : dgram__path_name(&socket->path, true, &connecting->peer);
+}
+
+/* The task: everything that the attempt waited for is there. */
+static void finish_attempt(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (socket->closed)
+    return;
+  if (connecting->status == 0)
+    set_failure(socket, connect_path(socket), "connect", DGRAM__SHOW_ENDPOINT);
+  if (connecting->status != 0) {
+    tell_failure(socket);
+    return;
+  }
+  free(connecting->host);
+  connecting->host = NULL;
+  connecting->state = DGRAM__CONNECTED;
+  dgram__emit_connect(socket);
+}
+
+/* ---- what an attempt waits for ---- */
+
+static void on_answer(void *owner, int status, const union dgram__address *address) {
+  dgram_socket_t *socket = owner;
+  struct dgram__connecting *connecting = &socket->connecting;
+  connecting->lookup = NULL;
+  if (status == 0) {
+    int port = dgram__address_port(&connecting->to);
+    connecting->to = *address;
+    dgram__address_set_port(&connecting->to, port);
+  } else {
+    set_failure(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
+  }
+  dgram__defer(&connecting->task);
+}
+
+static void look_up(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  int err = dgram__lookup_start(socket, &connecting->lookup, connecting->host, on_answer, socket);
+  if (err == 0)
+    return;
+  set_failure(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
+  dgram__defer(&connecting->task);
+}
+
+void dgram__connect_release(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (!connecting->waits_for_bind)
+    return;
+  connecting->waits_for_bind = false;
+  if (connecting->host != NULL)
+    look_up(socket);
+  else
+    dgram__defer(&connecting->task);
+}
+
+void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (!connecting->waits_for_bind)
+    return;
+  connecting->waits_for_bind = false;
+  if (connecting->callback == NULL) { /* the 'error' event of the bind tells it */
+    free(end_attempt(socket).host);
+    return;
+  }
+  set_failure(socket, code, syscall, DGRAM__SHOW_NOTHING);
+  dgram__defer(&connecting->task);
+}
+
+void dgram__connect_cancel(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (connecting->state != DGRAM__CONNECTING)
+    return;
+  if (connecting->lookup != NULL)
+    dgram__lookup_forget(connecting->lookup);
+  connecting->lookup = NULL;
+  set_failure(socket, UV_ECANCELED, "connect", DGRAM__SHOW_ENDPOINT);
+}
+
+void dgram__connect_tell_cancelled(dgram_socket_t *socket) {
+  if (socket->connecting.state != DGRAM__CONNECTING)
+    return;
+  if (socket->connecting.callback != NULL)
+    tell_failure(socket);
+  else
+    free(end_attempt(socket).host);
+}
+
+void dgram__connecting_init(dgram_socket_t *socket) {
+  socket->connecting.task = (struct dgram__task){.socket = socket, .run = finish_attempt};
+}
+
+void dgram__connect_adopt(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (dgram__path_name(&socket->path, true, &connecting->peer) == 0)
+    connecting->state = DGRAM__CONNECTED;
+}
+
+/* ---- the public functions ---- */
+
+/* Takes the arguments over. Returns 0 or UV_ENOMEM, with nothing changed. */
+static int begin_attempt(dgram_socket_t *socket, const struct dgram__destination *destination,
+                         dgram_connect_cb callback, void *context) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  char *host = NULL;
+  if (destination->host != NULL && (host = strdup(destination->host)) == NULL)
+    return UV_ENOMEM;
+  if (callback != NULL &&
+      !dgram__listeners_add(&socket->events.connect, (dgram__listener_fn *)callback, context,
+                            DGRAM__ON_ATTEMPT)) {
+    free(host);
+    return UV_ENOMEM;
+  }
+  connecting->host = host;
+  connecting->to = destination->address;
+  connecting->callback = callback;
+  connecting->context = context;
+  connecting->status = 0;
+  connecting->state = DGRAM__CONNECTING;
+  connecting->waits_for_bind = true;
+  return 0;
+}
+
+int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_connect_cb callback,
+                  void *context) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (port <= 0 || port > UINT16_MAX)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  struct dgram__destination destination;
+  int err = dgram__destination_read(socket, port, address, true, &destination);
+  if (err != 0)
+    return err;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->connecting.state != DGRAM__DISCONNECTED)
+    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  err = begin_attempt(socket, &destination, callback, context);
+  if (err == 0 && socket->state == DGRAM__UNBOUND)
+    err = dgram__bind_implicitly(socket);
+  else if (err == 0 && socket->state == DGRAM__BOUND)
+    dgram__connect_release(socket);
+  else
+    return err;
+  if (err != 0)
+    free(end_attempt(socket).host);
+  return err;
+}
+
+int dgram_disconnect(dgram_socket_t *socket) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing || socket->connecting.state != DGRAM__CONNECTED)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
+  union dgram__address nobody = {.any.sa_family = AF_UNSPEC};
+  dgram__flush(socket);
+  int err = dgram__path_connect(&socket->path, &nobody);
+  if (err != 0)
+    return err;
+  dgram__outbox_readdress(socket, &socket->connecting.peer);
+  socket->connecting.state = DGRAM__DISCONNECTED;
+  return 0;
+}
+
+int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address) {
+  if (socket == NULL || address == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->connecting.state != DGRAM__CONNECTED)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
+  return dgram__describe_name(socket, true, address);
+}

@@ -1,0 +1,133 @@
+/*
+ * Multicast groups: joining and leaving them, of all sources or of one, on an interface.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+/* A call's arguments, read. `source` is only there where the call has one. */
+struct membership {
+  union dgram__address group;
+  union dgram__address source;
+  struct dgram__interface interface;
+};
+
+static int read_address(union dgram__address *address, const char *text, int family) {
+  if (text == NULL || !dgram__address_parse(address, text, 0) || address->any.sa_family != family)
+    return UV_EINVAL;
+  return 0;
+}
+
+/* The interface may also be said by the group's own zone: "ff02::1%eth0". */
+static int read_interface(struct membership *membership, const char *interface, int family) {
+  if (interface != NULL) {
+    int err = dgram__interface_parse(&membership->interface, interface, family);
+    return err == UV_EADDRNOTAVAIL ? UV_EINVAL : err;
+  }
+  membership->interface = (struct dgram__interface){0};
+  if (family == AF_INET6)
+    membership->interface.index = membership->group.v6.sin6_scope_id;
+  return 0;
+}
+
+/* Inside the call: the kernel has no socket yet that could be a member. */
+static int bind_if_unbound(dgram_socket_t *socket) {
+  if (socket->state == DGRAM__BINDING)
+    return UV_EBADF;
+  return socket->state == DGRAM__UNBOUND ? dgram__bind_at_once(socket) : 0;
+}
+
+static int prepare(dgram_socket_t *socket, struct membership *membership, const char *group,
+                   const char *interface) {
+  int family = dgram__family(socket->options.type);
+  int err = read_address(&membership->group, group, family);
+  if (err == 0)
+    err = read_interface(membership, interface, family);
+  return err != 0 ? err : bind_if_unbound(socket);
+}
+
+static int set_membership(dgram_socket_t *socket, const char *group, const char *interface,
+                          int name_v4, int name_v6) {
+  struct membership membership;
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (group == NULL || *group == '\0')
+    return DGRAM_ERR_MISSING_ARGS;
+  int err = prepare(socket, &membership, group, interface);
+  if (err != 0)
+    return err;
+  if (socket->options.type == DGRAM_UDP6) {
+    struct ipv6_mreq request = {.ipv6mr_multiaddr = membership.group.v6.sin6_addr,
+                                .ipv6mr_interface = membership.interface.index};
+    return dgram__set_option(socket, IPPROTO_IPV6, name_v6, &request, sizeof request);
+  }
+  struct ip_mreqn request = {.imr_multiaddr = membership.group.v4.sin_addr,
+                             .imr_address = membership.interface.address,
+                             .imr_ifindex = (int)membership.interface.index};
+  return dgram__set_option(socket, IPPROTO_IP, name_v4, &request, sizeof request);
+}
+
+int dgram_add_membership(dgram_socket_t *socket, const char *multicast_address,
+                         const char *multicast_interface) {
+  return set_membership(socket, multicast_address, multicast_interface, IP_ADD_MEMBERSHIP,
+                        IPV6_JOIN_GROUP);
+}
+
+int dgram_drop_membership(dgram_socket_t *socket, const char *multicast_address,
+                          const char *multicast_interface) {
+  return set_membership(socket, multicast_address, multicast_interface, IP_DROP_MEMBERSHIP,
+                        IPV6_LEAVE_GROUP);
+}
+
+/* ---- one source ---- */
+
+static int set_by_index(const dgram_socket_t *socket, const struct membership *membership,
+                        int name) {
+  struct group_source_req request = {.gsr_interface = membership->interface.index};
+  memcpy(&request.gsr_group, &membership->group, sizeof membership->group);
+  memcpy(&request.gsr_source, &membership->source, sizeof membership->source);
+  int level = socket->options.type == DGRAM_UDP4 ? IPPROTO_IP : IPPROTO_IPV6;
+  return dgram__set_option(socket, level, name, &request, sizeof request);
+}
+
+/* IPv4 with an interface that is known by its address. */
+static int set_by_address(const dgram_socket_t *socket, const struct membership *membership,
+                          int name) {
+  struct ip_mreq_source request = {.imr_multiaddr = membership->group.v4.sin_addr,
+                                   .imr_interface = membership->interface.address,
+                                   .imr_sourceaddr = membership->source.v4.sin_addr};
+  return dgram__set_option(socket, IPPROTO_IP, name, &request, sizeof request);
+}
+
+static int set_source_membership(dgram_socket_t *socket, const char *source, const char *group,
+                                 const char *interface, int name_by_address, int name_by_index) {
+  struct membership membership;
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  int err = read_address(&membership.source, source, dgram__family(socket->options.type));
+  if (err == 0)
+    err = prepare(socket, &membership, group, interface);
+  if (err != 0)
+    return err;
+  if (socket->options.type == DGRAM_UDP4 && membership.interface.index == 0)
+    return set_by_address(socket, &membership, name_by_address);
+  return set_by_index(socket, &membership, name_by_index);
+}
+
+int dgram_add_source_specific_membership(dgram_socket_t *socket, const char *source_address,
+                                         const char *group_address,
+                                         const char *multicast_interface) {
+  return set_source_membership(socket, source_address, group_address, multicast_interface,
+                               IP_ADD_SOURCE_MEMBERSHIP, MCAST_JOIN_SOURCE_GROUP);
+}
+
+int dgram_drop_source_specific_membership(dgram_socket_t *socket, const char *source_address,
+                                          const char *group_address,
+                                          const char *multicast_interface) {
+  return set_source_membership(socket, source_address, group_address, multicast_interface,
+                               IP_DROP_SOURCE_MEMBERSHIP, MCAST_LEAVE_SOURCE_GROUP);
+}
