@@ -1,6 +1,6 @@
 /*
  * libdgram, as a program uses it: the public header alone, a callback for each datagram on both
- * sides, an address with each send.
+ * sides. Connected, as the other peers are; `connect=no` gives each send an address instead.
  */
 #include <dgram.h>
 
@@ -31,8 +31,9 @@ static void run_to_the_end(uv_loop_t *loop) {
 typedef struct sender {
   bench_thread_t *thread;
   dgram_socket_t *socket;
-  struct sockaddr_in to;
-  char *ring; /* a payload for each send in flight */
+  struct sockaddr_in address;
+  const struct sockaddr *to; /* with each send; NULL when connected */
+  char *ring;                /* a payload for each send in flight */
   size_t size;
   size_t window;
   size_t in_flight;
@@ -46,9 +47,7 @@ static void send_next(sender_t *sender) {
   char *payload = sender->ring + sender->sequence % sender->window * sender->size;
   work_write(payload, sender->size, sender->sequence++);
   uv_buf_t buffer = uv_buf_init(payload, (unsigned)sender->size);
-  checked(dgram_send_to(sender->socket, &buffer, 1, (const struct sockaddr *)&sender->to, on_sent,
-                        sender),
-          "dgram_send_to");
+  checked(dgram_send_to(sender->socket, &buffer, 1, sender->to, on_sent, sender), "dgram_send_to");
 }
 
 /* Sends end in order, so the ring's next payload is the one of this send. */
@@ -65,6 +64,31 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
     checked(dgram_close(socket, NULL, NULL), "dgram_close");
 }
 
+static void fill_window(sender_t *sender) {
+  for (; sender->in_flight < sender->window; sender->in_flight++)
+    send_next(sender);
+}
+
+static void on_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  (void)socket;
+  if (error)
+    bench_fail("dgram_connect", error->message);
+  fill_window(context);
+}
+
+static void aim(sender_t *sender) {
+  sender->address = bench_target(sender->thread, 0);
+  if (bench_chosen(sender->thread, "connect", "no", false)) {
+    sender->to = (const struct sockaddr *)&sender->address;
+    fill_window(sender);
+    return;
+  }
+  char host[INET_ADDRSTRLEN];
+  uv_ip4_name(&sender->address, host, sizeof host);
+  checked(dgram_connect(sender->socket, ntohs(sender->address.sin_port), host, on_connect, sender),
+          "dgram_connect");
+}
+
 static void stream_send(bench_thread_t *thread) {
   uv_loop_t loop;
   sender_t sender = {.thread = thread, .size = bench_size(thread)};
@@ -76,9 +100,7 @@ static void stream_send(bench_thread_t *thread) {
   checked(dgram_on_error(sender.socket, on_error, NULL), "dgram_on_error");
 
   bench_begin(thread, 0);
-  sender.to = bench_target(thread, 0);
-  for (; sender.in_flight < sender.window; sender.in_flight++)
-    send_next(&sender);
+  aim(&sender);
   run_to_the_end(&loop);
   free(sender.ring);
 }
