@@ -7,19 +7,26 @@
  *
  * ## Rules that hold everywhere
  *
+ * *Compiling.* `<uv.h>` needs the types of POSIX: compile with `-std=gnu11`, or define
+ * `_GNU_SOURCE` or `_POSIX_C_SOURCE` (200112L or later) before the first header.
+ *
  * *Errors.* A call returns 0, or a negative code and then has changed nothing. Codes of the system
  * are libuv's `UV_E*`; the specification's own errors are the `DGRAM_ERR_*` below. What happens
  * later, in the loop, is an 'error' event or the error of a send's callback.
  *
- * *Callbacks* run from the loop (`uv_run`), never from inside the call that asked for them. A
- * callback may call any function of this header, `dgram_close()` of its own socket included; it
- * must not run the loop.
+ * *Callbacks* run from the loop (`uv_run`), never from inside the call that asked for them, unless
+ * its contract says so. A callback may call any function of this header, `dgram_close()` of its own
+ * socket included; it must not run the loop.
  *
  * *Threads.* A socket belongs to its loop; every call on it is made on the loop's thread. Different
  * loops are independent of each other.
  *
+ * *Loops.* With its first socket a loop gets handles of the library's own; `uv_walk()` shows them,
+ * and a program must not close them. They go with the last socket: once every socket has been
+ * closed, one that was never bound too, and `uv_run()` has returned 0, `uv_loop_close()` returns 0.
+ *
  * *Ownership.* A socket belongs to the library. `dgram_close()` ends the caller's rights to it,
- * but that from inside callbacks it can still be named until the last of them has returned.
+ * except that inside callbacks it can still be named until the last of them has returned.
  * In the contracts, *copied* means that the library keeps no pointer to the argument after the
  * call; *borrowed until X* means that the memory must stay valid and unchanged until X.
  * A `context` is the caller's, handed back untouched.
@@ -31,9 +38,11 @@
 #include <stdint.h>
 #include <uv.h>
 
+/** The version of this header; dgram_version() tells the library's. @{ */
 #define DGRAM_VERSION_MAJOR 0
 #define DGRAM_VERSION_MINOR 2
 #define DGRAM_VERSION_PATCH 0
+/** @} */
 
 #if defined(__GNUC__)
 #define DGRAM_EXTERN __attribute__((visibility("default")))
@@ -72,10 +81,10 @@ typedef struct dgram_socket dgram_socket_t;
 /** The family of a socket. */
 typedef enum {
   DGRAM_UDP4 = 4, /**< 'udp4': IPv4 */
-  DGRAM_UDP6 = 6  /**< 'udp6': IPv6, and IPv4 as `::ffff:a.b.c.d` unless `ipv6_only` is set */
+  DGRAM_UDP6 = 6  /**< 'udp6': IPv6, and IPv4 as "::ffff:a.b.c.d" unless `ipv6_only` is set */
 } dgram_type_t;
 
-/** Room for an address as text: 45 characters of IPv6, '%', 15 of an interface's name, a NUL. */
+/** Room for an address as text: 45 characters of IPv6, "%", 15 of an interface's name, a NUL. */
 #define DGRAM_ADDRESS_TEXT 64
 
 /** An endpoint as text and number; what `socket.address()` returns. */
@@ -98,7 +107,7 @@ typedef struct dgram_rinfo {
 typedef struct dgram_error {
   int code;            /**< negative: `UV_E*` or `DGRAM_ERR_*` */
   const char *name;    /**< the code's name: "EADDRINUSE" */
-  const char *syscall; /**< what failed: "bind", "send", "recvmsg", "getaddrinfo"; or NULL */
+  const char *syscall; /**< "bind", "connect", "send", "recvmsg" or "getaddrinfo": what failed */
   const char *address; /**< the address or host name concerned, or NULL */
   int port;            /**< the port concerned, or 0 */
   const char *message; /**< all of it: "bind EADDRINUSE 0.0.0.0:41234" */
@@ -107,15 +116,25 @@ typedef struct dgram_error {
 /**
  * A listener of 'message'.
  * @param socket  the socket that received
- * @param message the bytes, `rinfo->size` of them; borrowed until the listener returns
+ * @param message the bytes, `rinfo->size` of them, at any alignment (memcpy() numbers out of them);
+ *                borrowed until the listener returns
  * @param rinfo   the sender; borrowed until the listener returns
  * @param context as given with the listener
  */
 typedef void (*dgram_message_cb)(dgram_socket_t *socket, const char *message,
                                  const dgram_rinfo_t *rinfo, void *context);
-/** A listener of 'listening'. */
+/**
+ * A listener of 'listening'.
+ * @param socket  the socket, which is bound now
+ * @param context as given with the listener
+ */
 typedef void (*dgram_listening_cb)(dgram_socket_t *socket, void *context);
-/** A listener of 'error'; `error` is borrowed until it returns. */
+/**
+ * A listener of 'error'.
+ * @param socket  the socket; it stays open
+ * @param error   what failed; borrowed until the listener returns
+ * @param context as given with the listener
+ */
 typedef void (*dgram_error_cb)(dgram_socket_t *socket, const dgram_error_t *error, void *context);
 /**
  * A listener of 'connect', and the callback of dgram_connect().
@@ -125,7 +144,11 @@ typedef void (*dgram_error_cb)(dgram_socket_t *socket, const dgram_error_t *erro
  * @param context as given
  */
 typedef void (*dgram_connect_cb)(dgram_socket_t *socket, const dgram_error_t *error, void *context);
-/** A listener of 'close'. */
+/**
+ * A listener of 'close'.
+ * @param socket  the socket; can be named until the last callback of dgram_close() has returned
+ * @param context as given with the listener
+ */
 typedef void (*dgram_close_cb)(dgram_socket_t *socket, void *context);
 /**
  * Tells the end of a send.
@@ -145,8 +168,9 @@ typedef struct dgram_lookup dgram_lookup_t;
  * A program's own look-up of names, in place of the system's. It is asked for every address that
  * is given as text or left out, numeric ones included ("0.0.0.0", "127.0.0.1"), and answers each
  * question exactly once by dgram_lookup_done(): inside the call, or later on the loop's thread,
- * also after the socket was closed. If it answers inside dgram_bind(), the socket is bound, and
- * 'listening' emitted, inside dgram_bind() too.
+ * also after the socket was closed. If it answers at once when it is asked where to bind, the
+ * socket is bound, and 'listening' or 'error' emitted, inside dgram_bind(), or the dgram_send…() or
+ * dgram_connect() that binds the socket. A question that is open does not keep the loop alive.
  * @param lookup  the question
  * @param host    the name, or numeric address; borrowed until this returns
  * @param type    the family that is wanted
@@ -158,7 +182,13 @@ typedef void (*dgram_lookup_cb)(dgram_lookup_t *lookup, const char *host, dgram_
 /** Closes any number of sockets at one call; the specification's AbortSignal and its controller. */
 typedef struct dgram_signal dgram_signal_t;
 
-/** Options of a socket. Start from dgram_default_options(); later versions add members. */
+/**
+ * Options of a socket. Start from dgram_default_options(); later versions add members.
+ *
+ * A buffer size over the system's maximum (Linux: net.core.rmem_max, wmem_max) is lowered by the
+ * kernel without a word. One that the system refuses fails the bind, with
+ * DGRAM_ERR_SOCKET_BUFFER_SIZE.
+ */
 typedef struct dgram_options {
   size_t struct_size;     /**< set by dgram_default_options() */
   dgram_type_t type;      /**< required */
@@ -169,8 +199,8 @@ typedef struct dgram_options {
   int disable_gso;        /**< nonzero: never use segmentation offload (UDP_SEGMENT). Default 0 */
   dgram_lookup_cb lookup; /**< looks up addresses; NULL: the system does. Default NULL */
   void *lookup_context;   /**< for `lookup` */
-  dgram_signal_t
-      *signal; /**< closes the socket when aborted; borrowed until 'close'. May be NULL */
+  dgram_signal_t *signal; /**< closes the socket when aborted; borrowed until 'close', or until
+                               dgram_signal_free(). Default NULL */
 } dgram_options_t;
 
 /**
@@ -218,7 +248,7 @@ DGRAM_EXTERN int dgram_create_socket(uv_loop_t *loop, dgram_type_t type,
  * @param[out] socket the new socket; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL                `loop`, `options` or `socket` is NULL, `struct_size` was not
- *                                  set, or a buffer size is negative
+ *                                  set or is that of a newer header, or a buffer size is negative
  * @retval DGRAM_ERR_SOCKET_BAD_TYPE `type` is neither DGRAM_UDP4 nor DGRAM_UDP6
  * @retval UV_ENOMEM
  * @see spec: dgram.createSocket(options[, callback])
@@ -230,8 +260,9 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
 /**
  * Listens for datagrams on a port and address. The socket is bound from the loop, after this call
  * has returned; then 'listening' is emitted and `callback` called. A failure (port in use, host
- * not found, address of the other family: EINVAL) is an 'error' event, after which the socket is
- * unbound and can be bound again; `callback` is then forgotten.
+ * not found, address of the other family: EINVAL, buffer size refused: ERR_SOCKET_BUFFER_SIZE) is
+ * an 'error' event, after which the socket is unbound and can be bound again; `callback` is then
+ * forgotten.
  * A bound socket keeps the loop alive; see dgram_unref().
  *
  * @param socket   the socket
@@ -241,7 +272,8 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * @param callback called once, as a listener of 'listening'; or NULL
  * @param context  for `callback`
  * @retval 0
- * @retval UV_EINVAL                      `socket` is NULL, or a host name is over 255 bytes
+ * @retval UV_EINVAL                      `socket` is NULL, or `address` is over 255 bytes or not
+ *                                        UTF-8
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND bound already, or being bound
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
@@ -256,7 +288,8 @@ typedef struct dgram_bind_options {
   size_t struct_size;  /**< set by dgram_default_bind_options() */
   int port;            /**< as in dgram_bind(). Default 0 */
   const char *address; /**< as in dgram_bind(). Default NULL */
-  int exclusive;       /**< nonzero: do not share the port within a cluster. Default 0 */
+  int exclusive;       /**< nonzero: do not share the port within a cluster. Default 0. There is
+                            no sharing yet: it changes nothing */
   int fd;              /**< greater than 0: a system socket to use; `port` and `address` are
                             ignored. Default 0 */
 } dgram_bind_options_t;
@@ -276,16 +309,18 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  *
  * With `fd` the socket takes over a UDP socket that the program made: makes it non-blocking, sets
  * SO_REUSEADDR, and will close it. This happens inside the call, and so does 'listening'. If it is
- * connected, so is the socket. On error the descriptor stays the program's.
+ * connected, so is the socket. On error the descriptor stays the program's, with the buffer sizes
+ * that the socket's options ask for perhaps set.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied
  * @param callback called once, as a listener of 'listening'; or NULL
  * @param context  for `callback`
  * @retval 0
- * @retval UV_EINVAL           `socket` or `options` is NULL, `struct_size` was not set, or `fd` is
- *                             of the other family
+ * @retval UV_EINVAL           `socket` or `options` is NULL, `struct_size` was not set or is that
+ *                             of a newer header, or `fd` is of the other family
  * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a UDP socket
+ * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE with `fd`: the system refuses a buffer size of the options
  * @retval UV_EEXIST           the loop watches `fd` already
  * @return else as dgram_bind()
  * @see spec: socket.bind(options[, callback])
@@ -297,8 +332,9 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  * Connects the socket to one remote endpoint: sends go there, and only its datagrams are received.
  * An unbound socket is first bound to a random port. The socket is connected from the loop, after
  * this call has returned; then 'connect' is emitted. A failure goes to `callback`, or without one
- * is an 'error' event; the socket is then not connected. If the remote port turns out to be closed
- * an 'error' `recvmsg ECONNREFUSED` is emitted, and the socket stays connected.
+ * is an 'error' event; the socket is then not connected. (A failure to bind is both.) If the remote
+ * port turns out to be closed an 'error' `recvmsg ECONNREFUSED` is emitted, and the socket stays
+ * connected.
  *
  * @param socket   the socket
  * @param port     the remote port, 1 to 65535
@@ -308,7 +344,7 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  *                 was closed first); or NULL
  * @param context  for `callback`
  * @retval 0
- * @retval UV_EINVAL                      `socket` is NULL, or a host name is over 255 bytes
+ * @retval UV_EINVAL                      `socket` is NULL, or `address` is over 255 bytes
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
@@ -320,7 +356,7 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
 
 /**
  * Disconnects the socket, at once. The system then also releases a port that it chose itself:
- * the next send gets another.
+ * until the next send gets another, dgram_address() tells port 0, and nothing can be received.
  *
  * @param socket the socket
  * @retval 0
@@ -332,10 +368,14 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
 DGRAM_EXTERN int dgram_disconnect(dgram_socket_t *socket);
 
 /**
- * Closes the socket: no 'message' is emitted from now on, and every further call on it returns
- * DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING. Sends that the system takes at once still leave. From the
- * loop then run, in order: the callbacks of sends that left, 'close', and the callbacks of sends
- * that did not (ECANCELED). If sends wait for the socket to be bound, it closes after they left.
+ * Closes the socket. From now on no 'message' is emitted, and every call that needs an open socket
+ * returns DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, unless its contract says otherwise. Sends that the
+ * system takes at once still leave. From the loop then run, in order: the callbacks of sends that
+ * left, 'close', and with ECANCELED the callbacks of a dgram_connect() under way and of sends that
+ * did not leave; without a callback these end silently.
+ *
+ * If sends or a dgram_connect() wait for the socket to be bound, it closes after 'listening' (or
+ * the bind's 'error'), when the sends have left. Those to a host name have not: they are cancelled.
  *
  * @param socket   the socket; its memory goes once the last of these callbacks has returned
  * @param callback added as a listener of 'close', or NULL
@@ -352,7 +392,7 @@ DGRAM_EXTERN int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, vo
  * Closes the socket if it is open, and runs its loop until it has closed and its memory is gone.
  * Not from inside a callback.
  *
- * @param socket the socket; NULL: nothing happens
+ * @param socket the socket, open or just closed but not gone; NULL: nothing happens
  * @see spec: socket[Symbol.asyncDispose]()
  */
 DGRAM_EXTERN void dgram_dispose(dgram_socket_t *socket);
@@ -381,7 +421,8 @@ DGRAM_EXTERN dgram_socket_t *dgram_ref(dgram_socket_t *socket);
 
 /**
  * Lets the loop end although the socket is bound. Accepted sends still keep the loop alive until
- * they complete. Does nothing when it does so already, when the socket is closed, or NULL.
+ * they complete, unless they wait for a program's own look-up. Does nothing when it does so
+ * already, when the socket is closed, or NULL.
  *
  * @param socket the socket
  * @return the socket, so that calls can be chained
@@ -402,8 +443,20 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * @name Sending
  *
  * An unbound socket is first bound to a random port on all interfaces; sends made until
- * 'listening' leave after it, in order. The sends of one turn of the loop leave together, before
- * the loop waits for events, in few system calls. Each accepted send completes exactly once.
+ * 'listening' leave after it, in order. If it can't be bound, that is one 'error' event, and the
+ * callbacks of the sends that waited get the same error.
+ *
+ * The sends of one turn of the loop leave together, before the loop waits for events, in few system
+ * calls. Each accepted send completes exactly once. Callbacks of one socket run in the order in
+ * which its sends became ready to leave: the order of sending, except that a send to a host name
+ * waits for its look-up while others pass.
+ *
+ * A send that is made inside a send's callback leaves in the same turn, and its own callback runs
+ * in the next: a program that refills without end starves neither timers nor other sockets.
+ *
+ * The queue has no bound. A program that can outrun the system looks at dgram_get_send_queue_size()
+ * before it sends more. When the system is out of buffers (ENOBUFS) the library tries again for
+ * about 100 ms; then sends end with ENOBUFS until one succeeds.
  * @{
  */
 
@@ -411,9 +464,10 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * Sends one buffer as one datagram.
  *
  * The callback reports the datagram's end: the system took it, or an error (EMSGSIZE: over 65,507
- * bytes on IPv4, 65,527 on IPv6, or what the way allows; EINVAL: a numeric address of the other
- * family; ENOTFOUND and other look-up errors; ECANCELED: the socket was closed first; EPERM,
- * ENETUNREACH and others of send(2)). Without callback an error is an 'error' event.
+ * bytes on IPv4, 65,527 on IPv6, or what the way allows; ENOTFOUND and other look-up errors;
+ * EISCONN: the look-up's answer came after the socket was connected; ECANCELED: the socket was
+ * closed first; an error of the first bind; EPERM, ENETUNREACH and others of send(2)). Without
+ * callback an error is an 'error' event, except ECANCELED, which is not told then.
  *
  * @param socket   the socket
  * @param message  the bytes. With a callback borrowed until it runs; without one copied.
@@ -426,7 +480,8 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * @param context  for `callback`
  * @retval 0                              accepted
  * @retval UV_EINVAL                      `socket` is NULL, `message` is NULL while `size` is not
- *                                        0, or a host name is over 255 bytes
+ *                                        0, `address` is numeric and of the other family (from
+ *                                        udp6, IPv4 is "::ffff:127.0.0.1"), or over 255 bytes
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and a port or address given
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
@@ -449,7 +504,7 @@ DGRAM_EXTERN int dgram_send(dgram_socket_t *socket, const void *message, size_t 
  * @retval 0         accepted
  * @retval UV_EINVAL as in dgram_send(), or `count` is over 1024
  * @return else as dgram_send()
- * @see spec: socket.send(msg, …) with an array
+ * @see spec: socket.send(msg[, offset, length][, port][, address][, callback]); msg an array
  */
 DGRAM_EXTERN int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                                     int port, const char *address, dgram_send_cb callback,
@@ -477,7 +532,7 @@ DGRAM_EXTERN int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[],
 /**
  * The bytes of the accepted sends that have not completed: those that wait for the socket to be
  * bound, for a host name, for the end of the loop's turn, for room in the system's buffer, or for
- * their callback to run.
+ * their callback to run. A send that is too long for any datagram counts as 65,536.
  *
  * @param socket the socket
  * @return bytes; 0 when `socket` is NULL
@@ -531,7 +586,7 @@ DGRAM_EXTERN int dgram_remote_address(const dgram_socket_t *socket, dgram_addres
 /**
  * Answers a question to a program's own look-up; see ::dgram_lookup_cb.
  *
- * @param lookup  the question; gone after this call
+ * @param lookup  the question; gone after this call. NULL: nothing happens
  * @param status  0, or the negative code of the failure, which ends the bind, connect or send
  * @param address with status 0 a numeric address; one that is none, or of the other family, fails
  *                the bind, connect or send with EINVAL. Copied
@@ -543,7 +598,7 @@ DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const ch
  *
  * @param rinfo as given to the listener of 'message'
  * @return the text, borrowed until the listener returns
- * @see spec: rinfo.address
+ * @see spec: Event: 'message'; rinfo.address
  */
 DGRAM_EXTERN const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo);
 
@@ -563,50 +618,82 @@ DGRAM_EXTERN const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo);
  * @{
  */
 
-/** Adds a listener of 'message': a datagram came. @see spec: Event: 'message' */
+/**
+ * Adds a listener of 'message': a datagram came.
+ * @param socket   the socket
+ * @param listener called by `on` each time, by `once` the next time, after `off` no more
+ * @param context  for `listener`
+ * @return see above
+ * @see spec: Event: 'message'
+ */
 DGRAM_EXTERN int dgram_on_message(dgram_socket_t *socket, dgram_message_cb listener, void *context);
-/** Adds a listener of the next 'message' only. */
+/** Adds a listener of the next 'message' only. @copydetails dgram_on_message() */
 DGRAM_EXTERN int dgram_once_message(dgram_socket_t *socket, dgram_message_cb listener,
                                     void *context);
-/** Removes a listener of 'message'. */
+/** Removes a listener of 'message'. @copydetails dgram_on_message() */
 DGRAM_EXTERN int dgram_off_message(dgram_socket_t *socket, dgram_message_cb listener,
                                    void *context);
 
-/** Adds a listener of 'listening': the socket is bound. @see spec: Event: 'listening' */
+/**
+ * Adds a listener of 'listening': the socket is bound.
+ * @param socket   the socket
+ * @param listener called by `on` each time, by `once` the next time, after `off` no more
+ * @param context  for `listener`
+ * @return see above
+ * @see spec: Event: 'listening'
+ */
 DGRAM_EXTERN int dgram_on_listening(dgram_socket_t *socket, dgram_listening_cb listener,
                                     void *context);
-/** Adds a listener of the next 'listening' only. */
+/** Adds a listener of the next 'listening' only. @copydetails dgram_on_listening() */
 DGRAM_EXTERN int dgram_once_listening(dgram_socket_t *socket, dgram_listening_cb listener,
                                       void *context);
-/** Removes a listener of 'listening'. */
+/** Removes a listener of 'listening'. @copydetails dgram_on_listening() */
 DGRAM_EXTERN int dgram_off_listening(dgram_socket_t *socket, dgram_listening_cb listener,
                                      void *context);
 
 /**
  * Adds a listener of 'error': binding, receiving, or a send without callback failed. The socket
  * stays open. An 'error' without any listener goes to the handler of dgram_on_unhandled_error().
+ * @param socket   the socket
+ * @param listener called by `on` each time, by `once` the next time, after `off` no more
+ * @param context  for `listener`
+ * @return see above
  * @see spec: Event: 'error'
  */
 DGRAM_EXTERN int dgram_on_error(dgram_socket_t *socket, dgram_error_cb listener, void *context);
-/** Adds a listener of the next 'error' only. */
+/** Adds a listener of the next 'error' only. @copydetails dgram_on_error() */
 DGRAM_EXTERN int dgram_once_error(dgram_socket_t *socket, dgram_error_cb listener, void *context);
-/** Removes a listener of 'error'. */
+/** Removes a listener of 'error'. @copydetails dgram_on_error() */
 DGRAM_EXTERN int dgram_off_error(dgram_socket_t *socket, dgram_error_cb listener, void *context);
 
-/** Adds a listener of 'connect': the socket is connected. @see spec: Event: 'connect' */
+/**
+ * Adds a listener of 'connect': the socket is connected.
+ * @param socket   the socket
+ * @param listener called by `on` each time, by `once` the next time, after `off` no more
+ * @param context  for `listener`
+ * @return see above
+ * @see spec: Event: 'connect'
+ */
 DGRAM_EXTERN int dgram_on_connect(dgram_socket_t *socket, dgram_connect_cb listener, void *context);
-/** Adds a listener of the next 'connect' only. */
+/** Adds a listener of the next 'connect' only. @copydetails dgram_on_connect() */
 DGRAM_EXTERN int dgram_once_connect(dgram_socket_t *socket, dgram_connect_cb listener,
                                     void *context);
-/** Removes a listener of 'connect'. */
+/** Removes a listener of 'connect'. @copydetails dgram_on_connect() */
 DGRAM_EXTERN int dgram_off_connect(dgram_socket_t *socket, dgram_connect_cb listener,
                                    void *context);
 
-/** Adds a listener of 'close': the socket is closed. @see spec: Event: 'close' */
+/**
+ * Adds a listener of 'close': the socket is closed.
+ * @param socket   the socket
+ * @param listener called by `on` each time, by `once` the next time, after `off` no more
+ * @param context  for `listener`
+ * @return see above
+ * @see spec: Event: 'close'
+ */
 DGRAM_EXTERN int dgram_on_close(dgram_socket_t *socket, dgram_close_cb listener, void *context);
-/** Adds a listener of the next 'close' only. */
+/** Adds a listener of the next 'close' only. @copydetails dgram_on_close() */
 DGRAM_EXTERN int dgram_once_close(dgram_socket_t *socket, dgram_close_cb listener, void *context);
-/** Removes a listener of 'close'. */
+/** Removes a listener of 'close'. @copydetails dgram_on_close() */
 DGRAM_EXTERN int dgram_off_close(dgram_socket_t *socket, dgram_close_cb listener, void *context);
 
 /**
@@ -670,8 +757,9 @@ DGRAM_EXTERN int dgram_set_multicast_loopback(dgram_socket_t *socket, int flag);
  * @param socket              the socket
  * @param multicast_interface udp4: the interface's IPv4 address, "0.0.0.0" for the system's choice.
  *                            udp6: "::%eth1" or "::%2"; "::", or a zone that does not exist, for
- *                            the system's choice. Both: an interface's name
- * @retval UV_EINVAL       `multicast_interface` is NULL or neither address nor name
+ *                            the system's choice. Both: an interface's name or number
+ * @retval 0
+ * @retval UV_EINVAL       `multicast_interface` is NULL, or neither address nor interface
  * @retval UV_EADDRNOTAVAIL no interface has this address, or it is of the other family
  * @return else see above
  * @see spec: socket.setMulticastInterface(multicastInterface)
@@ -680,7 +768,8 @@ DGRAM_EXTERN int dgram_set_multicast_interface(dgram_socket_t *socket,
                                                const char *multicast_interface);
 
 /**
- * Sets the size of the system's receive buffer (SO_RCVBUF).
+ * Sets the size of the system's receive buffer (SO_RCVBUF). A size over the system's maximum is
+ * lowered to it without a word: dgram_get_recv_buffer_size() tells.
  * @param socket the socket
  * @param size   bytes; 0 changes nothing
  * @retval 0
@@ -721,9 +810,9 @@ DGRAM_EXTERN int dgram_get_send_buffer_size(dgram_socket_t *socket);
 /**
  * Why the last call on this socket, or its bind, failed with DGRAM_ERR_SOCKET_BUFFER_SIZE.
  * @param socket the socket
- * @return the system's code (UV_EBADF: not bound, or closed); 0 if none failed; UV_EINVAL when
+ * @return the system's code (UV_EBADF: not bound, or closed); 0 if none ever failed; UV_EINVAL when
  *         `socket` is NULL
- * @see spec: ERR_SOCKET_BUFFER_SIZE
+ * @see spec: socket.setRecvBufferSize(size); ERR_SOCKET_BUFFER_SIZE
  */
 DGRAM_EXTERN int dgram_buffer_size_reason(const dgram_socket_t *socket);
 
@@ -732,15 +821,18 @@ DGRAM_EXTERN int dgram_buffer_size_reason(const dgram_socket_t *socket);
  * @name Multicast groups
  *
  * An unbound socket is bound, inside the call, to a random port on all interfaces; 'listening' is
- * emitted later, from the loop. The system leaves all groups when the socket is closed.
+ * emitted later, from the loop. If the call then fails, the socket stays bound. The system leaves
+ * all groups when the socket is closed.
  *
- * An interface is named by its address (udp4), by "::%eth1" or "::%2" (udp6), or by its name.
+ * An interface is named by its address (udp4), by "::%eth1" or "::%2" (udp6), or by its name or
+ * number; without one, on udp6, by the group's own zone: "ff02::1234%eth1".
  *
- * Each returns 0 or a negative code: UV_EINVAL (`socket` is NULL, a group, source or interface is
- * not an address of the socket's family, the group is not a multicast address),
- * DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed), UV_EBADF (the socket is just being bound: call from
- * 'listening'), UV_ENODEV (no such interface), UV_EADDRINUSE (a member already), UV_EADDRNOTAVAIL
- * (leaving: not a member), or what setsockopt(2) or bind(2) return.
+ * Each returns 0 or a negative code: UV_EINVAL (`socket` is NULL, a group or source is not an
+ * address of the socket's family, the group is not a multicast address, the interface is neither an
+ * address of this family nor the name of one), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed),
+ * UV_EBADF (the socket is just being bound: call from 'listening'), UV_ENODEV (no interface has
+ * this address or zone), UV_EADDRINUSE (a member already), UV_EADDRNOTAVAIL (leaving: not a member;
+ * with a source: joined already), or an error of setsockopt(2) or of the bind.
  * @{
  */
 
@@ -790,7 +882,7 @@ DGRAM_EXTERN int dgram_add_source_specific_membership(dgram_socket_t *socket,
  * @param group_address       as it was joined
  * @param multicast_interface as it was joined
  * @return see above
- * @see spec: socket.dropSourceSpecificMembership(sourceAddress, groupAddress[, …])
+ * @see spec: socket.dropSourceSpecificMembership(sourceAddress, groupAddress[, multicastInterface])
  */
 DGRAM_EXTERN int dgram_drop_source_specific_membership(dgram_socket_t *socket,
                                                        const char *source_address,
@@ -809,7 +901,7 @@ DGRAM_EXTERN int dgram_drop_source_specific_membership(dgram_socket_t *socket,
  * @retval 0
  * @retval UV_EINVAL `signal` is NULL
  * @retval UV_ENOMEM
- * @see spec: dgram.createSocket(), option signal
+ * @see spec: dgram.createSocket(options[, callback]); AbortController
  */
 DGRAM_EXTERN int dgram_signal_create(dgram_signal_t **signal);
 
@@ -818,7 +910,7 @@ DGRAM_EXTERN int dgram_signal_create(dgram_signal_t **signal);
  * their creation; a socket that gets it later is closed as soon as it is created. Does nothing the
  * second time, or when `signal` is NULL.
  * @param signal the signal
- * @see spec: AbortController, abort()
+ * @see spec: dgram.createSocket(options[, callback]); abort()
  */
 DGRAM_EXTERN void dgram_signal_abort(dgram_signal_t *signal);
 
