@@ -42,6 +42,7 @@ check cppcheck cppcheck --project=build/dev/compile_commands.json -j "$jobs" --q
 check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh bench/run.sh
 check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so
+check check-contracts scripts/check-contracts.sh
 
 if [ ${#failed[@]} -ne 0 ]; then
   echo "lint: failed: ${failed[*]}" >&2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: setup.sh [build|demo|test|lint|bench]
+# Usage: setup.sh [build|demo|test|lint|docs|bench]
 # Sees to it that the tools of a make target are there: installs what is missing on Debian and
 # Ubuntu, says what is missing elsewhere. Says nothing when nothing is missing.
 set -euo pipefail
@@ -10,15 +10,17 @@ needs="cc:gcc c++:g++ make:make cmake:cmake ninja:ninja-build pkg-config:pkg-con
   lib/libuv:libuv1-dev"
 for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
+for_docs="doxygen:doxygen xsltproc:xsltproc"
 
 case ${1-build} in
 build) ;;
 demo) needs+=" socat:socat" ;;
 test) needs+=" $for_tests" ;;
-lint) needs+=" $for_tests $for_lint" ;; # the linters read the tests too
+lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
+docs) needs=$for_docs ;;
 bench) needs+=" gnuplot:gnuplot-nox" ;;
 *)
-  echo "usage: $0 [build|demo|test|lint|bench]" >&2
+  echo "usage: $0 [build|demo|test|lint|docs|bench]" >&2
   exit 2
   ;;
 esac
