@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: build demo test bench lint install clean help
+.PHONY: build demo test bench lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: setup-build
@@ -32,6 +32,9 @@ bench: setup-bench build
 lint:
 	@scripts/lint.sh
 
+docs:
+	@scripts/docs.sh
+
 install: build
 	cmake --install build/release --prefix $(abspath $(PREFIX))
 
@@ -44,6 +47,7 @@ help:
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
 	@echo "make test-PRESET          run the tests in one build: dev asan valgrind tsan coverage"
 	@echo "make bench                measure, beside the same work done by others"
-	@echo "make lint                 formatter, linters, layer check, export check"
+	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"
+	@echo "make docs                 the reference of dgram.h: HTML and man pages, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
 	@echo "make clean                remove build/"
