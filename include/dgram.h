@@ -456,7 +456,7 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  *
  * The queue has no bound. A program that can outrun the system looks at dgram_get_send_queue_size()
  * before it sends more. When the system is out of buffers (ENOBUFS) the library tries again for
- * about 100 ms; then sends end with ENOBUFS until one succeeds.
+ * about 100 ms; then the sends that wait end with ENOBUFS, until one succeeds.
  * @{
  */
 
@@ -464,7 +464,8 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * Sends one buffer as one datagram.
  *
  * The callback reports the datagram's end: the system took it, or an error (EMSGSIZE: over 65,507
- * bytes on IPv4, 65,527 on IPv6, or what the way allows; ENOTFOUND and other look-up errors;
+ * bytes on IPv4, 65,527 on IPv6, or what the way allows; EINVAL: a numeric address of the other
+ * family, from udp6 IPv4 is "::ffff:127.0.0.1"; ENOTFOUND and other look-up errors;
  * EISCONN: the look-up's answer came after the socket was connected; ECANCELED: the socket was
  * closed first; an error of the first bind; EPERM, ENETUNREACH and others of send(2)). Without
  * callback an error is an 'error' event, except ECANCELED, which is not told then.
@@ -480,8 +481,7 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * @param context  for `callback`
  * @retval 0                              accepted
  * @retval UV_EINVAL                      `socket` is NULL, `message` is NULL while `size` is not
- *                                        0, `address` is numeric and of the other family (from
- *                                        udp6, IPv4 is "::ffff:127.0.0.1"), or over 255 bytes
+ *                                        0, or `address` is over 255 bytes
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and a port or address given
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
