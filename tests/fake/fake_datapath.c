@@ -92,6 +92,12 @@ static int fake_open(struct dgram__path *path, const struct dgram__settings *set
   return 0;
 }
 
+static void fake_adopt(struct dgram__path *path, bool gso) {
+  (void)path;
+  (void)gso;
+  check(false, "adopts no sockets");
+}
+
 /* ---- send ---- */
 
 void fake_reply(int reply) {
@@ -238,6 +244,7 @@ const struct dgram__datapath fake_datapath = {
     .inbox_size = sizeof(struct dgram__inbox),
     .inbox_init = fake_inbox_init,
     .open = fake_open,
+    .adopt = fake_adopt,
     .recv = fake_recv,
     .send = fake_send,
     .take_error = dgram__path_take_error,

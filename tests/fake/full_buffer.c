@@ -83,6 +83,19 @@ static void receiving_goes_on_meanwhile(void **state) {
   assert_string_equal(scene_story(), "(hello)");
 }
 
+static void close_at_once(dgram_socket_t *socket, int number) {
+  scene_close(socket);
+}
+
+static void a_listener_of_message_may_close_meanwhile(void **state) {
+  static const struct fake_slot hello = {.data = "hello", .size = 5};
+  dgram_socket_t *socket = stalled_socket();
+  scene_on_message = close_at_once;
+  fake_receive(socket, &hello, 1);
+  scene_run();
+  assert_string_equal(scene_story(), "(hello) 3 4 5 close");
+}
+
 /* ---- close ---- */
 
 static void close_tries_once_more(void **state) {
@@ -151,6 +164,7 @@ int main(void) {
       SCENE(a_full_batch_behind_waits_too),
       SCENE(writability_is_watched_only_meanwhile),
       SCENE(receiving_goes_on_meanwhile),
+      SCENE(a_listener_of_message_may_close_meanwhile),
       SCENE(close_tries_once_more),
       SCENE(what_close_can_not_send_is_cancelled_after_close),
       SCENE(close_sends_what_this_turn_has_not_sent_yet),

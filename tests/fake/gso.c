@@ -97,8 +97,8 @@ static void so_does_each_run_over_IPv6(void **state) {
 }
 
 static void no_call_is_over_a_limit_and_all_leave(void **state) {
-  static const uint32_t sizes[] = {3, 100, 1200, 4000};
-  for (size_t i = 0; i < 4; i++) { /* the played system fails whatever is over one */
+  static const uint32_t sizes[] = {3, 100, 1200, 2520, 4000};
+  for (size_t i = 0; i < 5; i++) { /* the played system fails whatever is over one */
     queued = 0;
     enqueue(MOST, sizes[i]);
     assert_int_equal(send_queue(), 0);
@@ -192,6 +192,19 @@ static void a_datagram_refused_by_itself_does_not_end_segmentation(void **state)
     assert_string_equal(send_some(3, 1200), "[100 101 102]");
     kernel.largest_datagram = 0; /* the way has become wider */
     assert_string_equal(send_some(3, 3000), "[100 101 102]");
+  }
+}
+
+static void one_datagram_that_is_refused_is_not_tried_again(void **state) {
+  static const int codes[] = {EINVAL, EMSGSIZE, EIO};
+  static const char *const stories[] = {"100:EINVAL", "100:EMSGSIZE", "100:EIO"};
+  kernel.largest_datagram = 2000;
+  for (int i = 0; i < 3; i++) {
+    kernel.size_error = codes[i];
+    queued = 0;
+    enqueue(1, 3000);
+    assert_int_equal(send_queue(), -codes[i]);
+    assert_string_equal(story(), stories[i]);
   }
 }
 
@@ -302,6 +315,7 @@ int main(void) {
       TEST(after_EIO_all_is_sent_singly_for_good),
       TEST(after_a_refused_size_smaller_segments_are_still_sent),
       TEST(a_datagram_refused_by_itself_does_not_end_segmentation),
+      TEST(one_datagram_that_is_refused_is_not_tried_again),
       TEST(EIO_of_a_datagram_by_itself_does_not_end_segmentation),
       TEST(a_refusal_behind_sends_that_left_is_met_in_the_next_call),
       TEST(a_refusal_is_not_remembered_before_the_plain_send_worked),

@@ -96,15 +96,21 @@ static void requests_answered_in_the_turn_in_which_they_were_made(void **state) 
   close_loop(loop);
 }
 
-static void reply_at_once(uv_prepare_t *prepare) {
-  const int *fd = prepare->data;
+static int peer_fd; /* a peer that is no socket of the library */
+
+/* Answers the first datagram that waits there. */
+static void answer_one(void) {
   struct sockaddr_in from;
   socklen_t length = sizeof from;
   char bytes[16];
   ssize_t size =
-      recvfrom(*fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+      recvfrom(peer_fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
   if (size > 0)
-    raw_send(*fd, bytes, (size_t)size, ntohs(from.sin_port));
+    raw_send(peer_fd, bytes, (size_t)size, ntohs(from.sin_port));
+}
+
+static void answer_before_poll(uv_prepare_t *prepare) {
+  answer_one();
 }
 
 static void ignore_handle(uv_handle_t *handle) {
@@ -114,23 +120,52 @@ static void ignore_handle(uv_handle_t *handle) {
 static void a_request_answered_before_the_loop_polls(void **state) {
   for (int bound = 0; bound < 2; bound++) {
     uv_loop_t *loop = open_loop();
-    int fd = raw_socket();
-    uv_prepare_t peer = {.data = &fd};
-    uv_prepare_init(loop, &peer);
-    uv_prepare_start(&peer, reply_at_once);
+    uv_prepare_t prepare;
+    peer_fd = raw_socket();
+    uv_prepare_init(loop, &prepare);
+    uv_prepare_start(&prepare, answer_before_poll);
     callbacks = replies = 0;
-    server_port = raw_port(fd);
+    server_port = raw_port(peer_fd);
     client = new_socket(loop, DGRAM_UDP4, count_reply, NULL);
     if (bound)
       bind_now(client, "127.0.0.1");
     request(1);
     run_until(loop, &replies, 1);
     assert_int_equal(callbacks, 1);
-    uv_close((uv_handle_t *)&peer, ignore_handle);
-    close(fd);
+    uv_close((uv_handle_t *)&prepare, ignore_handle);
+    close(peer_fd);
     close_socket(client);
     close_loop(loop);
   }
+}
+
+static void wake(dgram_socket_t *socket, void *context) {
+  raw_send(peer_fd, "", 0, port_of(socket));
+}
+
+/* The first of the many that it sends has left, and been answered, when it returns. */
+static void request_more(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                         void *context) {
+  char byte;
+  assert_int_equal(recv(peer_fd, &byte, 1, MSG_DONTWAIT), 1); /* what this callback is of */
+  request(REQUESTS);
+  answer_one();
+}
+
+/* The callback runs while the socket is about to receive: it is woken as soon as it is bound. */
+static void requests_made_in_a_callback_and_answered_before_it_returns(void **state) {
+  uv_loop_t *loop = open_loop();
+  peer_fd = raw_socket();
+  server_port = raw_port(peer_fd);
+  callbacks = replies = 0;
+  client = new_socket(loop, DGRAM_UDP4, count_reply, NULL);
+  assert_int_equal(dgram_on_listening(client, wake, NULL), 0);
+  send_text(client, "x", server_port, request_more, NULL);
+  run_until(loop, &replies, 1);
+  run_until(loop, &callbacks, REQUESTS);
+  close(peer_fd);
+  close_socket(client);
+  close_loop(loop);
 }
 
 int main(void) {
@@ -139,6 +174,7 @@ int main(void) {
       cmocka_unit_test(a_burst_of_requests),
       cmocka_unit_test(requests_answered_in_the_turn_in_which_they_were_made),
       cmocka_unit_test(a_request_answered_before_the_loop_polls),
+      cmocka_unit_test(requests_made_in_a_callback_and_answered_before_it_returns),
   };
   return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
 }
