@@ -451,12 +451,14 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * which its sends became ready to leave: the order of sending, except that a send to a host name
  * waits for its look-up while others pass.
  *
- * A send that is made inside a send's callback leaves in the same turn, and its own callback runs
- * in the next: a program that refills without end starves neither timers nor other sockets.
+ * A send's callback comes before the 'message' of the reply that it provokes. A send that is made
+ * inside a send's callback leaves in the same turn, and its own callback runs in the next (or
+ * before a 'message' in between): a program that refills without end starves neither timers nor
+ * other sockets.
  *
  * The queue has no bound. A program that can outrun the system looks at dgram_get_send_queue_size()
  * before it sends more. When the system is out of buffers (ENOBUFS) the library tries again for
- * about 100 ms; then the sends that wait end with ENOBUFS, until one succeeds.
+ * about 100 ms; then sends end with ENOBUFS until one succeeds.
  * @{
  */
 
@@ -465,10 +467,10 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  *
  * The callback reports the datagram's end: the system took it, or an error (EMSGSIZE: over 65,507
  * bytes on IPv4, 65,527 on IPv6, or what the way allows; EINVAL: a numeric address of the other
- * family, from udp6 IPv4 is "::ffff:127.0.0.1"; ENOTFOUND and other look-up errors;
- * EISCONN: the look-up's answer came after the socket was connected; ECANCELED: the socket was
- * closed first; an error of the first bind; EPERM, ENETUNREACH and others of send(2)). Without
- * callback an error is an 'error' event, except ECANCELED, which is not told then.
+ * family (from udp6, IPv4 is "::ffff:127.0.0.1"); ENOTFOUND and other look-up errors; EISCONN: the
+ * socket was connected meanwhile; ECANCELED: the socket was closed first; an error of the first
+ * bind; EPERM, ENETUNREACH and others of send(2)). Without callback an error is an 'error' event,
+ * except ECANCELED, which is not told then.
  *
  * @param socket   the socket
  * @param message  the bytes. With a callback borrowed until it runs; without one copied.
@@ -532,7 +534,7 @@ DGRAM_EXTERN int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[],
 /**
  * The bytes of the accepted sends that have not completed: those that wait for the socket to be
  * bound, for a host name, for the end of the loop's turn, for room in the system's buffer, or for
- * their callback to run. A send that is too long for any datagram counts as 65,536.
+ * their callback to run.
  *
  * @param socket the socket
  * @return bytes; 0 when `socket` is NULL
