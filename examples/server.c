@@ -1,3 +1,6 @@
+// Mirrors the specification's first example, which it repeats for "socket.bind([port]...)":
+// "Example of a UDP server listening on port 41234".
+// Usage: server [port [udp6]]
 #include <dgram.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,36 @@
+// Mirrors "dgram.createSocket(options[, callback])", the option `signal`: "calling `.abort()` on
+// the corresponding `AbortController` is similar to calling `.close()` on the socket".
+// Usage: abort [port]
+#include <dgram.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+static dgram_signal_t *controller; // the controller is its own signal
+static void on_error(dgram_socket_t *s, const dgram_error_t *error, void *ctx) {
+  fprintf(stderr, "%s\n", error->message);
+  dgram_close(s, NULL, NULL);
+}
+static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
+  printf("server got: %.*s from %s:%d\n", (int)rinfo->size, msg, dgram_rinfo_address(rinfo),
+         rinfo->port);
+}
+static void on_ctrl_c(uv_signal_t *ctrl_c, int number) {
+  dgram_signal_abort(controller);
+}
+int main(int argc, char **argv) {
+  dgram_socket_t *server;
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  dgram_signal_create(&controller);
+  options.signal = controller;
+  dgram_create_socket_options(uv_default_loop(), &options, NULL, NULL, &server);
+  dgram_on_error(server, on_error, NULL);
+  dgram_on_message(server, on_message, NULL);
+  dgram_bind(server, argc > 1 ? atoi(argv[1]) : 41234, NULL, NULL, NULL);
+  // Later, when you want to close the server: when the user types Ctrl-C.
+  uv_signal_t ctrl_c;
+  uv_signal_init(uv_default_loop(), &ctrl_c);
+  uv_signal_start_oneshot(&ctrl_c, on_ctrl_c, SIGINT);
+  uv_unref((uv_handle_t *)&ctrl_c);
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  dgram_signal_free(controller);
+}

@@ -1,0 +1,18 @@
+// Mirrors "socket.send(msg[, offset, length][, port][, address][, callback])": "Example of sending
+// a UDP packet composed of multiple buffers to a port on `127.0.0.1`".
+// Usage: send_buffers [port]
+#include <dgram.h>
+#include <stdlib.h>
+static void on_sent(dgram_socket_t *client, const dgram_error_t *err, size_t bytes, void *ctx) {
+  dgram_close(client, NULL, NULL);
+}
+int main(int argc, char **argv) {
+  char buf1[] = "Some ";
+  char buf2[] = "bytes";
+  uv_buf_t buffers[] = {uv_buf_init(buf1, 5), uv_buf_init(buf2, 5)};
+  dgram_socket_t *client;
+  int port = argc > 1 ? atoi(argv[1]) : 41234;
+  dgram_create_socket(uv_default_loop(), DGRAM_UDP4, NULL, NULL, &client);
+  dgram_send_buffers(client, buffers, 2, port, NULL, on_sent, NULL);
+  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}

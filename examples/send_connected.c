@@ -1,0 +1,26 @@
+// Mirrors "socket.send(msg[, offset, length][, port][, address][, callback])": "Example of sending
+// a UDP packet using a socket connected to a port on `localhost`".
+// Usage: send_connected [port [host]]
+#include <dgram.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static const char *message = "Some bytes";
+static void on_sent(dgram_socket_t *client, const dgram_error_t *err, size_t bytes, void *ctx) {
+  dgram_close(client, NULL, NULL);
+}
+static void on_connect(dgram_socket_t *client, const dgram_error_t *err, void *ctx) {
+  if (err != NULL) { // in JavaScript the send would throw
+    fprintf(stderr, "%s\n", err->message);
+    dgram_close(client, NULL, NULL);
+    return;
+  }
+  dgram_send(client, message, strlen(message), 0, NULL, on_sent, NULL);
+}
+int main(int argc, char **argv) {
+  dgram_socket_t *client;
+  int port = argc > 1 ? atoi(argv[1]) : 41234;
+  dgram_create_socket(uv_default_loop(), DGRAM_UDP4, NULL, NULL, &client);
+  dgram_connect(client, port, argc > 2 ? argv[2] : "localhost", on_connect, NULL);
+  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
