@@ -39,7 +39,8 @@ check clang-tidy tidy
 check cppcheck cppcheck --project=build/dev/compile_commands.json -j "$jobs" --quiet \
   --enable=warning,performance,portability --suppress=duplicateAssignExpression \
   --inline-suppr --error-exitcode=1
-check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh bench/run.sh
+check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh tests/examples/run.sh \
+  bench/run.sh
 check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so
 check check-contracts scripts/check-contracts.sh

@@ -1,0 +1,381 @@
+#!/usr/bin/env bash
+# Usage: run.sh EXAMPLE PROGRAM [LAUNCHER...]
+# Runs a program of examples/ against socat: checks exactly what it prints, what socat receives
+# from it, and how it ends.
+#
+# Where it is permitted this happens in a network namespace, which ends with the test: there the
+# examples run without arguments, on the specification's own ports and interfaces. Elsewhere they
+# run on loopback, on ports that the system chooses, and what needs interfaces is skipped.
+set -euo pipefail
+
+example=$1
+program=$2
+launcher=("${@:3}")
+patience=20 # seconds to wait for anything
+group4=224.0.0.114
+group6=ff02::114
+
+# ip(8) and others are in sbin, which is not on every user's path.
+PATH=$PATH:/usr/sbin:/sbin
+
+# In the namespace this script runs a second time. DGRAM_TEST_NAMESPACE=no does without.
+case ${DGRAM_TEST_NAMESPACE-} in
+yes) ip link set lo up ;;
+no) why_no_namespace="DGRAM_TEST_NAMESPACE=no" ;;
+*)
+  DGRAM_TEST_NAMESPACE=no
+  for options in --net --net\ --map-root-user; do
+    # shellcheck disable=SC2086 # the options are words
+    if why_no_namespace=$(unshare $options ip link set lo up 2>&1); then
+      DGRAM_TEST_NAMESPACE=yes exec unshare $options "$0" "$@"
+    fi
+  done
+  ;;
+esac
+
+skip() {
+  echo "skipped: $*"
+  exit 77 # ctest counts it as skipped
+}
+
+for tool in socat ss stdbuf; do
+  command -v $tool >/dev/null || skip "no $tool here; scripts/setup.sh test installs it"
+done
+
+scratch=$(mktemp -d)
+started=() # processes that may still run
+finish() {
+  local pid
+  for pid in "${started[@]}"; do
+    kill -TERM "$pid" 2>/dev/null || true
+  done
+  wait
+  rm -rf "$scratch"
+}
+trap finish EXIT
+
+fail() {
+  echo "example $example: $*" >&2
+  for file in "$scratch"/*.stderr; do
+    [ ! -s "$file" ] || sed "s/^/  ${file##*/}: /" "$file" >&2
+  done
+  exit 1
+}
+
+# await COMMAND...: waits until the command succeeds.
+await() {
+  local deadline=$((SECONDS + patience))
+  until "$@"; do
+    [ $SECONDS -lt $deadline ] || return 1
+    sleep 0.02
+  done
+}
+
+# same WHAT EXPECTED FILE: the file has exactly this text.
+same() {
+  printf '%s' "$2" | diff -u --label "expected $1" --label "$1" - "$3" >&2 || fail "wrong $1"
+}
+
+# The example.
+
+# in_network PORT: sets `arguments` and `wanted` such that the example takes the port PORT, its
+# default, where ports are its own, and elsewhere one that the system chooses.
+in_network() {
+  if [ "$DGRAM_TEST_NAMESPACE" = yes ]; then
+    arguments=()
+    wanted=$1
+  else
+    arguments=(0)
+    wanted=
+  fi
+}
+
+# in_background ARGUMENT...: starts the example. It would keep its lines to itself until it ends,
+# since it does not print to a terminal; and AddressSanitizer wants no library before its own.
+in_background() {
+  ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0 stdbuf -oL \
+    "${launcher[@]}" "$program" "$@" >"$scratch/stdout" 2>"$scratch/example.stderr" &
+  pid=$!
+  started+=("$pid")
+}
+
+# to_its_end STDOUT STDERR ARGUMENT...: runs the example; it ends, with code 0, and printed this.
+to_its_end() {
+  local code=0
+  timeout "$patience" "${launcher[@]}" "$program" "${@:3}" \
+    >"$scratch/end.stdout" 2>"$scratch/end.stderr" || code=$?
+  same "stderr" "$2" "$scratch/end.stderr"
+  same "stdout" "$1" "$scratch/end.stdout"
+  [ $code = 0 ] || fail "ended with code $code"
+}
+
+# The UDP port that a process is bound to.
+port_of() {
+  ss -Hulnp | sed -nE "s/.*:([0-9]+) .*[(,]pid=$1,.*/\1/p"
+}
+has_port() {
+  [ -n "$(port_of "$1")" ] || has_ended
+}
+
+# await_port: waits until the example that runs is bound. Sets `port`.
+await_port() {
+  await has_port "$pid" || true
+  port=$(port_of "$pid")
+  [ -n "$port" ] || fail "it is not bound"
+  [ "$port" = "${wanted:-$port}" ] || fail "it is bound to port $port, not to $wanted"
+}
+
+# printed TEXT: what the example that runs has printed, all in all, is or becomes TEXT.
+has_printed() {
+  [ "$(wc -c <"$scratch/stdout")" -ge "$1" ] || has_ended
+}
+printed() {
+  await has_printed "$(printf '%s' "$1" | wc -c)" || true
+  same stdout "$1" "$scratch/stdout"
+  same stderr '' "$scratch/example.stderr"
+}
+
+# ends CODE: the example that runs ends with this code.
+has_ended() {
+  ! kill -0 "$pid" 2>/dev/null
+}
+ends() {
+  local code=0
+  await has_ended || fail "it does not end"
+  wait "$pid" || code=$?
+  [ $code = "$1" ] || fail "ended with code $code, not with $1"
+}
+
+# stop: the example still runs; it is ended.
+stop() {
+  kill -TERM "$pid" 2>/dev/null || true
+  ends 143
+}
+
+# socat.
+
+# send TEXT ADDRESS [OPTION]: sends a datagram. Sets `source` to the port that it came from.
+send() {
+  local options=${3-}
+  # At the end of its input socat sends an empty datagram only if asked to.
+  [ -n "$1" ] || options+=,shut-null
+  printf '%s' "$1" | "${far[@]}" socat -d -d -u STDIN "$2$options" 2>"$scratch/send.stderr" ||
+    fail "socat cannot send to $2"
+  source=$(sed -nE 's/.* local address: AF=.*:([0-9]+)$/\1/p' "$scratch/send.stderr")
+}
+
+# receive ADDRESS: starts to receive. Sets `port`.
+receives() {
+  grep -q 'starting data transfer loop' "$scratch/receive.stderr"
+}
+receive() {
+  # A file of its own for each: the last one may still be written to.
+  "${far[@]}" socat -d -d -u "$1" STDOUT >"$scratch/received" 2>"$scratch/receive.stderr" &
+  receiver=$!
+  started+=("$receiver")
+  await receives || fail "socat cannot receive by $1"
+  port=$(port_of_far "$receiver")
+}
+port_of_far() {
+  "${far[@]}" ss -Hulnp | sed -nE "s/.*:([0-9]+) .*[(,]pid=$1,.*/\1/p"
+}
+
+# received SENDER TEXT ADDRESS: socat received TEXT from SENDER, a pattern, as the next datagram;
+# and no other: what it is sent at ADDRESS now comes next.
+datagrams() {
+  sed -nE 's/.* received packet with ([0-9]+) bytes from AF=[0-9]+ (.*)$/\1 bytes from \2/p' \
+    "$scratch/receive.stderr"
+}
+has_received() {
+  grep -qF "$1" "$scratch/received"
+}
+received() {
+  local list
+  await has_received "${2:0:1}" || fail "socat received nothing"
+  send '|end' "$3"
+  await has_received '|end' || fail "socat did not receive the end"
+  same "text received by socat" "$2|end" "$scratch/received"
+  mapfile -t list < <(datagrams)
+  # shellcheck disable=SC2053 # the sender is a pattern
+  [[ ${#list[@]} = 2 && ${list[0]} == "${#2} bytes from "$1 ]] ||
+    fail "socat received: ${list[*]}"
+  kill "$receiver"
+  wait "$receiver" || true
+}
+
+# Two hosts: this namespace and another, `far`, are joined by two links. Each link is called eth0
+# or eth1 at both ends; this host is 10.0.1.2 and fe80::2 on eth0, which is its way to everywhere,
+# and 10.0.0.2 and fe80::1:2 on eth1.
+far=() # what runs a command on the far host; until there is one, on this
+two_hosts() {
+  local link
+  [ "$DGRAM_TEST_NAMESPACE" = yes ] || skip "no network namespace: $why_no_namespace"
+  # Holds the second namespace until it is killed or, when this script is, reads no more.
+  # shellcheck disable=SC2034 # a name that the shell makes holder_PID of
+  coproc holder { exec unshare --net cat; }
+  started+=("$holder_PID")
+  await is_far || fail "no second namespace"
+  far=(nsenter --net="/proc/$holder_PID/ns/net")
+  "${far[@]}" ip link set lo up
+  for link in 0 1; do
+    ip link add "eth$link" type veth peer name "eth$link" netns "$holder_PID" \
+      2>"$scratch/ip.stderr" || skip "no pair of interfaces: $(cat "$scratch/ip.stderr")"
+    host_on_link "$link" 1 "${far[@]}"
+    host_on_link "$link" 2
+  done
+  ip route add default dev eth0
+  for link in 0 1; do
+    await is_ready "$link" || fail "eth$link is not ready"
+    await is_ready "$link" "${far[@]}" || fail "eth$link is not ready at the far end"
+  done
+}
+is_far() {
+  [ "$(readlink "/proc/$holder_PID/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+# host_on_link LINK HOST [FAR...]: gives an interface its addresses.
+host_on_link() {
+  "${@:3}" ip link set "eth$1" addrgenmode none
+  "${@:3}" ip address add "10.0.$((1 - $1)).$2/24" dev "eth$1"
+  [ $has_ipv6 = no ] || "${@:3}" ip address add "fe80::$1:$2/64" dev "eth$1" nodad
+  "${@:3}" ip link set "eth$1" up
+}
+# is_ready LINK [FAR...]: the kernel has noticed that the link is up, and routes there.
+is_ready() {
+  "${@:2}" ip -brief link show "eth$1" | grep -q ' UP ' &&
+    { [ $has_ipv6 = no ] ||
+      [ -n "$("${@:2}" ip -6 route show table local type multicast dev "eth$1")" ]; }
+}
+
+if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then
+  has_ipv6=yes # ::1 is there
+else
+  has_ipv6=no
+fi
+
+# The examples.
+
+run_server() {
+  in_network 41234
+  in_background "${arguments[@]}"
+  await_port
+  lines="server listening 0.0.0.0:$port"$'\n'
+  for text in hello 'Grüße, 世界 🙂' ''; do
+    send "$text" "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.1"
+    lines+="server got: $text from 127.0.0.1:$source"$'\n'
+    printed "$lines"
+  done
+  to_its_end '' $'server error:\nbind EADDRINUSE 0.0.0.0:'"$port"$'\n' "$port"
+  stop
+  printed "$lines"
+
+  if [ $has_ipv6 = no ]; then
+    echo "udp6 is skipped: there is no address ::1"
+    return
+  fi
+  in_background "$port" udp6
+  await_port
+  lines="server listening :::$port"$'\n'
+  send hello "UDP6-SENDTO:[::1]:$port,bind=[::1]"
+  lines+="server got: hello from ::1:$source"$'\n'
+  send hello "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.1"
+  lines+="server got: hello from ::ffff:127.0.0.1:$source"$'\n'
+  printed "$lines"
+  stop
+}
+
+run_membership() {
+  local lines=$'member of 224.0.0.114\n'
+  two_hosts
+  in_background
+  printed "$lines"
+  send hello "UDP4-DATAGRAM:$group4:1234,bind=10.0.1.1,ip-multicast-if=10.0.1.1"
+  lines+=$'got: hello from 10.0.1.1\n'
+  printed "$lines"
+  # The system chose the interface that leads everywhere, and joined on no other.
+  ip maddress show dev eth0 | grep -qw $group4 || fail "no member on eth0"
+  ! ip maddress show dev eth1 | grep -qw $group4 || fail "a member on eth1"
+  to_its_end '' "bind EADDRINUSE 0.0.0.0:1234"$'\n'
+  stop
+  printed "$lines"
+
+  ip route del default dev eth0
+  to_its_end '' $'addMembership: no such device\n'
+}
+
+run_bind_exclusive() {
+  in_network 8000
+  in_background "${arguments[@]}"
+  await_port
+  printed "socket listening 127.0.0.1:$port"$'\n'
+  to_its_end '' "bind EADDRINUSE 127.0.0.1:$port"$'\n' "$port"
+  stop
+}
+
+# sends ARGUMENT...: the example sends "Some bytes" in one datagram.
+sends() {
+  in_network 41234
+  receive "UDP4-RECV:${wanted:-0},bind=127.0.0.1"
+  [ -n "$wanted" ] || arguments=("$port")
+  to_its_end '' '' "${arguments[@]}"
+  received '127.0.0.1:*' 'Some bytes' "UDP4-SENDTO:127.0.0.1:$port"
+}
+run_send() {
+  sends
+}
+run_send_buffers() {
+  sends
+}
+run_send_connected() {
+  sends
+  to_its_end '' $'connect EINVAL ::1:41234\n' 41234 ::1
+}
+
+# leaves SENDER [ARGUMENT...]: the far host receives what the example sends, as coming from
+# SENDER, which tells by which interface it left.
+leaves4() {
+  receive "UDP4-RECV:1234,ip-add-membership=$group4:eth0,ip-add-membership=$group4:eth1"
+  in_background "${@:2}"
+  received "$1" 'Some bytes' UDP4-SENDTO:127.0.0.1:1234
+  stop
+  printed ''
+}
+leaves6() {
+  receive "UDP6-RECV:1234,ipv6-join-group=[$group6]:eth0,ipv6-join-group=[$group6]:eth1"
+  in_background "${@:2}"
+  received "$1" 'Some bytes' 'UDP6-SENDTO:[::1]:1234'
+  stop
+  printed ''
+}
+
+run_multicast_interface_ipv4() {
+  two_hosts
+  leaves4 10.0.0.2:1234
+  leaves4 10.0.1.2:1234 10.0.1.2
+  to_its_end '' $'setMulticastInterface: address not available\n' 10.0.0.1
+}
+
+run_multicast_interface_ipv6() {
+  local zeros=0000:0000:0000:0000:0000 line
+  [ $has_ipv6 = yes ] || skip "there is no address ::1"
+  two_hosts
+  leaves6 "\\[fe80:$zeros:0001:0002]:1234"
+  line=$(ip -oneline link show dev eth1)
+  leaves6 "\\[fe80:$zeros:0001:0002]:1234" "::%${line%%:*}" # begins with the interface's number
+  leaves6 "\\[fe80:$zeros:0000:0002]:1234" '::%eth0'
+  to_its_end '' $'setMulticastInterface: invalid argument\n' eth1%
+}
+
+run_abort() {
+  in_network 41234
+  in_background "${arguments[@]}"
+  await_port
+  send hello "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.1"
+  lines="server got: hello from 127.0.0.1:$source"$'\n'
+  printed "$lines"
+  to_its_end '' "bind EADDRINUSE 0.0.0.0:$port"$'\n' "$port"
+  kill -INT "$pid"
+  ends 0
+  printed "$lines"
+}
+
+"run_$example"
