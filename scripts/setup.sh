@@ -8,7 +8,8 @@ set -euo pipefail
 # pkg-config; the package is Debian's. pkg-config stands before the libraries that it looks for.
 needs="cc:gcc c++:g++ make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
   lib/libuv:libuv1-dev"
-for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 socat:socat"
+for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 socat:socat
+  ethtool:ethtool dnsmasq:dnsmasq-base"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
 for_docs="doxygen:doxygen xsltproc:xsltproc"
 
