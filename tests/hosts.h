@@ -1,0 +1,313 @@
+/*
+ * Hosts for the tests: each is a network namespace with a loop of its own, and the links between
+ * them are veth pairs.
+ *
+ *   left eth0 ---------- eth0 middle eth1 ---------- eth0 right
+ *   10.0.1.2         10.0.1.1    10.0.2.1         10.0.2.2
+ *   fd00:1::2       fd00:1::1    fd00:2::1       fd00:2::2
+ *
+ * left and right have their default route over middle, which forwards after forward() only. Left
+ * to itself, middle sends multicast by eth0.
+ *
+ * The program is one host at a time: what it calls after enter() happens there, and so does what
+ * a host's loop calls. A socket stays on the host on which it was bound. The namespaces have no
+ * names, so they are gone with the program, however it ends.
+ */
+#ifndef HOSTS_H
+#define HOSTS_H
+
+#include "socket_test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+
+enum {
+  PORT = 4000, /* nobody else is on these hosts */
+  SKIPPED = 77 /* the exit code that ctest takes for it */
+};
+
+struct host {
+  const char *name;
+  uv_loop_t *loop;
+  int netns;
+  int messages;     /* that came to its sockets and were not yet asserted */
+  char heard[1024]; /* they, with blanks between them */
+};
+
+static struct host hosts[] = {{.name = "left"}, {.name = "middle"}, {.name = "right"}};
+enum { HOSTS = sizeof hosts / sizeof hosts[0] };
+static struct host *const left = &hosts[0], *const middle = &hosts[1], *const right = &hosts[2];
+static struct host *here; /* who the program is now */
+
+static inline void enter(struct host *host) {
+  assert_int_equal(setns(host->netns, CLONE_NEWNET), 0);
+  here = host;
+}
+
+/* Runs shell commands on the host that the program is now; each must succeed. */
+static inline void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static inline void sh(const char *format, ...) {
+  char command[2048] = "set -e; PATH=$PATH:/usr/sbin:/sbin; ";
+  size_t length = strlen(command);
+  va_list arguments;
+  va_start(arguments, format);
+  int written = vsnprintf(command + length, sizeof command - length, format, arguments);
+  va_end(arguments);
+  assert_true(written > 0 && (size_t)written < sizeof command - length);
+  if (system(command) != 0)
+    fail_msg("on %s: %s", here->name, command);
+}
+
+static inline int have_command(const char *name) {
+  char command[128];
+  snprintf(command, sizeof command, "PATH=$PATH:/usr/sbin:/sbin; command -v %s >/dev/null", name);
+  return system(command) == 0;
+}
+
+#define skip_without_command(name)                     \
+  do {                                                 \
+    if (!have_command(name)) {                         \
+      print_message("skipped: %s is missing\n", name); \
+      skip();                                          \
+    }                                                  \
+  } while (0)
+
+/* ---- making hosts ---- */
+
+/*
+ * The first call of a program. Returns false, and says why, where it may not make hosts.
+ *
+ * From here on it keeps to one processor: the kernel hands datagrams on in one queue for each
+ * processor, and with a single queue what was sent first over a link also arrives first. So what
+ * has not come before something that was sent later will not come any more.
+ */
+static inline int hosts_allowed(void) {
+  cpu_set_t this_one;
+  CPU_ZERO(&this_one);
+  CPU_SET((size_t)sched_getcpu(), &this_one);
+  if (sched_setaffinity(0, sizeof this_one, &this_one) != 0)
+    print_message("skipped: cannot keep to one processor: %s\n", strerror(errno));
+  else if (!have_command("ip"))
+    print_message("skipped: ip(8) is missing\n");
+  else if (unshare(CLONE_NEWNET) != 0)
+    print_message("skipped: no network namespaces here: %s\n", strerror(errno));
+  else if (access("/proc/thread-self/net/if_inet6", F_OK) != 0)
+    print_message("skipped: no IPv6 in this kernel\n");
+  else
+    return 1;
+  return 0;
+}
+
+#define HOSTS_MAIN(name, tests) \
+  (hosts_allowed() ? cmocka_run_group_tests_name(name, tests, NULL, NULL) : SKIPPED)
+
+/* Makes a host without links, and enters it. */
+static inline void open_host(struct host *host) {
+  assert_int_equal(unshare(CLONE_NEWNET), 0);
+  host->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  assert_true(host->netns >= 0);
+  host->loop = open_loop();
+  host->messages = 0;
+  host->heard[0] = '\0';
+  here = host;
+  /* IPv6 addresses that can be used at once; sources that need not be where a route leads to. */
+  sh("for i in all default; do "
+     "echo 0 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; "
+     "echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; "
+     "echo 0 >/proc/sys/net/ipv4/conf/$i/rp_filter; done; "
+     "ip link set lo up");
+}
+
+static inline void close_host(struct host *host) {
+  enter(host);
+  close_loop(host->loop);
+  close(host->netns);
+}
+
+/* A link between the host that the program is now and another one. */
+static inline void add_link(const char *interface, const struct host *other,
+                            const char *others_interface) {
+  sh("ip link add name %s type veth peer name %s netns /proc/%d/fd/%d", interface, others_interface,
+     (int)getpid(), other->netns);
+}
+
+/* Finds an interface's link-local address, without zone. Returns false if it has none yet. */
+static inline int find_link_local(const char *interface, char text[INET6_ADDRSTRLEN]) {
+  struct ifaddrs *all = NULL;
+  int found = 0;
+  assert_int_equal(getifaddrs(&all), 0);
+  for (const struct ifaddrs *at = all; at != NULL && !found; at = at->ifa_next) {
+    if (at->ifa_addr == NULL || at->ifa_addr->sa_family != AF_INET6 ||
+        strcmp(at->ifa_name, interface) != 0)
+      continue;
+    const struct sockaddr_in6 *address = (const void *)at->ifa_addr;
+    found = IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr);
+    inet_ntop(AF_INET6, &address->sin6_addr, text, INET6_ADDRSTRLEN);
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+/*
+ * Waits until the interface carries datagrams. The kernel notices a moment after both ends are up,
+ * and gives it its link-local address last.
+ */
+static inline void wait_for_interface(const char *interface) {
+  char text[INET6_ADDRSTRLEN];
+  char event[4096];
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK,
+                                .nl_groups = RTMGRP_LINK | RTMGRP_IPV6_IFADDR};
+  int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  assert_true(events >= 0);
+  assert_int_equal(bind(events, (struct sockaddr *)&address, sizeof address), 0);
+  while (!find_link_local(interface, text))
+    assert_true(recv(events, event, sizeof event, 0) > 0);
+  close(events);
+}
+
+/* Makes left, middle and right, and enters middle. */
+static inline void open_hosts(void) {
+  for (int i = 0; i < HOSTS; i++)
+    open_host(&hosts[i]);
+  enter(middle);
+  add_link("eth0", left, "eth0");
+  add_link("eth1", right, "eth0");
+  sh("ip -batch - <<END\n"
+     "link set eth0 up\n"
+     "addr add 10.0.1.1/24 broadcast + dev eth0\n"
+     "addr add fd00:1::1/64 nodad dev eth0\n"
+     "link set eth1 up\n"
+     "addr add 10.0.2.1/24 broadcast + dev eth1\n"
+     "addr add fd00:2::1/64 nodad dev eth1\n"
+     "route add 224.0.0.0/4 dev eth0\n"
+     "END\n"
+     "ip -6 route add multicast ff00::/8 dev eth0 table local metric 1");
+  for (int i = 1; i <= 2; i++) {
+    enter(i == 1 ? left : right);
+    sh("ip -batch - <<END\n"
+       "link set eth0 up\n"
+       "addr add 10.0.%d.2/24 broadcast + dev eth0\n"
+       "addr add fd00:%d::2/64 nodad dev eth0\n"
+       "route add default via 10.0.%d.1\n"
+       "route add default via fd00:%d::1\n"
+       "END",
+       i, i, i, i);
+    wait_for_interface("eth0");
+  }
+  enter(middle);
+  wait_for_interface("eth0");
+  wait_for_interface("eth1");
+}
+
+/* The sockets must have been closed. */
+static inline void close_hosts(void) {
+  for (int i = 0; i < HOSTS; i++)
+    close_host(&hosts[i]);
+}
+
+/* Lets middle be a router. */
+static inline void forward(void) {
+  struct host *before = here;
+  enter(middle);
+  sh("echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
+  enter(before);
+}
+
+/* ---- running them ---- */
+
+/* Runs each loop, as its host, without waiting. Returns the milliseconds that all can wait. */
+static inline int run_each(struct pollfd wakes[HOSTS]) {
+  struct host *before = here;
+  int wait_ms = -1;
+  for (int i = 0; i < HOSTS; i++) {
+    wakes[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    if (hosts[i].loop == NULL)
+      continue;
+    enter(&hosts[i]);
+    if (!uv_run(here->loop, UV_RUN_NOWAIT))
+      continue; /* nothing can come of it any more */
+    wakes[i].fd = uv_backend_fd(here->loop);
+    int timeout_ms = uv_backend_timeout(here->loop);
+    if (timeout_ms >= 0 && (wait_ms < 0 || timeout_ms < wait_ms))
+      wait_ms = timeout_ms;
+  }
+  enter(before);
+  return wait_ms;
+}
+
+/* Runs all hosts until the count is no longer below `wanted`. */
+static inline void run_hosts_until(const int *reached, int wanted) {
+  struct pollfd wakes[HOSTS];
+  for (;;) {
+    int wait_ms = run_each(wakes);
+    if (*reached >= wanted)
+      return;
+    assert_true(poll(wakes, HOSTS, wait_ms) >= 0);
+  }
+}
+
+/* ---- sockets ---- */
+
+/* A listener; its context is the host that hears. */
+static inline void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                        void *context) {
+  struct host *host = context;
+  size_t length = strlen(host->heard);
+  size_t room = sizeof host->heard - length;
+  assert_true(rinfo->size + 2 <= room);
+  snprintf(host->heard + length, room, "%s%.*s", length > 0 ? " " : "", (int)rinfo->size, message);
+  host->messages++;
+}
+
+/*
+ * Waits until the host has heard as many messages as there are words, and compares. The last one
+ * is to be sent last: then it also shows that nothing else came.
+ */
+static inline void assert_heard(struct host *host, const char *words) {
+  int count = 1;
+  for (const char *at = words; *at != '\0'; at++)
+    count += *at == ' ';
+  run_hosts_until(&host->messages, count);
+  if (strcmp(host->heard, words) != 0)
+    fail_msg("%s heard '%s', not '%s'", host->name, host->heard, words);
+  host->messages = 0;
+  host->heard[0] = '\0';
+}
+
+/* A socket on PORT of a host, bound, that hears. */
+static inline dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address) {
+  struct host *before = here;
+  int listening = 0;
+  enter(host);
+  dgram_socket_t *socket = new_socket(host->loop, type, hear, host);
+  assert_int_equal(dgram_bind(socket, PORT, address, count_event, &listening), 0);
+  run_hosts_until(&listening, 1);
+  enter(before);
+  return socket;
+}
+
+static inline struct host *host_of(const dgram_socket_t *socket) {
+  int i = 0;
+  while (hosts[i].loop != dgram_loop(socket))
+    i++;
+  return &hosts[i];
+}
+
+/* Sends a text to PORT of an address, and waits until it has left. */
+static inline void say(dgram_socket_t *socket, const char *text, const char *address) {
+  struct host *before = here;
+  int sent = 0;
+  enter(host_of(socket));
+  assert_int_equal(dgram_send(socket, text, strlen(text), PORT, address, count_sent, &sent), 0);
+  run_hosts_until(&sent, 1);
+  enter(before);
+}
+
+#endif

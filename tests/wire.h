@@ -1,0 +1,164 @@
+/*
+ * What goes over an interface, as a packet socket of the test sees it; and the reports of multicast
+ * membership in it: IGMP version 3 (RFC 3376, 4.2) and MLD version 2 (RFC 3810, 5.2).
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include "hosts.h"
+
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+
+/* From now on this socket has what comes in by the interface; each packet begins with IP. */
+static inline int tap(const char *interface) {
+  int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_true(fd >= 0);
+  struct sockaddr_ll address = {.sll_family = AF_PACKET,
+                                .sll_protocol = htons(ETH_P_ALL),
+                                .sll_ifindex = (int)if_nametoindex(interface)};
+  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+  return fd;
+}
+
+struct packet {
+  uint8_t bytes[2048]; /* its beginning */
+  size_t size;         /* all of it */
+};
+
+/* Takes the next packet that came in. Waits for one, or returns false if there is none (yet). */
+static inline int next_packet(int fd, int wait, struct packet *packet) {
+  struct sockaddr_ll from;
+  socklen_t length;
+  ssize_t size;
+  do { /* what this host itself sends is not meant */
+    length = sizeof from;
+    size = recvfrom(fd, packet->bytes, sizeof packet->bytes, MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT),
+                    (struct sockaddr *)&from, &length);
+  } while (size >= 0 && from.sll_pkttype == PACKET_OUTGOING);
+  assert_true(size >= 0 || errno == EAGAIN);
+  packet->size = size >= 0 ? (size_t)size : 0;
+  return size >= 0;
+}
+
+/* ---- what a packet is ---- */
+
+enum { IGMP = 2, UDP = 17, ICMPV6 = 58 };
+
+static inline int is_v4(const struct packet *packet) {
+  return packet->bytes[0] >> 4 == 4;
+}
+
+/* What follows IP's header, for packets without other headers between. */
+static inline int protocol_of(const struct packet *packet) {
+  return packet->bytes[is_v4(packet) ? 9 : 6];
+}
+
+static inline const uint8_t *payload_of(const struct packet *packet) {
+  return packet->bytes + (is_v4(packet) ? (packet->bytes[0] & 15) * 4 : 40);
+}
+
+/* Waits for a UDP datagram. Returns how many hops it may still travel. */
+static inline int wait_for_udp_hops(int fd) {
+  struct packet packet;
+  do
+    next_packet(fd, 1, &packet);
+  while (protocol_of(&packet) != UDP);
+  return packet.bytes[is_v4(&packet) ? 8 : 7];
+}
+
+/* Waits until ICMP, or ICMPv6, says this (RFC 792, RFC 4443). */
+static inline void wait_for_icmp(int fd, int type_v4, int type_v6) {
+  struct packet packet;
+  int is_icmp;
+  do {
+    next_packet(fd, 1, &packet);
+    is_icmp = protocol_of(&packet) == (is_v4(&packet) ? 1 : ICMPV6);
+  } while (!is_icmp || payload_of(&packet)[0] != (is_v4(&packet) ? type_v4 : type_v6));
+}
+
+static inline void wait_for_time_exceeded(int fd) {
+  wait_for_icmp(fd, 11, 3);
+}
+
+static inline void wait_for_unreachable(int fd) {
+  wait_for_icmp(fd, 3, 1);
+}
+
+static inline void wait_for_too_big(int fd) {
+  wait_for_icmp(fd, 3, 2);
+}
+
+/* ---- reports of membership ---- */
+
+/* Types of records; they are the same in both protocols. */
+enum {
+  NOW_ONLY_FROM = 3,    /* CHANGE_TO_INCLUDE_MODE: these sources; without any: left */
+  NOW_ALL_BUT_FROM = 4, /* CHANGE_TO_EXCLUDE_MODE: without any: joined */
+  NOW_ALSO_FROM = 5,    /* ALLOW_NEW_SOURCES */
+  NO_MORE_FROM = 6      /* BLOCK_OLD_SOURCES */
+};
+
+static inline unsigned number_at(const uint8_t *bytes) {
+  return (unsigned)bytes[0] << 8 | bytes[1];
+}
+
+/* The report in a packet, and how long its addresses are; or NULL. */
+static inline const uint8_t *find_report(const struct packet *packet, size_t *address_size) {
+  enum { HOP_BY_HOP = 0, IGMP_V3_REPORT = 0x22, MLD_V2_REPORT = 143 };
+  const uint8_t *payload = payload_of(packet);
+  *address_size = is_v4(packet) ? 4 : 16;
+  if (is_v4(packet))
+    return protocol_of(packet) == IGMP && payload[0] == IGMP_V3_REPORT ? payload : NULL;
+  const uint8_t *report = payload + (payload[1] + 1) * 8; /* behind the router alert */
+  return protocol_of(packet) == HOP_BY_HOP && payload[0] == ICMPV6 && report[0] == MLD_V2_REPORT
+             ? report
+             : NULL;
+}
+
+/* Whether a list of addresses has this one; NULL: whether it is empty. */
+static inline int has_source(const uint8_t *sources, unsigned count, size_t size,
+                             const uint8_t *source) {
+  if (source == NULL)
+    return count == 0;
+  for (unsigned i = 0; i < count; i++)
+    if (memcmp(sources + i * size, source, size) == 0)
+      return 1;
+  return 0;
+}
+
+/* Whether the packet has a record of this type about the group and the source, or no source. */
+static inline int reports(const struct packet *packet, int type, const char *group,
+                          const char *source) {
+  enum { HEADER = 8, RECORD = 4 };
+  uint8_t wanted_group[16];
+  uint8_t wanted_source[16];
+  size_t size;
+  int family = strchr(group, ':') != NULL ? AF_INET6 : AF_INET;
+  const uint8_t *report = find_report(packet, &size);
+  assert_int_equal(inet_pton(family, group, wanted_group), 1);
+  if (source != NULL)
+    assert_int_equal(inet_pton(family, source, wanted_source), 1);
+  if (report == NULL || size != (family == AF_INET ? 4 : 16))
+    return 0;
+  const uint8_t *record = report + HEADER;
+  for (unsigned records = number_at(report + 6); records > 0; records--) {
+    unsigned count = number_at(record + 2);
+    const uint8_t *sources = record + RECORD + size;
+    if (record[0] == type && memcmp(record + RECORD, wanted_group, size) == 0 &&
+        has_source(sources, count, size, source != NULL ? wanted_source : NULL))
+      return 1;
+    record = sources + count * size;
+  }
+  return 0;
+}
+
+/* Waits until this is reported; what else goes over the wire does not matter. */
+static inline void wait_for_report(int fd, int type, const char *group, const char *source) {
+  struct packet packet;
+  do
+    next_packet(fd, 1, &packet);
+  while (!reports(&packet, type, group, source));
+}
+
+#endif
