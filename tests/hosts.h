@@ -300,13 +300,32 @@ static inline struct host *host_of(const dgram_socket_t *socket) {
   return &hosts[i];
 }
 
-/* Sends a text to PORT of an address, and waits until it has left. */
+/* Sends a text to PORT of an address; NULL: to the peer. Waits until it has left. */
 static inline void say(dgram_socket_t *socket, const char *text, const char *address) {
   struct host *before = here;
   int sent = 0;
   enter(host_of(socket));
-  assert_int_equal(dgram_send(socket, text, strlen(text), PORT, address, count_sent, &sent), 0);
+  assert_int_equal(dgram_send(socket, text, strlen(text), address != NULL ? PORT : 0, address,
+                              count_sent, &sent),
+                   0);
   run_hosts_until(&sent, 1);
+  enter(before);
+}
+
+static inline void on_host_connect(dgram_socket_t *socket, const dgram_error_t *error,
+                                   void *context) {
+  if (error != NULL)
+    fail_msg("%s", error->message);
+  ++*(int *)context;
+}
+
+/* Connects to PORT of an address, and waits until that is done. */
+static inline void connect_to_host(dgram_socket_t *socket, const char *address) {
+  struct host *before = here;
+  int connected = 0;
+  enter(host_of(socket));
+  assert_int_equal(dgram_connect(socket, PORT, address, on_host_connect, &connected), 0);
+  run_hosts_until(&connected, 1);
   enter(before);
 }
 

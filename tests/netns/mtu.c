@@ -1,0 +1,184 @@
+/*
+ * Datagrams around the link's MTU: what fits leaves whole, what does not leaves in fragments, and
+ * either arrives whole, byte for byte. What no datagram can be is EMSGSIZE.
+ */
+#include "wire.h"
+
+enum { MTU = 1500, MOST_V4 = 65507, MOST_V6 = 65527 };
+
+/* The most that fits, behind the headers of IP and UDP. */
+static size_t most_unbroken(dgram_type_t type) {
+  return MTU - (type == DGRAM_UDP4 ? 20 : 40) - 8;
+}
+
+/* A fragment's share, of which UDP's header is a part, is a multiple of 8 (RFC 791, RFC 8200). */
+static size_t packets_for(dgram_type_t type, size_t size) {
+  const size_t share = (type == DGRAM_UDP4 ? MTU - 20 : MTU - 40 - 8) / 8 * 8;
+  return size <= most_unbroken(type) ? 1 : (size + 8 + share - 1) / share;
+}
+
+static char bytes[MOST_V6 + 1];
+
+/* Bytes that are the size's own, and in which a shift shows. */
+static void fill(size_t size) {
+  for (size_t i = 0; i < size; i++)
+    bytes[i] = (char)(i * 7 + i / 251 + size);
+}
+
+struct arrival {
+  int count;
+  size_t size;
+  int same;
+};
+
+static void compare(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                    void *context) {
+  struct arrival *arrival = context;
+  arrival->count++;
+  arrival->size = rinfo->size;
+  arrival->same = memcmp(message, bytes, rinfo->size) == 0;
+}
+
+static void keep_size(dgram_socket_t *socket, const dgram_error_t *error, size_t size,
+                      void *context) {
+  if (error != NULL)
+    fail_msg("%s", error->message);
+  *(int *)context = (int)size + 1; /* so that an empty one counts */
+}
+
+/* A socket without hear(), which notes text. */
+static dgram_socket_t *bind_comparing(struct host *host, dgram_type_t type,
+                                      struct arrival *arrival) {
+  dgram_socket_t *socket = bind_on(host, type, NULL);
+  assert_int_equal(dgram_off_message(socket, hear, host), 0);
+  assert_int_equal(dgram_on_message(socket, compare, arrival), 0);
+  return socket;
+}
+
+static void send_size(dgram_socket_t *socket, size_t size, const char *to) {
+  int sent = 0;
+  fill(size);
+  assert_int_equal(dgram_send(socket, bytes, size, PORT, to, keep_size, &sent), 0);
+  run_hosts_until(&sent, 1);
+  assert_int_equal(sent, size + 1);
+}
+
+/* How many packets are there that belong to the datagram: it, or its fragments. */
+static size_t packets_on(int wire) {
+  enum { FRAGMENT = 44 };
+  struct packet packet;
+  size_t count = 0;
+  while (next_packet(wire, 0, &packet)) {
+    int protocol = protocol_of(&packet);
+    count += protocol == UDP || (!is_v4(&packet) && protocol == FRAGMENT);
+    assert_in_range(packet.size, 1, MTU);
+  }
+  return count;
+}
+
+static void each_size_arrives_whole(dgram_type_t type, const char *to, size_t most) {
+  const size_t fits = most_unbroken(type);
+  const size_t sizes[] = {0, 1, fits - 1, fits, fits + 1, 2 * MTU, most - 1, most};
+  struct arrival arrival = {0};
+  open_hosts();
+  int wire = tap("eth0");
+  dgram_socket_t *speaker = bind_on(left, type, NULL);
+  dgram_socket_t *listener = bind_comparing(middle, type, &arrival);
+  for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
+    send_size(speaker, sizes[i], to);
+    run_hosts_until(&arrival.count, i + 1);
+    assert_int_equal(arrival.size, sizes[i]);
+    assert_true(arrival.same);
+    assert_int_equal(packets_on(wire), packets_for(type, sizes[i]));
+  }
+  close_socket(speaker);
+  close_socket(listener);
+  close(wire);
+  close_hosts();
+}
+
+static void each_size_arrives_whole_over_ipv4(void **state) {
+  each_size_arrives_whole(DGRAM_UDP4, "10.0.1.1", MOST_V4);
+}
+
+static void each_size_arrives_whole_over_ipv6(void **state) {
+  each_size_arrives_whole(DGRAM_UDP6, "fd00:1::1", MOST_V6);
+}
+
+/* Also in one turn, with others of its size, where segmentation is tried first. */
+static void one_byte_too_many_is_emsgsize(dgram_type_t type, const char *to, size_t most) {
+  struct kept_error kept = {0};
+  struct arrival arrival = {0};
+  char message[128];
+  int sent = 0;
+  open_hosts();
+  dgram_socket_t *speaker = bind_on(left, type, NULL);
+  dgram_socket_t *listener = bind_comparing(middle, type, &arrival);
+  fill(most + 1);
+  assert_int_equal(dgram_send(speaker, bytes, 9, PORT, to, keep_size, &sent), 0);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(dgram_send(speaker, bytes, most + 1, PORT, to, keep_send_error, &kept), 0);
+  assert_int_equal(dgram_send(speaker, bytes, 9, PORT, to, keep_size, &sent), 0);
+  run_hosts_until(&arrival.count, 2);
+  assert_int_equal(kept.calls, 3);
+  snprintf(message, sizeof message, "send EMSGSIZE %s:%d", to, PORT);
+  assert_string_equal(kept.message, message);
+  assert_int_equal(arrival.size, 9);
+  close_socket(speaker);
+  close_socket(listener);
+  close_hosts();
+}
+
+static void one_byte_too_many_is_emsgsize_over_ipv4(void **state) {
+  one_byte_too_many_is_emsgsize(DGRAM_UDP4, "10.0.1.1", MOST_V4);
+}
+
+static void one_byte_too_many_is_emsgsize_over_ipv6(void **state) {
+  one_byte_too_many_is_emsgsize(DGRAM_UDP6, "fd00:1::1", MOST_V6);
+}
+
+/*
+ * The link behind the router is narrower. The first datagram is lost, and the router says so; the
+ * system then knows, and the next one leaves in fragments.
+ */
+static void a_narrow_way_is_learnt(dgram_type_t type, const char *to) {
+  struct arrival arrival = {0};
+  open_hosts();
+  forward();
+  sh("ip link set eth1 mtu 1300");
+  enter(left);
+  int wire = tap("eth0");
+  enter(middle);
+  dgram_socket_t *speaker = bind_on(left, type, NULL);
+  dgram_socket_t *listener = bind_comparing(right, type, &arrival);
+  send_size(speaker, 1400, to);
+  wait_for_too_big(wire);
+  send_size(speaker, 1401, to);
+  run_hosts_until(&arrival.count, 1);
+  assert_int_equal(arrival.size, 1401);
+  assert_true(arrival.same);
+  close_socket(speaker);
+  close_socket(listener);
+  close(wire);
+  close_hosts();
+}
+
+static void a_narrow_way_is_learnt_over_ipv4(void **state) {
+  a_narrow_way_is_learnt(DGRAM_UDP4, "10.0.2.2");
+}
+
+static void a_narrow_way_is_learnt_over_ipv6(void **state) {
+  a_narrow_way_is_learnt(DGRAM_UDP6, "fd00:2::2");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_size_arrives_whole_over_ipv4),
+      cmocka_unit_test(each_size_arrives_whole_over_ipv6),
+      cmocka_unit_test(one_byte_too_many_is_emsgsize_over_ipv4),
+      cmocka_unit_test(one_byte_too_many_is_emsgsize_over_ipv6),
+      cmocka_unit_test(a_narrow_way_is_learnt_over_ipv4),
+      cmocka_unit_test(a_narrow_way_is_learnt_over_ipv6),
+  };
+  return HOSTS_MAIN("mtu", tests);
+}
