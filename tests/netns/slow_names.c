@@ -1,0 +1,287 @@
+/*
+ * A name server that takes its time, which here is until the test has seen what goes on meanwhile;
+ * that fails, or that does not answer at all.
+ */
+#include "name_server.h"
+
+/* A udp4 socket on 127.0.0.1 that notes and counts what it gets. */
+static dgram_socket_t *open_listener(uv_loop_t *loop, int *received, int *port) {
+  dgram_socket_t *socket = new_bound(loop, note_message, "got", port);
+  assert_int_equal(dgram_on_message(socket, count_message, received), 0);
+  return socket;
+}
+
+static void send_to_name(dgram_socket_t *socket, const char *text, int port, const char *name,
+                         dgram_send_cb callback, void *context) {
+  assert_int_equal(dgram_send(socket, text, strlen(text), port, name, callback, context), 0);
+}
+
+/* ---- what goes on meanwhile ---- */
+
+static void sends_to_numeric_addresses_do_not_wait(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct query query;
+  int port;
+  int received = 0;
+  int sent = 0;
+  dgram_socket_t *listener = open_listener(loop, &received, &port);
+  dgram_socket_t *speaker = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  bind_now(speaker, "127.0.0.1");
+  send_to_name(speaker, "slow", port, "a.up.test", count_sent, &sent);
+  send_text(speaker, "quick", port, note_sent, "sent");
+  wait_for_query(loop, &query);
+  run_until(loop, &received, 1);
+  send_text(speaker, "too", port, note_sent, "sent");
+  run_until(loop, &received, 2);
+  assert_notes("sent got(quick) sent got(too)");
+  assert_int_equal(sent, 0);
+  assert_int_equal(dgram_get_send_queue_count(speaker), 1);
+  assert_int_equal(dgram_get_send_queue_size(speaker), 4);
+
+  answer(&query, FOUND, "127.0.0.1");
+  run_until(loop, &received, 3);
+  assert_notes("got(slow)");
+  assert_int_equal(sent, 1);
+  assert_int_equal(dgram_get_send_queue_count(speaker), 0);
+  close_socket(speaker);
+  close_socket(listener);
+  close_loop(loop);
+}
+
+static void a_later_name_may_be_known_earlier(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct query queries[2];
+  int port;
+  int received = 0;
+  dgram_socket_t *socket = open_listener(loop, &received, &port);
+  send_to_name(socket, "a", port, "a.up.test", NULL, NULL);
+  wait_for_query(loop, &queries[0]);
+  send_to_name(socket, "b", port, "b.up.test", NULL, NULL);
+  wait_for_query(loop, &queries[1]);
+  answer(&queries[1], FOUND, "127.0.0.1");
+  run_until(loop, &received, 1);
+  answer(&queries[0], FOUND, "127.0.0.1");
+  run_until(loop, &received, 2);
+  assert_notes("got(b) got(a)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* More than libuv looks up at once: it keeps half of its threads for other work. */
+static void many_slow_names_all_get_their_answer(void **state) {
+  enum { SENDS = 20 };
+  uv_loop_t *loop = open_loop();
+  int port;
+  int received = 0;
+  int sent = 0;
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  for (int i = 0; i < SENDS; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "good%d.up.test", i);
+    send_to_name(socket, "x", port, name, count_sent, &sent);
+    snprintf(name, sizeof name, "bad%d.up.test", i);
+    send_to_name(socket, "x", port, name, keep_send_error, &kept);
+  }
+  run_answering_until(loop, NO_SUCH_NAME, &received, SENDS);
+  run_answering_until(loop, NO_SUCH_NAME, &kept.calls, SENDS);
+  assert_int_equal(received, SENDS);
+  assert_int_equal(kept.calls, SENDS);
+  assert_int_equal(sent, SENDS);
+  assert_string_equal(kept.name, "ENOTFOUND");
+  assert_int_equal(dgram_get_send_queue_count(socket), 0);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void sends_wait_for_a_bind_to_a_slow_name(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct query query;
+  int port;
+  int received = 0;
+  dgram_address_t address;
+  dgram_socket_t *listener = open_listener(loop, &received, &port);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(socket, 0, "a.up.test", note_event, "listening"), 0);
+  send_text(socket, "1", port, note_sent, "sent");
+  send_text(socket, "2", port, note_sent, "sent");
+  wait_for_query(loop, &query);
+  send_text(listener, "other", port, NULL, NULL);
+  run_until(loop, &received, 1);
+  assert_notes("got(other)");
+  assert_int_equal(dgram_address(socket, &address), UV_EBADF);
+
+  answer(&query, FOUND, "127.0.0.7");
+  run_until(loop, &received, 3);
+  assert_notes("listening sent sent got(1) got(2)");
+  assert_int_equal(dgram_address(socket, &address), 0);
+  assert_string_equal(address.address, "127.0.0.7");
+  close_socket(socket);
+  close_socket(listener);
+  close_loop(loop);
+}
+
+/* ---- close while a look-up is under way ---- */
+
+static void note_connected(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("%s(%s)", (const char *)context, error != NULL ? error->name : "");
+}
+
+static void close_cancels_sends(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct query queries[2];
+  int closed = 0;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  send_to_name(socket, "x", PORT, "a.up.test", note_sent, "first");
+  wait_for_query(loop, &queries[0]);
+  send_to_name(socket, "x", PORT, "b.up.test", NULL, NULL);
+  wait_for_query(loop, &queries[1]);
+  send_to_name(socket, "x", PORT, "c.up.test", note_sent, "third");
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_close(socket, count_event, &closed), 0);
+  assert_notes("");
+  run_until(loop, &closed, 1);
+  assert_notes("close first(ECANCELED) third(ECANCELED)");
+  answer(&queries[0], FOUND, "127.0.0.1"); /* finds nobody, which must harm nobody */
+  answer(&queries[1], FOUND, "127.0.0.1");
+  run_answering_until(loop, FOUND, &closed, 2); /* to the loop's end */
+  close_loop(loop);
+}
+
+/* As many: those that still wait for their turn are stopped. */
+static void close_cancels_what_waits_for_its_turn(void **state) {
+  enum { SENDS = 20 };
+  uv_loop_t *loop = open_loop();
+  struct query query;
+  struct kept_error kept = {0};
+  int closed = 0;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  for (int i = 0; i < SENDS; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "good%d.up.test", i);
+    send_to_name(socket, "x", PORT, name, keep_send_error, &kept);
+  }
+  wait_for_query(loop, &query);
+  assert_int_equal(dgram_close(socket, count_event, &closed), 0);
+  run_until(loop, &closed, 1);
+  run_until(loop, &kept.calls, SENDS);
+  assert_string_equal(kept.name, "ECANCELED");
+  assert_int_equal(kept.calls, SENDS);
+  answer(&query, FOUND, "127.0.0.1");
+  run_answering_until(loop, FOUND, &closed, 2); /* to the loop's end */
+  close_loop(loop);
+}
+
+static void close_ends_a_bind(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct query query;
+  int closed = 0;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(socket, 0, "a.up.test", note_event, "listening"), 0);
+  wait_for_query(loop, &query);
+  assert_int_equal(dgram_close(socket, count_event, &closed), 0);
+  run_until(loop, &closed, 1);
+  answer(&query, FOUND, "127.0.0.1");
+  run_to_end(loop);
+  assert_notes("");
+  close_loop(loop);
+}
+
+static void close_cancels_a_connect(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct query query;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  bind_now(socket, "127.0.0.1");
+  assert_int_equal(dgram_connect(socket, PORT, "a.up.test", note_connected, "connect"), 0);
+  wait_for_query(loop, &query);
+  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+  answer(&query, FOUND, "127.0.0.1");
+  run_to_end(loop);
+  assert_notes("close connect(ECANCELED)");
+  close_loop(loop);
+}
+
+/* ---- failures ---- */
+
+/* A send, a bind and a connect to a name fail alike. */
+static void all_fail(const char *name, uint8_t code, const char *error) {
+  enum { SEND, BIND, CONNECT, CALLS };
+  uv_loop_t *loop = open_loop();
+  char message[128];
+  struct kept_error kept[CALLS] = {0};
+  dgram_socket_t *sockets[CALLS];
+  for (int i = 0; i < CALLS; i++) {
+    sockets[i] = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+    assert_int_equal(dgram_on_error(sockets[i], keep_error, &kept[i]), 0);
+  }
+  send_to_name(sockets[SEND], "x", PORT, name, keep_send_error, &kept[SEND]);
+  assert_int_equal(dgram_bind(sockets[BIND], 0, name, note_event, "listening"), 0);
+  assert_int_equal(dgram_connect(sockets[CONNECT], PORT, name, NULL, NULL), 0);
+  snprintf(message, sizeof message, "getaddrinfo %s %s", error, name);
+  for (int i = 0; i < CALLS; i++) {
+    run_answering_until(loop, code, &kept[i].calls, 1);
+    assert_string_equal(kept[i].message, message);
+    assert_int_equal(kept[i].calls, 1);
+    close_socket(sockets[i]);
+  }
+  assert_notes("");
+  close_loop(loop);
+}
+
+static void a_server_that_fails(void **state) {
+  all_fail("a.up.test", SERVER_FAILED, "EAI_AGAIN");
+}
+
+static void a_server_that_refuses(void **state) {
+  all_fail("a.up.test", REFUSED, "EAI_AGAIN");
+}
+
+static void a_server_that_knows_no_such_name(void **state) {
+  all_fail("a.up.test", NO_SUCH_NAME, "ENOTFOUND");
+}
+
+static void a_server_that_is_not_there(void **state) {
+  write_file(RESOLV_CONF, "options attempts:1 timeout:10\nnameserver 127.0.0.99\n");
+  all_fail("four.test", REFUSED, "EAI_AGAIN");
+  write_file(RESOLV_CONF, RESOLVER);
+}
+
+/* The resolver gives up after its second; meanwhile the others go on. */
+static void a_server_that_does_not_answer(void **state) {
+  write_file(RESOLV_CONF, "options attempts:1 timeout:1\nnameserver 127.0.0.1\n");
+  uv_loop_t *loop = open_loop();
+  struct query query;
+  struct kept_error kept = {0};
+  int received = 0;
+  int port;
+  dgram_socket_t *listener = open_listener(loop, &received, &port);
+  send_to_name(listener, "x", port, "a.up.test", keep_send_error, &kept);
+  wait_for_query(loop, &query);
+  send_text(listener, "quick", port, NULL, NULL);
+  run_until(loop, &received, 1);
+  assert_int_equal(kept.calls, 0);
+  run_until(loop, &kept.calls, 1);
+  assert_string_equal(kept.message, "getaddrinfo EAI_AGAIN a.up.test");
+  close_socket(listener);
+  close_loop(loop);
+  write_file(RESOLV_CONF, RESOLVER);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sends_to_numeric_addresses_do_not_wait),
+      cmocka_unit_test(a_later_name_may_be_known_earlier),
+      cmocka_unit_test(many_slow_names_all_get_their_answer),
+      cmocka_unit_test(sends_wait_for_a_bind_to_a_slow_name),
+      cmocka_unit_test(close_cancels_sends),
+      cmocka_unit_test(close_cancels_what_waits_for_its_turn),
+      cmocka_unit_test(close_ends_a_bind),
+      cmocka_unit_test(close_cancels_a_connect),
+      cmocka_unit_test(a_server_that_fails),
+      cmocka_unit_test(a_server_that_refuses),
+      cmocka_unit_test(a_server_that_knows_no_such_name),
+      cmocka_unit_test(a_server_that_is_not_there),
+      cmocka_unit_test(a_server_that_does_not_answer),
+  };
+  return NAMES_MAIN("slow_names", tests);
+}
