@@ -1,0 +1,73 @@
+/* Bad arguments of a connect get their documented code, and change nothing. */
+#include "api_test.h"
+
+/* After it the socket is as if it had never been called. */
+static void assert_refused(int port, const char *address, int code) {
+  uv_loop_t *loop = open_loop();
+  dgram_address_t address_of;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  note_events(socket);
+  assert_int_equal(dgram_connect(socket, port, address, note_connect, "callback"), code);
+  assert_int_equal(dgram_off_connect(socket, note_connect, "callback"), UV_ENOENT);
+  settle(loop);
+  assert_int_equal(dgram_address(socket, &address_of), UV_EBADF);
+  assert_notes("");
+  connect_now(socket, 9);
+  assert_notes("listening connect");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_port_out_of_range(void **state) {
+  static const int ports[] = {0, -1, 65536, INT32_MAX, INT32_MIN};
+  for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+    assert_refused(ports[i], NULL, DGRAM_ERR_SOCKET_BAD_PORT);
+}
+
+static void a_host_name_too_long(void **state) {
+  char host[257];
+  memset(host, 'a', sizeof host - 1);
+  host[sizeof host - 1] = '\0';
+  assert_refused(9, host, UV_EINVAL);
+}
+
+static void no_socket(void **state) {
+  assert_int_equal(dgram_connect(NULL, 9, NULL, note_connect, "never"), UV_EINVAL);
+}
+
+static void a_closed_socket(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *sockets[2] = {new_socket(loop, DGRAM_UDP4, NULL, NULL),
+                                new_bound(loop, NULL, NULL, &port)};
+  for (int i = 0; i < 2; i++) {
+    close_socket(sockets[i]);
+    assert_int_equal(dgram_connect(sockets[i], 9, NULL, note_connect, "never"),
+                     DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  }
+  close_loop(loop);
+  assert_notes("");
+}
+
+static void a_connected_socket_that_is_closed(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  connect_now(socket, 9);
+  close_socket(socket);
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "never"),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  close_loop(loop);
+  assert_notes("");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_port_out_of_range),
+      cmocka_unit_test(a_host_name_too_long),
+      cmocka_unit_test(no_socket),
+      cmocka_unit_test(a_closed_socket),
+      cmocka_unit_test(a_connected_socket_that_is_closed),
+  };
+  return cmocka_run_group_tests_name("connect_arguments", tests, NULL, NULL);
+}

@@ -1,0 +1,154 @@
+/* A connected socket receives from its peer only, also what had arrived before the connect. */
+#include "api_test.h"
+
+struct scene {
+  uv_loop_t *loop;
+  int peer;
+  int stranger;
+  int port;
+  dgram_socket_t *socket;
+};
+
+static struct scene open_scene(void) {
+  struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .stranger = raw_socket()};
+  scene.socket = new_bound(scene.loop, note_message, "got", &scene.port);
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close(scene->peer);
+  close(scene->stranger);
+  close_socket(scene->socket);
+  close_loop(scene->loop);
+}
+
+static void what_others_send_after_it_is_not_received(void **state) {
+  struct scene scene = open_scene();
+  connect_now(scene.socket, raw_port(scene.peer));
+  raw_send(scene.stranger, "stranger", 8, scene.port);
+  raw_send(scene.peer, "peer", 4, scene.port);
+  settle(scene.loop);
+  assert_notes("got(peer)");
+  close_scene(&scene);
+}
+
+/* It arrives before the loop has its turn to connect; the kernel has queued it then. */
+static void what_others_sent_before_it_is_not_received(void **state) {
+  struct scene scene = open_scene();
+  raw_send(scene.stranger, "early", 5, scene.port);
+  raw_send(scene.peer, "mine", 4, scene.port);
+  raw_send(scene.stranger, "late", 4, scene.port);
+  connect_now(scene.socket, raw_port(scene.peer));
+  settle(scene.loop);
+  assert_notes("got(mine)");
+  close_scene(&scene);
+}
+
+/* The same address but another port, or the same port but another address, is another peer. */
+static void the_whole_address_counts(void **state) {
+  struct scene scene = open_scene();
+  struct sockaddr_in other = loopback_address(raw_port(scene.peer));
+  other.sin_addr.s_addr = inet_addr("127.0.0.2");
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&other, sizeof other), 0);
+  raw_send(fd, "other", 5, scene.port);
+  raw_send(scene.peer, "peer", 4, scene.port);
+  connect_now(scene.socket, raw_port(scene.peer));
+  settle(scene.loop);
+  assert_notes("got(peer)");
+  close(fd);
+  close_scene(&scene);
+}
+
+static void until_it_is_connected_all_are_received(void **state) {
+  struct scene scene = open_scene();
+  struct hook hook = {0};
+  close_socket(scene.socket);
+  scene.socket = new_hooked_bound(scene.loop, &hook);
+  assert_int_equal(dgram_on_message(scene.socket, note_message, "got"), 0);
+  assert_int_equal(dgram_connect(scene.socket, raw_port(scene.peer), "peer", NULL, NULL), 0);
+  raw_send(scene.stranger, "stranger", 8, port_of(scene.socket));
+  settle(scene.loop);
+  answer(&hook, 0, 0, "127.0.0.1");
+  settle(scene.loop);
+  assert_notes("ask(peer) got(stranger)");
+  close_scene(&scene);
+}
+
+static void connect_to_the_sender(dgram_socket_t *socket, const char *message,
+                                  const dgram_rinfo_t *rinfo, void *context) {
+  assert_int_equal(dgram_connect(socket, rinfo->port, NULL, NULL, NULL), 0);
+}
+
+static void a_server_may_connect_to_its_first_client(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_once_message(scene.socket, connect_to_the_sender, NULL), 0);
+  raw_send(scene.peer, "first", 5, scene.port);
+  settle(scene.loop);
+  raw_send(scene.stranger, "stranger", 8, scene.port);
+  raw_send(scene.peer, "second", 6, scene.port);
+  settle(scene.loop);
+  assert_notes("got(first) got(second)");
+  close_scene(&scene);
+}
+
+static void more_than_a_batch_of_strangers_is_skipped(void **state) {
+  enum { SENT = 150 };
+  struct scene scene = open_scene();
+  for (int i = 0; i < SENT; i++)
+    raw_send(scene.stranger, "x", 1, scene.port);
+  raw_send(scene.peer, "peer", 4, scene.port);
+  connect_now(scene.socket, raw_port(scene.peer));
+  settle(scene.loop);
+  assert_notes("got(peer)");
+  close_scene(&scene);
+}
+
+/* What the kernel merged in one buffer (GRO) has one sender. */
+static void the_peers_own_bursts_are_received(void **state) {
+  enum { SENT = 100 };
+  struct scene scene = open_scene();
+  int received = 0;
+  int port;
+  dgram_socket_t *sender = new_bound(scene.loop, NULL, NULL, &port);
+  connect_now(scene.socket, port);
+  assert_int_equal(dgram_off_message(scene.socket, note_message, "got"), 0);
+  assert_int_equal(dgram_on_message(scene.socket, count_message, &received), 0);
+  for (int i = 0; i < SENT; i++)
+    send_text(sender, "x", scene.port, NULL, NULL);
+  run_until(scene.loop, &received, SENT);
+  close_socket(sender);
+  close_scene(&scene);
+}
+
+static void a_dual_stack_socket_knows_a_mapped_peer(void **state) {
+  skip_without_ipv6();
+  struct scene scene = open_scene();
+  int connected = 0;
+  close_socket(scene.socket);
+  scene.socket = new_socket(scene.loop, DGRAM_UDP6, note_message, "got");
+  scene.port = bind_now(scene.socket, NULL);
+  raw_send(scene.stranger, "stranger", 8, scene.port);
+  raw_send(scene.peer, "peer", 4, scene.port);
+  assert_int_equal(dgram_connect(scene.socket, raw_port(scene.peer), "::ffff:127.0.0.1",
+                                 count_connect, &connected),
+                   0);
+  run_until(scene.loop, &connected, 1);
+  settle(scene.loop);
+  assert_notes("got(peer)");
+  close_scene(&scene);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_others_send_after_it_is_not_received),
+      cmocka_unit_test(what_others_sent_before_it_is_not_received),
+      cmocka_unit_test(the_whole_address_counts),
+      cmocka_unit_test(until_it_is_connected_all_are_received),
+      cmocka_unit_test(a_server_may_connect_to_its_first_client),
+      cmocka_unit_test(more_than_a_batch_of_strangers_is_skipped),
+      cmocka_unit_test(the_peers_own_bursts_are_received),
+      cmocka_unit_test(a_dual_stack_socket_knows_a_mapped_peer),
+  };
+  return cmocka_run_group_tests_name("connect_filter", tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+/* Sends made before a connect is done keep the destinations that they were given. */
+#include "api_test.h"
+
+struct scene {
+  uv_loop_t *loop;
+  int peer;
+  int other;
+};
+
+static struct scene open_scene(void) {
+  return (struct scene){.loop = open_loop(), .peer = raw_socket(), .other = raw_socket()};
+}
+
+static void begin_connect(struct scene *scene, dgram_socket_t *socket) {
+  assert_int_equal(dgram_connect(socket, raw_port(scene->peer), NULL, note_connect, "connected"),
+                   0);
+}
+
+static void close_scene(struct scene *scene, dgram_socket_t *socket) {
+  close(scene->peer);
+  close(scene->other);
+  close_socket(socket);
+  close_loop(scene->loop);
+}
+
+static void of_a_bound_socket_in_the_same_turn(void **state) {
+  struct scene scene = open_scene();
+  int port;
+  dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &port);
+  send_text(socket, "1", raw_port(scene.other), note_sent, "sent1");
+  send_text(socket, "2", raw_port(scene.peer), note_sent, "sent2");
+  begin_connect(&scene, socket);
+  send_text(socket, "3", raw_port(scene.other), note_sent, "sent3");
+  settle(scene.loop);
+  assert_string_equal(arrived(scene.other), "1 3");
+  assert_string_equal(arrived(scene.peer), "2");
+  assert_non_null(strstr(notes, "sent1 sent2 sent3"));
+  assert_non_null(strstr(notes, "connected"));
+  close_scene(&scene, socket);
+}
+
+static void of_an_unbound_socket(void **state) {
+  struct scene scene = open_scene();
+  dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
+  send_text(socket, "1", raw_port(scene.other), note_sent, "sent");
+  begin_connect(&scene, socket);
+  send_text(socket, "2", raw_port(scene.other), note_sent, "sent");
+  settle(scene.loop);
+  assert_string_equal(arrived(scene.other), "1 2");
+  assert_string_equal(arrived(scene.peer), "");
+  close_scene(&scene, socket);
+}
+
+static void far_more_than_one_batch_of_them(void **state) {
+  enum { SENT = 200 };
+  struct scene scene = open_scene();
+  int sent = 0;
+  int port;
+  char byte;
+  dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &port);
+  for (int i = 0; i < SENT; i++)
+    send_text(socket, "x", raw_port(scene.other), count_sent, &sent);
+  begin_connect(&scene, socket);
+  run_until(scene.loop, &sent, SENT);
+  for (int i = 0; i < SENT; i++)
+    assert_int_equal(recv(scene.other, &byte, 1, MSG_DONTWAIT), 1);
+  assert_string_equal(arrived(scene.peer), "");
+  close_scene(&scene, socket);
+}
+
+/* B33: until it is connected a send must say where it goes. */
+static void while_connecting_a_destination_is_needed(void **state) {
+  struct scene scene = open_scene();
+  dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
+  begin_connect(&scene, socket);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(dgram_send_to(socket, NULL, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  run_until_notes(scene.loop, "connected");
+  close_scene(&scene, socket);
+}
+
+static void send_to_the_peer(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  assert_int_equal(dgram_send(socket, "mine", 4, 0, NULL, note_sent, "sent"), 0);
+}
+
+static void a_send_in_connect_goes_to_the_peer_after_them(void **state) {
+  struct scene scene = open_scene();
+  dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
+  send_text(socket, "1", raw_port(scene.peer), NULL, NULL);
+  assert_int_equal(dgram_on_connect(socket, send_to_the_peer, NULL), 0);
+  begin_connect(&scene, socket);
+  settle(scene.loop);
+  assert_notes("connected sent");
+  assert_string_equal(arrived(scene.peer), "1 mine");
+  close_scene(&scene, socket);
+}
+
+/* B39: the address is found when the socket has a peer already. */
+static void one_whose_host_is_found_too_late_is_eisconn(void **state) {
+  struct scene scene = open_scene();
+  struct hook hook = {0};
+  struct kept_error kept = {0};
+  int port = raw_port(scene.other);
+  dgram_socket_t *socket = new_hooked_bound(scene.loop, &hook);
+  assert_int_equal(dgram_send(socket, "x", 1, port, "other", keep_send_error, &kept), 0);
+  assert_int_equal(dgram_connect(socket, raw_port(scene.peer), NULL, NULL, NULL), 0);
+  answer(&hook, 1, 0, "127.0.0.1");
+  settle(scene.loop);
+  answer(&hook, 0, 0, "127.0.0.1");
+  assert_int_equal(kept.calls, 0);
+  settle(scene.loop);
+  assert_int_equal(kept.calls, 1);
+  assert_int_equal(kept.code, UV_EISCONN);
+  assert_string_equal(kept.syscall, "send");
+  assert_int_equal(kept.port, port);
+  assert_string_equal(arrived(scene.other), "");
+  assert_string_equal(arrived(scene.peer), "");
+  close_scene(&scene, socket);
+}
+
+static void one_whose_host_is_found_in_time_leaves(void **state) {
+  struct scene scene = open_scene();
+  struct hook hook = {0};
+  int port = raw_port(scene.other);
+  dgram_socket_t *socket = new_hooked_bound(scene.loop, &hook);
+  assert_int_equal(dgram_send(socket, "x", 1, port, "other", note_sent, "sent"), 0);
+  begin_connect(&scene, socket);
+  answer(&hook, 0, 0, "127.0.0.1");
+  answer(&hook, 1, 0, "127.0.0.1");
+  settle(scene.loop);
+  assert_string_equal(arrived(scene.other), "x");
+  close_scene(&scene, socket);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(of_a_bound_socket_in_the_same_turn),
+      cmocka_unit_test(of_an_unbound_socket),
+      cmocka_unit_test(far_more_than_one_batch_of_them),
+      cmocka_unit_test(while_connecting_a_destination_is_needed),
+      cmocka_unit_test(a_send_in_connect_goes_to_the_peer_after_them),
+      cmocka_unit_test(one_whose_host_is_found_too_late_is_eisconn),
+      cmocka_unit_test(one_whose_host_is_found_in_time_leaves),
+  };
+  return cmocka_run_group_tests_name("connect_queue", tests, NULL, NULL);
+}

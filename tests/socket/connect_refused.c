@@ -1,0 +1,224 @@
+/*
+ * A peer that refuses (ICMP, "port unreachable"): an 'error' `recvmsg ECONNREFUSED`. The socket
+ * stays connected, and no healthy send pays for it.
+ */
+#include "api_test.h"
+
+struct scene {
+  uv_loop_t *loop;
+  int peer; /* refuses what is sent to it */
+  int peer_port;
+  dgram_socket_t *socket;
+};
+
+static struct scene open_scene(void) {
+  struct scene scene = {.loop = open_loop()};
+  int port;
+  scene.peer = raw_holder(&scene.peer_port);
+  scene.socket = new_bound(scene.loop, note_message, "got", &port);
+  connect_now(scene.socket, scene.peer_port);
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close(scene->peer);
+  close_socket(scene->socket);
+  close_loop(scene->loop);
+}
+
+static void send_peer(dgram_socket_t *socket, const char *text, dgram_send_cb callback,
+                      void *context) {
+  assert_int_equal(dgram_send(socket, text, strlen(text), 0, NULL, callback, context), 0);
+}
+
+/* From now on the peer takes what the socket sends. */
+static void revive(struct scene *scene) {
+  raw_connect(scene->peer, port_of(scene->socket));
+}
+
+static void it_is_an_error_event(void **state) {
+  struct scene scene = open_scene();
+  struct kept_error kept = {0};
+  int sent = 0;
+  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
+  send_peer(scene.socket, "x", count_sent, &sent);
+  run_until(scene.loop, &kept.calls, 1);
+  assert_int_equal(sent, 1); /* the system had taken it */
+  settle(scene.loop);
+  assert_int_equal(kept.calls, 1);
+  assert_int_equal(kept.code, UV_ECONNREFUSED);
+  assert_string_equal(kept.syscall, "recvmsg");
+  assert_string_equal(kept.address, "NULL");
+  assert_int_equal(kept.port, 0);
+  assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
+  close_scene(&scene);
+}
+
+static void the_socket_stays_connected_and_usable(void **state) {
+  struct scene scene = open_scene();
+  dgram_address_t remote;
+  assert_int_equal(dgram_on_error(scene.socket, note_error, "error"), 0);
+  send_peer(scene.socket, "lost", NULL, NULL);
+  run_until_notes(scene.loop, "error(ECONNREFUSED)");
+  assert_int_equal(dgram_remote_address(scene.socket, &remote), 0);
+  assert_int_equal(remote.port, scene.peer_port);
+  revive(&scene);
+  send_peer(scene.socket, "ping", note_sent, "sent");
+  run_until_notes(scene.loop, "sent");
+  assert_string_equal(arrived(scene.peer), "ping");
+  raw_send(scene.peer, "pong", 4, port_of(scene.socket));
+  run_until_notes(scene.loop, "got(pong)");
+  close_scene(&scene);
+}
+
+static void send_to_revived(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                            void *context) {
+  assert_null(error);
+  note("sent1");
+  revive(context);
+  send_peer(socket, "healthy", note_sent, "sent2");
+}
+
+/* bun#36249: the system tells the refusal to whichever call comes next, here a send. */
+static void the_next_send_does_not_fail_for_it(void **state) {
+  struct scene scene = open_scene();
+  struct kept_error kept = {0};
+  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
+  send_peer(scene.socket, "lost", send_to_revived, &scene);
+  run_until(scene.loop, &kept.calls, 1);
+  settle(scene.loop);
+  assert_notes("sent1 sent2");
+  assert_string_equal(arrived(scene.peer), "healthy");
+  assert_int_equal(kept.calls, 1);
+  assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
+  close_scene(&scene);
+}
+
+static void send_next(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                      void *context) {
+  int *left = context;
+  assert_null(error);
+  if (--*left > 0)
+    send_peer(socket, "x", send_next, left);
+}
+
+static void a_row_of_refusals_fails_no_send(void **state) {
+  struct scene scene = open_scene();
+  struct kept_error kept = {0};
+  int left = 20;
+  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
+  send_peer(scene.socket, "x", send_next, &left);
+  while (left > 0)
+    assert_int_not_equal(uv_run(scene.loop, UV_RUN_ONCE), 0);
+  settle(scene.loop);
+  assert_in_range(kept.calls, 1, 20);
+  assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
+  close_scene(&scene);
+}
+
+/* Datagrams of different sizes, so that they leave one by one. */
+static void a_burst_to_it_is_told_and_completes(void **state) {
+  enum { SENT = 100 };
+  struct scene scene = open_scene();
+  static const char bytes[SENT];
+  struct kept_error kept = {0};
+  int sent = 0;
+  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
+  for (int i = 0; i < SENT; i++)
+    assert_int_equal(dgram_send(scene.socket, bytes, (size_t)i, 0, NULL, count_sent, &sent), 0);
+  run_until(scene.loop, &sent, SENT);
+  settle(scene.loop);
+  assert_int_equal(sent, SENT);
+  assert_in_range(kept.calls, 1, SENT);
+  assert_int_equal(dgram_get_send_queue_count(scene.socket), 0);
+  close_scene(&scene);
+}
+
+static void a_message_behind_it_still_comes(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_on_error(scene.socket, note_error, "error"), 0);
+  revive(&scene);
+  raw_send(scene.peer, "1", 1, port_of(scene.socket));
+  raw_connect(scene.peer, scene.peer_port); /* refuses again */
+  send_peer(scene.socket, "lost", NULL, NULL);
+  uv_run(scene.loop, UV_RUN_NOWAIT);
+  revive(&scene);
+  raw_send(scene.peer, "2", 1, port_of(scene.socket));
+  settle(scene.loop);
+  assert_non_null(strstr(notes, "got(1)"));
+  assert_non_null(strstr(notes, "got(2)"));
+  assert_non_null(strstr(notes, "error(ECONNREFUSED)"));
+  close_scene(&scene);
+}
+
+static void without_listener_it_goes_to_the_handler_of_unhandled_errors(void **state) {
+  struct scene scene = open_scene();
+  struct kept_error kept = {0};
+  dgram_on_unhandled_error(keep_error, &kept);
+  send_peer(scene.socket, "lost", NULL, NULL);
+  run_until(scene.loop, &kept.calls, 1);
+  assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
+  close_scene(&scene);
+}
+
+static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("error(%s)", error->name);
+  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+}
+
+static void the_socket_may_be_closed_in_it(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_on_error(scene.socket, close_in_error, NULL), 0);
+  send_peer(scene.socket, "lost", NULL, NULL);
+  close_loop(scene.loop);
+  assert_notes("error(ECONNREFUSED) close");
+  close(scene.peer);
+}
+
+static void disconnect_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("error(%s) %d", error->name, dgram_disconnect(socket));
+}
+
+static void the_socket_may_be_disconnected_in_it(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_on_error(scene.socket, disconnect_in_error, NULL), 0);
+  send_peer(scene.socket, "lost", NULL, NULL);
+  run_until_notes(scene.loop, "error(ECONNREFUSED) 0");
+  settle(scene.loop);
+  assert_notes("");
+  close_scene(&scene);
+}
+
+/* bun#29135: told of it, a server would stop for one client that has gone. */
+static void an_unconnected_socket_is_not_told(void **state) {
+  struct scene scene = open_scene();
+  int ports[2];
+  int received = 0;
+  dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &ports[0]);
+  dgram_socket_t *target = new_bound(scene.loop, count_message, &received, &ports[1]);
+  note_events(socket);
+  send_text(socket, "x", scene.peer_port, note_sent, "sent");
+  settle(scene.loop);
+  send_text(socket, "x", ports[1], note_sent, "sent");
+  run_until(scene.loop, &received, 1);
+  assert_notes("sent sent");
+  close_socket(target);
+  close_socket(socket);
+  close_scene(&scene);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(it_is_an_error_event),
+      cmocka_unit_test(the_socket_stays_connected_and_usable),
+      cmocka_unit_test(the_next_send_does_not_fail_for_it),
+      cmocka_unit_test(a_row_of_refusals_fails_no_send),
+      cmocka_unit_test(a_burst_to_it_is_told_and_completes),
+      cmocka_unit_test(a_message_behind_it_still_comes),
+      cmocka_unit_test(without_listener_it_goes_to_the_handler_of_unhandled_errors),
+      cmocka_unit_test(the_socket_may_be_closed_in_it),
+      cmocka_unit_test(the_socket_may_be_disconnected_in_it),
+      cmocka_unit_test(an_unconnected_socket_is_not_told),
+  };
+  return cmocka_run_group_tests_name("connect_refused", tests, NULL, NULL);
+}

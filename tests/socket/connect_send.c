@@ -1,0 +1,130 @@
+/* Sends of a connected socket: they name no destination, and go to its peer. */
+#include "api_test.h"
+
+struct scene {
+  uv_loop_t *loop;
+  int fd; /* the peer */
+  dgram_socket_t *socket;
+};
+
+static struct scene open_scene(void) {
+  struct scene scene = {.loop = open_loop(), .fd = raw_socket()};
+  scene.socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
+  connect_now(scene.socket, raw_port(scene.fd));
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close(scene->fd);
+  close_socket(scene->socket);
+  close_loop(scene->loop);
+}
+
+static void every_form_without_destination_goes_to_the_peer(void **state) {
+  struct scene scene = open_scene();
+  uv_buf_t buffers[] = {uv_buf_init("b", 1), uv_buf_init("c", 1)};
+  assert_int_equal(dgram_send(scene.socket, "a", 1, 0, NULL, note_sent, "1"), 0);
+  assert_int_equal(dgram_send_buffers(scene.socket, buffers, 2, 0, NULL, note_sent, "2"), 0);
+  assert_int_equal(dgram_send_to(scene.socket, buffers, 2, NULL, note_sent, "3"), 0);
+  assert_int_equal(dgram_send(scene.socket, "d", 1, 0, NULL, NULL, NULL), 0);
+  run_until_notes(scene.loop, "1 2 3");
+  assert_string_equal(arrived(scene.fd), "a bc bc d");
+  close_scene(&scene);
+}
+
+static void a_port_or_address_is_refused(void **state) {
+  struct scene scene = open_scene();
+  uv_buf_t buffer = uv_buf_init("x", 1);
+  struct sockaddr_in to = loopback_address(raw_port(scene.fd));
+  int port = raw_port(scene.fd);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, port, "127.0.0.1", NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, port, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, "127.0.0.1", NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_send_buffers(scene.socket, &buffer, 1, port, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_send_to(scene.socket, &buffer, 1, (struct sockaddr *)&to, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_get_send_queue_count(scene.socket), 0);
+  settle(scene.loop);
+  assert_string_equal(arrived(scene.fd), "");
+  close_scene(&scene);
+}
+
+/* B33: only what is truthy is a destination, and '' is not. */
+static void an_empty_address_is_no_destination(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, "", note_sent, "sent"), 0);
+  run_until_notes(scene.loop, "sent");
+  assert_string_equal(arrived(scene.fd), "x");
+  close_scene(&scene);
+}
+
+static void an_empty_datagram_goes_there_too(void **state) {
+  struct scene scene = open_scene();
+  char byte;
+  assert_int_equal(dgram_send(scene.socket, NULL, 0, 0, NULL, note_sent, "sent"), 0);
+  run_until_notes(scene.loop, "sent");
+  assert_int_equal(recv(scene.fd, &byte, 1, MSG_DONTWAIT), 0);
+  close_scene(&scene);
+}
+
+static void far_more_than_one_batch_arrive_in_order(void **state) {
+  enum { SENT = 200 };
+  struct scene scene = open_scene();
+  int sent = 0;
+  unsigned char numbers[SENT];
+  for (int i = 0; i < SENT; i++) {
+    numbers[i] = (unsigned char)i;
+    assert_int_equal(dgram_send(scene.socket, &numbers[i], 1, 0, NULL, count_sent, &sent), 0);
+  }
+  run_until(scene.loop, &sent, SENT);
+  for (int i = 0; i < SENT; i++) {
+    unsigned char number;
+    assert_int_equal(recv(scene.fd, &number, 1, MSG_DONTWAIT), 1);
+    assert_int_equal(number, i);
+  }
+  close_scene(&scene);
+}
+
+/* B39: there is no address to name. */
+static void its_error_names_no_address(void **state) {
+  static char overlong[65508];
+  struct scene scene = open_scene();
+  struct kept_error kept = {0};
+  assert_int_equal(
+      dgram_send(scene.socket, overlong, sizeof overlong, 0, NULL, keep_send_error, &kept), 0);
+  run_until(scene.loop, &kept.calls, 1);
+  assert_int_equal(kept.code, UV_EMSGSIZE);
+  assert_string_equal(kept.message, "send EMSGSIZE");
+  assert_string_equal(kept.address, "NULL");
+  assert_int_equal(kept.port, 0);
+  close_scene(&scene);
+}
+
+static void an_unconnected_socket_needs_a_destination(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(dgram_send_buffers(socket, NULL, 0, 0, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(dgram_send_to(socket, NULL, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_form_without_destination_goes_to_the_peer),
+      cmocka_unit_test(a_port_or_address_is_refused),
+      cmocka_unit_test(an_empty_address_is_no_destination),
+      cmocka_unit_test(an_empty_datagram_goes_there_too),
+      cmocka_unit_test(far_more_than_one_batch_arrive_in_order),
+      cmocka_unit_test(its_error_names_no_address),
+      cmocka_unit_test(an_unconnected_socket_needs_a_destination),
+  };
+  return cmocka_run_group_tests_name("connect_send", tests, NULL, NULL);
+}

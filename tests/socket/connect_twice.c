@@ -1,0 +1,95 @@
+/* Connecting a socket that is connected, or being connected, is refused and changes nothing. */
+#include "api_test.h"
+
+/* A second connect, elsewhere, with a callback that must be forgotten. */
+static int connect_elsewhere(dgram_socket_t *socket) {
+  return dgram_connect(socket, 7, "127.0.0.2", note_connect, "second");
+}
+
+static int remote_port(const dgram_socket_t *socket) {
+  dgram_address_t remote;
+  assert_int_equal(dgram_remote_address(socket, &remote), 0);
+  assert_string_equal(remote.address, "127.0.0.1");
+  return remote.port;
+}
+
+static void while_it_waits_for_the_bind(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "first"), 0);
+  assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  settle(loop);
+  assert_notes("first");
+  assert_int_equal(remote_port(socket), 9);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void while_it_waits_for_a_look_up(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  assert_int_equal(dgram_connect(socket, 9, "peer", note_connect, "first"), 0);
+  settle(loop);
+  assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  answer(&hook, 0, 0, "127.0.0.1");
+  assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  settle(loop);
+  assert_notes("ask(peer) first");
+  assert_int_equal(remote_port(socket), 9);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void while_it_waits_for_the_loop(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "first"), 0);
+  assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  settle(loop);
+  assert_notes("first");
+  assert_int_equal(remote_port(socket), 9);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void when_it_is_connected(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  connect_now(socket, 9);
+  assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_off_connect(socket, note_connect, "second"), UV_ENOENT);
+  settle(loop);
+  assert_notes("");
+  assert_int_equal(remote_port(socket), 9);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void connect_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("code:%d", connect_elsewhere(socket) == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+}
+
+static void in_connect(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_connect(socket, 9, NULL, connect_again, NULL), 0);
+  settle(loop);
+  assert_notes("code:1");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(while_it_waits_for_the_bind),
+      cmocka_unit_test(while_it_waits_for_a_look_up),
+      cmocka_unit_test(while_it_waits_for_the_loop),
+      cmocka_unit_test(when_it_is_connected),
+      cmocka_unit_test(in_connect),
+  };
+  return cmocka_run_group_tests_name("connect_twice", tests, NULL, NULL);
+}

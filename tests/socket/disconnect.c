@@ -1,0 +1,212 @@
+/* Disconnecting: what the socket is after it, and where its sends go. */
+#include "api_test.h"
+
+static void it_takes_effect_inside_the_call(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_address_t remote = {.port = 7};
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  connect_now(socket, 9);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  assert_int_equal(dgram_remote_address(socket, &remote), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  assert_int_equal(remote.port, 7);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void it_emits_nothing(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  connect_now(socket, 9);
+  note_events(socket);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop);
+  assert_notes("");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_socket_that_is_not_connected_is_refused(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_disconnect(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  assert_int_equal(dgram_connect(bound, 9, NULL, note_connect, "connected"), 0);
+  assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  run_until_notes(loop, "connected"); /* it was not harmed */
+  assert_int_equal(dgram_disconnect(bound), 0);
+  assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  connect_now(bound, 9);
+  close_socket(bound);
+  assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  assert_int_equal(dgram_disconnect(NULL), UV_EINVAL);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* B31: the kernel gives it back; the next send gets another, and receives its reply there. */
+static void a_port_that_the_system_chose_is_released(void **state) {
+  uv_loop_t *loop = open_loop();
+  char text[8];
+  dgram_address_t address;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  connect_now(socket, raw_port(fd));
+  assert_true(port_of(socket) > 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  assert_int_equal(dgram_address(socket, &address), 0);
+  assert_int_equal(address.port, 0);
+  send_text(socket, "ping", raw_port(fd), note_sent, "sent");
+  run_until_notes(loop, "sent");
+  assert_int_equal(raw_receive(fd, text, sizeof text), port_of(socket));
+  raw_send(fd, "pong", 4, port_of(socket));
+  run_until_notes(loop, "got(pong)");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_port_that_the_program_chose_is_kept(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int listening = 0;
+  int holder = raw_holder(&port);
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.reuse_addr = 1;
+  dgram_socket_t *socket = new_with(loop, &options);
+  assert_int_equal(dgram_on_message(socket, note_message, "got"), 0);
+  assert_int_equal(dgram_bind(socket, port, "127.0.0.1", count_event, &listening), 0);
+  run_until(loop, &listening, 1);
+  connect_now(socket, 9);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  assert_int_equal(port_of(socket), port);
+  int fd = raw_socket();
+  raw_send(fd, "anybody", 7, port);
+  run_until_notes(loop, "got(anybody)");
+  close(fd);
+  close(holder);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* Also those that had not left when it was called. */
+static void what_was_sent_before_it_goes_to_the_peer(void **state) {
+  enum { SENT = 100 };
+  uv_loop_t *loop = open_loop();
+  int sent = 0;
+  int peer = raw_socket();
+  int other = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  connect_now(socket, raw_port(peer));
+  for (int i = 0; i < SENT; i++)
+    assert_int_equal(dgram_send(socket, "p", 1, 0, NULL, count_sent, &sent), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  send_text(socket, "o", raw_port(other), count_sent, &sent);
+  run_until(loop, &sent, SENT + 1);
+  assert_int_equal(strlen(arrived(peer)), 2 * SENT - 1);
+  assert_string_equal(arrived(other), "o");
+  close(peer);
+  close(other);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void it_can_be_connected_to_another_after_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  int first = raw_socket();
+  int second = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  connect_now(socket, raw_port(first));
+  assert_int_equal(dgram_send(socket, "1", 1, 0, NULL, NULL, NULL), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  connect_now(socket, raw_port(second));
+  assert_int_equal(dgram_send(socket, "2", 1, 0, NULL, NULL, NULL), 0);
+  settle(loop);
+  assert_string_equal(arrived(first), "1");
+  assert_string_equal(arrived(second), "2");
+  close(first);
+  close(second);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void disconnect_at_once(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("connect:%d", dgram_disconnect(socket));
+}
+
+static void it_may_be_called_in_connect(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_connect(socket, disconnect_at_once, NULL), 0);
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+  run_until_notes(loop, "connect:0 callback");
+  assert_int_equal(dgram_disconnect(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void disconnect_in_message(dgram_socket_t *socket, const char *message,
+                                  const dgram_rinfo_t *rinfo, void *context) {
+  note("got(%.*s)", (int)rinfo->size, message);
+  if (*message == '1')
+    assert_int_equal(dgram_disconnect(socket), 0);
+}
+
+/* What the peer sent before the disconnect has arrived, and is received. */
+static void it_may_be_called_in_message(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, disconnect_in_message, NULL, &port);
+  connect_now(socket, raw_port(fd));
+  raw_send(fd, "1", 1, port);
+  raw_send(fd, "2", 1, port);
+  run_until_notes(loop, "got(1) got(2)");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* The peer refuses (ICMP), and the system tells that to whichever call comes next. */
+static void a_refusal_by_the_peer_fails_no_send_after_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  int peer_port;
+  int peer = raw_holder(&peer_port);
+  int other = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  connect_now(socket, peer_port);
+  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_send(socket, "lost", 4, 0, NULL, note_sent, "sent1"), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  send_text(socket, "healthy", raw_port(other), note_sent, "sent2");
+  settle(loop);
+  assert_string_equal(arrived(other), "healthy");
+  assert_non_null(strstr(notes, "sent1"));
+  assert_non_null(strstr(notes, "sent2"));
+  assert_null(strstr(notes, "sent2("));
+  close(peer);
+  close(other);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(it_takes_effect_inside_the_call),
+      cmocka_unit_test(it_emits_nothing),
+      cmocka_unit_test(a_socket_that_is_not_connected_is_refused),
+      cmocka_unit_test(a_port_that_the_system_chose_is_released),
+      cmocka_unit_test(a_port_that_the_program_chose_is_kept),
+      cmocka_unit_test(what_was_sent_before_it_goes_to_the_peer),
+      cmocka_unit_test(it_can_be_connected_to_another_after_it),
+      cmocka_unit_test(it_may_be_called_in_connect),
+      cmocka_unit_test(it_may_be_called_in_message),
+      cmocka_unit_test(a_refusal_by_the_peer_fails_no_send_after_it),
+  };
+  return cmocka_run_group_tests_name("disconnect", tests, NULL, NULL);
+}
