@@ -1,0 +1,216 @@
+/* A UDP socket that the program made is taken over: inside the call, and with all that it has. */
+#include "api_test.h"
+
+static void adopt(dgram_socket_t *socket, int fd) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = fd;
+  assert_int_equal(dgram_bind_options(socket, &options, note_event, "callback"), 0);
+}
+
+/* B24 */
+static void listening_is_emitted_inside_the_call(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int port = raw_port(fd);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  note_events(socket);
+  adopt(socket, fd);
+  assert_notes("listening callback");
+  assert_int_equal(port_of(socket), port);
+  settle(loop);
+  assert_notes("");
+  assert_usable(socket);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void closing_the_socket_closes_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  adopt(socket, fd);
+  assert_true(is_open(fd));
+  close_socket(socket);
+  close_loop(loop);
+  assert_false(is_open(fd));
+}
+
+/* A loop on a blocking descriptor would hang in its first receive. */
+static void it_is_made_non_blocking(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int twin = dup(fd);
+  assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  adopt(socket, fd);
+  assert_int_equal(fcntl(twin, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+  close(twin);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void it_gets_so_reuseaddr(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int twin = dup(fd);
+  int on = 0;
+  socklen_t length = sizeof on;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  adopt(socket, fd);
+  assert_int_equal(getsockopt(twin, SOL_SOCKET, SO_REUSEADDR, &on, &length), 0);
+  assert_int_equal(on, 1);
+  close(twin);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void what_had_arrived_is_received(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int sender = raw_socket();
+  raw_send(sender, "early", 5, raw_port(fd));
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  adopt(socket, fd);
+  run_until_notes(loop, "callback got(early)");
+  close(sender);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void port_and_address_are_ignored(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int port = raw_port(fd);
+  dgram_bind_options_t options = dgram_default_bind_options();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  options.fd = fd;
+  options.port = 70000;
+  options.address = "no-such-host.invalid";
+  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_int_equal(port_of(socket), port);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void no_look_up_is_asked(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  adopt(socket, raw_socket());
+  assert_notes("callback");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* The system gives it a port with its first send. */
+static void one_that_is_not_bound_has_no_port_until_it_sends(void **state) {
+  uv_loop_t *loop = open_loop();
+  char text[8];
+  int peer = raw_socket();
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  dgram_address_t address;
+  dgram_socket_t *adopter = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  adopt(adopter, fd);
+  assert_int_equal(dgram_address(adopter, &address), 0);
+  assert_string_equal(address.address, "0.0.0.0");
+  assert_int_equal(address.port, 0);
+  send_text(adopter, "ping", raw_port(peer), note_sent, "sent");
+  run_until_notes(loop, "callback sent");
+  raw_send(peer, "pong", 4, raw_receive(peer, text, sizeof text));
+  run_until_notes(loop, "got(pong)");
+  close(peer);
+  close_socket(adopter);
+  close_loop(loop);
+}
+
+static void one_of_ipv6_is_taken_by_a_socket_of_ipv6(void **state) {
+  skip_without_ipv6();
+  uv_loop_t *loop = open_loop();
+  struct sockaddr_in6 bound = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+  dgram_address_t address;
+  int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&bound, sizeof bound), 0);
+  dgram_socket_t *adopter = new_socket(loop, DGRAM_UDP6, NULL, NULL);
+  adopt(adopter, fd);
+  assert_int_equal(dgram_address(adopter, &address), 0);
+  assert_string_equal(address.address, "::1");
+  assert_string_equal(address.family, "IPv6");
+  assert_usable(adopter);
+  close_socket(adopter);
+  close_loop(loop);
+}
+
+static void the_buffer_sizes_of_the_options_are_set_on_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.recv_buffer_size = 10000;
+  options.send_buffer_size = 12000;
+  dgram_socket_t *socket = new_with(loop, &options);
+  adopt(socket, raw_socket());
+  assert_in_range(dgram_get_recv_buffer_size(socket), 10000, 20000);
+  assert_in_range(dgram_get_send_buffer_size(socket), 12000, 24000);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void close_in_listening(dgram_socket_t *socket, void *context) {
+  note("listening");
+  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+}
+
+static void the_socket_may_be_closed_in_that_listening(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
+  adopt(socket, fd);
+  assert_notes("listening callback");
+  close_loop(loop);
+  assert_notes("close");
+  assert_false(is_open(fd));
+}
+
+static void it_keeps_the_loop_alive_unless_unreferenced(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  adopt(socket, raw_socket());
+  assert_true(uv_run(loop, UV_RUN_NOWAIT) != 0);
+  dgram_unref(socket);
+  assert_true(uv_run(loop, UV_RUN_NOWAIT) == 0);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void sends_and_receives_in_bulk(void **state) {
+  enum { SENT = 200 };
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  int sent = 0;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
+  adopt(socket, raw_socket());
+  for (int i = 0; i < SENT; i++)
+    send_text(socket, "x", port_of(socket), count_sent, &sent);
+  run_until(loop, &received, SENT);
+  assert_int_equal(sent, SENT);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(listening_is_emitted_inside_the_call),
+      cmocka_unit_test(closing_the_socket_closes_it),
+      cmocka_unit_test(it_is_made_non_blocking),
+      cmocka_unit_test(it_gets_so_reuseaddr),
+      cmocka_unit_test(what_had_arrived_is_received),
+      cmocka_unit_test(port_and_address_are_ignored),
+      cmocka_unit_test(no_look_up_is_asked),
+      cmocka_unit_test(one_that_is_not_bound_has_no_port_until_it_sends),
+      cmocka_unit_test(one_of_ipv6_is_taken_by_a_socket_of_ipv6),
+      cmocka_unit_test(the_buffer_sizes_of_the_options_are_set_on_it),
+      cmocka_unit_test(the_socket_may_be_closed_in_that_listening),
+      cmocka_unit_test(it_keeps_the_loop_alive_unless_unreferenced),
+      cmocka_unit_test(sends_and_receives_in_bulk),
+  };
+  return cmocka_run_group_tests_name("adopt", tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* A system socket that is connected makes the socket that takes it over a connected one. */
+#include "api_test.h"
+
+struct scene {
+  uv_loop_t *loop;
+  int peer;
+  int port;
+  dgram_socket_t *socket;
+};
+
+static struct scene open_scene(void) {
+  struct scene scene = {.loop = open_loop(), .peer = raw_socket()};
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = raw_socket();
+  scene.port = raw_port(options.fd);
+  raw_connect(options.fd, raw_port(scene.peer));
+  raw_connect(scene.peer, scene.port);
+  scene.socket = new_socket(scene.loop, DGRAM_UDP4, note_message, "got");
+  note_events(scene.socket);
+  assert_int_equal(dgram_bind_options(scene.socket, &options, NULL, NULL), 0);
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close(scene->peer);
+  close_socket(scene->socket);
+  run_to_end(scene->loop);
+  close_loop(scene->loop);
+}
+
+static void its_peer_is_the_remote_address(void **state) {
+  struct scene scene = open_scene();
+  dgram_address_t remote;
+  assert_int_equal(dgram_remote_address(scene.socket, &remote), 0);
+  assert_string_equal(remote.address, "127.0.0.1");
+  assert_int_equal(remote.port, raw_port(scene.peer));
+  close_scene(&scene);
+}
+
+static void no_connect_is_emitted(void **state) {
+  struct scene scene = open_scene();
+  settle(scene.loop);
+  assert_notes("listening");
+  close_scene(&scene);
+}
+
+static void sends_go_there_and_name_no_destination(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_send(scene.socket, "x", 1, raw_port(scene.peer), NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_send(scene.socket, "ping", 4, 0, NULL, note_sent, "sent"), 0);
+  run_until_notes(scene.loop, "listening sent");
+  assert_string_equal(arrived(scene.peer), "ping");
+  raw_send(scene.peer, "pong", 4, scene.port);
+  run_until_notes(scene.loop, "got(pong)");
+  close_scene(&scene);
+}
+
+static void connecting_it_is_refused(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_connect(scene.socket, 9, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  close_scene(&scene);
+}
+
+static void it_can_be_disconnected_and_connected_to_another(void **state) {
+  struct scene scene = open_scene();
+  dgram_address_t remote;
+  int other = raw_socket();
+  assert_int_equal(dgram_disconnect(scene.socket), 0);
+  assert_int_equal(dgram_remote_address(scene.socket, &remote),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  connect_now(scene.socket, raw_port(other));
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, NULL, note_sent, "sent"), 0);
+  run_until_notes(scene.loop, "listening connect sent");
+  assert_string_equal(arrived(other), "x");
+  close(other);
+  close_scene(&scene);
+}
+
+static void what_strangers_sent_before_it_was_connected_is_not_received(void **state) {
+  uv_loop_t *loop = open_loop();
+  int peer = raw_socket();
+  int stranger = raw_socket();
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = raw_socket();
+  int port = raw_port(options.fd);
+  raw_send(stranger, "stranger", 8, port);
+  raw_connect(options.fd, raw_port(peer));
+  raw_send(peer, "peer", 4, port);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  settle(loop);
+  assert_notes("got(peer)");
+  close(peer);
+  close(stranger);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(its_peer_is_the_remote_address),
+      cmocka_unit_test(no_connect_is_emitted),
+      cmocka_unit_test(sends_go_there_and_name_no_destination),
+      cmocka_unit_test(connecting_it_is_refused),
+      cmocka_unit_test(it_can_be_disconnected_and_connected_to_another),
+      cmocka_unit_test(what_strangers_sent_before_it_was_connected_is_not_received),
+  };
+  return cmocka_run_group_tests_name("adopt_connected", tests, NULL, NULL);
+}

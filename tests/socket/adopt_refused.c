@@ -1,0 +1,185 @@
+/*
+ * A descriptor that can't be taken over: the call says why, the descriptor stays the program's,
+ * unchanged, and the socket can be bound as if it had not been called.
+ */
+#include "api_test.h"
+
+static int adopt(dgram_socket_t *socket, int fd) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = fd;
+  return dgram_bind_options(socket, &options, note_event, "forgotten");
+}
+
+static void assert_refused(dgram_type_t type, int fd, int code) {
+  uv_loop_t *loop = open_loop();
+  dgram_address_t address;
+  int was_open = is_open(fd);
+  int flags = was_open ? fcntl(fd, F_GETFL) : 0;
+  dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
+  note_events(socket);
+  assert_int_equal(adopt(socket, fd), code);
+  settle(loop);
+  assert_notes("");
+  assert_int_equal(is_open(fd), was_open);
+  assert_int_equal(was_open ? fcntl(fd, F_GETFL) : 0, flags);
+  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_address(socket, &address), UV_EBADF);
+  bind_now(socket, NULL);
+  assert_usable(socket);
+  assert_notes("listening");
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(is_open(fd), was_open);
+}
+
+static void a_tcp_socket(void **state) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  assert_refused(DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
+  close(fd);
+}
+
+static void a_pipe(void **state) {
+  int fds[2];
+  assert_int_equal(pipe(fds), 0);
+  assert_refused(DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
+  close(fds[0]);
+  close(fds[1]);
+}
+
+static void a_file(void **state) {
+  int fd = open("/dev/null", O_RDWR);
+  assert_refused(DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
+  close(fd);
+  FILE *file = tmpfile();
+  assert_non_null(file);
+  assert_refused(DGRAM_UDP4, fileno(file), DGRAM_ERR_INVALID_FD_TYPE);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void a_datagram_socket_that_is_not_of_the_internet(void **state) {
+  int fds[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+  assert_refused(DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
+  close(fds[0]);
+  close(fds[1]);
+}
+
+/* UDP-Lite has datagrams and the same addresses, but is another protocol. */
+static void a_datagram_socket_of_another_protocol(void **state) {
+  int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+  if (fd < 0) {
+    print_message("skipped: the kernel has no other protocol of datagrams\n");
+    skip();
+  }
+  assert_refused(DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
+  close(fd);
+}
+
+static void a_number_that_is_not_open(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  /* Far above what is open, and beyond any limit. */
+  assert_int_equal(adopt(socket, 1000), DGRAM_ERR_INVALID_FD_TYPE);
+  assert_int_equal(adopt(socket, INT32_MAX), DGRAM_ERR_INVALID_FD_TYPE);
+  bind_now(socket, NULL);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void one_of_the_other_family(void **state) {
+  skip_without_ipv6();
+  int v4 = raw_socket();
+  int v6 = socket(AF_INET6, SOCK_DGRAM, 0);
+  assert_refused(DGRAM_UDP6, v4, UV_EINVAL);
+  assert_refused(DGRAM_UDP4, v6, UV_EINVAL);
+  close(v4);
+  close(v6);
+}
+
+/* B24: the loop watches it already. */
+static void one_that_another_socket_has(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int port = raw_port(fd);
+  dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(adopt(owner, fd), 0);
+  assert_notes("forgotten");
+  assert_int_equal(adopt(second, fd), UV_EEXIST);
+  settle(loop);
+  assert_notes("");
+  bind_now(second, "127.0.0.1");
+  assert_usable(second);
+  close_socket(second);
+  settle(loop);
+  assert_true(is_open(fd));
+  assert_int_equal(port_of(owner), port);
+  assert_usable(owner);
+  close_socket(owner);
+  close_loop(loop);
+}
+
+static void its_buffer_sizes_stay_what_they_were(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.recv_buffer_size = 10000;
+  dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *second = new_with(loop, &options);
+  assert_int_equal(adopt(owner, fd), 0);
+  int size = dgram_get_recv_buffer_size(owner);
+  assert_int_equal(adopt(second, fd), UV_EEXIST);
+  assert_int_equal(dgram_get_recv_buffer_size(owner), size);
+  close_socket(second);
+  close_socket(owner);
+  close_loop(loop);
+}
+
+static void the_same_fd_may_be_taken_after_the_refusal(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  dgram_socket_t *v6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
+  dgram_socket_t *v4 = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(adopt(v6, fd), UV_EINVAL);
+  assert_int_equal(adopt(v4, fd), 0);
+  assert_usable(v4);
+  close_socket(v6);
+  close_socket(v4);
+  close_loop(loop);
+  assert_false(is_open(fd));
+}
+
+static void any_for_a_socket_that_is_bound_or_closed(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  dgram_socket_t *binding = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(binding, 0, NULL, NULL, NULL), 0);
+  assert_int_equal(adopt(socket, fd), DGRAM_ERR_SOCKET_ALREADY_BOUND);
+  assert_int_equal(adopt(binding, fd), DGRAM_ERR_SOCKET_ALREADY_BOUND);
+  assert_int_equal(port_of(socket), port);
+  close_socket(socket);
+  close_socket(binding);
+  assert_int_equal(adopt(socket, fd), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  close_loop(loop);
+  assert_true(is_open(fd));
+  close(fd);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_tcp_socket),
+      cmocka_unit_test(a_pipe),
+      cmocka_unit_test(a_file),
+      cmocka_unit_test(a_datagram_socket_that_is_not_of_the_internet),
+      cmocka_unit_test(a_datagram_socket_of_another_protocol),
+      cmocka_unit_test(a_number_that_is_not_open),
+      cmocka_unit_test(one_of_the_other_family),
+      cmocka_unit_test(one_that_another_socket_has),
+      cmocka_unit_test(its_buffer_sizes_stay_what_they_were),
+      cmocka_unit_test(the_same_fd_may_be_taken_after_the_refusal),
+      cmocka_unit_test(any_for_a_socket_that_is_bound_or_closed),
+  };
+  return cmocka_run_group_tests_name("adopt_refused", tests, NULL, NULL);
+}

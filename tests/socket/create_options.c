@@ -1,0 +1,66 @@
+/* The size of the options' struct says which members the program knew; and they are copied. */
+#include "api_test.h"
+
+/* A program that was compiled with 0.1, where `disable_gso` was the last member. */
+static void of_a_shorter_struct_the_members_beyond_it_have_their_default(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_options_t options = hooked_options(DGRAM_UDP4, &hook);
+  options.struct_size = offsetof(dgram_options_t, disable_gso) + sizeof options.disable_gso;
+  memset(&options.signal, 0xff, sizeof options.signal); /* not its memory: not to be touched */
+  dgram_socket_t *socket = new_with(loop, &options);
+  bind_now(socket, "127.0.0.1");
+  assert_usable(socket);
+  assert_int_equal(hook.asked, 0);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void one_shorter_than_the_first_version_is_refused(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = NULL;
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.struct_size = offsetof(dgram_options_t, disable_gso);
+  assert_int_equal(dgram_create_socket_options(loop, &options, NULL, NULL, &socket), UV_EINVAL);
+  assert_null(socket);
+  close_loop(loop);
+}
+
+static void the_defaults_are_those_of_a_plain_socket(void **state) {
+  static const dgram_type_t types[] = {DGRAM_UDP4, DGRAM_UDP6};
+  for (int i = 0; i < 2; i++) {
+    dgram_options_t options = dgram_default_options(types[i]);
+    assert_int_equal(options.struct_size, sizeof options);
+    assert_int_equal(options.type, types[i]);
+    assert_int_equal(options.reuse_addr, 0);
+    assert_int_equal(options.ipv6_only, 0);
+    assert_int_equal(options.recv_buffer_size, 0);
+    assert_int_equal(options.send_buffer_size, 0);
+    assert_int_equal(options.disable_gso, 0);
+    assert_true(options.lookup == NULL);
+    assert_null(options.lookup_context);
+    assert_null(options.signal);
+  }
+}
+
+static void they_are_copied(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {.at_once = "127.0.0.1"};
+  dgram_options_t options = hooked_options(DGRAM_UDP4, &hook);
+  dgram_socket_t *socket = new_with(loop, &options);
+  memset(&options, 0xff, sizeof options);
+  bind_now(socket, "name");
+  assert_int_equal(hook.asked, 1);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(of_a_shorter_struct_the_members_beyond_it_have_their_default),
+      cmocka_unit_test(one_shorter_than_the_first_version_is_refused),
+      cmocka_unit_test(the_defaults_are_those_of_a_plain_socket),
+      cmocka_unit_test(they_are_copied),
+  };
+  return cmocka_run_group_tests_name("create_options", tests, NULL, NULL);
+}
