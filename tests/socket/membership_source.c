@@ -1,0 +1,137 @@
+/* Joining and leaving a group for one source: what is returned, and what is received. */
+#include "api_test.h"
+
+static const char GROUP[] = "232.1.2.3";
+static const char GROUP6[] = "ff3e::1234";
+static const char LOOPBACK[] = "127.0.0.1";
+
+struct scene {
+  uv_loop_t *loop;
+  dgram_socket_t *socket;
+  int port;
+};
+
+static struct scene open_scene(dgram_type_t type) {
+  struct scene scene = {.loop = open_loop()};
+  scene.socket = new_socket(scene.loop, type, note_message, "got");
+  scene.port = bind_now(scene.socket, NULL);
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close_socket(scene->socket);
+  close_loop(scene->loop);
+}
+
+static int join(const struct scene *scene, const char *source, const char *interface) {
+  return dgram_add_source_specific_membership(scene->socket, source, GROUP, interface);
+}
+
+static int leave(const struct scene *scene, const char *source, const char *interface) {
+  return dgram_drop_source_specific_membership(scene->socket, source, GROUP, interface);
+}
+
+/* Sends to the group from an address of the loopback. */
+static void send_from(const struct scene *scene, const char *source, const char *text) {
+  struct sockaddr_in from = {.sin_family = AF_INET};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)scene->port)};
+  struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+  assert_int_equal(inet_pton(AF_INET, GROUP, &to.sin_addr), 1);
+  assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+  assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &loopback, sizeof loopback), 0);
+  assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, sizeof to),
+                   strlen(text));
+  close(fd);
+}
+
+/* Sends to the group from two sources, then to the socket itself. */
+static void assert_received(const struct scene *scene, const char *expected) {
+  int fd = raw_socket();
+  send_from(scene, "127.0.0.5", "five");
+  send_from(scene, "127.0.0.6", "six");
+  raw_send(fd, "end", 3, scene->port);
+  run_until_notes(scene->loop, expected);
+  close(fd);
+}
+
+static void only_that_source_is_received(void **state) {
+  struct scene scene = open_scene(DGRAM_UDP4);
+  assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
+  assert_received(&scene, "got(five) got(end)");
+  assert_int_equal(join(&scene, "127.0.0.6", LOOPBACK), 0);
+  assert_received(&scene, "got(five) got(six) got(end)");
+  assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), 0);
+  assert_received(&scene, "got(six) got(end)");
+  assert_int_equal(leave(&scene, "127.0.0.6", LOOPBACK), 0);
+  assert_received(&scene, "got(end)");
+  close_scene(&scene);
+}
+
+static void the_interface_may_be_given_by_name(void **state) {
+  struct scene scene = open_scene(DGRAM_UDP4);
+  assert_int_equal(join(&scene, "127.0.0.5", "lo"), 0);
+  assert_received(&scene, "got(five) got(end)");
+  assert_int_equal(leave(&scene, "127.0.0.5", "lo"), 0);
+  assert_received(&scene, "got(end)");
+  close_scene(&scene);
+}
+
+static void joining_twice_is_eaddrinuse(void **state) {
+  struct scene scene = open_scene(DGRAM_UDP4);
+  assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
+  assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), UV_EADDRINUSE);
+  close_scene(&scene);
+}
+
+static void leaving_a_source_that_was_not_joined_is_eaddrnotavail(void **state) {
+  struct scene scene = open_scene(DGRAM_UDP4);
+  assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
+  assert_int_equal(leave(&scene, "127.0.0.6", LOOPBACK), UV_EADDRNOTAVAIL);
+  assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), 0);
+  close_scene(&scene);
+}
+
+static void leaving_a_group_that_was_not_joined_is_eaddrnotavail(void **state) {
+  struct scene scene = open_scene(DGRAM_UDP4);
+  assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), UV_EADDRNOTAVAIL);
+  close_scene(&scene);
+}
+
+static void on_ipv6_it_is_joined_and_left_by_zone(void **state) {
+  static const char *const names[] = {"::%lo", "lo", "::%1"};
+  skip_without_ipv6();
+  struct scene scene = open_scene(DGRAM_UDP6);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    assert_int_equal(dgram_add_source_specific_membership(scene.socket, "::1", GROUP6, names[i]),
+                     0);
+    assert_int_equal(dgram_drop_source_specific_membership(scene.socket, "::2", GROUP6, names[i]),
+                     UV_EADDRNOTAVAIL);
+    assert_int_equal(dgram_drop_source_specific_membership(scene.socket, "::1", GROUP6, "::%lo"),
+                     0);
+  }
+  close_scene(&scene);
+}
+
+static void on_ipv6_joining_twice_is_eaddrinuse(void **state) {
+  skip_without_ipv6();
+  struct scene scene = open_scene(DGRAM_UDP6);
+  assert_int_equal(dgram_add_source_specific_membership(scene.socket, "::1", GROUP6, "lo"), 0);
+  assert_int_equal(dgram_add_source_specific_membership(scene.socket, "::1", GROUP6, "lo"),
+                   UV_EADDRINUSE);
+  close_scene(&scene);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(only_that_source_is_received),
+      cmocka_unit_test(the_interface_may_be_given_by_name),
+      cmocka_unit_test(joining_twice_is_eaddrinuse),
+      cmocka_unit_test(leaving_a_source_that_was_not_joined_is_eaddrnotavail),
+      cmocka_unit_test(leaving_a_group_that_was_not_joined_is_eaddrnotavail),
+      cmocka_unit_test(on_ipv6_it_is_joined_and_left_by_zone),
+      cmocka_unit_test(on_ipv6_joining_twice_is_eaddrinuse),
+  };
+  return cmocka_run_group_tests_name("membership_source", tests, NULL, NULL);
+}

@@ -1,0 +1,171 @@
+/* Choosing the interface of multicast: the codes, and that the kernel has the choice. */
+#include "api_test.h"
+
+/* A socket, and a second descriptor of its system socket. */
+struct scene {
+  uv_loop_t *loop;
+  dgram_socket_t *socket;
+  int twin;
+};
+
+static struct scene open_scene(dgram_type_t type) {
+  struct scene scene = {.loop = open_loop()};
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+  scene.twin = dup(options.fd);
+  scene.socket = new_socket(scene.loop, type, note_message, "got");
+  assert_int_equal(dgram_bind_options(scene.socket, &options, NULL, NULL), 0);
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close(scene->twin);
+  close_socket(scene->socket);
+  close_loop(scene->loop);
+}
+
+static const char *kernels_v4(const struct scene *scene) {
+  struct in_addr address;
+  socklen_t length = sizeof address;
+  assert_int_equal(getsockopt(scene->twin, IPPROTO_IP, IP_MULTICAST_IF, &address, &length), 0);
+  return inet_ntoa(address);
+}
+
+static int kernels_v6(const struct scene *scene) {
+  int index = -1;
+  socklen_t length = sizeof index;
+  assert_int_equal(getsockopt(scene->twin, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, &length), 0);
+  return index;
+}
+
+static void on_ipv4_it_is_an_address(void **state) {
+  struct scene scene = open_scene(DGRAM_UDP4);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "127.0.0.1"), 0);
+  assert_string_equal(kernels_v4(&scene), "127.0.0.1");
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "0.0.0.0"), 0);
+  assert_string_equal(kernels_v4(&scene), "0.0.0.0");
+  close_scene(&scene);
+}
+
+/* A group that is sent to goes the way that was chosen, and comes back by it. */
+static void what_is_sent_to_a_group_goes_that_way(void **state) {
+  static const char *const names[] = {"127.0.0.1", "lo"};
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+    int port = bind_now(socket, NULL);
+    assert_int_equal(dgram_add_membership(socket, "224.0.0.114", "127.0.0.1"), 0);
+    assert_int_equal(dgram_set_multicast_interface(socket, names[i]), 0);
+    assert_int_equal(dgram_send(socket, "x", 1, port, "224.0.0.114", note_sent, "sent"), 0);
+    run_until_notes(loop, "sent got(x)");
+    assert_int_equal(dgram_set_multicast_loopback(socket, 0), 0);
+    assert_int_equal(dgram_send(socket, "y", 1, port, "224.0.0.114", note_sent, "sent"), 0);
+    send_text(socket, "end", port, note_sent, "sent");
+    settle(loop);
+    assert_non_null(strstr(notes, "got(end)"));
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+static void on_ipv6_it_is_a_zone_or_a_name(void **state) {
+  static const char *const names[] = {"::%lo", "::%1", "lo"};
+  skip_without_ipv6();
+  struct scene scene = open_scene(DGRAM_UDP6);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    assert_int_equal(dgram_set_multicast_interface(scene.socket, names[i]), 0);
+    assert_int_equal(kernels_v6(&scene), 1);
+    assert_int_equal(dgram_set_multicast_interface(scene.socket, "::"), 0);
+    assert_int_equal(kernels_v6(&scene), 0);
+  }
+  close_scene(&scene);
+}
+
+/* As the specification says of most errors in the scope. */
+static void on_ipv6_a_zone_that_does_not_exist_is_the_systems_choice(void **state) {
+  skip_without_ipv6();
+  struct scene scene = open_scene(DGRAM_UDP6);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%lo"), 0);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%nosuchif"), 0);
+  assert_int_equal(kernels_v6(&scene), 0);
+  close_scene(&scene);
+}
+
+/* Each of the texts is refused, and the choice stays. */
+static void assert_refused(dgram_type_t type, const char *const texts[], int code) {
+  struct scene scene = open_scene(type);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "lo"), 0);
+  for (; *texts != NULL; texts++)
+    assert_int_equal(dgram_set_multicast_interface(scene.socket, *texts), code);
+  if (type == DGRAM_UDP6)
+    assert_int_equal(kernels_v6(&scene), 1);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, NULL), UV_EINVAL);
+  close_scene(&scene);
+}
+
+static void what_is_neither_address_nor_name_is_einval(void **state) {
+  static const char *const texts[] = {"", "127.0.0", "no such interface", "nosuchif", NULL};
+  assert_refused(DGRAM_UDP4, texts, UV_EINVAL);
+}
+
+/* It may be named by its address or its name: a bare number is neither. */
+static void a_number_is_einval(void **state) {
+  static const char *const texts[] = {"1", NULL};
+  assert_refused(DGRAM_UDP4, texts, UV_EINVAL);
+}
+
+static void what_is_neither_address_nor_name_is_einval_on_ipv6(void **state) {
+  static const char *const texts[] = {"", ":::", "no such interface", "nosuchif", NULL};
+  skip_without_ipv6();
+  assert_refused(DGRAM_UDP6, texts, UV_EINVAL);
+}
+
+static void an_address_that_no_interface_has_is_eaddrnotavail(void **state) {
+  static const char *const texts[] = {"203.0.113.9", NULL};
+  assert_refused(DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
+}
+
+static void one_of_the_other_family_is_eaddrnotavail(void **state) {
+  static const char *const v6[] = {"::1", "::", "::%lo", "::%nosuchif", NULL};
+  assert_refused(DGRAM_UDP4, v6, UV_EADDRNOTAVAIL);
+}
+
+static void one_of_the_other_family_is_eaddrnotavail_on_ipv6(void **state) {
+  static const char *const v4[] = {"127.0.0.1", "0.0.0.0", NULL};
+  skip_without_ipv6();
+  assert_refused(DGRAM_UDP6, v4, UV_EADDRNOTAVAIL);
+}
+
+/* B47: what can't be read is told before the state is. */
+static void unbound_is_ebadf_and_closed_not_running(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0.1"), UV_EBADF);
+  assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0"), UV_EINVAL);
+  assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
+  assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0.1"), UV_EBADF);
+  close_socket(socket);
+  assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0.1"),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0"),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_set_multicast_interface(NULL, "127.0.0.1"), UV_EINVAL);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(on_ipv4_it_is_an_address),
+      cmocka_unit_test(what_is_sent_to_a_group_goes_that_way),
+      cmocka_unit_test(on_ipv6_it_is_a_zone_or_a_name),
+      cmocka_unit_test(on_ipv6_a_zone_that_does_not_exist_is_the_systems_choice),
+      cmocka_unit_test(what_is_neither_address_nor_name_is_einval),
+      cmocka_unit_test(a_number_is_einval),
+      cmocka_unit_test(what_is_neither_address_nor_name_is_einval_on_ipv6),
+      cmocka_unit_test(an_address_that_no_interface_has_is_eaddrnotavail),
+      cmocka_unit_test(one_of_the_other_family_is_eaddrnotavail),
+      cmocka_unit_test(one_of_the_other_family_is_eaddrnotavail_on_ipv6),
+      cmocka_unit_test(unbound_is_ebadf_and_closed_not_running),
+  };
+  return cmocka_run_group_tests_name("multicast_interface", tests, NULL, NULL);
+}
