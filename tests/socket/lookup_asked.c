@@ -1,0 +1,152 @@
+/* What a program's own look-up is asked: every address that is given as text or left out. */
+#include "api_test.h"
+
+/* The last question; and that there were so many. */
+static void assert_asked(const struct hook *hook, int asked, const char *host, dgram_type_t type) {
+  assert_int_equal(hook->asked, asked);
+  assert_string_equal(hook->questions[asked - 1].host, host);
+  assert_int_equal(hook->questions[asked - 1].type, type);
+}
+
+/* A bind, a send and a connect to this address, of a socket that is bound for the last two. */
+static void assert_all_ask(dgram_type_t type, const char *address, const char *bound_to,
+                           const char *sent_to) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked(loop, type, &hook);
+  assert_int_equal(dgram_bind(socket, 0, address, NULL, NULL), 0);
+  assert_asked(&hook, 1, bound_to, type);
+  answer(&hook, 0, 0, type == DGRAM_UDP4 ? "127.0.0.1" : "::1");
+  assert_int_equal(dgram_send(socket, "x", 1, 9, address, NULL, NULL), 0);
+  assert_asked(&hook, 2, sent_to, type);
+  assert_int_equal(dgram_send_buffers(socket, NULL, 0, 9, address, NULL, NULL), 0);
+  assert_asked(&hook, 3, sent_to, type);
+  assert_int_equal(dgram_connect(socket, 9, address, NULL, NULL), 0);
+  assert_asked(&hook, 4, sent_to, type);
+  close_socket(socket);
+  for (int i = 1; i < 4; i++)
+    answer(&hook, i, UV_ECANCELED, NULL);
+  close_loop(loop);
+}
+
+static void what_is_left_out_is_asked_as_the_wildcard_or_this_host(void **state) {
+  assert_all_ask(DGRAM_UDP4, NULL, "0.0.0.0", "127.0.0.1");
+  assert_all_ask(DGRAM_UDP4, "", "0.0.0.0", "127.0.0.1");
+}
+
+static void on_ipv6_as_its_own(void **state) {
+  skip_without_ipv6();
+  assert_all_ask(DGRAM_UDP6, NULL, "::", "::1");
+  assert_all_ask(DGRAM_UDP6, "", "::", "::1");
+}
+
+static void numeric_addresses_are_asked(void **state) {
+  assert_all_ask(DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "127.0.0.1");
+  assert_all_ask(DGRAM_UDP4, "0.0.0.0", "0.0.0.0", "0.0.0.0");
+}
+
+static void numeric_addresses_of_ipv6_are_asked(void **state) {
+  skip_without_ipv6();
+  assert_all_ask(DGRAM_UDP6, "0:0::1", "0:0::1", "0:0::1");
+  assert_all_ask(DGRAM_UDP6, "fe80::1%lo", "fe80::1%lo", "fe80::1%lo");
+}
+
+/* Also one of the other family, of which the program may make what it likes. */
+static void so_are_those_of_the_other_family(void **state) {
+  assert_all_ask(DGRAM_UDP4, "::1", "::1", "::1");
+}
+
+static void names_are_asked_as_they_are(void **state) {
+  char host[256];
+  memset(host, 'a', sizeof host - 1);
+  host[sizeof host - 1] = '\0';
+  assert_all_ask(DGRAM_UDP4, "Some.Name", "Some.Name", "Some.Name");
+  assert_all_ask(DGRAM_UDP4, host, host, host);
+}
+
+static void an_implicit_bind_asks_for_the_wildcard_first(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+  assert_asked(&hook, 1, "0.0.0.0", DGRAM_UDP4);
+  settle(loop);
+  answer(&hook, 0, 0, "0.0.0.0");
+  assert_asked(&hook, 2, "name", DGRAM_UDP4);
+  answer(&hook, 1, 0, "127.0.0.1");
+  run_until_notes(loop, "ask(0.0.0.0) ask(name) sent");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* B37: the others need no address. */
+static void a_binary_address_and_a_connected_send_ask_nothing(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  struct sockaddr_in to = loopback_address(9);
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, note_sent, "1"), 0);
+  settle(loop);
+  assert_notes("1");
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "connected"), 0);
+  answer(&hook, 0, 0, "127.0.0.1");
+  settle(loop);
+  assert_notes("ask(127.0.0.1) connected");
+  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, note_sent, "2"), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop);
+  assert_int_equal(hook.asked, 1);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_refused_call_asks_nothing(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  char host[257];
+  memset(host, 'a', sizeof host - 1);
+  host[sizeof host - 1] = '\0';
+  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  assert_int_equal(dgram_bind(socket, -1, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(dgram_bind(socket, 0, host, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, host, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_connect(socket, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(dgram_connect(socket, 9, host, NULL, NULL), UV_EINVAL);
+  close_socket(socket);
+  assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  settle(loop);
+  assert_int_equal(hook.asked, 0);
+  close_loop(loop);
+}
+
+static void each_socket_asks_with_its_own_context(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hooks[2] = {{.at_once = "127.0.0.1"}, {.at_once = "127.0.0.2"}};
+  for (int i = 0; i < 2; i++) {
+    dgram_address_t address;
+    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hooks[i]);
+    assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
+    assert_int_equal(dgram_address(socket, &address), 0);
+    assert_string_equal(address.address, hooks[i].at_once);
+    close_socket(socket);
+  }
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_is_left_out_is_asked_as_the_wildcard_or_this_host),
+      cmocka_unit_test(on_ipv6_as_its_own),
+      cmocka_unit_test(numeric_addresses_are_asked),
+      cmocka_unit_test(numeric_addresses_of_ipv6_are_asked),
+      cmocka_unit_test(so_are_those_of_the_other_family),
+      cmocka_unit_test(names_are_asked_as_they_are),
+      cmocka_unit_test(an_implicit_bind_asks_for_the_wildcard_first),
+      cmocka_unit_test(a_binary_address_and_a_connected_send_ask_nothing),
+      cmocka_unit_test(a_refused_call_asks_nothing),
+      cmocka_unit_test(each_socket_asks_with_its_own_context),
+  };
+  return cmocka_run_group_tests_name("lookup_asked", tests, NULL, NULL);
+}

@@ -1,0 +1,269 @@
+/* Closing while a program looks addresses up: an answer that comes too late does nothing. */
+#include "api_test.h"
+
+/* Each question may be answered well or badly, when the socket has closed or is gone. */
+static const char *const answers[] = {"127.0.0.1", NULL};
+
+static void answer_all(struct hook *hook, const char *address) {
+  for (int i = 0; i < hook->asked; i++)
+    if (hook->questions[i].lookup != NULL)
+      answer(hook, i, address != NULL ? 0 : UV_EAI_FAIL, address);
+}
+
+static void a_bind_is_given_up(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    note_events(socket);
+    assert_int_equal(dgram_bind(socket, 0, "name", note_event, "never"), 0);
+    close_socket(socket);
+    answer_all(&hook, answers[i]); /* before 'close' */
+    settle(loop);
+    assert_notes("ask(name) close");
+    close_loop(loop);
+  }
+}
+
+/* B15 */
+static void a_send_and_a_connect_are_cancelled(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    note_events(socket);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "a", note_sent, "sent"), 0);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "b", NULL, NULL), 0);
+    assert_int_equal(dgram_connect(socket, 9, "c", note_connect, "callback"), 0);
+    close_socket(socket);
+    answer_all(&hook, answers[i]);
+    settle(loop);
+    assert_notes("ask(a) ask(b) ask(c) close callback(ECANCELED) sent(ECANCELED)");
+    close_loop(loop);
+  }
+}
+
+static void an_answer_may_come_when_the_socket_is_gone(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    dgram_socket_t *bound = new_hooked_bound(loop, &hook);
+    dgram_socket_t *binding = new_hooked(loop, DGRAM_UDP4, &hook);
+    assert_int_equal(dgram_send(bound, "x", 1, 9, "a", NULL, NULL), 0);
+    assert_int_equal(dgram_connect(bound, 9, "b", NULL, NULL), 0);
+    assert_int_equal(dgram_bind(binding, 0, "c", NULL, NULL), 0);
+    close_socket(bound);
+    close_socket(binding);
+    run_to_end(loop);
+    answer_all(&hook, answers[i]);
+    assert_notes("ask(a) ask(b) ask(c)");
+    close_loop(loop);
+  }
+}
+
+static void even_when_the_loop_is_gone(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
+  close_socket(socket);
+  close_loop(loop);
+  answer_all(&hook, "127.0.0.1");
+}
+
+/* B14: sends wait for the bind, and the close for them, so the answer still counts. */
+static void with_sends_that_wait_for_the_bind_the_answer_counts(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    int fd = raw_socket();
+    struct sockaddr_in to = loopback_address(raw_port(fd));
+    uv_buf_t buffer = uv_buf_init("x", 1);
+    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    note_events(socket);
+    assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
+    assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, note_sent, "sent"),
+                     0);
+    close_socket(socket);
+    settle(loop);
+    assert_notes("ask(name)");
+    answer_all(&hook, answers[i]);
+    settle(loop);
+    assert_notes(answers[i] != NULL ? "listening sent close"
+                                    : "error(EAI_FAIL) sent(EAI_FAIL) close");
+    assert_string_equal(arrived(fd), answers[i] != NULL ? "x" : "");
+    close(fd);
+    close_loop(loop);
+  }
+}
+
+/* A look-up that closes the socket before it answers. */
+struct closing_hook {
+  dgram_socket_t *socket;
+  int answers_first;
+  int asked;
+  char host[16];
+};
+
+static void close_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                          void *context) {
+  struct closing_hook *hook = context;
+  hook->asked++;
+  if (hook->answers_first)
+    dgram_lookup_done(lookup, 0, "127.0.0.1");
+  if (hook->asked == 1)
+    close_socket(hook->socket);
+  assert_string_equal(host, hook->host); /* it is borrowed until this returns */
+  if (!hook->answers_first)
+    dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+static struct closing_hook closing_hook(const char *host, int answers_first) {
+  struct closing_hook hook = {.answers_first = answers_first};
+  snprintf(hook.host, sizeof hook.host, "%s", host);
+  return hook;
+}
+
+static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_hook *hook) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.lookup = close_in_hook;
+  options.lookup_context = hook;
+  hook->socket = new_with(loop, &options);
+  note_events(hook->socket);
+  return hook->socket;
+}
+
+/* The same on a system socket of the program's, so that the bind asks nothing. */
+static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_hook *hook) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  dgram_socket_t *socket = new_closing(loop, hook);
+  options.fd = raw_socket();
+  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  notes[0] = '\0';
+  return socket;
+}
+
+static void in_the_question_of_a_bind(void **state) {
+  for (int first = 0; first < 2; first++) {
+    uv_loop_t *loop = open_loop();
+    struct closing_hook hook = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing(loop, &hook);
+    assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
+    close_loop(loop);
+    assert_notes(first ? "listening close" : "close");
+  }
+}
+
+static void in_the_question_of_an_implicit_bind(void **state) {
+  for (int first = 0; first < 2; first++) {
+    uv_loop_t *loop = open_loop();
+    struct closing_hook hook = closing_hook("0.0.0.0", first);
+    struct sockaddr_in to = loopback_address(9);
+    dgram_socket_t *socket = new_closing(loop, &hook);
+    assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, note_sent, "sent"), 0);
+    close_loop(loop);
+    assert_notes("listening sent close");
+  }
+}
+
+static void in_the_question_of_a_send(void **state) {
+  for (int first = 0; first < 2; first++) {
+    uv_loop_t *loop = open_loop();
+    struct closing_hook hook = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing_bound(loop, &hook);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+    close_loop(loop);
+    assert_notes(first ? "sent close" : "close sent(ECANCELED)");
+  }
+}
+
+static void in_the_question_of_a_send_without_callback(void **state) {
+  for (int first = 0; first < 2; first++) {
+    uv_loop_t *loop = open_loop();
+    struct closing_hook hook = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing_bound(loop, &hook);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
+    close_loop(loop);
+    assert_notes("close");
+  }
+}
+
+static void in_the_question_of_a_connect(void **state) {
+  for (int first = 0; first < 2; first++) {
+    uv_loop_t *loop = open_loop();
+    struct closing_hook hook = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing_bound(loop, &hook);
+    assert_int_equal(dgram_connect(socket, 9, "name", note_connect, "callback"), 0);
+    close_loop(loop);
+    assert_notes("close callback(ECANCELED)");
+  }
+}
+
+/* Keeps the bind's question, closes the socket in the next, and answers from then on. */
+struct late_hook {
+  dgram_socket_t *socket;
+  dgram_lookup_t *bind;
+  int asked;
+};
+
+static void close_in_second_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                                     void *context) {
+  struct late_hook *hook = context;
+  hook->asked++;
+  if (hook->asked == 1)
+    hook->bind = lookup;
+  if (hook->asked == 2)
+    close_socket(hook->socket);
+  if (hook->asked > 1)
+    dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+/* They had waited for the bind, and so does the close for them. */
+static void in_the_question_of_the_first_of_many_sends(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct late_hook hook = {0};
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.lookup = close_in_second_question;
+  options.lookup_context = &hook;
+  hook.socket = new_with(loop, &options);
+  note_events(hook.socket);
+  assert_int_equal(dgram_send(hook.socket, "1", 1, 9, "a", note_sent, "sent1"), 0);
+  assert_int_equal(dgram_send(hook.socket, "2", 1, 9, "b", note_sent, "sent2"), 0);
+  assert_int_equal(dgram_send(hook.socket, "3", 1, 9, "c", note_sent, "sent3"), 0);
+  dgram_lookup_done(hook.bind, 0, "127.0.0.1");
+  close_loop(loop);
+  assert_int_equal(hook.asked, 4);
+  assert_notes("listening sent1 sent2 sent3 close");
+}
+
+/* So many at once that the last one's answer sends them off, and their memory goes. */
+static void host_is_borrowed_until_the_question_has_been_asked(void **state) {
+  enum { SENT = 2100 };
+  uv_loop_t *loop = open_loop();
+  struct closing_hook hook = closing_hook("name", 1);
+  dgram_socket_t *socket = new_closing_bound(loop, &hook);
+  hook.asked = 1; /* closes nothing */
+  for (int i = 0; i < SENT; i++)
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
+  close_socket(socket);
+  close_loop(loop);
+  assert_int_equal(hook.asked, 1 + SENT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_bind_is_given_up),
+      cmocka_unit_test(a_send_and_a_connect_are_cancelled),
+      cmocka_unit_test(an_answer_may_come_when_the_socket_is_gone),
+      cmocka_unit_test(even_when_the_loop_is_gone),
+      cmocka_unit_test(with_sends_that_wait_for_the_bind_the_answer_counts),
+      cmocka_unit_test(in_the_question_of_a_bind),
+      cmocka_unit_test(in_the_question_of_an_implicit_bind),
+      cmocka_unit_test(in_the_question_of_a_send),
+      cmocka_unit_test(in_the_question_of_a_send_without_callback),
+      cmocka_unit_test(in_the_question_of_a_connect),
+      cmocka_unit_test(in_the_question_of_the_first_of_many_sends),
+      cmocka_unit_test(host_is_borrowed_until_the_question_has_been_asked),
+  };
+  return cmocka_run_group_tests_name("lookup_close", tests, NULL, NULL);
+}

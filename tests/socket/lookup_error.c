@@ -1,0 +1,201 @@
+/* A program's own look-up that fails, or whose answer can't be used. */
+#include "api_test.h"
+
+/* An answer, and what becomes of a call that gets it. */
+struct bad_answer {
+  int status;
+  const char *address;
+  int code;
+  const char *bind_message;
+  const char *send_message;
+  const char *connect_message;
+};
+
+static const struct bad_answer bad_answers[] = {
+    {UV_EAI_NONAME, NULL, UV_EAI_NONAME, "getaddrinfo ENOTFOUND name", "getaddrinfo ENOTFOUND name",
+     "getaddrinfo ENOTFOUND name"},
+    /* any code of the program's, and then no address counts */
+    {UV_ETIMEDOUT, "127.0.0.1", UV_ETIMEDOUT, "getaddrinfo ETIMEDOUT name",
+     "getaddrinfo ETIMEDOUT name", "getaddrinfo ETIMEDOUT name"},
+    /* no address */
+    {0, "localhost", UV_EINVAL, NULL, NULL, NULL},
+    {0, "", UV_EINVAL, NULL, NULL, NULL},
+    {0, NULL, UV_EINVAL, NULL, NULL, NULL},
+    {0, "127.0.0.1:80", UV_EINVAL, NULL, NULL, NULL},
+    {7, "127.0.0.1", UV_EINVAL, NULL, NULL, NULL}, /* no code */
+    /* one of the other family (B21) */
+    {0, "::1", UV_EINVAL, "bind EINVAL ::1:1234", "send EINVAL name:1234",
+     "connect EINVAL name:1234"},
+};
+enum { BAD_ANSWERS = sizeof bad_answers / sizeof *bad_answers };
+
+static void assert_told(const struct kept_error *kept, int code, const char *message) {
+  assert_int_equal(kept->calls, 1);
+  assert_int_equal(kept->code, code);
+  if (message != NULL)
+    assert_string_equal(kept->message, message);
+}
+
+/* After it the socket is unbound, and can be bound. */
+static void a_bind_is_told_by_an_error_event(void **state) {
+  for (int i = 0; i < BAD_ANSWERS; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    struct kept_error kept = {0};
+    const struct bad_answer *bad = &bad_answers[i];
+    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    assert_int_equal(dgram_once_error(socket, keep_error, &kept), 0);
+    assert_int_equal(dgram_bind(socket, 1234, "name", note_event, "forgotten"), 0);
+    answer(&hook, 0, bad->status, bad->address);
+    settle(loop);
+    assert_told(&kept, bad->code, bad->bind_message);
+    assert_int_equal(dgram_bind(socket, 0, "name", note_event, "bound"), 0);
+    answer(&hook, 1, 0, "127.0.0.1");
+    settle(loop);
+    assert_notes("ask(name) ask(name) bound");
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+static void a_send_is_told_by_its_callback(void **state) {
+  for (int i = 0; i < BAD_ANSWERS; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    struct kept_error kept = {0};
+    const struct bad_answer *bad = &bad_answers[i];
+    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    assert_int_equal(dgram_send(socket, "x", 1, 1234, "name", keep_send_error, &kept), 0);
+    answer(&hook, 0, bad->status, bad->address);
+    assert_int_equal(kept.calls, 0);
+    settle(loop);
+    assert_told(&kept, bad->code, bad->send_message);
+    assert_int_equal(dgram_get_send_queue_count(socket), 0);
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+static void without_callback_a_send_is_told_by_an_error_event(void **state) {
+  for (int i = 0; i < BAD_ANSWERS; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    struct kept_error kept = {0};
+    const struct bad_answer *bad = &bad_answers[i];
+    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+    assert_int_equal(dgram_send(socket, "x", 1, 1234, "name", NULL, NULL), 0);
+    answer(&hook, 0, bad->status, bad->address);
+    assert_int_equal(kept.calls, 0);
+    settle(loop);
+    assert_told(&kept, bad->code, bad->send_message);
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+static void a_connect_is_told_by_its_callback_or_an_error_event(void **state) {
+  for (int i = 0; i < 2 * BAD_ANSWERS; i++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {0};
+    struct kept_error kept = {0};
+    const struct bad_answer *bad = &bad_answers[i / 2];
+    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    dgram_connect_cb callback = i % 2 == 0 ? keep_error : NULL;
+    if (callback == NULL)
+      assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+    assert_int_equal(dgram_connect(socket, 1234, "name", callback, &kept), 0);
+    answer(&hook, 0, bad->status, bad->address);
+    assert_int_equal(kept.calls, 0);
+    settle(loop);
+    assert_told(&kept, bad->code, bad->connect_message);
+    hook.at_once = "127.0.0.1";
+    connect_now(socket, 9);
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+/* As 'listening' would be. */
+static void a_bind_that_fails_inside_the_call_is_told_inside_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {.fails = UV_EAI_FAIL};
+  dgram_address_t address;
+  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  note_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "name", note_event, "forgotten"), 0);
+  assert_notes("ask(name) error(EAI_FAIL)");
+  assert_int_equal(dgram_address(socket, &address), UV_EBADF);
+  hook.fails = 0;
+  hook.at_once = "127.0.0.1";
+  assert_int_equal(dgram_bind(socket, 0, "name", note_event, "bound"), 0);
+  assert_notes("ask(name) listening bound");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_send_whose_implicit_bind_fails_inside_the_call_completes_once(void **state) {
+  for (int with_callback = 0; with_callback < 2; with_callback++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {.fails = UV_EAI_FAIL};
+    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    note_events(socket);
+    assert_int_equal(
+        dgram_send(socket, "x", 1, 9, "name", with_callback ? note_sent : NULL, "sent"), 0);
+    settle(loop);
+    assert_notes(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)"
+                               : "ask(0.0.0.0) error(EAI_FAIL)");
+    assert_int_equal(dgram_get_send_queue_count(socket), 0);
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+static void a_connect_whose_implicit_bind_fails_inside_the_call_completes_once(void **state) {
+  for (int with_callback = 0; with_callback < 2; with_callback++) {
+    uv_loop_t *loop = open_loop();
+    struct hook hook = {.fails = UV_EAI_FAIL};
+    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    note_events(socket);
+    assert_int_equal(
+        dgram_connect(socket, 9, "name", with_callback ? note_connect : NULL, "callback"), 0);
+    settle(loop);
+    assert_notes(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) callback(EAI_FAIL)"
+                               : "ask(0.0.0.0) error(EAI_FAIL)");
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+static void one_of_several_that_fails_takes_no_other_along(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "a", note_sent, "sent1"), 0);
+  assert_int_equal(dgram_send(socket, "2", 1, raw_port(fd), "b", note_sent, "sent2"), 0);
+  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "c", note_sent, "sent3"), 0);
+  answer(&hook, 1, UV_EAI_FAIL, NULL);
+  answer(&hook, 0, 0, "127.0.0.1");
+  answer(&hook, 2, 0, "127.0.0.1");
+  settle(loop);
+  assert_notes("ask(a) ask(b) ask(c) sent2(EAI_FAIL) sent1 sent3");
+  assert_string_equal(arrived(fd), "1 3");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_bind_is_told_by_an_error_event),
+      cmocka_unit_test(a_send_is_told_by_its_callback),
+      cmocka_unit_test(without_callback_a_send_is_told_by_an_error_event),
+      cmocka_unit_test(a_connect_is_told_by_its_callback_or_an_error_event),
+      cmocka_unit_test(a_bind_that_fails_inside_the_call_is_told_inside_it),
+      cmocka_unit_test(a_send_whose_implicit_bind_fails_inside_the_call_completes_once),
+      cmocka_unit_test(a_connect_whose_implicit_bind_fails_inside_the_call_completes_once),
+      cmocka_unit_test(one_of_several_that_fails_takes_no_other_along),
+  };
+  return cmocka_run_group_tests_name("lookup_error", tests, NULL, NULL);
+}
