@@ -150,6 +150,25 @@ static void it_may_be_called_in_connect(void **state) {
   close_loop(loop);
 }
 
+static void connect_elsewhere(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("first:%d", dgram_disconnect(socket));
+  assert_int_equal(dgram_connect(socket, 7, NULL, note_connect, "second"), 0);
+}
+
+static void in_connect_it_may_be_followed_by_another_connect(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_address_t remote;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_connect(socket, 9, NULL, connect_elsewhere, NULL), 0);
+  settle(loop);
+  assert_notes("first:0 second");
+  assert_int_equal(dgram_remote_address(socket, &remote), 0);
+  assert_int_equal(remote.port, 7);
+  close_socket(socket);
+  close_loop(loop);
+}
+
 static void disconnect_in_message(dgram_socket_t *socket, const char *message,
                                   const dgram_rinfo_t *rinfo, void *context) {
   note("got(%.*s)", (int)rinfo->size, message);
@@ -205,6 +224,7 @@ int main(void) {
       cmocka_unit_test(what_was_sent_before_it_goes_to_the_peer),
       cmocka_unit_test(it_can_be_connected_to_another_after_it),
       cmocka_unit_test(it_may_be_called_in_connect),
+      cmocka_unit_test(in_connect_it_may_be_followed_by_another_connect),
       cmocka_unit_test(it_may_be_called_in_message),
       cmocka_unit_test(a_refusal_by_the_peer_fails_no_send_after_it),
   };

@@ -1,0 +1,190 @@
+/*
+ * The order of events around a bind, as traces: what happens inside the call, and what in which
+ * order later. The numbers are those of the observed behaviour of node:dgram.
+ */
+#include "api_test.h"
+
+/* Other work of the loop: it notes when it has its turn. */
+static void note_check(uv_check_t *check) {
+  note("check");
+  uv_close((uv_handle_t *)check, NULL);
+}
+
+/* B20: after the call, and before what the loop finds when it polls. */
+static void listening_comes_before_the_loop_polls(void **state) {
+  static const char *const addresses[] = {NULL, "127.0.0.1"};
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    uv_check_t check;
+    uv_check_init(loop, &check);
+    uv_check_start(&check, note_check);
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+    note_events(socket);
+    assert_int_equal(dgram_bind(socket, 0, addresses[i], note_event, "callback"), 0);
+    note("returned");
+    run_until_notes(loop, "returned listening callback check");
+    close_socket(socket);
+    close_loop(loop);
+  }
+}
+
+/* B21: the state is unbound when the error is told, so a bind in it is a new one. */
+static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  dgram_address_t address;
+  note("%s", error->message);
+  assert_int_equal(dgram_address(socket, &address), UV_EBADF);
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", note_event, "second"), 0);
+  note("again");
+}
+
+static void the_state_is_unbound_before_error(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, bind_again, NULL), 0);
+  assert_int_equal(dgram_bind(socket, 0, "::1", note_event, "first"), 0);
+  note("returned");
+  run_until_notes(loop, "returned bind EINVAL ::1 again second");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* B21: with a port it is named, without it is left out. */
+static void the_error_names_address_and_port(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct kept_error kept = {0};
+  int fd = raw_socket();
+  char expected[64];
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+  assert_int_equal(dgram_bind(socket, raw_port(fd), "localhost", NULL, NULL), 0);
+  run_until(loop, &kept.calls, 1);
+  snprintf(expected, sizeof expected, "bind EADDRINUSE 127.0.0.1:%d", raw_port(fd));
+  assert_string_equal(kept.message, expected);
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", NULL, NULL), 0);
+  run_until(loop, &kept.calls, 2);
+  assert_string_equal(kept.message, "bind EADDRNOTAVAIL 203.0.113.9");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void use_all(dgram_socket_t *socket, void *context) {
+  dgram_address_t address;
+  note("listening");
+  assert_int_equal(dgram_address(socket, &address), 0);
+  assert_int_equal(dgram_set_ttl(socket, 2), 0);
+  assert_true(dgram_get_recv_buffer_size(socket) > 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
+  send_text(socket, "mine", address.port, NULL, NULL);
+}
+
+/* B23: it receives already; the state is bound. */
+static void in_listening_the_socket_is_ready(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", use_all, NULL), 0);
+  run_until_notes(loop, "listening got(mine)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void allow_broadcast(dgram_socket_t *socket, void *context) {
+  note("listening");
+  assert_int_equal(dgram_set_broadcast(socket, 1), 0);
+}
+
+/* B63: a listener that is added after the send still runs before it leaves. */
+static void sends_leave_after_every_listener_of_listening(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.255.255.255", note_sent, "sent"), 0);
+  assert_int_equal(dgram_on_listening(socket, allow_broadcast, NULL), 0);
+  assert_int_equal(dgram_on_listening(socket, note_event, "last"), 0);
+  run_until_notes(loop, "listening last sent");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void send_second(dgram_socket_t *socket, void *context) {
+  note("listening");
+  send_text(socket, "2", *(int *)context, note_sent, "sent2");
+}
+
+/* B36: what waited leaves in order, before what is sent in 'listening'. */
+static void what_waited_leaves_first(void **state) {
+  uv_loop_t *loop = open_loop();
+  int fd = raw_socket();
+  int port = raw_port(fd);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_listening(socket, send_second, &port), 0);
+  send_text(socket, "0", port, note_sent, "sent0");
+  send_text(socket, "1", port, note_sent, "sent1");
+  run_until_notes(loop, "listening sent0 sent1 sent2");
+  assert_string_equal(arrived(fd), "0 1 2");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* B36, but that the library forgets no callback: the error first, then what it ended. */
+static void a_failed_bind_is_told_then_what_waited_for_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  note_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "::1", note_event, "never"), 0);
+  send_text(socket, "1", 9, note_sent, "sent1");
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+  send_text(socket, "2", 9, note_sent, "sent2");
+  send_text(socket, "3", 9, NULL, NULL);
+  settle(loop);
+  assert_notes("error(EINVAL) sent1(EINVAL) sent2(EINVAL) callback(EINVAL)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* B36: each send after a failed implicit bind starts a new one. */
+static void a_send_after_a_failed_implicit_bind_binds_anew(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  note_events(socket);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, note_sent, "sent"), 0);
+    answer(&hook, i, UV_EAI_FAIL, NULL);
+    settle(loop);
+    assert_notes("ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)");
+  }
+  hook.at_once = "127.0.0.1";
+  assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, note_sent, "sent"), 0);
+  settle(loop);
+  assert_notes("ask(0.0.0.0) listening ask(127.0.0.1) sent");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void two_sockets_are_bound_in_the_order_of_the_calls(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *first = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(second, 0, NULL, note_event, "second"), 0);
+  assert_int_equal(dgram_bind(first, 0, NULL, note_event, "first"), 0);
+  run_until_notes(loop, "second first");
+  close_socket(first);
+  close_socket(second);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(listening_comes_before_the_loop_polls),
+      cmocka_unit_test(the_state_is_unbound_before_error),
+      cmocka_unit_test(the_error_names_address_and_port),
+      cmocka_unit_test(in_listening_the_socket_is_ready),
+      cmocka_unit_test(sends_leave_after_every_listener_of_listening),
+      cmocka_unit_test(what_waited_leaves_first),
+      cmocka_unit_test(a_failed_bind_is_told_then_what_waited_for_it),
+      cmocka_unit_test(a_send_after_a_failed_implicit_bind_binds_anew),
+      cmocka_unit_test(two_sockets_are_bound_in_the_order_of_the_calls),
+  };
+  return cmocka_run_group_tests_name("order_bind", tests, NULL, NULL);
+}
