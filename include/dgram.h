@@ -599,7 +599,7 @@ DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const ch
  * The sender's address as text, made when first asked for: "127.0.0.1", "fe80::1%eth0".
  *
  * @param rinfo as given to the listener of 'message'
- * @return the text, borrowed until the listener returns
+ * @return the text, borrowed until the listener returns; NULL when `rinfo` is NULL
  * @see spec: Event: 'message'; rinfo.address
  */
 DGRAM_EXTERN const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo);

@@ -142,6 +142,11 @@ socklen_t dgram__address_length(const union dgram__address *address) {
   }
 }
 
+void dgram__address_trim(union dgram__address *address, socklen_t length) {
+  if (length < sizeof *address)
+    memset((char *)address + length, 0, sizeof *address - length);
+}
+
 bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b) {
   if (a->any.sa_family != b->any.sa_family)
     return false;

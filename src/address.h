@@ -63,6 +63,9 @@ void dgram__address_set_port(union dgram__address *address, int port);
 /* The length that system calls want: that of the address's own family; 0 for none. */
 socklen_t dgram__address_length(const union dgram__address *address);
 
+/* Zeroes what is beyond an address of this length, which the kernel has written. */
+void dgram__address_trim(union dgram__address *address, socklen_t length);
+
 bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b);
 
 #endif

@@ -31,6 +31,7 @@ static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, c
 static void announce(dgram_socket_t *socket) {
   if (socket->closed)
     return;
+  socket->announced = true;
   dgram__emit_listening(socket);
   if (socket->closed)
     return;

@@ -1,7 +1,7 @@
 /*
  * One remote endpoint for all of a socket's datagrams: connect, disconnect.
  *
- *   DISCONNECTED -> CONNECTING -> CONNECTED   dgram_connect(): waits for the bind, then for a name,
+ *   disconnected -> attempting -> connected   dgram_connect(): waits for the bind, then for a name,
  *                <----------                  then for the loop
  */
 #include "internal.h"
@@ -20,7 +20,7 @@ static struct dgram__connecting end_attempt(dgram_socket_t *socket) {
   socket->connecting.host = NULL;
   socket->connecting.callback = NULL;
   socket->connecting.waits_for_bind = false;
-  socket->connecting.state = DGRAM__DISCONNECTED;
+  socket->connecting.attempting = false;
   dgram__listeners_remove_kind(&socket->events.connect, DGRAM__ON_ATTEMPT);
   return ended;
 }
@@ -44,13 +44,20 @@ static void set_failure(dgram_socket_t *socket, int status, const char *syscall,
   socket->connecting.shown = shown;
 }
 
+static const union dgram__address nobody; /* AF_UNSPEC: to connect to it is to disconnect */
+
 static int connect_path(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (connecting->to.any.sa_family != dgram__family(socket->options.type))
     return UV_EINVAL;
   dgram__flush(socket); /* what was sent before has a destination of its own */
   int err = dgram__path_connect(&socket->path, &connecting->to);
-  return err != 0 ? err : dgram__path_name(&socket->path, true, &connecting->peer);
+  if (err != 0)
+    return err;
+  err = dgram__path_name(&socket->path, true, &connecting->peer);
+  if (err != 0)
+    (void)dgram__path_connect(&socket->path, &nobody);
+  return err;
 }
 
 /* The task: everything that the attempt waited for is there. */
@@ -66,7 +73,8 @@ static void finish_attempt(dgram_socket_t *socket) {
   }
   free(connecting->host);
   connecting->host = NULL;
-  connecting->state = DGRAM__CONNECTED;
+  connecting->attempting = false;
+  connecting->connected = true;
   dgram__emit_connect(socket);
 }
 
@@ -121,8 +129,6 @@ void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *s
 
 void dgram__connect_cancel(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
-  if (connecting->state != DGRAM__CONNECTING)
-    return;
   if (connecting->lookup != NULL)
     dgram__lookup_forget(connecting->lookup);
   connecting->lookup = NULL;
@@ -130,7 +136,7 @@ void dgram__connect_cancel(dgram_socket_t *socket) {
 }
 
 void dgram__connect_tell_cancelled(dgram_socket_t *socket) {
-  if (socket->connecting.state != DGRAM__CONNECTING)
+  if (!socket->connecting.attempting)
     return;
   if (socket->connecting.callback != NULL)
     tell_failure(socket);
@@ -145,7 +151,7 @@ void dgram__connecting_init(dgram_socket_t *socket) {
 void dgram__connect_adopt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (dgram__path_name(&socket->path, true, &connecting->peer) == 0)
-    connecting->state = DGRAM__CONNECTED;
+    connecting->connected = true;
 }
 
 /* ---- the public functions ---- */
@@ -168,7 +174,7 @@ static int begin_attempt(dgram_socket_t *socket, const struct dgram__destination
   connecting->callback = callback;
   connecting->context = context;
   connecting->status = 0;
-  connecting->state = DGRAM__CONNECTING;
+  connecting->attempting = true;
   connecting->waits_for_bind = true;
   return 0;
 }
@@ -185,12 +191,12 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->connecting.state != DGRAM__DISCONNECTED)
+  if (socket->connecting.connected || socket->connecting.attempting)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   err = begin_attempt(socket, &destination, callback, context);
   if (err == 0 && socket->state == DGRAM__UNBOUND)
     err = dgram__bind_implicitly(socket);
-  else if (err == 0 && socket->state == DGRAM__BOUND)
+  else if (err == 0 && socket->announced)
     dgram__connect_release(socket);
   else
     return err;
@@ -202,15 +208,15 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
 int dgram_disconnect(dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing || socket->connecting.state != DGRAM__CONNECTED)
+  if (socket->closing || !socket->connecting.connected)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
-  union dgram__address nobody = {.any.sa_family = AF_UNSPEC};
   dgram__flush(socket);
   int err = dgram__path_connect(&socket->path, &nobody);
   if (err != 0)
     return err;
   dgram__outbox_readdress(socket, &socket->connecting.peer);
-  socket->connecting.state = DGRAM__DISCONNECTED;
+  socket->connecting.connected = false;
+  dgram__outbox_take_refusal(socket);
   return 0;
 }
 
@@ -219,7 +225,7 @@ int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address)
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->connecting.state != DGRAM__CONNECTED)
+  if (!socket->connecting.connected)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
   return dgram__describe_name(socket, true, address);
 }

@@ -116,6 +116,7 @@ static int receive_one(int fd, struct dgram__slot *slot) {
   while (size < 0 && errno == EINTR);
   if (size < 0)
     return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+  dgram__address_trim(&slot->from, message.msg_namelen);
   slot->size = (size_t)size;
   slot->segment = 0;
   return 1;

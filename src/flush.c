@@ -101,7 +101,6 @@ void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
 static void finish_sent(dgram_socket_t *socket, int sent) {
   struct dgram__outbox *outbox = &socket->outbox;
   outbox->retries = 0;
-  outbox->refused = false;
   for (int i = 0; i < sent; i++) {
     struct dgram__send *send = dgram__queue_pop(&outbox->ready);
     if (send->callback != NULL)
@@ -128,18 +127,16 @@ static bool stalled(dgram_socket_t *socket, int err) {
 }
 
 /*
- * Whether the error is the answer to an earlier datagram (ICMP), which the system tells to
- * whichever call comes next. It is told as a receive error, and the send tried again: a healthy
- * one must not pay for it. Twice in a row, it is the send's own.
+ * A connected socket's errors may be answers to earlier datagrams (ICMP), which the system tells to
+ * whichever call comes next. A healthy send must not pay for them: an error is only suspected, and
+ * the send tried again. If that leads to another end, the suspicion was right, and the answer is
+ * told as the receive error that it is.
  */
-static bool refused(dgram_socket_t *socket, int err) {
+static bool suspected(dgram_socket_t *socket, int err) {
   struct dgram__outbox *outbox = &socket->outbox;
-  if (socket->connecting.state != DGRAM__CONNECTED || outbox->refused ||
-      (err != UV_ECONNREFUSED && err != UV_EHOSTUNREACH))
+  if (!socket->connecting.connected || outbox->suspicion != 0)
     return false;
-  outbox->refused = true;
-  outbox->refusal = err;
-  dgram__defer(&outbox->refusal_task);
+  outbox->suspicion = err;
   return true;
 }
 
@@ -148,14 +145,36 @@ static void tell_refusal(dgram_socket_t *socket) {
     dgram__emit_error(socket, socket->outbox.refusal, "recvmsg", NULL, 0);
 }
 
+static void refuse(dgram_socket_t *socket, int err) {
+  socket->outbox.refusal = err;
+  dgram__defer(&socket->outbox.refusal_task);
+}
+
+/* The send has ended; so it is known what became of the suspicion. */
+static void judge(dgram_socket_t *socket, int end) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  if (outbox->suspicion != 0 && outbox->suspicion != end)
+    refuse(socket, outbox->suspicion);
+  outbox->suspicion = 0;
+}
+
+void dgram__outbox_take_refusal(dgram_socket_t *socket) {
+  int err = socket->loop->datapath->take_error(&socket->path);
+  if (err != 0)
+    refuse(socket, err);
+}
+
 void dgram__flush(dgram_socket_t *socket) {
   struct dgram__outbox *outbox = &socket->outbox;
   const struct dgram__datapath *datapath = socket->loop->datapath;
   while (outbox->ready.count > 0 && outbox->stall == DGRAM__NOT_STALLED) {
     int sent = datapath->send(&socket->path, &outbox->ready.first->datagram, outbox->ready.count);
+    if (sent < 0 && (stalled(socket, sent) || suspected(socket, sent)))
+      continue;
+    judge(socket, sent);
     if (sent > 0)
       finish_sent(socket, sent);
-    else if (!refused(socket, sent) && !stalled(socket, sent))
+    else
       dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
                          DGRAM__SHOW_ENDPOINT);
   }

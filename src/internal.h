@@ -123,8 +123,8 @@ struct dgram__outbox {
   size_t count;
   enum dgram__stall stall;
   unsigned retries; /* in a row; since a send last succeeded or none was left */
-  bool refused;     /* since then, the answer to an earlier datagram was met */
-  int refusal;
+  int suspicion;    /* an error that may be the answer to an earlier datagram; or 0 */
+  int refusal;      /* such an answer, to be told */
   struct dgram__task flush_task;
   struct dgram__task retry_task;
   struct dgram__task completions_task;
@@ -167,6 +167,9 @@ void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *sy
 
 /* The socket is connected no more: what was sent to its peer still goes there. */
 void dgram__outbox_readdress(dgram_socket_t *socket, const union dgram__address *peer);
+
+/* What the peer has refused and nobody was told of is told now. */
+void dgram__outbox_take_refusal(dgram_socket_t *socket);
 
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__outbox_cancel(dgram_socket_t *socket);
@@ -222,11 +225,10 @@ void dgram__bind_forget(dgram_socket_t *socket);
 
 /* ---- connect.c ---- */
 
-enum dgram__connect_state { DGRAM__DISCONNECTED, DGRAM__CONNECTING, DGRAM__CONNECTED };
-
-/* A connect under way, and the peer that came of it. */
+/* The peer, and an attempt to connect. */
 struct dgram__connecting {
-  enum dgram__connect_state state;
+  bool connected;
+  bool attempting; /* until its end has been told */
   bool waits_for_bind;
   char *host; /* as given, if it is a name; or NULL */
   dgram_lookup_t *lookup;
@@ -282,6 +284,7 @@ struct dgram_socket {
   dgram_options_t options;
   unsigned pins;
   enum dgram__state state;
+  bool announced;  /* bound, and 'listening' is being or has been told */
   bool referenced; /* keeps the loop alive while bound */
   bool closing;    /* the program has closed it */
   bool closed;     /* nothing goes in or out any more */

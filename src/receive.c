@@ -17,7 +17,7 @@ static void deliver_pieces(dgram_socket_t *socket, const struct dgram__slot *slo
 
 /* The kernel filters for a connected socket, but not what had come before it was connected. */
 static bool is_foreign(const dgram_socket_t *socket, const struct dgram__slot *slot) {
-  return socket->connecting.state == DGRAM__CONNECTED &&
+  return socket->connecting.connected &&
          !dgram__address_equal(&slot->from, &socket->connecting.peer);
 }
 
@@ -41,17 +41,11 @@ void dgram__receive(dgram_socket_t *socket) {
   struct dgram__loop *loop = socket->loop;
   if (socket->closed)
     return;
+  struct dgram__inbox *inbox = dgram__loop_inbox(loop);
+  int filled = inbox != NULL ? loop->datapath->recv(&socket->path, inbox) : UV_ENOMEM;
   /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
   dgram__outbox_complete(socket, &socket->outbox.done);
-  if (socket->closed)
-    return;
-  struct dgram__inbox *inbox = dgram__loop_inbox(loop);
-  if (inbox == NULL) {
-    dgram__emit_error(socket, UV_ENOMEM, "recvmsg", NULL, 0);
-    return;
-  }
-  int filled = loop->datapath->recv(&socket->path, inbox);
-  if (filled < 0)
+  if (filled < 0 && !socket->closing)
     dgram__emit_error(socket, filled, "recvmsg", NULL, 0);
   for (int i = 0; i < filled && !socket->closing; i++)
     deliver(socket, &inbox->slots[i]);
@@ -59,6 +53,8 @@ void dgram__receive(dgram_socket_t *socket) {
 }
 
 const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo) {
+  if (rinfo == NULL)
+    return NULL;
   if (rinfo->text[0] == '\0')
     dgram__address_text((const union dgram__address *)(const void *)rinfo->sockaddr, rinfo->text);
   return rinfo->text;

@@ -99,7 +99,7 @@ static int misdirected(const dgram_socket_t *socket, const struct dgram__send *s
   if (family != dgram__family(socket->options.type))
     return UV_EINVAL;
   /* It was sent before the socket was connected. */
-  return socket->connecting.state == DGRAM__CONNECTED ? UV_EISCONN : 0;
+  return socket->connecting.connected ? UV_EISCONN : 0;
 }
 
 /* The send has its destination. */
@@ -199,7 +199,7 @@ void dgram__outbox_cancel(dgram_socket_t *socket) {
 static int dispatch(dgram_socket_t *socket, struct dgram__send *send) {
   struct dgram__outbox *outbox = &socket->outbox;
   /* Also behind others that wait, once bound: the order stays. */
-  if (socket->state == DGRAM__BOUND && outbox->unbound.count == 0) {
+  if (socket->announced && outbox->unbound.count == 0) {
     go(socket, send);
     return 0;
   }
@@ -249,10 +249,11 @@ static const union dgram__address nobody; /* AF_UNSPEC: to the connected socket'
 
 static int read_destination(const dgram_socket_t *socket, int port, const char *address,
                             struct dgram__destination *destination) {
-  if (socket->connecting.state == DGRAM__CONNECTED) {
+  if (socket->connecting.connected) {
     destination->address = nobody;
     destination->host = NULL;
-    return port != 0 || address != NULL ? DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED : 0;
+    bool given = port != 0 || (address != NULL && *address != '\0');
+    return given ? DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED : 0;
   }
   if (port <= 0 || port > UINT16_MAX)
     return DGRAM_ERR_SOCKET_BAD_PORT;
@@ -281,7 +282,7 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
 
 static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to,
                          union dgram__address *address) {
-  bool connected = socket->connecting.state == DGRAM__CONNECTED;
+  bool connected = socket->connecting.connected;
   *address = nobody;
   if (to == NULL)
     return connected ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;

@@ -198,7 +198,8 @@ int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_
 int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {
   if (socket == NULL || address == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  /* In a 'listening' that a close waits for, the address can still be asked for. */
+  if (socket->closed || (socket->closing && socket->state != DGRAM__BOUND))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (socket->state != DGRAM__BOUND)
     return UV_EBADF;

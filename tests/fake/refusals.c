@@ -9,7 +9,7 @@
 /* A socket that believes that it is connected. */
 static dgram_socket_t *connected_socket(void) {
   dgram_socket_t *socket = scene_socket();
-  socket->connecting.state = DGRAM__CONNECTED;
+  socket->connecting.connected = true;
   dgram__address_loopback(&socket->connecting.peer, AF_INET, 53);
   return socket;
 }
@@ -36,12 +36,12 @@ static int begin(void **state) {
 }
 
 static void the_send_that_meets_it_is_tried_again(void **state) {
-  static const int codes[] = {UV_ECONNREFUSED, UV_EHOSTUNREACH};
-  static const char *const sends[] = {"ECONNREFUSED | a b", "EHOSTUNREACH | a b"};
+  static const int codes[] = {UV_ECONNREFUSED, UV_EHOSTUNREACH, UV_EACCES};
+  static const char *const sends[] = {"ECONNREFUSED | a b", "EHOSTUNREACH | a b", "EACCES | a b"};
   static const char *const stories[] = {"error(recvmsg ECONNREFUSED)",
-                                        "error(recvmsg EHOSTUNREACH)"};
+                                        "error(recvmsg EHOSTUNREACH)", "error(recvmsg EACCES)"};
   dgram_socket_t *socket = connected_socket();
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 3; i++) {
     calls[0] = '\0';
     fake_reply(codes[i]);
     send_text(socket, "a");
@@ -89,13 +89,24 @@ static void a_full_buffer_in_between_changes_nothing(void **state) {
   assert_string_equal(calls, "a ");
 }
 
-static void other_errors_are_the_sends_own(void **state) {
+static void an_own_error_is_told_once(void **state) {
   dgram_socket_t *socket = connected_socket();
+  fake_reply(UV_EPERM);
   fake_reply(UV_EPERM);
   send_text(socket, "a");
   scene_run();
   assert_string_equal(scene_story(), "");
   assert_string_equal(calls, "EPERM ");
+}
+
+static void an_own_error_behind_it_hides_it_not(void **state) {
+  dgram_socket_t *socket = connected_socket();
+  fake_reply(UV_ECONNREFUSED);
+  fake_reply(UV_EMSGSIZE);
+  send_text(socket, "a");
+  scene_run();
+  assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED)");
+  assert_string_equal(calls, "EMSGSIZE ");
 }
 
 static void on_a_socket_that_is_not_connected_it_is_the_sends_own(void **state) {
@@ -125,7 +136,8 @@ int main(void) {
       TEST(twice_in_a_row_it_is_the_sends_own),
       TEST(it_may_be_met_before_every_send_that_leaves),
       TEST(a_full_buffer_in_between_changes_nothing),
-      TEST(other_errors_are_the_sends_own),
+      TEST(an_own_error_is_told_once),
+      TEST(an_own_error_behind_it_hides_it_not),
       TEST(on_a_socket_that_is_not_connected_it_is_the_sends_own),
       TEST(a_socket_that_closes_does_not_tell_it),
   };

@@ -1,7 +1,6 @@
 /*
  * A router that forbids the way over IPv6 (ICMPv6, code 1), which the system calls EACCES: the next
- * send on the connected socket must not pay for it. It does: its callback gets EACCES although the
- * way is free again. Once this is mended the case belongs into after_refusal.c.
+ * send on the connected socket must not pay for it.
  */
 #include "wire.h"
 
