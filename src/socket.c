@@ -154,7 +154,7 @@ void dgram_dispose(dgram_socket_t *socket) {
     return;
   uv_loop_t *loop = socket->loop->uv;
   bool gone = false;
-  socket->gone = &gone;
+  socket->gone = &gone; // cppcheck-suppress autoVariables ; the socket goes before this returns
   if (!socket->closing)
     dgram_close(socket, NULL, NULL);
   while (!gone)
