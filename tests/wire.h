@@ -12,11 +12,13 @@
 
 /* From now on this socket has what comes in by the interface; each packet begins with IP. */
 static inline int tap(const char *interface) {
+  int on = 1;
   int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   assert_true(fd >= 0);
   struct sockaddr_ll address = {.sll_family = AF_PACKET,
                                 .sll_protocol = htons(ETH_P_ALL),
                                 .sll_ifindex = (int)if_nametoindex(interface)};
+  assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on), 0);
   assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
   return fd;
 }
@@ -28,14 +30,8 @@ struct packet {
 
 /* Takes the next packet that came in. Waits for one, or returns false if there is none (yet). */
 static inline int next_packet(int fd, int wait, struct packet *packet) {
-  struct sockaddr_ll from;
-  socklen_t length;
-  ssize_t size;
-  do { /* what this host itself sends is not meant */
-    length = sizeof from;
-    size = recvfrom(fd, packet->bytes, sizeof packet->bytes, MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT),
-                    (struct sockaddr *)&from, &length);
-  } while (size >= 0 && from.sll_pkttype == PACKET_OUTGOING);
+  int flags = MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT);
+  ssize_t size = recv(fd, packet->bytes, sizeof packet->bytes, flags);
   assert_true(size >= 0 || errno == EAGAIN);
   packet->size = size >= 0 ? (size_t)size : 0;
   return size >= 0;
@@ -55,7 +51,7 @@ static inline int protocol_of(const struct packet *packet) {
 }
 
 static inline const uint8_t *payload_of(const struct packet *packet) {
-  return packet->bytes + (is_v4(packet) ? (packet->bytes[0] & 15) * 4 : 40);
+  return packet->bytes + (is_v4(packet) ? (size_t)(packet->bytes[0] & 15) * 4 : 40);
 }
 
 /* Waits for a UDP datagram. Returns how many hops it may still travel. */
@@ -110,7 +106,7 @@ static inline const uint8_t *find_report(const struct packet *packet, size_t *ad
   *address_size = is_v4(packet) ? 4 : 16;
   if (is_v4(packet))
     return protocol_of(packet) == IGMP && payload[0] == IGMP_V3_REPORT ? payload : NULL;
-  const uint8_t *report = payload + (payload[1] + 1) * 8; /* behind the router alert */
+  const uint8_t *report = payload + ((size_t)payload[1] + 1) * 8; /* behind the router alert */
   return protocol_of(packet) == HOP_BY_HOP && payload[0] == ICMPV6 && report[0] == MLD_V2_REPORT
              ? report
              : NULL;

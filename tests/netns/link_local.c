@@ -9,10 +9,10 @@
 
 static void open_links(void) {
   open_hosts();
-  sh("ip addr add " SELF "/64 dev eth0; ip addr add " SELF "/64 dev eth1");
+  sh("for i in eth0 eth1; do ip addr add " SELF "/64 nodad dev $i; done");
   for (int i = 0; i < 2; i++) {
     enter(i == 0 ? left : right);
-    sh("ip addr add " NEIGHBOUR "/64 dev eth0");
+    sh("ip addr add " NEIGHBOUR "/64 nodad dev eth0");
   }
   enter(middle);
 }

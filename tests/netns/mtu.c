@@ -13,7 +13,8 @@ static size_t most_unbroken(dgram_type_t type) {
 
 /* A fragment's share, of which UDP's header is a part, is a multiple of 8 (RFC 791, RFC 8200). */
 static size_t packets_for(dgram_type_t type, size_t size) {
-  const size_t share = (type == DGRAM_UDP4 ? MTU - 20 : MTU - 40 - 8) / 8 * 8;
+  size_t share = type == DGRAM_UDP4 ? MTU - 20 : MTU - 40 - 8;
+  share -= share % 8;
   return size <= most_unbroken(type) ? 1 : (size + 8 + share - 1) / share;
 }
 
@@ -78,7 +79,7 @@ static size_t packets_on(int wire) {
 
 static void each_size_arrives_whole(dgram_type_t type, const char *to, size_t most) {
   const size_t fits = most_unbroken(type);
-  const size_t sizes[] = {0, 1, fits - 1, fits, fits + 1, 2 * MTU, most - 1, most};
+  const size_t sizes[] = {0, 1, fits - 1, fits, fits + 1, (size_t)2 * MTU, most - 1, most};
   struct arrival arrival = {0};
   open_hosts();
   int wire = tap("eth0");

@@ -21,8 +21,8 @@ static int route_v4(const char *source, const char *group) {
     close(fd);
     return -1;
   }
-  for (vifi_t i = FROM; i <= TO; i++) {
-    struct vifctl vif = {.vifc_vifi = i,
+  for (int i = FROM; i <= TO; i++) {
+    struct vifctl vif = {.vifc_vifi = (vifi_t)i,
                          .vifc_flags = VIFF_USE_IFINDEX,
                          .vifc_threshold = 1,
                          .vifc_lcl_ifindex = (int)if_nametoindex(interfaces[i])};
@@ -44,8 +44,8 @@ static int route_v6(const char *source, const char *group) {
     close(fd);
     return -1;
   }
-  for (mifi_t i = FROM; i <= TO; i++) {
-    struct mif6ctl mif = {.mif6c_mifi = i,
+  for (int i = FROM; i <= TO; i++) {
+    struct mif6ctl mif = {.mif6c_mifi = (mifi_t)i,
                           .vifc_threshold = 1,
                           .mif6c_pifi = (uint16_t)if_nametoindex(interfaces[i])};
     assert_int_equal(setsockopt(fd, IPPROTO_IPV6, MRT6_ADD_MIF, &mif, sizeof mif), 0);
