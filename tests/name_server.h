@@ -37,7 +37,7 @@ static inline int hide(const char *path, const char *text) {
   assert_true(fd >= 0);
   close(fd);
   write_file(own, text);
-  int hidden = mount(own, path, NULL, MS_BIND, NULL) == 0;
+  int hidden = mount(own, path, "none", MS_BIND, NULL) == 0;
   unlink(own); /* what is mounted stays */
   return hidden;
 }
@@ -51,7 +51,7 @@ static inline int have_no_domain(void) {
 }
 
 static inline int hide_files(void) {
-  return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+  return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
          access(RESOLV_CONF, F_OK) == 0 && hide(RESOLV_CONF, RESOLVER) &&
          hide("/etc/nsswitch.conf", "hosts: dns\n") && hide("/run/nscd/socket", "");
 }
