@@ -119,22 +119,6 @@ static void one_that_another_socket_has(void **state) {
   close_loop(loop);
 }
 
-static void its_buffer_sizes_stay_what_they_were(void **state) {
-  uv_loop_t *loop = open_loop();
-  int fd = raw_socket();
-  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  options.recv_buffer_size = 10000;
-  dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  dgram_socket_t *second = new_with(loop, &options);
-  assert_int_equal(adopt(owner, fd), 0);
-  int size = dgram_get_recv_buffer_size(owner);
-  assert_int_equal(adopt(second, fd), UV_EEXIST);
-  assert_int_equal(dgram_get_recv_buffer_size(owner), size);
-  close_socket(second);
-  close_socket(owner);
-  close_loop(loop);
-}
-
 static void the_same_fd_may_be_taken_after_the_refusal(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
@@ -177,7 +161,6 @@ int main(void) {
       cmocka_unit_test(a_number_that_is_not_open),
       cmocka_unit_test(one_of_the_other_family),
       cmocka_unit_test(one_that_another_socket_has),
-      cmocka_unit_test(its_buffer_sizes_stay_what_they_were),
       cmocka_unit_test(the_same_fd_may_be_taken_after_the_refusal),
       cmocka_unit_test(any_for_a_socket_that_is_bound_or_closed),
   };

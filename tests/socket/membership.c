@@ -1,6 +1,8 @@
 /* Joining and leaving a group on the loopback: what the calls return, and what is received. */
 #include "api_test.h"
 
+#include <net/if.h>
+
 static const char GROUP[] = "224.0.0.114";
 static const char GROUP6[] = "ff02::1234";
 
@@ -45,12 +47,17 @@ static void a_member_receives_what_is_sent_to_the_group(void **state) {
   close_scene(&scene);
 }
 
-static void the_interface_may_be_given_by_name(void **state) {
+static void the_interface_may_be_given_by_name_or_number(void **state) {
   struct scene scene = open_scene(DGRAM_UDP4);
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "lo"), 0);
-  send_to_group(&scene, GROUP, "got(group) got(end)");
-  assert_int_equal(dgram_drop_membership(scene.socket, GROUP, "lo"), 0);
-  send_to_group(&scene, GROUP, "got(end)");
+  char number[16];
+  snprintf(number, sizeof number, "%u", if_nametoindex("lo"));
+  const char *const names[] = {"lo", number};
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(dgram_add_membership(scene.socket, GROUP, names[i]), 0);
+    send_to_group(&scene, GROUP, "got(group) got(end)");
+    assert_int_equal(dgram_drop_membership(scene.socket, GROUP, names[1 - i]), 0);
+    send_to_group(&scene, GROUP, "got(end)");
+  }
   close_scene(&scene);
 }
 
@@ -88,7 +95,7 @@ static void a_socket_may_be_in_many_groups(void **state) {
 }
 
 static void on_ipv6_the_interface_is_a_zone_or_a_name(void **state) {
-  static const char *const names[] = {"::%lo", "lo", "::%1"};
+  static const char *const names[] = {"::%lo", "lo", "::%1", "1"};
   skip_without_ipv6();
   struct scene scene = open_scene(DGRAM_UDP6);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -112,7 +119,7 @@ static void on_ipv6_the_group_may_say_the_zone(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_member_receives_what_is_sent_to_the_group),
-      cmocka_unit_test(the_interface_may_be_given_by_name),
+      cmocka_unit_test(the_interface_may_be_given_by_name_or_number),
       cmocka_unit_test(joining_twice_is_eaddrinuse),
       cmocka_unit_test(leaving_without_being_a_member_is_eaddrnotavail),
       cmocka_unit_test(a_socket_may_be_in_many_groups),
