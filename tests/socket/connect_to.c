@@ -62,7 +62,7 @@ static void the_address_is_copied(void **state) {
     int connected = 0;
     dgram_address_t peer;
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    strcpy(address, addresses[i]);
+    keep_text(address, sizeof address, addresses[i]);
     assert_int_equal(dgram_connect(socket, 9, address, count_connect, &connected), 0);
     memset(address, 'x', sizeof address);
     run_until(loop, &connected, 1);

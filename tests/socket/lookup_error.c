@@ -4,27 +4,27 @@
 /* An answer, and what becomes of a call that gets it. */
 struct bad_answer {
   int status;
-  const char *address;
   int code;
+  const char *address;
   const char *bind_message;
   const char *send_message;
   const char *connect_message;
 };
 
 static const struct bad_answer bad_answers[] = {
-    {UV_EAI_NONAME, NULL, UV_EAI_NONAME, "getaddrinfo ENOTFOUND name", "getaddrinfo ENOTFOUND name",
+    {UV_EAI_NONAME, UV_EAI_NONAME, NULL, "getaddrinfo ENOTFOUND name", "getaddrinfo ENOTFOUND name",
      "getaddrinfo ENOTFOUND name"},
     /* any code of the program's, and then no address counts */
-    {UV_ETIMEDOUT, "127.0.0.1", UV_ETIMEDOUT, "getaddrinfo ETIMEDOUT name",
+    {UV_ETIMEDOUT, UV_ETIMEDOUT, "127.0.0.1", "getaddrinfo ETIMEDOUT name",
      "getaddrinfo ETIMEDOUT name", "getaddrinfo ETIMEDOUT name"},
     /* no address */
-    {0, "localhost", UV_EINVAL, NULL, NULL, NULL},
-    {0, "", UV_EINVAL, NULL, NULL, NULL},
-    {0, NULL, UV_EINVAL, NULL, NULL, NULL},
-    {0, "127.0.0.1:80", UV_EINVAL, NULL, NULL, NULL},
-    {7, "127.0.0.1", UV_EINVAL, NULL, NULL, NULL}, /* no code */
+    {0, UV_EINVAL, "localhost", NULL, NULL, NULL},
+    {0, UV_EINVAL, "", NULL, NULL, NULL},
+    {0, UV_EINVAL, NULL, NULL, NULL, NULL},
+    {0, UV_EINVAL, "127.0.0.1:80", NULL, NULL, NULL},
+    {7, UV_EINVAL, "127.0.0.1", NULL, NULL, NULL}, /* no code */
     /* one of the other family (B21) */
-    {0, "::1", UV_EINVAL, "bind EINVAL ::1:1234", "send EINVAL name:1234",
+    {0, UV_EINVAL, "::1", "bind EINVAL ::1:1234", "send EINVAL name:1234",
      "connect EINVAL name:1234"},
 };
 enum { BAD_ANSWERS = sizeof bad_answers / sizeof *bad_answers };
