@@ -68,6 +68,12 @@ bool dgram__address_parse(union dgram__address *address, const char *text, int p
   return true;
 }
 
+bool dgram__address_is_multicast(const union dgram__address *address) {
+  if (address->any.sa_family == AF_INET)
+    return IN_MULTICAST(ntohl(address->v4.sin_addr.s_addr));
+  return IN6_IS_ADDR_MULTICAST(&address->v6.sin6_addr);
+}
+
 int dgram__interface_parse(struct dgram__interface *interface, const char *text, int family) {
   union dgram__address address;
   *interface = (struct dgram__interface){.index = 0};
@@ -80,8 +86,10 @@ int dgram__interface_parse(struct dgram__interface *interface, const char *text,
       interface->index = address.v6.sin6_scope_id;
     return 0;
   }
-  if (strchr(text, '%') != NULL)
-    return parse_v6(&address.v6, text);
+  if (strchr(text, '%') != NULL) {
+    int err = parse_v6(&address.v6, text);
+    return err == UV_ENODEV && family != AF_INET6 ? UV_EADDRNOTAVAIL : err;
+  }
   interface->index = zone_index(text);
   return interface->index != 0 ? 0 : UV_EINVAL;
 }

@@ -66,13 +66,26 @@ int dgram__path_open(struct dgram__path *path, const struct dgram__settings *set
   return 0;
 }
 
+static bool has_option(int fd, int name, int wanted) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 && value == wanted;
+}
+
+#ifdef SO_PROTOCOL
+static bool is_udp(int fd) { /* and not UDP-Lite, say */
+  return has_option(fd, SO_TYPE, SOCK_DGRAM) && has_option(fd, SO_PROTOCOL, IPPROTO_UDP);
+}
+#else
+static bool is_udp(int fd) {
+  return has_option(fd, SO_TYPE, SOCK_DGRAM);
+}
+#endif
+
 int dgram__path_family(int fd) {
-  int type = 0;
-  socklen_t length = sizeof type;
   union dgram__address name = {0};
-  socklen_t name_length = sizeof name;
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_DGRAM ||
-      getsockname(fd, &name.any, &name_length) != 0)
+  socklen_t length = sizeof name;
+  if (!is_udp(fd) || getsockname(fd, &name.any, &length) != 0)
     return 0;
   int family = name.any.sa_family;
   return family == AF_INET || family == AF_INET6 ? family : 0;

@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,14 @@ void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address) 
   finish(lookup, status, &found);
 }
 
+/* In the question the program may close the socket, which owns the name: it gets a copy. */
+static void ask_program(const dgram_options_t *options, struct dgram_lookup *lookup,
+                        const char *host) {
+  char kept[DGRAM__HOST_MAX + 1];
+  snprintf(kept, sizeof kept, "%s", host);
+  options->lookup(lookup, kept, options->type, options->lookup_context);
+}
+
 static int ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host, int family) {
   struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
   lookup->request.data = lookup;
@@ -54,7 +63,7 @@ int dgram__lookup_start(dgram_socket_t *socket, struct dgram_lookup **lookup, co
   started->owner = owner;
   *lookup = started; /* first: the program may answer at once */
   if (started->by_program) {
-    options->lookup(started, host, options->type, options->lookup_context);
+    ask_program(options, started, host);
     return 0;
   }
   int err = ask_system(socket->loop->uv, started, host, dgram__family(options->type));

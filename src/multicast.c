@@ -41,6 +41,8 @@ static int prepare(dgram_socket_t *socket, struct membership *membership, const 
                    const char *interface) {
   int family = dgram__family(socket->options.type);
   int err = read_address(&membership->group, group, family);
+  if (err == 0 && !dgram__address_is_multicast(&membership->group))
+    err = UV_EINVAL;
   if (err == 0)
     err = read_interface(membership, interface, family);
   return err != 0 ? err : bind_if_unbound(socket);
