@@ -28,8 +28,9 @@
 #include <sched.h>
 
 enum {
-  PORT = 4000, /* nobody else is on these hosts */
-  SKIPPED = 77 /* the exit code that ctest takes for it */
+  PORT = 4000,         /* nobody else is on these hosts */
+  PATIENCE_MS = 10000, /* without anything happening, until a test is given up */
+  SKIPPED = 77         /* the exit code that ctest takes for it */
 };
 
 struct host {
@@ -242,15 +243,27 @@ static inline int run_each(struct pollfd wakes[HOSTS]) {
   return wait_ms;
 }
 
-/* Runs all hosts until the count is no longer below `wanted`. */
-static inline void run_hosts_until(const int *reached, int wanted) {
+/* Waits for one of the descriptors, but not for ever; `what` says for what. */
+static inline void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what) {
+  int ready = poll(wakes, count, wait_ms >= 0 ? wait_ms : PATIENCE_MS);
+  assert_true(ready >= 0);
+  if (ready == 0 && wait_ms < 0)
+    fail_msg("waited in vain for %s", what);
+}
+
+/* Runs all hosts until the count is no longer below `wanted`; `what` says what is counted. */
+static inline void run_hosts_for(const int *reached, int wanted, const char *what) {
   struct pollfd wakes[HOSTS];
   for (;;) {
     int wait_ms = run_each(wakes);
     if (*reached >= wanted)
       return;
-    assert_true(poll(wakes, HOSTS, wait_ms) >= 0);
+    wait_for(wakes, HOSTS, wait_ms, what);
   }
+}
+
+static inline void run_hosts_until(const int *reached, int wanted) {
+  run_hosts_for(reached, wanted, "a count to be reached");
 }
 
 /* ---- sockets ---- */
@@ -271,10 +284,12 @@ static inline void hear(dgram_socket_t *socket, const char *message, const dgram
  * is to be sent last: then it also shows that nothing else came.
  */
 static inline void assert_heard(struct host *host, const char *words) {
+  char what[128];
   int count = 1;
   for (const char *at = words; *at != '\0'; at++)
     count += *at == ' ';
-  run_hosts_until(&host->messages, count);
+  snprintf(what, sizeof what, "%s to hear '%s'", host->name, words);
+  run_hosts_for(&host->messages, count, what);
   if (strcmp(host->heard, words) != 0)
     fail_msg("%s heard '%s', not '%s'", host->name, host->heard, words);
   host->messages = 0;

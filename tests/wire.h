@@ -28,13 +28,19 @@ struct packet {
   size_t size;         /* all of it */
 };
 
-/* Takes the next packet that came in. Waits for one, or returns false if there is none (yet). */
-static inline int next_packet(int fd, int wait, struct packet *packet) {
-  int flags = MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT);
-  ssize_t size = recv(fd, packet->bytes, sizeof packet->bytes, flags);
+/* Takes the next packet that came in. Returns false if there is none (yet). */
+static inline int take_packet(int fd, struct packet *packet) {
+  ssize_t size = recv(fd, packet->bytes, sizeof packet->bytes, MSG_TRUNC | MSG_DONTWAIT);
   assert_true(size >= 0 || errno == EAGAIN);
   packet->size = size >= 0 ? (size_t)size : 0;
   return size >= 0;
+}
+
+/* Waits for the next packet; `what` says what it should be. */
+static inline void next_packet(int fd, struct packet *packet, const char *what) {
+  struct pollfd wire = {.fd = fd, .events = POLLIN};
+  while (!take_packet(fd, packet))
+    wait_for(&wire, 1, -1, what);
 }
 
 /* ---- what a packet is ---- */
@@ -58,7 +64,7 @@ static inline const uint8_t *payload_of(const struct packet *packet) {
 static inline int wait_for_udp_hops(int fd) {
   struct packet packet;
   do
-    next_packet(fd, 1, &packet);
+    next_packet(fd, &packet, "a UDP datagram");
   while (protocol_of(&packet) != UDP);
   return packet.bytes[is_v4(&packet) ? 8 : 7];
 }
@@ -68,7 +74,7 @@ static inline void wait_for_icmp(int fd, int type_v4, int type_v6) {
   struct packet packet;
   int is_icmp;
   do {
-    next_packet(fd, 1, &packet);
+    next_packet(fd, &packet, "an ICMP message");
     is_icmp = protocol_of(&packet) == (is_v4(&packet) ? 1 : ICMPV6);
   } while (!is_icmp || payload_of(&packet)[0] != (is_v4(&packet) ? type_v4 : type_v6));
 }
@@ -152,8 +158,11 @@ static inline int reports(const struct packet *packet, int type, const char *gro
 /* Waits until this is reported; what else goes over the wire does not matter. */
 static inline void wait_for_report(int fd, int type, const char *group, const char *source) {
   struct packet packet;
+  char what[128];
+  snprintf(what, sizeof what, "a report of type %d about %s %s", type, group,
+           source != NULL ? source : "");
   do
-    next_packet(fd, 1, &packet);
+    next_packet(fd, &packet, what);
   while (!reports(&packet, type, group, source));
 }
 

@@ -69,7 +69,7 @@ static size_t packets_on(int wire) {
   enum { FRAGMENT = 44 };
   struct packet packet;
   size_t count = 0;
-  while (next_packet(wire, 0, &packet)) {
+  while (take_packet(wire, &packet)) {
     int protocol = protocol_of(&packet);
     count += protocol == UDP || (!is_v4(&packet) && protocol == FRAGMENT);
     assert_in_range(packet.size, 1, MTU);

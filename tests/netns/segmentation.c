@@ -115,7 +115,7 @@ enum { ONE_BY_ONE = 1500, MANY_IN_ONE = 65535 }; /* bytes of the largest packet 
 static size_t largest_packet(int wire) {
   struct packet packet;
   size_t largest = 0;
-  while (next_packet(wire, 0, &packet))
+  while (take_packet(wire, &packet))
     if (packet.size > largest)
       largest = packet.size;
   return largest;
