@@ -117,6 +117,21 @@ static void on_a_socket_that_is_not_connected_it_is_the_sends_own(void **state) 
   assert_string_equal(scene_story(), "0:ECONNREFUSED");
 }
 
+/* A socket that is disconnected while a send to its peer waits: that one keeps its destination. */
+static void after_a_disconnect_what_waits_still_goes_to_the_peer(void **state) {
+  dgram_socket_t *socket = connected_socket();
+  fake_reply(UV_EAGAIN);
+  send_text(socket, "a");
+  scene_run();
+  assert_int_equal(socket->outbox.ready.first->datagram.to.any.sa_family, AF_UNSPEC);
+  dgram__outbox_readdress(socket, &socket->connecting.peer);
+  assert_int_equal(dgram__address_port(&socket->outbox.ready.first->datagram.to), 53);
+  socket->connecting.connected = false;
+  fake_make_writable(socket);
+  scene_run();
+  assert_string_equal(calls, "a ");
+}
+
 static void a_socket_that_closes_does_not_tell_it(void **state) {
   dgram_socket_t *socket = connected_socket();
   fake_reply(UV_ECONNREFUSED);
@@ -139,6 +154,7 @@ int main(void) {
       TEST(an_own_error_is_told_once),
       TEST(an_own_error_behind_it_hides_it_not),
       TEST(on_a_socket_that_is_not_connected_it_is_the_sends_own),
+      TEST(after_a_disconnect_what_waits_still_goes_to_the_peer),
       TEST(a_socket_that_closes_does_not_tell_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

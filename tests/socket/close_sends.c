@@ -67,6 +67,23 @@ static void meanwhile_every_call_is_refused(void **state) {
   assert_int_equal(sent, 1);
 }
 
+static void note_port(dgram_socket_t *socket, void *context) {
+  dgram_address_t address;
+  assert_int_equal(dgram_address(socket, &address), 0);
+  note(address.port > 0 ? "port" : "none");
+}
+
+/* The socket works until 'listening' is over: a listener that prints its address still can. */
+static void but_in_listening_its_address_can_be_asked_for(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_listening(socket, note_port, NULL), 0);
+  send_text(socket, "1", 9, note_sent, "sent");
+  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  close_loop(loop);
+  assert_notes("port sent closed");
+}
+
 static void sends_that_wait_behind_a_host_look_up_of_the_bind_leave_too(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
@@ -205,6 +222,7 @@ int main(void) {
       cmocka_unit_test(sends_that_wait_for_the_bind_leave_before_close),
       cmocka_unit_test(one_without_callback_leaves_too),
       cmocka_unit_test(meanwhile_every_call_is_refused),
+      cmocka_unit_test(but_in_listening_its_address_can_be_asked_for),
       cmocka_unit_test(sends_that_wait_behind_a_host_look_up_of_the_bind_leave_too),
       cmocka_unit_test(when_the_bind_then_fails_they_get_its_error_before_close),
       cmocka_unit_test(a_send_whose_host_is_looked_up_is_cancelled_after_close),

@@ -66,12 +66,20 @@ static void an_unknown_datapath_means_the_default(void **state) {
   all_arrive_with("DGRAM_DATAPATH", "");
 }
 
+static void the_library_has_the_version_of_its_header(void **state) {
+  char version[32];
+  snprintf(version, sizeof version, "%d.%d.%d", DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR,
+           DGRAM_VERSION_PATCH);
+  assert_string_equal(dgram_version(), version);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_segmentation_all_arrive),
       cmocka_unit_test(with_segmentation_all_arrive),
       cmocka_unit_test(with_disable_gso_all_arrive),
       cmocka_unit_test(an_unknown_datapath_means_the_default),
+      cmocka_unit_test(the_library_has_the_version_of_its_header),
   };
   return cmocka_run_group_tests_name("environment", tests, NULL, NULL);
 }

@@ -244,6 +244,16 @@ static void an_address_equals_itself_and_no_other(void **state) {
     }
 }
 
+static void what_is_beyond_an_address_is_trimmed(void **state) {
+  union dgram__address address;
+  memset(&address, 0xff, sizeof address);
+  dgram__address_trim(&address, sizeof address.v4);
+  for (size_t i = 0; i < sizeof address; i++)
+    assert_int_equal(((unsigned char *)&address)[i], i < sizeof address.v4 ? 0xff : 0);
+  dgram__address_trim(&address,
+                      sizeof address + 1); /* the kernel's word for one that was cut off */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(literals_of_both_families_are_read_and_written),
@@ -259,6 +269,7 @@ int main(void) {
       cmocka_unit_test(ports_are_kept_in_network_order_in_both_families),
       cmocka_unit_test(length_family_and_its_name_go_with_the_address),
       cmocka_unit_test(an_address_equals_itself_and_no_other),
+      cmocka_unit_test(what_is_beyond_an_address_is_trimmed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
