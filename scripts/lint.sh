@@ -28,6 +28,12 @@ tidy() {
     { grep -vE '^[0-9]+ warnings? generated\.$' || true; }
 }
 
+# The first example is shown as it is run.
+readme() {
+  diff --label README.md --label examples/server.c -u \
+    <(sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d') <(grep -v '^//' examples/server.c)
+}
+
 scripts/setup.sh lint
 # clang-tidy and cppcheck take each file's flags from this build, the export check its library.
 cmake --preset dev >/dev/null
@@ -41,6 +47,7 @@ check cppcheck cppcheck --project=build/dev/compile_commands.json -j "$jobs" --q
   --inline-suppr --error-exitcode=1
 check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh tests/examples/run.sh \
   bench/run.sh
+check readme readme
 check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so
 check check-contracts scripts/check-contracts.sh
