@@ -30,6 +30,7 @@ tidy() {
 
 # The first example is shown as it is run.
 readme() {
+  # shellcheck disable=SC2016 # what looks like a command is Markdown
   diff --label README.md --label examples/server.c -u \
     <(sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d') <(grep -v '^//' examples/server.c)
 }
