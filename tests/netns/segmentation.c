@@ -274,6 +274,17 @@ static void over_a_way_that_is_known_to_be_narrower_by_ipv6(void **state) {
   over_a_way_that_is_known_to_be_narrower(DGRAM_UDP6);
 }
 
+static void over_ipv4_from_an_ipv6_socket(void **state) {
+  struct scene scene;
+  open_scene(&scene, DGRAM_UDP6, middle, 1);
+  scene.to = "::ffff:10.0.1.1";
+  all_arrive(&scene);
+  sh("ip link set eth0 mtu 1300");
+  scene.stream.size = 1400;
+  all_arrive(&scene);
+  close_scene(&scene);
+}
+
 static void over_a_router(void **state) {
   struct scene scene;
   open_scene(&scene, DGRAM_UDP4, right, 1);
@@ -297,6 +308,7 @@ int main(void) {
       cmocka_unit_test(over_a_link_that_becomes_narrower_and_wider),
       cmocka_unit_test(over_a_way_that_is_known_to_be_narrower_by_ipv4),
       cmocka_unit_test(over_a_way_that_is_known_to_be_narrower_by_ipv6),
+      cmocka_unit_test(over_ipv4_from_an_ipv6_socket),
       cmocka_unit_test(over_a_router),
   };
   return HOSTS_MAIN("segmentation", tests);
