@@ -120,6 +120,16 @@ static inline int is_open(int fd) {
   return fcntl(fd, F_GETFD) != -1;
 }
 
+enum { GROUP_TEXT = 32 };
+
+/*
+ * A group of IPv4, made of a bound port so that no other test has it: a socket may also receive
+ * what is sent to groups that others have joined.
+ */
+static inline void name_group(char group[GROUP_TEXT], int net, int port) {
+  snprintf(group, GROUP_TEXT, "%d.1.%d.%d", net, port / 256, port % 256);
+}
+
 /* ---- a program's own look-up ---- */
 
 enum { MOST_QUESTIONS = 64 };

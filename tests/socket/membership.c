@@ -3,19 +3,20 @@
 
 #include <net/if.h>
 
-static const char GROUP[] = "224.0.0.114";
 static const char GROUP6[] = "ff02::1234";
 
 struct scene {
   uv_loop_t *loop;
   dgram_socket_t *socket;
   int port;
+  char group[GROUP_TEXT];
 };
 
 static struct scene open_scene(dgram_type_t type) {
   struct scene scene = {.loop = open_loop()};
   scene.socket = new_socket(scene.loop, type, note_message, "got");
   scene.port = bind_now(scene.socket, NULL);
+  name_group(scene.group, 239, scene.port);
   return scene;
 }
 
@@ -39,11 +40,11 @@ static void send_to_group(const struct scene *scene, const char *group, const ch
 
 static void a_member_receives_what_is_sent_to_the_group(void **state) {
   struct scene scene = open_scene(DGRAM_UDP4);
-  send_to_group(&scene, GROUP, "got(end)");
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "127.0.0.1"), 0);
-  send_to_group(&scene, GROUP, "got(group) got(end)");
-  assert_int_equal(dgram_drop_membership(scene.socket, GROUP, "127.0.0.1"), 0);
-  send_to_group(&scene, GROUP, "got(end)");
+  send_to_group(&scene, scene.group, "got(end)");
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
+  send_to_group(&scene, scene.group, "got(group) got(end)");
+  assert_int_equal(dgram_drop_membership(scene.socket, scene.group, "127.0.0.1"), 0);
+  send_to_group(&scene, scene.group, "got(end)");
   close_scene(&scene);
 }
 
@@ -53,44 +54,45 @@ static void the_interface_may_be_given_by_name_or_number(void **state) {
   snprintf(number, sizeof number, "%u", if_nametoindex("lo"));
   const char *const names[] = {"lo", number};
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(dgram_add_membership(scene.socket, GROUP, names[i]), 0);
-    send_to_group(&scene, GROUP, "got(group) got(end)");
-    assert_int_equal(dgram_drop_membership(scene.socket, GROUP, names[1 - i]), 0);
-    send_to_group(&scene, GROUP, "got(end)");
+    assert_int_equal(dgram_add_membership(scene.socket, scene.group, names[i]), 0);
+    send_to_group(&scene, scene.group, "got(group) got(end)");
+    assert_int_equal(dgram_drop_membership(scene.socket, scene.group, names[1 - i]), 0);
+    send_to_group(&scene, scene.group, "got(end)");
   }
   close_scene(&scene);
 }
 
 static void joining_twice_is_eaddrinuse(void **state) {
   struct scene scene = open_scene(DGRAM_UDP4);
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "127.0.0.1"), 0);
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "127.0.0.1"), UV_EADDRINUSE);
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "lo"), UV_EADDRINUSE);
-  assert_int_equal(dgram_drop_membership(scene.socket, GROUP, "127.0.0.1"), 0);
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "127.0.0.1"), 0);
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), UV_EADDRINUSE);
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, "lo"), UV_EADDRINUSE);
+  assert_int_equal(dgram_drop_membership(scene.socket, scene.group, "127.0.0.1"), 0);
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
   close_scene(&scene);
 }
 
 static void leaving_without_being_a_member_is_eaddrnotavail(void **state) {
   struct scene scene = open_scene(DGRAM_UDP4);
-  assert_int_equal(dgram_drop_membership(scene.socket, GROUP, "127.0.0.1"), UV_EADDRNOTAVAIL);
-  assert_int_equal(dgram_add_membership(scene.socket, GROUP, "127.0.0.1"), 0);
+  assert_int_equal(dgram_drop_membership(scene.socket, scene.group, "127.0.0.1"), UV_EADDRNOTAVAIL);
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
   assert_int_equal(dgram_drop_membership(scene.socket, "224.0.0.115", "127.0.0.1"),
                    UV_EADDRNOTAVAIL);
-  assert_int_equal(dgram_drop_membership(scene.socket, GROUP, "127.0.0.1"), 0);
-  assert_int_equal(dgram_drop_membership(scene.socket, GROUP, "127.0.0.1"), UV_EADDRNOTAVAIL);
+  assert_int_equal(dgram_drop_membership(scene.socket, scene.group, "127.0.0.1"), 0);
+  assert_int_equal(dgram_drop_membership(scene.socket, scene.group, "127.0.0.1"), UV_EADDRNOTAVAIL);
   close_scene(&scene);
 }
 
 static void a_socket_may_be_in_many_groups(void **state) {
   enum { GROUPS = 10 };
   struct scene scene = open_scene(DGRAM_UDP4);
-  char group[32];
+  char group[GROUP_TEXT];
   for (int i = 0; i < GROUPS; i++) {
-    snprintf(group, sizeof group, "239.1.1.%d", i);
+    snprintf(group, sizeof group, "239.2.1.%d", i);
     assert_int_equal(dgram_add_membership(scene.socket, group, "127.0.0.1"), 0);
   }
   send_to_group(&scene, group, "got(group) got(end)");
+  send_to_group(&scene, "239.2.1.0", "got(group) got(end)");
   close_scene(&scene);
 }
 

@@ -1,7 +1,6 @@
 /* Joining and leaving a group for one source: what is returned, and what is received. */
 #include "api_test.h"
 
-static const char GROUP[] = "232.1.2.3";
 static const char GROUP6[] = "ff3e::1234";
 static const char LOOPBACK[] = "127.0.0.1";
 
@@ -9,12 +8,14 @@ struct scene {
   uv_loop_t *loop;
   dgram_socket_t *socket;
   int port;
+  char group[GROUP_TEXT];
 };
 
 static struct scene open_scene(dgram_type_t type) {
   struct scene scene = {.loop = open_loop()};
   scene.socket = new_socket(scene.loop, type, note_message, "got");
   scene.port = bind_now(scene.socket, NULL);
+  name_group(scene.group, 232, scene.port);
   return scene;
 }
 
@@ -24,11 +25,11 @@ static void close_scene(struct scene *scene) {
 }
 
 static int join(const struct scene *scene, const char *source, const char *interface) {
-  return dgram_add_source_specific_membership(scene->socket, source, GROUP, interface);
+  return dgram_add_source_specific_membership(scene->socket, source, scene->group, interface);
 }
 
 static int leave(const struct scene *scene, const char *source, const char *interface) {
-  return dgram_drop_source_specific_membership(scene->socket, source, GROUP, interface);
+  return dgram_drop_source_specific_membership(scene->socket, source, scene->group, interface);
 }
 
 /* Sends to the group from an address of the loopback. */
@@ -38,7 +39,7 @@ static void send_from(const struct scene *scene, const char *source, const char 
   struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
   assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
-  assert_int_equal(inet_pton(AF_INET, GROUP, &to.sin_addr), 1);
+  assert_int_equal(inet_pton(AF_INET, scene->group, &to.sin_addr), 1);
   assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
   assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &loopback, sizeof loopback), 0);
   assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, sizeof to),
