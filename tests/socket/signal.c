@@ -200,6 +200,23 @@ static void sockets_may_close_in_any_order_before_it(void **state) {
   }
 }
 
+static void others_may_join_after_the_last_has_left(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_signal_t *signal = new_signal();
+  dgram_socket_t *first = new_signalled(loop, signal);
+  close_socket(new_signalled(loop, signal));
+  run_to_end(loop);
+  dgram_socket_t *second = new_signalled(loop, signal);
+  close_socket(first);
+  run_to_end(loop);
+  dgram_socket_t *third = new_signalled(loop, signal);
+  dgram_signal_abort(signal);
+  assert_closed(second);
+  assert_closed(third);
+  close_loop(loop);
+  dgram_signal_free(signal);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(abort_closes_the_socket),
@@ -215,6 +232,7 @@ int main(void) {
       cmocka_unit_test(without_sockets_it_can_be_used_too),
       cmocka_unit_test(no_signal_is_no_trouble),
       cmocka_unit_test(sockets_may_close_in_any_order_before_it),
+      cmocka_unit_test(others_may_join_after_the_last_has_left),
   };
   return cmocka_run_group_tests_name("signal", tests, NULL, NULL);
 }
