@@ -108,6 +108,19 @@ static void binding_with_a_connect_and_sends(struct scene *scene) {
   answer_it(scene, 0);
 }
 
+static void bound_by_a_membership(struct scene *scene) {
+  assert_int_equal(dgram_add_membership(scene->socket, "224.0.0.114", "127.0.0.1"), 0);
+  close_it(scene);
+}
+
+static void bound_by_a_membership_with_sends(struct scene *scene) {
+  assert_int_equal(dgram_add_membership(scene->socket, "224.0.0.114", "127.0.0.1"), 0);
+  send_it(scene, "1");
+  connect_it(scene);
+  send_it(scene, "2");
+  close_it(scene);
+}
+
 static void bound(struct scene *scene) {
   bind_it_now(scene);
   settle(scene->loop);
@@ -268,6 +281,9 @@ static const struct {
      "ask(name) returned listening ask(peer) close callback connecting(ECANCELED)", ""},
     {binding_with_a_connect_and_sends,
      "ask(0.0.0.0) returned listening ask(peer) 1 2 close callback connecting(ECANCELED)", "1 2"},
+    {bound_by_a_membership, "returned close callback", ""},
+    {bound_by_a_membership_with_sends,
+     "returned listening ask(peer) 1 2 close callback connecting(ECANCELED)", "1 2"},
     {bound, "ask(name) listening returned close callback", ""},
     {sending, "ask(name) listening returned 1 3 close callback", "1 2 3"},
     /* B15: what has not left is told after 'close' */
