@@ -1,6 +1,6 @@
 /*
  * A connected socket whose way is gone: its own system refuses each send, and the send's callback
- * is told so, once. It is told twice: first by 'error', as if it had been the answer to an earlier
+ * is told so, once, and not by 'error' besides, as if it had been the answer to an earlier
  * datagram.
  */
 #include "hosts.h"
