@@ -30,6 +30,7 @@ struct dgram__settings {
 struct dgram__path {
   int fd; /* -1: none */
   bool gro;
+  int kept_error; /* of `posix`: about the first datagram of the next send */
   struct dgram__limits limits; /* of a segmented send; learned from refusals */
 };
 

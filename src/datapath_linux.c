@@ -137,15 +137,24 @@ static const struct dgram__datagram *add_run(struct departure *departure, struct
   return datagram;
 }
 
+/*
+ * On a connected socket every call has one run: a later one might meet the answer to an earlier
+ * datagram (ICMP), and sendmmsg keeps an error to itself once something has left.
+ */
+static unsigned most_runs(const struct dgram__datagram *first) {
+  return first->to.any.sa_family == AF_UNSPEC ? 1 : MOST_RUNS;
+}
+
 static void plan(struct departure *departure, const struct dgram__limits *limits,
                  const struct dgram__datagram *next, unsigned left) {
+  unsigned most = most_runs(next);
   departure->runs = 0;
   departure->iov_count = 0;
   struct dgram__run run = dgram__batch_run(next, left, limits);
   do { /* the first always fits: no datagram has more pieces than a message may */
     next = add_run(departure, run, next);
     left -= run.datagrams;
-    if (left == 0 || departure->runs == MOST_RUNS)
+    if (left == 0 || departure->runs == most)
       break;
     run = dgram__batch_run(next, left, limits);
   } while (departure->iov_count + run.iov_count <= MOST_IOV);

@@ -49,6 +49,7 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
 static void posix_adopt(struct dgram__path *path, bool gso) {
   (void)gso;
   path->gro = false;
+  path->kept_error = 0;
   path->limits = (struct dgram__limits){.datagrams = 1};
 }
 
@@ -163,15 +164,24 @@ static int send_one(int fd, const struct dgram__datagram *datagram) {
   return sent >= 0 ? 0 : -errno;
 }
 
+/*
+ * The system tells some errors only once, so one behind a prefix is kept for the next call; but
+ * not that its buffer is full, which may be over by then.
+ */
 static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
   int sent = 0;
-  for (const struct dgram__datagram *at = first; (unsigned)sent < count; at = at->next) {
-    int err = send_one(path->fd, at);
-    if (err != 0)
-      return sent > 0 ? sent : err;
-    sent++;
+  int err = path->kept_error;
+  path->kept_error = 0;
+  for (const struct dgram__datagram *at = first; err == 0 && (unsigned)sent < count;
+       at = at->next) {
+    err = send_one(path->fd, at);
+    if (err == 0)
+      sent++;
   }
+  if (sent == 0)
+    return err;
+  path->kept_error = err != UV_EAGAIN ? err : 0;
   return sent;
 }
 

@@ -147,6 +147,10 @@ static void an_error_after_k_is_k_and_nothing_behind_is_tried(void **state) {
   assert_int_equal(send_four(), 2);
   assert_string_equal(sent_to, " 1 2");
   assert_int_equal(calls, 3);
+  assert_int_equal(send_four(), UV_EPERM); /* the system would not tell it again */
+  assert_int_equal(calls, 3);
+  assert_int_equal(send_four(), 1);
+  assert_int_equal(path.kept_error, 0); /* EAGAIN, which it does */
 }
 
 static void an_error_about_the_first_is_returned(void **state) {

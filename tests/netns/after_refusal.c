@@ -63,7 +63,9 @@ static void after_a_closed_port_over_ipv4(void **state) {
 
 static void after_a_closed_port_over_ipv6(void **state) {
   the_next_send_does_not_pay(
-      &(struct case_of_refusal){DGRAM_UDP6, "fd00:2::2", "ip addr add fd00:2::2 dev lo nodad",
+      &(struct case_of_refusal){DGRAM_UDP6, "fd00:2::2",
+                                "ip addr add fd00:2::2 dev lo nodad;"
+                                "until ip -6 route get fd00:2::2 | grep -q local; do :; done",
                                 "ip addr del fd00:2::2 dev lo", "recvmsg ECONNREFUSED"});
 }
 

@@ -1,8 +1,7 @@
 /*
  * Many sends of one turn to a closed port, of which the host answers the first few (Linux limits
- * its ICMP messages): the connected socket must be told at least once. It is not: each answer is
- * met, and taken from the system, by the send after it, whose failure a partial batch does not
- * tell.
+ * its ICMP messages): the connected socket must be told at least once, though each answer is met,
+ * and taken from the system, by the send after it.
  */
 #include "hosts.h"
 

@@ -276,7 +276,7 @@ static void a_buffer_falls_into_segments_and_a_remainder(void **state) {
         .data = data, .left = buffers[i].size, .segment = buffers[i].segment};
     const char *expected = data;
     const char *at;
-    size_t size;
+    size_t size = 0;
     for (size_t j = 0; j < buffers[i].count; j++) {
       assert_true(dgram__pieces_next(&pieces, &at, &size));
       assert_ptr_equal(at, expected);
