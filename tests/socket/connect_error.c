@@ -55,6 +55,14 @@ static void an_unknown_host_is_the_error_of_its_look_up(void **state) {
   assert_string_equal(kept.message, "getaddrinfo ENOTFOUND no-such-host.invalid");
 }
 
+/* libuv refuses it before any look-up; the program is told as of every other failure. */
+static void a_name_that_is_no_text_is_einval(void **state) {
+  struct kept_error kept = connect_failure(DGRAM_UDP4, 1234, "\xff\xfe");
+  assert_int_equal(kept.code, UV_EINVAL);
+  assert_string_equal(kept.syscall, "getaddrinfo");
+  assert_string_equal(kept.address, "\xff\xfe");
+}
+
 /* The loopback's broadcast address, which needs SO_BROADCAST. */
 static void what_the_system_refuses_has_its_code(void **state) {
   struct kept_error kept = connect_failure(DGRAM_UDP4, 1234, "127.255.255.255");
@@ -156,6 +164,7 @@ int main(void) {
       cmocka_unit_test(an_address_of_the_other_family_is_einval),
       cmocka_unit_test(also_on_a_socket_of_ipv6),
       cmocka_unit_test(an_unknown_host_is_the_error_of_its_look_up),
+      cmocka_unit_test(a_name_that_is_no_text_is_einval),
       cmocka_unit_test(what_the_system_refuses_has_its_code),
       cmocka_unit_test(without_callback_it_is_an_error_event),
       cmocka_unit_test(without_anybody_it_goes_to_the_handler_of_unhandled_errors),

@@ -131,6 +131,20 @@ static void an_error_names_the_address_as_given(void **state) {
   }
 }
 
+/* B37: also of a name that libuv refuses inside the call. */
+static void a_failed_look_up_is_told_from_the_loop(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  note_events(socket);
+  assert_int_equal(dgram_send(socket, "1", 1, 9, "\xff\xfe", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "2", 1, 9, "\xff\xfe", NULL, NULL), 0);
+  note("returned");
+  run_until_notes(loop, "returned sent(EINVAL) error(EINVAL)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
 /* B28, B30: 'connect' from the loop; the state before and after. */
 static void a_connect_is_told_after_the_sends_before_it_have_left(void **state) {
   uv_loop_t *loop = open_loop();
@@ -191,6 +205,7 @@ int main(void) {
       cmocka_unit_test(also_of_a_send_in_message),
       cmocka_unit_test(callbacks_come_in_the_order_of_the_sends),
       cmocka_unit_test(an_error_names_the_address_as_given),
+      cmocka_unit_test(a_failed_look_up_is_told_from_the_loop),
       cmocka_unit_test(a_connect_is_told_after_the_sends_before_it_have_left),
       cmocka_unit_test(a_failed_connect_is_told_from_the_loop),
       cmocka_unit_test(a_disconnect_is_done_inside_the_call),
