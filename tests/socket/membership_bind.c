@@ -144,6 +144,29 @@ static void a_send_before_listening_leaves_after_it(void **state) {
   close_loop(loop);
 }
 
+/* In the callback of another socket's send, that is from the loop, just before it polls. */
+static void join_and_be_sent_to(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                                void *context) {
+  dgram_socket_t *member = context;
+  int fd = raw_socket();
+  assert_int_equal(join(member), 0);
+  raw_send(fd, "x", 1, port_of(member));
+  close(fd);
+}
+
+static void a_message_comes_after_listening(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *other = new_bound(loop, NULL, NULL, &port);
+  dgram_socket_t *member = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  note_events(member);
+  send_text(other, "x", 9, join_and_be_sent_to, member);
+  run_until_notes(loop, "listening got(x)");
+  close_socket(other);
+  close_socket(member);
+  close_loop(loop);
+}
+
 static void a_connect_before_listening_is_done_after_it(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -185,6 +208,7 @@ int main(void) {
       cmocka_unit_test(a_second_membership_emits_no_second_listening),
       cmocka_unit_test(closed_before_listening_it_emits_close_only),
       cmocka_unit_test(a_send_before_listening_leaves_after_it),
+      cmocka_unit_test(a_message_comes_after_listening),
       cmocka_unit_test(a_connect_before_listening_is_done_after_it),
       cmocka_unit_test(a_call_that_fails_leaves_the_socket_bound),
   };
