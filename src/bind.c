@@ -27,22 +27,18 @@ static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, c
   dgram__shut_if_ready(socket);
 }
 
-/* Emits 'listening', and then lets go what waited for it. */
+/* Begins to receive, emits 'listening', and then lets go what waited for it. */
 static void announce(dgram_socket_t *socket) {
   if (socket->closed)
     return;
   socket->announced = true;
+  dgram__watch(socket);
   dgram__emit_listening(socket);
   if (socket->closed)
     return;
   dgram__outbox_release(socket);
   dgram__connect_release(socket);
   dgram__shut_if_ready(socket);
-}
-
-static void become_bound(dgram_socket_t *socket) {
-  socket->state = DGRAM__BOUND;
-  dgram__watch(socket);
 }
 
 /* Sets up the system socket as the options say, and has it watched; all of it or nothing. */
@@ -85,7 +81,7 @@ static void bind_to_address(dgram_socket_t *socket) {
     bind_failed(socket, err, "bind", text, socket->binding.port);
     return;
   }
-  become_bound(socket);
+  socket->state = DGRAM__BOUND;
   announce(socket);
 }
 
@@ -148,7 +144,7 @@ int dgram__bind_at_once(dgram_socket_t *socket) {
   int err = open_path(socket);
   if (err != 0)
     return err;
-  become_bound(socket);
+  socket->state = DGRAM__BOUND;
   dgram__defer(&socket->binding.announce_task);
   return 0;
 }
@@ -193,7 +189,7 @@ static int adopt(dgram_socket_t *socket, int fd) {
   int err = adopt_path(socket, fd);
   if (err != 0)
     return err;
-  become_bound(socket);
+  socket->state = DGRAM__BOUND;
   announce(socket);
   return 0;
 }

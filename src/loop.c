@@ -226,6 +226,8 @@ int dgram__watch_open(dgram_socket_t *socket) {
 }
 
 static int wanted_events(const dgram_socket_t *socket) {
+  if (!socket->announced) /* no 'message' before 'listening' */
+    return 0;
   bool stalled = socket->outbox.stall == DGRAM__UNTIL_WRITABLE;
   return UV_READABLE | (stalled ? UV_WRITABLE : 0);
 }
