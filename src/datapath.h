@@ -30,7 +30,8 @@ struct dgram__settings {
 struct dgram__path {
   int fd; /* -1: none */
   bool gro;
-  int kept_error; /* of `posix`: about the first datagram of the next send */
+  int kept_error;              /* of `posix`: about the first datagram of the next send */
+  unsigned careful_calls;      /* of `linux`: calls yet to come with one run each */
   struct dgram__limits limits; /* of a segmented send; learned from refusals */
 };
 

@@ -15,6 +15,7 @@ enum {
   MOST_RUNS = 64,     /* sends of one sendmmsg */
   MOST_IOV = 1024,    /* UIO_MAXIOV, the kernel's limit for one message */
   MOST_SEGMENTS = 64, /* UDP_MAX_SEGMENTS of the kernels before 6.9 */
+  CAREFUL_CALLS = 16,
   MOST_BYTES = 65507, /* of a segmented send: 65,535 less the headers of IP and UDP */
 };
 
@@ -56,6 +57,7 @@ static bool kernel_can_segment(int fd) {
 
 static void linux_adopt(struct dgram__path *path, bool gso) {
   int on = 1;
+  path->careful_calls = 0;
   path->gro = setsockopt(path->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
   path->limits = (struct dgram__limits){.datagrams = MOST_SEGMENTS,
                                         .segment = UINT16_MAX,
@@ -137,17 +139,8 @@ static const struct dgram__datagram *add_run(struct departure *departure, struct
   return datagram;
 }
 
-/*
- * On a connected socket every call has one run: a later one might meet the answer to an earlier
- * datagram (ICMP), and sendmmsg keeps an error to itself once something has left.
- */
-static unsigned most_runs(const struct dgram__datagram *first) {
-  return first->to.any.sa_family == AF_UNSPEC ? 1 : MOST_RUNS;
-}
-
-static void plan(struct departure *departure, const struct dgram__limits *limits,
+static void plan(struct departure *departure, const struct dgram__limits *limits, unsigned most,
                  const struct dgram__datagram *next, unsigned left) {
-  unsigned most = most_runs(next);
   departure->runs = 0;
   departure->iov_count = 0;
   struct dgram__run run = dgram__batch_run(next, left, limits);
@@ -172,14 +165,29 @@ static int depart(int fd, struct departure *departure) {
   return sent >= 0 ? (int)sent : -errno;
 }
 
+/*
+ * sendmmsg keeps an error to itself once something has left. On a connected socket that may be the
+ * answer to an earlier datagram (ICMP), which the system tells but once; so for a while after a
+ * call that was cut short every call has one run, and the next answer is not lost.
+ */
+static unsigned most_runs(struct dgram__path *path) {
+  if (path->careful_calls == 0)
+    return MOST_RUNS;
+  path->careful_calls--;
+  return 1;
+}
+
 static int send_planned(struct dgram__path *path, const struct dgram__limits *limits,
                         const struct dgram__datagram *first, unsigned count, bool *segmented) {
   struct departure departure;
-  plan(&departure, limits, first, count);
+  plan(&departure, limits, most_runs(path), first, count);
   *segmented = departure.datagrams[0] > 1;
   int runs = depart(path->fd, &departure);
   if (runs < 0)
     return runs;
+  bool connected = first->to.any.sa_family == AF_UNSPEC;
+  if (connected && (unsigned)runs < departure.runs)
+    path->careful_calls = CAREFUL_CALLS;
   int datagrams = 0;
   for (unsigned i = 0; i < (unsigned)runs && i < departure.runs; i++)
     datagrams += (int)departure.datagrams[i];
