@@ -10,7 +10,8 @@
  * *Compiling.* `<uv.h>` needs the types of POSIX: compile with `-std=gnu11`, or define
  * `_GNU_SOURCE` or `_POSIX_C_SOURCE` (200112L or later) before the first header.
  *
- * *Errors.* A call returns 0, or a negative code and then has changed nothing. Codes of the system
+ * *Errors.* A call returns 0, or a negative code and then has changed nothing (but that an unbound
+ * socket stays bound when a membership is refused by the system). Codes of the system
  * are libuv's `UV_E*`; the specification's own errors are the `DGRAM_ERR_*` below. What happens
  * later, in the loop, is an 'error' event or the error of a send's callback.
  *
@@ -478,7 +479,7 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * @param size     their number; 0 sends an empty datagram
  * @param port     the destination's port, 1 to 65535; 0 on a connected socket
  * @param address  numeric address or host name, which is looked up; NULL or "": 127.0.0.1, or ::1
- *                 for udp6. Copied. NULL on a connected socket
+ *                 for udp6. Copied. NULL or "" on a connected socket
  * @param callback called once from the loop, or NULL
  * @param context  for `callback`
  * @retval 0                              accepted
@@ -565,7 +566,8 @@ DGRAM_EXTERN size_t dgram_get_send_queue_count(const dgram_socket_t *socket);
  * @retval 0
  * @retval UV_EINVAL                      an argument is NULL
  * @retval UV_EBADF                       the socket is not bound
- * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed; but in a 'listening' that the
+ *                                        close waits for it can still be asked
  * @return or what getsockname(2) returns
  * @see spec: socket.address()
  */
