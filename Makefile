@@ -17,7 +17,7 @@ setup-%:
 demo:
 	@scripts/demo.sh
 
-# The whole suite three times: plain, under the sanitizers, under valgrind.
+# The whole suite four times: plain, under two sets of sanitizers, under valgrind.
 test: setup-test test-dev test-asan test-valgrind
 
 # `make test-tsan` and others: the suite in the build of one preset.
