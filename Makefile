@@ -18,7 +18,7 @@ demo:
 	@scripts/demo.sh
 
 # The whole suite four times: plain, under two sets of sanitizers, under valgrind.
-test: setup-test test-dev test-asan test-valgrind
+test: setup-test test-dev test-asan test-tsan test-valgrind
 
 # `make test-tsan` and others: the suite in the build of one preset.
 test-%:

@@ -70,7 +70,6 @@ WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *leng
      (fd, level, name, value, length), -1)
 WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
      (fd, level, name, value, length), -1)
-WRAP(int, fcntl, (int fd, int command, int value), (fd, command, value), -1)
 WRAP(int, uname, (struct utsname * names), (names), -1)
 WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1)
 WRAP(int, recvmmsg,
@@ -421,5 +420,7 @@ int main(void) {
       cmocka_unit_test(a_close_before_the_bind_on_linux),
       cmocka_unit_test(a_close_before_the_bind_on_posix),
   };
-  return cmocka_run_group_tests(tests, warm_up, NULL);
+  int failed = cmocka_run_group_tests(tests, warm_up, NULL);
+  fault.at = 0; /* what runs at exit, the counts of gcov say, is to be spared */
+  return failed;
 }
