@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const union dgram__address dgram__nobody;
+
 int dgram__family(dgram_type_t type) {
   return type == DGRAM_UDP4 ? AF_INET : AF_INET6;
 }

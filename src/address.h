@@ -19,6 +19,11 @@ union dgram__address {
   struct sockaddr_in6 v6;
 };
 
+/*
+ * AF_UNSPEC: no address. A connected socket's datagrams have it; to connect to it is to disconnect.
+ */
+extern const union dgram__address dgram__nobody;
+
 /* AF_INET or AF_INET6. */
 int dgram__family(dgram_type_t type);
 

@@ -44,8 +44,6 @@ static void set_failure(dgram_socket_t *socket, int status, const char *syscall,
   socket->connecting.shown = shown;
 }
 
-static const union dgram__address nobody; /* AF_UNSPEC: to connect to it is to disconnect */
-
 static int connect_path(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (connecting->to.any.sa_family != dgram__family(socket->options.type))
@@ -56,7 +54,7 @@ static int connect_path(dgram_socket_t *socket) {
     return err;
   err = dgram__path_name(&socket->path, true, &connecting->peer);
   if (err != 0)
-    (void)dgram__path_connect(&socket->path, &nobody);
+    (void)dgram__path_connect(&socket->path, &dgram__nobody);
   return err;
 }
 
@@ -211,7 +209,7 @@ int dgram_disconnect(dgram_socket_t *socket) {
   if (socket->closing || !socket->connecting.connected)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
   dgram__flush(socket);
-  int err = dgram__path_connect(&socket->path, &nobody);
+  int err = dgram__path_connect(&socket->path, &dgram__nobody);
   if (err != 0)
     return err;
   dgram__outbox_readdress(socket, &socket->connecting.peer);

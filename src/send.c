@@ -245,12 +245,10 @@ static int check_buffers(const uv_buf_t buffers[], size_t count) {
   return 0;
 }
 
-static const union dgram__address nobody; /* AF_UNSPEC: to the connected socket's peer */
-
 static int read_destination(const dgram_socket_t *socket, int port, const char *address,
                             struct dgram__destination *destination) {
   if (socket->connecting.connected) {
-    destination->address = nobody;
+    destination->address = dgram__nobody;
     destination->host = NULL;
     bool given = port != 0 || (address != NULL && *address != '\0');
     return given ? DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED : 0;
@@ -283,7 +281,7 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
 static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to,
                          union dgram__address *address) {
   bool connected = socket->connecting.connected;
-  *address = nobody;
+  *address = dgram__nobody;
   if (to == NULL)
     return connected ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
   if (connected)
