@@ -141,6 +141,12 @@ void dgram__address_set_port(union dgram__address *address, int port) {
     address->v6.sin6_port = htons((uint16_t)port);
 }
 
+void dgram__address_set_host(union dgram__address *address, const union dgram__address *host) {
+  int port = dgram__address_port(address);
+  *address = *host;
+  dgram__address_set_port(address, port);
+}
+
 socklen_t dgram__address_length(const union dgram__address *address) {
   switch (address->any.sa_family) {
   case AF_INET:

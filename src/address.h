@@ -67,6 +67,9 @@ bool dgram__address_is_multicast(const union dgram__address *address);
 int dgram__address_port(const union dgram__address *address);
 void dgram__address_set_port(union dgram__address *address, int port);
 
+/* Takes another address in, of either family, but keeps the port. */
+void dgram__address_set_host(union dgram__address *address, const union dgram__address *host);
+
 /* The length that system calls want: that of the address's own family; 0 for none. */
 socklen_t dgram__address_length(const union dgram__address *address);
 

@@ -78,7 +78,7 @@ static void bind_to_address(dgram_socket_t *socket) {
   if (err != 0) {
     char text[DGRAM_ADDRESS_TEXT];
     dgram__address_text(&socket->binding.to, text);
-    bind_failed(socket, err, "bind", text, socket->binding.port);
+    bind_failed(socket, err, "bind", text, dgram__address_port(&socket->binding.to));
     return;
   }
   socket->state = DGRAM__BOUND;
@@ -96,8 +96,7 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
   if (status != 0) {
     bind_failed(socket, status, "getaddrinfo", host, 0);
   } else {
-    socket->binding.to = *address;
-    dgram__address_set_port(&socket->binding.to, socket->binding.port);
+    dgram__address_set_host(&socket->binding.to, address);
     bind_to_address(socket);
   }
   dgram__unpin(socket);
@@ -124,7 +123,6 @@ static int start_bind(dgram_socket_t *socket, int port, const char *address) {
   if (err != 0)
     return err;
   socket->state = DGRAM__BINDING;
-  socket->binding.port = port;
   socket->binding.to = local.address;
   if (local.host == NULL)
     dgram__defer(&socket->binding.bind_task);

@@ -82,13 +82,10 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
   dgram_socket_t *socket = owner;
   struct dgram__connecting *connecting = &socket->connecting;
   connecting->lookup = NULL;
-  if (status == 0) {
-    int port = dgram__address_port(&connecting->to);
-    connecting->to = *address;
-    dgram__address_set_port(&connecting->to, port);
-  } else {
+  if (status == 0)
+    dgram__address_set_host(&connecting->to, address);
+  else
     set_failure(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
-  }
   dgram__defer(&connecting->task);
 }
 
@@ -192,12 +189,12 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
   if (socket->connecting.connected || socket->connecting.attempting)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   err = begin_attempt(socket, &destination, callback, context);
-  if (err == 0 && socket->state == DGRAM__UNBOUND)
-    err = dgram__bind_implicitly(socket);
-  else if (err == 0 && socket->announced)
-    dgram__connect_release(socket);
-  else
+  if (err != 0)
     return err;
+  if (socket->announced)
+    dgram__connect_release(socket);
+  else if (socket->state == DGRAM__UNBOUND)
+    err = dgram__bind_implicitly(socket);
   if (err != 0)
     free(end_attempt(socket).host);
   return err;

@@ -204,7 +204,6 @@ enum dgram__state { DGRAM__UNBOUND, DGRAM__BINDING, DGRAM__BOUND };
 
 /* A bind under way. */
 struct dgram__binding {
-  int port;
   char *host; /* the name that is looked up, or NULL */
   dgram_lookup_t *lookup;
   union dgram__address to;

@@ -121,9 +121,7 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
     dgram__send_failed(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
     return;
   }
-  int port = dgram__address_port(&send->datagram.to);
-  send->datagram.to = *address;
-  dgram__address_set_port(&send->datagram.to, port);
+  dgram__address_set_host(&send->datagram.to, address);
   set_out(socket, send);
 }
 
