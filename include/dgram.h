@@ -41,7 +41,7 @@
 
 /** The version of this header; dgram_version() tells the library's. @{ */
 #define DGRAM_VERSION_MAJOR 0
-#define DGRAM_VERSION_MINOR 2
+#define DGRAM_VERSION_MINOR 3
 #define DGRAM_VERSION_PATCH 0
 /** @} */
 
@@ -104,6 +104,12 @@ typedef struct dgram_rinfo {
   char *text;                      /**< private: use dgram_rinfo_address() */
 } dgram_rinfo_t;
 
+/** One message of a batch; see ::dgram_messages_cb. */
+typedef struct dgram_message {
+  const char *message; /**< the bytes, `rinfo.size` of them, at any alignment; borrowed */
+  dgram_rinfo_t rinfo; /**< the sender */
+} dgram_message_t;
+
 /** What an 'error' event carries. Borrowed until the listener returns. */
 typedef struct dgram_error {
   int code;            /**< negative: `UV_E*` or `DGRAM_ERR_*` */
@@ -124,6 +130,17 @@ typedef struct dgram_error {
  */
 typedef void (*dgram_message_cb)(dgram_socket_t *socket, const char *message,
                                  const dgram_rinfo_t *rinfo, void *context);
+/**
+ * A listener of 'messages': a batch of messages that came together, one call for all of them. It
+ * looks itself whether it closed the socket, and then leaves the rest of the batch alone.
+ * @param socket   the socket that received
+ * @param messages the messages, in the order in which they came; borrowed until the listener
+ *                 returns
+ * @param count    their number, 1 to 1024
+ * @param context  as given with the listener
+ */
+typedef void (*dgram_messages_cb)(dgram_socket_t *socket, const dgram_message_t messages[],
+                                  size_t count, void *context);
 /**
  * A listener of 'listening'.
  * @param socket  the socket, which is bound now
@@ -180,6 +197,21 @@ typedef struct dgram_lookup dgram_lookup_t;
 typedef void (*dgram_lookup_cb)(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                                 void *context);
 
+/** Work that was put off; see ::dgram_defer_cb. Owned by the library. */
+typedef struct dgram_task dgram_task_t;
+
+/**
+ * A program's own way to put work off, for one that has a queue of its own between the turns of the
+ * loop, as a script engine has. It is asked wherever the library owes the program a callback that
+ * must not run inside the call at hand, or has to bind or connect after it.
+ * @param task    what is to be done: by dgram_task_run(), exactly once, after this has returned, on
+ *                the loop's thread, also after the socket was closed
+ * @param context `defer_context` of the options
+ * @return nonzero: the program has taken the task on; 0: the loop shall run it, as it does without
+ *         this function
+ */
+typedef int (*dgram_defer_cb)(dgram_task_t *task, void *context);
+
 /** Closes any number of sockets at one call; the specification's AbortSignal and its controller. */
 typedef struct dgram_signal dgram_signal_t;
 
@@ -202,6 +234,12 @@ typedef struct dgram_options {
   void *lookup_context;   /**< for `lookup` */
   dgram_signal_t *signal; /**< closes the socket when aborted; borrowed until 'close', or until
                                dgram_signal_free(). Default NULL */
+  int reuse_port;         /**< nonzero: SO_REUSEPORT at bind: the system spreads what comes over all
+                               sockets bound to the port. Where there is no such thing the bind
+                               fails with ENOTSUP. Default 0 */
+  dgram_defer_cb defer;   /**< puts work off, for a program with a queue of its own; NULL: the loop
+                               does. Default NULL */
+  void *defer_context;    /**< for `defer` */
 } dgram_options_t;
 
 /**
@@ -210,7 +248,7 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL};
+  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, NULL};
   options.struct_size = sizeof options;
   options.type = type;
   return options;
@@ -330,6 +368,26 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
                                     dgram_listening_cb callback, void *context);
 
 /**
+ * Binds inside the call: when it returns 0 the socket has its port, and dgram_address() tells it.
+ * 'listening' is emitted later, from the loop, unless the socket is closed first; messages come
+ * after it.
+ *
+ * @param socket  the socket
+ * @param port    0 to 65535; 0: the system chooses one
+ * @param address a numeric address; NULL or "": all interfaces. Copied
+ * @retval 0
+ * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, or of the
+ *                                        other family
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND bound already, or being bound
+ * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
+ * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE   the system refuses a buffer size of the options
+ * @return or what socket(2) or bind(2) returns: UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EACCES, …; the
+ *         socket is then unbound
+ */
+DGRAM_EXTERN int dgram_bind_sync(dgram_socket_t *socket, int port, const char *address);
+
+/**
  * Connects the socket to one remote endpoint: sends go there, and only its datagrams are received.
  * An unbound socket is first bound to a random port. The socket is connected from the loop, after
  * this call has returned; then 'connect' is emitted. A failure goes to `callback`, or without one
@@ -354,6 +412,24 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  */
 DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *address,
                                dgram_connect_cb callback, void *context);
+
+/**
+ * Connects inside the call; an unbound socket is first bound, to a random port on all interfaces.
+ * 'listening' and 'connect' are emitted later, from the loop, unless the socket is closed first.
+ *
+ * @param socket  the socket
+ * @param port    the remote port, 1 to 65535
+ * @param address a numeric address; NULL or "": 127.0.0.1, or ::1 for udp6. Copied
+ * @retval 0
+ * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, or of the
+ *                                        other family
+ * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
+ * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND being bound: connect from 'listening'
+ * @return or what bind(2) or connect(2) returns; the socket is then not connected
+ */
+DGRAM_EXTERN int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address);
 
 /**
  * Disconnects the socket, at once. The system then also releases a port that it chose itself:
@@ -438,6 +514,40 @@ DGRAM_EXTERN dgram_socket_t *dgram_unref(dgram_socket_t *socket);
  * @return the loop; NULL when `socket` is NULL
  */
 DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
+
+/** How far a socket is on its way to a port. */
+typedef enum {
+  DGRAM_UNBOUND, /**< also after a bind has failed */
+  DGRAM_BINDING, /**< until 'listening' or 'error' */
+  DGRAM_BOUND    /**< until it is closed, and in between */
+} dgram_bind_state_t;
+
+/** How far a socket is on its way to a peer. */
+typedef enum {
+  DGRAM_DISCONNECTED, /**< also after dgram_connect() has failed */
+  DGRAM_CONNECTING,   /**< until 'connect', or the error */
+  DGRAM_CONNECTED     /**< until dgram_disconnect() */
+} dgram_connect_state_t;
+
+/**
+ * How far the socket is on its way to a port.
+ * @param socket the socket
+ * @return the state; DGRAM_UNBOUND when `socket` is NULL
+ */
+DGRAM_EXTERN dgram_bind_state_t dgram_bind_state(const dgram_socket_t *socket);
+
+/**
+ * How far the socket is on its way to a peer.
+ * @param socket the socket
+ * @return the state; DGRAM_DISCONNECTED when `socket` is NULL
+ */
+DGRAM_EXTERN dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket);
+
+/**
+ * Does work that was put off; see ::dgram_defer_cb. Callbacks run inside this call.
+ * @param task the work; gone after this call. NULL: nothing happens
+ */
+DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
 
 /**
  * @}
@@ -533,6 +643,17 @@ DGRAM_EXTERN int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[],
                                const struct sockaddr *to, dgram_send_cb callback, void *context);
 
 /**
+ * Hands what was sent to the system now, not at the end of the loop's turn, and calls the callbacks
+ * of the sends that have ended, inside this call. What the system does not take, and what waits
+ * for the bind or for a name, stays queued. For a program that is about to compute for long, or
+ * that wants each datagram to leave at once and forgoes the batches.
+ *
+ * @param socket the socket; also one that is closed, whose last callbacks have not run. NULL:
+ *               nothing happens
+ */
+DGRAM_EXTERN void dgram_flush(dgram_socket_t *socket);
+
+/**
  * The bytes of the accepted sends that have not completed: those that wait for the socket to be
  * bound, for a host name, for the end of the loop's turn, for room in the system's buffer, or for
  * their callback to run.
@@ -598,6 +719,21 @@ DGRAM_EXTERN int dgram_remote_address(const dgram_socket_t *socket, dgram_addres
 DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address);
 
 /**
+ * Answers a question where to bind with a system socket that is bound already; it is taken over, as
+ * dgram_bind_options() takes `fd`. 'listening' or 'error' is emitted inside this call. On error the
+ * descriptor stays the program's.
+ *
+ * @param lookup the question; gone after this call. NULL: nothing happens
+ * @param fd     the descriptor
+ * @retval 0            taken over
+ * @retval UV_EINVAL    `lookup` is NULL, or not about a bind; or `fd` is of the other family
+ * @retval UV_ECANCELED the socket was closed meanwhile
+ * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a UDP socket
+ * @return else as dgram_bind_options() with `fd`
+ */
+DGRAM_EXTERN int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd);
+
+/**
  * The sender's address as text, made when first asked for: "127.0.0.1", "fe80::1%eth0".
  *
  * @param rinfo as given to the listener of 'message'
@@ -637,6 +773,23 @@ DGRAM_EXTERN int dgram_once_message(dgram_socket_t *socket, dgram_message_cb lis
 /** Removes a listener of 'message'. @copydetails dgram_on_message() */
 DGRAM_EXTERN int dgram_off_message(dgram_socket_t *socket, dgram_message_cb listener,
                                    void *context);
+
+/**
+ * Adds a listener of 'messages': a batch of datagrams came. It is emitted before the 'message' of
+ * each, and costs less when many datagrams come at once.
+ * @param socket   the socket
+ * @param listener called by `on` each time, by `once` the next time, after `off` no more
+ * @param context  for `listener`
+ * @return see above
+ */
+DGRAM_EXTERN int dgram_on_messages(dgram_socket_t *socket, dgram_messages_cb listener,
+                                   void *context);
+/** Adds a listener of the next 'messages' only. @copydetails dgram_on_messages() */
+DGRAM_EXTERN int dgram_once_messages(dgram_socket_t *socket, dgram_messages_cb listener,
+                                     void *context);
+/** Removes a listener of 'messages'. @copydetails dgram_on_messages() */
+DGRAM_EXTERN int dgram_off_messages(dgram_socket_t *socket, dgram_messages_cb listener,
+                                    void *context);
 
 /**
  * Adds a listener of 'listening': the socket is bound.

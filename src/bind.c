@@ -19,7 +19,7 @@
 /* In the listeners of 'error' the program may already start the next bind. */
 static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, const char *address,
                         int port) {
-  socket->state = DGRAM__UNBOUND;
+  socket->state = DGRAM_UNBOUND;
   dgram__listeners_remove_kind(&socket->events.listening, DGRAM__ON_ATTEMPT);
   dgram__outbox_fail_unbound(socket, code, syscall);
   dgram__connect_fail_unbound(socket, code, syscall);
@@ -56,6 +56,7 @@ static bool gso_wanted(const dgram_socket_t *socket) {
 static int open_path(dgram_socket_t *socket) {
   struct dgram__settings settings = {.local = socket->binding.to,
                                      .reuse_addr = socket->options.reuse_addr != 0,
+                                     .reuse_port = socket->options.reuse_port != 0,
                                      .ipv6_only = socket->options.ipv6_only != 0,
                                      .gso = gso_wanted(socket)};
   if (settings.local.any.sa_family != dgram__family(socket->options.type))
@@ -81,17 +82,23 @@ static void bind_to_address(dgram_socket_t *socket) {
     bind_failed(socket, err, "bind", text, dgram__address_port(&socket->binding.to));
     return;
   }
-  socket->state = DGRAM__BOUND;
+  socket->state = DGRAM_BOUND;
   announce(socket);
 }
 
 /* ---- what a bind waits for ---- */
 
-static void on_answer(void *owner, int status, const union dgram__address *address) {
-  dgram_socket_t *socket = owner;
+/* The look-up has ended: returns what was looked up, now the caller's. */
+static char *end_lookup(dgram_socket_t *socket) {
   char *host = socket->binding.host;
   socket->binding.host = NULL;
   socket->binding.lookup = NULL;
+  return host;
+}
+
+void dgram__bind_answered(void *owner, int status, const union dgram__address *address) {
+  dgram_socket_t *socket = owner;
+  char *host = end_lookup(socket);
   dgram__pin(socket);
   if (status != 0) {
     bind_failed(socket, status, "getaddrinfo", host, 0);
@@ -108,7 +115,7 @@ static int look_up(dgram_socket_t *socket, const char *host) {
   binding->host = strdup(host);
   if (binding->host == NULL)
     return UV_ENOMEM;
-  int err = dgram__lookup_start(socket, &binding->lookup, host, on_answer, socket);
+  int err = dgram__lookup_start(socket, &binding->lookup, host, dgram__bind_answered, socket);
   if (err != 0) {
     free(binding->host);
     binding->host = NULL;
@@ -122,14 +129,14 @@ static int start_bind(dgram_socket_t *socket, int port, const char *address) {
   int err = dgram__destination_read(socket, port, address, false, &local);
   if (err != 0)
     return err;
-  socket->state = DGRAM__BINDING;
+  socket->state = DGRAM_BINDING;
   socket->binding.to = local.address;
   if (local.host == NULL)
     dgram__defer(&socket->binding.bind_task);
   else
     err = look_up(socket, local.host);
   if (err != 0)
-    socket->state = DGRAM__UNBOUND;
+    socket->state = DGRAM_UNBOUND;
   return err;
 }
 
@@ -137,14 +144,20 @@ int dgram__bind_implicitly(dgram_socket_t *socket) {
   return start_bind(socket, 0, NULL);
 }
 
-int dgram__bind_at_once(dgram_socket_t *socket) {
-  dgram__address_any(&socket->binding.to, dgram__family(socket->options.type), 0);
+static int bind_at_once(dgram_socket_t *socket, const union dgram__address *local) {
+  socket->binding.to = *local;
   int err = open_path(socket);
   if (err != 0)
     return err;
-  socket->state = DGRAM__BOUND;
+  socket->state = DGRAM_BOUND;
   dgram__defer(&socket->binding.announce_task);
   return 0;
+}
+
+int dgram__bind_at_once(dgram_socket_t *socket) {
+  union dgram__address local;
+  dgram__address_any(&local, dgram__family(socket->options.type), 0);
+  return bind_at_once(socket, &local);
 }
 
 void dgram__bind_forget(dgram_socket_t *socket) {
@@ -157,8 +170,8 @@ void dgram__bind_forget(dgram_socket_t *socket) {
 
 void dgram__binding_init(dgram_socket_t *socket) {
   struct dgram__binding *binding = &socket->binding;
-  binding->bind_task = (struct dgram__task){.socket = socket, .run = bind_to_address};
-  binding->announce_task = (struct dgram__task){.socket = socket, .run = announce};
+  binding->bind_task = (struct dgram_task){.socket = socket, .run = bind_to_address};
+  binding->announce_task = (struct dgram_task){.socket = socket, .run = announce};
 }
 
 /* ---- taking a system socket over ---- */
@@ -187,9 +200,19 @@ static int adopt(dgram_socket_t *socket, int fd) {
   int err = adopt_path(socket, fd);
   if (err != 0)
     return err;
-  socket->state = DGRAM__BOUND;
+  socket->state = DGRAM_BOUND;
   announce(socket);
   return 0;
+}
+
+int dgram__bind_answered_fd(dgram_socket_t *socket, int fd) {
+  dgram__pin(socket);
+  free(end_lookup(socket));
+  int err = adopt(socket, fd);
+  if (err != 0)
+    bind_failed(socket, err, "open", NULL, 0);
+  dgram__unpin(socket);
+  return err;
 }
 
 /* ---- the public functions ---- */
@@ -209,7 +232,7 @@ int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *optio
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->state != DGRAM__UNBOUND)
+  if (socket->state != DGRAM_UNBOUND)
     return DGRAM_ERR_SOCKET_ALREADY_BOUND;
   if (read.fd <= 0 && (read.port < 0 || read.port > UINT16_MAX))
     return DGRAM_ERR_SOCKET_BAD_PORT;
@@ -221,6 +244,24 @@ int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *optio
   if (err != 0)
     dgram__listeners_remove_kind(listening, DGRAM__ON_ATTEMPT);
   return err;
+}
+
+int dgram_bind_sync(dgram_socket_t *socket, int port, const char *address) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->state != DGRAM_UNBOUND)
+    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  if (port < 0 || port > UINT16_MAX)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  union dgram__address local;
+  int err = dgram__numeric_read(socket, port, address, false, &local);
+  return err != 0 ? err : bind_at_once(socket, &local);
+}
+
+dgram_bind_state_t dgram_bind_state(const dgram_socket_t *socket) {
+  return socket != NULL ? socket->state : DGRAM_UNBOUND;
 }
 
 int dgram_bind(dgram_socket_t *socket, int port, const char *address, dgram_listening_cb callback,

@@ -76,6 +76,11 @@ static void finish_attempt(dgram_socket_t *socket) {
   dgram__emit_connect(socket);
 }
 
+static void announce(dgram_socket_t *socket) {
+  if (!socket->closed)
+    dgram__emit_connect(socket);
+}
+
 /* ---- what an attempt waits for ---- */
 
 static void on_answer(void *owner, int status, const union dgram__address *address) {
@@ -140,7 +145,9 @@ void dgram__connect_tell_cancelled(dgram_socket_t *socket) {
 }
 
 void dgram__connecting_init(dgram_socket_t *socket) {
-  socket->connecting.task = (struct dgram__task){.socket = socket, .run = finish_attempt};
+  struct dgram__connecting *connecting = &socket->connecting;
+  connecting->task = (struct dgram_task){.socket = socket, .run = finish_attempt};
+  connecting->announce_task = (struct dgram_task){.socket = socket, .run = announce};
 }
 
 void dgram__connect_adopt(dgram_socket_t *socket) {
@@ -193,11 +200,47 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
     return err;
   if (socket->announced)
     dgram__connect_release(socket);
-  else if (socket->state == DGRAM__UNBOUND)
+  else if (socket->state == DGRAM_UNBOUND)
     err = dgram__bind_implicitly(socket);
   if (err != 0)
     free(end_attempt(socket).host);
   return err;
+}
+
+static int connect_at_once(dgram_socket_t *socket, const union dgram__address *to) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  int err = socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
+  if (err != 0)
+    return err;
+  connecting->to = *to;
+  err = connect_path(socket);
+  if (err != 0)
+    return err;
+  connecting->connected = true;
+  dgram__defer(&connecting->announce_task);
+  return 0;
+}
+
+int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (port <= 0 || port > UINT16_MAX)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (dgram_connect_state(socket) != DGRAM_DISCONNECTED)
+    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  if (socket->state == DGRAM_BINDING)
+    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  union dgram__address to;
+  int err = dgram__numeric_read(socket, port, address, true, &to);
+  return err != 0 ? err : connect_at_once(socket, &to);
+}
+
+dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
+  if (socket == NULL || !(socket->connecting.connected || socket->connecting.attempting))
+    return DGRAM_DISCONNECTED;
+  return socket->connecting.connected ? DGRAM_CONNECTED : DGRAM_CONNECTING;
 }
 
 int dgram_disconnect(dgram_socket_t *socket) {

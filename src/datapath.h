@@ -22,6 +22,7 @@ enum {
 struct dgram__settings {
   union dgram__address local; /* to bind to; its family is the socket's */
   bool reuse_addr;
+  bool reuse_port;
   bool ipv6_only;
   bool gso;
 };

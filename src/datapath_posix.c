@@ -32,6 +32,17 @@ static int new_socket(int family) {
 }
 #endif
 
+#if defined(__linux__) && defined(SO_REUSEPORT)
+static int share_port(int fd) {
+  return set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+}
+#else
+static int share_port(int fd) { /* elsewhere it may exist, but does not spread what comes */
+  (void)fd;
+  return UV_ENOTSUP;
+}
+#endif
+
 static int bind_socket(int fd, const struct dgram__settings *settings) {
   const union dgram__address *local = &settings->local;
   int err = 0;
@@ -39,6 +50,8 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
     return UV_EINVAL;
   if (settings->reuse_addr)
     err = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+  if (err == 0 && settings->reuse_port)
+    err = share_port(fd);
   if (err == 0 && settings->ipv6_only)
     err = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)

@@ -46,13 +46,30 @@ static int off(dgram_socket_t *socket, struct dgram__listeners *listeners,
     return off(socket, event##_list(socket), (dgram__listener_fn *)listener, context);            \
   }
 
+DEFINE_EVENT(messages)
 DEFINE_EVENT(message)
 DEFINE_EVENT(listening)
 DEFINE_EVENT(error)
 DEFINE_EVENT(connect)
 DEFINE_EVENT(close)
 
-/* ---- 'message' ---- */
+/* ---- 'messages' and 'message' ---- */
+
+struct messages_event {
+  dgram_socket_t *socket;
+  const dgram_message_t *messages;
+  size_t count;
+};
+
+static void invoke_messages(dgram__listener_fn *listener, void *context, const void *event) {
+  const struct messages_event *told = event;
+  ((dgram_messages_cb)listener)(told->socket, told->messages, told->count, context);
+}
+
+void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count) {
+  struct messages_event event = {socket, messages, count};
+  dgram__listeners_emit(&socket->events.messages, invoke_messages, &event);
+}
 
 struct message_event {
   dgram_socket_t *socket;
@@ -138,6 +155,7 @@ void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, co
 }
 
 void dgram__events_clear(struct dgram__events *events) {
+  dgram__listeners_clear(&events->messages);
   dgram__listeners_clear(&events->message);
   dgram__listeners_clear(&events->listening);
   dgram__listeners_clear(&events->error);

@@ -183,6 +183,15 @@ void dgram__flush(dgram_socket_t *socket) {
   dgram__watch(socket);
 }
 
+void dgram_flush(dgram_socket_t *socket) {
+  if (socket == NULL)
+    return;
+  dgram__pin(socket);
+  dgram__flush(socket);
+  dgram__outbox_complete(socket, &socket->outbox.done);
+  dgram__unpin(socket);
+}
+
 void dgram__resume(dgram_socket_t *socket) {
   socket->outbox.stall = DGRAM__NOT_STALLED;
   dgram__flush(socket);
@@ -190,10 +199,10 @@ void dgram__resume(dgram_socket_t *socket) {
 
 void dgram__outbox_init(dgram_socket_t *socket) {
   struct dgram__outbox *outbox = &socket->outbox;
-  outbox->flush_task = (struct dgram__task){.socket = socket, .run = dgram__flush};
-  outbox->retry_task = (struct dgram__task){.socket = socket, .run = dgram__resume};
-  outbox->completions_task = (struct dgram__task){.socket = socket, .run = run_completions};
-  outbox->refusal_task = (struct dgram__task){.socket = socket, .run = tell_refusal};
+  outbox->flush_task = (struct dgram_task){.socket = socket, .run = dgram__flush};
+  outbox->retry_task = (struct dgram_task){.socket = socket, .run = dgram__resume};
+  outbox->completions_task = (struct dgram_task){.socket = socket, .run = run_completions};
+  outbox->refusal_task = (struct dgram_task){.socket = socket, .run = tell_refusal};
 }
 
 void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {

@@ -20,9 +20,9 @@
 
 /* ---- loop.c: what the sockets of a loop share ---- */
 
-/* Work that a socket has the loop do later. At most once in line at a time. */
-struct dgram__task {
-  struct dgram__task *next;
+/* Work that a socket has the loop, or the program, do later. At most once in line at a time. */
+struct dgram_task {
+  struct dgram_task *next;
   dgram_socket_t *socket;
   void (*run)(dgram_socket_t *socket);
   bool waiting;
@@ -30,8 +30,8 @@ struct dgram__task {
 
 /* Tasks that wait for the same moment, first come first served. */
 struct dgram__line {
-  struct dgram__task *first;
-  struct dgram__task *last;
+  struct dgram_task *first;
+  struct dgram_task *last;
 };
 
 struct dgram__loop {
@@ -43,11 +43,12 @@ struct dgram__loop {
   unsigned open_handles;
   const struct dgram__datapath *datapath;
   bool gso;
-  struct dgram__inbox *inbox;  /* made at the first receive */
-  struct dgram__line flushes;  /* before the loop blocks, first */
-  struct dgram__line deferred; /* before the loop blocks, then */
-  struct dgram__line starved;  /* when the retry timer fires */
-  struct dgram__send *spare;   /* finished sends, kept for the next ones */
+  struct dgram__inbox *inbox;   /* made at the first receive */
+  struct dgram__basket *basket; /* made at the first 'messages' */
+  struct dgram__line flushes;   /* before the loop blocks, first */
+  struct dgram__line deferred;  /* before the loop blocks, then */
+  struct dgram__line starved;   /* when the retry timer fires */
+  struct dgram__send *spare;    /* finished sends, kept for the next ones */
   unsigned spare_count;
 };
 
@@ -55,14 +56,28 @@ struct dgram__loop {
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv);
 void dgram__loop_leave(struct dgram__loop *loop);
 
-/* Runs the task from the loop, before it blocks, after the flushes. */
-void dgram__defer(struct dgram__task *task);
+/*
+ * Has the program run the task, if it wants to put work off in its own way; else runs it from the
+ * loop, before it blocks, after the flushes.
+ */
+void dgram__defer(struct dgram_task *task);
 
 /* Has the socket flushed before the loop blocks. */
 void dgram__flush_later(dgram_socket_t *socket);
 
 /* Has the socket resumed in a moment: the system is out of buffers. */
 void dgram__retry_later(dgram_socket_t *socket);
+
+/* A batch of messages, for listeners of 'messages'. */
+enum { DGRAM__BASKET_SIZE = 1024 };
+struct dgram__basket {
+  size_t count;
+  dgram_message_t messages[DGRAM__BASKET_SIZE];
+  char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT]; /* as text, made when asked for */
+};
+
+/* The loop's basket. NULL: no memory. */
+struct dgram__basket *dgram__loop_basket(struct dgram__loop *loop);
 
 /* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
 struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop);
@@ -92,6 +107,10 @@ int dgram__destination_read(const dgram_socket_t *socket, int port, const char *
 
 /* Called once, with status 0 and an address of either family with port 0, or with an error. */
 typedef void dgram__answer_fn(void *owner, int status, const union dgram__address *address);
+
+/* Reads a numeric address of the socket's family, likewise. Returns 0, or UV_EINVAL for another. */
+int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *address,
+                        bool to_this_host, union dgram__address *numeric);
 
 /*
  * Looks a host name up; a program's own look-up may answer inside the call. Returns 0, or an
@@ -125,10 +144,10 @@ struct dgram__outbox {
   unsigned retries; /* in a row; since a send last succeeded or none was left */
   int suspicion;    /* an error that may be the answer to an earlier datagram; or 0 */
   int refusal;      /* such an answer, to be told */
-  struct dgram__task flush_task;
-  struct dgram__task retry_task;
-  struct dgram__task completions_task;
-  struct dgram__task refusal_task;
+  struct dgram_task flush_task;
+  struct dgram_task retry_task;
+  struct dgram_task completions_task;
+  struct dgram_task refusal_task;
 };
 
 void dgram__outbox_init(dgram_socket_t *socket);
@@ -182,6 +201,7 @@ void dgram__receive(dgram_socket_t *socket);
 /* ---- events.c: what a socket tells, and to whom ---- */
 
 struct dgram__events {
+  struct dgram__listeners messages;
   struct dgram__listeners message;
   struct dgram__listeners listening;
   struct dgram__listeners error;
@@ -189,6 +209,7 @@ struct dgram__events {
   struct dgram__listeners close;
 };
 
+void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count);
 void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo);
 void dgram__emit_listening(dgram_socket_t *socket);
 void dgram__emit_connect(dgram_socket_t *socket);
@@ -200,21 +221,23 @@ void dgram__events_clear(struct dgram__events *events);
 
 /* ---- bind.c ---- */
 
-enum dgram__state { DGRAM__UNBOUND, DGRAM__BINDING, DGRAM__BOUND };
-
 /* A bind under way. */
 struct dgram__binding {
   char *host; /* the name that is looked up, or NULL */
   dgram_lookup_t *lookup;
   union dgram__address to;
-  struct dgram__task bind_task;     /* binds to `to` */
-  struct dgram__task announce_task; /* for a socket that was bound inside a call */
+  struct dgram_task bind_task;     /* binds to `to` */
+  struct dgram_task announce_task; /* for a socket that was bound inside a call */
 };
 
 void dgram__binding_init(dgram_socket_t *socket);
 
 /* Starts to bind the unbound socket to a random port on all interfaces. Returns 0 or an error. */
 int dgram__bind_implicitly(dgram_socket_t *socket);
+
+/* The answers to a bind's look-up: an address, or a system socket that is bound already. */
+void dgram__bind_answered(void *owner, int status, const union dgram__address *address);
+int dgram__bind_answered_fd(dgram_socket_t *socket, int fd);
 
 /* The same inside the call; 'listening' comes from the loop. */
 int dgram__bind_at_once(dgram_socket_t *socket);
@@ -238,7 +261,8 @@ struct dgram__connecting {
   int status; /* an error that is to be told, with what failed */
   const char *syscall;
   enum dgram__shown shown;
-  struct dgram__task task; /* connects to `to`, or tells the error */
+  struct dgram_task task;          /* connects to `to`, or tells the error */
+  struct dgram_task announce_task; /* for a socket that was connected inside a call */
 };
 
 void dgram__connecting_init(dgram_socket_t *socket);
@@ -282,7 +306,7 @@ struct dgram_socket {
   struct dgram__loop *loop;
   dgram_options_t options;
   unsigned pins;
-  enum dgram__state state;
+  dgram_bind_state_t state;
   bool announced;  /* bound, and 'listening' is being or has been told */
   bool referenced; /* keeps the loop alive while bound */
   bool closing;    /* the program has closed it */
@@ -297,7 +321,7 @@ struct dgram_socket {
   struct dgram__binding binding;
   struct dgram__connecting connecting;
   struct dgram__outbox outbox;
-  struct dgram__task close_task;
+  struct dgram_task close_task;
   dgram_socket_t *signal_next; /* in the list of its abort signal */
   dgram_socket_t *signal_previous;
 };

@@ -38,6 +38,18 @@ void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address) 
   finish(lookup, status, &found);
 }
 
+int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd) {
+  if (lookup == NULL)
+    return UV_EINVAL;
+  int err = UV_ECANCELED;
+  if (lookup->answer == dgram__bind_answered)
+    err = dgram__bind_answered_fd(lookup->owner, fd);
+  else if (lookup->answer != NULL)
+    lookup->answer(lookup->owner, err = UV_EINVAL, &dgram__nobody);
+  free(lookup);
+  return err;
+}
+
 /* In the question the program may close the socket, which owns the name: it gets a copy. */
 static void ask_program(const dgram_options_t *options, struct dgram_lookup *lookup,
                         const char *host) {
@@ -80,16 +92,24 @@ void dgram__lookup_forget(struct dgram_lookup *lookup) {
     uv_cancel((uv_req_t *)&lookup->request);
 }
 
+/* This host, or all interfaces. */
+static void read_default(int family, int port, bool to_this_host, union dgram__address *address) {
+  if (to_this_host)
+    dgram__address_loopback(address, family, port);
+  else
+    dgram__address_any(address, family, port);
+}
+
+static bool is_given(const char *address) {
+  return address != NULL && *address != '\0';
+}
+
 int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
                             bool to_this_host, struct dgram__destination *destination) {
-  int family = dgram__family(socket->options.type);
   union dgram__address *to = &destination->address;
   destination->host = NULL;
-  if (to_this_host)
-    dgram__address_loopback(to, family, port);
-  else
-    dgram__address_any(to, family, port);
-  bool given = address != NULL && *address != '\0';
+  read_default(dgram__family(socket->options.type), port, to_this_host, to);
+  bool given = is_given(address);
   if (given && strlen(address) > DGRAM__HOST_MAX)
     return UV_EINVAL;
   if (socket->options.lookup != NULL) { /* it is asked for everything */
@@ -98,5 +118,15 @@ int dgram__destination_read(const dgram_socket_t *socket, int port, const char *
   } else if (given && !dgram__address_parse(to, address, port)) {
     destination->host = address;
   }
+  return 0;
+}
+
+int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *address,
+                        bool to_this_host, union dgram__address *numeric) {
+  int family = dgram__family(socket->options.type);
+  read_default(family, port, to_this_host, numeric);
+  if (is_given(address) &&
+      (!dgram__address_parse(numeric, address, port) || numeric->any.sa_family != family))
+    return UV_EINVAL;
   return 0;
 }

@@ -93,6 +93,7 @@ static void on_handle_closed(uv_handle_t *handle) {
     return;
   dgram__free_spare_sends(loop);
   free(loop->inbox);
+  free(loop->basket);
   free(loop);
 }
 
@@ -106,7 +107,7 @@ void dgram__loop_leave(struct dgram__loop *loop) {
 
 /* ---- work for later ---- */
 
-static void line_up(struct dgram__line *line, struct dgram__task *task) {
+static void line_up(struct dgram__line *line, struct dgram_task *task) {
   dgram__pin(task->socket);
   task->waiting = true;
   task->next = NULL;
@@ -117,16 +118,22 @@ static void line_up(struct dgram__line *line, struct dgram__task *task) {
   line->last = task;
 }
 
+void dgram_task_run(dgram_task_t *task) {
+  if (task == NULL)
+    return;
+  dgram_socket_t *socket = task->socket;
+  task->waiting = false;
+  task->run(socket);
+  dgram__unpin(socket);
+}
+
 /* Runs the tasks that are in line now; those that they add stay for the next time. */
 static void run_line(struct dgram__line *line) {
-  struct dgram__task *task = line->first;
+  struct dgram_task *task = line->first;
   *line = (struct dgram__line){NULL, NULL};
   while (task != NULL) {
-    struct dgram__task *next = task->next;
-    dgram_socket_t *socket = task->socket;
-    task->waiting = false;
-    task->run(socket);
-    dgram__unpin(socket);
+    struct dgram_task *next = task->next;
+    dgram_task_run(task);
     task = next;
   }
 }
@@ -140,10 +147,20 @@ static void on_idle(uv_idle_t *idle) {
     uv_idle_stop(idle);
 }
 
-void dgram__defer(struct dgram__task *task) {
+static bool program_takes(struct dgram_task *task) {
+  const dgram_options_t *options = &task->socket->options;
+  return options->defer != NULL && options->defer(task, options->defer_context) != 0;
+}
+
+void dgram__defer(struct dgram_task *task) {
   struct dgram__loop *loop = task->socket->loop;
   if (task->waiting)
     return;
+  if (program_takes(task)) {
+    dgram__pin(task->socket);
+    task->waiting = true;
+    return;
+  }
   line_up(&loop->deferred, task);
   uv_idle_start(&loop->idle, on_idle);
 }
@@ -186,6 +203,12 @@ struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop) {
   if (loop->inbox == NULL)
     loop->inbox = make_inbox(loop->datapath);
   return loop->inbox;
+}
+
+struct dgram__basket *dgram__loop_basket(struct dgram__loop *loop) {
+  if (loop->basket == NULL)
+    loop->basket = malloc(sizeof *loop->basket);
+  return loop->basket;
 }
 
 /* ---- readiness ---- */

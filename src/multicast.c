@@ -32,9 +32,9 @@ static int read_interface(struct membership *membership, const char *interface, 
 
 /* Inside the call: the kernel has no socket yet that could be a member. */
 static int bind_if_unbound(dgram_socket_t *socket) {
-  if (socket->state == DGRAM__BINDING)
+  if (socket->state == DGRAM_BINDING)
     return UV_EBADF;
-  return socket->state == DGRAM__UNBOUND ? dgram__bind_at_once(socket) : 0;
+  return socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
 }
 
 static int prepare(dgram_socket_t *socket, struct membership *membership, const char *group,

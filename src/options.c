@@ -10,7 +10,7 @@ int dgram__check_bound(const dgram_socket_t *socket) {
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return socket->state == DGRAM__BOUND ? 0 : UV_EBADF;
+  return socket->state == DGRAM_BOUND ? 0 : UV_EBADF;
 }
 
 int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
@@ -72,7 +72,7 @@ int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_
     chosen = (struct dgram__interface){.index = 0};
   else if (err != 0)
     return err;
-  if (socket->state != DGRAM__BOUND)
+  if (socket->state != DGRAM_BOUND)
     return UV_EBADF;
   if (family == AF_INET6)
     return set_int(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)chosen.index);

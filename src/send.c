@@ -202,7 +202,7 @@ static int dispatch(dgram_socket_t *socket, struct dgram__send *send) {
     return 0;
   }
   dgram__queue_push(&outbox->unbound, send);
-  int err = socket->state == DGRAM__UNBOUND ? dgram__bind_implicitly(socket) : 0;
+  int err = socket->state == DGRAM_UNBOUND ? dgram__bind_implicitly(socket) : 0;
   if (err != 0)
     dgram__queue_pop(&outbox->unbound); /* it is the only one */
   return err;

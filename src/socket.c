@@ -69,7 +69,7 @@ static dgram_socket_t *new_socket(uv_loop_t *loop, const dgram_options_t *option
   socket->pins = 1; /* until closed */
   socket->referenced = true;
   socket->path.fd = -1;
-  socket->close_task = (struct dgram__task){.socket = socket, .run = finish_close};
+  socket->close_task = (struct dgram_task){.socket = socket, .run = finish_close};
   dgram__binding_init(socket);
   dgram__connecting_init(socket);
   dgram__outbox_init(socket);
@@ -108,6 +108,7 @@ int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_
 /* ---- close ---- */
 
 static void finish_close(dgram_socket_t *socket) {
+  dgram__outbox_complete(socket, &socket->outbox.done);
   dgram__emit_close(socket);
   dgram__connect_tell_cancelled(socket);
   dgram__outbox_complete(socket, &socket->outbox.cancelled);
@@ -199,9 +200,9 @@ int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {
   if (socket == NULL || address == NULL)
     return UV_EINVAL;
   /* In a 'listening' that a close waits for, the address can still be asked for. */
-  if (socket->closed || (socket->closing && socket->state != DGRAM__BOUND))
+  if (socket->closed || (socket->closing && socket->state != DGRAM_BOUND))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->state != DGRAM__BOUND)
+  if (socket->state != DGRAM_BOUND)
     return UV_EBADF;
   return dgram__describe_name(socket, false, address);
 }
