@@ -45,7 +45,8 @@
 #define DGRAM_VERSION_PATCH 0
 /** @} */
 
-#if defined(__GNUC__)
+#if defined(DGRAM_EXTERN) /* a program that takes the sources in exports what it likes */
+#elif defined(__GNUC__)
 #define DGRAM_EXTERN __attribute__((visibility("default")))
 #else
 #define DGRAM_EXTERN

@@ -1,0 +1,55 @@
+# The C library is compiled in. In the npm package it lies in libdgram/ (package.json, "prepack");
+# in the repository it is the repository. libuv is Node's own.
+{
+  'variables': {
+    'root': '<!(node -p "fs.existsSync(\'libdgram\') ? \'libdgram\' : \'../..\'")',
+  },
+  'target_defaults': {
+    'include_dirs': ['<(root)/include'],
+    'defines': ['_GNU_SOURCE', 'DGRAM_EXTERN='],
+    'cflags': ['-std=gnu11', '-O2', '-fvisibility=hidden', '-Wall', '-Wextra',
+               '-Wno-unused-parameter', '-Wno-cast-function-type'],
+    'xcode_settings': {'OTHER_CFLAGS': ['-std=gnu11', '-O2']},
+  },
+  'targets': [
+    {
+      'target_name': 'libdgram',
+      'type': 'static_library',
+      'sources': [
+        '<(root)/src/abort.c',
+        '<(root)/src/address.c',
+        '<(root)/src/batch.c',
+        '<(root)/src/bind.c',
+        '<(root)/src/connect.c',
+        '<(root)/src/datapath_posix.c',
+        '<(root)/src/errors.c',
+        '<(root)/src/events.c',
+        '<(root)/src/flush.c',
+        '<(root)/src/listeners.c',
+        '<(root)/src/lookup.c',
+        '<(root)/src/loop.c',
+        '<(root)/src/multicast.c',
+        '<(root)/src/options.c',
+        '<(root)/src/receive.c',
+        '<(root)/src/send.c',
+        '<(root)/src/socket.c',
+      ],
+      'conditions': [
+        ['OS=="linux"', {'sources': ['<(root)/src/control.c', '<(root)/src/datapath_linux.c']}],
+      ],
+    },
+    {
+      'target_name': 'dgram',
+      'dependencies': ['libdgram'],
+      'defines': ['NAPI_VERSION=8'],
+      'sources': [
+        'src/addon.c',
+        'src/call.c',
+        'src/handle.c',
+        'src/options.c',
+        'src/receive.c',
+        'src/send.c',
+      ],
+    },
+  ],
+}

@@ -1,0 +1,85 @@
+'use strict';
+// Arguments of programs: checked as Node.js checks them, converted, never trusted to stay.
+
+const errors = require('./errors');
+
+const bufferTypes = 'of type string or an instance of Buffer, TypedArray, or DataView';
+
+function checkString(value, name) {
+  if (typeof value !== 'string')
+    throw errors.invalidType(name, 'of type string', value);
+}
+
+function checkNumber(value, name) {
+  if (typeof value !== 'number')
+    throw errors.invalidType(name, 'of type number', value);
+}
+
+// A number, or a string that reads as one, from 0 or 1 to 65535. Returns the number.
+function checkPort(port, zeroAllowed = false, name = 'Port') {
+  const type = typeof port;
+  const readable = type === 'number' || (type === 'string' && port.trim().length > 0);
+  const number = +(readable ? port : NaN);
+  if (number !== number >>> 0 || number > 0xffff || (number === 0 && !zeroAllowed))
+    throw errors.badPort(port, zeroAllowed, name);
+  return number;
+}
+
+// A buffer size in the options of createSocket(); none is fine.
+function checkBufferSize(size, name) {
+  if (!size)
+    return;
+  checkNumber(size, name);
+  if (!Number.isInteger(size))
+    throw errors.outOfRange(name, 'an integer', size);
+  if (size < 0 || size > 0xffffffff)
+    throw errors.outOfRange(name, '>= 0 && <= 4294967295', size);
+}
+
+// As bytes, without a copy: what a typed array or DataView shows.
+function bytesOf(view) {
+  return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function toBytes(message, name = 'buffer') {
+  if (typeof message === 'string')
+    return Buffer.from(message);
+  if (!ArrayBuffer.isView(message))
+    throw errors.invalidType(name, bufferTypes, message);
+  return message;
+}
+
+// The part of a message that offset and length tell.
+function slice(message, givenOffset, givenLength) {
+  const view = toBytes(message);
+  const offset = givenOffset >>> 0;
+  const length = givenLength >>> 0;
+  if (offset > view.byteLength)
+    throw errors.bufferOutOfBounds('offset');
+  if (offset + length > view.byteLength)
+    throw errors.bufferOutOfBounds('length');
+  return Buffer.from(view.buffer, view.byteOffset + offset, length);
+}
+
+// A list of messages, one datagram: kept as it is now.
+function toBytesList(list) {
+  const parts = [];
+  for (let i = 0; i < list.length; i++) {
+    const part = list[i];
+    if (typeof part !== 'string' && !ArrayBuffer.isView(part))
+      throw errors.invalidType('buffer list arguments', bufferTypes, list);
+    parts.push(toBytes(part));
+  }
+  return parts;
+}
+
+module.exports = {
+  bytesOf,
+  checkBufferSize,
+  checkNumber,
+  checkPort,
+  checkString,
+  slice,
+  toBytes,
+  toBytesList,
+};

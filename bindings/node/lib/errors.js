@@ -1,0 +1,189 @@
+'use strict';
+// The errors of Node.js, as a program sees them: class, code, message, own properties.
+
+const { inspect } = require('node:util');
+const { errorName, errorText } = require('./native');
+
+// ---- errors with a code ----
+
+function withCode(Base) {
+  class NodeError extends Base {
+    toString() {
+      return `${this.name} [${this.code}]: ${this.message}`;
+    }
+  }
+  Object.defineProperty(NodeError.prototype, 'constructor', {
+    value: Base, enumerable: false, writable: true, configurable: true,
+  });
+  return NodeError;
+}
+
+const classes = new Map([Error, TypeError, RangeError].map((Base) => [Base, withCode(Base)]));
+
+// The stack begins with the code, although `name` does not have it.
+function makeError(Base, code, message, caller) {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new (classes.get(Base))(message);
+  Error.stackTraceLimit = limit;
+  Object.defineProperty(error, 'name', { value: `${Base.name} [${code}]`, configurable: true });
+  Error.captureStackTrace(error, caller);
+  void error.stack; // made now, with that name
+  delete error.name;
+  error.code = code;
+  return error;
+}
+
+function define(code, Base, text) {
+  return function create(...values) {
+    return makeError(Base, code, typeof text === 'string' ? text : text(...values), create);
+  };
+}
+
+// ---- what was received instead ----
+
+function shorten(text) {
+  return text.length > 28 ? `${text.slice(0, 25)}...` : text;
+}
+
+function received(value) {
+  if (value === null || value === undefined)
+    return ` Received ${value}`;
+  if (typeof value === 'function')
+    return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    if (value.constructor?.name)
+      return ` Received an instance of ${value.constructor.name}`;
+    return ` Received ${inspect(value, { depth: -1 })}`;
+  }
+  return ` Received type ${typeof value} (${shorten(inspect(value, { colors: false }))})`;
+}
+
+function receivedPort(value) {
+  return `${received(value)}.`;
+}
+
+function separateThousands(number) {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, '_');
+}
+
+function argumentOf(name) {
+  return `The "${name}" ${name.includes('.') ? 'property' : 'argument'}`;
+}
+
+const notRunning = define('ERR_SOCKET_DGRAM_NOT_RUNNING', Error, 'Not running');
+const alreadyBound = define('ERR_SOCKET_ALREADY_BOUND', Error, 'Socket is already bound');
+const isConnected = define('ERR_SOCKET_DGRAM_IS_CONNECTED', Error, 'Already connected');
+const notConnected = define('ERR_SOCKET_DGRAM_NOT_CONNECTED', Error, 'Not connected');
+const badType = define('ERR_SOCKET_BAD_TYPE', TypeError,
+  'Bad socket type specified. Valid types are: udp4, udp6');
+const badBufferSize = define('ERR_SOCKET_BAD_BUFFER_SIZE', TypeError,
+  'Buffer size must be a positive integer');
+const badPort = define('ERR_SOCKET_BAD_PORT', RangeError, (value, zeroAllowed, name = 'Port') =>
+  `${name} should be ${zeroAllowed ? '>=' : '>'} 0 and < 65536.${receivedPort(value)}`);
+const invalidType = define('ERR_INVALID_ARG_TYPE', TypeError, (name, expected, value) =>
+  `${argumentOf(name)} must be ${expected}.${received(value)}`);
+const invalidValue = define('ERR_INVALID_ARG_VALUE', TypeError, (name, value, reason) =>
+  `${argumentOf(name).replace('argument', 'argument')} ${reason}. Received ${inspect(value)}`);
+const missingArgument = define('ERR_MISSING_ARGS', TypeError, (name) =>
+  `The "${name}" argument must be specified`);
+const bufferOutOfBounds = define('ERR_BUFFER_OUT_OF_BOUNDS', RangeError, (name) =>
+  `"${name}" is outside of buffer bounds`);
+const invalidFdType = define('ERR_INVALID_FD_TYPE', TypeError, (type) =>
+  `Unsupported fd type: ${type}`);
+const ipBlocked = define('ERR_IP_BLOCKED', Error, (ip) => `IP(${ip}) is blocked by net.BlockList`);
+const outOfRange = define('ERR_OUT_OF_RANGE', RangeError, (name, range, value) => {
+  const shown = Number.isInteger(value) && Math.abs(value) > 2 ** 32 ?
+    separateThousands(value) : inspect(value);
+  return `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`;
+});
+
+// ---- errors of the system ----
+
+// `SYSCALL CODE`, with errno, code and syscall.
+function systemError(errno, syscall) {
+  const code = errorName(errno);
+  const error = new Error(`${syscall} ${code}`);
+  error.errno = errno;
+  error.code = code;
+  error.syscall = syscall;
+  return error;
+}
+
+// `SYSCALL CODE ADDRESS:PORT`, with these too.
+function endpointError(errno, syscall, address, port) {
+  const code = errorName(errno);
+  let details = '';
+  if (port && port > 0)
+    details = ` ${address}:${port}`;
+  else if (address)
+    details = ` ${address}`;
+  const error = new Error(`${syscall} ${code}${details}`);
+  error.errno = errno;
+  error.code = code;
+  error.syscall = syscall;
+  error.address = address;
+  if (port)
+    error.port = port;
+  return error;
+}
+
+const kInfo = Symbol('info');
+
+class SystemError extends Error {
+  constructor(key, message, info) {
+    super(message);
+    this.code = key;
+    Object.defineProperties(this, {
+      [kInfo]: { value: info, enumerable: false },
+      name: { value: 'SystemError', writable: true, configurable: true },
+      info: { value: info, enumerable: true, configurable: true },
+      errno: SystemError.mirror('errno'),
+      syscall: SystemError.mirror('syscall'),
+    });
+  }
+
+  static mirror(name) {
+    return {
+      get() {
+        return this[kInfo][name];
+      },
+      set(value) {
+        this[kInfo][name] = value;
+      },
+      enumerable: true,
+      configurable: true,
+    };
+  }
+
+  toString() {
+    return `${this.name} [${this.code}]: ${this.message}`;
+  }
+}
+
+function bufferSizeFailed(errno, syscall) {
+  const info = { errno, code: errorName(errno), message: errorText(errno), syscall };
+  const message = `Could not get or set buffer size: ${syscall} returned ` +
+    `${info.code} (${info.message})`;
+  return new SystemError('ERR_SOCKET_BUFFER_SIZE', message, info);
+}
+
+module.exports = {
+  alreadyBound,
+  badBufferSize,
+  badPort,
+  badType,
+  bufferOutOfBounds,
+  bufferSizeFailed,
+  endpointError,
+  invalidFdType,
+  invalidType,
+  invalidValue,
+  ipBlocked,
+  isConnected,
+  missingArgument,
+  notConnected,
+  notRunning,
+  outOfRange,
+  systemError,
+};

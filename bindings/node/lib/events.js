@@ -1,0 +1,187 @@
+'use strict';
+// What the addon calls: each with the dgram.Socket as `this`.
+
+const native = require('./native');
+const errors = require('./errors');
+const { isBlocked } = require('./block');
+const { applyBufferSize } = require('./buffer-size');
+const { kState } = require('./state');
+const { resolveBinding } = require('./bind');
+const { resolveConnecting } = require('./connect');
+const { concludeStalled } = require('./send');
+
+// ---- messages ----
+
+// The payloads of messages lie one after the other in slabs of this many bytes: a message that a
+// program keeps keeps its whole slab.
+const SLAB_SIZE = 64 * 1024;
+
+// The numbers that describe a message; the addon writes them.
+const OFFSET = 0;
+const SIZE = 1;
+const PORT = 2;
+const NUMBERS = 3;
+const MOST_MESSAGES = 1024; // in a batch
+
+const view = new Int32Array(NUMBERS * MOST_MESSAGES);
+let slab; // the current one, an ArrayBuffer
+let senderAddress;
+let senderFamily;
+
+function onSlab(size) {
+  const buffer = Buffer.allocUnsafeSlow(Math.max(size, SLAB_SIZE));
+  slab = buffer.buffer;
+  return buffer;
+}
+
+function onSender(address, family) {
+  senderAddress = address;
+  senderFamily = family;
+}
+
+function readMessage(place) {
+  return Buffer.from(slab, view[place + OFFSET], view[place + SIZE]);
+}
+
+function readRinfo(place) {
+  return {
+    address: senderAddress,
+    family: senderFamily,
+    port: view[place + PORT],
+    size: view[place + SIZE],
+  };
+}
+
+function onMessage() {
+  const { receiveBlockList } = this[kState].options;
+  if (this.listenerCount('messages') > 0)
+    tellTogether(this, receiveBlockList);
+  else if (receiveBlockList === undefined || !isBlocked(receiveBlockList, senderAddress))
+    this.emit('message', readMessage(0), readRinfo(0));
+}
+
+// ---- messages, a batch at a time ----
+
+function collect(messages, count, blockList) {
+  if (isBlocked(blockList, senderAddress))
+    return;
+  for (let place = 0; place < count * NUMBERS; place += NUMBERS)
+    messages.push({ msg: readMessage(place), rinfo: readRinfo(place) });
+}
+
+function tellTogether(socket, blockList) {
+  const state = socket[kState];
+  const messages = [];
+  for (let count = 1; count > 0; count = state.handle.takeMessages())
+    collect(messages, count, blockList);
+  if (messages.length === 0)
+    return;
+  socket.emit('messages', messages);
+  if (socket.listenerCount('message') === 0)
+    return;
+  for (const { msg, rinfo } of messages) {
+    if (state.closed)
+      return;
+    socket.emit('message', msg, rinfo);
+  }
+}
+
+// ---- the others ----
+
+function onListening() {
+  const state = this[kState];
+  const { recvBufferSize, sendBufferSize } = state.options;
+  state.binding = null;
+  if (recvBufferSize)
+    applyBufferSize(this, 'Recv', recvBufferSize);
+  if (sendBufferSize)
+    applyBufferSize(this, 'Send', sendBufferSize);
+  this.emit('listening');
+}
+
+function onConnected() {
+  this[kState].connecting = null;
+  this.emit('connect');
+}
+
+// A connect that was never begun, or was given up, is forgotten, as the built-in forgets it.
+function onConnectFailed(code) {
+  const state = this[kState];
+  const { asked, address, port, callback, cause } = state.connecting;
+  state.connecting = null;
+  if (!asked || state.closed)
+    return;
+  const error = cause ?? errors.endpointError(code, 'connect', address, port);
+  if (callback) {
+    this.removeListener('connect', callback);
+    callback(error);
+  } else {
+    this.emit('error', error);
+  }
+}
+
+function bindError(binding, code) {
+  if (binding.cause)
+    return binding.cause;
+  if (binding.syscall === 'open')
+    return errors.systemError(code, 'open');
+  return errors.endpointError(code, 'bind', binding.ip, binding.port);
+}
+
+function onError(code, syscall, address, port) {
+  const state = this[kState];
+  if (state.binding !== null && syscall !== 'recvmsg' && syscall !== 'send') {
+    const { binding } = state;
+    state.binding = null;
+    if (!state.closed)
+      this.emit('error', bindError(binding, code));
+  } else if (syscall === 'send') {
+    if (state.options.emitSendErrors)
+      this.emit('error', errors.endpointError(code, 'send', address || undefined, port));
+  } else {
+    this.emit('error', errors.systemError(code, syscall));
+  }
+}
+
+function onClosed() {
+  this.emit('close');
+}
+
+function onSent(completed) {
+  concludeStalled(this[kState], completed);
+}
+
+function onFailed(sequence, code) {
+  this[kState].failures.set(sequence, code);
+}
+
+// A question of the library's: where to bind, or to connect?
+function onLookup(binding) {
+  const state = this[kState];
+  if (binding)
+    resolveBinding(this, state);
+  else
+    resolveConnecting(this, state);
+}
+
+function onDefer(errand) {
+  process.nextTick(native.runErrand, errand);
+  return errand;
+}
+
+native.setup({
+  defer: onDefer,
+  lookup: onLookup,
+  message: onMessage,
+  sender: onSender,
+  slab: onSlab,
+  listening: onListening,
+  connected: onConnected,
+  connect_failed: onConnectFailed,
+  error: onError,
+  sent: onSent,
+  failed: onFailed,
+  closed: onClosed,
+}, view);
+
+module.exports = { SLAB_SIZE };

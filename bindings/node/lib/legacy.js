@@ -1,0 +1,49 @@
+'use strict';
+// Members that Node.js has deprecated (DEP0112), where it still has them.
+
+const { deprecate } = require('node:util');
+const builtin = require('node:dgram');
+const { Socket } = require('./socket');
+const { checkHealth, kState, liveHandle } = require('./state');
+
+const members = {
+  _handle: { get: liveHandle, set() {} },
+  _receiving: { get: (socket) => socket[kState].handle.bindState === 2, set() {} },
+  _bindState: { get: (socket) => socket[kState].handle.bindState, set() {} },
+  _queue: {
+    get: (socket) => socket[kState].queue,
+    set(socket, value) {
+      socket[kState].queue = value;
+    },
+  },
+  _reuseAddr: {
+    get: (socket) => socket[kState].options.reuseAddr,
+    set(socket, value) {
+      socket[kState].options.reuseAddr = value;
+    },
+  },
+};
+
+function deprecated(name, act) {
+  return deprecate(act, `Socket.prototype.${name} is deprecated`, 'DEP0112');
+}
+
+function defineMember(name, { get, set }) {
+  Object.defineProperty(Socket.prototype, name, {
+    get: deprecated(name, function() {
+      return get(this);
+    }),
+    set: deprecated(name, function(value) {
+      set(this, value);
+    }),
+  });
+}
+
+if ('_healthCheck' in builtin.Socket.prototype) {
+  for (const [name, member] of Object.entries(members))
+    defineMember(name, member);
+  Socket.prototype._healthCheck = deprecated('_healthCheck()', function() {
+    checkHealth(this);
+  });
+  Socket.prototype._stopReceiving = deprecated('_stopReceiving()', function() {});
+}

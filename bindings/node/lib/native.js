@@ -1,0 +1,4 @@
+'use strict';
+// The addon: built by node-gyp on installation.
+
+module.exports = require('../build/Release/dgram.node');

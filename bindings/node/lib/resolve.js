@@ -1,0 +1,41 @@
+'use strict';
+// Names to addresses, by the look-up of the program or dns.lookup().
+
+const dns = require('node:dns');
+const { isIP } = require('node:net');
+const since = require('./since');
+
+const original = dns.lookup;
+
+// Whether dns.lookup() was Node's own when this was loaded: only then it is known what it does.
+const isOriginal = /GetAddrInfoReqWrap/.test(Function.prototype.toString.call(original));
+
+// From these versions on, the default look-up leaves literal addresses out.
+const skipsLiterals = since([24, 19], [26, 4]);
+
+const families = { udp4: 4, udp6: 6 };
+const loopbacks = { udp4: '127.0.0.1', udp6: '::1' };
+const wildcards = { udp4: '0.0.0.0', udp6: '::' };
+
+function lookupLater(hostname, family, callback) {
+  if (isIP(hostname) === family)
+    process.nextTick(callback, null, hostname, family);
+  else
+    dns.lookup(hostname, family, callback);
+}
+
+// The look-up of a socket without one of its own: as it is when the socket is made.
+function defaultLookup() {
+  return skipsLiterals ? lookupLater : dns.lookup;
+}
+
+// Whether a look-up answers a literal address with itself, in the next tick, and does nothing else.
+function isTransparent(lookup) {
+  return (lookup === original && isOriginal) || lookup === lookupLater;
+}
+
+function resolve(socket, state, address, callback) {
+  state.lookup(address || loopbacks[socket.type], families[socket.type], callback);
+}
+
+module.exports = { defaultLookup, isTransparent, loopbacks, resolve, wildcards };

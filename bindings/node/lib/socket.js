@@ -1,0 +1,374 @@
+'use strict';
+// dgram.Socket: the class, its life, its options. What it sends stands in send.js, what it tells
+// in events.js.
+
+const { EventEmitter, errorMonitor } = require('node:events');
+const { channel } = require('node:diagnostics_channel');
+const native = require('./native');
+const errors = require('./errors');
+const since = require('./since');
+const { checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
+const { checkBlockList, isBlocked } = require('./block');
+const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
+const { defaultLookup, isTransparent } = require('./resolve');
+const { bindIfNeeded, enqueue, send, sendto } = require('./send');
+const { applyBufferSize } = require('./buffer-size');
+const {
+  BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
+} = require('./state');
+
+const created = channel('udp.socket');
+const types = { udp4: 4, udp6: 6 };
+
+// Until this version, the clean-up after a failed bind counted as a listener of 'error'.
+const bindFailure = since([26, 8]) ? errorMonitor : 'error';
+
+// ---- createSocket ----
+
+function readOptions(state, options) {
+  checkBufferSize(options.recvBufferSize, 'options.recvBufferSize');
+  checkBufferSize(options.sendBufferSize, 'options.sendBufferSize');
+  const { lookup } = options;
+  if (lookup !== undefined && typeof lookup !== 'function')
+    throw errors.invalidType('lookup', 'of type function', lookup);
+  state.lookup = lookup;
+  state.options = {
+    recvBufferSize: options.recvBufferSize,
+    sendBufferSize: options.sendBufferSize,
+    reuseAddr: options.reuseAddr,
+    ipv6Only: options.ipv6Only,
+    reusePort: options.reusePort,
+    emitSendErrors: options.emitSendErrors,
+    receiveBlockList: checkBlockList(options.receiveBlockList, 'options.receiveBlockList'),
+    sendBlockList: checkBlockList(options.sendBlockList, 'options.sendBlockList'),
+  };
+  return options.type;
+}
+
+function closeOnAbort(socket, signal) {
+  if (signal === undefined)
+    return;
+  if (signal === null || typeof signal !== 'object' || !('aborted' in signal))
+    throw errors.invalidType('options.signal', 'an instance of AbortSignal', signal);
+  const onAbort = () => {
+    if (!socket[kState].closed)
+      socket.close();
+  };
+  if (signal.aborted) {
+    onAbort();
+  } else {
+    signal.addEventListener('abort', onAbort);
+    socket.once('close', () => signal.removeEventListener('abort', onAbort));
+  }
+}
+
+function Socket(typeOrOptions, listener) {
+  EventEmitter.call(this);
+  const state = new State();
+  const given = typeOrOptions !== null && typeof typeOrOptions === 'object';
+  const type = given ? readOptions(state, typeOrOptions) : typeOrOptions;
+  if (type !== 'udp4' && type !== 'udp6')
+    throw errors.badType();
+  if (state.lookup === undefined)
+    state.lookup = defaultLookup();
+  state.isDefaultLookup = isTransparent(state.lookup);
+  const { reuseAddr, ipv6Only, reusePort } = state.options;
+  state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
+    reusePort ? 1 : 0);
+  this.type = type;
+  this[kState] = state;
+  if (typeof listener === 'function')
+    this.on('message', listener);
+  if (given)
+    closeOnAbort(this, typeOrOptions.signal);
+  if (created.hasSubscribers)
+    created.publish({ socket: this });
+}
+Object.setPrototypeOf(Socket.prototype, EventEmitter.prototype);
+Object.setPrototypeOf(Socket, EventEmitter);
+
+function createSocket(type, listener) {
+  return new Socket(type, listener);
+}
+
+// ---- bind ----
+
+// Calls back once the socket is bound; forgets it when that fails.
+function onceBound(socket, callback) {
+  function forget() {
+    socket.removeListener(bindFailure, forget);
+    socket.removeListener('listening', onListening);
+  }
+  function onListening() {
+    forget();
+    callback.call(socket);
+  }
+  socket.on(bindFailure, forget);
+  socket.on('listening', onListening);
+}
+
+function isDescriptor(fd) {
+  return (fd | 0) === fd && fd > 0;
+}
+
+Socket.prototype.bind = function(port, address /* , callback */) {
+  const state = checkHealth(this);
+  if (state.handle.bindState !== UNBOUND || state.binding !== null)
+    throw errors.alreadyBound();
+  const callback = arguments.length > 0 && arguments[arguments.length - 1];
+  if (typeof callback === 'function')
+    onceBound(this, callback);
+  if (port === null || typeof port !== 'object') {
+    bindToAddress(this, port, typeof address === 'function' ? '' : address, false);
+    return this;
+  }
+  const options = port;
+  if (typeof options.recvStart === 'function')
+    bindHandle(this, options);
+  else if (isDescriptor(options.fd))
+    bindDescriptor(this, options.fd, Boolean(options.exclusive));
+  else
+    bindToAddress(this, options.port, options.address, Boolean(options.exclusive));
+  return this;
+};
+
+// A numeric address from the arguments of a call that does not resolve names, or undefined.
+function checkNumeric(address, name, call) {
+  if (address === undefined || address === null || address === '')
+    return undefined;
+  checkString(address, name);
+  if (require('node:net').isIP(address) === 0) {
+    throw errors.invalidValue(name, address,
+      `must be a numeric IP address; ${call} does not perform DNS resolution`);
+  }
+  return address;
+}
+
+Socket.prototype.bindSync = function(options = {}) {
+  const state = checkHealth(this);
+  if (options === null || typeof options !== 'object')
+    throw errors.invalidType('options', 'of type object', options);
+  if (state.handle.bindState !== UNBOUND)
+    throw errors.alreadyBound();
+  const { port, address } = options;
+  const number = port === undefined || port === null ? 0 : checkPort(port, true, 'options.port');
+  const ip = checkNumeric(address, 'options.address', 'bindSync');
+  const code = state.handle.bindSync(number, ip);
+  if (code < 0)
+    throw errors.endpointError(code, 'bind', ip, number);
+  return this.address();
+};
+
+// ---- connect ----
+
+Socket.prototype.connect = function(port, address, callback) {
+  const number = checkPort(port);
+  if (typeof address === 'function') {
+    callback = address;
+    address = '';
+  } else if (address === undefined) {
+    address = '';
+  }
+  checkString(address, 'address');
+  const state = this[kState];
+  if (state.handle.connectState !== DISCONNECTED)
+    throw errors.isConnected();
+  checkHealth(this);
+  bindIfNeeded(this, state);
+  if (state.handle.bindState !== BOUND)
+    enqueue(this, () => {}); // so that a close() waits too
+  state.connecting = { address, port: number, callback, asked: false, cause: null };
+  const code = state.handle.connect(number);
+  if (code < 0)
+    throw errors.endpointError(code, 'connect', address, number);
+};
+
+Socket.prototype.connectSync = function(port, address) {
+  const state = checkHealth(this);
+  const number = checkPort(port);
+  if (state.handle.connectState !== DISCONNECTED)
+    throw errors.isConnected();
+  const ip = checkNumeric(address, 'address', 'connectSync');
+  if (ip !== undefined && isBlocked(state.options.sendBlockList, ip))
+    throw errors.ipBlocked(ip);
+  if (state.handle.bindState === UNBOUND)
+    this.bindSync();
+  else if (state.handle.bindState !== BOUND)
+    throw errors.alreadyBound();
+  const code = state.handle.connectSync(number, ip);
+  if (code < 0)
+    throw errors.endpointError(code, 'connect', ip, number);
+};
+
+Socket.prototype.disconnect = function() {
+  const { handle } = this[kState];
+  if (handle.connectState !== CONNECTED)
+    throw errors.notConnected();
+  const code = handle.disconnect();
+  if (code < 0)
+    throw errors.systemError(code, 'connect');
+};
+
+// ---- send ----
+
+Socket.prototype.sendto = sendto;
+Socket.prototype.send = send;
+
+// ---- close ----
+
+Socket.prototype.close = function(callback) {
+  const state = this[kState];
+  if (typeof callback === 'function')
+    this.on('close', callback);
+  if (state.queue !== undefined) {
+    enqueue(this, () => this.close());
+    return this;
+  }
+  checkHealth(this);
+  state.closed = true;
+  state.handle.close();
+  if (state.shared !== null)
+    state.shared.close();
+  return this;
+};
+
+if (Symbol.asyncDispose) {
+  Socket.prototype[Symbol.asyncDispose] = async function() {
+    if (this[kState].closed)
+      return;
+    await new Promise((resolve) => this.close(resolve));
+  };
+}
+
+// ---- addresses ----
+
+Socket.prototype.address = function() {
+  const { handle } = checkHealth(this);
+  const address = {};
+  const code = handle.address(address);
+  if (code < 0)
+    throw errors.systemError(code, 'getsockname');
+  return address;
+};
+
+Socket.prototype.remoteAddress = function() {
+  const { handle } = checkHealth(this);
+  if (handle.connectState !== CONNECTED)
+    throw errors.notConnected();
+  const address = {};
+  const code = handle.remoteAddress(address);
+  if (code < 0)
+    throw errors.systemError(code, 'getpeername');
+  return address;
+};
+
+// ---- options of the system socket ----
+
+function checkResult(code, syscall) {
+  if (code < 0)
+    throw errors.systemError(code, syscall);
+}
+
+Socket.prototype.setBroadcast = function(flag) {
+  checkResult(liveHandle(this).setBroadcast(flag ? 1 : 0), 'setBroadcast');
+};
+
+Socket.prototype.setTTL = function(ttl) {
+  checkNumber(ttl, 'ttl');
+  checkResult(liveHandle(this).setTTL(ttl), 'setTTL');
+  return ttl;
+};
+
+Socket.prototype.setMulticastTTL = function(ttl) {
+  checkNumber(ttl, 'ttl');
+  checkResult(liveHandle(this).setMulticastTTL(ttl), 'setMulticastTTL');
+  return ttl;
+};
+
+Socket.prototype.setMulticastLoopback = function(flag) {
+  checkResult(liveHandle(this).setMulticastLoopback(flag ? 1 : 0), 'setMulticastLoopback');
+  return flag;
+};
+
+Socket.prototype.setMulticastInterface = function(interfaceAddress) {
+  const { handle } = checkHealth(this);
+  checkString(interfaceAddress, 'interfaceAddress');
+  checkResult(handle.setMulticastInterface(interfaceAddress), 'setMulticastInterface');
+};
+
+// ---- multicast groups ----
+
+// An interface may be left out; whatever is given is read as text.
+function toText(value) {
+  return value === undefined ? undefined : `${value}`;
+}
+
+function changeMembership(socket, method, group, interfaceAddress) {
+  const { handle } = checkHealth(socket);
+  if (!group)
+    throw errors.missingArgument('multicastAddress');
+  checkResult(handle[method](toText(group), toText(interfaceAddress)), method);
+}
+
+function changeSourceMembership(socket, method, source, group, interfaceAddress) {
+  const { handle } = checkHealth(socket);
+  checkString(source, 'sourceAddress');
+  checkString(group, 'groupAddress');
+  checkResult(handle[method](source, group, toText(interfaceAddress)), method);
+}
+
+Socket.prototype.addMembership = function(multicastAddress, interfaceAddress) {
+  changeMembership(this, 'addMembership', multicastAddress, interfaceAddress);
+};
+
+Socket.prototype.dropMembership = function(multicastAddress, interfaceAddress) {
+  changeMembership(this, 'dropMembership', multicastAddress, interfaceAddress);
+};
+
+Socket.prototype.addSourceSpecificMembership = function(source, group, interfaceAddress) {
+  changeSourceMembership(this, 'addSourceSpecificMembership', source, group, interfaceAddress);
+};
+
+Socket.prototype.dropSourceSpecificMembership = function(source, group, interfaceAddress) {
+  changeSourceMembership(this, 'dropSourceSpecificMembership', source, group, interfaceAddress);
+};
+
+// ---- ref, unref ----
+
+Socket.prototype.ref = function() {
+  liveHandle(this)?.ref();
+  return this;
+};
+
+Socket.prototype.unref = function() {
+  liveHandle(this)?.unref();
+  return this;
+};
+
+// ---- buffers ----
+
+Socket.prototype.setRecvBufferSize = function(size) {
+  applyBufferSize(this, 'Recv', size);
+};
+
+Socket.prototype.setSendBufferSize = function(size) {
+  applyBufferSize(this, 'Send', size);
+};
+
+Socket.prototype.getRecvBufferSize = function() {
+  return applyBufferSize(this, 'Recv', 0);
+};
+
+Socket.prototype.getSendBufferSize = function() {
+  return applyBufferSize(this, 'Send', 0);
+};
+
+Socket.prototype.getSendQueueSize = function() {
+  return liveHandle(this).queueSize();
+};
+
+Socket.prototype.getSendQueueCount = function() {
+  return liveHandle(this).queueCount();
+};
+
+module.exports = { Socket, createSocket };

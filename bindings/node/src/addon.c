@@ -1,0 +1,145 @@
+/*
+ * The module: one `struct addon` an environment, and the class Handle.
+ */
+#include "addon.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* setup(callbacks, view): whom to call, and where the numbers of a message go. */
+static napi_value setup(napi_env env, napi_callback_info info) {
+  static const char *const names[] = {
+#define NAME(name) #name,
+      ADDON_CALLBACKS(NAME)
+#undef NAME
+  };
+  struct addon *addon;
+  size_t argc = 2;
+  napi_value argv[2], list;
+  napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&addon);
+  napi_create_array_with_length(env, ADDON_CALLBACK_COUNT, &list);
+  for (uint32_t i = 0; i < ADDON_CALLBACK_COUNT; i++) {
+    napi_value function;
+    napi_get_named_property(env, argv[0], names[i], &function);
+    napi_set_element(env, list, i, function);
+  }
+  napi_create_reference(env, list, 1, &addon->callbacks);
+  void *numbers;
+  napi_get_typedarray_info(env, argv[1], NULL, NULL, &numbers, NULL, NULL);
+  addon->view = numbers;
+  napi_create_reference(env, argv[1], 1, &addon->view_buffer);
+  return NULL;
+}
+
+/* errorName(code), errorText(code): as the system's errors are shown. */
+static napi_value error_name(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  return addon_text(env, dgram_err_name(addon_int_argument(env, argv[0])));
+}
+
+static napi_value error_text(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  return addon_text(env, dgram_strerror(addon_int_argument(env, argv[0])));
+}
+
+/* descriptorType(fd): 'UDP', or what else it is. */
+static napi_value descriptor_type(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  switch (uv_guess_handle(addon_int_argument(env, argv[0]))) {
+  case UV_UDP:
+    return addon_text(env, "UDP");
+  case UV_TCP:
+    return addon_text(env, "TCP");
+  case UV_NAMED_PIPE:
+    return addon_text(env, "PIPE");
+  case UV_TTY:
+    return addon_text(env, "TTY");
+  case UV_FILE:
+    return addon_text(env, "FILE");
+  default:
+    return addon_text(env, "UNKNOWN");
+  }
+}
+
+static void define_class(napi_env env, napi_value exports, struct addon *addon) {
+  size_t count = addon_life_method_count + addon_option_method_count + addon_send_method_count;
+  napi_property_descriptor *methods = calloc(count, sizeof *methods);
+  if (methods == NULL)
+    abort();
+  napi_property_descriptor *end = methods;
+  for (size_t i = 0; i < addon_life_method_count; i++)
+    *end++ = addon_life_methods[i];
+  for (size_t i = 0; i < addon_option_method_count; i++)
+    *end++ = addon_option_methods[i];
+  for (size_t i = 0; i < addon_send_method_count; i++)
+    *end++ = addon_send_methods[i];
+  napi_value class;
+  napi_define_class(env, "Handle", NAPI_AUTO_LENGTH, addon_handle_new, addon, count, methods,
+                    &class);
+  free(methods);
+  napi_set_named_property(env, exports, "Handle", class);
+}
+
+static void define_functions(napi_env env, napi_value exports, struct addon *addon) {
+  static const struct {
+    const char *name;
+    napi_callback function;
+  } functions[] = {{"setup", setup},
+                   {"runErrand", addon_run_errand},
+                   {"flushAll", addon_flush_all},
+                   {"descriptorType", descriptor_type},
+                   {"errorName", error_name},
+                   {"errorText", error_text}};
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    napi_value function;
+    napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, addon,
+                         &function);
+    napi_set_named_property(env, exports, functions[i].name, function);
+  }
+}
+
+/* The environment ends. Handles of JavaScript objects still refer to it: it goes after them. */
+static void on_cleanup(void *data) {
+  struct addon *addon = data;
+  addon->ending = true;
+  addon_close_all(addon);
+}
+
+static void on_finalize(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  free(data);
+}
+
+static void define_codes(napi_env env, napi_value exports) {
+  napi_value codes;
+  napi_create_object(env, &codes);
+#define CODE(name, code, text) napi_set_named_property(env, codes, #name, addon_int(env, code));
+  DGRAM_ERROR_MAP(CODE)
+#undef CODE
+#define CODE(name, text) napi_set_named_property(env, codes, #name, addon_int(env, UV_##name));
+  UV_ERRNO_MAP(CODE)
+#undef CODE
+  napi_set_named_property(env, exports, "codes", codes);
+}
+
+NAPI_MODULE_INIT() {
+  struct addon *addon = calloc(1, sizeof *addon);
+  if (addon == NULL || napi_get_uv_event_loop(env, &addon->loop) != napi_ok) {
+    free(addon);
+    napi_throw_error(env, NULL, "libdgram: no memory, or no event loop");
+    return NULL;
+  }
+  addon->env = env;
+  napi_set_instance_data(env, addon, on_finalize, NULL);
+  napi_add_env_cleanup_hook(env, on_cleanup, addon);
+  define_class(env, exports, addon);
+  define_functions(env, exports, addon);
+  define_codes(env, exports);
+  return exports;
+}

@@ -1,0 +1,134 @@
+/*
+ * The addon: what its files share. It holds no state of a socket; that is the library's.
+ *
+ * JavaScript sees one class, Handle: a dgram_socket_t with methods that return 0, a value, or a
+ * negative code. What the socket tells goes to functions that JavaScript has given once, by
+ * setup(), each called with the Handle's owner, the dgram.Socket, as `this`.
+ */
+#ifndef ADDON_H
+#define ADDON_H
+
+#include <dgram.h>
+#include <node_api.h>
+#include <stdbool.h>
+
+/* The functions of setup(), by their names there. */
+#define ADDON_CALLBACKS(XX)                                                              \
+  XX(defer)          /* (errand): run it by runErrand(), in the next tick; returns it */ \
+  XX(lookup)         /* (binding): where to bind, or connect; answered by answer() */    \
+  XX(message)        /* (): a message; its numbers stand in the view */                  \
+  XX(sender)         /* (address, family): whom the next messages are from */            \
+  XX(slab)           /* (size): a new Buffer for payloads, of at least this size */      \
+  XX(listening)      /* () */                                                            \
+  XX(connected)      /* () */                                                            \
+  XX(connect_failed) /* (code) */                                                        \
+  XX(error)          /* (code, syscall, address, port) */                                \
+  XX(sent)           /* (completed): what had been stalled has ended, up to here */      \
+  XX(failed)         /* (sequence, code): this send has failed */                        \
+  XX(closed)         /* () */
+
+#define ADDON_CALLBACK_INDEX(name) ON_##name,
+enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT };
+#undef ADDON_CALLBACK_INDEX
+
+/* What the handles of one environment (the main thread's, a worker's) share. */
+struct addon {
+  napi_env env;
+  uv_loop_t *loop;
+  napi_ref callbacks; /* an object with the functions, by index */
+  unsigned depth;     /* of calls from JavaScript: 0 means that the loop has called */
+  bool ending;        /* JavaScript can't be called any more */
+  napi_ref thrown;    /* by a listener, to be thrown where the call from JavaScript ends */
+  struct handle *handles;
+  struct errand *errands;
+  /* receive.c */
+  int32_t *view; /* numbers of the message that is told, shared with JavaScript */
+  napi_ref view_buffer;
+  char *slab;
+  napi_ref slab_buffer;
+  size_t slab_size;
+  size_t slab_used;
+  struct sockaddr_storage sender;
+};
+
+/* One socket. It lives until the socket has closed and the JavaScript object is gone. */
+struct handle {
+  struct addon *addon;
+  struct handle *next, *previous;
+  dgram_socket_t *socket; /* NULL: closed */
+  dgram_lookup_t *lookup; /* the open question where to bind or connect */
+  napi_ref wrapper;       /* weak; strong while the socket is bound */
+  napi_ref owner;         /* likewise */
+  napi_async_context context;
+  unsigned pins;                       /* callbacks of the library that may still come */
+  bool wrapped;                        /* the JavaScript object is there */
+  bool held;                           /* ... and can't go */
+  bool closing;                        /* no message is told any more */
+  struct sockaddr_storage destination; /* of the sends to come; AF_UNSPEC: the peer */
+  const dgram_message_t *batch;        /* messages that have not been told */
+  size_t batch_left;
+  uint32_t accepted;  /* sends with a callback so far, modulo 2^32 */
+  uint32_t completed; /* of these, likewise */
+  bool sending;       /* in send(): what it puts off is the loop's */
+  bool flushing;      /* JavaScript looks at `completed` when this is over */
+};
+
+/* ---- call.c: from C to JavaScript ---- */
+
+/* Brackets a call from JavaScript; addon_leave() throws what a listener has thrown meanwhile. */
+void addon_enter(struct addon *addon);
+void addon_leave(struct addon *addon);
+
+/*
+ * Calls one of the functions of setup(). In a call from JavaScript what it throws is kept for
+ * addon_leave(); in one from the loop it is an 'uncaughtException', and ticks run after it.
+ * Returns what the function returned, or NULL.
+ */
+napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
+                      const napi_value argv[]);
+
+napi_value addon_int(napi_env env, int64_t number);
+napi_value addon_text(napi_env env, const char *text);
+
+/* The Handle that a method was called on, and its arguments. NULL: there is none; it has thrown. */
+struct handle *addon_arguments(napi_env env, napi_callback_info info, size_t count,
+                               napi_value argv[]);
+
+/* An argument as a number, with 0 for what is none. */
+int32_t addon_int_argument(napi_env env, napi_value value);
+
+/* An argument as text, of which at most `size` - 1 bytes are read; false: it is none. */
+bool addon_text_argument(napi_env env, napi_value value, char *text, size_t size);
+
+/* ---- handle.c, options.c, send.c: the methods of Handle ---- */
+
+extern const napi_property_descriptor addon_life_methods[];
+extern const size_t addon_life_method_count;
+extern const napi_property_descriptor addon_option_methods[];
+extern const size_t addon_option_method_count;
+extern const napi_property_descriptor addon_send_methods[];
+extern const size_t addon_send_method_count;
+
+napi_value addon_handle_new(napi_env env, napi_callback_info info);
+napi_value addon_run_errand(napi_env env, napi_callback_info info);
+
+/* Closes the sockets of an environment that ends, and waits until they are closed. */
+void addon_close_all(struct addon *addon);
+
+/* Sends what waits for the end of the turn, of all handles. */
+napi_value addon_flush_all(napi_env env, napi_callback_info info);
+
+/* A callback of the library refers to the handle. */
+void addon_pin(struct handle *handle);
+void addon_unpin(struct handle *handle);
+
+/* Mirrors the socket's states as properties of the Handle, where JavaScript reads them. */
+void addon_show_state(struct handle *handle);
+
+/* ---- receive.c ---- */
+
+napi_value addon_take_messages(napi_env env, napi_callback_info info);
+void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                       void *context);
+
+#endif

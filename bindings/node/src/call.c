@@ -1,0 +1,101 @@
+/*
+ * From C to JavaScript, and how arguments are read. Knows nothing of what is called for.
+ */
+#include "addon.h"
+
+/* ---- what listeners throw ---- */
+
+/* In a call from JavaScript, the first thing thrown is thrown on to the caller. */
+static bool keep_thrown(struct addon *addon, napi_value error) {
+  return addon->depth > 0 && addon->thrown == NULL &&
+         napi_create_reference(addon->env, error, 1, &addon->thrown) == napi_ok;
+}
+
+static void take_exception(struct addon *addon) {
+  napi_value error;
+  if (napi_get_and_clear_last_exception(addon->env, &error) != napi_ok) {
+    addon->ending = true; /* a worker that is being terminated */
+    return;
+  }
+  /* Only objects can be referred to before Node-API 10; what else is thrown goes this way too. */
+  if (!keep_thrown(addon, error))
+    napi_fatal_exception(addon->env, error);
+}
+
+void addon_enter(struct addon *addon) {
+  addon->depth++;
+}
+
+void addon_leave(struct addon *addon) {
+  if (--addon->depth > 0 || addon->thrown == NULL)
+    return;
+  napi_value error;
+  napi_get_reference_value(addon->env, addon->thrown, &error);
+  napi_delete_reference(addon->env, addon->thrown);
+  addon->thrown = NULL;
+  napi_throw(addon->env, error);
+}
+
+/* ---- calls ---- */
+
+static napi_status call_function(struct handle *handle, enum addon_callback callback, size_t argc,
+                                 const napi_value argv[], napi_value *result) {
+  struct addon *addon = handle->addon;
+  napi_env env = addon->env;
+  napi_value callbacks, function, owner;
+  napi_get_reference_value(env, addon->callbacks, &callbacks);
+  napi_get_reference_value(env, handle->owner, &owner);
+  if (owner == NULL || napi_get_element(env, callbacks, callback, &function) != napi_ok)
+    return napi_cancelled;
+  if (addon->depth > 0)
+    return napi_call_function(env, owner, function, argc, argv, result);
+  return napi_make_callback(env, handle->context, owner, function, argc, argv, result);
+}
+
+napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
+                      const napi_value argv[]) {
+  struct addon *addon = handle->addon;
+  napi_value result = NULL;
+  if (addon->ending)
+    return NULL;
+  napi_status status = call_function(handle, callback, argc, argv, &result);
+  if (status == napi_pending_exception)
+    take_exception(addon);
+  return status == napi_ok ? result : NULL;
+}
+
+/* ---- values ---- */
+
+napi_value addon_int(napi_env env, int64_t number) {
+  napi_value value = NULL;
+  napi_create_int64(env, number, &value);
+  return value;
+}
+
+napi_value addon_text(napi_env env, const char *text) {
+  napi_value value = NULL;
+  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
+  return value;
+}
+
+struct handle *addon_arguments(napi_env env, napi_callback_info info, size_t count,
+                               napi_value argv[]) {
+  napi_value self;
+  struct handle *handle = NULL;
+  if (napi_get_cb_info(env, info, &count, argv, &self, NULL) != napi_ok)
+    return NULL;
+  if (napi_unwrap(env, self, (void **)&handle) != napi_ok)
+    napi_throw_type_error(env, "ERR_INVALID_THIS", "Value of \"this\" must be of type Handle");
+  return handle;
+}
+
+int32_t addon_int_argument(napi_env env, napi_value value) {
+  int32_t number = 0;
+  napi_get_value_int32(env, value, &number);
+  return number;
+}
+
+bool addon_text_argument(napi_env env, napi_value value, char *text, size_t size) {
+  size_t length;
+  return napi_get_value_string_utf8(env, value, text, size, &length) == napi_ok;
+}

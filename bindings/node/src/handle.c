@@ -1,0 +1,467 @@
+/*
+ * The life of a Handle: made, bound, connected, closed; and what its socket tells.
+ */
+#include "addon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- what keeps it alive ---- */
+
+static void set_property(struct handle *handle, napi_value wrapper, const char *name, int value) {
+  napi_set_named_property(handle->addon->env, wrapper, name, addon_int(handle->addon->env, value));
+}
+
+/* A socket that nobody else refers to lives on while it is bound, or on its way there. */
+static void hold(struct handle *handle, bool held) {
+  if (handle->held == held)
+    return;
+  uint32_t count;
+  handle->held = held;
+  if (held)
+    napi_reference_ref(handle->addon->env, handle->owner, &count);
+  else
+    napi_reference_unref(handle->addon->env, handle->owner, &count);
+}
+
+void addon_show_state(struct handle *handle) {
+  struct addon *addon = handle->addon;
+  if (addon->ending)
+    return;
+  dgram_bind_state_t bound = dgram_bind_state(handle->socket);
+  hold(handle, bound != DGRAM_UNBOUND || (handle->closing && handle->socket != NULL));
+  napi_value wrapper = NULL;
+  napi_get_reference_value(addon->env, handle->wrapper, &wrapper);
+  if (wrapper == NULL)
+    return;
+  set_property(handle, wrapper, "bindState", bound);
+  set_property(handle, wrapper, "connectState", dgram_connect_state(handle->socket));
+}
+
+static void link_handle(struct handle *handle) {
+  struct addon *addon = handle->addon;
+  handle->next = addon->handles;
+  if (handle->next != NULL)
+    handle->next->previous = handle;
+  addon->handles = handle;
+}
+
+static void unlink_handle(struct handle *handle) {
+  if (handle->previous != NULL)
+    handle->previous->next = handle->next;
+  else
+    handle->addon->handles = handle->next;
+  if (handle->next != NULL)
+    handle->next->previous = handle->previous;
+}
+
+/* Frees the memory once neither JavaScript nor the library refers to it. */
+static void free_if_unused(struct handle *handle) {
+  if (handle->wrapped || handle->pins > 0)
+    return;
+  dgram_lookup_done(handle->lookup, UV_ECANCELED, NULL);
+  free(handle);
+}
+
+void addon_pin(struct handle *handle) {
+  handle->pins++;
+}
+
+void addon_unpin(struct handle *handle) {
+  if (--handle->pins > 0)
+    return;
+  unlink_handle(handle);
+  if (handle->context != NULL)
+    napi_async_destroy(handle->addon->env, handle->context);
+  handle->context = NULL;
+  free_if_unused(handle);
+}
+
+/* The JavaScript object is gone; it was not bound, or it would have been held. */
+static void on_finalize(napi_env env, void *data, void *hint) {
+  (void)hint;
+  struct handle *handle = data;
+  napi_delete_reference(env, handle->wrapper);
+  napi_delete_reference(env, handle->owner);
+  handle->wrapped = false;
+  if (handle->socket != NULL && !handle->closing)
+    dgram_close(handle->socket, NULL, NULL);
+  else
+    free_if_unused(handle);
+}
+
+/* ---- what the socket tells ---- */
+
+/* Opens the scope that a call from the loop has not. */
+#define WITH_SCOPE(handle, statement)                     \
+  do {                                                    \
+    napi_handle_scope scope;                              \
+    napi_open_handle_scope((handle)->addon->env, &scope); \
+    statement;                                            \
+    napi_close_handle_scope((handle)->addon->env, scope); \
+  } while (0)
+
+static void tell(struct handle *handle, enum addon_callback callback, size_t argc,
+                 const napi_value argv[]) {
+  addon_show_state(handle);
+  addon_call(handle, callback, argc, argv);
+}
+
+static void on_listening(dgram_socket_t *socket, void *context) {
+  (void)socket;
+  WITH_SCOPE((struct handle *)context, tell(context, ON_listening, 0, NULL));
+}
+
+static void on_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  (void)socket;
+  struct handle *handle = context;
+  napi_handle_scope scope;
+  napi_open_handle_scope(handle->addon->env, &scope);
+  if (error == NULL) {
+    tell(handle, ON_connected, 0, NULL);
+  } else {
+    napi_value code = addon_int(handle->addon->env, error->code);
+    tell(handle, ON_connect_failed, 1, &code);
+  }
+  napi_close_handle_scope(handle->addon->env, scope);
+}
+
+static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  (void)socket;
+  struct handle *handle = context;
+  napi_env env = handle->addon->env;
+  napi_handle_scope scope;
+  napi_open_handle_scope(env, &scope);
+  napi_value argv[] = {addon_int(env, error->code), addon_text(env, error->syscall),
+                       addon_text(env, error->address != NULL ? error->address : ""),
+                       addon_int(env, error->port)};
+  tell(handle, ON_error, 4, argv);
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_close(dgram_socket_t *socket, void *context) {
+  (void)socket;
+  struct handle *handle = context;
+  handle->socket = NULL;
+  WITH_SCOPE(handle, addon_call(handle, ON_closed, 0, NULL));
+  addon_show_state(handle);
+  addon_unpin(handle);
+}
+
+static void on_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
+  (void)host, (void)type;
+  struct handle *handle = context;
+  napi_env env = handle->addon->env;
+  handle->lookup = lookup;
+  napi_handle_scope scope;
+  napi_open_handle_scope(env, &scope);
+  napi_value binding;
+  napi_get_boolean(env, dgram_bind_state(handle->socket) != DGRAM_BOUND, &binding);
+  addon_call(handle, ON_lookup, 1, &binding);
+  napi_close_handle_scope(env, scope);
+}
+
+/* ---- put-off work ---- */
+
+/* Work of a socket that waits for its tick. */
+struct errand {
+  struct errand *next, *previous;
+  dgram_task_t *task;
+};
+
+static void run_errand(struct addon *addon, struct errand *errand) {
+  dgram_task_t *task = errand->task;
+  if (errand->previous != NULL)
+    errand->previous->next = errand->next;
+  else
+    addon->errands = errand->next;
+  if (errand->next != NULL)
+    errand->next->previous = errand->previous;
+  free(errand);
+  dgram_task_run(task);
+}
+
+static bool put_off(struct handle *handle, struct errand *errand) {
+  napi_value external;
+  return napi_create_external(handle->addon->env, errand, NULL, NULL, &external) == napi_ok &&
+         addon_call(handle, ON_defer, 1, &external) != NULL;
+}
+
+/* Inside a call from JavaScript work is put off to the next tick; from the loop, to the loop. */
+static int on_defer(dgram_task_t *task, void *context) {
+  struct handle *handle = context;
+  struct addon *addon = handle->addon;
+  if (addon->depth == 0 || addon->ending || !handle->wrapped || handle->sending)
+    return 0;
+  struct errand *errand = calloc(1, sizeof *errand);
+  if (errand == NULL)
+    return 0;
+  errand->task = task;
+  if (!put_off(handle, errand)) {
+    free(errand);
+    return 0;
+  }
+  errand->next = addon->errands;
+  if (errand->next != NULL)
+    errand->next->previous = errand;
+  addon->errands = errand;
+  return 1;
+}
+
+napi_value addon_run_errand(napi_env env, napi_callback_info info) {
+  struct addon *addon;
+  size_t argc = 1;
+  napi_value argv[1];
+  void *errand;
+  napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&addon);
+  if (napi_get_value_external(env, argv[0], &errand) != napi_ok)
+    return NULL;
+  addon_enter(addon);
+  run_errand(addon, errand);
+  addon_leave(addon);
+  return NULL;
+}
+
+/* ---- the end of the environment ---- */
+
+void addon_close_all(struct addon *addon) {
+  while (addon->errands != NULL)
+    run_errand(addon, addon->errands);
+  while (addon->handles != NULL) {
+    struct handle *handle = addon->handles;
+    dgram_lookup_t *lookup = handle->lookup;
+    handle->lookup = NULL;
+    dgram_lookup_done(lookup, UV_ECANCELED, NULL);
+    dgram_dispose(handle->socket);
+  }
+}
+
+/* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort) ---- */
+
+static int create_socket(struct handle *handle, napi_env env, const napi_value argv[]) {
+  dgram_options_t options = dgram_default_options((dgram_type_t)addon_int_argument(env, argv[1]));
+  options.reuse_addr = addon_int_argument(env, argv[2]);
+  options.ipv6_only = addon_int_argument(env, argv[3]);
+  options.reuse_port = addon_int_argument(env, argv[4]);
+  options.lookup = on_lookup;
+  options.lookup_context = handle;
+  options.defer = on_defer;
+  options.defer_context = handle;
+  int err = dgram_create_socket_options(handle->addon->loop, &options, NULL, NULL, &handle->socket);
+  if (err == 0 && (dgram_on_messages(handle->socket, addon_on_messages, handle) != 0 ||
+                   dgram_on_listening(handle->socket, on_listening, handle) != 0 ||
+                   dgram_on_error(handle->socket, on_error, handle) != 0 ||
+                   dgram_on_close(handle->socket, on_close, handle) != 0)) {
+    dgram_close(handle->socket, NULL, NULL);
+    err = UV_ENOMEM;
+  }
+  return err;
+}
+
+static void wrap(struct handle *handle, napi_env env, napi_value self, napi_value owner) {
+  napi_value name;
+  napi_create_string_utf8(env, "UDPWRAP", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, self, name, &handle->context);
+  napi_create_reference(env, owner, 0, &handle->owner);
+  napi_wrap(env, self, handle, on_finalize, NULL, &handle->wrapper);
+  handle->wrapped = true;
+  addon_show_state(handle);
+}
+
+napi_value addon_handle_new(napi_env env, napi_callback_info info) {
+  struct addon *addon;
+  size_t argc = 5;
+  napi_value argv[5], self;
+  napi_get_cb_info(env, info, &argc, argv, &self, (void **)&addon);
+  struct handle *handle = calloc(1, sizeof *handle);
+  int err = UV_ENOMEM;
+  if (handle != NULL) {
+    handle->addon = addon;
+    err = create_socket(handle, env, argv);
+  }
+  if (err != 0) {
+    free(handle);
+    napi_throw_error(env, dgram_err_name(err), dgram_strerror(err));
+    return NULL;
+  }
+  handle->pins = 1; /* until 'close' */
+  link_handle(handle);
+  wrap(handle, env, self, argv[0]);
+  return self;
+}
+
+/* ---- bind, connect, close ---- */
+
+/* The code that a method returns, once what it has changed shows. */
+static napi_value done(struct handle *handle, int code) {
+  addon_show_state(handle);
+  addon_leave(handle->addon);
+  return addon_int(handle->addon->env, code);
+}
+
+/* bind(port): asks `lookup` for the address. */
+static napi_value bind_port(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct handle *handle = addon_arguments(env, info, 1, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  return done(handle,
+              dgram_bind(handle->socket, addon_int_argument(env, argv[0]), NULL, NULL, NULL));
+}
+
+/* bindSync(port, address): a numeric address. */
+static napi_value bind_sync(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  char address[DGRAM_ADDRESS_TEXT] = "";
+  struct handle *handle = addon_arguments(env, info, 2, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_text_argument(env, argv[1], address, sizeof address);
+  addon_enter(handle->addon);
+  return done(handle, dgram_bind_sync(handle->socket, addon_int_argument(env, argv[0]), address));
+}
+
+static int take_over(struct handle *handle, int fd) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = fd;
+  return dgram_bind_options(handle->socket, &options, NULL, NULL);
+}
+
+/* bindDescriptor(fd): takes it over. */
+static napi_value bind_descriptor(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct handle *handle = addon_arguments(env, info, 1, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  return done(handle, take_over(handle, addon_int_argument(env, argv[0])));
+}
+
+typedef int use_fn(struct handle *handle, int fd);
+
+/* Has a copy of a descriptor that others use too taken over. */
+static int use_copy(struct handle *handle, int fd, use_fn *use) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0)
+    return -errno;
+  int err = use(handle, copy);
+  if (err != 0)
+    close(copy);
+  return err;
+}
+
+/* bindDescriptorCopy(fd): takes over a copy of it. */
+static napi_value bind_descriptor_copy(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct handle *handle = addon_arguments(env, info, 1, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  return done(handle, use_copy(handle, addon_int_argument(env, argv[0]), take_over));
+}
+
+static dgram_lookup_t *take_lookup(struct handle *handle) {
+  dgram_lookup_t *lookup = handle->lookup;
+  handle->lookup = NULL;
+  return lookup;
+}
+
+/* answer(status, address): to the question of `lookup`. */
+static napi_value answer(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  char address[DGRAM_ADDRESS_TEXT] = "";
+  struct handle *handle = addon_arguments(env, info, 2, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_text_argument(env, argv[1], address, sizeof address);
+  addon_enter(handle->addon);
+  dgram_lookup_done(take_lookup(handle), addon_int_argument(env, argv[0]), address);
+  return done(handle, 0);
+}
+
+static int answer_with(struct handle *handle, int fd) {
+  return dgram_lookup_done_fd(take_lookup(handle), fd);
+}
+
+/* answerDescriptor(fd): to the question where to bind, with a copy of a socket that is bound. */
+static napi_value answer_descriptor(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct handle *handle = addon_arguments(env, info, 1, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  return done(handle, use_copy(handle, addon_int_argument(env, argv[0]), answer_with));
+}
+
+static void on_connect_ended(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  on_connect(socket, error, context);
+  addon_unpin(context);
+}
+
+/* connect(port): asks `lookup` for the address. */
+static napi_value connect_port(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct handle *handle = addon_arguments(env, info, 1, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  addon_pin(handle);
+  int err = dgram_connect(handle->socket, addon_int_argument(env, argv[0]), NULL, on_connect_ended,
+                          handle);
+  if (err != 0)
+    addon_unpin(handle);
+  return done(handle, err);
+}
+
+/* connectSync(port, address): a numeric address. */
+static napi_value connect_sync(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  char address[DGRAM_ADDRESS_TEXT] = "";
+  struct handle *handle = addon_arguments(env, info, 2, argv);
+  if (handle == NULL)
+    return NULL;
+  addon_text_argument(env, argv[1], address, sizeof address);
+  addon_enter(handle->addon);
+  int err = dgram_connect_sync(handle->socket, addon_int_argument(env, argv[0]), address);
+  if (err == 0)
+    dgram_once_connect(handle->socket, on_connect, handle);
+  return done(handle, err);
+}
+
+static napi_value disconnect(napi_env env, napi_callback_info info) {
+  struct handle *handle = addon_arguments(env, info, 0, NULL);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  return done(handle, dgram_disconnect(handle->socket));
+}
+
+static napi_value close_socket(napi_env env, napi_callback_info info) {
+  struct handle *handle = addon_arguments(env, info, 0, NULL);
+  if (handle == NULL)
+    return NULL;
+  addon_enter(handle->addon);
+  handle->closing = true;
+  return done(handle, dgram_close(handle->socket, NULL, NULL));
+}
+
+#define METHOD(name, function) \
+  { name, NULL, function, NULL, NULL, NULL, napi_default_method, NULL }
+
+const napi_property_descriptor addon_life_methods[] = {
+    METHOD("bind", bind_port),
+    METHOD("bindSync", bind_sync),
+    METHOD("bindDescriptor", bind_descriptor),
+    METHOD("bindDescriptorCopy", bind_descriptor_copy),
+    METHOD("answer", answer),
+    METHOD("answerDescriptor", answer_descriptor),
+    METHOD("connect", connect_port),
+    METHOD("connectSync", connect_sync),
+    METHOD("disconnect", disconnect),
+    METHOD("close", close_socket),
+};
+const size_t addon_life_method_count = sizeof addon_life_methods / sizeof addon_life_methods[0];
