@@ -516,6 +516,15 @@ DGRAM_EXTERN dgram_socket_t *dgram_unref(dgram_socket_t *socket);
  */
 DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
 
+/**
+ * The descriptor of the system socket, to ask or set what this header has no function for. It stays
+ * the library's: a program must not close it, read from it or write to it.
+ *
+ * @param socket the socket
+ * @return the descriptor, or UV_EINVAL (`socket` is NULL), or UV_EBADF (not bound, or closed)
+ */
+DGRAM_EXTERN int dgram_fileno(const dgram_socket_t *socket);
+
 /** How far a socket is on its way to a port. */
 typedef enum {
   DGRAM_UNBOUND, /**< also after a bind has failed */

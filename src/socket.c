@@ -185,6 +185,12 @@ uv_loop_t *dgram_loop(const dgram_socket_t *socket) {
   return socket != NULL ? socket->loop->uv : NULL;
 }
 
+int dgram_fileno(const dgram_socket_t *socket) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  return socket->path.fd >= 0 ? socket->path.fd : UV_EBADF;
+}
+
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address) {
   union dgram__address name;
   int err = dgram__path_name(&socket->path, peer, &name);

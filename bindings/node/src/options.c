@@ -148,6 +148,12 @@ static napi_value remote_address(napi_env env, napi_callback_info info) {
   return describe(env, info, dgram_remote_address);
 }
 
+/* fd: the system's descriptor, as a property; negative: there is none. */
+static napi_value get_fd(napi_env env, napi_callback_info info) {
+  struct handle *handle = addon_arguments(env, info, 0, NULL);
+  return handle != NULL ? addon_int(env, dgram_fileno(handle->socket)) : NULL;
+}
+
 /* ---- ref, unref ---- */
 
 static napi_value ref(napi_env env, napi_callback_info info) {
@@ -185,6 +191,7 @@ const napi_property_descriptor addon_option_methods[] = {
     METHOD("address", own_address),
     METHOD("remoteAddress", remote_address),
     METHOD("takeMessages", addon_take_messages),
+    {"fd", NULL, NULL, get_fd, NULL, NULL, napi_enumerable, NULL},
     METHOD("ref", ref),
     METHOD("unref", unref),
 };
