@@ -36,11 +36,6 @@ function checkBufferSize(size, name) {
     throw errors.outOfRange(name, '>= 0 && <= 4294967295', size);
 }
 
-// As bytes, without a copy: what a typed array or DataView shows.
-function bytesOf(view) {
-  return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
-}
-
 function toBytes(message, name = 'buffer') {
   if (typeof message === 'string')
     return Buffer.from(message);
@@ -74,7 +69,6 @@ function toBytesList(list) {
 }
 
 module.exports = {
-  bytesOf,
   checkBufferSize,
   checkNumber,
   checkPort,

@@ -1,10 +1,12 @@
 'use strict';
 // What the addon calls: each with the dgram.Socket as `this`.
 
+const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
 const { applyBufferSize } = require('./buffer-size');
+const { NUMBERS, OFFSET, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
 const { resolveBinding } = require('./bind');
 const { resolveConnecting } = require('./connect');
@@ -16,22 +18,15 @@ const { concludeStalled } = require('./send');
 // program keeps keeps its whole slab.
 const SLAB_SIZE = 64 * 1024;
 
-// The numbers that describe a message; the addon writes them.
-const OFFSET = 0;
-const SIZE = 1;
-const PORT = 2;
-const NUMBERS = 3;
-const MOST_MESSAGES = 1024; // in a batch
-
-const view = new Int32Array(NUMBERS * MOST_MESSAGES);
 let slab; // the current one, an ArrayBuffer
 let senderAddress;
 let senderFamily;
 
+// Many messages share a slab: one of them can't take it to another thread.
 function onSlab(size) {
-  const buffer = Buffer.allocUnsafeSlow(Math.max(size, SLAB_SIZE));
-  slab = buffer.buffer;
-  return buffer;
+  slab = Buffer.allocUnsafeSlow(Math.max(size, SLAB_SIZE)).buffer;
+  markAsUntransferable(slab);
+  return slab;
 }
 
 function onSender(address, family) {
@@ -40,15 +35,15 @@ function onSender(address, family) {
 }
 
 function readMessage(place) {
-  return Buffer.from(slab, view[place + OFFSET], view[place + SIZE]);
+  return Buffer.from(slab, numbers[place + OFFSET], numbers[place + SIZE]);
 }
 
 function readRinfo(place) {
   return {
     address: senderAddress,
     family: senderFamily,
-    port: view[place + PORT],
-    size: view[place + SIZE],
+    port: numbers[place + PORT],
+    size: numbers[place + SIZE],
   };
 }
 
@@ -182,6 +177,6 @@ native.setup({
   sent: onSent,
   failed: onFailed,
   closed: onClosed,
-}, view);
+}, numbers);
 
 module.exports = { SLAB_SIZE };

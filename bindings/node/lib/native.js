@@ -1,4 +1,4 @@
 'use strict';
 // The addon: built by node-gyp on installation.
 
-module.exports = require('../build/Release/dgram.node');
+module.exports = require('../build/Release/dgram.node').create();

@@ -10,22 +10,14 @@ const { errorMonitor } = require('node:events');
 const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
-const { bytesOf, checkNumber, checkPort, checkString, slice, toBytes, toBytesList } =
+const { checkNumber, checkPort, checkString, slice, toBytes, toBytesList } =
   require('./arguments');
+const { SENT_SIZE, numbers } = require('./numbers');
 const { BOUND, CONNECTED, UNBOUND, checkHealth, kState } = require('./state');
 const { isBlocked } = require('./block');
 const { loopbacks, resolve } = require('./resolve');
 
 const { EISCONN, ERR_SOCKET_DGRAM_IS_CONNECTED } = native.codes;
-
-// ---- the end of the process: what was sent leaves ----
-
-let exiting = false;
-
-process.on('exit', () => {
-  exiting = true;
-  native.flushAll();
-});
 
 // ---- the end of a send ----
 
@@ -99,13 +91,6 @@ function aimAt(state, ip, port) {
   return aim.error;
 }
 
-function bytesOfMessage(request) {
-  const { message } = request;
-  if (Array.isArray(message))
-    return Buffer.concat(message.map(bytesOf));
-  return message instanceof Uint8Array ? message : bytesOf(message);
-}
-
 // `ip` is undefined on a connected socket.
 function transmit(request, ip) {
   const { state, callback } = request;
@@ -118,9 +103,11 @@ function transmit(request, ip) {
   const aimed = ip !== undefined;
   let result = aimed ? aimAt(state, ip, request.port) : 0;
   if (result === 0) {
-    const bytes = bytesOfMessage(request);
-    request.size = bytes.length;
-    result = state.handle.send(bytes, aimed, callback !== undefined);
+    const { message } = request;
+    result = Array.isArray(message) ?
+      state.handle.sendList(message, aimed, callback !== undefined) :
+      state.handle.send(message, aimed, callback !== undefined);
+    request.size = numbers[SENT_SIZE];
   }
   if (result < 0) {
     failedWith(request, result);
@@ -128,8 +115,6 @@ function transmit(request, ip) {
     request.sequence = result;
     process.nextTick(conclude, request);
   }
-  if (exiting)
-    state.handle.flush();
 }
 
 function isLiteral(state, address) {

@@ -1,5 +1,8 @@
 /*
- * The module: one `struct addon` an environment, and the class Handle.
+ * The module, and its beginning and end in an environment.
+ *
+ * It exports one function, create(): each JavaScript that loads the addon, in a realm of its own
+ * perhaps, gets a Handle class and a `struct addon` of its own.
  */
 #include "addon.h"
 
@@ -92,7 +95,6 @@ static void define_functions(napi_env env, napi_value exports, struct addon *add
     napi_callback function;
   } functions[] = {{"setup", setup},
                    {"runErrand", addon_run_errand},
-                   {"flushAll", addon_flush_all},
                    {"descriptorType", descriptor_type},
                    {"errorName", error_name},
                    {"errorText", error_text}};
@@ -102,18 +104,6 @@ static void define_functions(napi_env env, napi_value exports, struct addon *add
                          &function);
     napi_set_named_property(env, exports, functions[i].name, function);
   }
-}
-
-/* The environment ends. Handles of JavaScript objects still refer to it: it goes after them. */
-static void on_cleanup(void *data) {
-  struct addon *addon = data;
-  addon->ending = true;
-  addon_close_all(addon);
-}
-
-static void on_finalize(napi_env env, void *data, void *hint) {
-  (void)env, (void)hint;
-  free(data);
 }
 
 static void define_codes(napi_env env, napi_value exports) {
@@ -128,7 +118,49 @@ static void define_codes(napi_env env, napi_value exports) {
   napi_set_named_property(env, exports, "codes", codes);
 }
 
-NAPI_MODULE_INIT() {
+/* ---- the end ---- */
+
+/* Those of the main thread. process.exit() ends it without a clean-up, but with exit(3). */
+static struct addon *main_addons;
+
+/* What JavaScript has sent leaves. */
+static void at_exit(void) {
+  for (struct addon *addon = main_addons; addon != NULL; addon = addon->next) {
+    addon->ending = true;
+    for (struct handle *handle = addon->first; handle != NULL; handle = handle->next)
+      dgram_flush(handle->socket);
+  }
+}
+
+static void remember_main(struct addon *addon) {
+  static bool registered;
+  addon->next = main_addons;
+  main_addons = addon;
+  if (!registered)
+    registered = atexit(at_exit) == 0;
+}
+
+static void forget_main(struct addon *addon) {
+  struct addon **at = &main_addons;
+  while (*at != addon)
+    at = &(*at)->next;
+  *at = addon->next;
+}
+
+/* A worker's environment ends, or the main one when its loop has. */
+static void on_cleanup(void *data) {
+  struct addon *addon = data;
+  addon->ending = true;
+  addon_close_all(addon);
+  if (addon->in_main)
+    forget_main(addon);
+  free(addon);
+}
+
+/* ---- the beginning ---- */
+
+static napi_value create(napi_env env, napi_callback_info info) {
+  (void)info;
   struct addon *addon = calloc(1, sizeof *addon);
   if (addon == NULL || napi_get_uv_event_loop(env, &addon->loop) != napi_ok) {
     free(addon);
@@ -136,10 +168,21 @@ NAPI_MODULE_INIT() {
     return NULL;
   }
   addon->env = env;
-  napi_set_instance_data(env, addon, on_finalize, NULL);
+  addon->in_main = addon->loop == uv_default_loop();
+  if (addon->in_main)
+    remember_main(addon);
   napi_add_env_cleanup_hook(env, on_cleanup, addon);
+  napi_value exports;
+  napi_create_object(env, &exports);
   define_class(env, exports, addon);
   define_functions(env, exports, addon);
   define_codes(env, exports);
+  return exports;
+}
+
+NAPI_MODULE_INIT() {
+  napi_value function;
+  napi_create_function(env, "create", NAPI_AUTO_LENGTH, create, NULL, &function);
+  napi_set_named_property(env, exports, "create", function);
   return exports;
 }

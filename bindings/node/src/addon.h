@@ -31,18 +31,23 @@
 enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT };
 #undef ADDON_CALLBACK_INDEX
 
+/* The numbers that JavaScript sees too: three for each message of a batch, and this one. */
+enum { ADDON_MOST_MESSAGES = 1024, ADDON_SENT_SIZE = 3 * ADDON_MOST_MESSAGES };
+
 /* What the handles of one environment (the main thread's, a worker's) share. */
 struct addon {
+  struct addon *next; /* of the main thread's */
+  bool in_main;
   napi_env env;
   uv_loop_t *loop;
-  napi_ref callbacks; /* an object with the functions, by index */
-  unsigned depth;     /* of calls from JavaScript: 0 means that the loop has called */
-  bool ending;        /* JavaScript can't be called any more */
-  napi_ref thrown;    /* by a listener, to be thrown where the call from JavaScript ends */
-  struct handle *handles;
+  napi_ref callbacks;          /* an object with the functions, by index */
+  unsigned depth;              /* of calls from JavaScript: 0 means that the loop has called */
+  bool ending;                 /* JavaScript can't be called any more */
+  napi_ref thrown;             /* by a listener, to be thrown where the call from JavaScript ends */
+  struct handle *first, *last; /* the handles with a socket, by age */
   struct errand *errands;
   /* receive.c */
-  int32_t *view; /* numbers of the message that is told, shared with JavaScript */
+  int32_t *view;
   napi_ref view_buffer;
   char *slab;
   napi_ref slab_buffer;
@@ -114,9 +119,6 @@ napi_value addon_run_errand(napi_env env, napi_callback_info info);
 
 /* Closes the sockets of an environment that ends, and waits until they are closed. */
 void addon_close_all(struct addon *addon);
-
-/* Sends what waits for the end of the turn, of all handles. */
-napi_value addon_flush_all(napi_env env, napi_callback_info info);
 
 /* A callback of the library refers to the handle. */
 void addon_pin(struct handle *handle);

@@ -56,7 +56,7 @@ napi_value addon_call(struct handle *handle, enum addon_callback callback, size_
                       const napi_value argv[]) {
   struct addon *addon = handle->addon;
   napi_value result = NULL;
-  if (addon->ending)
+  if (addon->ending || !handle->wrapped)
     return NULL;
   napi_status status = call_function(handle, callback, argc, argv, &result);
   if (status == napi_pending_exception)

@@ -29,7 +29,7 @@ static void hold(struct handle *handle, bool held) {
 
 void addon_show_state(struct handle *handle) {
   struct addon *addon = handle->addon;
-  if (addon->ending)
+  if (addon->ending || !handle->wrapped)
     return;
   dgram_bind_state_t bound = dgram_bind_state(handle->socket);
   hold(handle, bound != DGRAM_UNBOUND || (handle->closing && handle->socket != NULL));
@@ -43,19 +43,23 @@ void addon_show_state(struct handle *handle) {
 
 static void link_handle(struct handle *handle) {
   struct addon *addon = handle->addon;
-  handle->next = addon->handles;
-  if (handle->next != NULL)
-    handle->next->previous = handle;
-  addon->handles = handle;
+  handle->previous = addon->last;
+  if (handle->previous != NULL)
+    handle->previous->next = handle;
+  else
+    addon->first = handle;
+  addon->last = handle;
 }
 
 static void unlink_handle(struct handle *handle) {
   if (handle->previous != NULL)
     handle->previous->next = handle->next;
   else
-    handle->addon->handles = handle->next;
+    handle->addon->first = handle->next;
   if (handle->next != NULL)
     handle->next->previous = handle->previous;
+  else
+    handle->addon->last = handle->previous;
 }
 
 /* Frees the memory once neither JavaScript nor the library refers to it. */
@@ -86,6 +90,8 @@ static void on_finalize(napi_env env, void *data, void *hint) {
   struct handle *handle = data;
   napi_delete_reference(env, handle->wrapper);
   napi_delete_reference(env, handle->owner);
+  handle->wrapper = NULL;
+  handle->owner = NULL;
   handle->wrapped = false;
   if (handle->socket != NULL && !handle->closing)
     dgram_close(handle->socket, NULL, NULL);
@@ -230,8 +236,8 @@ napi_value addon_run_errand(napi_env env, napi_callback_info info) {
 void addon_close_all(struct addon *addon) {
   while (addon->errands != NULL)
     run_errand(addon, addon->errands);
-  while (addon->handles != NULL) {
-    struct handle *handle = addon->handles;
+  while (addon->first != NULL) {
+    struct handle *handle = addon->first;
     dgram_lookup_t *lookup = handle->lookup;
     handle->lookup = NULL;
     dgram_lookup_done(lookup, UV_ECANCELED, NULL);

@@ -1,6 +1,6 @@
 /*
- * Messages: the bytes are copied into a slab, a Buffer of JavaScript's that is used until it is
- * full, and then left to its messages. The numbers of a message stand in a view that both sides
+ * Messages: the bytes are copied into a slab, an ArrayBuffer of JavaScript's that is used until it
+ * is full, and then left to its messages. The numbers of a message stand in a view that both sides
  * see, so that no JavaScript value is made for it here.
  */
 #include "addon.h"
@@ -17,7 +17,18 @@ enum {
 };
 
 static bool fits(const struct addon *addon, size_t size) {
-  return addon->slab != NULL && size <= addon->slab_size - addon->slab_used;
+  return addon->slab_buffer != NULL && size <= addon->slab_size - addon->slab_used;
+}
+
+/* A program may have given the memory of a message, and so the slab, to another thread. */
+static bool is_slab_there(const struct addon *addon) {
+  napi_value buffer;
+  bool detached = true;
+  if (addon->slab_buffer == NULL)
+    return false;
+  napi_get_reference_value(addon->env, addon->slab_buffer, &buffer);
+  napi_is_detached_arraybuffer(addon->env, buffer, &detached);
+  return !detached;
 }
 
 /* Asks JavaScript for a slab that holds at least so many bytes. */
@@ -27,7 +38,7 @@ static bool new_slab(struct handle *handle, size_t size) {
   napi_value wanted = addon_int(env, (int64_t)size);
   napi_value buffer = addon_call(handle, ON_slab, 1, &wanted);
   void *data;
-  if (buffer == NULL || napi_get_buffer_info(env, buffer, &data, &addon->slab_size) != napi_ok)
+  if (buffer == NULL || napi_get_arraybuffer_info(env, buffer, &data, &addon->slab_size) != napi_ok)
     return false;
   if (addon->slab_buffer != NULL)
     napi_delete_reference(env, addon->slab_buffer);
@@ -77,7 +88,9 @@ static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
 
 /* Gets what JavaScript must have before it sees the message: a slab with room, the sender. */
 static bool prepare(struct handle *handle, const dgram_message_t *message) {
-  if (!fits(handle->addon, message->rinfo.size) && !new_slab(handle, message->rinfo.size))
+  struct addon *addon = handle->addon;
+  size_t size = message->rinfo.size;
+  if ((!fits(addon, size) || !is_slab_there(addon)) && !new_slab(handle, size))
     return false;
   tell_sender(handle, &message->rinfo);
   return true;

@@ -41,7 +41,7 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
   uint32_t sequence = outgoing->sequence;
   free(outgoing);
   handle->completed++;
-  if (error != NULL || !handle->flushing)
+  if ((error != NULL || !handle->flushing) && !handle->addon->ending)
     tell(handle, sequence, error != NULL ? error->code : 0);
   addon_unpin(handle);
 }
@@ -64,12 +64,37 @@ static int64_t send_told(struct handle *handle, uv_buf_t bytes, const struct soc
   return handle->accepted++;
 }
 
-/* The bytes are taken last: whatever JavaScript did before has been done. */
+/* ---- the bytes ---- */
+
+static size_t size_of_element(napi_typedarray_type type) {
+  switch (type) {
+  case napi_int16_array:
+  case napi_uint16_array:
+    return 2;
+  case napi_int32_array:
+  case napi_uint32_array:
+  case napi_float32_array:
+    return 4;
+  case napi_float64_array:
+  case napi_bigint64_array:
+  case napi_biguint64_array:
+    return 8;
+  default:
+    return 1;
+  }
+}
+
+/* What a typed array or DataView shows now; nothing when its memory is gone. */
 static uv_buf_t bytes_of(napi_env env, napi_value view) {
   void *data = NULL;
   size_t length = 0;
-  napi_get_typedarray_info(env, view, NULL, &length, &data, NULL, NULL);
-  return (uv_buf_t){.base = length > 0 ? data : "", .len = length};
+  napi_typedarray_type type = napi_uint8_array;
+  if (napi_get_typedarray_info(env, view, &type, &length, &data, NULL, NULL) == napi_ok)
+    length *= size_of_element(type);
+  else
+    napi_get_dataview_info(env, view, &length, &data, NULL, NULL);
+  return (uv_buf_t){.base = length > 0 && data != NULL ? data : "",
+                    .len = data != NULL ? length : 0};
 }
 
 static bool bool_of(napi_env env, napi_value value) {
@@ -78,26 +103,71 @@ static bool bool_of(napi_env env, napi_value value) {
   return result;
 }
 
-/*
- * send(bytes, aimed, told): to the destination of aim(), or the peer. Returns a negative code, or
- * the send's sequence number, of flush() and `failed`, if its end is to be told.
- */
-static napi_value send_bytes(napi_env env, napi_callback_info info) {
-  napi_value argv[3];
-  struct handle *handle = addon_arguments(env, info, 3, argv);
-  if (handle == NULL)
-    return NULL;
+static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, const napi_value argv[]) {
+  napi_env env = handle->addon->env;
   const struct sockaddr *to = NULL;
   if (bool_of(env, argv[1]))
     to = (const struct sockaddr *)&handle->destination;
   bool told = bool_of(env, argv[2]);
-  uv_buf_t bytes = bytes_of(env, argv[0]);
+  handle->addon->view[ADDON_SENT_SIZE] = (int32_t)bytes.len;
   handle->sending = true;
   addon_enter(handle->addon);
   int64_t result = told ? send_told(handle, bytes, to)
                         : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
   addon_leave(handle->addon);
   handle->sending = false;
+  return result;
+}
+
+/*
+ * send(view, aimed, told): sends what the view shows, to the destination of aim() or to the peer.
+ * Returns a negative code, or the send's sequence number, of flush() and `failed`, if its end is to
+ * be told. Leaves the number of bytes in the numbers' view.
+ */
+static napi_value send_one(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  struct handle *handle = addon_arguments(env, info, 3, argv);
+  if (handle == NULL)
+    return NULL;
+  return addon_int(env, send_bytes(handle, bytes_of(env, argv[0]), argv));
+}
+
+/* Puts the bytes of a list of views one after the other. False: no memory; else `base` is owned. */
+static bool concatenate(napi_env env, napi_value list, uint32_t count, uv_buf_t *all) {
+  size_t capacity = 0;
+  *all = (uv_buf_t){.base = NULL, .len = 0};
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value view;
+    napi_get_element(env, list, i, &view);
+    uv_buf_t part = bytes_of(env, view);
+    if (all->len + part.len > capacity || all->base == NULL) {
+      capacity = 2 * (all->len + part.len) + 1;
+      char *grown = realloc(all->base, capacity);
+      if (grown == NULL) {
+        free(all->base);
+        return false;
+      }
+      all->base = grown;
+    }
+    memcpy(all->base + all->len, part.base, part.len);
+    all->len += part.len;
+  }
+  return true;
+}
+
+/* sendList(views, aimed, told): the same with the bytes of all views, one after the other. */
+static napi_value send_list(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  uint32_t count = 0;
+  uv_buf_t all;
+  struct handle *handle = addon_arguments(env, info, 3, argv);
+  if (handle == NULL)
+    return NULL;
+  napi_get_array_length(env, argv[0], &count);
+  if (!concatenate(env, argv[0], count, &all))
+    return addon_int(env, UV_ENOMEM);
+  int64_t result = send_bytes(handle, all, argv);
+  free(all.base);
   return addon_int(env, result);
 }
 
@@ -139,18 +209,6 @@ static napi_value flush_now(napi_env env, napi_callback_info info) {
   return addon_int(env, handle->completed);
 }
 
-/* flushAll(): the same for all handles, when the process is about to end. */
-napi_value addon_flush_all(napi_env env, napi_callback_info info) {
-  struct addon *addon;
-  size_t argc = 0;
-  napi_get_cb_info(env, info, &argc, NULL, NULL, (void **)&addon);
-  addon_enter(addon);
-  for (struct handle *handle = addon->handles; handle != NULL; handle = handle->next)
-    flush(handle);
-  addon_leave(addon);
-  return NULL;
-}
-
 /* queueSize(), queueCount(): of what the system does not take yet. */
 static napi_value queue_size(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
@@ -176,8 +234,7 @@ static napi_value queue_count(napi_env env, napi_callback_info info) {
   { name, NULL, function, NULL, NULL, NULL, napi_default_method, NULL }
 
 const napi_property_descriptor addon_send_methods[] = {
-    METHOD("send", send_bytes),        METHOD("aim", aim),
-    METHOD("flush", flush_now),        METHOD("queueSize", queue_size),
-    METHOD("queueCount", queue_count),
+    METHOD("send", send_one),   METHOD("sendList", send_list),   METHOD("aim", aim),
+    METHOD("flush", flush_now), METHOD("queueSize", queue_size), METHOD("queueCount", queue_count),
 };
 const size_t addon_send_method_count = sizeof addon_send_methods / sizeof addon_send_methods[0];
