@@ -80,9 +80,12 @@ struct handle {
 
 /* ---- call.c: from C to JavaScript ---- */
 
-/* Brackets a call from JavaScript; addon_leave() throws what a listener has thrown meanwhile. */
-void addon_enter(struct addon *addon);
-void addon_leave(struct addon *addon);
+/*
+ * Brackets a call from JavaScript; addon_leave() throws what a listener has thrown meanwhile, and
+ * gets what addon_enter() returned.
+ */
+napi_ref addon_enter(struct addon *addon);
+void addon_leave(struct addon *addon, napi_ref outer);
 
 /*
  * Calls one of the functions of setup(). In a call from JavaScript what it throws is kept for

@@ -22,17 +22,22 @@ static void take_exception(struct addon *addon) {
     napi_fatal_exception(addon->env, error);
 }
 
-void addon_enter(struct addon *addon) {
+napi_ref addon_enter(struct addon *addon) {
+  napi_ref outer = addon->thrown;
+  addon->thrown = NULL;
   addon->depth++;
+  return outer;
 }
 
-void addon_leave(struct addon *addon) {
-  if (--addon->depth > 0 || addon->thrown == NULL)
-    return;
+void addon_leave(struct addon *addon, napi_ref outer) {
+  napi_ref thrown = addon->thrown;
   napi_value error;
-  napi_get_reference_value(addon->env, addon->thrown, &error);
-  napi_delete_reference(addon->env, addon->thrown);
-  addon->thrown = NULL;
+  addon->depth--;
+  addon->thrown = outer;
+  if (thrown == NULL)
+    return;
+  napi_get_reference_value(addon->env, thrown, &error);
+  napi_delete_reference(addon->env, thrown);
   napi_throw(addon->env, error);
 }
 

@@ -225,9 +225,9 @@ napi_value addon_run_errand(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&addon);
   if (napi_get_value_external(env, argv[0], &errand) != napi_ok)
     return NULL;
-  addon_enter(addon);
+  napi_ref outer = addon_enter(addon);
   run_errand(addon, errand);
-  addon_leave(addon);
+  addon_leave(addon, outer);
   return NULL;
 }
 
@@ -302,9 +302,9 @@ napi_value addon_handle_new(napi_env env, napi_callback_info info) {
 /* ---- bind, connect, close ---- */
 
 /* The code that a method returns, once what it has changed shows. */
-static napi_value done(struct handle *handle, int code) {
+static napi_value done(struct handle *handle, napi_ref outer, int code) {
   addon_show_state(handle);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   return addon_int(handle->addon->env, code);
 }
 
@@ -314,8 +314,8 @@ static napi_value bind_port(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 1, argv);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
-  return done(handle,
+  napi_ref outer = addon_enter(handle->addon);
+  return done(handle, outer,
               dgram_bind(handle->socket, addon_int_argument(env, argv[0]), NULL, NULL, NULL));
 }
 
@@ -327,8 +327,9 @@ static napi_value bind_sync(napi_env env, napi_callback_info info) {
   if (handle == NULL)
     return NULL;
   addon_text_argument(env, argv[1], address, sizeof address);
-  addon_enter(handle->addon);
-  return done(handle, dgram_bind_sync(handle->socket, addon_int_argument(env, argv[0]), address));
+  napi_ref outer = addon_enter(handle->addon);
+  return done(handle, outer,
+              dgram_bind_sync(handle->socket, addon_int_argument(env, argv[0]), address));
 }
 
 static int take_over(struct handle *handle, int fd) {
@@ -343,8 +344,8 @@ static napi_value bind_descriptor(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 1, argv);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
-  return done(handle, take_over(handle, addon_int_argument(env, argv[0])));
+  napi_ref outer = addon_enter(handle->addon);
+  return done(handle, outer, take_over(handle, addon_int_argument(env, argv[0])));
 }
 
 typedef int use_fn(struct handle *handle, int fd);
@@ -366,8 +367,8 @@ static napi_value bind_descriptor_copy(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 1, argv);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
-  return done(handle, use_copy(handle, addon_int_argument(env, argv[0]), take_over));
+  napi_ref outer = addon_enter(handle->addon);
+  return done(handle, outer, use_copy(handle, addon_int_argument(env, argv[0]), take_over));
 }
 
 static dgram_lookup_t *take_lookup(struct handle *handle) {
@@ -384,9 +385,9 @@ static napi_value answer(napi_env env, napi_callback_info info) {
   if (handle == NULL)
     return NULL;
   addon_text_argument(env, argv[1], address, sizeof address);
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   dgram_lookup_done(take_lookup(handle), addon_int_argument(env, argv[0]), address);
-  return done(handle, 0);
+  return done(handle, outer, 0);
 }
 
 static int answer_with(struct handle *handle, int fd) {
@@ -399,8 +400,8 @@ static napi_value answer_descriptor(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 1, argv);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
-  return done(handle, use_copy(handle, addon_int_argument(env, argv[0]), answer_with));
+  napi_ref outer = addon_enter(handle->addon);
+  return done(handle, outer, use_copy(handle, addon_int_argument(env, argv[0]), answer_with));
 }
 
 static void on_connect_ended(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -414,13 +415,13 @@ static napi_value connect_port(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 1, argv);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   addon_pin(handle);
   int err = dgram_connect(handle->socket, addon_int_argument(env, argv[0]), NULL, on_connect_ended,
                           handle);
   if (err != 0)
     addon_unpin(handle);
-  return done(handle, err);
+  return done(handle, outer, err);
 }
 
 /* connectSync(port, address): a numeric address. */
@@ -431,28 +432,28 @@ static napi_value connect_sync(napi_env env, napi_callback_info info) {
   if (handle == NULL)
     return NULL;
   addon_text_argument(env, argv[1], address, sizeof address);
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   int err = dgram_connect_sync(handle->socket, addon_int_argument(env, argv[0]), address);
   if (err == 0)
     dgram_once_connect(handle->socket, on_connect, handle);
-  return done(handle, err);
+  return done(handle, outer, err);
 }
 
 static napi_value disconnect(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
-  return done(handle, dgram_disconnect(handle->socket));
+  napi_ref outer = addon_enter(handle->addon);
+  return done(handle, outer, dgram_disconnect(handle->socket));
 }
 
 static napi_value close_socket(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   handle->closing = true;
-  return done(handle, dgram_close(handle->socket, NULL, NULL));
+  return done(handle, outer, dgram_close(handle->socket, NULL, NULL));
 }
 
 #define METHOD(name, function) \

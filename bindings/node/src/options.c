@@ -82,10 +82,10 @@ static napi_value change_membership(napi_env env, napi_callback_info info, membe
   struct handle *handle = read_texts(env, info, 2, &texts);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   int err = change(handle->socket, texts.at[0], texts.at[1]);
   addon_show_state(handle);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   return addon_int(env, err);
 }
 
@@ -105,10 +105,10 @@ static napi_value change_source(napi_env env, napi_callback_info info, source_fn
   struct handle *handle = read_texts(env, info, 3, &texts);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   int err = change(handle->socket, texts.at[0], texts.at[1], texts.at[2]);
   addon_show_state(handle);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   return addon_int(env, err);
 }
 

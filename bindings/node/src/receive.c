@@ -134,7 +134,7 @@ napi_value addon_take_messages(napi_env env, napi_callback_info info) {
     return NULL;
   struct addon *addon = handle->addon;
   size_t taken = 0;
-  addon_enter(addon);
+  napi_ref outer = addon_enter(addon);
   if (handle->batch_left > 0 && prepare(handle, handle->batch)) {
     const struct sockaddr *sender = handle->batch->rinfo.sockaddr;
     while (handle->batch_left > 0 && fits(addon, handle->batch->rinfo.size) &&
@@ -143,6 +143,6 @@ napi_value addon_take_messages(napi_env env, napi_callback_info info) {
       handle->batch_left--;
     }
   }
-  addon_leave(addon);
+  addon_leave(addon, outer);
   return addon_int(env, (int64_t)taken);
 }

@@ -111,10 +111,10 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, const napi_valu
   bool told = bool_of(env, argv[2]);
   handle->addon->view[ADDON_SENT_SIZE] = (int32_t)bytes.len;
   handle->sending = true;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   int64_t result = told ? send_told(handle, bytes, to)
                         : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   handle->sending = false;
   return result;
 }
@@ -203,9 +203,9 @@ static napi_value flush_now(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   flush(handle);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   return addon_int(env, handle->completed);
 }
 
@@ -214,9 +214,9 @@ static napi_value queue_size(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   flush(handle);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)dgram_get_send_queue_size(handle->socket));
 }
 
@@ -224,9 +224,9 @@ static napi_value queue_count(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  addon_enter(handle->addon);
+  napi_ref outer = addon_enter(handle->addon);
   flush(handle);
-  addon_leave(handle->addon);
+  addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)dgram_get_send_queue_count(handle->socket));
 }
 
