@@ -58,13 +58,21 @@ static int connect_path(dgram_socket_t *socket) {
   return err;
 }
 
-/* The task: everything that the attempt waited for is there. */
+/* Everything that the attempt waited for is there. */
+static void attempt(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  set_failure(socket, connect_path(socket), "connect", DGRAM__SHOW_ENDPOINT);
+  connecting->connected = connecting->status == 0;
+  connecting->attempted = true;
+}
+
+/* The task: makes the attempt, unless it is made, and tells how it ended. */
 static void finish_attempt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (socket->closed)
     return;
-  if (connecting->status == 0)
-    set_failure(socket, connect_path(socket), "connect", DGRAM__SHOW_ENDPOINT);
+  if (!connecting->attempted)
+    attempt(socket);
   if (connecting->status != 0) {
     tell_failure(socket);
     return;
@@ -72,7 +80,6 @@ static void finish_attempt(dgram_socket_t *socket) {
   free(connecting->host);
   connecting->host = NULL;
   connecting->attempting = false;
-  connecting->connected = true;
   dgram__emit_connect(socket);
 }
 
@@ -87,10 +94,13 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
   dgram_socket_t *socket = owner;
   struct dgram__connecting *connecting = &socket->connecting;
   connecting->lookup = NULL;
-  if (status == 0)
+  connecting->attempted = true;
+  if (status == 0) {
     dgram__address_set_host(&connecting->to, address);
-  else
+    attempt(socket);
+  } else {
     set_failure(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
+  }
   dgram__defer(&connecting->task);
 }
 
@@ -99,6 +109,7 @@ static void look_up(dgram_socket_t *socket) {
   int err = dgram__lookup_start(socket, &connecting->lookup, connecting->host, on_answer, socket);
   if (err == 0)
     return;
+  connecting->attempted = true;
   set_failure(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
   dgram__defer(&connecting->task);
 }
@@ -123,6 +134,7 @@ void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *s
     free(end_attempt(socket).host);
     return;
   }
+  connecting->attempted = true;
   set_failure(socket, code, syscall, DGRAM__SHOW_NOTHING);
   dgram__defer(&connecting->task);
 }
@@ -176,6 +188,7 @@ static int begin_attempt(dgram_socket_t *socket, const struct dgram__destination
   connecting->callback = callback;
   connecting->context = context;
   connecting->status = 0;
+  connecting->attempted = false;
   connecting->attempting = true;
   connecting->waits_for_bind = true;
   return 0;

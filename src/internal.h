@@ -251,6 +251,7 @@ void dgram__bind_forget(dgram_socket_t *socket);
 struct dgram__connecting {
   bool connected;
   bool attempting; /* until its end has been told */
+  bool attempted;  /* it has ended, and that is to be told */
   bool waits_for_bind;
   char *host; /* as given, if it is a name; or NULL */
   dgram_lookup_t *lookup;

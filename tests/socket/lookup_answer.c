@@ -50,7 +50,7 @@ static void one_inside_the_call_completes_no_send_or_connect_inside_it(void **st
   assert_int_equal(dgram_connect(socket, raw_port(fd), "peer", note_connect, "connected"), 0);
   assert_notes("ask(0.0.0.0) ask(name) ask(peer)");
   settle(loop);
-  assert_notes("connected sent");
+  assert_notes("sent connected");
   assert_string_equal(arrived(fd), "x");
   close(fd);
   close_socket(socket);

@@ -46,7 +46,7 @@ function takeShared(socket, state, shared) {
 // ---- an address ----
 
 function answer(state, code, ip) {
-  state.handle.answer(code, ip);
+  state.handle.answer(code, typeof ip === 'object' ? `${ip}` : ip);
 }
 
 function shareAddress(socket, state, binding) {

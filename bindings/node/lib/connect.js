@@ -9,7 +9,6 @@ const { resolve } = require('./resolve');
 // Called by the library, once the socket is bound and on its way to be connected: where to?
 function resolveConnecting(socket, state) {
   const { connecting } = state;
-  connecting.asked = true;
   if (connecting.callback)
     socket.once('connect', connecting.callback);
   resolve(socket, state, connecting.address, (error, ip) => {

@@ -21,22 +21,43 @@ function withCode(Base) {
 const classes = new Map([Error, TypeError, RangeError].map((Base) => [Base, withCode(Base)]));
 
 // The stack begins with the code, although `name` does not have it.
-function makeError(Base, code, message, caller) {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  const error = new (classes.get(Base))(message);
-  Error.stackTraceLimit = limit;
-  Object.defineProperty(error, 'name', { value: `${Base.name} [${code}]`, configurable: true });
+function captureStack(error, name, message, caller) {
+  Object.defineProperties(error, {
+    name: { value: name, configurable: true },
+    message: { value: message, configurable: true, writable: true },
+  });
   Error.captureStackTrace(error, caller);
   void error.stack; // made now, with that name
   delete error.name;
+}
+
+function makeError(Base, code, message, caller) {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new (classes.get(Base))();
+  Error.stackTraceLimit = limit;
+  captureStack(error, `${Base.name} [${code}]`, message, caller);
   error.code = code;
   return error;
 }
 
+// A text that is made of values comes behind the code among the error's own properties.
+function moveMessage(error) {
+  const { message } = error;
+  delete error.message;
+  return Object.defineProperty(error, 'message', {
+    value: message, configurable: true, writable: true,
+  });
+}
+
 function define(code, Base, text) {
+  if (typeof text === 'string') {
+    return function create() {
+      return makeError(Base, code, text, create);
+    };
+  }
   return function create(...values) {
-    return makeError(Base, code, typeof text === 'string' ? text : text(...values), create);
+    return moveMessage(makeError(Base, code, text(...values), create));
   };
 }
 
@@ -128,44 +149,45 @@ function endpointError(errno, syscall, address, port) {
   return error;
 }
 
-const kInfo = Symbol('info');
+function mirror(info, name) {
+  return {
+    get() {
+      return info[name];
+    },
+    set(value) {
+      info[name] = value;
+    },
+    enumerable: true,
+    configurable: true,
+  };
+}
 
-class SystemError extends Error {
-  constructor(key, message, info) {
-    super(message);
-    this.code = key;
-    Object.defineProperties(this, {
-      [kInfo]: { value: info, enumerable: false },
-      name: { value: 'SystemError', writable: true, configurable: true },
-      info: { value: info, enumerable: true, configurable: true },
-      errno: SystemError.mirror('errno'),
-      syscall: SystemError.mirror('syscall'),
-    });
-  }
+// What Node.js calls a SystemError, by its name; it has no class that programs could name.
+const SystemError = class NodeError extends classes.get(Error) {};
+Object.defineProperty(SystemError.prototype, 'constructor', {
+  value: SystemError, enumerable: false, writable: true, configurable: true,
+});
 
-  static mirror(name) {
-    return {
-      get() {
-        return this[kInfo][name];
-      },
-      set(value) {
-        this[kInfo][name] = value;
-      },
-      enumerable: true,
-      configurable: true,
-    };
-  }
-
-  toString() {
-    return `${this.name} [${this.code}]: ${this.message}`;
-  }
+function systemErrorWithInfo(code, message, info, caller) {
+  const error = new SystemError();
+  captureStack(error, `SystemError [${code}]`, message, caller);
+  error.code = code;
+  Object.defineProperty(error, 'name', {
+    value: 'SystemError', writable: true, configurable: true,
+  });
+  moveMessage(error);
+  return Object.defineProperties(error, {
+    info: { value: info, enumerable: true, configurable: true },
+    errno: mirror(info, 'errno'),
+    syscall: mirror(info, 'syscall'),
+  });
 }
 
 function bufferSizeFailed(errno, syscall) {
   const info = { errno, code: errorName(errno), message: errorText(errno), syscall };
   const message = `Could not get or set buffer size: ${syscall} returned ` +
     `${info.code} (${info.message})`;
-  return new SystemError('ERR_SOCKET_BUFFER_SIZE', message, info);
+  return systemErrorWithInfo('ERR_SOCKET_BUFFER_SIZE', message, info, bufferSizeFailed);
 }
 
 module.exports = {

@@ -5,7 +5,7 @@ const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
-const { applyBufferSize } = require('./buffer-size');
+const { bufferSize } = require('./buffer-size');
 const { NUMBERS, OFFSET, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
 const { resolveBinding } = require('./bind');
@@ -88,9 +88,9 @@ function onListening() {
   const { recvBufferSize, sendBufferSize } = state.options;
   state.binding = null;
   if (recvBufferSize)
-    applyBufferSize(this, 'Recv', recvBufferSize);
+    bufferSize(this, true, recvBufferSize);
   if (sendBufferSize)
-    applyBufferSize(this, 'Send', sendBufferSize);
+    bufferSize(this, false, sendBufferSize);
   this.emit('listening');
 }
 
@@ -99,12 +99,12 @@ function onConnected() {
   this.emit('connect');
 }
 
-// A connect that was never begun, or was given up, is forgotten, as the built-in forgets it.
+// A connect that was given up is forgotten, as the built-in forgets it.
 function onConnectFailed(code) {
   const state = this[kState];
-  const { asked, address, port, callback, cause } = state.connecting;
+  const { address, port, callback, cause } = state.connecting;
   state.connecting = null;
-  if (!asked || state.closed)
+  if (state.closed)
     return;
   const error = cause ?? errors.endpointError(code, 'connect', address, port);
   if (callback) {

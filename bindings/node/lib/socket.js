@@ -12,7 +12,7 @@ const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent } = require('./resolve');
 const { bindIfNeeded, enqueue, send, sendto } = require('./send');
-const { applyBufferSize } = require('./buffer-size');
+const { bufferSize } = require('./buffer-size');
 const {
   BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
 } = require('./state');
@@ -26,9 +26,9 @@ const bindFailure = since([26, 8]) ? errorMonitor : 'error';
 // ---- createSocket ----
 
 function readOptions(state, options) {
+  const { type, lookup } = options;
   checkBufferSize(options.recvBufferSize, 'options.recvBufferSize');
   checkBufferSize(options.sendBufferSize, 'options.sendBufferSize');
-  const { lookup } = options;
   if (lookup !== undefined && typeof lookup !== 'function')
     throw errors.invalidType('lookup', 'of type function', lookup);
   state.lookup = lookup;
@@ -42,7 +42,7 @@ function readOptions(state, options) {
     receiveBlockList: checkBlockList(options.receiveBlockList, 'options.receiveBlockList'),
     sendBlockList: checkBlockList(options.sendBlockList, 'options.sendBlockList'),
   };
-  return options.type;
+  return type;
 }
 
 function closeOnAbort(socket, signal) {
@@ -111,6 +111,11 @@ function isDescriptor(fd) {
   return (fd | 0) === fd && fd > 0;
 }
 
+// In the order in which the built-in reads them.
+function readPlace({ address, exclusive, port }) {
+  return [port, address, Boolean(exclusive)];
+}
+
 Socket.prototype.bind = function(port, address /* , callback */) {
   const state = checkHealth(this);
   if (state.handle.bindState !== UNBOUND || state.binding !== null)
@@ -128,7 +133,7 @@ Socket.prototype.bind = function(port, address /* , callback */) {
   else if (isDescriptor(options.fd))
     bindDescriptor(this, options.fd, Boolean(options.exclusive));
   else
-    bindToAddress(this, options.port, options.address, Boolean(options.exclusive));
+    bindToAddress(this, ...readPlace(options));
   return this;
 };
 
@@ -161,6 +166,17 @@ Socket.prototype.bindSync = function(options = {}) {
 
 // ---- connect ----
 
+function isConnecting(state) {
+  return state.connecting !== null || state.handle.connectState !== DISCONNECTED;
+}
+
+function startToConnect(state) {
+  const { address, port } = state.connecting;
+  const code = state.handle.connect(port);
+  if (code < 0)
+    throw errors.endpointError(code, 'connect', address, port);
+}
+
 Socket.prototype.connect = function(port, address, callback) {
   const number = checkPort(port);
   if (typeof address === 'function') {
@@ -171,22 +187,21 @@ Socket.prototype.connect = function(port, address, callback) {
   }
   checkString(address, 'address');
   const state = this[kState];
-  if (state.handle.connectState !== DISCONNECTED)
+  if (isConnecting(state))
     throw errors.isConnected();
   checkHealth(this);
+  state.connecting = { address, port: number, callback, cause: null };
   bindIfNeeded(this, state);
-  if (state.handle.bindState !== BOUND)
-    enqueue(this, () => {}); // so that a close() waits too
-  state.connecting = { address, port: number, callback, asked: false, cause: null };
-  const code = state.handle.connect(number);
-  if (code < 0)
-    throw errors.endpointError(code, 'connect', address, number);
+  if (state.handle.bindState === BOUND)
+    startToConnect(state);
+  else
+    enqueue(this, () => startToConnect(state));
 };
 
 Socket.prototype.connectSync = function(port, address) {
   const state = checkHealth(this);
   const number = checkPort(port);
-  if (state.handle.connectState !== DISCONNECTED)
+  if (isConnecting(state))
     throw errors.isConnected();
   const ip = checkNumeric(address, 'address', 'connectSync');
   if (ip !== undefined && isBlocked(state.options.sendBlockList, ip))
@@ -201,10 +216,9 @@ Socket.prototype.connectSync = function(port, address) {
 };
 
 Socket.prototype.disconnect = function() {
-  const { handle } = this[kState];
-  if (handle.connectState !== CONNECTED)
+  if (this[kState].handle.connectState !== CONNECTED)
     throw errors.notConnected();
-  const code = handle.disconnect();
+  const code = liveHandle(this).disconnect();
   if (code < 0)
     throw errors.systemError(code, 'connect');
 };
@@ -348,27 +362,27 @@ Socket.prototype.unref = function() {
 // ---- buffers ----
 
 Socket.prototype.setRecvBufferSize = function(size) {
-  applyBufferSize(this, 'Recv', size);
+  bufferSize(this, true, size);
 };
 
 Socket.prototype.setSendBufferSize = function(size) {
-  applyBufferSize(this, 'Send', size);
+  bufferSize(this, false, size);
 };
 
 Socket.prototype.getRecvBufferSize = function() {
-  return applyBufferSize(this, 'Recv', 0);
+  return bufferSize(this, true, 0);
 };
 
 Socket.prototype.getSendBufferSize = function() {
-  return applyBufferSize(this, 'Send', 0);
+  return bufferSize(this, false, 0);
 };
 
 Socket.prototype.getSendQueueSize = function() {
-  return liveHandle(this).queueSize();
+  return liveHandle(this).getSendQueueSize();
 };
 
 Socket.prototype.getSendQueueCount = function() {
-  return liveHandle(this).queueCount();
+  return liveHandle(this).getSendQueueCount();
 };
 
 module.exports = { Socket, createSocket };

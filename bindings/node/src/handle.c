@@ -33,6 +33,8 @@ void addon_show_state(struct handle *handle) {
     return;
   dgram_bind_state_t bound = dgram_bind_state(handle->socket);
   hold(handle, bound != DGRAM_UNBOUND || (handle->closing && handle->socket != NULL));
+  if (handle->closing) /* as it was when it was closed */
+    return;
   napi_value wrapper = NULL;
   napi_get_reference_value(addon->env, handle->wrapper, &wrapper);
   if (wrapper == NULL)

@@ -28,17 +28,25 @@ SETTER(set_broadcast, dgram_set_broadcast)
 SETTER(set_ttl, dgram_set_ttl)
 SETTER(set_multicast_ttl, dgram_set_multicast_ttl)
 SETTER(set_multicast_loopback, dgram_set_multicast_loopback)
-SETTER(set_recv_buffer_size, dgram_set_recv_buffer_size)
-SETTER(set_send_buffer_size, dgram_set_send_buffer_size)
 
-static napi_value get_recv_buffer_size(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  return handle != NULL ? addon_int(env, dgram_get_recv_buffer_size(handle->socket)) : NULL;
+static int change_buffer_size(dgram_socket_t *socket, bool receives, int size) {
+  int err = receives ? dgram_set_recv_buffer_size(socket, size)
+                     : dgram_set_send_buffer_size(socket, size);
+  if (err != 0)
+    return err;
+  return receives ? dgram_get_recv_buffer_size(socket) : dgram_get_send_buffer_size(socket);
 }
 
-static napi_value get_send_buffer_size(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  return handle != NULL ? addon_int(env, dgram_get_send_buffer_size(handle->socket)) : NULL;
+/* bufferSize(receives, size): sets it, unless `size` is 0. Returns what it is, or a code. */
+static napi_value buffer_size(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  bool receives = false;
+  struct handle *handle = addon_arguments(env, info, 2, argv);
+  if (handle == NULL)
+    return NULL;
+  napi_get_value_bool(env, argv[0], &receives);
+  int size = addon_int_argument(env, argv[1]);
+  return addon_int(env, change_buffer_size(handle->socket, receives, size));
 }
 
 /* bufferSizeReason(): the system's code for the last ERR_SOCKET_BUFFER_SIZE. */
@@ -179,10 +187,7 @@ const napi_property_descriptor addon_option_methods[] = {
     METHOD("setMulticastTTL", set_multicast_ttl),
     METHOD("setMulticastLoopback", set_multicast_loopback),
     METHOD("setMulticastInterface", set_multicast_interface),
-    METHOD("setRecvBufferSize", set_recv_buffer_size),
-    METHOD("setSendBufferSize", set_send_buffer_size),
-    METHOD("getRecvBufferSize", get_recv_buffer_size),
-    METHOD("getSendBufferSize", get_send_buffer_size),
+    METHOD("bufferSize", buffer_size),
     METHOD("bufferSizeReason", buffer_size_reason),
     METHOD("addMembership", add_membership),
     METHOD("dropMembership", drop_membership),

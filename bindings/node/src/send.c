@@ -209,7 +209,7 @@ static napi_value flush_now(napi_env env, napi_callback_info info) {
   return addon_int(env, handle->completed);
 }
 
-/* queueSize(), queueCount(): of what the system does not take yet. */
+/* getSendQueueSize(), getSendQueueCount(): of what the system does not take yet. */
 static napi_value queue_size(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
@@ -234,7 +234,11 @@ static napi_value queue_count(napi_env env, napi_callback_info info) {
   { name, NULL, function, NULL, NULL, NULL, napi_default_method, NULL }
 
 const napi_property_descriptor addon_send_methods[] = {
-    METHOD("send", send_one),   METHOD("sendList", send_list),   METHOD("aim", aim),
-    METHOD("flush", flush_now), METHOD("queueSize", queue_size), METHOD("queueCount", queue_count),
+    METHOD("send", send_one),
+    METHOD("sendList", send_list),
+    METHOD("aim", aim),
+    METHOD("flush", flush_now),
+    METHOD("getSendQueueSize", queue_size),
+    METHOD("getSendQueueCount", queue_count),
 };
 const size_t addon_send_method_count = sizeof addon_send_methods / sizeof addon_send_methods[0];
