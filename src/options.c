@@ -35,21 +35,17 @@ int dgram_set_broadcast(dgram_socket_t *socket, int flag) {
 }
 
 int dgram_set_ttl(dgram_socket_t *socket, int ttl) {
-  int err = dgram__check_bound(socket);
-  if (err != 0)
-    return err;
   if (ttl < 1 || ttl > 255)
     return UV_EINVAL;
-  return set_by_family(socket, IP_TTL, IPV6_UNICAST_HOPS, ttl);
+  int err = dgram__check_bound(socket);
+  return err != 0 ? err : set_by_family(socket, IP_TTL, IPV6_UNICAST_HOPS, ttl);
 }
 
 int dgram_set_multicast_ttl(dgram_socket_t *socket, int ttl) {
-  int err = dgram__check_bound(socket);
-  if (err != 0)
-    return err;
   if (ttl < 0 || ttl > 255)
     return UV_EINVAL;
-  return set_by_family(socket, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
+  int err = dgram__check_bound(socket);
+  return err != 0 ? err : set_by_family(socket, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
 }
 
 int dgram_set_multicast_loopback(dgram_socket_t *socket, int flag) {

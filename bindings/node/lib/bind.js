@@ -13,7 +13,6 @@ const REUSE_ADDR = 4;
 function throwIfRefused(state, code, syscall, binding) {
   if (code >= 0)
     return;
-  state.binding = null;
   if (code === native.codes.ERR_SOCKET_DGRAM_NOT_RUNNING)
     throw errors.notRunning();
   throw errors.endpointError(code, syscall, binding.address, binding.port);

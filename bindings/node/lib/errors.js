@@ -110,8 +110,11 @@ const missingArgument = define('ERR_MISSING_ARGS', TypeError, (name) =>
   `The "${name}" argument must be specified`);
 const bufferOutOfBounds = define('ERR_BUFFER_OUT_OF_BOUNDS', RangeError, (name) =>
   `"${name}" is outside of buffer bounds`);
-const invalidFdType = define('ERR_INVALID_FD_TYPE', TypeError, (type) =>
-  `Unsupported fd type: ${type}`);
+function invalidFdType(type) {
+  return makeError(TypeError, 'ERR_INVALID_FD_TYPE', `Unsupported fd type: ${type}`,
+    invalidFdType);
+}
+
 const ipBlocked = define('ERR_IP_BLOCKED', Error, (ip) => `IP(${ip}) is blocked by net.BlockList`);
 const outOfRange = define('ERR_OUT_OF_RANGE', RangeError, (name, range, value) => {
   const shown = Number.isInteger(value) && Math.abs(value) > 2 ** 32 ?
@@ -163,7 +166,11 @@ function mirror(info, name) {
 }
 
 // What Node.js calls a SystemError, by its name; it has no class that programs could name.
-const SystemError = class NodeError extends classes.get(Error) {};
+const SystemError = class NodeError extends classes.get(Error) {
+  [inspect.custom](depth, options) {
+    return inspect(this, { ...options, getters: true, customInspect: false });
+  }
+};
 Object.defineProperty(SystemError.prototype, 'constructor', {
   value: SystemError, enumerable: false, writable: true, configurable: true,
 });

@@ -35,7 +35,8 @@ function isTransparent(lookup) {
 }
 
 function resolve(socket, state, address, callback) {
-  state.lookup(address || loopbacks[socket.type], families[socket.type], callback);
+  const { lookup } = state; // without a `this`
+  lookup(address || loopbacks[socket.type], families[socket.type], callback);
 }
 
 module.exports = { defaultLookup, isTransparent, loopbacks, resolve, wildcards };

@@ -223,8 +223,9 @@ function send(buffer, offset, length, port, address, callback) {
   checkHealth(socket);
   bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND) {
-    const replay = connected ? [message, callback] : [message, port, address, callback];
-    enqueue(socket, () => socket.send(...replay));
+    const list = Array.isArray(message) ? message : [message];
+    const replay = connected ? [list, callback] : [list, port, address, callback];
+    enqueue(socket, socket.send.bind(socket, ...replay));
     return;
   }
   dispatch({ socket, state, message, address, port, callback, size: 0, sequence: 0,

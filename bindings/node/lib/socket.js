@@ -17,6 +17,7 @@ const {
   BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
 } = require('./state');
 
+const { EINVAL, ERR_MISSING_ARGS } = native.codes;
 const created = channel('udp.socket');
 const types = { udp4: 4, udp6: 6 };
 
@@ -120,6 +121,7 @@ Socket.prototype.bind = function(port, address /* , callback */) {
   const state = checkHealth(this);
   if (state.handle.bindState !== UNBOUND || state.binding !== null)
     throw errors.alreadyBound();
+  state.binding = {}; // also when the rest throws: the built-in is then as if it were binding
   const callback = arguments.length > 0 && arguments[arguments.length - 1];
   if (typeof callback === 'function')
     onceBound(this, callback);
@@ -314,14 +316,15 @@ Socket.prototype.setMulticastInterface = function(interfaceAddress) {
 
 // An interface may be left out; whatever is given is read as text.
 function toText(value) {
-  return value === undefined ? undefined : `${value}`;
+  return value === undefined || value === null ? undefined : `${value}`;
 }
 
 function changeMembership(socket, method, group, interfaceAddress) {
   const { handle } = checkHealth(socket);
   if (!group)
     throw errors.missingArgument('multicastAddress');
-  checkResult(handle[method](toText(group), toText(interfaceAddress)), method);
+  const code = handle[method](toText(group), toText(interfaceAddress));
+  checkResult(code === ERR_MISSING_ARGS ? EINVAL : code, method); // an object that reads as ''
 }
 
 function changeSourceMembership(socket, method, source, group, interfaceAddress) {
