@@ -6,8 +6,9 @@ const { Socket, createSocket } = require('./lib/socket');
 require('./lib/events');
 require('./lib/legacy');
 
-module.exports = { createSocket, Socket };
-
 // Gone in newer versions of Node.js.
 if (builtin._createSocketHandle)
-  module.exports._createSocketHandle = builtin._createSocketHandle;
+  exports._createSocketHandle = builtin._createSocketHandle;
+
+exports.createSocket = createSocket;
+exports.Socket = Socket;

@@ -10,7 +10,7 @@ const { errorMonitor } = require('node:events');
 const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
-const { checkNumber, checkPort, checkString, slice, toBytes, toBytesList } =
+const { checkPort, checkString, slice, toBytes, toBytesList } =
   require('./arguments');
 const { SENT_SIZE, numbers } = require('./numbers');
 const { BOUND, CONNECTED, UNBOUND, checkHealth, kState } = require('./state');
@@ -179,14 +179,14 @@ function bindIfNeeded(socket, state) {
     socket.bind({ port: 0, exclusive: true }, null);
 }
 
-// ---- the methods ----
+// ---- send() ----
 
 function toMessage(message) {
   return Array.isArray(message) ? toBytesList(message) : toBytes(message);
 }
 
-function send(buffer, offset, length, port, address, callback) {
-  const socket = this;
+// The arguments of send() stand in other places when they are fewer.
+function send(socket, buffer, offset, length, port, address, callback) {
   const state = socket[kState];
   const connected = state.handle.connectState === CONNECTED;
   let message = buffer;
@@ -232,12 +232,4 @@ function send(buffer, offset, length, port, address, callback) {
     resource: null });
 }
 
-function sendto(buffer, offset, length, port, address, callback) {
-  checkNumber(offset, 'offset');
-  checkNumber(length, 'length');
-  checkNumber(port, 'port');
-  checkString(address, 'address');
-  this.send(buffer, offset, length, port, address, callback);
-}
-
-module.exports = { bindIfNeeded, concludeStalled, enqueue, send, sendto };
+module.exports = { bindIfNeeded, concludeStalled, enqueue, send };

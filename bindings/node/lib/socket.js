@@ -11,7 +11,7 @@ const { checkBufferSize, checkNumber, checkPort, checkString } = require('./argu
 const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent } = require('./resolve');
-const { bindIfNeeded, enqueue, send, sendto } = require('./send');
+const { bindIfNeeded, enqueue, send } = require('./send');
 const { bufferSize } = require('./buffer-size');
 const {
   BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
@@ -227,8 +227,17 @@ Socket.prototype.disconnect = function() {
 
 // ---- send ----
 
-Socket.prototype.sendto = sendto;
-Socket.prototype.send = send;
+Socket.prototype.sendto = function(buffer, offset, length, port, address, callback) {
+  checkNumber(offset, 'offset');
+  checkNumber(length, 'length');
+  checkNumber(port, 'port');
+  checkString(address, 'address');
+  this.send(buffer, offset, length, port, address, callback);
+};
+
+Socket.prototype.send = function(buffer, offset, length, port, address, callback) {
+  send(this, buffer, offset, length, port, address, callback);
+};
 
 // ---- close ----
 
