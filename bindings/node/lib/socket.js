@@ -34,6 +34,7 @@ function readOptions(state, options) {
     throw errors.invalidType('lookup', 'of type function', lookup);
   state.lookup = lookup;
   state.options = {
+    __proto__: null,
     recvBufferSize: options.recvBufferSize,
     sendBufferSize: options.sendBufferSize,
     reuseAddr: options.reuseAddr,

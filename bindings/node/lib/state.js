@@ -17,7 +17,7 @@ class State {
   closed = false;
   lookup = undefined; // (hostname, family, callback)
   isDefaultLookup = false;
-  options = {}; // those of createSocket() that are needed later
+  options = { __proto__: null }; // those of createSocket() that are needed later
   binding = null; // the bind under way: { address, port, ip, cause, ... }
   connecting = null; // the connect under way: { address, port, callback, cause, ... }
   shared = null; // the handle of a socket that other processes have too

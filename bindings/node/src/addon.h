@@ -95,6 +95,10 @@ void addon_leave(struct addon *addon, napi_ref outer);
 napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
                       const napi_value argv[]);
 
+/* The same for a function that runs none of the program's code: no ticks follow. */
+napi_value addon_ask(struct handle *handle, enum addon_callback callback, size_t argc,
+                     const napi_value argv[]);
+
 napi_value addon_int(napi_env env, int64_t number);
 napi_value addon_text(napi_env env, const char *text);
 

@@ -13,6 +13,10 @@ static bool keep_thrown(struct addon *addon, napi_value error) {
 
 static void take_exception(struct addon *addon) {
   napi_value error;
+  bool pending = false;
+  napi_is_exception_pending(addon->env, &pending);
+  if (!pending) /* a tick has thrown, and 'uncaughtException' knows */
+    return;
   if (napi_get_and_clear_last_exception(addon->env, &error) != napi_ok) {
     addon->ending = true; /* a worker that is being terminated */
     return;
@@ -44,7 +48,7 @@ void addon_leave(struct addon *addon, napi_ref outer) {
 /* ---- calls ---- */
 
 static napi_status call_function(struct handle *handle, enum addon_callback callback, size_t argc,
-                                 const napi_value argv[], napi_value *result) {
+                                 const napi_value argv[], bool with_ticks, napi_value *result) {
   struct addon *addon = handle->addon;
   napi_env env = addon->env;
   napi_value callbacks, function, owner;
@@ -52,21 +56,31 @@ static napi_status call_function(struct handle *handle, enum addon_callback call
   napi_get_reference_value(env, handle->owner, &owner);
   if (owner == NULL || napi_get_element(env, callbacks, callback, &function) != napi_ok)
     return napi_cancelled;
-  if (addon->depth > 0)
+  if (addon->depth > 0 || !with_ticks)
     return napi_call_function(env, owner, function, argc, argv, result);
   return napi_make_callback(env, handle->context, owner, function, argc, argv, result);
 }
 
-napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
-                      const napi_value argv[]) {
+static napi_value call(struct handle *handle, enum addon_callback callback, size_t argc,
+                       const napi_value argv[], bool with_ticks) {
   struct addon *addon = handle->addon;
   napi_value result = NULL;
   if (addon->ending || !handle->wrapped)
     return NULL;
-  napi_status status = call_function(handle, callback, argc, argv, &result);
+  napi_status status = call_function(handle, callback, argc, argv, with_ticks, &result);
   if (status == napi_pending_exception)
     take_exception(addon);
   return status == napi_ok ? result : NULL;
+}
+
+napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
+                      const napi_value argv[]) {
+  return call(handle, callback, argc, argv, true);
+}
+
+napi_value addon_ask(struct handle *handle, enum addon_callback callback, size_t argc,
+                     const napi_value argv[]) {
+  return call(handle, callback, argc, argv, false);
 }
 
 /* ---- values ---- */

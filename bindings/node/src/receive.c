@@ -36,7 +36,7 @@ static bool new_slab(struct handle *handle, size_t size) {
   struct addon *addon = handle->addon;
   napi_env env = addon->env;
   napi_value wanted = addon_int(env, (int64_t)size);
-  napi_value buffer = addon_call(handle, ON_slab, 1, &wanted);
+  napi_value buffer = addon_ask(handle, ON_slab, 1, &wanted);
   void *data;
   if (buffer == NULL || napi_get_arraybuffer_info(env, buffer, &data, &addon->slab_size) != napi_ok)
     return false;
@@ -83,7 +83,7 @@ static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
   memcpy(&addon->sender, from, ip4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
   napi_value argv[] = {addon_text(addon->env, dgram_rinfo_address(rinfo)),
                        addon_text(addon->env, rinfo->family)};
-  addon_call(handle, ON_sender, 2, argv);
+  addon_ask(handle, ON_sender, 2, argv);
 }
 
 /* Gets what JavaScript must have before it sees the message: a slab with room, the sender. */

@@ -17,7 +17,7 @@ struct outgoing {
 static void tell_failed(struct handle *handle, uint32_t sequence, int code) {
   napi_env env = handle->addon->env;
   napi_value argv[] = {addon_int(env, sequence), addon_int(env, code)};
-  addon_call(handle, ON_failed, 2, argv);
+  addon_ask(handle, ON_failed, 2, argv);
 }
 
 /* What JavaScript does not ask for in flush() it had asked for before, and waits for. */
