@@ -17,15 +17,18 @@ enum {
   KEPT_OFF_PERCENT = 2 /* of the time: more is worth a note */
 };
 
-/* How many threads play each role of a scenario. */
+/* How many threads play each role of a scenario, and how many flows there are unless told. */
 typedef struct shape {
   const char *scenario;
   int senders;
   int receivers;
+  int flows;
 } shape_t;
 
 static const shape_t shapes[] = {
-    {"stream", 1, 1},
+    {"stream", 1, 1, 1},
+    {"fanin", 1, 1, 256},
+    {"pingpong", 1, 1, 1},
 };
 
 /* The threads that send, or those that receive. */
@@ -40,6 +43,7 @@ typedef struct side {
 struct bench_run {
   const char *scenario;
   size_t size;
+  size_t flows;
   double seconds;
   char **options; /* KEY=VALUE, up to a NULL */
   cpu_set_t cores;
@@ -74,6 +78,10 @@ size_t bench_size(const bench_thread_t *thread) {
   return thread->run->size;
 }
 
+size_t bench_flows(const bench_thread_t *thread) {
+  return thread->run->flows;
+}
+
 struct sockaddr_in bench_target(const bench_thread_t *thread, int index) {
   struct sockaddr_in target = {.sin_family = AF_INET};
   target.sin_port = htons(thread->run->ports[index]);
@@ -81,28 +89,32 @@ struct sockaddr_in bench_target(const bench_thread_t *thread, int index) {
   return target;
 }
 
-static const char *option(const bench_thread_t *thread, const char *key) {
+static const char *option(const bench_run_t *run, const char *key) {
   size_t length = strlen(key);
-  for (char **at = thread->run->options; *at; at++)
+  for (char **at = run->options; *at; at++)
     if (strncmp(*at, key, length) == 0 && (*at)[length] == '=')
       return *at + length + 1;
   return NULL;
 }
 
-long bench_number(const bench_thread_t *thread, const char *key, long otherwise) {
-  const char *value = option(thread, key);
+static long number(const bench_run_t *run, const char *key, long otherwise) {
+  const char *value = option(run, key);
   if (!value)
     return otherwise;
   char *rest;
-  long number = strtol(value, &rest, 10);
-  if (rest == value || *rest || number < 1)
+  long result = strtol(value, &rest, 10);
+  if (rest == value || *rest || result < 1)
     bench_fail(key, "not a number above 0");
-  return number;
+  return result;
+}
+
+long bench_number(const bench_thread_t *thread, const char *key, long otherwise) {
+  return number(thread->run, key, otherwise);
 }
 
 bool bench_chosen(const bench_thread_t *thread, const char *key, const char *value,
                   bool otherwise) {
-  const char *chosen = option(thread, key);
+  const char *chosen = option(thread->run, key);
   return chosen ? strcmp(chosen, value) == 0 : otherwise;
 }
 
@@ -117,10 +129,29 @@ bool bench_stop_receiving(bench_thread_t *thread) {
   return quiet && atomic_load(&thread->run->senders_ended);
 }
 
-static uint64_t cpu_ns(void) {
+static uint64_t read_ns(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  clock_gettime(clock, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_now_ns(void) {
+  return read_ns(CLOCK_MONOTONIC);
+}
+
+static uint64_t cpu_ns(void) {
+  return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* There is room for a power of two: more is needed when the count has come to one. */
+void bench_round_trip(bench_thread_t *thread, uint64_t sent_ns) {
+  uint64_t took = bench_now_ns() - sent_ns;
+  size_t count = thread->round_trip_count++;
+  if ((count & (count - 1)) == 0)
+    thread->round_trips = realloc(thread->round_trips, (count ? 2 * count : 1) * sizeof took);
+  if (!thread->round_trips)
+    bench_fail("memory", "none left");
+  thread->round_trips[count] = took;
 }
 
 /* How long the calling thread was ready to run but did not; 0 where the kernel does not tell. */
@@ -135,9 +166,7 @@ static uint64_t kept_off_ns(void) {
 }
 
 static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+  return (double)bench_now_ns() / 1e9;
 }
 
 void bench_begin(bench_thread_t *thread, uint16_t port) {
@@ -173,13 +202,20 @@ static void *play(void *argument) {
   return NULL;
 }
 
+static work_reader_t *new_readers(const bench_run_t *run) {
+  work_reader_t *readers = bench_allocate(run->flows * sizeof *readers);
+  for (size_t i = 0; i < run->flows; i++)
+    readers[i] = (work_reader_t){.size = run->size};
+  return readers;
+}
+
 static void start(bench_run_t *run, side_t *side) {
   for (int i = 0; i < side->count; i++) {
     bench_thread_t *thread = &side->threads[i];
     thread->run = run;
     thread->side = side;
     thread->index = i;
-    thread->reader.size = run->size;
+    thread->readers = new_readers(run);
     if (pthread_create(&side->ids[i], NULL, play, thread) != 0)
       bench_fail("threads", "cannot start one");
   }
@@ -218,10 +254,16 @@ static void note_kept_off(const side_t *side, double seconds) {
   }
 }
 
+static uint64_t wrong_at(const side_t *side, size_t flows) {
+  uint64_t sum = 0;
+  for (int i = 0; i < side->count; i++)
+    for (size_t flow = 0; flow < flows; flow++)
+      sum += side->threads[i].readers[flow].wrong;
+  return sum;
+}
+
 static void check(const bench_run_t *run, totals_t all) {
-  uint64_t wrong = 0;
-  for (int i = 0; i < run->receivers.count; i++)
-    wrong += run->receivers.threads[i].reader.wrong;
+  uint64_t wrong = wrong_at(&run->receivers, run->flows) + wrong_at(&run->senders, run->flows);
   char text[64];
   snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)wrong,
            (unsigned long long)all.received);
@@ -229,6 +271,28 @@ static void check(const bench_run_t *run, totals_t all) {
     bench_fail("datagrams of a wrong size, content or order", text);
   if (all.received == 0 || all.received > all.sent)
     bench_fail("received", all.received ? "more than was sent" : "nothing");
+}
+
+static int compare(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* The least that `permille` of the sorted times do not exceed, in us. */
+static double percentile_us(const bench_thread_t *thread, size_t permille) {
+  size_t rank = (thread->round_trip_count * permille - 1) / 1000;
+  return (double)thread->round_trips[rank] / 1e3;
+}
+
+/* Who sends alone waits for the answers: there is one thread to look at. */
+static void print_round_trips(const bench_thread_t *thread) {
+  if (thread->round_trip_count == 0) {
+    printf(",,,\n");
+    return;
+  }
+  qsort(thread->round_trips, thread->round_trip_count, sizeof *thread->round_trips, compare);
+  printf(",%.2f,%.2f,%.2f\n", percentile_us(thread, 500), percentile_us(thread, 990),
+         percentile_us(thread, 999));
 }
 
 static void sleep_for(double seconds) {
@@ -264,11 +328,12 @@ static void measure(bench_run_t *run, const char *peer) {
   check(run, all);
   note_kept_off(&run->senders, seconds);
   note_kept_off(&run->receivers, seconds);
-  printf("%s,%zu,%s,%.0f,%.0f,%.2f,%.1f,%.1f\n", run->scenario, run->size, peer,
+  printf("%s,%zu,%s,%.0f,%.0f,%.2f,%.1f,%.1f", run->scenario, run->size, peer,
          (double)rate.sent / seconds, (double)rate.received / seconds,
          100.0 * (double)(all.sent - all.received) / (double)all.sent,
          cpu_ns_of(&run->senders) / (double)all.sent,
          cpu_ns_of(&run->receivers) / (double)all.received);
+  print_round_trips(run->senders.threads);
 }
 
 static const shape_t *find_shape(const char *scenario) {
@@ -289,6 +354,7 @@ static void set_scenario(bench_run_t *run, const bench_part_t parts[], const cha
   const shape_t *shape = find_shape(scenario);
   const bench_part_t *part = find_part(parts, scenario);
   run->scenario = scenario;
+  run->flows = (size_t)number(run, "flows", shape->flows);
   run->senders = (side_t){.name = "sender", .role = part->send, .count = shape->senders};
   run->receivers = (side_t){.name = "receiver", .role = part->receive, .count = shape->receivers};
 }
@@ -299,10 +365,10 @@ int bench_main(int argc, char **argv, const char *peer, const bench_part_t parts
     fprintf(stderr, "usage: %s SCENARIO SIZE SECONDS [KEY=VALUE ...]\n", argv[0]);
     return 2;
   }
+  run.options = argv + 4;
   set_scenario(&run, parts, argv[1]);
   run.size = strtoul(argv[2], NULL, 10);
   run.seconds = strtod(argv[3], NULL);
-  run.options = argv + 4;
   if (run.size < WORK_MIN_SIZE || run.size > MAX_SIZE)
     bench_fail(argv[2], "SIZE must be 9 to 65507");
   if (!(run.seconds > 0 && run.seconds <= 3600))

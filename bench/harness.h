@@ -30,7 +30,9 @@ typedef struct bench_thread {
   uint64_t counted_before;      /* a receiver's count when it last asked whether to stop */
   uint64_t cpu_ns;              /* used, and ... */
   uint64_t kept_off_ns;         /* ... not had, though wanted: others used the core */
-  work_reader_t reader;         /* for receivers: hand it to work_read() */
+  work_reader_t *readers;       /* for who receives: one for each flow; see work.h */
+  uint64_t *round_trips;        /* how long each took, in ns; see bench_round_trip() */
+  size_t round_trip_count;
 } bench_thread_t;
 
 /* A side's work, from the creation of its sockets to their end. It calls bench_begin() once. */
@@ -46,7 +48,8 @@ typedef struct bench_part {
 /*
  * The main() of each peer: PROGRAM SCENARIO SIZE SECONDS [KEY=VALUE ...]. Prints
  * scenario,size_bytes,peer,sent_per_second,received_per_second,loss_percent,send_cpu_ns,
- * receive_cpu_ns in one line. `parts` ends with one whose scenario is NULL.
+ * receive_cpu_ns,rtt_p50_us,rtt_p99_us,rtt_p999_us in one line, the last three empty where nothing
+ * is answered. `parts` ends with one whose scenario is NULL.
  */
 int bench_main(int argc, char **argv, const char *peer, const bench_part_t parts[]);
 
@@ -58,6 +61,9 @@ void bench_begin(bench_thread_t *thread, uint16_t port);
 
 /* The datagrams' payload in bytes. */
 size_t bench_size(const bench_thread_t *thread);
+
+/* How many flows the scenario has. The datagrams of each come from a socket of its own. */
+size_t bench_flows(const bench_thread_t *thread);
 
 /* Where the receiver `index` is, once bench_begin() has returned. */
 struct sockaddr_in bench_target(const bench_thread_t *thread, int index);
@@ -71,6 +77,12 @@ bool bench_stop_sending(const bench_thread_t *thread);
 
 /* For receivers, asked every BENCH_QUIET_MS, or when that long nothing came: all is received. */
 bool bench_stop_receiving(bench_thread_t *thread);
+
+/* A clock in ns that no one sets. */
+uint64_t bench_now_ns(void);
+
+/* Notes that an answer has come, to what was sent at `sent_ns` of that clock. */
+void bench_round_trip(bench_thread_t *thread, uint64_t sent_ns);
 
 /* Memory with a page behind each address, or the end of the program; for free(). */
 void *bench_allocate(size_t bytes);

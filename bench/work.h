@@ -37,4 +37,16 @@ static inline void work_read(work_reader_t *reader, const char *payload, size_t 
   reader->expected = sequence + 1;
 }
 
+/*
+ * The n-th of `count` flows numbers its datagrams n, n + count, n + 2 count and so on. In order is
+ * what is in order within its flow.
+ */
+static inline void work_read_flow(work_reader_t flows[], uint64_t count, const char *payload,
+                                  size_t size) {
+  uint64_t sequence = 0;
+  if (size >= sizeof sequence)
+    memcpy(&sequence, payload, sizeof sequence);
+  work_read(&flows[sequence % count], payload, size);
+}
+
 #endif

@@ -36,6 +36,7 @@ enum {
   CALL_BYTES = 512 * 1024, /* written and sent while it is in the cache */
   SLOT_BYTES = 65536,      /* the largest GRO run: less would cut it off */
   SLOTS = 16,
+  FLOW_SLOTS = 64,
   MAX_BATCH = 256
 };
 
@@ -100,11 +101,16 @@ static void send_batch(int fd, batch_t *batch) {
         (unsigned)checked(sendmmsg(fd, batch->messages + sent, batch->count - sent, 0), "sendmmsg");
 }
 
-static int open_sender(size_t size) {
-  int fd = checked(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
-  int segment = (int)size;
-  checked(setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment), "UDP_SEGMENT");
-  return fd;
+static int open_socket(void) {
+  return checked(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+}
+
+static void set_option(int fd, int level, int option, int value) {
+  checked(setsockopt(fd, level, option, &value, sizeof value), "setsockopt");
+}
+
+static void connect_to(int fd, struct sockaddr_in to) {
+  checked(connect(fd, (struct sockaddr *)&to, sizeof to), "connect");
 }
 
 static void stream_send(bench_thread_t *thread) {
@@ -113,14 +119,15 @@ static void stream_send(bench_thread_t *thread) {
   size_t runs = smaller(64, CALL_BYTES / (segments * size));
   batch_t batch;
   batch_init(&batch, (size_t)bench_number(thread, "runs", (long)runs), segments * size);
-  int fd = open_sender(size);
+  int fd = open_socket();
+  set_option(fd, SOL_UDP, UDP_SEGMENT, (int)size);
 
   bench_begin(thread, 0);
   struct sockaddr_in to = bench_target(thread, 0);
   if (bench_chosen(thread, "connect", "no", false))
     aim(&batch, &to);
   else
-    checked(connect(fd, (struct sockaddr *)&to, sizeof to), "connect");
+    connect_to(fd, to);
 
   for (uint64_t sequence = 0; !bench_stop_sending(thread);) {
     sequence = write_batch(&batch, size, sequence);
@@ -131,15 +138,36 @@ static void stream_send(bench_thread_t *thread) {
   free(batch.bytes);
 }
 
+/* sendmmsg(2) is for one socket: each of many takes a call for its datagram. */
+static void fanin_send(bench_thread_t *thread) {
+  size_t size = bench_size(thread), flows = bench_flows(thread);
+  char *payload = bench_allocate(size);
+  int *fds = bench_allocate(flows * sizeof *fds);
+  for (size_t i = 0; i < flows; i++)
+    fds[i] = open_socket();
+
+  bench_begin(thread, 0);
+  for (size_t i = 0; i < flows; i++)
+    connect_to(fds[i], bench_target(thread, 0));
+  for (uint64_t sequence = 0; !bench_stop_sending(thread); sequence += flows)
+    for (size_t i = 0; i < flows; i++) {
+      work_write(payload, size, sequence + i);
+      checked((int)send(fds[i], payload, size, 0), "send");
+      bench_count(thread, 1);
+    }
+  for (size_t i = 0; i < flows; i++)
+    close(fds[i]);
+  free(fds);
+  free(payload);
+}
+
 /* ---- receiver ---- */
 
 static uint16_t open_receiver(int *fd) {
-  int on = 1, bytes = BENCH_RECV_BUFFER;
   struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t length = sizeof self;
-  *fd = checked(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
-  checked(setsockopt(*fd, SOL_UDP, UDP_GRO, &on, sizeof on), "UDP_GRO");
-  checked(setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), "SO_RCVBUF");
+  *fd = open_socket();
+  set_option(*fd, SOL_SOCKET, SO_RCVBUF, BENCH_RECV_BUFFER);
   checked(bind(*fd, (struct sockaddr *)&self, sizeof self), "bind");
   checked(getsockname(*fd, (struct sockaddr *)&self, &length), "getsockname");
   return ntohs(self.sin_port);
@@ -199,21 +227,46 @@ static uint64_t read_message(work_reader_t *reader, struct mmsghdr *message) {
   return datagrams;
 }
 
+/* What came in one call: reads it, and tells how many datagrams it was. */
+typedef uint64_t (*read_batch_t)(bench_thread_t *thread, batch_t *batch, int received);
+
+static uint64_t read_runs(bench_thread_t *thread, batch_t *batch, int received) {
+  work_reader_t reader = *thread->readers; /* a local one stays in registers */
+  uint64_t datagrams = 0;
+  for (int i = 0; i < received; i++)
+    datagrams += read_message(&reader, &batch->messages[i]);
+  *thread->readers = reader;
+  return datagrams;
+}
+
+static uint64_t read_flows(bench_thread_t *thread, batch_t *batch, int received) {
+  size_t flows = bench_flows(thread);
+  for (int i = 0; i < received; i++)
+    work_read_flow(thread->readers, flows, batch->vectors[i].iov_base, batch->messages[i].msg_len);
+  return (uint64_t)received;
+}
+
 /*
  * Until there is none. A batch that is not full says the same without a call more, but the call
  * gives the sender time: the receiver has to be woken less often, which costs the sender.
  */
-static void receive_waiting(int fd, batch_t *batch, bench_thread_t *thread) {
+static void receive_waiting(int fd, batch_t *batch, bench_thread_t *thread, read_batch_t read) {
   int received;
   do {
     received = receive_batch(fd, batch);
-    work_reader_t reader = thread->reader; /* a local one stays in registers */
-    uint64_t datagrams = 0;
-    for (int i = 0; i < received; i++)
-      datagrams += read_message(&reader, &batch->messages[i]);
-    thread->reader = reader;
-    bench_count(thread, datagrams);
+    bench_count(thread, read(thread, batch, received));
   } while (received > 0);
+}
+
+static void receive(bench_thread_t *thread, int fd, uint16_t port, batch_t *batch,
+                    read_batch_t read) {
+  int poller = open_poller(fd);
+  bench_begin(thread, port);
+  while (await_datagrams(poller, thread))
+    receive_waiting(fd, batch, thread, read);
+  close(poller);
+  close(fd);
+  free(batch->bytes);
 }
 
 static void stream_receive(bench_thread_t *thread) {
@@ -221,17 +274,74 @@ static void stream_receive(bench_thread_t *thread) {
   batch_init(&batch, (size_t)bench_number(thread, "slots", SLOTS), SLOT_BYTES);
   int fd;
   uint16_t port = open_receiver(&fd);
-  int poller = open_poller(fd);
+  set_option(fd, SOL_UDP, UDP_GRO, 1);
+  receive(thread, fd, port, &batch, read_runs);
+}
+
+/* Nothing can be merged: small slots, and many of them. A byte more shows what is too long. */
+static void fanin_receive(bench_thread_t *thread) {
+  batch_t batch;
+  batch_init(&batch, (size_t)bench_number(thread, "slots", FLOW_SLOTS), bench_size(thread) + 1);
+  int fd;
+  uint16_t port = open_receiver(&fd);
+  receive(thread, fd, port, &batch, read_flows);
+}
+
+/* ---- pingpong ---- */
+
+/* Each side waits in recv(2): the system wakes it a call earlier than with epoll(7). */
+static void pingpong_send(bench_thread_t *thread) {
+  size_t size = bench_size(thread);
+  char *payload = bench_allocate(size + 1);
+  int fd = open_socket();
+
+  bench_begin(thread, 0);
+  connect_to(fd, bench_target(thread, 0));
+  for (uint64_t sequence = 0; !bench_stop_sending(thread); sequence++) {
+    work_write(payload, size, sequence);
+    uint64_t sent_ns = bench_now_ns();
+    checked((int)send(fd, payload, size, 0), "send");
+    int received = checked((int)recv(fd, payload, size + 1, 0), "recv");
+    bench_round_trip(thread, sent_ns);
+    work_read(thread->readers, payload, (size_t)received);
+    bench_count(thread, 1);
+  }
+  close(fd);
+  free(payload);
+}
+
+static void pingpong_receive(bench_thread_t *thread) {
+  size_t size = bench_size(thread);
+  char *payload = bench_allocate(size + 1);
+  int fd;
+  uint16_t port = open_receiver(&fd);
+  struct timeval quiet = {.tv_usec = BENCH_QUIET_MS * 1000L};
+  checked(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &quiet, sizeof quiet), "SO_RCVTIMEO");
 
   bench_begin(thread, port);
-  while (await_datagrams(poller, thread))
-    receive_waiting(fd, &batch, thread);
-  close(poller);
+  for (;;) {
+    struct sockaddr_in from;
+    socklen_t length = sizeof from;
+    ssize_t received = recvfrom(fd, payload, size + 1, 0, (struct sockaddr *)&from, &length);
+    if (received < 0 && errno == EAGAIN) {
+      if (bench_stop_receiving(thread))
+        break;
+      continue;
+    }
+    checked((int)received, "recvfrom");
+    work_read(thread->readers, payload, (size_t)received);
+    bench_count(thread, 1);
+    checked((int)sendto(fd, payload, (size_t)received, 0, (struct sockaddr *)&from, length),
+            "sendto");
+  }
   close(fd);
-  free(batch.bytes);
+  free(payload);
 }
 
 int main(int argc, char **argv) {
-  static const bench_part_t parts[] = {{"stream", stream_send, stream_receive}, {NULL, NULL, NULL}};
+  static const bench_part_t parts[] = {{"stream", stream_send, stream_receive},
+                                       {"fanin", fanin_send, fanin_receive},
+                                       {"pingpong", pingpong_send, pingpong_receive},
+                                       {NULL, NULL, NULL}};
   return bench_main(argc, argv, "raw", parts);
 }
