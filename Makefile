@@ -26,8 +26,12 @@ test-%:
 	cmake --build --preset $*
 	ctest --preset $* --parallel $(JOBS)
 
-bench: setup-bench build
+bench: setup-bench build bench/peers/node_modules/.package-lock.json
 	bench/run.sh build/release/bench
+
+# bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
+bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
+	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund || echo "npm has no bun" >&2
 
 lint:
 	@scripts/lint.sh

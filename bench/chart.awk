@@ -1,18 +1,23 @@
 # Places the bars of one scenario for chart.gp. Reads results.csv, prints
 #   PANEL,X,PEER,VALUE,TEXT     a bar
 #   PANEL,X,tic,0,TEXT          the label under a group of bars
-# Panel 1: datagrams received per second, a group for each size. Panel 2: CPU time, a group for
-# each side of each size.
-BEGIN { FS = ","; OFS = "," }
+# Panel 1: datagrams received per second, a group for each size; or, where datagrams are answered,
+# round-trip times, a group for each percentile. Panel 2: CPU time, a group for each side, in ns; of
+# round trips in us.
+BEGIN {
+  FS = OFS = ","
+  RECEIVED = 5; SEND_CPU = 7; RECEIVE_CPU = 8; P50 = 9; P99 = 10; P999 = 11
+  name[SEND_CPU] = "send"; name[RECEIVE_CPU] = "receive"
+  name[P50] = "median"; name[P99] = "p99"; name[P999] = "p99.9"
+}
 
 $1 != scenario { next }
 
 {
   if (!($2 in size_seen)) { size_seen[$2] = 1; sizes[++size_count] = $2 }
   if (!($3 in peer_seen)) { peer_seen[$3] = 1; peers[++peer_count] = $3 }
-  received[$2, $3] = $5
-  cpu[$2, $3, 1] = $7
-  cpu[$2, $3, 2] = $8
+  if ($P50 != "") answered = 1
+  for (column = RECEIVED; column <= P999; column++) value[$2, $3, column] = $column
 }
 
 function per_second(number) {
@@ -21,8 +26,10 @@ function per_second(number) {
   return sprintf("%.0f k", number / 1e3)
 }
 
-function nanoseconds(number) {
-  return sprintf("%.0f", number)
+function number(n) {
+  if (n >= 1e4) return sprintf("%.0fk", n / 1e3)
+  if (n >= 1e3) return sprintf("%.1fk", n / 1e3)
+  return sprintf(n >= 10 ? "%.0f" : "%.1f", n)
 }
 
 # The position of bar p in group g; a bar's room stays free between groups.
@@ -30,25 +37,25 @@ function place(g, p) {
   return (g - 1) * (peer_count + 1) + p
 }
 
-function tic(panel, g, text) {
-  print panel, place(g, (peer_count + 1) / 2), "tic", 0, text
+# A group of bars: a column's values, with their label under them.
+function group(panel, size, column, label,    g, p, n) {
+  g = ++groups[panel]
+  print panel, place(g, (peer_count + 1) / 2), "tic", 0, label
+  for (p = 1; p <= peer_count; p++) {
+    n = value[size, peers[p], column] / (answered && column <= RECEIVE_CPU ? 1e3 : 1)
+    print panel, place(g, p), peers[p], n, column == RECEIVED ? per_second(n) : number(n)
+  }
+}
+
+function labelled(panel, size, column) {
+  group(panel, size, column, name[column] "\\n" size " bytes")
 }
 
 END {
-  side_name[1] = "send"; side_name[2] = "receive"
   for (s = 1; s <= size_count; s++) {
-    tic(1, s, sizes[s] " bytes")
-    for (p = 1; p <= peer_count; p++) {
-      number = received[sizes[s], peers[p]]
-      print 1, place(s, p), peers[p], number, per_second(number)
-    }
-    for (side = 1; side <= 2; side++) {
-      g = 2 * (s - 1) + side
-      tic(2, g, side_name[side] "\\n" sizes[s] " bytes")
-      for (p = 1; p <= peer_count; p++) {
-        number = cpu[sizes[s], peers[p], side]
-        print 2, place(g, p), peers[p], number, nanoseconds(number)
-      }
-    }
+    if (!answered) group(1, sizes[s], RECEIVED, sizes[s] " bytes")
+    else for (column = P50; column <= P999; column++) labelled(1, sizes[s], column)
+    labelled(2, sizes[s], SEND_CPU)
+    labelled(2, sizes[s], RECEIVE_CPU)
   }
 }

@@ -1,10 +1,10 @@
-# Draws the bars that chart.awk has placed: datagrams received, and CPU time, by peer and size.
+# Draws the bars that chart.awk has placed: datagrams received or round-trip times, and CPU time.
 # Set by run.sh: data, scenario, peers ("raw libuv ..."), format (svg or png), output.
 set datafile separator ','
 if (format eq 'svg') {
-  set terminal svg size 1200,560 font 'sans-serif,14' background '#ffffff'
+  set terminal svg size 1600,560 font 'sans-serif,14' background '#ffffff'
 } else {
-  set terminal png size 1200,560 font 'DejaVu Sans,12' background '#ffffff'
+  set terminal png size 1600,560 font 'DejaVu Sans,12' background '#ffffff'
 }
 set output output
 set encoding utf8
@@ -31,8 +31,14 @@ bar(panel, peer) = (column(1) == panel && strcol(3) eq peer) ? column(2) : NaN
 any_bar(panel) = (column(1) == panel && strcol(3) ne 'tic') ? column(2) : NaN
 tic_at(panel) = (column(1) == panel && strcol(3) eq 'tic') ? column(2) : NaN
 
+answered = scenario eq 'pingpong'
+title_1 = answered ? 'Round-trip time in µs' : 'Datagrams received per second'
+title_2 = answered ? 'CPU time per round trip in µs' : 'CPU time per datagram in ns'
+title_1 = title_1 . (answered ? ' (log scale; less is better)' : ' (log scale; more is better)')
+title_2 = title_2 . ' (log scale; less is better)'
+
 set multiplot layout 1,2 title sprintf("UDP over loopback, scenario %s", scenario) offset 0,-0.5 \
-  font ',17' margins 0.065,0.985,0.20,0.86 spacing 0.08,0
+  font ',17' margins 0.05,0.99,0.20,0.86 spacing 0.06,0
 
 do for [panel = 1:2] {
   set autoscale
@@ -42,16 +48,11 @@ do for [panel = 1:2] {
   high = 10 ** (log10(B_max_y) + 0.12 * log10(B_max_y / low))
   set yrange [low:high]
   set xrange [0.2:B_max_x + 0.8]
-  if (panel == 1) {
-    set title 'Datagrams received per second (log scale; more is better)'
-    set format y '%.0s %c'
-  } else {
-    set title 'CPU time per datagram in ns (log scale; less is better)'
-    set format y '%.0f'
-  }
+  set title panel == 1 ? title_1 : title_2
+  set format y panel == 1 && !answered ? '%.0s %c' : '%.0f'
   plot for [i = 1:words(peers)] data using (bar(panel, word(peers, i))):4 with boxes \
       linetype i title word(peers, i), \
-    data using (any_bar(panel)):4:5 with labels offset 0,0.7 font ',11' notitle, \
+    data using (any_bar(panel)):4:5 with labels offset 0,0.7 font ',10' notitle, \
     data using (tic_at(panel)):(low * 1.001):5 with labels offset 0,-1.2 notitle
 }
 unset multiplot

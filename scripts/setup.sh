@@ -19,7 +19,7 @@ demo) needs+=" socat:socat" ;;
 test) needs+=" $for_tests" ;;
 lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
 docs) needs=$for_docs ;;
-bench) needs+=" gnuplot:gnuplot-nox" ;;
+bench) needs+=" gnuplot:gnuplot-nox node:nodejs npm:npm" ;;
 *)
   echo "usage: $0 [build|demo|test|lint|docs|bench]" >&2
   exit 2
