@@ -78,6 +78,7 @@ class Side {
     this.cpu = cpuMs();
     this.keptOff = keptOffMs();
     setTimeout(() => this.endTime(), this.seconds * 1000);
+    process.send({});
   }
 
   endTime() {
@@ -141,6 +142,12 @@ async function start(name, core, port) {
   return { side, ...await told(side) };
 }
 
+/* Starts a side's clock. */
+async function begin(side) {
+  side.send({});
+  await told(side);
+}
+
 async function told(side) {
   return (await once(side, 'message'))[0];
 }
@@ -157,13 +164,16 @@ function noteKeptOff(name, side) {
   if (100 * side.keptOff > KEPT_OFF_PERCENT) console.error(`bench: note: a ${name} ${kept}`);
 }
 
-/* Loss and CPU time are those of the whole run, with what is still received after its end. */
+/*
+ * Loss and CPU time are those of the whole run, with what is still received after its end. The
+ * receiver's clock runs when the sender's starts, so that its time is over first.
+ */
 async function measure(peer, run) {
   const all = cores();
   const { side: receiver, port } = await start('receiver', all[1 % all.length], 0);
   const { side: sender } = await start('sender', all[0], port);
-  receiver.send({});
-  sender.send({});
+  await begin(receiver);
+  await begin(sender);
   const sent = await told(sender);
   receiver.send({});
   const received = await told(receiver);
