@@ -15,9 +15,11 @@ function overDgram(dgram, window) {
 
   return {
     window,
-    async open({ connectTo, recvBufferSize, onMessage }) {
+    async open({ connectTo, recvBufferSize, onMessage, batches }) {
       const socket = dgram.createSocket({ type: 'udp4', recvBufferSize });
-      if (onMessage) socket.on('message', (message, rinfo) => onMessage(socket, message, rinfo));
+      const onDatagram = ({ msg, rinfo }) => onMessage(socket, msg, rinfo);
+      if (batches) socket.on('messages', (batch) => batch.forEach(onDatagram));
+      else if (onMessage) socket.on('message', (msg, rinfo) => onMessage(socket, msg, rinfo));
       if (connectTo) socket.connect(connectTo, HOST);
       else socket.bind(0, HOST);
       await once(socket, connectTo ? 'connect' : 'listening');
@@ -100,7 +102,8 @@ function partsOver(peer) {
   }
 
   async function listen(side, onMessage) {
-    const socket = await peer.open({ recvBufferSize: RECV_BUFFER, onMessage });
+    const batches = side.options.receive === 'messages'; // libdgram-node can
+    const socket = await peer.open({ recvBufferSize: RECV_BUFFER, onMessage, batches });
     await side.begin(peer.portOf(socket));
     await side.allReceived();
     socket.close();
@@ -155,7 +158,7 @@ function partsOver(peer) {
 
 const adapters = {
   node: () => overDgram(require('node:dgram'), 256),
-  'libdgram-node': () => overDgram(require('../../bindings/node'), 256),
+  'libdgram-node': () => overDgram(require('../../bindings/node'), 1024),
   bun: () => overBun(256),
 };
 
