@@ -27,6 +27,7 @@ test-%:
 	ctest --preset $* --parallel $(JOBS)
 
 bench: setup-bench build bench/peers/node_modules/.package-lock.json
+	npm run --prefix bindings/node install || echo "the drop-in for Node.js does not build" >&2
 	bench/run.sh build/release/bench
 
 # bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
