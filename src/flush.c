@@ -65,16 +65,23 @@ static void complete(dgram_socket_t *socket, struct dgram__send *send) {
   dgram__send_free(socket->loop, send);
 }
 
+/* In place: inside a callback the program may run the task that closes, which calls the others. */
 void dgram__outbox_complete(dgram_socket_t *socket, struct dgram__queue *queue) {
-  struct dgram__queue mine = *queue; /* a callback may add to the socket's */
-  *queue = (struct dgram__queue){NULL, NULL, 0};
-  for (struct dgram__send *send = dgram__queue_pop(&mine); send != NULL;
-       send = dgram__queue_pop(&mine))
-    complete(socket, send);
+  bool before = socket->outbox.completing;
+  socket->outbox.completing = true;
+  for (unsigned left = queue->count; left > 0 && queue->count > 0; left--)
+    complete(socket, dgram__queue_pop(queue));
+  socket->outbox.completing = before;
 }
 
-static void run_completions(dgram_socket_t *socket) {
-  dgram__outbox_complete(socket, &socket->outbox.done);
+/* Not inside a callback: callbacks that send and flush would else nest without end. */
+void dgram__outbox_complete_done(dgram_socket_t *socket) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  if (outbox->completing)
+    return;
+  dgram__outbox_complete(socket, &outbox->done);
+  if (outbox->done.count > 0)
+    dgram__defer(&outbox->completions_task);
 }
 
 static void finish(dgram_socket_t *socket, struct dgram__send *send) {
@@ -188,7 +195,7 @@ void dgram_flush(dgram_socket_t *socket) {
     return;
   dgram__pin(socket);
   dgram__flush(socket);
-  dgram__outbox_complete(socket, &socket->outbox.done);
+  dgram__outbox_complete_done(socket);
   dgram__unpin(socket);
 }
 
@@ -201,7 +208,8 @@ void dgram__outbox_init(dgram_socket_t *socket) {
   struct dgram__outbox *outbox = &socket->outbox;
   outbox->flush_task = (struct dgram_task){.socket = socket, .run = dgram__flush};
   outbox->retry_task = (struct dgram_task){.socket = socket, .run = dgram__resume};
-  outbox->completions_task = (struct dgram_task){.socket = socket, .run = run_completions};
+  outbox->completions_task =
+      (struct dgram_task){.socket = socket, .run = dgram__outbox_complete_done};
   outbox->refusal_task = (struct dgram_task){.socket = socket, .run = tell_refusal};
 }
 

@@ -137,6 +137,7 @@ struct dgram__outbox {
   struct dgram__send *last_resolving;
   struct dgram__queue ready;     /* waits for the flush, or for the stall to end */
   struct dgram__queue done;      /* waits for its callback */
+  bool completing;               /* such callbacks are being called */
   struct dgram__queue cancelled; /* waits for its callback, after 'close' */
   size_t bytes;
   size_t count;
@@ -173,8 +174,11 @@ void dgram__flush(dgram_socket_t *socket);
 /* The stall is over, or to be tried once more: flushes. */
 void dgram__resume(dgram_socket_t *socket);
 
-/* Calls the callbacks of a queue's sends. */
+/* Calls the callbacks of a queue's sends, of as many as there are now. */
 void dgram__outbox_complete(dgram_socket_t *socket, struct dgram__queue *queue);
+
+/* Calls those of the sends that are done; inside such a callback it is put off. */
+void dgram__outbox_complete_done(dgram_socket_t *socket);
 
 /* ---- send.c: what a send may wait for before it is ready ---- */
 

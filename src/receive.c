@@ -89,7 +89,7 @@ void dgram__receive(dgram_socket_t *socket) {
   struct dgram__inbox *inbox = dgram__loop_inbox(loop);
   int filled = inbox != NULL ? loop->datapath->recv(&socket->path, inbox) : UV_ENOMEM;
   /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
-  dgram__outbox_complete(socket, &socket->outbox.done);
+  dgram__outbox_complete_done(socket);
   if (filled < 0 && !socket->closing)
     dgram__emit_error(socket, filled, "recvmsg", NULL, 0);
   if (filled > 0 && !socket->closing && socket->events.messages.first != NULL)
