@@ -225,6 +225,10 @@ static int connect_at_once(dgram_socket_t *socket, const union dgram__address *t
   int err = socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
   if (err != 0)
     return err;
+  /* What waits for 'listening' was sent before. A look-up that it asks may close the socket. */
+  dgram__outbox_release(socket);
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   connecting->to = *to;
   err = connect_path(socket);
   if (err != 0)

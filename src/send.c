@@ -161,11 +161,15 @@ void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *sy
 
 /* ---- the socket is disconnected, or closes ---- */
 
-void dgram__outbox_readdress(dgram_socket_t *socket, const union dgram__address *peer) {
-  for (struct dgram__send *send = socket->outbox.ready.first; send != NULL;
-       send = dgram__next_send(send))
+static void readdress(const struct dgram__queue *queue, const union dgram__address *peer) {
+  for (struct dgram__send *send = queue->first; send != NULL; send = dgram__next_send(send))
     if (send->datagram.to.any.sa_family == AF_UNSPEC)
       send->datagram.to = *peer;
+}
+
+void dgram__outbox_readdress(dgram_socket_t *socket, const union dgram__address *peer) {
+  readdress(&socket->outbox.unbound, peer); /* connected inside a call, before 'listening' */
+  readdress(&socket->outbox.ready, peer);
 }
 
 static void cancel(dgram_socket_t *socket, struct dgram__send *send) {
