@@ -11,9 +11,10 @@
  * `_GNU_SOURCE` or `_POSIX_C_SOURCE` (200112L or later) before the first header.
  *
  * *Errors.* A call returns 0, or a negative code and then has changed nothing (but that an unbound
- * socket stays bound when a membership is refused by the system). Codes of the system
- * are libuv's `UV_E*`; the specification's own errors are the `DGRAM_ERR_*` below. What happens
- * later, in the loop, is an 'error' event or the error of a send's callback.
+ * socket stays bound when a membership, or the peer of dgram_connect_sync(), is refused by the
+ * system). Codes of the system are libuv's `UV_E*`; the specification's own errors are the
+ * `DGRAM_ERR_*` below. What happens later, in the loop, is an 'error' event or the error of a
+ * send's callback.
  *
  * *Callbacks* run from the loop (`uv_run`), never from inside the call that asked for them, unless
  * its contract says so. A callback may call any function of this header, `dgram_close()` of its own
@@ -416,7 +417,9 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
 
 /**
  * Connects inside the call; an unbound socket is first bound, to a random port on all interfaces.
- * 'listening' and 'connect' are emitted later, from the loop, unless the socket is closed first.
+ * 'listening' and 'connect' are emitted later, from the loop, unless the socket is closed first;
+ * 'connect' neither if it is disconnected first. Sends made before leave before, even those that
+ * wait for 'listening'.
  *
  * @param socket  the socket
  * @param port    the remote port, 1 to 65535
@@ -428,7 +431,7 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND being bound: connect from 'listening'
- * @return or what bind(2) or connect(2) returns; the socket is then not connected
+ * @return or what bind(2) or connect(2) returns; the socket is then not connected, but stays bound
  */
 DGRAM_EXTERN int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address);
 

@@ -84,8 +84,10 @@ static void finish_attempt(dgram_socket_t *socket) {
 }
 
 static void announce(dgram_socket_t *socket) {
-  if (!socket->closed)
-    dgram__emit_connect(socket);
+  if (socket->closed || !socket->connecting.untold)
+    return;
+  socket->connecting.untold = false;
+  dgram__emit_connect(socket);
 }
 
 /* ---- what an attempt waits for ---- */
@@ -234,6 +236,7 @@ static int connect_at_once(dgram_socket_t *socket, const union dgram__address *t
   if (err != 0)
     return err;
   connecting->connected = true;
+  connecting->untold = true;
   dgram__defer(&connecting->announce_task);
   return 0;
 }
@@ -271,6 +274,7 @@ int dgram_disconnect(dgram_socket_t *socket) {
     return err;
   dgram__outbox_readdress(socket, &socket->connecting.peer);
   socket->connecting.connected = false;
+  socket->connecting.untold = false;
   dgram__outbox_take_refusal(socket);
   return 0;
 }

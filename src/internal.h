@@ -254,6 +254,7 @@ void dgram__bind_forget(dgram_socket_t *socket);
 /* The peer, and an attempt to connect. */
 struct dgram__connecting {
   bool connected;
+  bool untold;     /* connected inside a call, and 'connect' is to come */
   bool attempting; /* until its end has been told */
   bool attempted;  /* it has ended, and that is to be told */
   bool waits_for_bind;
