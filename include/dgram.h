@@ -734,14 +734,16 @@ DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const ch
 
 /**
  * Answers a question where to bind with a system socket that is bound already; it is taken over, as
- * dgram_bind_options() takes `fd`. 'listening' or 'error' is emitted inside this call. On error the
- * descriptor stays the program's.
+ * dgram_bind_options() takes `fd`. If a dgram_connect() waits for the bind, it is first
+ * disconnected. 'listening' or 'error' is emitted inside this call. On error the descriptor stays
+ * the program's.
  *
  * @param lookup the question; gone after this call. NULL: nothing happens
  * @param fd     the descriptor
  * @retval 0            taken over
- * @retval UV_EINVAL    `lookup` is NULL, or not about a bind; or `fd` is of the other family
- * @retval UV_ECANCELED the socket was closed meanwhile
+ * @retval UV_EINVAL    `lookup` is NULL, or about a connect or send, which ends with this error; or
+ *                      `fd` is of the other family
+ * @retval UV_ECANCELED the socket was closed meanwhile, and nothing happens
  * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a UDP socket
  * @return else as dgram_bind_options() with `fd`
  */

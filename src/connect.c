@@ -166,7 +166,11 @@ void dgram__connecting_init(dgram_socket_t *socket) {
 
 void dgram__connect_adopt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
-  if (dgram__path_name(&socket->path, true, &connecting->peer) == 0)
+  if (dgram__path_name(&socket->path, true, &connecting->peer) != 0)
+    return;
+  if (connecting->attempting) /* to another peer; should that fail, it has none */
+    (void)dgram__path_connect(&socket->path, &dgram__nobody);
+  else
     connecting->connected = true;
 }
 
