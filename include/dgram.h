@@ -659,8 +659,9 @@ DGRAM_EXTERN int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[],
  * Hands what was sent to the system now, not at the end of the loop's turn, and calls the callbacks
  * of the sends that have ended, inside this call; but inside such a callback they come later, after
  * those that are due. What the system does not take, and what waits for the bind or for a name,
- * stays queued. For a program that is about to compute for long, or that wants each datagram to
- * leave at once and forgoes the batches.
+ * stays queued; but what waits for 'listening' on a socket that is bound leaves. For a program that
+ * is about to compute for long, or that wants each datagram to leave at once and forgoes the
+ * batches.
  *
  * @param socket the socket; also one that is closed, whose last callbacks have not run. NULL:
  *               nothing happens

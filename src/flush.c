@@ -194,6 +194,8 @@ void dgram_flush(dgram_socket_t *socket) {
   if (socket == NULL)
     return;
   dgram__pin(socket);
+  if (socket->state == DGRAM_BOUND) /* so there is no need to wait for 'listening' */
+    dgram__outbox_release(socket);
   dgram__flush(socket);
   dgram__outbox_complete_done(socket);
   dgram__unpin(socket);
