@@ -530,27 +530,27 @@ DGRAM_EXTERN int dgram_fileno(const dgram_socket_t *socket);
 
 /** How far a socket is on its way to a port. */
 typedef enum {
-  DGRAM_UNBOUND, /**< also after a bind has failed */
+  DGRAM_UNBOUND, /**< also after a bind has failed, and when closed */
   DGRAM_BINDING, /**< until 'listening' or 'error' */
-  DGRAM_BOUND    /**< until it is closed, and in between */
+  DGRAM_BOUND    /**< it has its port; in 'listening' already */
 } dgram_bind_state_t;
 
 /** How far a socket is on its way to a peer. */
 typedef enum {
-  DGRAM_DISCONNECTED, /**< also after dgram_connect() has failed */
+  DGRAM_DISCONNECTED, /**< also after dgram_connect() has failed, and when closed */
   DGRAM_CONNECTING,   /**< until 'connect', or the error */
-  DGRAM_CONNECTED     /**< until dgram_disconnect() */
+  DGRAM_CONNECTED     /**< it has a peer, until dgram_disconnect(); in 'connect' already */
 } dgram_connect_state_t;
 
 /**
- * How far the socket is on its way to a port.
+ * How far the socket is on its way to a port. One whose close waits for the bind is not closed yet.
  * @param socket the socket
  * @return the state; DGRAM_UNBOUND when `socket` is NULL
  */
 DGRAM_EXTERN dgram_bind_state_t dgram_bind_state(const dgram_socket_t *socket);
 
 /**
- * How far the socket is on its way to a peer.
+ * How far the socket is on its way to a peer; see dgram_bind_state().
  * @param socket the socket
  * @return the state; DGRAM_DISCONNECTED when `socket` is NULL
  */

@@ -261,7 +261,7 @@ int dgram_bind_sync(dgram_socket_t *socket, int port, const char *address) {
 }
 
 dgram_bind_state_t dgram_bind_state(const dgram_socket_t *socket) {
-  return socket != NULL ? socket->state : DGRAM_UNBOUND;
+  return socket != NULL && !socket->closed ? socket->state : DGRAM_UNBOUND;
 }
 
 int dgram_bind(dgram_socket_t *socket, int port, const char *address, dgram_listening_cb callback,

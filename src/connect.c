@@ -262,9 +262,11 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
 }
 
 dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
-  if (socket == NULL || !(socket->connecting.connected || socket->connecting.attempting))
+  if (socket == NULL || socket->closed)
     return DGRAM_DISCONNECTED;
-  return socket->connecting.connected ? DGRAM_CONNECTED : DGRAM_CONNECTING;
+  if (socket->connecting.connected)
+    return DGRAM_CONNECTED;
+  return socket->connecting.attempting ? DGRAM_CONNECTING : DGRAM_DISCONNECTED;
 }
 
 int dgram_disconnect(dgram_socket_t *socket) {
