@@ -44,7 +44,7 @@ struct dgram__loop {
   const struct dgram__datapath *datapath;
   bool gso;
   struct dgram__inbox *inbox;   /* made at the first receive */
-  struct dgram__basket *basket; /* made at the first 'messages' */
+  struct dgram__basket *basket; /* made with it */
   struct dgram__line flushes;   /* before the loop blocks, first */
   struct dgram__line deferred;  /* before the loop blocks, then */
   struct dgram__line starved;   /* when the retry timer fires */
@@ -75,9 +75,6 @@ struct dgram__basket {
   dgram_message_t messages[DGRAM__BASKET_SIZE];
   char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT]; /* as text, made when asked for */
 };
-
-/* The loop's basket. NULL: no memory. */
-struct dgram__basket *dgram__loop_basket(struct dgram__loop *loop);
 
 /* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
 struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop);

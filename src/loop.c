@@ -93,7 +93,6 @@ static void on_handle_closed(uv_handle_t *handle) {
     return;
   dgram__free_spare_sends(loop);
   free(loop->inbox);
-  free(loop->basket);
   free(loop);
 }
 
@@ -186,29 +185,29 @@ void dgram__retry_later(dgram_socket_t *socket) {
 
 /* ---- receive buffers ---- */
 
-static struct dgram__inbox *make_inbox(const struct dgram__datapath *datapath) {
-  struct dgram__inbox *inbox =
-      malloc(datapath->inbox_size + (size_t)DGRAM__SLOTS * DGRAM__SLOT_SIZE);
+/*
+ * The inbox, the slots' bytes and the basket are one block: what was received can't be lost for
+ * want of a basket. Pages of it that nobody uses cost nothing.
+ */
+static void make_inbox(struct dgram__loop *loop) {
+  const struct dgram__datapath *datapath = loop->datapath;
+  size_t bytes = (size_t)DGRAM__SLOTS * DGRAM__SLOT_SIZE;
+  struct dgram__inbox *inbox = malloc(datapath->inbox_size + bytes + sizeof *loop->basket);
   if (inbox == NULL)
-    return NULL;
+    return;
   memset(inbox, 0, datapath->inbox_size);
   char *data = (char *)inbox + datapath->inbox_size;
   for (size_t i = 0; i < DGRAM__SLOTS; i++)
     inbox->slots[i].data = data + i * DGRAM__SLOT_SIZE;
   datapath->inbox_init(inbox);
-  return inbox;
+  loop->inbox = inbox;
+  loop->basket = (struct dgram__basket *)(void *)(data + bytes);
 }
 
 struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop) {
   if (loop->inbox == NULL)
-    loop->inbox = make_inbox(loop->datapath);
+    make_inbox(loop);
   return loop->inbox;
-}
-
-struct dgram__basket *dgram__loop_basket(struct dgram__loop *loop) {
-  if (loop->basket == NULL)
-    loop->basket = malloc(sizeof *loop->basket);
-  return loop->basket;
 }
 
 /* ---- readiness ---- */

@@ -68,11 +68,7 @@ static void gather_pieces(dgram_socket_t *socket, const struct dgram__slot *slot
 
 /* Tells the whole batch at once, to those who listen for that. */
 static void deliver_together(dgram_socket_t *socket, const struct dgram__inbox *inbox, int filled) {
-  struct dgram__basket *basket = dgram__loop_basket(socket->loop);
-  if (basket == NULL) {
-    dgram__emit_error(socket, UV_ENOMEM, "recvmsg", NULL, 0);
-    return;
-  }
+  struct dgram__basket *basket = socket->loop->basket;
   basket->count = 0;
   for (int i = 0; i < filled; i++) {
     const struct dgram__slot *slot = &inbox->slots[i];
