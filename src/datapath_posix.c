@@ -33,8 +33,9 @@ static int new_socket(int family) {
 #endif
 
 #if defined(__linux__) && defined(SO_REUSEPORT)
-static int share_port(int fd) {
-  return set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+static int share_port(int fd) { /* some sandboxes' kernels don't know it: socket(7), Linux 3.9 */
+  int err = set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+  return err == UV_ENOPROTOOPT ? UV_ENOTSUP : err;
 }
 #else
 static int share_port(int fd) { /* elsewhere it may exist, but does not spread what comes */
