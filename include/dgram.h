@@ -17,8 +17,9 @@
  * send's callback.
  *
  * *Callbacks* run from the loop (`uv_run`), never from inside the call that asked for them, unless
- * its contract says so. A callback may call any function of this header, `dgram_close()` of its own
- * socket included; it must not run the loop.
+ * its contract says so; or from dgram_task_run(), if the program has work put off in its own way. A
+ * callback may call any function of this header, `dgram_close()` of its own socket included; it
+ * must not run the loop.
  *
  * *Threads.* A socket belongs to its loop; every call on it is made on the loop's thread. Different
  * loops are independent of each other.
@@ -206,6 +207,11 @@ typedef struct dgram_task dgram_task_t;
  * A program's own way to put work off, for one that has a queue of its own between the turns of the
  * loop, as a script engine has. It is asked wherever the library owes the program a callback that
  * must not run inside the call at hand, or has to bind or connect after it.
+ *
+ * It is asked in the midst of that call, so it only takes the task down: it calls no function of
+ * this header. Tasks are run in the order in which they came; in another, or late, nothing breaks
+ * but the order of events. A task neither keeps the loop alive nor keeps it from waiting. The
+ * socket's memory stays until the last of its tasks has run, so the loop is run after that.
  * @param task    what is to be done: by dgram_task_run(), exactly once, after this has returned, on
  *                the loop's thread, also after the socket was closed
  * @param context `defer_context` of the options
@@ -241,7 +247,7 @@ typedef struct dgram_options {
                                fails with ENOTSUP. Default 0 */
   dgram_defer_cb defer;   /**< puts work off, for a program with a queue of its own; NULL: the loop
                                does. Default NULL */
-  void *defer_context;    /**< for `defer` */
+  void *defer_context;    /**< for `defer`; it may be asked until 'close' */
 } dgram_options_t;
 
 /**
@@ -471,7 +477,8 @@ DGRAM_EXTERN int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, vo
 
 /**
  * Closes the socket if it is open, and runs its loop until it has closed and its memory is gone.
- * Not from inside a callback.
+ * Not from inside a callback. With a `defer` it only ends if the loop is where the program runs the
+ * tasks.
  *
  * @param socket the socket, open or just closed but not gone; NULL: nothing happens
  * @see spec: socket[Symbol.asyncDispose]()
@@ -557,7 +564,8 @@ DGRAM_EXTERN dgram_bind_state_t dgram_bind_state(const dgram_socket_t *socket);
 DGRAM_EXTERN dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket);
 
 /**
- * Does work that was put off; see ::dgram_defer_cb. Callbacks run inside this call.
+ * Does work that was put off; see ::dgram_defer_cb. Callbacks run inside this call, which itself
+ * may be made inside a callback, but not inside `defer`.
  * @param task the work; gone after this call. NULL: nothing happens
  */
 DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
