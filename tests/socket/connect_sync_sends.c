@@ -1,0 +1,180 @@
+/* Sends around a connect inside the call go where they were sent, whatever they waited for. */
+#include "api_test.h"
+
+struct scene {
+  uv_loop_t *loop;
+  int peer;
+  int other;
+  dgram_socket_t *socket;
+};
+
+static struct scene open_scene(void) {
+  struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .other = raw_socket()};
+  scene.socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
+  note_events(scene.socket);
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close(scene->peer);
+  close(scene->other);
+  close_loop(scene->loop);
+}
+
+static void send_to_peer(dgram_socket_t *socket, const char *text) {
+  assert_int_equal(dgram_send(socket, text, 1, 0, NULL, note_sent, "sent"), 0);
+}
+
+static void send_to_other(struct scene *scene, const char *text) {
+  send_text(scene->socket, text, raw_port(scene->other), note_sent, "sent");
+}
+
+static void connect_to_peer(struct scene *scene) {
+  assert_int_equal(dgram_connect_sync(scene->socket, raw_port(scene->peer), NULL), 0);
+}
+
+static void what_is_sent_after_it_goes_to_the_peer(void **state) {
+  struct scene scene = open_scene();
+  connect_to_peer(&scene);
+  send_to_peer(scene.socket, "1");
+  send_to_peer(scene.socket, "2");
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  run_until_notes(scene.loop, "listening connect sent sent");
+  assert_string_equal(arrived(scene.peer), "1 2");
+  close_socket(scene.socket);
+  close_scene(&scene);
+}
+
+static void what_was_sent_before_it_goes_where_it_was_sent(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_bind_sync(scene.socket, 0, NULL), 0);
+  send_to_other(&scene, "1");
+  connect_to_peer(&scene);
+  send_to_peer(scene.socket, "2");
+  settle(scene.loop);
+  assert_notes("listening sent connect sent");
+  send_to_peer(scene.socket, "3");
+  settle(scene.loop);
+  assert_string_equal(arrived(scene.other), "1");
+  assert_string_equal(arrived(scene.peer), "2 3");
+  close_socket(scene.socket);
+  close_scene(&scene);
+}
+
+static void connect_there(dgram_socket_t *socket, void *context) {
+  assert_int_equal(dgram_connect_sync(socket, *(int *)context, NULL), 0);
+  send_to_peer(socket, "3");
+}
+
+static void also_when_it_is_called_in_listening(void **state) {
+  struct scene scene = open_scene();
+  int port = raw_port(scene.peer);
+  assert_int_equal(dgram_bind(scene.socket, 0, NULL, connect_there, &port), 0);
+  send_to_other(&scene, "1");
+  send_to_other(&scene, "2");
+  settle(scene.loop);
+  assert_notes("listening sent sent sent connect");
+  assert_string_equal(arrived(scene.other), "1 2");
+  assert_string_equal(arrived(scene.peer), "3");
+  close_socket(scene.socket);
+  close_scene(&scene);
+}
+
+static void disconnected_the_peer_still_gets_what_was_sent_to_it(void **state) {
+  struct scene scene = open_scene();
+  connect_to_peer(&scene);
+  send_to_peer(scene.socket, "1");
+  assert_int_equal(dgram_disconnect(scene.socket), 0);
+  send_to_other(&scene, "2");
+  settle(scene.loop);
+  assert_notes("listening sent sent");
+  assert_string_equal(arrived(scene.peer), "1");
+  assert_string_equal(arrived(scene.other), "2");
+  close_socket(scene.socket);
+  close_scene(&scene);
+}
+
+static void connected_to_another_too(void **state) {
+  struct scene scene = open_scene();
+  connect_to_peer(&scene);
+  send_to_peer(scene.socket, "1");
+  assert_int_equal(dgram_disconnect(scene.socket), 0);
+  assert_int_equal(dgram_connect_sync(scene.socket, raw_port(scene.other), NULL), 0);
+  send_to_peer(scene.socket, "2");
+  settle(scene.loop);
+  assert_notes("listening connect sent sent");
+  assert_string_equal(arrived(scene.peer), "1");
+  assert_string_equal(arrived(scene.other), "2");
+  close_socket(scene.socket);
+  close_scene(&scene);
+}
+
+static void closed_at_once_all_leave(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_bind_sync(scene.socket, 0, NULL), 0);
+  send_to_other(&scene, "1");
+  connect_to_peer(&scene);
+  send_to_peer(scene.socket, "2");
+  close_socket(scene.socket);
+  settle(scene.loop);
+  assert_notes("listening sent sent close");
+  assert_string_equal(arrived(scene.other), "1");
+  assert_string_equal(arrived(scene.peer), "2");
+  close_scene(&scene);
+}
+
+/* As with dgram_connect(): Node.js's way. */
+static void a_name_found_too_late_is_eisconn(void **state) {
+  struct scene scene = open_scene();
+  struct hook hook = {0};
+  close_socket(scene.socket);
+  settle(scene.loop);
+  scene.socket = new_hooked_bound(scene.loop, &hook);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+  connect_to_peer(&scene);
+  answer(&hook, 0, 0, "127.0.0.1");
+  settle(scene.loop);
+  assert_notes("ask(name) sent(EISCONN)");
+  close_socket(scene.socket);
+  close_scene(&scene);
+}
+
+static void close_and_answer(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                             void *context) {
+  close_socket(*(dgram_socket_t **)context);
+  dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+/* It is asked inside the call, for a send that waited for 'listening'. */
+static void a_look_up_that_closes_the_socket_ends_the_call(void **state) {
+  struct scene scene = open_scene();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.lookup = close_and_answer;
+  options.lookup_context = &scene.socket;
+  close_socket(scene.socket);
+  settle(scene.loop);
+  assert_notes("close");
+  scene.socket = new_with(scene.loop, &options);
+  note_events(scene.socket);
+  assert_int_equal(dgram_bind_sync(scene.socket, 0, NULL), 0);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+  assert_int_equal(dgram_connect_sync(scene.socket, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  settle(scene.loop);
+  assert_notes("close sent(ECANCELED)");
+  close_scene(&scene);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_is_sent_after_it_goes_to_the_peer),
+      cmocka_unit_test(what_was_sent_before_it_goes_where_it_was_sent),
+      cmocka_unit_test(also_when_it_is_called_in_listening),
+      cmocka_unit_test(disconnected_the_peer_still_gets_what_was_sent_to_it),
+      cmocka_unit_test(connected_to_another_too),
+      cmocka_unit_test(closed_at_once_all_leave),
+      cmocka_unit_test(a_name_found_too_late_is_eisconn),
+      cmocka_unit_test(a_look_up_that_closes_the_socket_ends_the_call),
+  };
+  return cmocka_run_group_tests_name("connect_sync_sends", tests, NULL, NULL);
+}
