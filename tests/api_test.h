@@ -1,6 +1,6 @@
 /*
- * What the tests of connect, adoption, options, groups, look-ups and signals share, beyond
- * socket_test.h.
+ * What the tests of connect, adoption, options, groups, look-ups, signals and put-off work share,
+ * beyond socket_test.h.
  */
 #ifndef API_TEST_H
 #define API_TEST_H
@@ -188,6 +188,69 @@ static inline dgram_socket_t *new_hooked_bound(uv_loop_t *loop, struct hook *hoo
   assert_true(port_of(socket) > 0);
   hook->asked = 0;
   notes[0] = '\0';
+  return socket;
+}
+
+/* ---- a program's own queue ---- */
+
+enum { MOST_TASKS = 256 };
+
+/* Zero-initialised: it takes every task, and the test has them run. */
+struct agenda {
+  int refuses; /* it takes none, so the loop does what is asked */
+  int asked;
+  int count;
+  dgram_task_t *tasks[MOST_TASKS];
+};
+
+static inline int put_off(dgram_task_t *task, void *context) {
+  struct agenda *agenda = context;
+  agenda->asked++;
+  if (agenda->refuses)
+    return 0;
+  assert_in_range(agenda->count, 0, MOST_TASKS - 1);
+  agenda->tasks[agenda->count++] = task;
+  return 1;
+}
+
+/* Takes one task off and runs it; the others move up. */
+static inline void run_task(struct agenda *agenda, int number) {
+  dgram_task_t *task = agenda->tasks[number];
+  agenda->count--;
+  for (int i = number; i < agenda->count; i++)
+    agenda->tasks[i] = agenda->tasks[i + 1];
+  dgram_task_run(task);
+}
+
+/* Runs all, also those that come while they run: the first first, or the newest first. */
+static inline void run_tasks(struct agenda *agenda) {
+  while (agenda->count > 0)
+    run_task(agenda, 0);
+}
+
+static inline void run_tasks_backwards(struct agenda *agenda) {
+  while (agenda->count > 0)
+    run_task(agenda, agenda->count - 1);
+}
+
+static inline dgram_options_t deferring_options(struct agenda *agenda) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.defer = put_off;
+  options.defer_context = agenda;
+  return options;
+}
+
+static inline dgram_socket_t *new_deferring(uv_loop_t *loop, struct agenda *agenda) {
+  dgram_options_t options = deferring_options(agenda);
+  return new_with(loop, &options);
+}
+
+/* As new_deferring(), bound to 127.0.0.1 and a free port; nothing is put off. */
+static inline dgram_socket_t *new_deferring_bound(uv_loop_t *loop, struct agenda *agenda) {
+  dgram_socket_t *socket = new_deferring(loop, agenda);
+  assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
+  run_tasks(agenda);
+  agenda->asked = 0;
   return socket;
 }
 

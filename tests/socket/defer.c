@@ -1,0 +1,310 @@
+/* Work that is put off goes to the program's own queue, if it has one, and runs when it says so. */
+#include "api_test.h"
+
+/* Nothing happens until its task is run. */
+static void assert_put_off(uv_loop_t *loop, struct agenda *agenda, int tasks) {
+  settle(loop);
+  assert_notes("");
+  assert_int_equal(agenda->count, tasks);
+  assert_int_equal(agenda->asked, tasks);
+  agenda->asked = 0;
+  run_tasks(agenda);
+}
+
+static void a_bind_is_put_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", note_event, "callback"), 0);
+  assert_int_equal(agenda.count, 1); /* inside the call */
+  assert_int_equal(dgram_bind_state(socket), DGRAM_BINDING);
+  assert_put_off(loop, &agenda, 1);
+  assert_notes("listening callback");
+  assert_true(port_of(socket) > 0);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void so_is_one_that_fails(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", note_event, "never"), 0);
+  send_text(socket, "x", 9, note_sent, "sent");
+  assert_put_off(loop, &agenda, 1);
+  assert_notes("error(EADDRNOTAVAIL) sent(EADDRNOTAVAIL)"); /* that is a second task */
+  assert_int_equal(agenda.asked, 1);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void the_callbacks_of_sends_are_put_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
+  assert_int_equal(agenda.count, 0); /* until they have left, which the loop sees to */
+  settle(loop);
+  assert_string_equal(arrived(fd), "1 2");
+  assert_put_off(loop, &agenda, 1); /* both */
+  assert_notes("sent1 sent2");
+  close(fd);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void a_connect_is_put_off(void **state) {
+  static const char *const addresses[] = {NULL, "255.255.255.255"};
+  static const char *const stories[] = {"connect callback", "callback(EACCES)"};
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct agenda agenda = {0};
+    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+    note_events(socket);
+    assert_int_equal(dgram_connect(socket, 9, addresses[i], note_connect, "callback"), 0);
+    assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTING);
+    assert_put_off(loop, &agenda, 1);
+    assert_notes(stories[i]);
+    close_socket(socket);
+    run_tasks(&agenda);
+    close_loop(loop);
+  }
+}
+
+static void the_events_of_what_is_done_at_once_are_put_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  dgram_socket_t *member = new_deferring(loop, &agenda);
+  note_events(socket);
+  note_events(member);
+  assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
+  assert_put_off(loop, &agenda, 2);
+  assert_notes("listening connect");
+  assert_int_equal(dgram_add_membership(member, "224.0.0.114", "127.0.0.1"), 0);
+  assert_put_off(loop, &agenda, 1);
+  assert_notes("listening");
+  close_socket(socket);
+  close_socket(member);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void close_is_put_off_with_what_is_cancelled(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", note_sent, "sent"), 0);
+  close_socket(socket);
+  assert_put_off(loop, &agenda, 1);
+  assert_notes("close sent(ECANCELED)");
+  close_loop(loop);
+}
+
+static void a_refusal_is_put_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_connect_sync(socket, raw_port(fd), NULL), 0);
+  run_tasks(&agenda);
+  assert_notes("connect");
+  close(fd);
+  assert_int_equal(dgram_send(socket, "1", 1, 0, NULL, NULL, NULL), 0);
+  dgram_flush(socket);
+  assert_int_equal(dgram_disconnect(socket), 0); /* where the answer to it is found */
+  assert_int_equal(agenda.count, 1);
+  assert_notes("");
+  run_tasks(&agenda);
+  assert_notes("error(ECONNREFUSED)");
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+/* Messages come from the loop as ever. */
+static void messages_are_not_put_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  assert_int_equal(dgram_on_message(socket, note_message, "got"), 0);
+  raw_send(fd, "x", 1, port_of(socket));
+  run_until_notes(loop, "got(x)");
+  assert_int_equal(agenda.asked, 0);
+  close(fd);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+/* B57 */
+static void a_sends_callback_comes_before_the_reply_though_it_was_put_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  assert_int_equal(dgram_on_message(socket, note_message, "got"), 0);
+  send_text(socket, "x", raw_port(fd), note_sent, "sent");
+  settle(loop);
+  raw_send(fd, "reply", 5, port_of(socket));
+  run_until_notes(loop, "sent got(reply)");
+  run_tasks(&agenda); /* finds nothing left to do */
+  assert_notes("");
+  close(fd);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+/* ---- who runs it ---- */
+
+static void what_it_does_not_take_the_loop_does(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {.refuses = 1};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0);
+  send_text(socket, "x", raw_port(fd), note_sent, "sent");
+  assert_int_equal(agenda.asked, 1);
+  assert_notes("");
+  run_until_notes(loop, "listening sent");
+  assert_int_equal(dgram_connect(socket, raw_port(fd), NULL, NULL, NULL), 0);
+  run_until_notes(loop, "connect");
+  close_socket(socket);
+  close_loop(loop);
+  assert_notes("close");
+  assert_int_equal(agenda.asked, 4); /* each time */
+  assert_int_equal(agenda.count, 0);
+  close(fd);
+}
+
+static void it_may_take_some_and_leave_others(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {.refuses = 1};
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
+  agenda.refuses = 0;
+  assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
+  agenda.refuses = 1;
+  settle(loop);
+  assert_notes("listening");
+  run_tasks(&agenda);
+  assert_notes("connect");
+  close_socket(socket);
+  close_loop(loop);
+  assert_notes("close");
+}
+
+static void each_socket_has_its_own(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agendas[2] = {{0}, {0}};
+  dgram_socket_t *first = new_deferring(loop, &agendas[0]);
+  dgram_socket_t *second = new_deferring(loop, &agendas[1]);
+  dgram_socket_t *plain = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(first, 0, NULL, note_event, "first"), 0);
+  assert_int_equal(dgram_bind(second, 0, NULL, note_event, "second"), 0);
+  assert_int_equal(dgram_bind(plain, 0, NULL, note_event, "plain"), 0);
+  settle(loop);
+  assert_notes("plain");
+  run_tasks(&agendas[1]);
+  assert_notes("second");
+  run_tasks(&agendas[0]);
+  assert_notes("first");
+  close_socket(first);
+  close_socket(second);
+  close_socket(plain);
+  run_tasks(&agendas[0]);
+  run_tasks(&agendas[1]);
+  close_loop(loop);
+}
+
+static void a_task_does_not_keep_the_loop_alive(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "listening"), 0);
+  run_to_end(loop);
+  assert_notes("");
+  run_tasks(&agenda);
+  assert_notes("listening");
+  close_socket(socket);
+  run_to_end(loop);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void one_that_is_closed_as_it_is_made_asks_too(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_signal_t *signal;
+  assert_int_equal(dgram_signal_create(&signal), 0);
+  dgram_signal_abort(signal);
+  dgram_options_t options = deferring_options(&agenda);
+  options.signal = signal;
+  dgram_socket_t *socket = new_with(loop, &options);
+  assert_int_equal(agenda.count, 1);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  run_tasks(&agenda);
+  assert_notes("close");
+  dgram_signal_free(signal);
+  close_loop(loop);
+}
+
+/* It also keeps the loop alive, and from waiting. */
+static void run_them_there(uv_idle_t *idle) {
+  run_tasks(idle->data);
+}
+
+static void a_socket_can_be_disposed_of_where_the_loop_runs_them(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  uv_idle_t idle;
+  uv_idle_init(loop, &idle);
+  uv_idle_start(&idle, run_them_there);
+  idle.data = &agenda;
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  note_events(socket);
+  send_text(socket, "x", 9, note_sent, "sent");
+  dgram_dispose(socket);
+  assert_notes("listening sent close");
+  uv_close((uv_handle_t *)&idle, NULL);
+  close_loop(loop);
+}
+
+static void no_task_is_nothing_to_do(void **state) {
+  dgram_task_run(NULL);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_bind_is_put_off),
+      cmocka_unit_test(so_is_one_that_fails),
+      cmocka_unit_test(the_callbacks_of_sends_are_put_off),
+      cmocka_unit_test(a_connect_is_put_off),
+      cmocka_unit_test(the_events_of_what_is_done_at_once_are_put_off),
+      cmocka_unit_test(close_is_put_off_with_what_is_cancelled),
+      cmocka_unit_test(a_refusal_is_put_off),
+      cmocka_unit_test(messages_are_not_put_off),
+      cmocka_unit_test(a_sends_callback_comes_before_the_reply_though_it_was_put_off),
+      cmocka_unit_test(what_it_does_not_take_the_loop_does),
+      cmocka_unit_test(it_may_take_some_and_leave_others),
+      cmocka_unit_test(each_socket_has_its_own),
+      cmocka_unit_test(a_task_does_not_keep_the_loop_alive),
+      cmocka_unit_test(one_that_is_closed_as_it_is_made_asks_too),
+      cmocka_unit_test(a_socket_can_be_disposed_of_where_the_loop_runs_them),
+      cmocka_unit_test(no_task_is_nothing_to_do),
+  };
+  return cmocka_run_group_tests_name("defer", tests, NULL, NULL);
+}

@@ -1,0 +1,295 @@
+/* A program may run what was put off inside a callback, as a script engine does after each. */
+#include "api_test.h"
+
+static struct agenda agenda; /* of one test */
+
+static uv_loop_t *open_empty(void) {
+  agenda = (struct agenda){0};
+  return open_loop();
+}
+
+static void close_and_run(dgram_socket_t *socket, const char *name) {
+  note("%s", name);
+  close_socket(socket);
+  run_tasks(&agenda);
+  note("/%s", name);
+}
+
+static void close_in_event(dgram_socket_t *socket, void *context) {
+  close_and_run(socket, context);
+}
+
+static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  close_and_run(socket, context);
+}
+
+static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                          void *context) {
+  close_and_run(socket, context);
+}
+
+static void close_in_message(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  close_and_run(socket, context);
+}
+
+static void close_in_messages(dgram_socket_t *socket, const dgram_message_t messages[],
+                              size_t count, void *context) {
+  close_and_run(socket, context);
+}
+
+/* ---- the closing task ---- */
+
+/* All that left, then 'close', though the callback that has it run is not over. */
+static void of_a_send_the_other_callbacks_come_before_close(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  note_events(socket);
+  send_text(socket, "1", 9, close_in_sent, "sent1");
+  send_text(socket, "2", 9, note_sent, "sent2");
+  send_text(socket, "3", 9, note_sent, "sent3");
+  settle(loop);
+  run_tasks(&agenda);
+  close_loop(loop);
+  assert_notes("sent1 sent2 sent3 close /sent1");
+}
+
+static void of_a_message_no_other_follows(void **state) {
+  uv_loop_t *loop = open_empty();
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_on_message(socket, close_in_message, "message"), 0);
+  for (int i = 0; i < 3; i++)
+    raw_send(fd, "x", 1, port_of(socket));
+  close_loop(loop);
+  assert_notes("message close /message");
+  close(fd);
+}
+
+static void of_a_batch_no_message_follows(void **state) {
+  uv_loop_t *loop = open_empty();
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_on_messages(socket, close_in_messages, "batch"), 0);
+  assert_int_equal(dgram_on_message(socket, note_message, "message"), 0);
+  for (int i = 0; i < 3; i++)
+    raw_send(fd, "x", 1, port_of(socket));
+  close_loop(loop);
+  assert_notes("batch close /batch");
+  close(fd);
+}
+
+static void of_listening(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
+  run_tasks(&agenda);
+  close_loop(loop);
+  assert_notes("listening close /listening");
+}
+
+static void of_listening_inside_the_call(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_bind_options_t options = dgram_default_bind_options();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  options.fd = raw_socket();
+  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_notes("listening close /listening");
+  close_loop(loop);
+  assert_false(is_open(options.fd));
+}
+
+static void of_listening_with_sends_that_wait(void **state) {
+  uv_loop_t *loop = open_empty();
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
+  run_tasks(&agenda);
+  close_loop(loop);
+  assert_notes("listening /listening sent1 sent2 close");
+  assert_string_equal(arrived(fd), "1 2");
+  close(fd);
+}
+
+static void of_the_error_of_a_bind(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", NULL, NULL), 0);
+  send_text(socket, "x", 9, note_sent, "sent");
+  run_tasks(&agenda);
+  assert_notes("error sent(EADDRNOTAVAIL) close /error");
+  close_loop(loop);
+}
+
+static void of_the_failure_of_a_connect(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_connect(socket, 9, "255.255.255.255", NULL, NULL), 0);
+  run_tasks(&agenda);
+  close_loop(loop);
+  assert_notes("error close /error");
+}
+
+static void run_in_event(dgram_socket_t *socket, void *context) {
+  note("%s", (const char *)context);
+  run_tasks(&agenda);
+}
+
+/* There is nothing that could be run twice. */
+static void of_close_itself_is_nothing_left(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  assert_int_equal(dgram_on_close(socket, run_in_event, "close"), 0);
+  send_text(socket, "1", 9, note_sent, "sent");
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", note_sent, "cancelled"), 0);
+  close_socket(socket);
+  run_tasks_backwards(&agenda);
+  close_loop(loop);
+  assert_notes("sent close cancelled(ECANCELED)");
+}
+
+/* ---- in a program's look-up, which may be asked inside a call ---- */
+
+static dgram_socket_t *asking;
+
+static void close_in_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                              void *context) {
+  close_and_run(asking, host);
+  dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+static void new_asking(uv_loop_t *loop) {
+  dgram_options_t options = deferring_options(&agenda);
+  options.lookup = close_in_question;
+  asking = new_with(loop, &options);
+  note_events(asking);
+}
+
+static void of_the_question_of_a_bind(void **state) {
+  uv_loop_t *loop = open_empty();
+  new_asking(loop);
+  assert_int_equal(dgram_bind(asking, 0, "name", NULL, NULL), 0);
+  assert_notes("name close /name"); /* the socket's memory is gone */
+  close_loop(loop);
+}
+
+static void of_the_question_of_a_send(void **state) {
+  for (int with_callback = 0; with_callback < 2; with_callback++) {
+    uv_loop_t *loop = open_empty();
+    new_asking(loop);
+    assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
+    run_tasks(&agenda);
+    assert_notes("listening");
+    dgram_send_cb callback = with_callback ? note_sent : NULL;
+    assert_int_equal(dgram_send(asking, "x", 1, 9, "name", callback, "sent"), 0);
+    assert_notes(with_callback ? "name close sent(ECANCELED) /name" : "name close /name");
+    close_loop(loop);
+  }
+}
+
+static void of_the_question_of_a_connect(void **state) {
+  uv_loop_t *loop = open_empty();
+  new_asking(loop);
+  assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
+  run_tasks(&agenda);
+  assert_notes("listening");
+  assert_int_equal(dgram_connect(asking, 9, "name", note_connect, "callback"), 0);
+  assert_notes("name close callback(ECANCELED) /name");
+  close_loop(loop);
+}
+
+/* ---- others ---- */
+
+static void send_flush_and_run(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                               void *context) {
+  note("sent1");
+  send_text(socket, "4", 9, note_sent, "sent4");
+  dgram_flush(socket);
+  run_tasks(&agenda);
+  note("/sent1");
+}
+
+/* Those that are due stay before those that the callback itself has added. */
+static void the_callbacks_of_sends_do_not_nest(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  send_text(socket, "1", 9, send_flush_and_run, NULL);
+  send_text(socket, "2", 9, note_sent, "sent2");
+  send_text(socket, "3", 9, note_sent, "sent3");
+  settle(loop);
+  run_tasks(&agenda);
+  assert_notes("sent1 /sent1 sent2 sent3 sent4");
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void bind_and_run(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("error(%s)", error->name);
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", note_event, "bound"), 0);
+  run_tasks(&agenda);
+}
+
+static void a_bind_of_the_error_of_one(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  assert_int_equal(dgram_on_error(socket, bind_and_run, NULL), 0);
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", note_event, "never"), 0);
+  run_tasks(&agenda);
+  assert_notes("error(EADDRNOTAVAIL) bound");
+  assert_true(port_of(socket) > 0);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+static void connect_and_run(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("first(%s)", error->name);
+  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "second"), 0);
+  run_tasks(&agenda);
+}
+
+static void a_connect_of_the_failure_of_one(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  assert_int_equal(dgram_connect(socket, 9, "255.255.255.255", connect_and_run, NULL), 0);
+  run_tasks(&agenda);
+  assert_notes("first(EACCES) second");
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(of_a_send_the_other_callbacks_come_before_close),
+      cmocka_unit_test(of_a_message_no_other_follows),
+      cmocka_unit_test(of_a_batch_no_message_follows),
+      cmocka_unit_test(of_listening),
+      cmocka_unit_test(of_listening_inside_the_call),
+      cmocka_unit_test(of_listening_with_sends_that_wait),
+      cmocka_unit_test(of_the_error_of_a_bind),
+      cmocka_unit_test(of_the_failure_of_a_connect),
+      cmocka_unit_test(of_close_itself_is_nothing_left),
+      cmocka_unit_test(of_the_question_of_a_bind),
+      cmocka_unit_test(of_the_question_of_a_send),
+      cmocka_unit_test(of_the_question_of_a_connect),
+      cmocka_unit_test(the_callbacks_of_sends_do_not_nest),
+      cmocka_unit_test(a_bind_of_the_error_of_one),
+      cmocka_unit_test(a_connect_of_the_failure_of_one),
+  };
+  return cmocka_run_group_tests_name("defer_inside", tests, NULL, NULL);
+}

@@ -1,0 +1,254 @@
+/* Tasks that run late, or in another order than they came: nothing is lost, nothing told twice. */
+#include "api_test.h"
+
+/* Both ways to run what has come. */
+static void (*const runs[])(struct agenda *agenda) = {run_tasks, run_tasks_backwards};
+
+static void closed_before_its_task_nothing_but_close_is_told(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct agenda agenda = {0};
+    dgram_socket_t *binding = new_deferring(loop, &agenda);
+    dgram_socket_t *connected = new_deferring(loop, &agenda);
+    note_events(binding);
+    note_events(connected);
+    assert_int_equal(dgram_bind(binding, 0, NULL, note_event, "never"), 0);
+    assert_int_equal(dgram_connect_sync(connected, 9, NULL), 0);
+    close_socket(binding);
+    close_socket(connected);
+    assert_int_equal(agenda.count, 5);
+    runs[i](&agenda);
+    assert_notes("close close");
+    close_loop(loop);
+  }
+}
+
+static void a_connect_that_is_closed_ends_once(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct agenda agenda = {0};
+    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+    note_events(socket);
+    assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+    close_socket(socket);
+    runs[i](&agenda);
+    assert_notes("close callback(ECANCELED)");
+    close_loop(loop);
+  }
+}
+
+/* 'close' may come first only of the tasks. */
+static void callbacks_of_what_left_come_before_close_all_the_same(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct agenda agenda = {0};
+    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+    note_events(socket);
+    send_text(socket, "1", 9, note_sent, "sent1");
+    settle(loop);
+    send_text(socket, "2", 9, note_sent, "sent2");
+    close_socket(socket);
+    assert_int_equal(agenda.count, 2);
+    runs[i](&agenda);
+    assert_notes("sent1 sent2 close");
+    close_loop(loop);
+  }
+}
+
+static void what_was_done_at_once_may_be_told_in_another_order(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_deferring(loop, &agenda);
+  note_events(socket);
+  assert_int_equal(dgram_connect_sync(socket, raw_port(fd), NULL), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, note_sent, "sent"), 0);
+  run_tasks_backwards(&agenda);
+  assert_notes("connect listening");
+  settle(loop);
+  run_tasks(&agenda);
+  assert_notes("sent");
+  assert_string_equal(arrived(fd), "x");
+  close(fd);
+  close_socket(socket);
+  run_tasks(&agenda);
+  close_loop(loop);
+}
+
+/* The memory stays until the last task has run; the loop then lets go of it. */
+static void tasks_may_run_when_the_loop_has_ended(void **state) {
+  for (int i = 0; i < 2; i++) {
+    uv_loop_t *loop = open_loop();
+    struct agenda agenda = {0};
+    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+    note_events(socket);
+    send_text(socket, "1", 9, note_sent, "sent");
+    settle(loop);
+    assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+    close_socket(socket);
+    run_to_end(loop);
+    assert_int_equal(agenda.count, 3);
+    runs[i](&agenda);
+    assert_notes("sent close callback(ECANCELED)");
+    close_loop(loop);
+  }
+}
+
+static void the_close_may_be_the_only_late_one(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct agenda agenda = {0};
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  note_events(socket);
+  close_socket(socket);
+  settle(loop);
+  assert_int_equal(dgram_close(socket, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  dgram_socket_t *other = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  bind_now(other, "127.0.0.1");
+  assert_usable(other);
+  close_socket(other);
+  run_to_end(loop);
+  assert_notes("");
+  run_tasks(&agenda);
+  assert_notes("close");
+  close_loop(loop);
+}
+
+/* ---- any order ---- */
+
+enum { SOCKETS = 3, SENDS = 8 };
+
+/* What a run has seen of one socket. */
+struct seen {
+  int listening;
+  int closes;
+  int connects; /* the ends of attempts */
+  int attempts;
+  int sends;
+  int sent[SENDS]; /* how often each send's callback was called */
+};
+
+static void see_listening(dgram_socket_t *socket, void *context) {
+  struct seen *seen = context;
+  assert_int_equal(seen->closes, 0);
+  assert_int_equal(++seen->listening, 1);
+}
+
+static void see_close(dgram_socket_t *socket, void *context) {
+  struct seen *seen = context;
+  assert_int_equal(++seen->closes, 1);
+}
+
+static void see_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  ++((struct seen *)context)->connects;
+}
+
+static void see_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                     void *context) {
+  ++*(int *)context;
+}
+
+/* Marsaglia's xorshift: what looks random is the same at every run. */
+static unsigned below(uint32_t *random, unsigned limit) {
+  *random ^= *random << 13;
+  *random ^= *random >> 17;
+  *random ^= *random << 5;
+  return *random % limit;
+}
+
+/* Does something to a socket that is open. */
+static void act(dgram_socket_t *socket, struct seen *seen, unsigned what) {
+  switch (what) {
+  case 0:
+    dgram_bind(socket, 0, NULL, NULL, NULL);
+    break;
+  case 1:
+    dgram_bind_sync(socket, 0, NULL);
+    break;
+  case 2:
+    seen->attempts += dgram_connect(socket, 9, NULL, see_connect, seen) == 0;
+    break;
+  case 3:
+    dgram_connect_sync(socket, 9, NULL);
+    break;
+  case 4:
+    dgram_disconnect(socket);
+    break;
+  case 5:
+    dgram_flush(socket);
+    break;
+  default:
+    if (seen->sends < SENDS) {
+      int port = dgram_connect_state(socket) == DGRAM_CONNECTED ? 0 : 9;
+      assert_int_equal(dgram_send(socket, "x", 1, port, NULL, see_sent, &seen->sent[seen->sends]),
+                       0);
+      seen->sends++;
+    }
+  }
+}
+
+static void ignore_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  assert_int_equal(error->code, UV_ECONNREFUSED); /* nobody listens there */
+}
+
+static void run_with(uint32_t seed) {
+  uv_loop_t *loop = open_loop();
+  uint32_t random = seed;
+  struct agenda agenda = {0};
+  struct seen seen[SOCKETS] = {{0}};
+  dgram_socket_t *sockets[SOCKETS];
+  dgram_on_unhandled_error(ignore_error, NULL);
+  for (int i = 0; i < SOCKETS; i++) {
+    sockets[i] = new_deferring(loop, &agenda);
+    assert_int_equal(dgram_on_listening(sockets[i], see_listening, &seen[i]), 0);
+    assert_int_equal(dgram_on_close(sockets[i], see_close, &seen[i]), 0);
+  }
+  for (int step = 0; step < 60; step++) {
+    unsigned i = below(&random, SOCKETS);
+    unsigned what = below(&random, 12);
+    agenda.refuses = below(&random, 4) == 0;
+    if (what < 9 && sockets[i] != NULL)
+      act(sockets[i], &seen[i], what);
+    else if (what == 9 && agenda.count > 0)
+      run_task(&agenda, (int)below(&random, (unsigned)agenda.count));
+    else if (what == 10)
+      uv_run(loop, UV_RUN_NOWAIT);
+    else if (what == 11 && step > 30 && sockets[i] != NULL) {
+      close_socket(sockets[i]);
+      sockets[i] = NULL;
+    }
+  }
+  for (int i = 0; i < SOCKETS; i++)
+    if (sockets[i] != NULL)
+      close_socket(sockets[i]);
+  for (int round = 0; round < 20; round++) {
+    while (agenda.count > 0)
+      run_task(&agenda, (int)below(&random, (unsigned)agenda.count));
+    uv_run(loop, UV_RUN_NOWAIT);
+  }
+  close_loop(loop);
+  for (int i = 0; i < SOCKETS; i++) {
+    assert_int_equal(seen[i].closes, 1);
+    assert_int_equal(seen[i].connects, seen[i].attempts);
+    for (int send = 0; send < seen[i].sends; send++)
+      assert_int_equal(seen[i].sent[send], 1);
+  }
+}
+
+static void in_any_order_all_that_was_begun_ends_once(void **state) {
+  uint32_t seeds = 1 + 2000 / test_scale();
+  for (uint32_t seed = 1; seed < seeds; seed++)
+    run_with(seed * 2654435761U);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(closed_before_its_task_nothing_but_close_is_told),
+      cmocka_unit_test(a_connect_that_is_closed_ends_once),
+      cmocka_unit_test(callbacks_of_what_left_come_before_close_all_the_same),
+      cmocka_unit_test(what_was_done_at_once_may_be_told_in_another_order),
+      cmocka_unit_test(tasks_may_run_when_the_loop_has_ended),
+      cmocka_unit_test(the_close_may_be_the_only_late_one),
+      cmocka_unit_test(in_any_order_all_that_was_begun_ends_once),
+  };
+  return cmocka_run_group_tests_name("defer_order", tests, NULL, NULL);
+}
