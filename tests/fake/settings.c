@@ -38,6 +38,7 @@ static int begin(void **state) {
 static void the_defaults_are_plain_with_segmentation(void **state) {
   struct dgram__settings settings = settings_of(dgram_default_options(DGRAM_UDP4), "127.0.0.1");
   assert_false(settings.reuse_addr);
+  assert_false(settings.reuse_port);
   assert_false(settings.ipv6_only);
   assert_true(settings.gso);
 }
@@ -46,6 +47,10 @@ static void each_option_reaches_the_datapath(void **state) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP6);
   options.reuse_addr = 1;
   assert_true(settings_of(options, NULL).reuse_addr);
+  options.reuse_addr = 0;
+  options.reuse_port = 1;
+  assert_true(settings_of(options, NULL).reuse_port);
+  assert_false(settings_of(options, NULL).reuse_addr);
   options.ipv6_only = 1;
   assert_true(settings_of(options, NULL).ipv6_only);
   options.disable_gso = 1;

@@ -40,6 +40,9 @@ static void the_defaults_are_those_of_a_plain_socket(void **state) {
     assert_true(options.lookup == NULL);
     assert_null(options.lookup_context);
     assert_null(options.signal);
+    assert_int_equal(options.reuse_port, 0);
+    assert_true(options.defer == NULL);
+    assert_null(options.defer_context);
   }
 }
 
