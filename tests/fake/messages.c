@@ -1,0 +1,298 @@
+/* 'messages': a batch at one call, of up to 1,024, before the 'message' of each. */
+#include "fake/scene.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct fake_slot batch[] = {{.data = "a", .size = 1},
+                                         {.data = "bbccd", .size = 5, .segment = 2},
+                                         {.size = 0},
+                                         {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
+                                         {.data = "ffg", .size = 3, .segment = 2}};
+#define BATCH batch, sizeof batch / sizeof *batch
+
+/* What listeners of 'messages' have seen: "{a bb}" is a call. */
+static char seen[512];
+
+static void (*in_batch)(dgram_socket_t *socket); /* what the listener does; NULL: nothing */
+
+static void see(const char *before, int length, const char *text) {
+  size_t end = strlen(seen);
+  int written = snprintf(seen + end, sizeof seen - end, "%s%.*s", before, length, text);
+  assert_true(written >= 0 && (size_t)written < sizeof seen - end);
+}
+
+static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                        void *context) {
+  assert_in_range(count, 1, 1024);
+  for (size_t i = 0; i < count; i++)
+    see(i == 0 ? "{" : " ", (int)messages[i].rinfo.size, messages[i].message);
+  see("}", 0, "");
+  if (in_batch != NULL)
+    in_batch(socket);
+}
+
+static dgram_socket_t *new_listening(void) {
+  dgram_socket_t *socket = scene_socket();
+  seen[0] = '\0';
+  in_batch = NULL;
+  assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
+  return socket;
+}
+
+/* ---- what is in it ---- */
+
+static void a_batch_is_one_call_and_its_messages_follow(void **state) {
+  fake_receive(new_listening(), BATCH);
+  scene_run();
+  assert_string_equal(seen, "{a bb cc d  ff g}");
+  assert_string_equal(scene_story(), "(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
+}
+
+static void tell_story(dgram_socket_t *socket) {
+  assert_string_equal(scene_story(), "");
+}
+
+static void it_comes_before_the_first_message(void **state) {
+  dgram_socket_t *socket = new_listening();
+  in_batch = tell_story;
+  fake_receive(socket, BATCH);
+  scene_run();
+  assert_string_equal(seen, "{a bb cc d  ff g}");
+}
+
+static void a_wake_up_without_a_datagram_is_none(void **state) {
+  static const struct fake_slot lost = {.data = "x", .size = 1, .segment = UV_EMSGSIZE};
+  dgram_socket_t *socket = new_listening();
+  fake_receive(socket, NULL, 0);
+  fake_receive(socket, NULL, UV_ECONNREFUSED);
+  fake_receive(socket, &lost, 1);
+  scene_run();
+  assert_string_equal(seen, "");
+  assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED) error(recvmsg EMSGSIZE)");
+}
+
+static void each_wake_up_is_a_batch(void **state) {
+  dgram_socket_t *socket = new_listening();
+  for (int i = 0; i < 3; i++)
+    fake_receive(socket, batch, 1);
+  scene_run();
+  assert_string_equal(seen, "{a}{a}{a}");
+}
+
+static void check_senders(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                          void *context) {
+  for (size_t i = 0; i < count; i++) {
+    const dgram_rinfo_t *rinfo = &messages[i].rinfo;
+    assert_string_equal(dgram_rinfo_address(rinfo), "192.0.2.1");
+    assert_ptr_equal(dgram_rinfo_address(rinfo), dgram_rinfo_address(rinfo));
+    assert_string_equal(rinfo->family, "IPv4");
+    assert_int_equal(rinfo->port, FAKE_SENDER_PORT);
+    assert_int_equal(rinfo->sockaddr->sa_family, AF_INET);
+  }
+  ++*(int *)context;
+}
+
+static void each_message_of_it_tells_its_sender(void **state) {
+  dgram_socket_t *socket = new_listening();
+  int calls = 0;
+  assert_int_equal(dgram_on_messages(socket, check_senders, &calls), 0);
+  fake_receive(socket, BATCH);
+  fake_receive(socket, BATCH);
+  scene_run();
+  assert_int_equal(calls, 2);
+}
+
+/* ---- more than fit in a call ---- */
+
+static size_t counts[8]; /* of each call */
+static int calls;
+static size_t received;
+static int close_at; /* the call in which the listener closes; 0: none */
+
+/* The datagrams are numbered by their bytes. */
+static void count_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                           void *context) {
+  assert_in_range(calls, 0, 7);
+  counts[calls++] = count;
+  for (size_t i = 0; i < count; i++) {
+    uint16_t number;
+    assert_int_equal(messages[i].rinfo.size, sizeof number);
+    memcpy(&number, messages[i].message, sizeof number);
+    assert_int_equal(number, received++);
+    assert_int_equal(messages[i].rinfo.port, FAKE_SENDER_PORT);
+  }
+  assert_string_equal(dgram_rinfo_address(&messages[count - 1].rinfo), "192.0.2.1");
+  if (calls == close_at)
+    scene_close(socket);
+}
+
+static int singles;
+
+static void count_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                          void *context) {
+  singles++;
+}
+
+enum { MOST = DGRAM__SLOTS * 64 };
+
+/* So many numbered datagrams, 64 in a slot. */
+static dgram_socket_t *receive_many(int many) {
+  static uint16_t numbers[MOST];
+  static struct fake_slot slots[DGRAM__SLOTS];
+  int used = 0;
+  for (int i = 0; i < many; i++)
+    numbers[i] = (uint16_t)i;
+  for (int i = 0; i < many; i += 64)
+    slots[used++] = (struct fake_slot){.data = (const char *)&numbers[i],
+                                       .size = 2 * (size_t)(many - i < 64 ? many - i : 64),
+                                       .segment = 2};
+  (void)scene_story(); /* of the one before */
+  dgram_socket_t *socket = scene_socket();
+  calls = 0;
+  received = 0;
+  singles = 0;
+  assert_int_equal(dgram_on_message(socket, count_message, NULL), 0);
+  fake_receive(socket, slots, used);
+  return socket;
+}
+
+static void more_than_1024_are_several_calls(void **state) {
+  static const struct {
+    int many;
+    int calls;
+    size_t last;
+  } cases[] = {{1023, 1, 1023}, {1024, 1, 1024}, {1025, 2, 1}, {2048, 2, 1024}, {MOST, 4, 1024}};
+  close_at = 0;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    assert_int_equal(dgram_on_messages(receive_many(cases[i].many), count_messages, NULL), 0);
+    scene_run();
+    assert_int_equal(received, cases[i].many);
+    assert_int_equal(singles, cases[i].many);
+    assert_int_equal(calls, cases[i].calls);
+    assert_int_equal(counts[calls - 1], cases[i].last);
+  }
+}
+
+static void after_a_close_in_one_no_other_follows(void **state) {
+  for (close_at = 1; close_at <= 4; close_at++) {
+    assert_int_equal(dgram_on_messages(receive_many(MOST), count_messages, NULL), 0);
+    scene_run();
+    assert_int_equal(calls, close_at);
+    assert_int_equal(singles, 0);
+  }
+}
+
+static void once_is_one_call_of_them(void **state) {
+  close_at = 0;
+  assert_int_equal(dgram_once_messages(receive_many(MOST), count_messages, NULL), 0);
+  scene_run();
+  assert_int_equal(calls, 1);
+  assert_int_equal(received, 1024);
+  assert_int_equal(singles, MOST);
+}
+
+/* ---- what the listener does ---- */
+
+static void remove_itself(dgram_socket_t *socket) {
+  assert_int_equal(dgram_off_messages(socket, on_messages, NULL), 0);
+  assert_int_equal(dgram_off_messages(socket, on_messages, NULL), UV_ENOENT);
+}
+
+static void one_that_removes_itself_is_not_called_again(void **state) {
+  dgram_socket_t *socket = new_listening();
+  in_batch = remove_itself;
+  fake_receive(socket, batch, 1);
+  fake_receive(socket, BATCH);
+  scene_run();
+  assert_string_equal(seen, "{a}");
+  assert_string_equal(scene_story(), "(a) (a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
+}
+
+static void after_a_close_no_message_follows(void **state) {
+  dgram_socket_t *socket = new_listening();
+  in_batch = scene_close;
+  fake_receive(socket, BATCH);
+  fake_receive(socket, BATCH);
+  scene_run();
+  assert_string_equal(seen, "{a bb cc d  ff g}");
+  assert_string_equal(scene_story(), "close");
+  assert_int_equal(fake_recv_calls(), 1);
+}
+
+/* The others of this emission are still called: each looks itself. */
+static void after_a_close_the_other_listeners_of_this_batch_are_called(void **state) {
+  dgram_socket_t *socket = new_listening();
+  assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
+  fake_receive(socket, batch, 1);
+  scene_run();
+  assert_string_equal(seen, "{a}{a}");
+  assert_string_equal(scene_story(), "(a)");
+}
+
+static void send_two(dgram_socket_t *socket) {
+  scene_send_all(socket, 0, 1);
+}
+
+static void sends_of_it_leave_together_after_the_batch(void **state) {
+  dgram_socket_t *socket = new_listening();
+  in_batch = send_two;
+  fake_receive(socket, BATCH);
+  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  assert_string_equal(fake_sends(), "0 1");
+  scene_run();
+  assert_string_equal(scene_story(), "(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g) 0 1");
+}
+
+static void send_and_flush(dgram_socket_t *socket) {
+  scene_send(socket, 0);
+  dgram_flush(socket);
+}
+
+static void sends_of_it_that_are_flushed_leave_before_the_messages(void **state) {
+  dgram_socket_t *socket = new_listening();
+  in_batch = send_and_flush;
+  fake_receive(socket, batch, 1);
+  scene_run();
+  assert_string_equal(scene_story(), "0 (a)");
+}
+
+/* It may be added in the callback of a send, that is when the batch has been received. */
+static void listen_for_batches(dgram_socket_t *socket, int number) {
+  assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
+}
+
+static void one_added_in_a_sends_callback_sees_the_batch_of_the_reply(void **state) {
+  dgram_socket_t *socket = scene_socket();
+  seen[0] = '\0';
+  in_batch = NULL;
+  scene_on_sent = listen_for_batches;
+  fake_reply(UV_EAGAIN);
+  scene_send(socket, 0);
+  scene_run();
+  fake_receive(socket, batch, 1);
+  fake_make_writable(socket); /* so both are told in one wake-up */
+  scene_run();
+  assert_string_equal(seen, "{a}");
+  assert_string_equal(scene_story(), "0 (a)");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCENE(a_batch_is_one_call_and_its_messages_follow),
+      SCENE(it_comes_before_the_first_message),
+      SCENE(a_wake_up_without_a_datagram_is_none),
+      SCENE(each_wake_up_is_a_batch),
+      SCENE(each_message_of_it_tells_its_sender),
+      SCENE(more_than_1024_are_several_calls),
+      SCENE(after_a_close_in_one_no_other_follows),
+      SCENE(once_is_one_call_of_them),
+      SCENE(one_that_removes_itself_is_not_called_again),
+      SCENE(after_a_close_no_message_follows),
+      SCENE(after_a_close_the_other_listeners_of_this_batch_are_called),
+      SCENE(sends_of_it_leave_together_after_the_batch),
+      SCENE(sends_of_it_that_are_flushed_leave_before_the_messages),
+      SCENE(one_added_in_a_sends_callback_sees_the_batch_of_the_reply),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

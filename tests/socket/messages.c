@@ -1,0 +1,243 @@
+/* 'messages' over the network: batches of what came, whole and in order, from whom it should be. */
+#include "api_test.h"
+
+#include <arpa/inet.h>
+
+/* Notes a batch as "context[a b]". */
+static void note_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                          void *context) {
+  char text[1024] = "";
+  for (size_t i = 0; i < count; i++) {
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, i == 0 ? "%.*s" : " %.*s",
+             (int)messages[i].rinfo.size, messages[i].message);
+  }
+  note("%s[%s]", (const char *)context, text);
+}
+
+static void what_came_together_is_one_batch(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  raw_send(fd, "a", 1, port);
+  raw_send(fd, "", 0, port);
+  raw_send(fd, "ccc", 3, port);
+  settle(loop);
+  assert_notes("all[a  ccc] one(a) one() one(ccc)");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void there_need_be_no_listener_of_message(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  raw_send(fd, "a", 1, port);
+  raw_send(fd, "b", 1, port);
+  settle(loop);
+  assert_notes("all[a b]");
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void it_has_on_once_and_off(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "on"), 0);
+  assert_int_equal(dgram_once_messages(socket, note_messages, "once"), 0);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "off"), 0);
+  assert_int_equal(dgram_off_messages(socket, note_messages, "off"), 0);
+  assert_int_equal(dgram_off_messages(socket, note_messages, "off"), UV_ENOENT);
+  for (int i = 0; i < 2; i++) {
+    raw_send(fd, "x", 1, port);
+    settle(loop);
+  }
+  assert_notes("on[x] once[x] on[x]");
+  close(fd);
+  close_socket(socket);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "late"),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  close_loop(loop);
+}
+
+static void bad_arguments_are_refused(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_messages(NULL, note_messages, "m"), UV_EINVAL);
+  assert_int_equal(dgram_once_messages(NULL, note_messages, "m"), UV_EINVAL);
+  assert_int_equal(dgram_off_messages(NULL, note_messages, "m"), UV_EINVAL);
+  assert_int_equal(dgram_on_messages(socket, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_once_messages(socket, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_off_messages(socket, NULL, NULL), UV_EINVAL);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* ---- from whom ---- */
+
+static void a_connected_socket_has_its_peers_alone(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int peer = raw_socket();
+  int stranger = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  raw_send(stranger, "early", 5, port); /* the kernel filters only from the connect on */
+  raw_send(peer, "a", 1, port);
+  raw_send(stranger, "again", 5, port);
+  raw_send(peer, "b", 1, port);
+  connect_now(socket, raw_port(peer));
+  settle(loop);
+  assert_notes("all[a b] one(a) one(b)");
+  close(peer);
+  close(stranger);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void of_strangers_alone_there_is_none(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int peer = raw_socket();
+  int stranger = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
+  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  raw_send(stranger, "x", 1, port);
+  assert_int_equal(dgram_connect_sync(socket, raw_port(peer), NULL), 0);
+  settle(loop);
+  assert_notes("");
+  close(peer);
+  close(stranger);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t messages[],
+                                 size_t count, void *context) {
+  note("%d", (int)count);
+  assert_int_equal(dgram_connect_sync(socket, messages[0].rinfo.port, NULL), 0);
+}
+
+/* The batch had been told; of its messages only the peer's follow. */
+static void a_socket_may_be_connected_in_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int peer = raw_socket();
+  int stranger = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
+  assert_int_equal(dgram_once_messages(socket, connect_to_the_first, NULL), 0);
+  raw_send(peer, "a", 1, port);
+  raw_send(stranger, "x", 1, port);
+  raw_send(peer, "b", 1, port);
+  settle(loop);
+  assert_notes("3 one(a) one(b)");
+  close(peer);
+  close(stranger);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void check_sender(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                         void *context) {
+  const int *ports = context;
+  for (size_t i = 0; i < count; i++) {
+    const dgram_rinfo_t *rinfo = &messages[i].rinfo;
+    int number = messages[i].message[0] - '0';
+    assert_int_equal(rinfo->port, ports[number]);
+    assert_string_equal(dgram_rinfo_address(rinfo), "127.0.0.1");
+    assert_int_equal(ntohs(((const struct sockaddr_in *)(const void *)rinfo->sockaddr)->sin_port),
+                     ports[number]);
+    note("%d", number);
+  }
+}
+
+static void each_tells_its_own_sender(void **state) {
+  enum { SENDERS = 3 };
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fds[SENDERS];
+  int ports[SENDERS];
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_messages(socket, check_sender, ports), 0);
+  for (int i = 0; i < SENDERS; i++) {
+    fds[i] = raw_socket();
+    ports[i] = raw_port(fds[i]);
+  }
+  for (int i = 0; i < 2 * SENDERS; i++)
+    raw_send(fds[i % SENDERS], &"012"[i % SENDERS], 1, port);
+  run_until_notes(loop, "0 1 2 0 1 2");
+  for (int i = 0; i < SENDERS; i++)
+    close(fds[i]);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* ---- many ---- */
+
+enum { MANY = 5000 };
+
+struct tally {
+  unsigned next; /* the number of the next datagram */
+  int received;
+};
+
+static void count_in_order(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                           void *context) {
+  struct tally *tally = context;
+  assert_in_range(count, 1, 1024);
+  for (size_t i = 0; i < count; i++) {
+    unsigned number;
+    assert_int_equal(messages[i].rinfo.size, sizeof number);
+    memcpy(&number, messages[i].message, sizeof number);
+    assert_int_equal(number, tally->next++);
+  }
+  tally->received += (int)count;
+}
+
+/* Of one size, so that the kernel may join them; as many at a time as the buffer holds. */
+static void a_flood_comes_whole_and_in_order(void **state) {
+  enum { AT_ONCE = 50 };
+  uv_loop_t *loop = open_loop();
+  struct tally tally = {0};
+  static unsigned numbers[MANY];
+  int port;
+  int sender_port;
+  int sent = 0;
+  dgram_socket_t *receiver = new_roomy(loop, NULL, NULL, &port);
+  dgram_socket_t *sender = new_bound(loop, NULL, NULL, &sender_port);
+  assert_int_equal(dgram_on_messages(receiver, count_in_order, &tally), 0);
+  for (unsigned i = 0; i < MANY / test_scale(); i++) {
+    numbers[i] = i;
+    assert_int_equal(
+        dgram_send(sender, &numbers[i], sizeof numbers[i], port, NULL, count_sent, &sent), 0);
+    if (i % AT_ONCE == AT_ONCE - 1)
+      run_until(loop, &tally.received, (int)i + 1);
+  }
+  run_until(loop, &tally.received, (int)(MANY / test_scale()));
+  close_socket(sender);
+  close_socket(receiver);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_came_together_is_one_batch),
+      cmocka_unit_test(there_need_be_no_listener_of_message),
+      cmocka_unit_test(it_has_on_once_and_off),
+      cmocka_unit_test(bad_arguments_are_refused),
+      cmocka_unit_test(a_connected_socket_has_its_peers_alone),
+      cmocka_unit_test(of_strangers_alone_there_is_none),
+      cmocka_unit_test(a_socket_may_be_connected_in_it),
+      cmocka_unit_test(each_tells_its_own_sender),
+      cmocka_unit_test(a_flood_comes_whole_and_in_order),
+  };
+  return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
+}
