@@ -161,6 +161,12 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
     CHECK(message[i] == message[0]);
 }
 
+static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                        void *context) {
+  for (size_t i = 0; i < count; i++)
+    on_message(socket, messages[i].message, &messages[i].rinfo, context);
+}
+
 static void on_listening(dgram_socket_t *socket, void *context) {
   binds_ended++;
 }
@@ -197,15 +203,20 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
 
 /* ---- what scenarios do ---- */
 
-static dgram_socket_t *new_socket(dgram_message_cb listener) {
+static dgram_socket_t *new_with(const dgram_options_t *options, dgram_message_cb listener) {
   dgram_socket_t *socket;
-  int err = dgram_create_socket(loop, DGRAM_UDP4, listener, NULL, &socket);
+  int err = dgram_create_socket_options(loop, options, listener, NULL, &socket);
   CHECK(err == 0 ? socket != NULL : err == UV_ENOMEM && socket == NULL);
   if (socket != NULL) {
     err = dgram_on_error(socket, on_error, NULL);
     CHECK(err == 0 || err == UV_ENOMEM);
   }
   return socket;
+}
+
+static dgram_socket_t *new_socket(dgram_message_cb listener) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  return new_with(&options, listener);
 }
 
 /* Binds, and runs the loop until that has ended well or ill. */
@@ -334,6 +345,60 @@ static void an_exchange_with_one_peer(void) {
   close_socket(receiver);
 }
 
+/* ---- what acts at once, over a queue of the program's own ---- */
+
+enum { MOST_TASKS = 64 };
+
+static dgram_task_t *tasks[MOST_TASKS];
+static int task_count;
+
+static int put_off(dgram_task_t *task, void *context) {
+  CHECK(task_count < MOST_TASKS);
+  tasks[task_count++] = task;
+  return 1;
+}
+
+/* Runs the loop once, and what was put off. */
+static void run_both(void) {
+  uv_run(loop, task_count > 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  for (int i = 0; i < task_count; i++) /* those that are added, too */
+    dgram_task_run(tasks[i]);
+  task_count = 0;
+}
+
+static dgram_socket_t *new_deferring(void) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.defer = put_off;
+  options.reuse_port = 1;
+  return new_with(&options, NULL);
+}
+
+static void an_exchange_at_once(void) {
+  task_count = 0;
+  dgram_socket_t *receiver = new_deferring();
+  dgram_socket_t *sender = new_deferring();
+  bool listens = dgram_on_messages(receiver, on_messages, NULL) == 0;
+  bool bound = dgram_bind_sync(receiver, 0, "127.0.0.1") == 0;
+  CHECK((listens && bound) || fault.in != NULL);
+  CHECK((dgram_bind_state(receiver) == DGRAM_BOUND) == bound);
+  int port = port_of(receiver);
+  bool connected = dgram_connect_sync(sender, port, NULL) == 0;
+  CHECK(connected || fault.in != NULL);
+  CHECK((dgram_connect_state(sender) == DGRAM_CONNECTED) == connected);
+  for (int i = 0; i < 3; i++)
+    send_next(sender, 1, connected ? 0 : port, NULL, on_sent);
+  dgram_flush(sender);
+  while (dgram_get_send_queue_count(sender) > 0)
+    run_both();
+  while (listens && bound && bytes_received < bytes_sent)
+    run_both();
+  close_socket(sender);
+  close_socket(receiver);
+  dgram_flush(sender);
+  while (task_count > 0)
+    run_both();
+}
+
 /* ---- every fault, one after the other ---- */
 
 static int count_open_files(void) {
@@ -399,6 +464,7 @@ static void survive_all_faults(void (*scenario)(void), const char *datapath) {
 
 ON_EACH_DATAPATH(an_exchange)
 ON_EACH_DATAPATH(an_exchange_with_one_peer)
+ON_EACH_DATAPATH(an_exchange_at_once)
 ON_EACH_DATAPATH(a_close_before_the_sends_have_left)
 ON_EACH_DATAPATH(a_close_before_the_bind)
 
@@ -415,6 +481,8 @@ int main(void) {
       cmocka_unit_test(an_exchange_on_posix),
       cmocka_unit_test(an_exchange_with_one_peer_on_linux),
       cmocka_unit_test(an_exchange_with_one_peer_on_posix),
+      cmocka_unit_test(an_exchange_at_once_on_linux),
+      cmocka_unit_test(an_exchange_at_once_on_posix),
       cmocka_unit_test(a_close_before_the_sends_have_left_on_linux),
       cmocka_unit_test(a_close_before_the_sends_have_left_on_posix),
       cmocka_unit_test(a_close_before_the_bind_on_linux),
