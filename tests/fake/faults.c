@@ -345,6 +345,47 @@ static void an_exchange_with_one_peer(void) {
   close_socket(receiver);
 }
 
+/* ---- a bind that is answered with a system socket ---- */
+
+static dgram_lookup_t *question; /* where to bind; NULL: not asked */
+
+/* A system socket that has a peer. */
+static int new_connected(void) {
+  union dgram__address nobody_there;
+  dgram__address_loopback(&nobody_there, AF_INET, 9);
+  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
+  assert_int_equal(__real_connect(fd, &nobody_there.any, dgram__address_length(&nobody_there)), 0);
+  return fd;
+}
+
+static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                          void *context) {
+  if (strcmp(host, "bind") == 0)
+    question = lookup;
+  else
+    dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+/* While a connect to another peer waits. */
+static void a_system_socket_as_the_answer(void) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.lookup = keep_question;
+  question = NULL;
+  int ended = 0;
+  int fd = new_connected();
+  dgram_socket_t *socket = new_with(&options, NULL);
+  int bind_err = dgram_bind(socket, 0, "bind", on_listening, NULL);
+  int connect_err = dgram_connect(socket, 10, "name", on_connect, &ended);
+  CHECK((bind_err == 0 && connect_err == 0) || fault.in != NULL);
+  bool taken = question != NULL && dgram_lookup_done_fd(question, fd) == 0;
+  CHECK(taken || fault.in != NULL);
+  while (connect_err == 0 && ended == 0)
+    uv_run(loop, UV_RUN_ONCE);
+  close_socket(socket);
+  if (!taken)
+    __real_close(fd);
+}
+
 /* ---- what acts at once, over a queue of the program's own ---- */
 
 enum { MOST_TASKS = 64 };
@@ -464,6 +505,7 @@ static void survive_all_faults(void (*scenario)(void), const char *datapath) {
 
 ON_EACH_DATAPATH(an_exchange)
 ON_EACH_DATAPATH(an_exchange_with_one_peer)
+ON_EACH_DATAPATH(a_system_socket_as_the_answer)
 ON_EACH_DATAPATH(an_exchange_at_once)
 ON_EACH_DATAPATH(a_close_before_the_sends_have_left)
 ON_EACH_DATAPATH(a_close_before_the_bind)
@@ -481,6 +523,8 @@ int main(void) {
       cmocka_unit_test(an_exchange_on_posix),
       cmocka_unit_test(an_exchange_with_one_peer_on_linux),
       cmocka_unit_test(an_exchange_with_one_peer_on_posix),
+      cmocka_unit_test(a_system_socket_as_the_answer_on_linux),
+      cmocka_unit_test(a_system_socket_as_the_answer_on_posix),
       cmocka_unit_test(an_exchange_at_once_on_linux),
       cmocka_unit_test(an_exchange_at_once_on_posix),
       cmocka_unit_test(a_close_before_the_sends_have_left_on_linux),
