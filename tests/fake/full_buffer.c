@@ -22,6 +22,25 @@ static void what_is_left_leaves_when_the_socket_is_writable(void **state) {
   assert_string_equal(scene_story(), "3 4 5");
 }
 
+/* What was taken is told; the rest waits, and is not tried at each flush. */
+static void a_flush_of_the_program_does_no_more(void **state) {
+  dgram_socket_t *socket = scene_socket();
+  fake_reply(3);
+  fake_reply(UV_EAGAIN);
+  scene_send_all(socket, 0, 5);
+  dgram_flush(socket);
+  assert_string_equal(scene_story(), "0 1 2");
+  dgram_flush(socket);
+  scene_send(socket, 6);
+  dgram_flush(socket);
+  assert_string_equal(scene_story(), "");
+  assert_string_equal(fake_sends(), "0 1 2 | EAGAIN");
+  fake_make_writable(socket);
+  scene_run();
+  assert_string_equal(fake_sends(), "3 4 5 6");
+  assert_string_equal(scene_story(), "3 4 5 6");
+}
+
 static void a_first_call_that_takes_nothing_is_no_different(void **state) {
   dgram_socket_t *socket = scene_socket();
   fake_reply(UV_EAGAIN);
@@ -158,6 +177,7 @@ static void close_in_a_callback_lets_those_that_left_be_told_first(void **state)
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE(what_is_left_leaves_when_the_socket_is_writable),
+      SCENE(a_flush_of_the_program_does_no_more),
       SCENE(a_first_call_that_takes_nothing_is_no_different),
       SCENE(it_may_be_full_again_and_again),
       SCENE(later_sends_wait_behind_without_a_call),
