@@ -385,11 +385,12 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  * @param address a numeric address; NULL or "": all interfaces. Copied
  * @retval 0
  * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, or of the
- *                                        other family
+ *                                        other family; or a udp4 socket has `ipv6_only`
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND bound already, or being bound
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE   the system refuses a buffer size of the options
+ * @retval UV_ENOTSUP                     the system has no `reuse_port`
  * @return or what socket(2) or bind(2) returns: UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EACCES, …; the
  *         socket is then unbound
  */
@@ -437,7 +438,7 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND being bound: connect from 'listening'
- * @return or what bind(2) or connect(2) returns; the socket is then not connected, but stays bound
+ * @return or what dgram_bind_sync() returns; or connect(2), and then the socket stays bound
  */
 DGRAM_EXTERN int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address);
 
