@@ -161,7 +161,52 @@ static void of_close_itself_is_nothing_left(void **state) {
   assert_notes("sent close cancelled(ECANCELED)");
 }
 
+static void run_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                        void *context) {
+  run_in_event(socket, context);
+}
+
+/* By then nothing else holds the socket's memory. */
+static void of_a_flush_of_a_closed_socket(void **state) {
+  uv_loop_t *loop = open_empty();
+  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
+  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  send_text(socket, "1", 9, run_in_sent, "sent1");
+  send_text(socket, "2", 9, note_sent, "sent2");
+  close_socket(socket);
+  run_to_end(loop);
+  assert_notes("");
+  dgram_flush(socket);
+  assert_notes("sent1 sent2 close");
+  close_loop(loop);
+}
+
 /* ---- in a program's look-up, which may be asked inside a call ---- */
+
+static dgram_lookup_t *kept;
+
+static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                          void *context) {
+  kept = lookup;
+}
+
+static void of_the_error_of_an_answer(void **state) {
+  for (int with_fd = 0; with_fd < 2; with_fd++) {
+    uv_loop_t *loop = open_empty();
+    dgram_options_t options = deferring_options(&agenda);
+    options.lookup = keep_question;
+    dgram_socket_t *socket = new_with(loop, &options);
+    assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
+    assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+    assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
+    if (with_fd)
+      assert_int_equal(dgram_lookup_done_fd(kept, -1), DGRAM_ERR_INVALID_FD_TYPE);
+    else
+      dgram_lookup_done(kept, UV_EAI_FAIL, NULL);
+    assert_notes("error close /error");
+    close_loop(loop);
+  }
+}
 
 static dgram_socket_t *asking;
 
@@ -284,6 +329,8 @@ int main(void) {
       cmocka_unit_test(of_the_error_of_a_bind),
       cmocka_unit_test(of_the_failure_of_a_connect),
       cmocka_unit_test(of_close_itself_is_nothing_left),
+      cmocka_unit_test(of_a_flush_of_a_closed_socket),
+      cmocka_unit_test(of_the_error_of_an_answer),
       cmocka_unit_test(of_the_question_of_a_bind),
       cmocka_unit_test(of_the_question_of_a_send),
       cmocka_unit_test(of_the_question_of_a_connect),

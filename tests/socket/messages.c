@@ -147,12 +147,15 @@ static void a_socket_may_be_connected_in_it(void **state) {
 
 static void check_sender(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
                          void *context) {
+  static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
   const int *ports = context;
+  for (size_t i = 0; i < count; i++)
+    (void)dgram_rinfo_address(&messages[i].rinfo); /* of all, before any is looked at */
   for (size_t i = 0; i < count; i++) {
     const dgram_rinfo_t *rinfo = &messages[i].rinfo;
     int number = messages[i].message[0] - '0';
     assert_int_equal(rinfo->port, ports[number]);
-    assert_string_equal(dgram_rinfo_address(rinfo), "127.0.0.1");
+    assert_string_equal(dgram_rinfo_address(rinfo), addresses[number]);
     assert_int_equal(ntohs(((const struct sockaddr_in *)(const void *)rinfo->sockaddr)->sin_port),
                      ports[number]);
     note("%d", number);
@@ -165,10 +168,13 @@ static void each_tells_its_own_sender(void **state) {
   int port;
   int fds[SENDERS];
   int ports[SENDERS];
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_messages(socket, check_sender, ports), 0);
+  dgram_socket_t *receiver = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_messages(receiver, check_sender, ports), 0);
   for (int i = 0; i < SENDERS; i++) {
-    fds[i] = raw_socket();
+    struct sockaddr_in address = loopback_address(0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)i);
+    fds[i] = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(bind(fds[i], (struct sockaddr *)&address, sizeof address), 0);
     ports[i] = raw_port(fds[i]);
   }
   for (int i = 0; i < 2 * SENDERS; i++)
@@ -176,7 +182,7 @@ static void each_tells_its_own_sender(void **state) {
   run_until_notes(loop, "0 1 2 0 1 2");
   for (int i = 0; i < SENDERS; i++)
     close(fds[i]);
-  close_socket(socket);
+  close_socket(receiver);
   close_loop(loop);
 }
 
