@@ -6,6 +6,9 @@ const { spawn } = require('node:child_process');
 const { text } = require('node:stream/consumers');
 const { modulePath } = require('./subject');
 
+// How much slower than usual things are: set under valgrind and the like.
+const slowness = Number(process.env.DGRAM_TEST_SLOWNESS) || 1;
+
 // What the child has besides the body: reports are written at once, so that none is lost with it.
 const prelude = `
   const report = (value) =>
@@ -27,11 +30,11 @@ const program = (body, using, args) => `'use strict';
 
 // Resolves with { code, stdout, stderr, reports }. A child that ends by a signal has crashed, and
 // one that does not end by itself has failed, whatever it was for.
-async function run(body, { using = [], args = {}, execArgv = [], env = {}, patience = Number(process.env.DGRAM_TEST_PATIENCE) || 60 } = {}) {
+async function run(body, { using = [], args = {}, execArgv = [], env = {}, patience = 60 } = {}) {
   const child = spawn(process.execPath, [...execArgv, '-e', program(body, using, args)], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
-    timeout: patience * 1000,
+    timeout: patience * slowness * 1000,
     killSignal: 'SIGKILL',
   });
   const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));

@@ -86,7 +86,7 @@ test('sends of a connected socket leave although no later exit handler runs', as
   })));
 });
 
-test('sends of a connected socket leave that the first and the last exit handlers make', async () => {
+test('sends leave that the first and the last exit handlers make', async () => {
   allLeft(await outcome((t) => connected(t, (socket) => {
     process.prependListener('exit', () => sendAll(socket, { count: 1 }));
     process.on('exit', () => {
@@ -149,7 +149,7 @@ test('process.exit() while sends wait for the bind ends the process well', async
   assert.deepStrictEqual(messages, []);
 });
 
-test('a process ends by itself with sends pending on an unref\'d socket, and they leave', async () => {
+test('sends pending on an unref\'d socket leave, and the process ends by itself', async () => {
   allLeft(await outcome((t) => connected(t, (socket) => {
     socket.unref();
     sendAll(socket, t.args);
@@ -207,7 +207,7 @@ test('sends of a connected socket leave although an exception ends the process',
   assert.match(rejected.stderr, /Error: on purpose/);
 });
 
-test('sends leave that a handler of uncaughtException makes before it ends the process', async () => {
+test('sends leave that a handler of uncaughtException makes before it exits', async () => {
   allLeft(await outcome((t) => connected(t, (socket) => {
     process.on('uncaughtException', () => {
       sendAll(socket, t.args);
