@@ -34,7 +34,7 @@ async function run(body, { using = [], args = {}, execArgv = [], env = {}, patie
   const child = spawn(process.execPath, [...execArgv, '-e', program(body, using, args)], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
-    timeout: patience * slowness * 1000,
+    timeout: Math.ceil(patience * slowness) * 1000,
     killSignal: 'SIGKILL',
   });
   const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));

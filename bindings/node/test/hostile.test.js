@@ -572,8 +572,8 @@ test('a socket whose members were overwritten', async () => {
 
 // Names that a module may read from objects that it did not make, or write to those that it did.
 const polluted = ['port', 'address', 'family', 'size', 'exclusive', 'fd', 'type', 'lookup',
-  'signal', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize', 'msg', 'rinfo', 'buffer', 'length',
-  'offset', 'callback', 'cb', 'handle', 'state', 'queue', 'socket', 'list', 'code', 'errno',
+  'signal', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize', 'msg', 'rinfo', 'buffer',
+  'length', 'offset', 'callback', 'cb', 'handle', 'state', 'queue', 'socket', 'list', 'code', 'errno',
   'syscall', 'info', 'then', 'get', 'set', 'value', 'writable', 'enumerable', 'configurable',
   'toJSON', 'emitSendErrors', 'sendBlockList', 'receiveBlockList', 'name', 'message', 'stack',
   'all', 'hints', 'order', 'verbatim', 'listener', 'error', 'next', '0', '1'];
