@@ -202,6 +202,23 @@ test('the callbacks of all sends are called although each throws', async () => {
   assert.deepStrictEqual(told, [[all, all]]);
 });
 
+test('messages come although the callbacks of their sends throw', async () => {
+  for (const count of [1, 3, 100]) {
+    const [log] = await reports((t) => bound(t, (socket) => {
+      const log = { thrown: 0, received: 0 };
+      process.on('uncaughtException', () => { log.thrown++; });
+      socket.on('message', () => {
+        if (++log.received === t.args.count) socket.close();
+      });
+      socket.on('close', () => t.report(log));
+      socket.connect(socket.address().port, '127.0.0.1', () => {
+        for (let i = 0; i < t.args.count; i++) socket.send('x', boom);
+      });
+    }), { args: { count }, patience: 20 });
+    assert.deepStrictEqual(log, { thrown: count, received: count });
+  }
+});
+
 test('a socket works on after exceptions in all of its callbacks', async () => {
   const told = await reports((t) => {
     process.on('uncaughtException', (error) => t.report(error.message));

@@ -121,7 +121,8 @@ const using = [turn, toLoopback, ignore, attempt, make, inState, exchange, trap,
 // Every case ends well, and the last that it reports is that an exchange of messages still works.
 async function harmless(body, options = {}) {
   const execArgv = ['--expose-gc'];
-  const { code, stderr, reports } = await child.run(body, { using, execArgv, ...options });
+  const { code, stderr, reports } =
+    await child.run(body, { using, execArgv, patience: 30, ...options });
   assert.strictEqual(code, 0, `${reports.slice(-2)}: ${stderr}`);
   assert.strictEqual(reports.at(-1), true, `${reports.slice(-2)}: ${stderr}`);
   return reports;
@@ -616,6 +617,8 @@ test('Object.prototype and Array.prototype have setters of the program', aborts,
         if (Object.hasOwn(prototype, name)) continue;
         t.report(`${prototype === Array.prototype} ${name}`);
         let [a, b] = [];
+        // Node itself can't go on to a next turn with these.
+        const brief = /^\d$/.test(name);
         Object.defineProperty(prototype, name, {
           configurable: true,
           get: () => undefined,
@@ -635,6 +638,7 @@ test('Object.prototype and Array.prototype have setters of the program', aborts,
         } catch {
           // It may well fail.
         }
+        if (brief) delete prototype[name];
         await turn();
         await turn();
         delete prototype[name];
