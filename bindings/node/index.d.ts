@@ -1,0 +1,132 @@
+/// <reference types="node" />
+// The types of libdgram: those of node:dgram, from the program's own @types/node, and what this
+// package adds. A program that is typed against node:dgram needs no change but the name.
+
+import * as dgram from 'node:dgram';
+import { AddressInfo, BlockList } from 'node:net';
+
+/** `'udp4'` or `'udp6'`. */
+export type SocketType = dgram.SocketType;
+
+/** Where a message came from, and its size in bytes. */
+export type RemoteInfo = dgram.RemoteInfo;
+
+/** The options of {@link Socket.bind}. */
+export type BindOptions = dgram.BindOptions;
+
+/** A listener of `'message'`, as {@link createSocket} takes it. */
+export type MessageListener = NonNullable<Parameters<typeof dgram.createSocket>[1]>;
+
+/** One message of a batch: what `'message'` would pass as two arguments. */
+export interface Message {
+  /** The bytes, in memory that is never used again for another message. */
+  msg: Parameters<MessageListener>[0];
+  /** Where they came from. */
+  rinfo: RemoteInfo;
+}
+
+/** The options of {@link createSocket}: those of node:dgram, and `emitSendErrors`. */
+export interface SocketOptions extends dgram.SocketOptions {
+  /**
+   * When `true`, a send that fails and has no callback emits `'error'`, as the documentation of
+   * Node.js says. By default it is dropped silently, as node:dgram does.
+   * @default false
+   */
+  emitSendErrors?: boolean | undefined;
+  /**
+   * Binds with `SO_REUSEPORT`: several sockets share the port, and the system spreads what arrives
+   * over them. Such a socket is never shared between cluster workers. Here it works with every
+   * version of Node.js; where the system has no such option, the bind fails with `ENOTSUP`.
+   * @default false
+   */
+  reusePort?: boolean | undefined;
+  /**
+   * Addresses that the socket refuses to send or connect to: the callback gets `ERR_IP_BLOCKED`.
+   * Here it works with every version of Node.js.
+   */
+  sendBlockList?: BlockList | undefined;
+  /**
+   * Addresses whose datagrams the socket discards unseen. Here it works with every version of
+   * Node.js.
+   */
+  receiveBlockList?: BlockList | undefined;
+}
+
+/** The options of {@link Socket.bindSync}. */
+export interface BindSyncOptions {
+  /** The port; 0 or none for one that the system chooses. */
+  port?: number | undefined;
+  /** A numeric IP address; none for all interfaces. */
+  address?: string | undefined;
+}
+
+/** What a socket emits, and what each listener gets. */
+export interface SocketEventMap {
+  /** The socket is closed; no message comes after it. */
+  close: [];
+  /** {@link Socket.connect} or {@link Socket.connectSync} has associated the remote address. */
+  connect: [];
+  /** Something failed that no callback was told. */
+  error: [err: Error];
+  /** The socket is bound: it has an address and receives. */
+  listening: [];
+  /** A datagram has arrived. */
+  message: Parameters<MessageListener>;
+  /**
+   * Datagrams have arrived: all that one wake-up received, in their order, at least one. It is an
+   * addition of this package, and costs less than `'message'` once for each. A socket with
+   * listeners of both emits both.
+   */
+  messages: [messages: Message[]];
+}
+
+/**
+ * A UDP socket. {@link createSocket} makes it; the `new` keyword is not to be used.
+ */
+export class Socket extends dgram.Socket {
+  /**
+   * Binds at once, without a look-up: on return the socket has its address, which is returned, and
+   * receives. `'listening'` follows on the next tick. Failures are thrown, and leave the socket as
+   * it was. Here it works with every version of Node.js.
+   */
+  bindSync(options?: BindSyncOptions): AddressInfo;
+
+  /**
+   * Connects at once, without a look-up: `address` is a numeric IP address, by default the loopback
+   * one. An unbound socket is bound first. `'connect'` follows on the next tick. Failures are
+   * thrown, and leave the socket unconnected. Here it works with every version of Node.js.
+   */
+  connectSync(port: number, address?: string): void;
+
+  addListener<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  emit<E extends keyof SocketEventMap>(event: E, ...args: SocketEventMap[E]): boolean;
+  emit(event: string | symbol, ...args: any[]): boolean;
+  off<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  off(event: string | symbol, listener: (...args: any[]) => void): this;
+  on<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+  prependListener<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  prependOnceListener<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  removeListener<E extends keyof SocketEventMap>(
+    event: E, listener: (...args: SocketEventMap[E]) => void): this;
+  removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+/**
+ * Creates a socket; nothing is opened until it is bound, by {@link Socket.bind} or by a first send.
+ * @param options Its type, or its options, of which `type` is required.
+ * @param callback A listener of `'message'`.
+ */
+export function createSocket(type: SocketType, callback?: MessageListener): Socket;
+export function createSocket(options: SocketOptions, callback?: MessageListener): Socket;

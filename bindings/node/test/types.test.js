@@ -1,0 +1,87 @@
+'use strict';
+// The package's types, by compiling programs against them: with both ways of finding modules, with
+// the types of every supported version of Node.js, with two compilers.
+//
+// The compilers come from a package of their own: npm ci --prefix test/types
+
+const assert = require('node:assert');
+const { execFile } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+const { packageFolder, programFolder, write } = require('./installed');
+
+const typesFolder = path.join(__dirname, 'types');
+const installed = path.join(typesFolder, 'node_modules');
+
+// Programs typed against node:dgram, which pass with both names; and programs for ours alone.
+const unchanged = ['every-way.mts', 'commonjs.cts', 'javascript.cjs'];
+const own = ['additions.mts', 'mixed.mts'];
+
+const program = (name) => fs.readFileSync(path.join(typesFolder, 'programs', name), 'utf8');
+const named = (prefix, names, change = (text) => text) =>
+  Object.fromEntries(names.map((name) => [prefix + name, change(program(name))]));
+
+// The programs whose types come from @types/node of that version.
+function programsFor(version) {
+  const bindsSync = version >= 24;  // the first @types/node with bindSync()
+  return {
+    ...named('built-in-', unchanged),
+    ...named('ours-', unchanged, (text) => text.replaceAll('node:dgram', 'libdgram')),
+    ...named('', [...own, bindsSync ? 'mixed-new.mts' : 'mixed-old.mts']),
+  };
+}
+
+// What npm would install of the package, as far as a compiler looks. It is copied: a link would
+// lead the compiler out of the program's folder, to other types of Node.js than the program's.
+function installTypes(place) {
+  fs.mkdirSync(place);
+  for (const name of ['package.json', 'index.d.ts', 'index.d.mts', 'register.d.ts']) {
+    fs.copyFileSync(path.join(packageFolder, name), path.join(place, name));
+  }
+}
+
+// Resolves with what the compiler says to the programs: nothing, when all is well.
+function compile(t, { compiler, version, mode, files = programsFor(version) }) {
+  const cwd = programFolder(t, files, installTypes);
+  fs.mkdirSync(path.join(cwd, 'node_modules', '@types'));
+  fs.symlinkSync(path.join(installed, `types-node-${version}`),
+                 path.join(cwd, 'node_modules', '@types', 'node'), 'dir');
+  write(cwd, { 'tsconfig.json': JSON.stringify({
+    compilerOptions: {
+      noEmit: true, strict: true, exactOptionalPropertyTypes: true, allowJs: true, checkJs: true,
+      target: 'es2022', lib: ['es2022', 'esnext.disposable'], types: ['node'], ...mode,
+    },
+    include: ['*'],
+  }) });
+  const tsc = path.join(installed, compiler, 'bin', 'tsc');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [tsc, '--pretty', 'false'], { cwd, timeout: 300_000 },
+             (error, stdout) => resolve(stdout || String(error ?? '')));
+  });
+}
+
+const modes = {
+  node16: { module: 'node16', moduleResolution: 'node16' },
+  bundler: { module: 'preserve', moduleResolution: 'bundler' },
+};
+
+const skip = !fs.existsSync(installed) && 'no compiler: npm ci --prefix test/types';
+
+function testCompile(compiler, version) {
+  for (const mode of Object.keys(modes)) {
+    test(`${compiler}, Node.js ${version}, ${mode}`, { skip }, async (t) => {
+      assert.strictEqual(await compile(t, { compiler, version, mode: modes[mode] }), '');
+    });
+  }
+}
+
+// The newest compiler is the fastest: it sees all, the one before it the ends.
+for (const version of [18, 20, 22, 24, 26]) testCompile('typescript-7', version);
+for (const version of [18, 26]) testCompile('typescript', version);
+
+test('what is wrong is seen', { skip }, async (t) => {
+  const files = { 'wrong.mts': "import { createSocket } from 'libdgram'; createSocket('udp5');" };
+  const said = await compile(t, { compiler: 'typescript', version: 26, mode: modes.node16, files });
+  assert.match(said, /^wrong\.mts\(1,.*error TS2769: No overload matches this call\./);
+});

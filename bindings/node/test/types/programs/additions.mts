@@ -1,0 +1,79 @@
+// What the package adds to node:dgram.
+
+import dgram, { createSocket } from 'libdgram';
+import type {
+  BindSyncOptions, Message, MessageListener, SocketEventMap, SocketOptions,
+} from 'libdgram';
+import { BlockList, type AddressInfo } from 'node:net';
+import 'libdgram/register';
+
+const options: SocketOptions = {
+  type: 'udp4',
+  emitSendErrors: true,
+  reusePort: true,
+  sendBlockList: new BlockList(),
+  receiveBlockList: new BlockList(),
+};
+const listener: MessageListener = (msg, rinfo) => msg.readUInt8(rinfo.size - 1);
+const socket = createSocket(options, listener);
+createSocket({ type: 'udp6', emitSendErrors: undefined, reusePort: undefined });
+
+// 'messages', wherever a listener can be named; the chain keeps the socket.
+const onMessages = (messages: Message[]): void => {
+  for (const { msg, rinfo } of messages) console.log(msg.toString('hex'), rinfo.address);
+};
+socket
+  .on('messages', (messages) => messages.map(({ msg, rinfo }) => msg.length + rinfo.port))
+  .once('messages', onMessages)
+  .addListener('messages', onMessages)
+  .prependListener('messages', onMessages)
+  .prependOnceListener('messages', onMessages)
+  .off('messages', onMessages)
+  .removeListener('messages', onMessages)
+  .on('message', (msg) => msg.readUInt8(0))
+  .bindSync();
+const batch: SocketEventMap['messages'] = [[]];
+socket.emit('messages', ...batch);
+
+// What a listener of 'messages' gets is exactly what listeners of 'message' get, in an array.
+socket.on('messages', (messages) => {
+  for (const { msg, rinfo } of messages) listener(msg, rinfo);
+});
+
+const bindSyncOptions: BindSyncOptions = { port: 0, address: '127.0.0.1' };
+const address: AddressInfo = socket.bindSync(bindSyncOptions);
+const nothing: void = dgram.createSocket('udp4').connectSync(address.port, address.address);
+console.log(nothing);
+
+// @ts-expect-error what the declarations import is none of the package's exports
+dgram.AddressInfo;
+// @ts-expect-error
+dgram.dgram;
+// @ts-expect-error neither yes nor no
+createSocket({ type: 'udp4', emitSendErrors: 'yes' });
+// @ts-expect-error
+createSocket({ type: 'udp4', reusePort: 1 });
+// @ts-expect-error an array is no block list
+createSocket({ type: 'udp4', sendBlockList: ['127.0.0.1'] });
+// @ts-expect-error
+createSocket({ type: 'udp4', receiveBlockList: '127.0.0.1' });
+// @ts-expect-error the messages come in an array
+socket.on('messages', (messages) => messages.msg);
+// @ts-expect-error
+socket.once('messages', (messages) => messages.msg);
+// @ts-expect-error
+socket.addListener('messages', (messages) => messages.msg);
+// @ts-expect-error
+socket.prependListener('messages', (messages) => messages.msg);
+// @ts-expect-error
+socket.prependOnceListener('messages', (messages) => messages.msg);
+// @ts-expect-error
+socket.on('messages', ([{ message }]) => message);
+// @ts-expect-error there is no look-up and no callback
+socket.bindSync(0);
+// @ts-expect-error
+socket.bindSync({ port: 0 }, () => {});
+// @ts-expect-error the port is required
+socket.connectSync();
+// @ts-expect-error
+socket.connectSync(41234, '127.0.0.1', () => {});
