@@ -34,10 +34,10 @@ function findNamespace() {
 
 async function run(t, number, language) {
   const [command, ...args] = [...namespace, process.execPath, runner, number, language];
-  const { stdout } = await promisify(execFile)(command, args, {
-    env: { ...process.env, DGRAM_TEST_NO_HOST: noHost },
-  });
-  const [, skipped] = /^skipped: (.*)/.exec(stdout) ?? [];
+  const env = { ...process.env, DGRAM_TEST_NO_HOST: noHost };
+  const outcome = await promisify(execFile)(command, args, { env }).catch((err) => err);
+  if (outcome instanceof Error) assert.fail(outcome.stderr || outcome.message);
+  const [, skipped] = /^skipped: (.*)/.exec(outcome.stdout) ?? [];
   if (skipped) t.skip(skipped);
 }
 
