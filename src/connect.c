@@ -62,7 +62,8 @@ static int connect_path(dgram_socket_t *socket) {
 static void attempt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   set_failure(socket, connect_path(socket), "connect", DGRAM__SHOW_ENDPOINT);
-  connecting->connected = connecting->status == 0;
+  if (connecting->status == 0)
+    connecting->connected = true;
   connecting->attempted = true;
 }
 
