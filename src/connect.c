@@ -169,7 +169,8 @@ void dgram__connect_adopt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (dgram__path_name(&socket->path, true, &connecting->peer) != 0)
     return;
-  if (connecting->attempting) /* to another peer; should that fail, it has none */
+  /* On its way to another peer; should that fail, it has none. */
+  if (connecting->attempting && !connecting->attempted)
     (void)dgram__path_connect(&socket->path, &dgram__nobody);
   else
     connecting->connected = true;
