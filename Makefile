@@ -17,8 +17,15 @@ setup-%:
 demo:
 	@scripts/demo.sh
 
-# The whole suite four times: plain, under two sets of sanitizers, under valgrind.
-test: setup-test test-dev test-asan test-tsan test-valgrind
+# The whole suite four times: plain, under two sets of sanitizers, under valgrind. Then that of the
+# drop-in for Node.js, on several versions of it.
+test: setup-test test-dev test-asan test-tsan test-valgrind test-node test-node-versions
+
+test-node:
+	scripts/node.sh test
+
+test-node-versions:
+	scripts/node.sh versions
 
 # `make test-tsan` and others: the suite in the build of one preset.
 test-%:
@@ -27,7 +34,7 @@ test-%:
 	ctest --preset $* --parallel $(JOBS)
 
 bench: setup-bench build bench/peers/node_modules/.package-lock.json
-	npm run --prefix bindings/node install || echo "the drop-in for Node.js does not build" >&2
+	scripts/node.sh build || echo "the drop-in for Node.js does not build" >&2
 	bench/run.sh build/release/bench
 
 # bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
@@ -48,8 +55,9 @@ clean:
 
 help:
 	@echo "make                      build the library, optimised, in build/release"
-	@echo "make demo                 watch a server answer datagrams of another program"
+	@echo "make demo                 watch servers get datagrams, in C and on the drop-in for Node.js"
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
+	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others too"
 	@echo "make test-PRESET          run the tests in one build: dev asan valgrind tsan coverage"
 	@echo "make bench                measure, beside the same work done by others"
 	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"

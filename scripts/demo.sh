@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The demo: starts examples/server.c, sends it datagrams with socat, and checks that what the
-# server prints is exactly right; over IPv4, then over IPv6.
+# server prints is exactly right; over IPv4, then over IPv6. Then the same with the first two
+# examples of the specification, as they are, on the drop-in for Node.js.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,12 +29,14 @@ build() {
   cmake --preset release && cmake --build --preset release --target example_server
 }
 
+# Without stdbuf the lines would wait in the server until it ends, since it prints to a pipe.
+server=(stdbuf -oL build/release/examples/server)
+
 # run_server PORT [udp6]: starts the server; its lines can be read from file descriptor 3.
 run_server() {
   rm -f "$scratch/lines"
   mkfifo "$scratch/lines"
-  # Without stdbuf the lines would wait in the server until it ends, since it prints to a pipe.
-  stdbuf -oL build/release/examples/server "$@" >"$scratch/lines" 2>"$scratch/errors" &
+  "${server[@]}" "$@" >"$scratch/lines" 2>"$scratch/errors" &
   server_pid=$!
   exec 3<"$scratch/lines"
 }
@@ -129,9 +132,36 @@ if socat -u /dev/null 'UDP6-SENDTO:[::1]:9,bind=[::1]' 2>"$scratch/socat"; then
   send 6 '' ::1
   send 4 'hello over IPv4' ::ffff:127.0.0.1
   finish_server
-  echo "The demo is right: the server printed exactly what it should, over IPv4 and IPv6."
 else
   echo "IPv6 skipped: this machine has no loopback address ::1:"
   cat "$scratch/socat"
-  echo "The demo is right: the server printed exactly what it should, over IPv4."
 fi
+
+# node_example NUMBER LANGUAGE: the specification's example, with the module's name changed. Its
+# port is fixed: where that is taken the example is skipped.
+node_example() {
+  mkdir -p "$scratch/node_modules"
+  ln -sfn "$PWD/bindings/node" "$scratch/node_modules/libdgram"
+  node -p "require('./bindings/node/test/examples/document').examples()[$1]
+    .text.replaceAll(\"'node:dgram'\", \"'libdgram'\")" >"$scratch/server.$2"
+  server=(node "$scratch/server.$2")
+  port=41234
+  echo "Example $(($1 + 1)) of the specification, $2, on the drop-in for Node.js:"
+  if socat -u /dev/null UDP4-RECV:$port 2>"$scratch/socat"; then
+    start_server 0.0.0.0
+    send 4 'hello' 127.0.0.1
+    send 4 'Grüße, 世界 🙂' 127.0.0.1
+    finish_server
+  else
+    echo "  skipped: $(cat "$scratch/socat")"
+  fi
+}
+
+echo "Building the drop-in"
+scripts/node.sh build >"$scratch/build" 2>&1 || {
+  cat "$scratch/build"
+  fail "it does not build"
+}
+node_example 0 mjs
+node_example 1 cjs
+echo "The demo is right: every server printed exactly what it should."

@@ -8,18 +8,19 @@ set -euo pipefail
 # pkg-config; the package is Debian's. pkg-config stands before the libraries that it looks for.
 needs="cc:gcc c++:g++ make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
   lib/libuv:libuv1-dev"
+for_node="node:nodejs npm:npm python3:python3" # npm brings node-gyp
 for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 socat:socat
-  ethtool:ethtool dnsmasq:dnsmasq-base"
+  ethtool:ethtool dnsmasq:dnsmasq-base $for_node"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
 for_docs="doxygen:doxygen xsltproc:xsltproc"
 
 case ${1-build} in
 build) ;;
-demo) needs+=" socat:socat" ;;
+demo) needs+=" socat:socat $for_node" ;;
 test) needs+=" $for_tests" ;;
 lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
 docs) needs=$for_docs ;;
-bench) needs+=" gnuplot:gnuplot-nox node:nodejs npm:npm" ;;
+bench) needs+=" gnuplot:gnuplot-nox $for_node" ;;
 *)
   echo "usage: $0 [build|demo|test|lint|docs|bench]" >&2
   exit 2

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Usage: node.sh build | test | versions
+# The drop-in for Node.js, bindings/node: builds its addon; runs all its tests with the Node.js at
+# hand; runs what depends on Node.js again with other versions, on the same build.
+set -euo pipefail
+cd "$(dirname "$0")/../bindings/node"
+
+other_versions="18 22 24"
+versions=$PWD/../../build/node
+
+# The headers that came with this Node.js, if they did; node-gyp would download them.
+prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
+if [ -z "${npm_config_nodedir-}" ] && [ -e "$prefix/include/node/node_api.h" ]; then
+  export npm_config_nodedir=$prefix
+fi
+
+build() {
+  npm run install
+}
+
+# What the tests of other packages need of npm: exactly what their lock files say.
+install_for_tests() {
+  local folder
+  for folder in test/packages test/types; do
+    npm ci --prefix "$folder" --no-audit --no-fund
+  done
+}
+
+install_version() {
+  mkdir -p "$versions/$1"
+  npm install --prefix "$versions/$1" --no-audit --no-fund "node@$1" >/dev/null
+}
+
+# Those that try the package itself; the others try how it is installed and typed.
+behaviour="test/*.test.js test/differential/*.test.js"
+
+test_version() {
+  local node=$versions/$1/node_modules/node/bin/node
+  install_version "$1"
+  echo "Node.js $("$node" --version):"
+  # shellcheck disable=SC2086 # a list of patterns
+  PATH="$(dirname "$node"):$PATH" "$node" --test $behaviour
+}
+
+case ${1-} in
+build) build ;;
+test)
+  build
+  install_for_tests
+  npm test
+  ;;
+versions)
+  for version in $other_versions; do
+    test_version "$version"
+  done
+  ;;
+*)
+  echo "usage: $0 build | test | versions" >&2
+  exit 2
+  ;;
+esac
