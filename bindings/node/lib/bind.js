@@ -52,7 +52,7 @@ function shareAddress(socket, state, binding) {
   const { reuseAddr, ipv6Only } = state.options;
   const question = {
     address: binding.ip,
-    port: binding.port,
+    port: binding.givenPort,
     addressType: socket.type,
     fd: -1,
     flags: (reuseAddr ? REUSE_ADDR : 0) | (ipv6Only ? IPV6_ONLY : 0),
@@ -91,6 +91,7 @@ function bindToAddress(socket, port, address, exclusive) {
   start(state, {
     address: address || wildcards[socket.type],
     port: (port >>> 0) & 0xffff, // as the built-in reads it
+    givenPort: port,
     exclusive,
     ip: undefined,
     cause: null,
