@@ -2,38 +2,23 @@
 // Every example of the specification runs with nothing changed but the module's name, and does what
 // the specification says. With DGRAM_MODULE=node:dgram they run as they are, on the built-in.
 //
-// Where it is permitted each runs in a network namespace, as the only program of a host of its own,
-// for the examples' ports and interfaces are fixed. DGRAM_TEST_NAMESPACE=no does without.
+// Where it is permitted each has a host of its own (namespace.js), for the examples' ports and
+// interfaces are fixed.
 
 const assert = require('node:assert');
-const { execFile, execFileSync } = require('node:child_process');
+const { execFile } = require('node:child_process');
 const path = require('node:path');
 const test = require('node:test');
 const { promisify } = require('node:util');
 const { table } = require('./examples/checks');
 const { examples } = require('./examples/document');
+const { findNamespace } = require('./namespace');
 
 const runner = path.join(__dirname, 'examples', 'run.js');
-const { namespace, noHost } = findNamespace();
-
-// The command before the command that is to run on a host of its own; or why there is none.
-function findNamespace() {
-  let noHost = 'DGRAM_TEST_NAMESPACE=no';
-  if (process.env.DGRAM_TEST_NAMESPACE === 'no') return { namespace: [], noHost };
-  const host = path.join(__dirname, 'examples', 'host.sh');
-  for (const options of [['--net'], ['--net', '--map-root-user']]) {
-    try {
-      execFileSync('unshare', [...options, host, 'true'], { stdio: 'pipe' });
-      return { namespace: ['unshare', ...options, host], noHost: '' };
-    } catch (err) {
-      noHost = err.message.replace(/\s+/g, ' ');
-    }
-  }
-  return { namespace: [], noHost };
-}
+const { command: ownHost, noHost } = findNamespace();
 
 async function run(t, number, language) {
-  const [command, ...args] = [...namespace, process.execPath, runner, number, language];
+  const [command, ...args] = [...ownHost, process.execPath, runner, number, language];
   const env = { ...process.env, DGRAM_TEST_NO_HOST: noHost };
   const outcome = await promisify(execFile)(command, args, { env }).catch((err) => err);
   if (outcome instanceof Error) assert.fail(outcome.stderr || outcome.message);

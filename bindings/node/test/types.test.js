@@ -83,6 +83,7 @@ testCompile('typescript', 26, 'bundler');
 
 test('what is wrong is seen', { skip }, async (t) => {
   const files = { 'wrong.mts': "import { createSocket } from 'libdgram'; createSocket('udp5');" };
-  const said = await compile(t, { compiler: 'typescript-7', version: 26, mode: modes.node16, files });
+  const mode = modes.node16;
+  const said = await compile(t, { compiler: 'typescript-7', version: 26, mode, files });
   assert.match(said, /^wrong\.mts\(1,.*error TS2769: No overload matches this call\./);
 });
