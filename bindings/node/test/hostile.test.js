@@ -581,8 +581,8 @@ const polluted = ['port', 'address', 'family', 'size', 'exclusive', 'fd', 'type'
   'signal', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize', 'msg', 'rinfo', 'buffer',
   'length', 'offset', 'callback', 'cb', 'handle', 'state', 'queue', 'socket', 'list', 'code',
   'errno', 'syscall', 'info', 'then', 'get', 'set', 'value', 'writable', 'enumerable',
-  'configurable', 'toJSON', 'emitSendErrors', 'sendBlockList', 'receiveBlockList', 'name', 'message', 'stack',
-  'all', 'hints', 'order', 'verbatim', 'listener', 'error', 'next', '0', '1'];
+  'configurable', 'toJSON', 'emitSendErrors', 'sendBlockList', 'receiveBlockList', 'name',
+  'message', 'stack', 'all', 'hints', 'order', 'verbatim', 'listener', 'error', 'next', '0', '1'];
 
 // When the built-in binds for a send, it takes these two from Object.prototype: so may we.
 const taken = ['address', 'fd'];
