@@ -5,7 +5,8 @@ const { once } = require('node:events');
 const os = require('node:os');
 const { dgram } = require('./subject');
 
-const hasIPv6 = Object.values(os.networkInterfaces()).flat().some(({ family }) => family === 'IPv6');
+const interfaces = Object.values(os.networkInterfaces()).flat();
+const hasIPv6 = interfaces.some(({ family }) => family === 'IPv6');
 const withIPv6 = { skip: !hasIPv6 && 'this system has no IPv6' };
 
 function closeLeft(socket) {
