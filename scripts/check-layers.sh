@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 
 longest=450 # lines of a file in src/
 floor_0='(errors|address|listeners|batch|control)\.h'
+addon_knows='dgram|node_api|uv'
+libc='(arpa|net|netinet|sys)/[a-z]+|assert|errno|fcntl|inttypes|limits|std[a-z]+|string|unistd'
 failed=0
 
 complain() {
@@ -62,6 +64,16 @@ check_user() {
   done
 }
 
+# The addon for Node.js: itself, the library, Node-API, libuv, and libc with POSIX.
+check_addon_file() {
+  local include
+  for include in $(includes "$1"); do
+    if [[ ! $include =~ ^(\"addon\.h\"|\<($addon_knows|$libc)\.h\>)$ ]]; then
+      complain "$1 includes $include, but the addon knows <dgram.h>, <node_api.h>, <uv.h> and libc"
+    fi
+  done
+}
+
 # c_files FOLDER: the C and C++ files in the folder, if it is there.
 c_files() {
   [ ! -d "$1" ] || find "$1" -name node_modules -prune -o -type f -name '*.[ch]' -print \
@@ -77,6 +89,9 @@ for folder in examples bench tools bindings tests/install; do
   for file in $(c_files $folder); do
     check_user "$file" "$folder/.*"
   done
+done
+for file in $(c_files bindings/node/src); do
+  check_addon_file "$file"
 done
 # The helpers of the tests lie in tests/ itself.
 for file in $(c_files tests/socket) $(find tests -maxdepth 1 -name '*.[ch]'); do

@@ -5,6 +5,9 @@ cd "$(dirname "$0")/.."
 
 jobs=$(getconf _NPROCESSORS_ONLN)
 failed=()
+# duplicateAssignExpression is of the kind "style", but some versions report it all the same.
+cppcheck_options=(-j "$jobs" --quiet "--enable=warning,performance,portability"
+  --suppress=duplicateAssignExpression --inline-suppr --error-exitcode=1)
 
 # check NAME COMMAND...: runs one linter; the next run even if it fails.
 check() {
@@ -28,6 +31,25 @@ tidy() {
     { grep -vE '^[0-9]+ warnings? generated\.$' || true; }
 }
 
+# The build dev does not compile the addon for Node.js: its headers are Node's own.
+addon() {
+  local prefix
+  prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
+  if [ ! -e "$prefix/include/node/node_api.h" ]; then
+    echo "lint: skipped: cppcheck of bindings/node: this Node.js came without its headers"
+    return
+  fi
+  cppcheck "${cppcheck_options[@]}" -I include -I "$prefix/include/node" -D NAPI_VERSION=8 \
+    --suppress="*:$prefix/include/node/*" bindings/node/src/*.c
+}
+
+# Whether all JavaScript can be read; node takes one file at a time.
+javascript() {
+  find bindings/node bench \( -name node_modules -o -name build \) -prune \
+    -o \( -name '*.js' -o -name '*.mjs' -o -name '*.cjs' \) -print0 |
+    xargs -0 -P "$jobs" -n 1 node --check
+}
+
 # The first example is shown as it is run.
 readme() {
   # shellcheck disable=SC2016 # what looks like a command is Markdown
@@ -42,12 +64,11 @@ cmake --build --preset dev
 
 check clang-format format
 check clang-tidy tidy
-# duplicateAssignExpression is of the kind "style", but some versions report it all the same.
-check cppcheck cppcheck --project=build/dev/compile_commands.json -j "$jobs" --quiet \
-  --enable=warning,performance,portability --suppress=duplicateAssignExpression \
-  --inline-suppr --error-exitcode=1
+check cppcheck cppcheck "${cppcheck_options[@]}" --project=build/dev/compile_commands.json
+check cppcheck-addon addon
+check javascript javascript
 check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh tests/examples/run.sh \
-  bench/run.sh
+  bench/run.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
 check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so
