@@ -1,0 +1,508 @@
+'use strict';
+// Sockets of cluster workers (B26, B27). A worker plays a role; its lines stand under its name.
+
+const { scenario } = require('../book.js');
+const { ipv6, linux } = require('../needs.js');
+
+/** The roles of a scenario whose workers answer questions of the primary, one at a time. */
+const answering = (answers) => ({
+  async worker(stage) {
+    const { hear, tell, leave } = stage.director();
+    const sockets = {};
+    for (let [question, ...values] = await hear(); question !== 'end'; [question, ...values] = await hear()) {
+      tell(await answers[question](stage, sockets, ...values));
+    }
+    leave();
+  },
+});
+
+/** A worker that the primary can ask. */
+function ask(stage, name) {
+  const { tell, hear, gone, of } = stage.worker('worker', name);
+  return {
+    of,
+    ask: (...question) => { tell(question); return hear(); },
+    end: () => { tell(['end']); return gone; },
+  };
+}
+
+const settled = (stage, one) => Promise.race([
+  stage.event(one, 'listening').then(() => one.address().port),
+  stage.event(one, 'error').then(([error]) => error.code),
+]);
+
+const basics = {
+  async bind(stage, sockets, name, options) {
+    const one = stage.socket(name);
+    sockets[name] = one;
+    const done = settled(stage, one);
+    one.bind(options);
+    return done;
+  },
+  async send(stage, sockets, name, port) {
+    const one = sockets[name] || (sockets[name] = stage.socket(name));
+    await stage.awaited('sent', (done) => one.send('from the worker', port, '127.0.0.1', done));
+    return one.address().port;
+  },
+  async close(stage, sockets, name) {
+    await stage.close(sockets[name]);
+    return 'closed';
+  },
+};
+
+const LOCAL = { port: 0, address: '127.0.0.1' };
+
+scenario('B26 B27 workers share a port of the system\'s choice', { roles: answering(basics) }, async (stage) => {
+  const { log } = stage;
+  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
+  const p1 = await w1.ask('bind', 'a', LOCAL);
+  const p2 = await w2.ask('bind', 'a', LOCAL);
+  log('the same port', p1 === p2, typeof p1);
+  await w1.ask('close', 'a');
+  await w2.ask('close', 'a');
+  await Promise.all([w1.end(), w2.end()]);
+});
+
+scenario('B27 the same worker twice gets two ports', { roles: answering(basics) }, async (stage) => {
+  const w1 = ask(stage, 'w1');
+  const p1 = await w1.ask('bind', 'a', LOCAL);
+  const p2 = await w1.ask('bind', 'b', LOCAL);
+  stage.log('the same port', p1 === p2);
+  await w1.ask('close', 'a');
+  await w1.ask('close', 'b');
+  await w1.end();
+});
+
+scenario('B27 exclusive sockets do not share', { roles: answering(basics) }, async (stage) => {
+  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
+  const p1 = await w1.ask('bind', 'a', { ...LOCAL, exclusive: true });
+  const p2 = await w2.ask('bind', 'a', { ...LOCAL, exclusive: true });
+  stage.log('the same port', p1 === p2);
+  stage.log('a taken port', await w2.ask('bind', 'b', { ...LOCAL, port: p1, exclusive: true }));
+  await w1.ask('close', 'a');
+  await w2.ask('close', 'a');
+  await w2.ask('close', 'b');
+  await Promise.all([w1.end(), w2.end()]);
+});
+
+scenario('B27 workers share a port of the program\'s choice', { roles: answering(basics) }, async (stage) => {
+  const port = await stage.freePort();
+  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
+  stage.log('first', await w1.ask('bind', 'a', { ...LOCAL, port }) === port);
+  stage.log('second', await w2.ask('bind', 'a', { ...LOCAL, port }) === port);
+  await w1.ask('close', 'a');
+  await w2.ask('close', 'a');
+  await Promise.all([w1.end(), w2.end()]);
+});
+
+scenario('B26 a port that is taken', { roles: answering(basics) }, async (stage) => {
+  const other = await stage.witness();
+  const w1 = ask(stage, 'w1');
+  stage.log('outcome', await w1.ask('bind', 'a', { ...LOCAL, port: other.port }));
+  stage.log('again', typeof await w1.ask('bind', 'b', LOCAL));
+  await w1.ask('close', 'a');
+  await w1.ask('close', 'b');
+  await w1.end();
+  await other.close();
+});
+
+scenario('B26 an address that is none of ours', { roles: answering(basics) }, async (stage) => {
+  const w1 = ask(stage, 'w1');
+  stage.log('outcome', await w1.ask('bind', 'a', { port: 0, address: '203.0.113.9' }));
+  await w1.ask('close', 'a');
+  await w1.end();
+});
+
+scenario('B27 what the primary hears', { roles: answering(basics) }, async (stage) => {
+  const cluster = require('node:cluster');
+  const { log } = stage;
+  const heard = [];
+  cluster.on('listening', (worker, { address, addressType, fd, port }) => {
+    heard.push([address, addressType, fd, typeof port]);
+  });
+  const w1 = ask(stage, 'w1');
+  await w1.ask('bind', 'shared', LOCAL);
+  await w1.ask('bind', 'wildcard', { port: 0 });
+  await w1.ask('bind', 'exclusive', { ...LOCAL, exclusive: true });
+  for (const name of ['shared', 'wildcard', 'exclusive']) await w1.ask('close', name);
+  await w1.end();
+  heard.forEach((one) => log('listening', one));
+});
+
+scenario('B27 an implicit bind does not ask the primary', { roles: answering(basics) }, async (stage) => {
+  const cluster = require('node:cluster');
+  cluster.on('listening', () => stage.log('the primary heard of it'));
+  const other = await stage.bound('primary');
+  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
+  const got = stage.arrived(other);
+  const p1 = await w1.ask('send', 'a', other.address().port);
+  await got;
+  const more = stage.arrived(other);
+  const p2 = await w2.ask('send', 'a', other.address().port);
+  await more;
+  stage.log('the same port', p1 === p2);
+  await w1.ask('close', 'a');
+  await w2.ask('close', 'a');
+  await Promise.all([w1.end(), w2.end()]);
+  await stage.close(other);
+});
+
+const messages = {
+  ...basics,
+  async receive(stage, sockets, name) {
+    const [msg] = await stage.arrived(sockets[name]);
+    return String(msg);
+  },
+  async reply(stage, sockets, name) {
+    const one = sockets[name];
+    const [msg, { port, address }] = await stage.event(one, 'message');
+    await stage.awaited('replied', (done) => one.send(`re ${msg}`, port, address, done));
+    return 'done';
+  },
+};
+
+scenario('B27 a shared socket receives and replies', { roles: answering(messages) }, async (stage) => {
+  const w1 = ask(stage, 'w1');
+  const port = await w1.ask('bind', 'a', LOCAL);
+  const client = await stage.bound('client');
+  const replied = w1.ask('reply', 'a');
+  const got = stage.arrived(client);
+  client.send('hello', port, '127.0.0.1');
+  await Promise.all([replied, got]);
+  await w1.ask('close', 'a');
+  await w1.end();
+  await stage.close(client);
+});
+
+scenario('B27 a worker closes, the other receives', { roles: answering(messages) }, async (stage) => {
+  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
+  const port = await w1.ask('bind', 'a', LOCAL);
+  await w2.ask('bind', 'a', LOCAL);
+  await w1.ask('close', 'a');
+  const client = await stage.bound('client');
+  const received = w2.ask('receive', 'a');
+  client.send('to who is left', port, '127.0.0.1');
+  stage.log('received', await received);
+  await w2.ask('close', 'a');
+  await Promise.all([w1.end(), w2.end()]);
+  await stage.close(client);
+});
+
+scenario('B27 a worker is killed, the other receives', { roles: answering(messages) }, async (stage) => {
+  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
+  const port = await w1.ask('bind', 'a', LOCAL);
+  await w2.ask('bind', 'a', LOCAL);
+  const gone = stage.event(w1.of, 'exit');
+  w1.of.process.kill('SIGKILL');
+  await gone;
+  const client = await stage.bound('client');
+  const received = w2.ask('receive', 'a');
+  client.send('to who is left', port, '127.0.0.1');
+  stage.log('received', await received);
+  await w2.ask('close', 'a');
+  await w2.end();
+  await stage.close(client);
+});
+
+scenario('B27 a port that all workers have closed is free', { roles: answering(basics) }, async (stage) => {
+  const w1 = ask(stage, 'w1');
+  const port = await w1.ask('bind', 'a', LOCAL);
+  await w1.ask('close', 'a');
+  await w1.end();
+  const one = stage.socket('primary');
+  one.bind(port, '127.0.0.1');
+  await stage.event(one, 'listening');
+  await stage.close(one);
+});
+
+scenario('B27 worker.disconnect closes the sockets', {
+  roles: {
+    async worker({ socket, bind, director, log, event }) {
+      const a = socket('a');
+      await bind(a);
+      director().tell('bound');
+      await event(a, 'close');
+      log('connected', process.connected);
+    },
+  },
+}, async ({ worker, log }) => {
+  const one = worker('worker', 'w1');
+  await one.hear();
+  one.of.disconnect();
+  const [code, signal] = await one.gone;
+  log('gone', code, signal);
+});
+
+scenario('B27 cluster.disconnect with a shared and an exclusive socket', {
+  roles: {
+    async worker({ socket, event, director }) {
+      const [a, b] = [socket('shared'), socket('exclusive')];
+      const both = Promise.all([event(a, 'listening'), event(b, 'listening')]);
+      a.bind(0, '127.0.0.1');
+      b.bind({ port: 0, address: '127.0.0.1', exclusive: true });
+      await both;
+      director().tell('bound');
+      await event(a, 'close');
+      b.close();
+    },
+  },
+}, async ({ worker, log }) => {
+  const one = worker('worker', 'w1');
+  await one.hear();
+  require('node:cluster').disconnect(() => log('disconnected'));
+  await one.gone;
+});
+
+scenario('B26 close while the primary is asked', {
+  roles: {
+    async worker({ socket, told, event, director }) {
+      const a = socket('a');
+      a.bind(0, '127.0.0.1', told('bound'));
+      process.nextTick(() => a.close(told('closed'))); // after the tick in which the name is known
+      await event(a, 'close');
+      const b = socket('b');
+      b.bind(0, '127.0.0.1');
+      await event(b, 'listening');
+      b.close();
+      director().leave();
+    },
+  },
+}, async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+});
+
+scenario('B26 sends while the primary is asked', {
+  roles: {
+    async worker({ socket, told, arrived, director, close, freePort }) {
+      const port = await freePort();
+      const a = socket('a');
+      a.bind(0, '127.0.0.1', told('bound'));
+      await new Promise((resolve) => {
+        a.once('listening', resolve);
+        a.send('to a closed port', port, '127.0.0.1', told('sent'));
+      });
+      a.send('to itself', a.address().port, '127.0.0.1', told('sent'));
+      await arrived(a);
+      await close(a);
+      director().leave();
+    },
+  },
+}, async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+});
+
+scenario('B26 connect of a shared socket', {
+  roles: {
+    async worker({ socket, bind, bound, told, event, arrived, attempt, director, close }) {
+      const a = socket('a');
+      await bind(a);
+      const b = socket('b');
+      b.bind({ port: 0, address: '127.0.0.1', exclusive: true });
+      await event(b, 'listening');
+      a.connect(b.address().port, '127.0.0.1', told('connected'));
+      await event(a, 'connect');
+      attempt('remoteAddress', () => a.remoteAddress());
+      a.send('hello', told('sent'));
+      await arrived(b);
+      attempt('disconnect', () => a.disconnect());
+      await close(a, b);
+      director().leave();
+    },
+  },
+}, async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+});
+
+scenario('B26 options of a shared socket', {
+  roles: {
+    async worker({ socket, bind, attempt, director, close }) {
+      const a = socket('a', { type: 'udp4', reuseAddr: true, recvBufferSize: 20000 });
+      a.on('listening', () => attempt('size', () => a.getRecvBufferSize()));
+      await bind(a);
+      attempt('setTTL', () => a.setTTL(5));
+      attempt('setBroadcast', () => a.setBroadcast(true));
+      attempt('addMembership', () => a.addMembership('224.0.0.114', '127.0.0.1'));
+      attempt('dropMembership', () => a.dropMembership('224.0.0.114', '127.0.0.1'));
+      attempt('queue', () => a.getSendQueueSize());
+      await close(a);
+      director().leave();
+    },
+  },
+}, async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+});
+
+scenario('B26 B17 unref before bind goes over to the shared handle', {
+  roles: {
+    async worker({ socket, event, director, log }) {
+      const a = socket('a');
+      a.unref();
+      a.bind(0, '127.0.0.1');
+      await event(a, 'listening');
+      log('leaves');
+      director().leave(); // without the channel, only the socket could keep the worker
+    },
+  },
+}, async ({ worker, log }) => {
+  const [code] = await worker('worker', 'w1').gone;
+  log('gone', code);
+});
+
+scenario('B26 a shared socket of udp6', { needs: ipv6, roles: answering({
+  async bind(stage) {
+    const a = stage.socket('a', { type: 'udp6', ipv6Only: true });
+    const done = settled(stage, a);
+    a.bind(0, '::1');
+    const port = await done;
+    stage.log('address', a.address());
+    await stage.close(a);
+    return port;
+  },
+}) }, async (stage) => {
+  const cluster = require('node:cluster');
+  cluster.on('listening', (worker, { address, addressType }) => stage.log('listening', address, addressType));
+  const w1 = ask(stage, 'w1');
+  await w1.ask('bind');
+  await w1.end();
+});
+
+scenario('B26 a lookup that fails, in a worker', {
+  roles: {
+    async worker({ socket, event, close, director }) {
+      const a = socket('a', { type: 'udp4', lookup: (name, family, done) => setImmediate(done, new Error('not found')) });
+      a.bind(0, 'nowhere');
+      await event(a, 'error');
+      await close(a);
+      director().leave();
+    },
+  },
+}, async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+});
+
+scenario('B26 a descriptor, in a worker', {
+  needs: linux,
+  roles: {
+    async worker({ socket, event, attempt, close, director, turns }) {
+      const a = socket('a');
+      attempt('bind', () => a.bind({ fd: 9999 }));
+      await Promise.race([event(a, 'error'), event(a, 'listening')]);
+      await close(a);
+      director().leave();
+    },
+  },
+}, async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+});
+
+/* A stub in place of the primary */
+
+const stub = (play) => ({
+  roles: {
+    async worker(stage) {
+      await play(stage, (answer) => {
+        require('node:cluster')._getServer = (socket, options, done) => {
+          const members = { ...options };
+          stage.log('_getServer', stage.show(socket), members, typeof done);
+          answer(done, socket);
+        };
+      });
+      process.disconnect();
+    },
+  },
+});
+
+const alone = async ({ worker }) => {
+  await worker('worker', 'w1').gone;
+};
+
+scenario('B26 what _getServer is asked', stub(async ({ socket, turns, bound }, stubbed) => {
+  stubbed(() => {});
+  for (const options of ['udp4', 'udp6', { type: 'udp4', reuseAddr: true }, { type: 'udp6', ipv6Only: true }]) {
+    socket('a', options).bind(0);
+    await turns(1);
+  }
+  socket('a', { type: 'udp4', lookup: (name, family, done) => setImmediate(done, null, '127.0.0.3') })
+    .bind({ port: 0, address: 'name' });
+  await turns(2);
+  socket('a').bind({ port: '5', address: '127.0.0.1', exclusive: 0 });
+  socket('a').bind({ fd: 77 });
+  await turns(5);
+  process.exit();
+}), alone);
+
+scenario('B26 _getServer answers with an error', stub(async ({ socket, event, turns, attempt, close, counts }, stubbed) => {
+  stubbed((done) => setImmediate(done, -98, null));
+  const a = socket('a');
+  a.bind(4567, '127.0.0.1');
+  await event(a, 'error');
+  attempt('address', () => a.address());
+  counts(a);
+  a.bind(0, '127.0.0.1');
+  await event(a, 'error');
+  await close(a);
+}), alone);
+
+scenario('B26 _getServer answers with an error for a descriptor', stub(async ({ socket, event, close }, stubbed) => {
+  stubbed((done) => setImmediate(done, -9, null));
+  const a = socket('a');
+  a.bind({ fd: 77 });
+  await event(a, 'error');
+  await close(a);
+}), alone);
+
+scenario('B26 _getServer answers after close', stub(async ({ socket, turns, log }, stubbed) => {
+  stubbed((done) => setImmediate(done, 0, { close: () => log('the handle was closed') }));
+  const a = socket('a');
+  a.bind(0, '127.0.0.1');
+  await turns(0);
+  process.nextTick(() => a.close());
+  await turns(4);
+  stubbed((done) => setImmediate(done, -98, null));
+  const b = socket('b');
+  b.bind(0, '127.0.0.1');
+  process.nextTick(() => b.close());
+  await turns(4);
+}), alone);
+
+scenario('B26 _getServer is looked up when it is called', stub(async ({ socket, turns, log }, stubbed) => {
+  stubbed(() => log('the first'));
+  const a = socket('a');
+  a.bind(0, '127.0.0.1');
+  stubbed(() => log('the second'));
+  await turns(3);
+  process.exit();
+}), alone);
+
+scenario('B26 exclusive does not call _getServer', stub(async ({ socket, event, close, freePort, told }, stubbed) => {
+  stubbed(() => {});
+  const a = socket('a');
+  a.bind({ port: 0, address: '127.0.0.1', exclusive: true });
+  await event(a, 'listening');
+  const b = socket('b');
+  b.send('x', a.address().port, '127.0.0.1', told('sent'));
+  await event(a, 'message');
+  const c = socket('c');
+  c.connect(a.address().port, '127.0.0.1');
+  await event(c, 'connect');
+  await close(a, b, c);
+}), alone);
+
+scenario('B26 the primary itself does not call _getServer', async ({ socket, event, close, log }) => {
+  const cluster = require('node:cluster');
+  cluster._getServer = () => log('never');
+  const a = socket('a');
+  a.bind(0, '127.0.0.1');
+  await event(a, 'listening');
+  await close(a);
+});
+
+scenario('B26 cluster.isWorker is looked up when bind is called', async ({ socket, event, close, log, turns }) => {
+  const cluster = require('node:cluster');
+  cluster.isWorker = true;
+  cluster._getServer = (one, { addressType }) => log('_getServer', addressType);
+  const a = socket('a');
+  a.bind(0, '127.0.0.1');
+  await turns(2);
+  a.close();
+});

@@ -1,0 +1,210 @@
+'use strict';
+// bind({ fd }) and bind(handle): descriptors and native handles of others (B24, B25).
+
+const fs = require('node:fs');
+const net = require('node:net');
+const { scenario } = require('../book.js');
+const { linux, legacy } = require('../needs.js');
+
+function sockets() {
+  return fs.readdirSync('/proc/self/fd').filter((fd) => {
+    try { return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:'); } catch { return false; }
+  }).map(Number);
+}
+
+/** What a promise gives, and the descriptor of the socket that was opened meanwhile. */
+async function opened(start) {
+  const before = sockets();
+  const value = await start();
+  return { value, fd: sockets().find((fd) => !before.includes(fd)) };
+}
+
+const fallThrough = [0, -1, 1.5, '3', null, undefined, NaN, 2 ** 31, [7], { valueOf: () => 7 }, true];
+
+scenario('B24 descriptors that are none', async (stage) => {
+  for (const fd of fallThrough) {
+    const a = stage.socket('a');
+    stage.attempt(`bind to ${stage.show(fd)}`, () => a.bind({ fd, port: 0, address: '127.0.0.1' }));
+    await stage.event(a, 'listening');
+    await stage.close(a);
+  }
+});
+
+/** Binds to a descriptor that is refused; tells in which state the socket is left. */
+async function refused({ socket, attempt, close, counts }, text, fd) {
+  const a = socket('a');
+  attempt(text, () => a.bind({ fd }));
+  attempt('bind again', () => a.bind(0, '127.0.0.1'));
+  attempt('address', () => a.address());
+  counts(a);
+  await close(a);
+}
+
+scenario('B24 a file', async (stage) => {
+  const fd = fs.openSync(__filename, 'r');
+  await refused(stage, 'a file', fd);
+  fs.closeSync(fd);
+});
+
+scenario('B24 a pipe', { needs: linux }, (stage) => refused(stage, 'a pipe', 1));
+
+scenario('B24 a descriptor that is not open', (stage) => refused(stage, 'not open', 9999));
+
+scenario('B24 a TCP socket', { needs: linux }, async (stage) => {
+  const server = net.createServer();
+  const { fd } = await opened(() => new Promise((resolve) => server.listen(0, '127.0.0.1', resolve)));
+  await refused(stage, 'TCP', fd);
+  server.close();
+});
+
+scenario('B24 a refused descriptor with a callback', async ({ socket, attempt, told, close, counts }) => {
+  const a = socket('a');
+  attempt('bind', () => a.bind({ fd: 9999 }, told('callback')));
+  counts(a);
+  await close(a);
+});
+
+scenario('B24 a descriptor that this loop polls already', { needs: linux }, async (stage) => {
+  const { value: other, fd } = await opened(() => stage.witness());
+  await refused(stage, 'polled', fd);
+  await other.close();
+});
+
+// A descriptor that no loop polls comes from another process: as number 4 of a child.
+const FD = 4;
+const ofAnother = (play) => ({ needs: linux, roles: { adopts: play } });
+const asChild = (options = {}) => async (stage) => {
+  const { value: other, fd } = await opened(() => stage.witness());
+  if (options.connected) other.socket.connect(other.port, '127.0.0.1');
+  if (options.connected) await stage.event(other.socket, 'connect');
+  const stdio = ['ignore', 'inherit', 'inherit', 3, fd, 'ipc'];
+  const child = stage.child('adopts', 'child', { stdio });
+  await other.close(); // from now on the child alone receives
+  child.tell(other.port);
+  await child.gone;
+};
+
+scenario('B24 a descriptor of another process', ofAnother(async (stage) => {
+  const { socket, attempt, arrived, close, director, log, clocks, told } = stage;
+  const port = await director().hear();
+  const a = socket('a');
+  clocks('before');
+  attempt('bind', () => a.bind({ fd: FD, port: 1, address: 'ignored' }, told('callback')));
+  attempt('address', () => a.address());
+  log('the same port', a.address().port === port);
+  a.send('to itself', port, '127.0.0.1');
+  await arrived(a);
+  await close(a);
+  log('open', fs.existsSync(`/proc/self/fd/${FD}`));
+  director().leave();
+}), asChild());
+
+scenario('B24 a descriptor that is connected', ofAnother(async (stage) => {
+  const { socket, attempt, awaited, close, director, counts } = stage;
+  const port = await director().hear();
+  const a = socket('a');
+  attempt('bind', () => a.bind({ fd: FD }));
+  attempt('remoteAddress', () => a.remoteAddress());
+  attempt('send without a port', () => a.send('x'));
+  await awaited('sent', (done) => a.send('x', port, '127.0.0.1', done));
+  attempt('disconnect', () => a.disconnect());
+  counts(a);
+  await close(a);
+  director().leave();
+}), asChild({ connected: true }));
+
+scenario('B24 what bind does to a descriptor', ofAnother(async ({ socket, close, director, log }) => {
+  await director().hear();
+  const flags = () => /flags:\s+(\d+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${FD}`, 'latin1'))[1];
+  log('before', flags());
+  const a = socket('a');
+  a.bind({ fd: FD });
+  log('after', flags());
+  await close(a);
+  director().leave();
+}), asChild());
+
+scenario('B24 buffer sizes of a descriptor', ofAnother(async ({ socket, close, director, log }) => {
+  await director().hear();
+  const a = socket('a', { type: 'udp4', recvBufferSize: 30000 });
+  a.on('listening', () => log('size', a.getRecvBufferSize()));
+  a.bind({ fd: FD });
+  await close(a);
+  director().leave();
+}), asChild());
+
+scenario('B24 one descriptor twice', ofAnother(async ({ socket, attempt, close, director }) => {
+  await director().hear();
+  const a = socket('a');
+  const b = socket('b');
+  attempt('first', () => a.bind({ fd: FD }));
+  attempt('second', () => b.bind({ fd: FD }));
+  await close(a, b);
+  director().leave();
+}), asChild());
+
+scenario('B24 closing in \'listening\' of a descriptor', ofAnother(async ({ socket, attempt, director, event }) => {
+  await director().hear();
+  const a = socket('a');
+  a.on('listening', () => a.close());
+  const closed = event(a, 'close');
+  attempt('bind', () => a.bind({ fd: FD }));
+  await closed;
+  director().leave();
+}), asChild());
+
+scenario('B25 a native handle', { needs: legacy('_createSocketHandle') },
+  async ({ dgram, socket, attempt, arrived, close, told }) => {
+    const handle = dgram._createSocketHandle('127.0.0.1', 0, 'udp4', -1, 0);
+    const a = socket('a');
+    attempt('bind', () => a.bind(handle, told('callback')));
+    attempt('address', () => a.address());
+    a.send('to itself', a.address().port, '127.0.0.1');
+    await arrived(a);
+    await close(a);
+  });
+
+scenario('B25 B1 _createSocketHandle and its errors', { needs: legacy('_createSocketHandle') },
+  async ({ dgram, attempt, witness, log }) => {
+    const { port, close } = await witness();
+    const kindOf = (handle) => (typeof handle === 'number' ? handle : typeof handle.recvStart);
+    attempt('free port', () => kindOf(dgram._createSocketHandle('127.0.0.1', 0, 'udp4', -1, 0)));
+    attempt('taken port', () => kindOf(dgram._createSocketHandle('127.0.0.1', port, 'udp4', -1, 0)));
+    attempt('not bound', () => kindOf(dgram._createSocketHandle(null, 0, 'udp4')));
+    attempt('bad type', () => kindOf(dgram._createSocketHandle('127.0.0.1', 0, 'udp5', -1, 0)));
+    attempt('bad descriptor', () => kindOf(dgram._createSocketHandle(null, 0, 'udp4', 9999)));
+    log('done');
+    await close();
+  });
+
+scenario('B25 an object with recvStart', { uncaught: true }, async ({ socket, attempt, turns }) => {
+  const calls = [];
+  const handle = new Proxy({ recvStart() { calls.push('recvStart'); return 0; } }, {
+    get(target, key) { calls.push(`get ${String(key)}`); return target[key]; },
+  });
+  const a = socket('a');
+  attempt('bind', () => a.bind(handle));
+  await turns(1);
+  attempt('calls', () => calls.includes('recvStart'));
+});
+
+const passes = (what) => ({
+  needs: linux,
+  roles: {
+    async gets({ director, log, close, event }) {
+      const [, handle] = await new Promise((resolve) => process.once('message', (...all) => resolve(all)));
+      log('got', handle && handle.constructor.name, what);
+      if (handle && handle.address) log('type', handle.type, handle.address().address);
+      if (handle) await close(handle);
+      director().leave();
+    },
+  },
+});
+
+scenario('B25 a socket sent to another process', passes('a socket'), async ({ bound, attempt, child, close }) => {
+  const a = await bound('a');
+  const other = child('gets', 'child');
+  if (!attempt('send', () => other.of.send('a socket', a))) other.tell('nothing');
+  await other.gone;
+  await close(a);
+});

@@ -1,0 +1,197 @@
+'use strict';
+// Multicast memberships (B48, B49, B62). Traffic stays on the loopback interface.
+
+const { scenario } = require('../book.js');
+const { ipv6 } = require('../needs.js');
+
+const GROUP = '224.0.0.114';
+const SOURCE_GROUP = '232.0.0.114';
+const LOCAL = '127.0.0.1';
+
+const groups = [undefined, null, '', 0, false, NaN, 1, true, {}, [], 'x', '127.0.0.1', '224.0.0', '::1', 'ff02::1',
+  'localhost', Symbol('group'), 5n];
+
+for (const method of ['addMembership', 'dropMembership']) {
+  scenario(`B48 groups of ${method}`, async ({ bound, attempt, show, close }) => {
+    const a = await bound('a');
+    attempt('nothing', () => a[method]());
+    for (const group of groups) attempt(`${method} ${show(group)}`, () => a[method](group, LOCAL));
+    await close(a);
+  });
+
+  scenario(`B48 interfaces of ${method}`, async ({ bound, attempt, show, close }) => {
+    for (const one of ['', 'x', 'lo', '::1', '203.0.113.9', 0, null, undefined, false, {}, 1, '0.0.0.0', LOCAL]) {
+      const a = await bound('a');
+      if (method === 'dropMembership') a.addMembership(GROUP, LOCAL);
+      attempt(`${method} on ${show(one)}`, () => a[method](GROUP, one));
+      await close(a);
+    }
+  });
+
+  scenario(`B62 a group with toString, ${method}`, async ({ bound, attempt, close }) => {
+    const a = await bound('a');
+    if (method === 'dropMembership') a.addMembership(GROUP, LOCAL);
+    attempt(method, () => a[method]({ toString: () => GROUP }, { toString: () => LOCAL }));
+    attempt(method, () => a[method](new String(GROUP), new String(LOCAL)));
+    attempt(method, () => a[method]([GROUP], [LOCAL]));
+    await close(a);
+  });
+
+  scenario(`B62 a group whose toString throws, ${method}`, async ({ bound, attempt, close }) => {
+    const a = await bound('a');
+    attempt(method, () => a[method]({ toString() { throw new Error('no name'); } }, LOCAL));
+    attempt(method, () => a[method](GROUP, { toString() { throw new Error('no name'); } }));
+    attempt(method, () => a[method](Object.create(null), LOCAL));
+    attempt('address', () => a.address());
+    await close(a);
+  });
+
+  scenario(`B62 a group whose toString closes the socket, ${method}`, { crashes: true }, async ({ bound, attempt, turns }) => {
+    const a = await bound('a');
+    attempt(method, () => a[method]({ toString() { a.close(); return GROUP; } }, LOCAL));
+    await turns(2);
+  });
+}
+
+scenario('B48 join, leave, and the errors of doing so twice', async ({ bound, attempt, close }) => {
+  const a = await bound('a');
+  attempt('leave', () => a.dropMembership(GROUP, LOCAL));
+  attempt('join', () => a.addMembership(GROUP, LOCAL));
+  attempt('join', () => a.addMembership(GROUP, LOCAL));
+  attempt('leave', () => a.dropMembership(GROUP, LOCAL));
+  attempt('leave', () => a.dropMembership(GROUP, LOCAL));
+  await close(a);
+});
+
+for (const method of ['addSourceSpecificMembership', 'dropSourceSpecificMembership']) {
+  scenario(`B48 arguments of ${method}`, async ({ bound, attempt, show, close }) => {
+    const a = await bound('a');
+    attempt('nothing', () => a[method]());
+    for (const value of [undefined, null, 0, 1, true, {}, [], new String(LOCAL), '', 'x', '::1', LOCAL]) {
+      attempt(`source ${show(value)}`, () => a[method](value, SOURCE_GROUP, LOCAL));
+      attempt(`group ${show(value)}`, () => a[method](LOCAL, value, LOCAL));
+      attempt(`interface ${show(value)}`, () => a[method](LOCAL, SOURCE_GROUP, value));
+    }
+    await close(a);
+  });
+}
+
+scenario('B48 join and leave a source, twice', async ({ bound, attempt, close }) => {
+  const a = await bound('a');
+  attempt('leave', () => a.dropSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL));
+  attempt('join', () => a.addSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL));
+  attempt('join', () => a.addSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL));
+  attempt('leave', () => a.dropSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL));
+  attempt('leave', () => a.dropSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL));
+  await close(a);
+});
+
+const memberships = {
+  addMembership: (one) => one.addMembership(GROUP, LOCAL),
+  dropMembership: (one) => one.dropMembership(GROUP, LOCAL),
+  addSourceSpecificMembership: (one) => one.addSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL),
+  dropSourceSpecificMembership: (one) => one.dropSourceSpecificMembership(LOCAL, SOURCE_GROUP, LOCAL),
+};
+
+for (const [method, call] of Object.entries(memberships)) {
+  scenario(`B49 ${method} on a new socket`, async ({ socket, attempt, event, close }) => {
+    const a = socket('a');
+    attempt(method, () => call(a));
+    attempt('address', () => a.address());
+    attempt('setTTL', () => a.setTTL(5));
+    attempt('getRecvBufferSize', () => a.getRecvBufferSize() > 0);
+    const failed = event(a, 'error');
+    attempt('bind', () => a.bind(0, LOCAL));
+    await failed;
+    attempt('bind again', () => a.bind(0));
+    await event(a, 'error');
+    await close(a);
+  });
+
+  scenario(`B49 ${method} while binding`, async ({ socket, attempt, event, close }) => {
+    const a = socket('a');
+    const done = Promise.race([event(a, 'error'), event(a, 'listening')]);
+    a.bind(0, LOCAL);
+    attempt(method, () => call(a));
+    attempt('address', () => a.address().address);
+    await done;
+    await close(a);
+  });
+}
+
+scenario('B49 a membership on a new socket, with bad arguments', async ({ socket, attempt, close }) => {
+  const a = socket('a');
+  attempt('nothing', () => a.addMembership());
+  attempt('address', () => a.address());
+  attempt('bad group', () => a.addMembership('x'));
+  attempt('address', () => a.address());
+  attempt('bad interface', () => a.addMembership(GROUP, 'x'));
+  attempt('address', () => a.address().address);
+  await close(a);
+});
+
+scenario('B49 a membership on a new socket, then send', async ({ socket, attempt, told, event, turns, close }) => {
+  const a = socket('a');
+  attempt('join', () => a.addMembership(GROUP, LOCAL));
+  attempt('send', () => a.send('x', 9, LOCAL, told('sent')));
+  await event(a, 'error');
+  await turns(1);
+  await close(a);
+});
+
+scenario('B49 a membership on a new socket does not keep the process', ({ socket, attempt }) => {
+  const a = socket('a');
+  attempt('join', () => a.addMembership(GROUP, LOCAL));
+});
+
+scenario('B49 a membership on a new socket, then close', async ({ socket, attempt, close }) => {
+  const a = socket('a');
+  attempt('join', () => a.addMembership(GROUP, LOCAL));
+  await close(a);
+});
+
+scenario('B48 B49 udp6', { needs: ipv6 }, async ({ socket, bound, attempt, close }) => {
+  const a = await bound('a', 'udp6');
+  attempt('join', () => a.addMembership('ff02::1:3', '::%lo'));
+  attempt('IPv4 group', () => a.addMembership(GROUP));
+  attempt('leave', () => a.dropMembership('ff02::1:3', '::%lo'));
+  attempt('source', () => a.addSourceSpecificMembership('::1', 'ff3e::1', '::%lo'));
+  attempt('mixed', () => a.addSourceSpecificMembership(LOCAL, 'ff3e::1'));
+  const b = socket('b', 'udp6');
+  attempt('join, new', () => b.addMembership('ff02::1:3', '::%lo'));
+  attempt('address', () => b.address());
+  await close(a, b);
+});
+
+scenario('B49 a udp6 group on a new udp4 socket', { needs: ipv6 }, async ({ socket, attempt, close }) => {
+  const a = socket('a');
+  attempt('join', () => a.addMembership('ff02::1:3', '::%lo'));
+  attempt('address', () => a.address());
+  await close(a);
+});
+
+scenario('B48 a group receives what is sent to it', async ({ dgram, socket, event, told, arrived, close }) => {
+  const b = socket('b', { type: 'udp4', reuseAddr: true });
+  b.bind(0);
+  await event(b, 'listening');
+  b.addMembership(GROUP, LOCAL);
+  const a = dgram.createSocket('udp4');
+  await new Promise((resolve) => a.bind(0, LOCAL, resolve));
+  a.setMulticastInterface(LOCAL);
+  a.setMulticastTTL(0);
+  a.setMulticastLoopback(true);
+  a.send('to all', b.address().port, GROUP, told('sent'));
+  await arrived(b);
+  b.dropMembership(GROUP, LOCAL);
+  a.send('to nobody', b.address().port, GROUP, told('sent'));
+  await new Promise(setImmediate);
+  a.send('directly', b.address().port, LOCAL, told('sent'));
+  await arrived(b);
+  await close(a, b);
+});
+
+scenario('B48 what memberships return', async ({ bound, log, close }) => {
+  const a = await bound('a');
+  for (const call of Object.values(memberships)) log('returned', call(a));
+  await close(a);
+});
