@@ -126,11 +126,14 @@ static void no_socket(void **state) {
 static void one_that_is_closed(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  connect_now(socket, 9);
-  close_socket(socket);
-  assert_int_equal(dgram_connect_sync(socket, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
+  dgram_socket_t *connected = new_bound(loop, NULL, NULL, &port);
+  dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  connect_now(connected, 9);
+  close_socket(connected);
+  close_socket(unbound);
+  assert_int_equal(dgram_connect_sync(connected, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_connect_sync(unbound, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  close_loop(loop); /* it was not bound */
 }
 
 static void one_that_is_connected_or_being_connected(void **state) {
