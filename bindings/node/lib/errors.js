@@ -105,7 +105,8 @@ const badPort = define('ERR_SOCKET_BAD_PORT', RangeError, (value, zeroAllowed, n
 const invalidType = define('ERR_INVALID_ARG_TYPE', TypeError, (name, expected, value) =>
   `${argumentOf(name)} must be ${expected}.${received(value)}`);
 const invalidValue = define('ERR_INVALID_ARG_VALUE', TypeError, (name, value, reason) =>
-  `${argumentOf(name).replace('argument', 'argument')} ${reason}. Received ${inspect(value)}`);
+  `The ${name.includes('.') ? 'property' : 'argument'} '${name}' ${reason}. ` +
+    `Received ${inspect(value)}`);
 const missingArgument = define('ERR_MISSING_ARGS', TypeError, (name) =>
   `The "${name}" argument must be specified`);
 const bufferOutOfBounds = define('ERR_BUFFER_OUT_OF_BOUNDS', RangeError, (name) =>

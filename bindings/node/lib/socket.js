@@ -4,13 +4,14 @@
 
 const { EventEmitter, errorMonitor } = require('node:events');
 const { channel } = require('node:diagnostics_channel');
+const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
 const since = require('./since');
 const { checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
 const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
-const { defaultLookup, isTransparent } = require('./resolve');
+const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { bindIfNeeded, enqueue, send } = require('./send');
 const { bufferSize } = require('./buffer-size');
 const {
@@ -140,12 +141,12 @@ Socket.prototype.bind = function(port, address /* , callback */) {
   return this;
 };
 
-// A numeric address from the arguments of a call that does not resolve names, or undefined.
-function checkNumeric(address, name, call) {
+// A numeric address from the arguments of a call that does not resolve names.
+function checkNumeric(address, otherwise, name, call) {
   if (address === undefined || address === null || address === '')
-    return undefined;
+    return otherwise;
   checkString(address, name);
-  if (require('node:net').isIP(address) === 0) {
+  if (isIP(address) === 0) {
     throw errors.invalidValue(name, address,
       `must be a numeric IP address; ${call} does not perform DNS resolution`);
   }
@@ -160,7 +161,7 @@ Socket.prototype.bindSync = function(options = {}) {
     throw errors.alreadyBound();
   const { port, address } = options;
   const number = port === undefined || port === null ? 0 : checkPort(port, true, 'options.port');
-  const ip = checkNumeric(address, 'options.address', 'bindSync');
+  const ip = checkNumeric(address, wildcards[this.type], 'options.address', 'bindSync');
   const code = state.handle.bindSync(number, ip);
   if (code < 0)
     throw errors.endpointError(code, 'bind', ip, number);
@@ -206,8 +207,8 @@ Socket.prototype.connectSync = function(port, address) {
   const number = checkPort(port);
   if (isConnecting(state))
     throw errors.isConnected();
-  const ip = checkNumeric(address, 'address', 'connectSync');
-  if (ip !== undefined && isBlocked(state.options.sendBlockList, ip))
+  const ip = checkNumeric(address, loopbacks[this.type], 'address', 'connectSync');
+  if (isBlocked(state.options.sendBlockList, ip))
     throw errors.ipBlocked(ip);
   if (state.handle.bindState === UNBOUND)
     this.bindSync();
