@@ -48,6 +48,7 @@ test)
   build
   install_for_tests
   npm test
+  npm test --prefix test/packages
   ;;
 versions)
   for version in $other_versions; do
