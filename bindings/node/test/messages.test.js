@@ -8,7 +8,7 @@ const net = require('node:net');
 const { describe, test } = require('node:test');
 const child = require('./child');
 const { ours } = require('./subject');
-const { create, open } = require('./sockets');
+const { create, open, sent, turn } = require('./sockets');
 
 const texts = (batch) => batch.map(({ msg }) => String(msg));
 
@@ -233,8 +233,8 @@ describe("'messages'", ours("the event 'messages' is an addition"), () => {
     const welcome = await open(t);
     const sizes = [];
     receiver.on('messages', (batch) => sizes.push(batch.length));
-    sendAll(blocked, receiver, ['no', 'no']);
-    await new Promise(setImmediate);
+    await sent(blocked, 'no', receiver.address().port, '127.0.0.1');
+    await turn();
     sendAll(welcome, receiver, ['a']);
     sendAll(blocked, receiver, ['no']);
     sendAll(welcome, receiver, ['b']);

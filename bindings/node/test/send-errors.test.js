@@ -44,7 +44,10 @@ const failures = {
   'a broadcast that is not allowed': [{}, 'x', '255.255.255.255', 'EACCES'],
 };
 
-describe('emitSendErrors', ours('the option emitSendErrors is an addition'), () => {
+// An error that never comes is waited for: the time ends that.
+const options = { ...ours('the option emitSendErrors is an addition'), timeout: 10_000 };
+
+describe('emitSendErrors', options, () => {
   for (const [name, [options, message, address, code]] of Object.entries(failures)) {
     test(`${name} emits 'error' once`, async (t) => {
       const receiver = await open(t);
