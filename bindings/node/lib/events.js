@@ -71,14 +71,15 @@ function tellTogether(socket, blockList) {
     collect(messages, count, blockList);
   if (messages.length === 0)
     return;
+  if (socket.listenerCount('message') > 0)
+    messages.forEach((message) => process.nextTick(tellOne, socket, message));
   socket.emit('messages', messages);
-  if (socket.listenerCount('message') === 0)
-    return;
-  for (const { msg, rinfo } of messages) {
-    if (state.closed)
-      return;
+}
+
+// In a tick of its own, so that one listener that throws does not keep others from their messages.
+function tellOne(socket, { msg, rinfo }) {
+  if (!socket[kState].closed)
     socket.emit('message', msg, rinfo);
-  }
 }
 
 // ---- the others ----
