@@ -457,7 +457,7 @@ test('giving away the memory of a message leaves the others and the socket alone
 test('the socket goes on although the program took all memory of its messages', {
   skip: !ArrayBuffer.prototype.transfer && 'ArrayBuffer.prototype.transfer does not exist',
 }, async () => {
-  // transfer() cannot be refused: here only the messages that come later count.
+  // Before Node.js 24, transfer() can't be refused: here only the messages that come later count.
   const told = await child.reports(async (t) => {
     const { once } = require('node:events');
     const socket = t.dgram.createSocket('udp4').bind(0, '127.0.0.1');
@@ -467,8 +467,12 @@ test('the socket goes on although the program took all memory of its messages', 
     let received = 0;
     socket.on('message', (msg) => {
       if (String(msg) !== `message ${received}`) wrong++;
-      taken.push(received % 3 ? msg.buffer.transfer() : msg.buffer.transfer(0));
       received++;
+      try {
+        taken.push(received % 3 ? msg.buffer.transfer() : msg.buffer.transfer(0));
+      } catch {
+        // Refused.
+      }
     });
     for (let i = 0; i < 1000; i++) {
       socket.send(`message ${i}`, socket.address().port, '127.0.0.1');
