@@ -3,14 +3,16 @@
 //
 //   scenario(name, [options], play)
 //
-//   name     begins with the numbers of docs/behaviour it shows ('B20 …'), and is unique
-//   options  needs: a function of the built-in module; a string it returns is why the scenario
-//                   can't be played here
-//            uncaught: true for scenarios that are about exceptions which nobody catches
-//            crashes: true if the built-in takes the whole process down
+//   name     begins with the numbers of the behaviour that it shows ('B20 …'), and is unique
+//   options  needs: a function of the built-in module; if it returns a string, that is why the
+//                   scenario can't be played here (needs.js)
+//            alone: true for a scenario that needs a process of its own, since it changes what all
+//                   modules share, or is about how a process ends
 //            flags: arguments for node itself
 //            roles: { name: play } for other processes and threads of the scenario
-//   play     a function of the stage (stage.js), synchronous or not
+//            crashes: true if the built-in takes the whole process down
+//            uncaught: true if it is about exceptions that nobody catches
+//   play     a function of the tools (tools.js), synchronous or not
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -21,9 +23,11 @@ const written = [];
 let file = null;
 
 function scenario(name, options, play) {
-  if (typeof options === 'function') [options, play] = [{}, options];
+  if (typeof options === 'function') return scenario(name, {}, options);
   if (written.some((other) => other.name === name)) throw new Error(`Two scenarios: ${name}`);
-  written.push({ name, file, flags: [], roles: {}, needs: () => undefined, ...options, play });
+  const { flags = [], roles, crashes = false, needs = () => undefined, uncaught = false } = options;
+  const alone = options.alone || flags.length > 0 || crashes || roles !== undefined;
+  written.push({ name, file, alone, flags, roles, crashes, needs, uncaught, play });
 }
 
 function open(name) {
@@ -33,14 +37,14 @@ function open(name) {
 
 /** Every scenario, in the order of the files and of the lines in them. */
 function all() {
-  for (const name of fs.readdirSync(SCENARIOS).sort()) open(name);
+  fs.readdirSync(SCENARIOS).sort().forEach(open);
   return written;
 }
 
-/** One scenario, without reading the files of the others. */
-function find(fileName, name) {
+/** Scenarios of one file, without reading the others. */
+function find(fileName, names) {
   open(fileName);
-  return written.find((one) => one.name === name);
+  return written.filter(({ name }) => names.includes(name));
 }
 
 module.exports = { scenario, all, find };

@@ -1,64 +1,65 @@
 'use strict';
 // By hand: node compare.js [options] [part of a name …]
 //
-//   --module=PATH    the module under test; default: this package. 'node:dgram' is fine too
-//   --times=N        play each scenario N times; with --module=node:dgram a proof of determinism
-//   --list           only the names
-//   --quiet          only what differs
+//   --module=PATH    the module under test; by default this package, or what DGRAM_MODULE names
+//   --against=PATH   what it is compared with; by default node:dgram
+//   --times=N        N times each; with --module=node:dgram a proof that the traces are stable
+//   --alone          each scenario in a process of its own
+//   --list           the names only
+//   --quiet          what differs only
 //
-// Without --quiet both traces are shown, as one: lines of both, '- ' only the built-in's,
-// '+ ' only the other's.
+// Both traces are shown as one: lines of both, '- ' before what only the built-in does, '+ ' before
+// what only the module under test does.
 
 const os = require('node:os');
-const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { modulePath } = require('../subject');
 const book = require('./book.js');
-const { compare } = require('./judge.js');
+const { compare, inGroups } = require('./judge.js');
 
-const { values, positionals } = parseArgs({
+const { values: options, positionals: parts } = parseArgs({
   allowPositionals: true,
   options: {
-    module: { type: 'string', default: path.join(__dirname, '../..') },
+    module: { type: 'string', default: modulePath },
+    against: { type: 'string', default: 'node:dgram' },
     times: { type: 'string', default: '1' },
+    alone: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
   },
 });
 
-const asked = ({ name }) => !positionals.length || positionals.some((part) => name.includes(part));
-const scenarios = book.all().filter(asked);
 const outcome = { same: 0, different: 0, broken: 0, skipped: 0 };
 
-function tell(scenario, result) {
-  const verdict = result.flaw ? 'broken' : result.changes.length ? 'different' : 'same';
+function tell({ scenario, flaw, lines, changes, output }) {
+  const verdict = flaw ? 'broken' : changes.length ? 'different' : 'same';
   outcome[verdict]++;
-  if (values.quiet && verdict === 'same') return;
-  console.log(`\n# ${scenario.name}: ${result.flaw ? `broken: ${result.flaw}` : verdict}`);
-  console.log((values.quiet ? result.changes : result.lines).join('\n'));
+  if (options.quiet && verdict === 'same') return;
+  console.log(`\n# ${scenario.name}: ${verdict}${flaw ? `, ${flaw}` : ''}`);
+  console.log((options.quiet && !flaw ? changes : lines).join('\n'));
+  if (flaw && output) console.log(output);
 }
 
-async function play(scenario) {
+function playable(scenario) {
   const reason = scenario.needs(require('node:dgram'));
-  if (reason) {
-    outcome.skipped++;
-    if (!values.quiet) console.log(`\n# ${scenario.name}: skipped, ${reason}`);
-    return;
-  }
-  for (let i = 0; i < values.times; i++) {
-    tell(scenario, await compare(scenario, 'node:dgram', values.module));
-  }
+  if (!reason) return true;
+  outcome.skipped++;
+  if (!options.quiet) console.log(`\n# ${scenario.name}: skipped, ${reason}`);
+  return false;
 }
 
-async function inParallel(queue, count) {
-  const next = async () => {
-    while (queue.length) await play(queue.shift());
-  };
-  await Promise.all(Array.from({ length: count }, next));
+async function work(queue) {
+  while (queue.length) (await compare(queue.shift(), options.against, options.module)).forEach(tell);
 }
 
 async function main() {
-  if (values.list) return console.log(scenarios.map(({ name }) => name).join('\n'));
-  await inParallel(scenarios, os.cpus().length);
+  const asked = ({ name }) => !parts.length || parts.some((part) => name.includes(part));
+  const scenarios = book.all().filter(asked);
+  if (options.list) return console.log(scenarios.map(({ name }) => name).join('\n'));
+  const groups = inGroups(scenarios.filter(playable));
+  const chosen = options.alone ? groups.flat().map((one) => [one]) : groups;
+  const queue = Array.from({ length: Number(options.times) }, () => chosen).flat();
+  await Promise.all(os.cpus().map(() => work(queue)));
   console.log(`\n${JSON.stringify(outcome)}`);
   process.exitCode = outcome.different || outcome.broken ? 1 : 0;
 }

@@ -1,72 +1,90 @@
 'use strict';
-// The judge: has a scenario played with two modules, and tells what differs between the traces.
+// The judge: has scenarios played with two modules, and tells what differs between their traces.
 
 const { spawn } = require('node:child_process');
 const path = require('node:path');
+const { text } = require('node:stream/consumers');
 const { MARK } = require('./show.js');
 
 const STAGE = path.join(__dirname, 'stage.js');
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000 * (Number(process.env.DGRAM_TEST_SLOWNESS) || 1);
 
-/** The lines of each process and thread together: main first, the others by name. */
-function inOrder(entries) {
-  const voices = [...new Set(entries.map(([who]) => who))].sort();
-  const order = ['main', ...voices.filter((who) => who !== 'main')];
-  return order.flatMap((who) => entries.filter((entry) => entry[0] === who)
-    .map(([, text]) => (who === 'main' ? text : `[${who}] ${text}`)));
+/* A process that plays */
+
+function end(group) {
+  try { process.kill(-group, 'SIGKILL'); } catch { /* it has ended already */ }
+}
+
+/** Runs the stage; a promise of its lines, and of how it ended if that was not well. */
+async function perform(scenarios, moduleName) {
+  const [{ file, flags }] = scenarios;
+  const names = JSON.stringify(scenarios.map(({ name }) => name));
+  // A group of its own: what does not end by itself goes with all the processes it has started.
+  const child = spawn(process.execPath, [...flags, STAGE, moduleName, file, names],
+    { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true });
+  let how = null;
+  const timer = setTimeout(() => {
+    how = 'it did not end by itself';
+    end(child.pid);
+  }, PATIENCE_MS);
+  child.on('exit', (code, signal) => { how ??= signal ?? (code ? `exit code ${code}` : null); });
+  const [stdout, stderr, trace] = await Promise.all(child.stdio.slice(1).map(text));
+  clearTimeout(timer);
+  return { how, output: stdout + stderr, lines: trace.split('\n').filter(Boolean).map(JSON.parse) };
+}
+
+/** What was told of a scenario: the lines of each process together, main first. */
+function linesOf({ name }, lines) {
+  const own = lines.filter(([whose, who]) => whose === name && who);
+  const voices = ['main', ...new Set(own.map(([, who]) => who).filter((who) => who !== 'main').sort())];
+  return voices.flatMap((voice) => own.filter(([, who]) => who === voice)
+    .map(([, who, line]) => (who === 'main' ? line : `[${who}] ${line}`)));
 }
 
 /** Ports get names in the order of their appearance. */
 function withNames(lines) {
-  const ports = new Map();
-  const nameOf = (port) => {
-    if (!ports.has(port)) ports.set(port, `PORT${ports.size + 1}`);
-    return ports.get(port);
-  };
+  const ports = [];
+  const nameOf = (port) => `PORT${(ports.indexOf(port) + 1) || ports.push(port)}`;
   const marked = new RegExp(`${MARK}(\\d+)${MARK}`, 'g');
   return lines.map((line) => line.replace(marked, (_, port) => nameOf(port)));
 }
 
-function readEntries(text) {
-  return text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+/**
+ * Plays scenarios that share a process; a promise of a map from their names to their traces. After
+ * one that takes the process with it the rest goes on in another.
+ */
+async function play(scenarios, moduleName) {
+  const { how, output, lines } = await perform(scenarios, moduleName);
+  const over = new Set(lines.filter((line) => line.length === 1).map(([name]) => name));
+  const traces = new Map();
+  // If all are over, it is one of them that left something behind; the last one has to say it.
+  const unfinished = scenarios.find(({ name }) => !over.has(name));
+  const culprit = unfinished ?? scenarios.at(-1);
+  for (const scenario of scenarios) {
+    const trace = linesOf(scenario, lines);
+    if (scenario === culprit && how) {
+      const when = unfinished || scenario.alone ? '' : ', after all scenarios of the file';
+      trace.push(`ended badly: ${how}${when}`);
+    }
+    traces.set(scenario.name, { trace: withNames(trace), output });
+    if (scenario === culprit) break;
+  }
+  const rest = scenarios.filter(({ name }) => !traces.has(name));
+  return rest.length ? new Map([...traces, ...await play(rest, moduleName)]) : traces;
 }
 
-function end(group) {
-  try { process.kill(group, 'SIGKILL'); } catch { /* it is gone already */ }
+/** In groups that share a process: the modest ones of a file, and each other one for itself. */
+function inGroups(scenarios) {
+  const files = [...new Set(scenarios.map(({ file }) => file))];
+  const modest = files.map((file) => scenarios.filter((one) => one.file === file && !one.alone));
+  const others = scenarios.filter(({ alone }) => alone).map((one) => [one]);
+  return [...modest.filter((group) => group.length), ...others];
 }
 
-/** Plays a scenario with a module; a promise of the trace: an array of lines. */
-function trace(scenario, moduleName) {
-  const { file, name, flags } = scenario;
-  const stdio = ['ignore', 'pipe', 'pipe', 'pipe'];
-  // A group of its own: whoever does not end by itself goes with all its processes.
-  const child = spawn(process.execPath, [...flags, STAGE, moduleName, file, name],
-    { stdio, detached: true });
-  const streams = child.stdio.slice(1);
-  const texts = streams.map(() => '');
-  streams.forEach((stream, i) => stream.setEncoding('utf8').on('data', (s) => { texts[i] += s; }));
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    end(-child.pid);
-  }, PATIENCE_MS);
+/* Two traces */
 
-  return new Promise((resolve) => {
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      const [stdout, stderr, entries] = texts;
-      const lines = inOrder(readEntries(entries));
-      if (late) lines.push('ended with nothing: it had to be killed');
-      if (stdout) lines.push(`stdout: ${stdout.trimEnd()}`);
-      if (code) lines.push(`ended with ${code}: ${stderr.trimEnd()}`);
-      if (signal) lines.push(`ended with ${signal}`);
-      resolve(withNames(lines));
-    });
-  });
-}
-
-/** Longest common subsequence: which lines of a have their counterpart in b. */
-function lengths(a, b) {
+/** For each pair of places how many lines the rest of a has in common with the rest of b. */
+function commonTails(a, b) {
   const table = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
@@ -77,36 +95,45 @@ function lengths(a, b) {
   return table;
 }
 
-/** All lines of both: '  ' in both, '- ' only in the first, '+ ' only in the second. */
-function diff(a, b) {
-  const table = lengths(a, b);
-  const out = [];
+/** All lines: '  ' before those of both, '- ' of the first only, '+ ' of the second only. */
+function merge(a, b) {
+  const tails = commonTails(a, b);
+  const lines = [];
   let i = 0;
   let j = 0;
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) out.push(`  ${a[i++]}`) && j++;
-    else if (j === b.length || (i < a.length && table[i + 1][j] >= table[i][j + 1])) out.push(`- ${a[i++]}`);
-    else out.push(`+ ${b[j++]}`);
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      lines.push(`  ${a[i++]}`);
+      j++;
+    } else if (j === b.length || (i < a.length && tails[i + 1][j] >= tails[i][j + 1])) {
+      lines.push(`- ${a[i++]}`);
+    } else {
+      lines.push(`+ ${b[j++]}`);
+    }
   }
-  return out;
+  return lines;
 }
 
-const changes = (lines) => lines.filter((line) => !line.startsWith('  '));
-
-/** Why a trace of the built-in module is no measure: the scenario itself is broken. */
-function flaw(scenario, lines) {
-  const unexpected = /^(\[\w+\] )?(uncaughtException|unhandledRejection|the scenario itself)/;
-  return lines.find((line) => (!scenario.crashes && line.startsWith('ended with'))
-    || (!scenario.uncaught && unexpected.test(line)));
+/** Why a trace of the built-in is no measure: its scenario is not what it says it is. */
+function flawOf({ crashes, uncaught }, trace) {
+  const unexpected = /^(\[\w+\] )?(uncaughtException|unhandledRejection|the scenario itself failed)/;
+  return trace.find((line) => (!crashes && line.startsWith('ended badly'))
+    || (!uncaught && unexpected.test(line)));
 }
 
-/** Plays a scenario with both modules; a promise of all lines, and of those that differ. */
-async function compare(scenario, first, second) {
-  const [a, b] = await Promise.all([trace(scenario, first), trace(scenario, second)]);
-  // An error is one entry of several lines; the diff is of lines.
-  const [linesOfA, linesOfB] = [a, b].map((lines) => lines.join('\n').split('\n'));
-  const lines = diff(linesOfA, linesOfB);
-  return { a: linesOfA, b: linesOfB, lines, changes: changes(lines), flaw: flaw(scenario, linesOfA) };
+/** Compares what a group of scenarios does with both modules; an array of results. */
+async function compare(group, first, second) {
+  const [a, b] = await Promise.all([play(group, first), play(group, second)]);
+  return group.map((scenario) => {
+    const [one, other] = [a.get(scenario.name), b.get(scenario.name)];
+    const lines = merge(one.trace, other.trace);
+    return {
+      scenario, lines,
+      changes: lines.filter((line) => !line.startsWith('  ')),
+      flaw: flawOf(scenario, one.trace),
+      output: one.output + other.output,
+    };
+  });
 }
 
-module.exports = { compare, trace };
+module.exports = { compare, inGroups };

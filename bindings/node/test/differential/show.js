@@ -1,6 +1,6 @@
 'use strict';
 // How a trace shows a value: all of it that a program can see, and nothing that varies from run to
-// run. Ports stand between two marks; judge.js gives them names in the order of their appearance.
+// run. Ports stand between two marks; the judge names them in the order of their appearance.
 
 const { createHash } = require('node:crypto');
 const EventEmitter = require('node:events');
@@ -9,7 +9,7 @@ const { types } = require('node:util');
 const MARK = '\uE000';
 const names = new WeakMap();
 
-/** From now on the trace shows this object by this name: for sockets, and to compare identities. */
+/** From now on the trace shows this object by this name: sockets above all. */
 function name(object, text) {
   names.set(object, text);
   return object;
@@ -19,16 +19,16 @@ name.of = (object) => names.has(object) && `<${names.get(object)}>`;
 
 const mark = (port) => `${MARK}${port}${MARK}`;
 
-// Numbers below are chosen by people, above by the kernel.
-const isEphemeral = (number) => Number.isInteger(number) && number >= 5000 && number <= 65535;
+// Ports below are written in scenarios, those above are chosen by the system or freePort().
+const isChosen = (number) => Number.isInteger(number) && number >= 5000 && number <= 65535;
 
 function showString(text) {
-  const marked = text.replace(/[\0-\x1f]/g, (c) => JSON.stringify(c).slice(1, -1)).replace(/(?<=:)\d{4,5}\b/g, (port) => (isEphemeral(+port) ? mark(port) : port));
-  return `'${marked}'`;
+  const printable = text.replace(/[\0-\x1f]/g, (letter) => JSON.stringify(letter).slice(1, -1));
+  return `'${printable.replace(/(?<=:)\d{4,5}\b/g, (port) => (isChosen(+port) ? mark(port) : port))}'`;
 }
 
 function showNumber(number, key) {
-  if (key === 'port' && isEphemeral(number)) return mark(number);
+  if (key === 'port' && isChosen(number)) return mark(number);
   return Object.is(number, -0) ? '-0' : String(number);
 }
 
@@ -37,34 +37,42 @@ function isDetached({ buffer }) {
 }
 
 function showBytes(view) {
-  if (isDetached(view)) return `${view.constructor.name} that is detached`;
-  const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
   const kind = Buffer.isBuffer(view) ? 'Buffer' : view.constructor.name;
+  if (isDetached(view)) return `${kind} that is detached`;
+  const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
   const text = bytes.toString('latin1');
   if (bytes.length > 64) return `${kind}(${bytes.length}) sha1 ${createHash('sha1').update(bytes).digest('hex')}`;
-  const printable = /^[ -~]*$/.test(text);
-  return `${kind}(${bytes.length}) ${printable ? `"${text}"` : bytes.toString('hex')}`;
+  return `${kind}(${bytes.length}) ${/^[ -~]*$/.test(text) ? `"${text}"` : bytes.toString('hex')}`;
 }
 
-// A stack tells of its error up to the first frame; the frames are the business of each module.
-const headOf = (stack) => String(stack).split('\n    at ')[0];
-
-function showProperty(object, key) {
-  const property = Object.getOwnPropertyDescriptor(object, key);
-  const flags = [
-    property.get || property.set ? 'accessor' : property.writable ? '' : 'constant',
-    property.enumerable ? '' : 'hidden',
-    property.configurable ? '' : 'fixed',
-  ].filter(Boolean).join(' ');
-  const value = key === 'stack' ? headOf(object.stack) : object[key];
-  return `\n      ${key}${flags && key !== 'stack' ? ` (${flags})` : ''}: ${show(value, key)}`;
+/** What is unusual about a property; usual is what an assignment makes. */
+function flagsOf(object, key, usually = '') {
+  const { get, set, writable, enumerable, configurable } = Object.getOwnPropertyDescriptor(object, key);
+  const flags = [get || set ? 'accessor' : writable ? '' : 'constant', enumerable ? '' : 'hidden',
+    configurable ? '' : 'fixed'].filter(Boolean).join(' ');
+  return flags === usually ? '' : ` (${flags || 'not hidden'})`;
 }
 
+/** A stack up to the first frame, in short if it is what it should be. */
+function showStack({ stack, name: kind, code, message }) {
+  const head = String(stack).split('\n    at ')[0];
+  if (head === `${kind}: ${message}`) return 'stack';
+  if (head === `${kind} [${code}]: ${message}`) return 'stack with code';
+  return `stack ${showString(head)}`;
+}
+
+function showMember(error, key) {
+  if (key === 'stack') return showStack(error);
+  if (key === 'message') return `message${flagsOf(error, key, 'hidden')}`;
+  return `${key}${flagsOf(error, key)} ${show(error[key], key)}`;
+}
+
+/** Class, message, and every own property in its order. */
 function showError(error) {
-  const prototype = Object.getPrototypeOf(error);
-  const kind = prototype.constructor.name;
+  const kind = Object.getPrototypeOf(error).constructor.name;
   const head = kind === error.name ? kind : `${kind} named ${error.name}`;
-  return head + Object.getOwnPropertyNames(error).map((key) => showProperty(error, key)).join('');
+  const members = Object.getOwnPropertyNames(error).map((key) => showMember(error, key));
+  return `${head} ${show(error.message)} [${members.join(', ')}]`;
 }
 
 function showObject(object) {
@@ -78,9 +86,9 @@ function showObject(object) {
 function show(value, key) {
   if (typeof value === 'string') return showString(value);
   if (typeof value === 'number') return showNumber(value, key);
-  if (typeof value === 'symbol') return value.toString();
+  if (typeof value === 'bigint') return `${value}n`;
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return String(value);
-  if (names.has(value)) return `<${names.get(value)}>`;
+  if (names.has(value)) return name.of(value);
   if (typeof value === 'function') return `[Function ${value.name || 'without name'}]`;
   if (types.isNativeError(value)) return showError(value);
   if (ArrayBuffer.isView(value)) return showBytes(value);
@@ -90,4 +98,4 @@ function show(value, key) {
   return showObject(value);
 }
 
-module.exports = { show, name, mark, MARK };
+module.exports = { show, name, MARK };

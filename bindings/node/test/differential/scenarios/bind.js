@@ -328,7 +328,7 @@ scenario('B20 what the lookup is asked for the wildcard', async ({ socket, event
   await close(a);
 });
 
-scenario('B20 B55 a patched dns.lookup and literals', async ({ socket, event, close, log }) => {
+scenario('B20 B55 a patched dns.lookup and literals', { alone: true }, async ({ socket, event, close, log }) => {
   const { lookup } = dns;
   dns.lookup = (name, ...more) => {
     log('dns.lookup', name);
@@ -528,7 +528,7 @@ for (const ipv6Only of [true, false]) {
     });
 }
 
-scenario('B22 the flags of the descriptor', { needs: linux }, async ({ socket, bind, close, log }) => {
+scenario('B22 the flags of the descriptor', { alone: true, needs: linux }, async ({ socket, bind, close, log }) => {
   const fs = require('node:fs');
   const open = () => fs.readdirSync('/proc/self/fd').filter((fd) => fs.existsSync(`/proc/self/fdinfo/${fd}`));
   const before = open();

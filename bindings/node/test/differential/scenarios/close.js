@@ -407,7 +407,7 @@ scenario('B16 asyncDispose calls close', disposable, async ({ bound, log, close 
 
 /* ref, unref, and the end of the process */
 
-scenario('B17 ref and unref return the socket', async ({ socket, bind, attempt, close }) => {
+scenario('B17 ref and unref return the socket', { alone: true }, async ({ socket, bind, attempt, close }) => {
   const a = socket('a');
   for (const name of ['ref', 'unref', 'unref', 'ref', 'ref']) attempt(name, () => a[name]());
   await bind(a);
@@ -416,29 +416,29 @@ scenario('B17 ref and unref return the socket', async ({ socket, bind, attempt, 
   for (const name of ['ref', 'unref']) attempt(name, () => a[name]());
 });
 
-scenario('B17 a new socket does not keep the process', ({ socket }) => {
+scenario('B17 a new socket does not keep the process', { alone: true }, ({ socket }) => {
   socket('a');
 });
 
-scenario('B17 a bound socket without ref does not keep the process', async ({ bound }) => {
+scenario('B17 a bound socket without ref does not keep the process', { alone: true }, async ({ bound }) => {
   (await bound('a')).unref();
 });
 
-scenario('B17 unref before bind', async ({ socket, bind }) => {
+scenario('B17 unref before bind', { alone: true }, async ({ socket, bind }) => {
   const a = socket('a');
   a.unref();
   await bind(a);
 });
 
-scenario('B17 unref while binding', ({ socket }) => {
+scenario('B17 unref while binding', { alone: true }, ({ socket }) => {
   socket('a').bind(0, '127.0.0.1').unref();
 });
 
-scenario('B17 unref with a lookup under way ends the process', ({ socket }) => {
+scenario('B17 unref with a lookup under way ends the process', { alone: true }, ({ socket }) => {
   socket('a', { type: 'udp4', lookup() {} }).bind(0, 'host');
 });
 
-scenario('B17 a bound socket keeps the process', async ({ bound, log }) => {
+scenario('B17 a bound socket keeps the process', { alone: true }, async ({ bound, log }) => {
   const a = await bound('a');
   // Without the socket the process would end before the timer.
   setTimeout(() => {
@@ -447,7 +447,7 @@ scenario('B17 a bound socket keeps the process', async ({ bound, log }) => {
   }, 20).unref();
 });
 
-scenario('B17 unref, then ref keeps the process', async ({ bound, log }) => {
+scenario('B17 unref, then ref keeps the process', { alone: true }, async ({ bound, log }) => {
   const a = await bound('a');
   a.unref();
   a.ref();
@@ -457,23 +457,23 @@ scenario('B17 unref, then ref keeps the process', async ({ bound, log }) => {
   }, 20).unref();
 });
 
-scenario('B17 a socket that closes lets the process end', async ({ bound }) => {
+scenario('B17 a socket that closes lets the process end', { alone: true }, async ({ bound }) => {
   const a = await bound('a');
   a.close();
 });
 
-scenario('B17 unref, with an error of bind', ({ socket }) => {
+scenario('B17 unref, with an error of bind', { alone: true }, ({ socket }) => {
   socket('a').bind(0, '203.0.113.9');
 });
 
-scenario('B17 sends of a socket without ref', async ({ socket, freePort, told }) => {
+scenario('B17 sends of a socket without ref', { alone: true }, async ({ socket, freePort, told }) => {
   const port = await freePort();
   const a = socket('a');
   a.unref();
   a.send('x', port, '127.0.0.1', told('sent'));
 });
 
-scenario('B17 a socket without ref receives while others keep the process', async ({ bound, arrived, close }) => {
+scenario('B17 a socket without ref receives while others keep the process', { alone: true }, async ({ bound, arrived, close }) => {
   const a = await bound('a');
   const b = await bound('b');
   a.unref();
@@ -482,7 +482,7 @@ scenario('B17 a socket without ref receives while others keep the process', asyn
   await close(a, b);
 });
 
-scenario('B17 process.exit with open sockets', async ({ bound, socket, told }) => {
+scenario('B17 process.exit with open sockets', { alone: true }, async ({ bound, socket, told }) => {
   const a = await bound('a');
   const b = socket('b');
   a.send('x', a.address().port, '127.0.0.1', told('sent'));
@@ -490,7 +490,7 @@ scenario('B17 process.exit with open sockets', async ({ bound, socket, told }) =
   process.exit(0);
 });
 
-scenario('B17 close in the listener of \'exit\'', async ({ bound, attempt }) => {
+scenario('B17 close in the listener of \'exit\'', { alone: true }, async ({ bound, attempt }) => {
   const a = await bound('a');
   a.unref();
   process.on('exit', () => {
@@ -499,7 +499,7 @@ scenario('B17 close in the listener of \'exit\'', async ({ bound, attempt }) => 
   });
 });
 
-scenario('B17 \'beforeExit\' binds again', async ({ bound, socket, log }) => {
+scenario('B17 \'beforeExit\' binds again', { alone: true }, async ({ bound, socket, log }) => {
   const a = await bound('a');
   process.once('beforeExit', () => {
     log('beforeExit');

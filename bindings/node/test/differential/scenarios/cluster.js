@@ -488,7 +488,7 @@ scenario('B26 exclusive does not call _getServer', stub(async ({ socket, event, 
   await close(a, b, c);
 }), alone);
 
-scenario('B26 the primary itself does not call _getServer', async ({ socket, event, close, log }) => {
+scenario('B26 the primary itself does not call _getServer', { alone: true }, async ({ socket, event, close, log }) => {
   const cluster = require('node:cluster');
   cluster._getServer = () => log('never');
   const a = socket('a');
@@ -497,7 +497,7 @@ scenario('B26 the primary itself does not call _getServer', async ({ socket, eve
   await close(a);
 });
 
-scenario('B26 cluster.isWorker is looked up when bind is called', async ({ socket, event, close, log, turns }) => {
+scenario('B26 cluster.isWorker is looked up when bind is called', { alone: true }, async ({ socket, event, close, log, turns }) => {
   const cluster = require('node:cluster');
   cluster.isWorker = true;
   cluster._getServer = (one, { addressType }) => log('_getServer', addressType);

@@ -80,7 +80,7 @@ scenario('B6 an option whose getter throws', ({ dgram, attempt }) => {
   }
 });
 
-scenario('B6 no descriptor before bind', { needs: linux }, async ({ dgram, bind, close, log }) => {
+scenario('B6 no descriptor before bind', { alone: true, needs: linux }, async ({ dgram, bind, close, log }) => {
   const fs = require('node:fs');
   const sockets = () => fs.readdirSync('/proc/self/fd').filter((fd) => {
     try { return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:'); } catch { return false; }
@@ -150,7 +150,7 @@ function patchLookup(log, text) {
   };
 }
 
-scenario('B8 the default is dns.lookup as it is when the socket is created', async (stage) => {
+scenario('B8 the default is dns.lookup as it is when the socket is created', { alone: true }, async (stage) => {
   const { socket, bind, close, log } = stage;
   const old = socket('old');
   patchLookup(log, 'first patch');

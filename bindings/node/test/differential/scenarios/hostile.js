@@ -384,7 +384,7 @@ scenario('hostile: methods on what is no socket', ({ dgram, log }) => {
   }
 });
 
-scenario('hostile: Object.prototype is polluted', async ({ dgram, watch, told, event, close, bound }) => {
+scenario('hostile: Object.prototype is polluted', { alone: true }, async ({ dgram, watch, told, event, close, bound }) => {
   const b = await bound('b');
   const inherited = { callback: 1, 0: 'x', then: undefined, family: 6, size: 5, exclusive: true, type: 'udp6',
     encoding: 'hex', all: true, list: [], onmessage: 1, oncomplete: 2, signal: 3, lookup: 4 };
@@ -400,7 +400,7 @@ scenario('hostile: Object.prototype is polluted', async ({ dgram, watch, told, e
   await close(a, b);
 });
 
-scenario('hostile: patched primordials', async ({ dgram, bound, watch, log, arrived, close }) => {
+scenario('hostile: patched primordials', { alone: true }, async ({ dgram, bound, watch, log, arrived, close }) => {
   const b = await bound('b');
   const a = dgram.createSocket('udp4');
   const { map, push, forEach } = Array.prototype;
@@ -425,7 +425,7 @@ scenario('hostile: patched primordials', async ({ dgram, bound, watch, log, arri
   await close(a, b);
 });
 
-scenario('hostile: process.nextTick is patched', async ({ dgram, bind, told, log, event, close }) => {
+scenario('hostile: process.nextTick is patched', { alone: true }, async ({ dgram, bind, told, log, event, close }) => {
   const a = dgram.createSocket('udp4');
   const port = await bind(a);
   const { nextTick } = process;

@@ -70,7 +70,7 @@ scenario('B58 Reflect.construct with another newTarget', (stage) => {
   stage.log('bind', typeof one.bind, typeof stage.dgram.Socket.prototype.bind);
 });
 
-scenario('B58 instanceof with patched exports', async ({ dgram, log }) => {
+scenario('B58 instanceof with patched exports', { alone: true }, async ({ dgram, log }) => {
   const { Socket } = dgram;
   const one = dgram.createSocket('udp4');
   dgram.Socket = class Other {};
@@ -156,7 +156,7 @@ scenario('B58 a patched EventEmitter.prototype.emit', async ({ bound, log, close
 const accessors = ['_handle', '_receiving', '_bindState', '_queue', '_reuseAddr'];
 
 for (const member of accessors) {
-  scenario(`B4 ${member}`, { needs: legacy(member) }, async ({ dgram, bind, bound, close, log, attempt, turns }) => {
+  scenario(`B4 ${member}`, { alone: true, needs: legacy(member) }, async ({ dgram, bind, bound, close, log, attempt, turns }) => {
     const kind = (value) => (value !== null && typeof value === 'object' ? typeof value : value);
     const a = dgram.createSocket({ type: 'udp4', reuseAddr: true });
     log('new', kind(a[member]));
@@ -179,7 +179,7 @@ for (const member of accessors) {
 }
 
 for (const member of ['_healthCheck', '_stopReceiving']) {
-  scenario(`B4 ${member}()`, { needs: legacy(member) }, async ({ bound, attempt, turns, close, arrived }) => {
+  scenario(`B4 ${member}()`, { alone: true, needs: legacy(member) }, async ({ bound, attempt, turns, close, arrived }) => {
     const a = await bound('a');
     attempt(member, () => a[member]());
     attempt(member, () => a[member]());
@@ -192,7 +192,7 @@ for (const member of ['_healthCheck', '_stopReceiving']) {
   });
 }
 
-scenario('B4 B1 _createSocketHandle warns', { needs: legacy('_createSocketHandle') }, async ({ dgram, attempt, turns }) => {
+scenario('B4 B1 _createSocketHandle warns', { alone: true, needs: legacy('_createSocketHandle') }, async ({ dgram, attempt, turns }) => {
   attempt('call', () => dgram._createSocketHandle('127.0.0.1', 0, 'udp4').close());
   await turns(1);
 });
@@ -219,7 +219,7 @@ scenario('B4 with --pending-deprecation nothing else warns', { flags: ['--pendin
     await close(a);
   });
 
-scenario('B27 handle.owner', { needs: legacy('_handle') }, async ({ bound, log, close }) => {
+scenario('B27 handle.owner', { alone: true, needs: legacy('_handle') }, async ({ bound, log, close }) => {
   const a = await bound('a');
   const handle = a._handle;
   log('owner', handle && handle.owner === a, handle && typeof handle.fd, handle && handle.constructor.name);

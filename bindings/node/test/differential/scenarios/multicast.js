@@ -100,11 +100,10 @@ for (const [method, call] of Object.entries(memberships)) {
     attempt('address', () => a.address());
     attempt('setTTL', () => a.setTTL(5));
     attempt('getRecvBufferSize', () => a.getRecvBufferSize() > 0);
-    const failed = event(a, 'error');
-    attempt('bind', () => a.bind(0, LOCAL));
-    await failed;
-    attempt('bind again', () => a.bind(0));
-    await event(a, 'error');
+    for (const address of [LOCAL, undefined]) {
+      const done = Promise.race([event(a, 'error'), event(a, 'listening')]);
+      if (attempt('bind', () => a.bind(0, address))) await done;
+    }
     await close(a);
   });
 
@@ -133,15 +132,20 @@ scenario('B49 a membership on a new socket, with bad arguments', async ({ socket
 scenario('B49 a membership on a new socket, then send', async ({ socket, attempt, told, event, turns, close }) => {
   const a = socket('a');
   attempt('join', () => a.addMembership(GROUP, LOCAL));
+  const done = Promise.race([event(a, 'error'), event(a, 'listening')]);
   attempt('send', () => a.send('x', 9, LOCAL, told('sent')));
-  await event(a, 'error');
-  await turns(1);
+  await done;
+  await turns(2);
   await close(a);
 });
 
-scenario('B49 a membership on a new socket does not keep the process', ({ socket, attempt }) => {
+scenario('B49 a membership on a new socket does not keep the process', { alone: true }, ({ socket, attempt, log }) => {
   const a = socket('a');
   attempt('join', () => a.addMembership(GROUP, LOCAL));
+  setTimeout(() => {
+    log('still here');
+    a.close();
+  }, 50).unref();
 });
 
 scenario('B49 a membership on a new socket, then close', async ({ socket, attempt, close }) => {
@@ -174,16 +178,18 @@ scenario('B48 a group receives what is sent to it', async ({ dgram, socket, even
   const b = socket('b', { type: 'udp4', reuseAddr: true });
   b.bind(0);
   await event(b, 'listening');
-  b.addMembership(GROUP, LOCAL);
+  // A group that no other process is in: the system counts memberships for all sockets together.
+  const group = `239.114.${process.pid >> 8 & 255}.${process.pid & 255}`;
+  b.addMembership(group, LOCAL);
   const a = dgram.createSocket('udp4');
   await new Promise((resolve) => a.bind(0, LOCAL, resolve));
   a.setMulticastInterface(LOCAL);
   a.setMulticastTTL(0);
   a.setMulticastLoopback(true);
-  a.send('to all', b.address().port, GROUP, told('sent'));
+  a.send('to all', b.address().port, group, told('sent'));
   await arrived(b);
-  b.dropMembership(GROUP, LOCAL);
-  a.send('to nobody', b.address().port, GROUP, told('sent'));
+  b.dropMembership(group, LOCAL);
+  a.send('to nobody', b.address().port, group, told('sent'));
   await new Promise(setImmediate);
   a.send('directly', b.address().port, LOCAL, told('sent'));
   await arrived(b);

@@ -391,7 +391,7 @@ scenario('B54 B52 connectSync to a blocked address', { needs: all(method('connec
 
 /* Lookups and permissions */
 
-scenario('B55 which addresses the default lookup is asked for', async ({ socket, bound, event, told, log, arrived, close }) => {
+scenario('B55 which addresses the default lookup is asked for', { alone: true }, async ({ socket, bound, event, told, log, arrived, close }) => {
   const dns = require('node:dns');
   const { lookup } = dns;
   dns.lookup = (name, ...more) => log('dns.lookup', name) || lookup(name, ...more);
@@ -409,7 +409,7 @@ scenario('B55 which addresses the default lookup is asked for', async ({ socket,
   await close(b);
 });
 
-scenario('B55 a dns.lookup that is patched after the socket was created', async ({ socket, event, log, close }) => {
+scenario('B55 a dns.lookup that is patched after the socket was created', { alone: true }, async ({ socket, event, log, close }) => {
   const dns = require('node:dns');
   const a = socket('a');
   const { lookup } = dns;

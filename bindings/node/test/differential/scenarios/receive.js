@@ -225,7 +225,7 @@ scenario('B43 a listener that rejects', { uncaught: true }, async ({ bound, turn
   await close(b);
 });
 
-scenario('B43 captureRejections turns a rejection into an \'error\'', async ({ bound, turns, close }) => {
+scenario('B43 captureRejections turns a rejection into an \'error\'', { alone: true }, async ({ bound, turns, close }) => {
   require('node:events').captureRejections = true;
   const b = await bound('b');
   b.on('message', async () => { throw new Error('rejected'); });
@@ -234,7 +234,7 @@ scenario('B43 captureRejections turns a rejection into an \'error\'', async ({ b
   await close(b);
 });
 
-scenario('B43 captureRejections with a handler of the socket\'s own', async ({ bound, turns, log, close }) => {
+scenario('B43 captureRejections with a handler of the socket\'s own', { alone: true }, async ({ bound, turns, log, close }) => {
   const events = require('node:events');
   events.captureRejections = true;
   const b = await bound('b');

@@ -402,7 +402,7 @@ scenario('B36 the implicit bind fails', async ({ socket, told, event, turns, cou
   await close(a, b);
 });
 
-scenario('B36 the implicit bind fails through dns.lookup', async ({ dgram, watch, told, event, close }) => {
+scenario('B36 the implicit bind fails through dns.lookup', { alone: true }, async ({ dgram, watch, told, event, close }) => {
   const dns = require('node:dns');
   const { lookup } = dns;
   dns.lookup = (name, family, done) => process.nextTick(done, Object.assign(new Error('queryA EBADNAME'), { code: 'EBADNAME' }));

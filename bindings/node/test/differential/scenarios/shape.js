@@ -1,6 +1,7 @@
 'use strict';
 // What the module and the class look like (B1 to B4, B58, B61).
 
+const path = require('node:path');
 const EventEmitter = require('node:events');
 const { scenario } = require('../book.js');
 const { feature } = require('../needs.js');
@@ -19,9 +20,9 @@ scenario('B1 the exports, their lengths and flags', ({ dgram, log }) => {
   members(dgram).forEach((line) => log(line));
 });
 
-scenario('B1 the names that import gives', async ({ dgram, isBuiltin, modulePath, path, log }) => {
-  const replaced = isBuiltin || modulePath.startsWith('register:');
-  const url = replaced ? 'node:dgram' : path.join(modulePath, 'index.mjs');
+scenario('B1 the names that import gives', async ({ dgram, isBuiltin, moduleName, log }) => {
+  const replaced = isBuiltin || moduleName.startsWith('register:');
+  const url = replaced ? 'node:dgram' : path.join(moduleName, 'index.mjs');
   const names = await import(url);
   log('names', Object.keys(names).sort());
   log('the same functions', names.createSocket === dgram.createSocket,
@@ -109,7 +110,7 @@ scenario('B61 a socket is not thenable', async ({ dgram, log }) => {
   log('awaited', (await socket) === socket);
 });
 
-scenario('B58 the prototype and the exports can be written', ({ dgram, log }) => {
+scenario('B58 the prototype and the exports can be written', { alone: true }, ({ dgram, log }) => {
   const { send } = dgram.Socket.prototype;
   dgram.Socket.prototype.send = function mine() { return 'mine'; };
   log('send', dgram.createSocket('udp4').send('x'));
