@@ -62,8 +62,8 @@ struct handle {
   struct handle *next, *previous;
   dgram_socket_t *socket; /* NULL: closed */
   dgram_lookup_t *lookup; /* the open question where to bind or connect */
-  napi_ref wrapper;       /* weak; strong while the socket is bound */
-  napi_ref owner;         /* likewise */
+  napi_ref wrapper;       /* weak: the owner refers to it */
+  napi_ref owner;         /* weak; strong while the socket is bound */
   napi_async_context context;
   unsigned pins;                       /* callbacks of the library that may still come */
   bool wrapped;                        /* the JavaScript object is there */

@@ -79,7 +79,6 @@ void addon_pin(struct handle *handle) {
 void addon_unpin(struct handle *handle) {
   if (--handle->pins > 0)
     return;
-  unlink_handle(handle);
   if (handle->context != NULL)
     napi_async_destroy(handle->addon->env, handle->context);
   handle->context = NULL;
@@ -154,6 +153,7 @@ static void on_close(dgram_socket_t *socket, void *context) {
   (void)socket;
   struct handle *handle = context;
   handle->socket = NULL;
+  unlink_handle(handle);
   WITH_SCOPE(handle, addon_call(handle, ON_closed, 0, NULL));
   addon_show_state(handle);
   addon_unpin(handle);
