@@ -2,6 +2,7 @@
 // The judge: has scenarios played with two modules, and tells what differs between their traces.
 
 const { spawn } = require('node:child_process');
+const { once } = require('node:events');
 const path = require('node:path');
 const { text } = require('node:stream/consumers');
 const { MARK } = require('./show.js');
@@ -27,9 +28,11 @@ async function perform(scenarios, moduleName) {
     how = 'it did not end by itself';
     end(child.pid);
   }, PATIENCE_MS);
-  child.on('exit', (code, signal) => { how ??= signal ?? (code ? `exit code ${code}` : null); });
+  const closed = once(child, 'close');
   const [stdout, stderr, trace] = await Promise.all(child.stdio.slice(1).map(text));
+  const [code, signal] = await closed;
   clearTimeout(timer);
+  how ??= signal ?? (code ? `exit code ${code}` : null);
   return { how, output: stdout + stderr, lines: trace.split('\n').filter(Boolean).map(JSON.parse) };
 }
 
@@ -121,12 +124,15 @@ function flawOf({ crashes, uncaught }, trace) {
     || (!uncaught && unexpected.test(line)));
 }
 
-/** Compares what a group of scenarios does with both modules; an array of results. */
-async function compare(group, first, second) {
+/**
+ * Compares what a group of scenarios does with both modules; an array of results. `rewrite` changes
+ * lines of both before.
+ */
+async function compare(group, first, second, rewrite = (line) => line) {
   const [a, b] = await Promise.all([play(group, first), play(group, second)]);
   return group.map((scenario) => {
     const [one, other] = [a.get(scenario.name), b.get(scenario.name)];
-    const lines = merge(one.trace, other.trace);
+    const lines = merge(one.trace.map(rewrite), other.trace.map(rewrite));
     return {
       scenario, lines,
       changes: lines.filter((line) => !line.startsWith('  ')),

@@ -20,11 +20,13 @@ const builtin = require('node:dgram');
 const dgram = load(moduleName);
 let current;
 
-// 'register:…' stands for a module that takes the place of the built-in.
+// 'register:…' stands for a module that takes the place of the built-in, 'mutant:…' for the
+// built-in with something changed.
 function load(request) {
-  if (!request.startsWith('register:')) return require(request);
-  require(request.slice('register:'.length));
-  return require('node:dgram');
+  const [, kind, what] = /^(register|mutant):(.*)/.exec(request) ?? [];
+  if (kind === 'register') require(what);
+  if (kind === 'mutant') require('./mutants.js')[what].mutate(builtin.Socket, builtin);
+  return require(kind ? 'node:dgram' : request);
 }
 
 function write(...line) {

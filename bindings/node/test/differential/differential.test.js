@@ -1,0 +1,55 @@
+'use strict';
+// Every scenario, played on node:dgram and on this package: what programs can see is the same, but
+// for what differences.js lists. With DGRAM_MODULE=node:dgram the built-in is compared with itself.
+
+const assert = require('node:assert');
+const os = require('node:os');
+const test = require('node:test');
+const { modulePath, isBuiltIn } = require('../subject');
+const book = require('./book');
+const differences = require('./differences');
+const { compare, inGroups } = require('./judge');
+const { read, verdict } = require('./table');
+
+const table = read(isBuiltIn ? [] : differences);
+const scenarios = book.all();
+const reasons = new Map(scenarios.map(({ name, needs }) => [name, needs(require('node:dgram'))]));
+const results = new Map(scenarios.map(({ name }) => {
+  const result = {};
+  result.promise = new Promise((resolve, reject) => Object.assign(result, { resolve, reject }));
+  return [name, result];
+}));
+
+// Plays group after group; others do the same with the same queue.
+async function work(queue) {
+  while (queue.length) {
+    const group = queue.shift();
+    try {
+      for (const result of await compare(group, 'node:dgram', modulePath, table.rewrite)) {
+        results.get(result.scenario.name).resolve(result);
+      }
+    } catch (error) {
+      for (const { name } of group) results.get(name).reject(error);
+    }
+  }
+}
+
+const queue = inGroups(scenarios.filter(({ name }) => !reasons.get(name)));
+for (let i = 0; i < os.cpus().length; i++) work(queue);
+
+for (const { name } of scenarios) {
+  test(name, { skip: reasons.get(name) }, async (t) => {
+    const { flaw, changes, lines, output } = await results.get(name).promise;
+    assert.ok(!flaw, `the scenario is broken, the built-in itself says: ${flaw}\n${output}`);
+    const { wrong, todo } = verdict(table, name, changes);
+    assert.ok(!wrong, `${wrong}\n${lines.join('\n')}`);
+    if (!todo) return;
+    t.todo(todo);
+    changes.forEach((line) => t.diagnostic(line));
+  });
+}
+
+test('differences.js speaks of scenarios that exist', () => {
+  const unknown = [...table.decided.keys(), ...table.open.keys()].filter((name) => !results.has(name));
+  assert.deepStrictEqual(unknown, []);
+});
