@@ -12,7 +12,7 @@ function isBlockList(value) {
 // An option of createSocket(): a list, or nothing.
 function checkBlockList(value, name) {
   if (value && !isBlockList(value))
-    throw errors.invalidType(name, 'an instance of net.BlockList', value);
+    throw errors.invalidType(name, 'an net.BlockList', value);
   return value || undefined;
 }
 

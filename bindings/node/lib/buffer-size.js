@@ -3,7 +3,7 @@
 
 const { codes } = require('./native');
 const errors = require('./errors');
-const { liveHandle } = require('./state');
+const { kState, liveHandle } = require('./state');
 
 const MOST = 0x7fffffff; // bytes
 
@@ -21,4 +21,13 @@ function bufferSize(socket, receives, size) {
   return result;
 }
 
-module.exports = { bufferSize };
+// Sets the sizes that the options of createSocket() ask for.
+function applyBufferSizes(socket) {
+  const { recvBufferSize, sendBufferSize } = socket[kState].options;
+  if (recvBufferSize)
+    bufferSize(socket, true, recvBufferSize);
+  if (sendBufferSize)
+    bufferSize(socket, false, sendBufferSize);
+}
+
+module.exports = { applyBufferSizes, bufferSize };

@@ -18,6 +18,19 @@ function withCode(Base) {
   return NodeError;
 }
 
+// In Node.js 18 each error has a toString() of its own, and its text always before its code.
+const hasOwnToString = process.versions.node.startsWith('18.');
+
+function giveToString(error) {
+  Object.defineProperty(error, 'toString', {
+    value() {
+      return `${this.name} [${this.code}]: ${this.message}`;
+    },
+    writable: true,
+    configurable: true,
+  });
+}
+
 const classes = new Map([Error, TypeError, RangeError].map((Base) => [Base, withCode(Base)]));
 
 // The stack begins with the code, although `name` does not have it.
@@ -37,6 +50,8 @@ function makeError(Base, code, message, caller) {
   const error = new (classes.get(Base))();
   Error.stackTraceLimit = limit;
   captureStack(error, `${Base.name} [${code}]`, message, caller);
+  if (hasOwnToString)
+    giveToString(error);
   error.code = code;
   return error;
 }
@@ -57,7 +72,8 @@ function define(code, Base, text) {
     };
   }
   return function create(...values) {
-    return moveMessage(makeError(Base, code, text(...values), create));
+    const error = makeError(Base, code, text(...values), create);
+    return hasOwnToString ? error : moveMessage(error);
   };
 }
 

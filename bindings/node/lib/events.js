@@ -5,7 +5,7 @@ const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
-const { bufferSize } = require('./buffer-size');
+const { applyBufferSizes } = require('./buffer-size');
 const { NUMBERS, OFFSET, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
 const { resolveBinding } = require('./bind');
@@ -85,13 +85,8 @@ function tellOne(socket, { msg, rinfo }) {
 // ---- the others ----
 
 function onListening() {
-  const state = this[kState];
-  const { recvBufferSize, sendBufferSize } = state.options;
-  state.binding = null;
-  if (recvBufferSize)
-    bufferSize(this, true, recvBufferSize);
-  if (sendBufferSize)
-    bufferSize(this, false, sendBufferSize);
+  this[kState].binding = null;
+  applyBufferSizes(this);
   this.emit('listening');
 }
 

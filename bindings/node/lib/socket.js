@@ -13,7 +13,7 @@ const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { bindIfNeeded, enqueue, send } = require('./send');
-const { bufferSize } = require('./buffer-size');
+const { applyBufferSizes, bufferSize } = require('./buffer-size');
 const {
   BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
 } = require('./state');
@@ -23,7 +23,7 @@ const created = channel('udp.socket');
 const types = { udp4: 4, udp6: 6 };
 
 // Until this version, the clean-up after a failed bind counted as a listener of 'error'.
-const bindFailure = since([26, 8]) ? errorMonitor : 'error';
+const bindFailure = since([24, 21], [26, 8]) ? errorMonitor : 'error';
 
 // ---- createSocket ----
 
@@ -31,6 +31,8 @@ function readOptions(state, options) {
   const { type, lookup } = options;
   checkBufferSize(options.recvBufferSize, 'options.recvBufferSize');
   checkBufferSize(options.sendBufferSize, 'options.sendBufferSize');
+  const receiveBlockList = checkBlockList(options.receiveBlockList, 'options.receiveBlockList');
+  const sendBlockList = checkBlockList(options.sendBlockList, 'options.sendBlockList');
   if (lookup !== undefined && typeof lookup !== 'function')
     throw errors.invalidType('lookup', 'of type function', lookup);
   state.lookup = lookup;
@@ -42,8 +44,8 @@ function readOptions(state, options) {
     ipv6Only: options.ipv6Only,
     reusePort: options.reusePort,
     emitSendErrors: options.emitSendErrors,
-    receiveBlockList: checkBlockList(options.receiveBlockList, 'options.receiveBlockList'),
-    sendBlockList: checkBlockList(options.sendBlockList, 'options.sendBlockList'),
+    receiveBlockList,
+    sendBlockList,
   };
   return type;
 }
@@ -155,7 +157,7 @@ function checkNumeric(address, otherwise, name, call) {
 
 Socket.prototype.bindSync = function(options = {}) {
   const state = checkHealth(this);
-  if (options === null || typeof options !== 'object')
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw errors.invalidType('options', 'of type object', options);
   if (state.handle.bindState !== UNBOUND)
     throw errors.alreadyBound();
@@ -165,6 +167,7 @@ Socket.prototype.bindSync = function(options = {}) {
   const code = state.handle.bindSync(number, ip);
   if (code < 0)
     throw errors.endpointError(code, 'bind', ip, number);
+  applyBufferSizes(this);
   return this.address();
 };
 
@@ -208,12 +211,12 @@ Socket.prototype.connectSync = function(port, address) {
   if (isConnecting(state))
     throw errors.isConnected();
   const ip = checkNumeric(address, loopbacks[this.type], 'address', 'connectSync');
-  if (isBlocked(state.options.sendBlockList, ip))
-    throw errors.ipBlocked(ip);
   if (state.handle.bindState === UNBOUND)
     this.bindSync();
   else if (state.handle.bindState !== BOUND)
     throw errors.alreadyBound();
+  if (isBlocked(state.options.sendBlockList, ip))
+    throw errors.ipBlocked(ip);
   const code = state.handle.connectSync(number, ip);
   if (code < 0)
     throw errors.endpointError(code, 'connect', ip, number);
