@@ -14,6 +14,13 @@ if (!usesBuiltIn) require('../../register.js');
 const made = [];
 diagnostics.subscribe('udp.socket', ({ socket }) => made.push(socket));
 
+// A conversation that lost a message may wait for it for ever.
+const patience = 120;  // seconds
+setTimeout(() => {
+  console.error(`not done after ${patience} seconds`);
+  process.exit(1);
+}, patience * 1000).unref();
+
 // The sockets made since the last call: at least `atLeast`, and all of them of the module under
 // test.
 function assertSockets(atLeast) {
