@@ -19,7 +19,7 @@ export type MessageListener = NonNullable<Parameters<typeof dgram.createSocket>[
 
 /** One message of a batch: what `'message'` would pass as two arguments. */
 export interface Message {
-  /** The bytes, in memory that is never used again for another message. */
+  /** The bytes. They stay as they are: their memory is not used again for another message. */
   msg: Parameters<MessageListener>[0];
   /** Where they came from. */
   rinfo: RemoteInfo;
@@ -73,9 +73,9 @@ export interface SocketEventMap {
   /** A datagram has arrived. */
   message: Parameters<MessageListener>;
   /**
-   * Datagrams have arrived: all that one wake-up received, in their order, at least one. It is an
+   * Datagrams have arrived: those that came together, in their order, at least one. It is an
    * addition of this package, and costs less than `'message'` once for each. A socket with
-   * listeners of both emits both.
+   * listeners of both emits both, `'messages'` first.
    */
   messages: [messages: Message[]];
 }
