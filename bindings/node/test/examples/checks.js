@@ -8,6 +8,7 @@
 const assert = require('node:assert');
 const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
+const { isBuiltIn } = require('../subject');
 
 const loopback = '127.0.0.1';
 
@@ -123,8 +124,11 @@ const multicastInterface = ({ type, group, interfaces, from }) => async (host) =
 
 const to6 = { type: 'udp6', group: 'ff02::114', interfaces: ['::%eth0', '::%eth1'] };
 const named6 = multicastInterface({ ...to6, from: 'fe80::1:2%eth1' });
-// A number is no name except on Windows: the system goes on to choose the interface.
-const numbered6 = multicastInterface({ ...to6, from: 'fe80::2%eth0' });
+// A number is an interface's, as on Windows. To the built-in it is none there is on other systems:
+// it lets the system go on to choose the interface.
+const numbered6 = multicastInterface({
+  ...to6, from: isBuiltIn ? 'fe80::2%eth0' : 'fe80::1:2%eth1',
+});
 const addressed4 = multicastInterface({
   type: 'udp4', group: '224.0.0.114', interfaces: ['10.0.1.2', '10.0.0.2'], from: '10.0.0.2',
 });
