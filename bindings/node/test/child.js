@@ -7,7 +7,7 @@ const { text } = require('node:stream/consumers');
 const { modulePath } = require('./subject');
 
 // How much slower than usual things are: set under valgrind and the like.
-const slowness = Number(process.env.DGRAM_TEST_SLOWNESS) || 1;
+const slowness = Number(process.env.DGRAM_TEST_SLOWNESS) || 3; // machines of CI are busy
 
 // What the child has besides the body: reports are written at once, so that none is lost with it.
 const prelude = `

@@ -37,9 +37,18 @@ async function work(queue) {
 const queue = inGroups(scenarios.filter(({ name }) => !reasons.get(name)));
 for (let i = 0; i < os.cpus().length; i++) work(queue);
 
-for (const { name } of scenarios) {
+// What differs is played once more, alone: a busy machine can bring two datagrams out of step.
+async function play(scenario) {
+  const { name } = scenario;
+  const result = await results.get(name).promise;
+  if (!result.flaw && !verdict(table, name, result.changes).wrong) return result;
+  return (await compare([scenario], 'node:dgram', modulePath, table.rewrite))[0];
+}
+
+for (const scenario of scenarios) {
+  const { name } = scenario;
   test(name, { skip: reasons.get(name) }, async (t) => {
-    const { flaw, changes, lines, output } = await results.get(name).promise;
+    const { flaw, changes, lines, output } = await play(scenario);
     assert.ok(!flaw, `the scenario is broken, the built-in itself says: ${flaw}\n${output}`);
     const { wrong, todo } = verdict(table, name, changes);
     assert.ok(!wrong, `${wrong}\n${lines.join('\n')}`);
