@@ -248,6 +248,11 @@ typedef struct dgram_options {
   dgram_defer_cb defer;   /**< puts work off, for a program with a queue of its own; NULL: the loop
                                does. Default NULL */
   void *defer_context;    /**< for `defer`; it may be asked until 'close' */
+  int low_latency;        /**< nonzero: the loop never waits for more datagrams to come. By default,
+                               while more than 100 come in a millisecond, and one by one, it sleeps
+                               for some 20 to 100 us between its turns so that several are read at
+                               a wake-up; it does so also in uv_run() with UV_RUN_NOWAIT. One
+                               socket with this option sets its whole loop free. Default 0 */
 } dgram_options_t;
 
 /**
@@ -256,7 +261,7 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, NULL};
+  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0};
   options.struct_size = sizeof options;
   options.type = type;
   return options;

@@ -16,6 +16,7 @@
 #include "datapath.h"
 #include "errors.h"
 #include "listeners.h"
+#include "pace.h"
 #include "queue.h"
 
 /* ---- loop.c: what the sockets of a loop share ---- */
@@ -38,11 +39,14 @@ struct dgram__loop {
   struct dgram__loop *next; /* in the list of loops */
   uv_loop_t *uv;
   unsigned sockets;
-  uv_idle_t idle;   /* runs while there is work to do before the loop may block */
-  uv_timer_t retry; /* runs while the system is out of buffers */
+  uv_idle_t idle;       /* runs while there is work to do before the loop may block */
+  uv_prepare_t prepare; /* runs just before the loop may block */
+  uv_timer_t retry;     /* runs while the system is out of buffers */
   unsigned open_handles;
   const struct dgram__datapath *datapath;
   bool gso;
+  struct dgram__pace pace;
+  unsigned hasty;               /* sockets with `low_latency` */
   struct dgram__inbox *inbox;   /* made at the first receive */
   struct dgram__basket *basket; /* made with it */
   struct dgram__line flushes;   /* before the loop blocks, first */

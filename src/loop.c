@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { RETRY_MS = 1 };
 
@@ -47,6 +48,19 @@ static bool gso_wanted(void) {
   return wanted == NULL || strcmp(wanted, "0") != 0;
 }
 
+static void let_gather(void) {
+  const struct timespec time = {.tv_nsec = DGRAM__PAUSE_US * 1000L};
+  nanosleep(&time, NULL);
+}
+
+/* Does not pause when there is other work that the loop would not block for. */
+static void on_prepare(uv_prepare_t *prepare) {
+  struct dgram__loop *loop = prepare->data;
+  bool may_pause = loop->hasty == 0 && uv_backend_timeout(loop->uv) != 0;
+  if (dgram__pace_turn(&loop->pace, uv_now(loop->uv), may_pause))
+    let_gather();
+}
+
 static struct dgram__loop *make_loop(uv_loop_t *uv) {
   struct dgram__loop *loop = calloc(1, sizeof *loop);
   if (loop == NULL)
@@ -55,9 +69,13 @@ static struct dgram__loop *make_loop(uv_loop_t *uv) {
   loop->datapath = choose_datapath();
   loop->gso = gso_wanted();
   uv_idle_init(uv, &loop->idle);
+  uv_prepare_init(uv, &loop->prepare);
+  uv_prepare_start(&loop->prepare, on_prepare);
+  uv_unref((uv_handle_t *)&loop->prepare);
   uv_timer_init(uv, &loop->retry);
-  loop->open_handles = 2;
+  loop->open_handles = 3;
   loop->idle.data = loop;
+  loop->prepare.data = loop;
   loop->retry.data = loop;
   loop->next = loops;
   loops = loop;
@@ -101,6 +119,7 @@ void dgram__loop_leave(struct dgram__loop *loop) {
     return;
   forget_loop(loop);
   uv_close((uv_handle_t *)&loop->idle, on_handle_closed);
+  uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
   uv_close((uv_handle_t *)&loop->retry, on_handle_closed);
 }
 

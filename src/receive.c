@@ -84,6 +84,8 @@ void dgram__receive(dgram_socket_t *socket) {
     return;
   struct dgram__inbox *inbox = dgram__loop_inbox(loop);
   int filled = inbox != NULL ? loop->datapath->recv(&socket->path, inbox) : UV_ENOMEM;
+  if (filled > 0)
+    loop->pace.turn += (unsigned)filled;
   /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
   dgram__outbox_complete_done(socket);
   if (filled < 0 && !socket->closing)

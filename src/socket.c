@@ -33,6 +33,8 @@ void dgram__unpin(dgram_socket_t *socket) {
     return;
   assert(socket->outbox.count == 0);
   dgram__events_clear(&socket->events);
+  if (socket->options.low_latency)
+    socket->loop->hasty--;
   dgram__loop_leave(socket->loop);
   if (socket->gone != NULL)
     *socket->gone = true;
@@ -66,6 +68,8 @@ static dgram_socket_t *new_socket(uv_loop_t *loop, const dgram_options_t *option
     return NULL;
   }
   socket->options = *options;
+  if (options->low_latency)
+    socket->loop->hasty++;
   socket->pins = 1; /* until closed */
   socket->referenced = true;
   socket->path.fd = -1;

@@ -30,6 +30,7 @@
         '<(root)/src/loop.c',
         '<(root)/src/multicast.c',
         '<(root)/src/options.c',
+        '<(root)/src/pace.c',
         '<(root)/src/receive.c',
         '<(root)/src/send.c',
         '<(root)/src/socket.c',

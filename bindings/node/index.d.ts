@@ -25,7 +25,7 @@ export interface Message {
   rinfo: RemoteInfo;
 }
 
-/** The options of {@link createSocket}: those of node:dgram, and `emitSendErrors`. */
+/** The options of {@link createSocket}: those of node:dgram, `emitSendErrors` and `lowLatency`. */
 export interface SocketOptions extends dgram.SocketOptions {
   /**
    * When `true`, a send that fails and has no callback emits `'error'`, as the documentation of
@@ -33,6 +33,14 @@ export interface SocketOptions extends dgram.SocketOptions {
    * @default false
    */
   emitSendErrors?: boolean | undefined;
+  /**
+   * When `true`, the event loop never waits for more datagrams to come. By default, while more than
+   * 100 come in a millisecond, and one by one, it sleeps for some 20 to 100 microseconds between
+   * its turns, so that it need not wake up for each. One socket with this option sets its whole
+   * thread free.
+   * @default false
+   */
+  lowLatency?: boolean | undefined;
   /**
    * Binds with `SO_REUSEPORT`: several sockets share the port, and the system spreads what arrives
    * over them. Such a socket is never shared between cluster workers. Here it works with every

@@ -232,6 +232,8 @@ static int fake_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
   receipt->taken = true;
   for (int i = 0; i < receipt->count; i++)
     fill_slot(&inbox->slots[i], &receipt->slots[i]);
+  while (fake.receipt_count > 0 && fake.receipts[fake.receipt_count - 1].taken)
+    fake.receipt_count--; /* so that a script may go on for long */
   return receipt->count;
 }
 

@@ -43,6 +43,7 @@ static void the_defaults_are_those_of_a_plain_socket(void **state) {
     assert_int_equal(options.reuse_port, 0);
     assert_true(options.defer == NULL);
     assert_null(options.defer_context);
+    assert_int_equal(options.low_latency, 0);
   }
 }
 

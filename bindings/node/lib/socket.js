@@ -44,6 +44,7 @@ function readOptions(state, options) {
     ipv6Only: options.ipv6Only,
     reusePort: options.reusePort,
     emitSendErrors: options.emitSendErrors,
+    lowLatency: options.lowLatency,
     receiveBlockList,
     sendBlockList,
   };
@@ -77,9 +78,9 @@ function Socket(typeOrOptions, listener) {
   if (state.lookup === undefined)
     state.lookup = defaultLookup();
   state.isDefaultLookup = isTransparent(state.lookup);
-  const { reuseAddr, ipv6Only, reusePort } = state.options;
+  const { reuseAddr, ipv6Only, reusePort, lowLatency } = state.options;
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
-    reusePort ? 1 : 0);
+    reusePort ? 1 : 0, lowLatency ? 1 : 0);
   this.type = type;
   this[kState] = state;
   if (typeof listener === 'function')

@@ -234,7 +234,8 @@ const traps = {
   },
   'the options of a socket': ({ t, act }) => {
     const names = ['type', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize',
-      'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList', 'emitSendErrors'];
+      'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList', 'emitSendErrors',
+      'lowLatency'];
     for (const name of names) {
       const options = { type: 'udp4' };
       Object.defineProperty(options, name, { get: () => {
@@ -367,7 +368,8 @@ test('any value may be an argument of createSocket', async () => {
   await harmless(async (t) => {
     const values = strange();
     const names = ['type', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize',
-      'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList', 'emitSendErrors'];
+      'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList', 'emitSendErrors',
+      'lowLatency'];
     for (const value of values) {
       for (const other of [undefined, ...values]) {
         attempt(() => t.dgram.createSocket(value, other).close());
@@ -581,7 +583,8 @@ const polluted = ['port', 'address', 'family', 'size', 'exclusive', 'fd', 'type'
   'signal', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize', 'msg', 'rinfo', 'buffer',
   'length', 'offset', 'callback', 'cb', 'handle', 'state', 'queue', 'socket', 'list', 'code',
   'errno', 'syscall', 'info', 'then', 'get', 'set', 'value', 'writable', 'enumerable',
-  'configurable', 'toJSON', 'emitSendErrors', 'sendBlockList', 'receiveBlockList', 'name',
+  'configurable', 'toJSON', 'emitSendErrors', 'lowLatency', 'sendBlockList', 'receiveBlockList',
+  'name',
   'message', 'stack', 'all', 'hints', 'order', 'verbatim', 'listener', 'error', 'next', '0', '1'];
 
 // When the built-in binds for a send, it takes these two from Object.prototype: so may we.

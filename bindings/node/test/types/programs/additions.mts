@@ -10,6 +10,7 @@ import 'libdgram/register';
 const options: SocketOptions = {
   type: 'udp4',
   emitSendErrors: true,
+  lowLatency: true,
   reusePort: true,
   sendBlockList: new BlockList(),
   receiveBlockList: new BlockList(),
@@ -51,6 +52,8 @@ dgram.AddressInfo;
 dgram.dgram;
 // @ts-expect-error neither yes nor no
 createSocket({ type: 'udp4', emitSendErrors: 'yes' });
+// @ts-expect-error
+createSocket({ type: 'udp4', lowLatency: 'yes' });
 // @ts-expect-error
 createSocket({ type: 'udp4', reusePort: 1 });
 // @ts-expect-error an array is no block list
