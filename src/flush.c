@@ -86,7 +86,8 @@ void dgram__outbox_complete_done(dgram_socket_t *socket) {
 
 static void finish(dgram_socket_t *socket, struct dgram__send *send) {
   dgram__queue_push(&socket->outbox.done, send);
-  dgram__defer(&socket->outbox.completions_task);
+  if (!socket->outbox.about_to_complete)
+    dgram__defer(&socket->outbox.completions_task);
 }
 
 void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
@@ -196,7 +197,10 @@ void dgram_flush(dgram_socket_t *socket) {
   dgram__pin(socket);
   if (socket->state == DGRAM_BOUND) /* so there is no need to wait for 'listening' */
     dgram__outbox_release(socket);
+  struct dgram__outbox *outbox = &socket->outbox;
+  outbox->about_to_complete = !outbox->completing;
   dgram__flush(socket);
+  outbox->about_to_complete = false;
   dgram__outbox_complete_done(socket);
   dgram__unpin(socket);
 }

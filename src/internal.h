@@ -139,6 +139,7 @@ struct dgram__outbox {
   struct dgram__queue ready;     /* waits for the flush, or for the stall to end */
   struct dgram__queue done;      /* waits for its callback */
   bool completing;               /* such callbacks are being called */
+  bool about_to_complete;        /* they will be, before the call at hand returns */
   struct dgram__queue cancelled; /* waits for its callback, after 'close' */
   size_t bytes;
   size_t count;

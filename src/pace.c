@@ -3,7 +3,7 @@
 enum {
   WINDOW_MS = 4,
   BRISK = 100 * WINDOW_MS, /* datagrams in a window: less are served as they come */
-  ENOUGH = 16,             /* in a turn, to be worth a wake-up */
+  ENOUGH = 64,             /* in a turn: more may be waiting already */
   /* What the first pause should bring at the usual rate, halved: less is an answer to our own. */
   PROOF_DIVISOR = 2 * 1000 * WINDOW_MS / DGRAM__PAUSE_US,
   PROVEN_WINDOWS = 8, /* of unbroken success, after which a failure is news */
