@@ -221,13 +221,6 @@ const reasons = [
   },
   {
     reason:
-      'There is one tick more when a socket is connected, in which the library tells it.',
-    scenarios: [
-      'hostile: process.nextTick is patched',
-    ],
-  },
-  {
-    reason:
       'The addon itself needs a permission (--allow-addons); --allow-net is not looked at.',
     scenarios: [
       'B56 permissions without --allow-net',
