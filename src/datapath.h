@@ -29,8 +29,9 @@ struct dgram__settings {
 
 /* One system socket, and what was learned about its ways. */
 struct dgram__path {
-  int fd; /* -1: none */
-  bool gro;
+  int fd;                      /* -1: none */
+  bool gso_untried;            /* of `linux`: segmentation is wanted, and not asked for yet */
+  bool gro_untried;            /* the same of joining */
   int kept_error;              /* of `posix`: about the first datagram of the next send */
   unsigned careful_calls;      /* of `linux`: calls yet to come with one run each */
   struct dgram__limits limits; /* of a segmented send; learned from refusals */
@@ -57,12 +58,12 @@ struct dgram__datapath {
   void (*inbox_init)(struct dgram__inbox *inbox);
 
   /*
-   * Makes a non-blocking, close-on-exec UDP socket, binds it, and finds out what it can do.
+   * Makes a non-blocking, close-on-exec UDP socket and binds it; `gso`: it may segment.
    * Returns 0, or the error of the call that failed, with no socket left over.
    */
   int (*open)(struct dgram__path *path, const struct dgram__settings *settings);
 
-  /* Finds out what path->fd can do, a UDP socket that was made elsewhere. */
+  /* Takes over path->fd, a UDP socket that was made elsewhere. */
   void (*adopt)(struct dgram__path *path, bool gso);
 
   /*

@@ -55,16 +55,29 @@ static bool kernel_can_segment(int fd) {
          !dgram__batch_kernel_corrupts(kernel.release);
 }
 
+/* Nothing is asked of the kernel yet: a socket that lives for a question and an answer is cheap. */
 static void linux_adopt(struct dgram__path *path, bool gso) {
-  int on = 1;
   path->careful_calls = 0;
-  path->gro = setsockopt(path->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
-  path->limits = (struct dgram__limits){.datagrams = MOST_SEGMENTS,
-                                        .segment = UINT16_MAX,
-                                        .bytes = MOST_BYTES,
-                                        .iov_count = MOST_IOV};
-  if (!gso || !kernel_can_segment(path->fd))
-    path->limits.datagrams = 1;
+  path->gso_untried = gso;
+  path->gro_untried = true;
+  path->limits = (struct dgram__limits){
+      .datagrams = 1, .segment = UINT16_MAX, .bytes = MOST_BYTES, .iov_count = MOST_IOV};
+}
+
+static void try_gso(struct dgram__path *path) {
+  path->gso_untried = false;
+  if (kernel_can_segment(path->fd))
+    path->limits.datagrams = MOST_SEGMENTS;
+}
+
+/*
+ * The system's first socket that wants datagrams joined costs it 0.3 ms, and its going the same:
+ * it patches its code. A kernel that can't join them delivers them one by one.
+ */
+static void try_gro(struct dgram__path *path) {
+  int on = 1;
+  path->gro_untried = false;
+  setsockopt(path->fd, SOL_UDP, UDP_GRO, &on, sizeof on);
 }
 
 static int linux_open(struct dgram__path *path, const struct dgram__settings *settings) {
@@ -89,6 +102,8 @@ static int linux_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
     inbox->slots[i].segment = dgram__control_segment(&header->msg_hdr);
     reset_header(&header->msg_hdr);
   }
+  if (filled > 1 && path->gro_untried)
+    try_gro(path);
   return filled;
 }
 
@@ -205,6 +220,8 @@ static bool is_refusal(int err) {
 static int linux_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
   bool segmented;
+  if (count > 1 && path->gso_untried)
+    try_gso(path);
   int sent = send_planned(path, &path->limits, first, count, &segmented);
   if (sent >= 0 || !segmented || !is_refusal(sent))
     return sent;

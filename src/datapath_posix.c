@@ -62,7 +62,6 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
 
 static void posix_adopt(struct dgram__path *path, bool gso) {
   (void)gso;
-  path->gro = false;
   path->kept_error = 0;
   path->limits = (struct dgram__limits){.datagrams = 1};
 }

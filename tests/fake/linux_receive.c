@@ -19,6 +19,7 @@
 /* What recvmmsg does; NULL: the true one. */
 static int (*receive)(struct mmsghdr *headers, unsigned count);
 static bool can_join; /* the kernel knows UDP_GRO */
+static int joins_asked;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
 int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
@@ -37,7 +38,9 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
 }
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
-  if (level != SOL_UDP || name != UDP_GRO || can_join)
+  bool joining = level == SOL_UDP && name == UDP_GRO;
+  joins_asked += joining;
+  if (!joining || can_join)
     return __real_setsockopt(fd, level, name, value, length);
   errno = ENOPROTOOPT;
   return -1;
@@ -68,6 +71,7 @@ static void open_path(void) {
 static int begin(void **state) {
   receive = NULL;
   can_join = true;
+  joins_asked = 0;
   inbox = new_inbox();
   open_path();
   return 0;
@@ -79,23 +83,43 @@ static int end(void **state) {
   return close(path.fd);
 }
 
-static void a_kernel_that_does_not_join_is_received_from(void **state) {
-  close(path.fd);
-  can_join = false;
-  open_path();
-  assert_false(path.gro);
+/* Sends to the path itself, and receives. */
+static void receive_hellos(int count) {
   union dgram__address own;
   socklen_t length = sizeof own;
   assert_int_equal(getsockname(path.fd, &own.any, &length), 0);
-  assert_int_equal(sendto(path.fd, "hello", 5, 0, &own.any, length), 5);
+  for (int i = 0; i < count; i++)
+    assert_int_equal(sendto(path.fd, "hello", 5, 0, &own.any, length), 5);
   struct pollfd readable = {.fd = path.fd, .events = POLLIN};
   assert_int_equal(poll(&readable, 1, -1), 1);
-  assert_int_equal(linux_path->recv(&path, inbox), 1);
-  assert_int_equal(inbox->slots[0].size, 5);
-  assert_int_equal(inbox->slots[0].segment, 0);
-  assert_memory_equal(inbox->slots[0].data, "hello", 5);
-  assert_true(dgram__address_equal(&inbox->slots[0].from, &own));
+  assert_int_equal(linux_path->recv(&path, inbox), count);
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(inbox->slots[i].size, 5);
+    assert_int_equal(inbox->slots[i].segment, 0);
+    assert_memory_equal(inbox->slots[i].data, "hello", 5);
+    assert_true(dgram__address_equal(&inbox->slots[i].from, &own));
+  }
   assert_int_equal(linux_path->recv(&path, inbox), 0);
+}
+
+/* Where UDP_GRO is not in use yet, it is dear. */
+static void joining_is_asked_for_when_several_have_come_at_a_time(void **state) {
+  receive_hellos(1);
+  receive_hellos(1);
+  assert_int_equal(joins_asked, 0);
+  receive_hellos(2);
+  assert_int_equal(joins_asked, 1);
+  int on = 0;
+  socklen_t length = sizeof on;
+  if (getsockopt(path.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
+    assert_int_equal(on, 1);
+}
+
+static void joining_is_asked_for_once(void **state) {
+  can_join = false;
+  receive_hellos(2);
+  receive_hellos(3); /* and without it all goes on */
+  assert_int_equal(joins_asked, 1);
 }
 
 /* As the kernel wants it; https://github.com/netty/netty/issues/17492 */
@@ -203,7 +227,8 @@ static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(a_kernel_that_does_not_join_is_received_from),
+      TEST(joining_is_asked_for_when_several_have_come_at_a_time),
+      TEST(joining_is_asked_for_once),
       TEST(headers_are_as_new_at_every_call),
       TEST(an_error_is_returned_and_nothing_to_receive_is_none),
   };

@@ -74,7 +74,7 @@ static void datagrams_that_come_fast_and_one_by_one_are_gathered(void **state) {
 static void a_full_turn_is_not_followed_by_a_pause(void **state) {
   (void)state;
   struct play play = {.us = 1000};
-  struct sender sender = {.per_ms = 8000}; /* 16 in a turn */
+  struct sender sender = {.per_ms = 32000}; /* 64 in a turn */
   play_for(&play, &sender, 100);
   assert_int_equal(play.pauses, 0);
 }
