@@ -108,6 +108,7 @@ void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
 
 static void finish_sent(dgram_socket_t *socket, int sent) {
   struct dgram__outbox *outbox = &socket->outbox;
+  socket->loop->has_sent = true;
   outbox->retries = 0;
   for (int i = 0; i < sent; i++) {
     struct dgram__send *send = dgram__queue_pop(&outbox->ready);

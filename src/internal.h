@@ -18,6 +18,7 @@
 #include "listeners.h"
 #include "pace.h"
 #include "queue.h"
+#include "spin.h"
 
 /* ---- loop.c: what the sockets of a loop share ---- */
 
@@ -46,6 +47,8 @@ struct dgram__loop {
   const struct dgram__datapath *datapath;
   bool gso;
   struct dgram__pace pace;
+  struct dgram__spin spin;
+  bool has_sent;                /* in this turn */
   unsigned hasty;               /* sockets with `low_latency` */
   struct dgram__inbox *inbox;   /* made at the first receive */
   struct dgram__basket *basket; /* made with it */

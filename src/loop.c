@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -53,12 +54,27 @@ static void let_gather(void) {
   nanosleep(&time, NULL);
 }
 
-/* Does not pause when there is other work that the loop would not block for. */
+/* What libuv waits for is readable when something has come. */
+static void spin(struct dgram__loop *loop) {
+  struct pollfd ready = {.fd = uv_backend_fd(loop->uv), .events = POLLIN};
+  uint64_t end = uv_hrtime() + DGRAM__SPIN_US * 1000U;
+  int count;
+  do
+    count = poll(&ready, 1, 0);
+  while (count == 0 && uv_hrtime() < end);
+  dgram__spin_ended(&loop->spin, count > 0);
+}
+
+/* The turn's work is done. Nothing is delayed when there is more that the loop won't block for. */
 static void on_prepare(uv_prepare_t *prepare) {
   struct dgram__loop *loop = prepare->data;
-  bool may_pause = loop->hasty == 0 && uv_backend_timeout(loop->uv) != 0;
-  if (dgram__pace_turn(&loop->pace, uv_now(loop->uv), may_pause))
+  bool blocks = uv_backend_timeout(loop->uv) != 0;
+  bool exchanged = loop->pace.turn > 0 && loop->has_sent;
+  loop->has_sent = false;
+  if (dgram__pace_turn(&loop->pace, uv_now(loop->uv), blocks && loop->hasty == 0))
     let_gather();
+  else if (exchanged && blocks && dgram__spin_now(&loop->spin))
+    spin(loop);
 }
 
 static struct dgram__loop *make_loop(uv_loop_t *uv) {

@@ -34,6 +34,7 @@
         '<(root)/src/receive.c',
         '<(root)/src/send.c',
         '<(root)/src/socket.c',
+        '<(root)/src/spin.c',
       ],
       'conditions': [
         ['OS=="linux"', {'sources': ['<(root)/src/control.c', '<(root)/src/datapath_linux.c']}],

@@ -1,0 +1,30 @@
+/*
+ * The spin: whether a loop that is about to block should look for a moment longer.
+ *
+ * Where one question follows one answer, going to sleep and waking up is most of the round trip.
+ * So after an exchange the loop may look again and again for some microseconds. It is worth while
+ * only where the next one hardly ever fails to come in time, as between two programs on one host;
+ * elsewhere the spins get so rare that nobody notices them.
+ * Floor 0: makes no system call, knows no clock.
+ */
+#ifndef DGRAM_SPIN_H
+#define DGRAM_SPIN_H
+
+#include <stdbool.h>
+
+struct dgram__spin {
+  unsigned streak;  /* spins in a row that were not in vain */
+  unsigned skip;    /* exchanges to come without a spin */
+  unsigned penalty; /* how many the next spin in vain will cost */
+};
+
+/* The length of a spin, microseconds. */
+enum { DGRAM__SPIN_US = 25 };
+
+/* The loop has received and sent in this turn. Whether to spin now. */
+bool dgram__spin_now(struct dgram__spin *spin);
+
+/* Tells how a spin ended. */
+void dgram__spin_ended(struct dgram__spin *spin, bool in_time);
+
+#endif

@@ -1,0 +1,81 @@
+/* When to spin: played with answers that come in time, or not. */
+#include "spin.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/random.h"
+
+/* So many exchanges; `in_time` of 1,000 answers come in time. Returns how many spins there were. */
+static unsigned play(struct dgram__spin *spin, unsigned exchanges, unsigned in_time) {
+  uint32_t random = 1;
+  unsigned spins = 0;
+  for (unsigned i = 0; i < exchanges; i++) {
+    if (!dgram__spin_now(spin))
+      continue;
+    dgram__spin_ended(spin, random_below(&random, 1000) < in_time);
+    spins++;
+  }
+  return spins;
+}
+
+static void answers_that_come_at_once_are_always_waited_for(void **state) {
+  (void)state;
+  struct dgram__spin spin = {0};
+  assert_int_equal(play(&spin, 100000, 1000), 100000);
+}
+
+static void answers_that_take_long_are_hardly_ever_waited_for(void **state) {
+  (void)state;
+  struct dgram__spin spin = {0};
+  assert_in_range(play(&spin, 100000, 0), 10, 40);
+}
+
+static void a_rare_accident_costs_little(void **state) {
+  (void)state;
+  struct dgram__spin spin = {0};
+  assert_true(play(&spin, 100000, 995) > 90000);
+}
+
+/* Whoever answers as chance has it would have us spin most of the time. */
+static void answers_that_come_in_time_by_chance_are_hardly_ever_waited_for(void **state) {
+  (void)state;
+  static const unsigned chances[] = {200, 500, 700, 800};
+  for (unsigned i = 0; i < sizeof chances / sizeof chances[0]; i++) {
+    struct dgram__spin spin = {0};
+    play(&spin, 100000, chances[i]);
+    assert_true(play(&spin, 1000000, chances[i]) < 10000);
+  }
+}
+
+static void a_faster_peer_is_noticed(void **state) {
+  (void)state;
+  struct dgram__spin spin = {0};
+  play(&spin, 100000, 0);
+  assert_true(play(&spin, 10000, 1000) > 5000);
+}
+
+static void after_a_long_streak_the_first_penalty_is_small_again(void **state) {
+  (void)state;
+  struct dgram__spin spin = {0};
+  play(&spin, 100000, 0);
+  play(&spin, 10000, 1000);
+  dgram__spin_ended(&spin, false);
+  assert_in_range(spin.skip, 1, 8);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(answers_that_come_at_once_are_always_waited_for),
+      cmocka_unit_test(answers_that_take_long_are_hardly_ever_waited_for),
+      cmocka_unit_test(a_rare_accident_costs_little),
+      cmocka_unit_test(answers_that_come_in_time_by_chance_are_hardly_ever_waited_for),
+      cmocka_unit_test(a_faster_peer_is_noticed),
+      cmocka_unit_test(after_a_long_streak_the_first_penalty_is_small_again),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
