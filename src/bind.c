@@ -27,8 +27,7 @@ static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, c
   dgram__shut_if_ready(socket);
 }
 
-/* Begins to receive, emits 'listening', and then lets go what waited for it. */
-static void announce(dgram_socket_t *socket) {
+void dgram__bind_announce(dgram_socket_t *socket) {
   if (socket->closed)
     return;
   socket->announced = true;
@@ -72,7 +71,7 @@ static int open_path(dgram_socket_t *socket) {
   return err;
 }
 
-static void bind_to_address(dgram_socket_t *socket) {
+void dgram__bind_finish(dgram_socket_t *socket) {
   if (socket->closed)
     return;
   int err = open_path(socket);
@@ -83,7 +82,7 @@ static void bind_to_address(dgram_socket_t *socket) {
     return;
   }
   socket->state = DGRAM_BOUND;
-  announce(socket);
+  dgram__bind_announce(socket);
 }
 
 /* ---- what a bind waits for ---- */
@@ -104,7 +103,7 @@ void dgram__bind_answered(void *owner, int status, const union dgram__address *a
     bind_failed(socket, status, "getaddrinfo", host, 0);
   } else {
     dgram__address_set_host(&socket->binding.to, address);
-    bind_to_address(socket);
+    dgram__bind_finish(socket);
   }
   dgram__unpin(socket);
   free(host);
@@ -132,7 +131,7 @@ static int start_bind(dgram_socket_t *socket, int port, const char *address) {
   socket->state = DGRAM_BINDING;
   socket->binding.to = local.address;
   if (local.host == NULL)
-    dgram__defer(&socket->binding.bind_task);
+    dgram__defer(socket, DGRAM__BIND);
   else
     err = look_up(socket, local.host);
   if (err != 0)
@@ -150,7 +149,7 @@ static int bind_at_once(dgram_socket_t *socket, const union dgram__address *loca
   if (err != 0)
     return err;
   socket->state = DGRAM_BOUND;
-  dgram__defer(&socket->binding.announce_task);
+  dgram__defer(socket, DGRAM__ANNOUNCE_BIND);
   return 0;
 }
 
@@ -166,12 +165,6 @@ void dgram__bind_forget(dgram_socket_t *socket) {
     dgram__lookup_forget(binding->lookup);
   free(binding->host);
   binding->host = NULL;
-}
-
-void dgram__binding_init(dgram_socket_t *socket) {
-  struct dgram__binding *binding = &socket->binding;
-  binding->bind_task = (struct dgram_task){.socket = socket, .run = bind_to_address};
-  binding->announce_task = (struct dgram_task){.socket = socket, .run = announce};
 }
 
 /* ---- taking a system socket over ---- */
@@ -201,7 +194,7 @@ static int adopt(dgram_socket_t *socket, int fd) {
   if (err != 0)
     return err;
   socket->state = DGRAM_BOUND;
-  announce(socket);
+  dgram__bind_announce(socket);
   return 0;
 }
 

@@ -67,8 +67,7 @@ static void attempt(dgram_socket_t *socket) {
   connecting->attempted = true;
 }
 
-/* The task: makes the attempt, unless it is made, and tells how it ended. */
-static void finish_attempt(dgram_socket_t *socket) {
+void dgram__connect_finish(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (socket->closed)
     return;
@@ -84,7 +83,7 @@ static void finish_attempt(dgram_socket_t *socket) {
   dgram__emit_connect(socket);
 }
 
-static void announce(dgram_socket_t *socket) {
+void dgram__connect_announce(dgram_socket_t *socket) {
   if (socket->closed || !socket->connecting.untold)
     return;
   socket->connecting.untold = false;
@@ -104,7 +103,7 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
   } else {
     set_failure(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
   }
-  dgram__defer(&connecting->task);
+  dgram__defer(socket, DGRAM__CONNECT);
 }
 
 static void look_up(dgram_socket_t *socket) {
@@ -114,7 +113,7 @@ static void look_up(dgram_socket_t *socket) {
     return;
   connecting->attempted = true;
   set_failure(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
-  dgram__defer(&connecting->task);
+  dgram__defer(socket, DGRAM__CONNECT);
 }
 
 void dgram__connect_release(dgram_socket_t *socket) {
@@ -125,7 +124,7 @@ void dgram__connect_release(dgram_socket_t *socket) {
   if (connecting->host != NULL)
     look_up(socket);
   else
-    dgram__defer(&connecting->task);
+    dgram__defer(socket, DGRAM__CONNECT);
 }
 
 void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
@@ -139,7 +138,7 @@ void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *s
   }
   connecting->attempted = true;
   set_failure(socket, code, syscall, DGRAM__SHOW_NOTHING);
-  dgram__defer(&connecting->task);
+  dgram__defer(socket, DGRAM__CONNECT);
 }
 
 void dgram__connect_cancel(dgram_socket_t *socket) {
@@ -157,12 +156,6 @@ void dgram__connect_tell_cancelled(dgram_socket_t *socket) {
     tell_failure(socket);
   else
     free(end_attempt(socket).host);
-}
-
-void dgram__connecting_init(dgram_socket_t *socket) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  connecting->task = (struct dgram_task){.socket = socket, .run = finish_attempt};
-  connecting->announce_task = (struct dgram_task){.socket = socket, .run = announce};
 }
 
 void dgram__connect_adopt(dgram_socket_t *socket) {
@@ -243,7 +236,7 @@ static int connect_at_once(dgram_socket_t *socket, const union dgram__address *t
     return err;
   connecting->connected = true;
   connecting->untold = true;
-  dgram__defer(&connecting->announce_task);
+  dgram__defer(socket, DGRAM__ANNOUNCE_CONNECT);
   return 0;
 }
 

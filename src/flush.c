@@ -81,13 +81,13 @@ void dgram__outbox_complete_done(dgram_socket_t *socket) {
     return;
   dgram__outbox_complete(socket, &outbox->done);
   if (outbox->done.count > 0)
-    dgram__defer(&outbox->completions_task);
+    dgram__defer(socket, DGRAM__COMPLETE);
 }
 
 static void finish(dgram_socket_t *socket, struct dgram__send *send) {
   dgram__queue_push(&socket->outbox.done, send);
   if (!socket->outbox.about_to_complete)
-    dgram__defer(&socket->outbox.completions_task);
+    dgram__defer(socket, DGRAM__COMPLETE);
 }
 
 void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
@@ -149,14 +149,14 @@ static bool suspected(dgram_socket_t *socket, int err) {
   return true;
 }
 
-static void tell_refusal(dgram_socket_t *socket) {
+void dgram__outbox_tell_refusal(dgram_socket_t *socket) {
   if (!socket->closed)
     dgram__emit_error(socket, socket->outbox.refusal, "recvmsg", NULL, 0);
 }
 
 static void refuse(dgram_socket_t *socket, int err) {
   socket->outbox.refusal = err;
-  dgram__defer(&socket->outbox.refusal_task);
+  dgram__defer(socket, DGRAM__TELL_REFUSAL);
 }
 
 /* The send has ended; so it is known what became of the suspicion. */
@@ -209,15 +209,6 @@ void dgram_flush(dgram_socket_t *socket) {
 void dgram__resume(dgram_socket_t *socket) {
   socket->outbox.stall = DGRAM__NOT_STALLED;
   dgram__flush(socket);
-}
-
-void dgram__outbox_init(dgram_socket_t *socket) {
-  struct dgram__outbox *outbox = &socket->outbox;
-  outbox->flush_task = (struct dgram_task){.socket = socket, .run = dgram__flush};
-  outbox->retry_task = (struct dgram_task){.socket = socket, .run = dgram__resume};
-  outbox->completions_task =
-      (struct dgram_task){.socket = socket, .run = dgram__outbox_complete_done};
-  outbox->refusal_task = (struct dgram_task){.socket = socket, .run = tell_refusal};
 }
 
 void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {

@@ -22,11 +22,24 @@
 
 /* ---- loop.c: what the sockets of a loop share ---- */
 
-/* Work that a socket has the loop, or the program, do later. At most once in line at a time. */
+/* What a socket has the loop, or the program, do later. */
+enum dgram__task_kind {
+  DGRAM__FLUSH,
+  DGRAM__RESUME,           /* a flush that the system had stopped */
+  DGRAM__COMPLETE,         /* the callbacks of sends */
+  DGRAM__TELL_REFUSAL,     /* of an earlier datagram */
+  DGRAM__BIND,             /* to a numeric address */
+  DGRAM__ANNOUNCE_BIND,    /* of a socket that was bound inside a call */
+  DGRAM__CONNECT,          /* or tell why not */
+  DGRAM__ANNOUNCE_CONNECT, /* of a socket that was connected inside a call */
+  DGRAM__CLOSE,
+  DGRAM__TASK_KINDS
+};
+
+/* Each stands in its socket's `tasks`, and at most once in line at a time. */
 struct dgram_task {
   struct dgram_task *next;
-  dgram_socket_t *socket;
-  void (*run)(dgram_socket_t *socket);
+  unsigned char kind;
   bool waiting;
 };
 
@@ -67,7 +80,7 @@ void dgram__loop_leave(struct dgram__loop *loop);
  * Has the program run the task, if it wants to put work off in its own way; else runs it from the
  * loop, before it blocks, after the flushes.
  */
-void dgram__defer(struct dgram_task *task);
+void dgram__defer(dgram_socket_t *socket, enum dgram__task_kind kind);
 
 /* Has the socket flushed before the loop blocks. */
 void dgram__flush_later(dgram_socket_t *socket);
@@ -150,13 +163,7 @@ struct dgram__outbox {
   unsigned retries; /* in a row; since a send last succeeded or none was left */
   int suspicion;    /* an error that may be the answer to an earlier datagram; or 0 */
   int refusal;      /* such an answer, to be told */
-  struct dgram_task flush_task;
-  struct dgram_task retry_task;
-  struct dgram_task completions_task;
-  struct dgram_task refusal_task;
 };
-
-void dgram__outbox_init(dgram_socket_t *socket);
 
 /* Memory for a send, with nothing set; and back. NULL: no memory. */
 struct dgram__send *dgram__send_new(struct dgram__loop *loop);
@@ -172,6 +179,9 @@ void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int co
 
 /* The send ends, and nobody is told. */
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
+
+/* Tells the answer to an earlier datagram that has come instead of a send's end. */
+void dgram__outbox_tell_refusal(dgram_socket_t *socket);
 
 /* Hands what is ready to the datapath, until nothing is left or the system takes no more. */
 void dgram__flush(dgram_socket_t *socket);
@@ -235,11 +245,13 @@ struct dgram__binding {
   char *host; /* the name that is looked up, or NULL */
   dgram_lookup_t *lookup;
   union dgram__address to;
-  struct dgram_task bind_task;     /* binds to `to` */
-  struct dgram_task announce_task; /* for a socket that was bound inside a call */
 };
 
-void dgram__binding_init(dgram_socket_t *socket);
+/* Binds to the address that is known now. */
+void dgram__bind_finish(dgram_socket_t *socket);
+
+/* Begins to receive, emits 'listening', and then lets go what waited for it. */
+void dgram__bind_announce(dgram_socket_t *socket);
 
 /* Starts to bind the unbound socket to a random port on all interfaces. Returns 0 or an error. */
 int dgram__bind_implicitly(dgram_socket_t *socket);
@@ -272,11 +284,13 @@ struct dgram__connecting {
   int status; /* an error that is to be told, with what failed */
   const char *syscall;
   enum dgram__shown shown;
-  struct dgram_task task;          /* connects to `to`, or tells the error */
-  struct dgram_task announce_task; /* for a socket that was connected inside a call */
 };
 
-void dgram__connecting_init(dgram_socket_t *socket);
+/* Makes the attempt, unless it is made, and tells how it ended. */
+void dgram__connect_finish(dgram_socket_t *socket);
+
+/* Tells that the socket was connected inside a call. */
+void dgram__connect_announce(dgram_socket_t *socket);
 
 /* The socket is bound: a connect that waited goes on. */
 void dgram__connect_release(dgram_socket_t *socket);
@@ -332,7 +346,7 @@ struct dgram_socket {
   struct dgram__binding binding;
   struct dgram__connecting connecting;
   struct dgram__outbox outbox;
-  struct dgram_task close_task;
+  struct dgram_task tasks[DGRAM__TASK_KINDS];
   dgram_socket_t *signal_next; /* in the list of its abort signal */
   dgram_socket_t *signal_previous;
 };
@@ -342,6 +356,9 @@ void dgram__unpin(dgram_socket_t *socket);
 
 /* Fills in the system socket's own name, or its peer's. Returns 0 or an error. */
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address);
+
+/* Tells 'close', and the sends that have not left. */
+void dgram__close_finish(dgram_socket_t *socket);
 
 /* Closes the socket for good if the program has closed it and nothing waits for the bind. */
 void dgram__shut_if_ready(dgram_socket_t *socket);

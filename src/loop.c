@@ -141,9 +141,33 @@ void dgram__loop_leave(struct dgram__loop *loop) {
 
 /* ---- work for later ---- */
 
-static void line_up(struct dgram__line *line, struct dgram_task *task) {
-  dgram__pin(task->socket);
+static void (*const work[DGRAM__TASK_KINDS])(dgram_socket_t *socket) = {
+    [DGRAM__FLUSH] = dgram__flush,
+    [DGRAM__RESUME] = dgram__resume,
+    [DGRAM__COMPLETE] = dgram__outbox_complete_done,
+    [DGRAM__TELL_REFUSAL] = dgram__outbox_tell_refusal,
+    [DGRAM__BIND] = dgram__bind_finish,
+    [DGRAM__ANNOUNCE_BIND] = dgram__bind_announce,
+    [DGRAM__CONNECT] = dgram__connect_finish,
+    [DGRAM__ANNOUNCE_CONNECT] = dgram__connect_announce,
+    [DGRAM__CLOSE] = dgram__close_finish,
+};
+
+static dgram_socket_t *owner_of(struct dgram_task *task) {
+  char *tasks = (char *)(task - task->kind);
+  return (dgram_socket_t *)(void *)(tasks - offsetof(dgram_socket_t, tasks));
+}
+
+/* Pins the socket until the task has run. False: it waits already. */
+static bool begin_to_wait(dgram_socket_t *socket, struct dgram_task *task) {
+  if (task->waiting)
+    return false;
+  dgram__pin(socket);
   task->waiting = true;
+  return true;
+}
+
+static void line_up(struct dgram__line *line, struct dgram_task *task) {
   task->next = NULL;
   if (line->last != NULL)
     line->last->next = task;
@@ -155,9 +179,9 @@ static void line_up(struct dgram__line *line, struct dgram_task *task) {
 void dgram_task_run(dgram_task_t *task) {
   if (task == NULL)
     return;
-  dgram_socket_t *socket = task->socket;
+  dgram_socket_t *socket = owner_of(task);
   task->waiting = false;
-  task->run(socket);
+  work[task->kind](socket);
   dgram__unpin(socket);
 }
 
@@ -181,28 +205,25 @@ static void on_idle(uv_idle_t *idle) {
     uv_idle_stop(idle);
 }
 
-static bool program_takes(struct dgram_task *task) {
-  const dgram_options_t *options = &task->socket->options;
+static bool program_takes(const dgram_socket_t *socket, struct dgram_task *task) {
+  const dgram_options_t *options = &socket->options;
   return options->defer != NULL && options->defer(task, options->defer_context) != 0;
 }
 
-void dgram__defer(struct dgram_task *task) {
-  struct dgram__loop *loop = task->socket->loop;
-  if (task->waiting)
+void dgram__defer(dgram_socket_t *socket, enum dgram__task_kind kind) {
+  struct dgram__loop *loop = socket->loop;
+  struct dgram_task *task = &socket->tasks[kind];
+  if (!begin_to_wait(socket, task) || program_takes(socket, task))
     return;
-  if (program_takes(task)) {
-    dgram__pin(task->socket);
-    task->waiting = true;
-    return;
-  }
   line_up(&loop->deferred, task);
   uv_idle_start(&loop->idle, on_idle);
 }
 
 void dgram__flush_later(dgram_socket_t *socket) {
-  if (socket->outbox.flush_task.waiting)
+  struct dgram_task *task = &socket->tasks[DGRAM__FLUSH];
+  if (!begin_to_wait(socket, task))
     return;
-  line_up(&socket->loop->flushes, &socket->outbox.flush_task);
+  line_up(&socket->loop->flushes, task);
   uv_idle_start(&socket->loop->idle, on_idle);
 }
 
@@ -212,9 +233,10 @@ static void on_retry(uv_timer_t *timer) {
 }
 
 void dgram__retry_later(dgram_socket_t *socket) {
-  if (socket->outbox.retry_task.waiting)
+  struct dgram_task *task = &socket->tasks[DGRAM__RESUME];
+  if (!begin_to_wait(socket, task))
     return;
-  line_up(&socket->loop->starved, &socket->outbox.retry_task);
+  line_up(&socket->loop->starved, task);
   uv_timer_start(&socket->loop->retry, on_retry, RETRY_MS, 0);
 }
 

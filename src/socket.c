@@ -43,8 +43,6 @@ void dgram__unpin(dgram_socket_t *socket) {
 
 /* ---- create ---- */
 
-static void finish_close(dgram_socket_t *socket);
-
 /* Reads the members that the program knew when it was compiled; the others have their default. */
 static int read_options(dgram_options_t *options, const dgram_options_t *given) {
   if (given->struct_size < OPTIONS_SIZE_0_1 || given->struct_size > sizeof *options)
@@ -73,10 +71,8 @@ static dgram_socket_t *new_socket(uv_loop_t *loop, const dgram_options_t *option
   socket->pins = 1; /* until closed */
   socket->referenced = true;
   socket->path.fd = -1;
-  socket->close_task = (struct dgram_task){.socket = socket, .run = finish_close};
-  dgram__binding_init(socket);
-  dgram__connecting_init(socket);
-  dgram__outbox_init(socket);
+  for (unsigned char kind = 0; kind < DGRAM__TASK_KINDS; kind++)
+    socket->tasks[kind].kind = kind;
   return socket;
 }
 
@@ -111,7 +107,7 @@ int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_
 
 /* ---- close ---- */
 
-static void finish_close(dgram_socket_t *socket) {
+void dgram__close_finish(dgram_socket_t *socket) {
   dgram__outbox_complete(socket, &socket->outbox.done);
   dgram__emit_close(socket);
   dgram__connect_tell_cancelled(socket);
@@ -129,7 +125,7 @@ static void shut(dgram_socket_t *socket) {
   if (socket->path.fd >= 0)
     close(socket->path.fd);
   socket->path.fd = -1;
-  dgram__defer(&socket->close_task);
+  dgram__defer(socket, DGRAM__CLOSE);
 }
 
 void dgram__shut_if_ready(dgram_socket_t *socket) {
