@@ -15,7 +15,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT INT TERM
 
 mkdir -p "$copy/bindings"
-cp -r "$root/include" "$root/src" "$copy"
+cp -r "$root/include" "$root/src" "$root/LICENSE" "$copy"
 (cd "$root/bindings" && tar -cf - --exclude=build --exclude=node_modules node) |
   tar -xf - -C "$copy/bindings"
 cd "$copy/bindings/node"
