@@ -1,37 +1,35 @@
 'use strict';
 /*
- * What runs a peer in JavaScript, as harness.c runs those in C. The sender and the receiver are
- * processes of their own, each bound to a core, so that the CPU time of a side has that of its
- * runtime's helper threads in it; a third process starts them together and prints the results.
+ * What makes a peer in JavaScript a side of a run: the lines between it and the runner, the clock,
+ * the CPU time, the result. README.md describes them. CPU time is that of the whole process, so
+ * that it has that of the runtime's helper threads in it.
  *
  * A peer calls run() with its roles: async functions that get a Side, and end when their work is
  * done. Knows nothing of how datagrams are moved.
  */
-const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
-const { spawn } = require('node:child_process');
+const { createInterface } = require('node:readline');
 const { Reader } = require('./work.js');
 
-// As in harness.h and harness.c.
-const RECV_BUFFER = 4 * 1024 * 1024;
 const QUIET_MS = 50;
-const HANG_SECONDS = 30;
-const KEPT_OFF_PERCENT = 2;
-const FLOWS = { stream: 1, fanin: 256, pingpong: 1 };
+const NO_PART = 3; // the exit status of who has no part in a scenario
 
-function fail(what, why) {
+function fail(what, why, status = 1) {
   console.error(`bench: ${what}: ${why}`);
-  process.exit(1);
+  process.exit(status);
 }
 
-/* SCENARIO SIZE SECONDS [KEY=VALUE ...] */
-function parse([scenario, size, seconds, ...rest]) {
+/* ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario `echo` with 16 sockets. */
+function parse([role, name, size, seconds, ...rest]) {
+  const [, scenario, count] = /^(.*?)(?:-(\d+))?$/.exec(name);
   const options = Object.fromEntries(rest.map((option) => option.split('=')));
-  const flows = Number(options.flows ?? FLOWS[scenario]);
-  return { scenario, size: Number(size), seconds: Number(seconds), flows, options };
+  return { role, scenario, count, size: Number(size), seconds: Number(seconds), options };
 }
 
-/* ---- one side, in its process ---- */
+function cpuMs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
 
 /* How long this process was ready to run but did not, in ms: its main thread, but for its own. */
 function keptOffMs() {
@@ -43,21 +41,41 @@ function keptOffMs() {
   }
 }
 
-function cpuMs() {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+/* The memory that the runtime knows to be in use: its heap, and what that holds outside of it. */
+function heapBytes() {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+function collectGarbage() {
+  if (globalThis.Bun) return Bun.gc(true);
+  require('node:v8').setFlagsFromString('--expose-gc');
+  return require('node:vm').runInNewContext('gc')();
+}
+
+/* The median, p99 and p99.9 of times in ms, in us. */
+function percentiles(times) {
+  const sorted = Float64Array.from(times).sort();
+  const at = (permille) => sorted[Math.ceil((sorted.length * permille) / 1000) - 1] * 1000;
+  return { p50_us: at(500).toFixed(2), p99_us: at(990).toFixed(2), p999_us: at(999).toFixed(2) };
 }
 
 class Side {
-  constructor(run) {
-    this.port = Number(process.env.BENCH_PORT); // for who sends: the receiver's, on 127.0.0.1
-    this.size = run.size;
-    this.flows = run.flows;
-    this.options = run.options; // KEY=VALUE, to compare configurations of a peer
-    this.seconds = run.seconds;
-    this.reader = new Reader(run.size, run.flows);
-    this.counted = 0; // datagrams sent or received
-    this.roundTrips = []; // how long each took, in ms
+  #lines = createInterface({ input: process.stdin }).on('close', () => process.exit(1));
+  #told = this.#lines[Symbol.asyncIterator](); // from the start: none is missed
+
+  constructor({ count, size, seconds, options }, flows) {
+    this.size = size;
+    this.seconds = seconds;
+    this.options = options; // KEY=VALUE, to compare configurations of a peer
+    this.count = Number(count ?? 1); // of sockets, in the scenarios with a number in their name
+    this.ports = options.ports?.split(',').map(Number); // for who sends: to where, on 127.0.0.1
+    this.reader = new Reader(size, this.number('flows', count ?? flows ?? 1));
+    this.came = 0;
+    this.wrong = 0;
+    this.counted = 0; // what the result is about: datagrams sent or received
+    this.times = []; // of round trips or bursts, in ms
     this.timeOver = false; // for who sends: stop
   }
 
@@ -65,140 +83,69 @@ class Side {
     return Number(this.options[key] ?? otherwise);
   }
 
-  take(datagram) {
-    this.reader.read(datagram);
+  look(datagram, reader) {
+    this.came++;
+    if (!reader.read(datagram)) this.wrong++;
+  }
+
+  take(datagram, reader = this.reader) {
+    this.look(datagram, reader);
     this.counted++;
   }
 
+  async #waitFor(word) {
+    const { value } = await this.#told.next();
+    if (value !== word) fail('stdin', `'${value}', not '${word}'`);
+  }
+
   /* The side is ready: waits for the other, then starts the clock. Who receives says where. */
-  async begin(port = 0) {
-    process.send({ port });
-    await once(process, 'message');
+  async begin(ports = []) {
+    console.log(`ready ${ports}`.trimEnd());
+    await this.#waitFor('begin');
     this.started = performance.now();
     this.cpu = cpuMs();
     this.keptOff = keptOffMs();
-    setTimeout(() => this.endTime(), this.seconds * 1000);
-    process.send({});
+    setTimeout(() => this.#endTime(), this.seconds * 1000);
   }
 
-  endTime() {
+  #endTime() {
     this.rate = (this.counted / (performance.now() - this.started)) * 1000;
     this.timeOver = true;
   }
 
-  /* For who receives: the senders have ended, and nothing has come for a while. */
+  /* For who receives: the sender has ended, and nothing has come for a while. */
   async allReceived() {
-    await once(process, 'message');
-    for (let before = -1; before !== this.counted;) {
-      before = this.counted;
+    await this.#waitFor('end');
+    for (let before = -1; before !== this.came || !this.timeOver;) {
+      before = this.came;
       await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     }
   }
 
   result() {
+    const keptOff = (keptOffMs() - this.keptOff) / (performance.now() - this.started);
     return {
       counted: this.counted,
-      rate: this.rate,
-      cpuMs: cpuMs() - this.cpu,
-      keptOff: (keptOffMs() - this.keptOff) / (performance.now() - this.started),
-      wrong: this.reader.wrong,
-      roundTrips: percentiles(this.roundTrips),
+      rate: this.rate.toFixed(0),
+      cpu_ns: ((cpuMs() - this.cpu) * 1e6).toFixed(0),
+      kept_off: Math.max(keptOff, 0).toFixed(4),
+      wrong: this.wrong,
+      ...(this.times.length && percentiles(this.times)),
+      ...(this.bytesPerSocket > 0 && { bytes_per_socket: this.bytesPerSocket.toFixed(0) }),
     };
   }
 }
 
-/* The median, p99 and p99.9 of times in ms, in us. */
-function percentiles(times) {
-  const sorted = Float64Array.from(times).sort();
-  const at = (permille) => sorted[Math.ceil((sorted.length * permille) / 1000) - 1] * 1000;
-  return sorted.length ? [at(500), at(990), at(999)] : [];
-}
-
-async function play(role, run) {
-  process.on('disconnect', () => process.exit()); // who started it has ended
-  const side = new Side(run);
-  await role(side);
-  process.send(side.result());
-}
-
-/* ---- both, from outside ---- */
-
-/* The cores that this process may use, out of "0-2,5". */
-function cores() {
-  const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1];
-  return list.split(',').flatMap((range) => {
-    const [first, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-}
-
-/* Starts a side, and returns when it is ready. */
-async function start(name, core, port) {
-  const command = ['-c', core, process.execPath, ...process.argv.slice(1)];
-  const env = { ...process.env, BENCH_SIDE: name, BENCH_PORT: port };
-  const side = spawn('taskset', command, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  side.on('exit', (code, signal) => fail(`the ${name}`, `ended (${signal ?? code})`));
-  process.on('exit', () => side.kill('SIGKILL'));
-  return { side, ...await told(side) };
-}
-
-/* Starts a side's clock. */
-async function begin(side) {
-  side.send({});
-  await told(side);
-}
-
-async function told(side) {
-  return (await once(side, 'message'))[0];
-}
-
-function check(sent, received) {
-  const wrong = sent.wrong + received.wrong;
-  if (wrong) fail('datagrams of a wrong size, content or order', `${wrong} of ${received.counted}`);
-  if (received.counted === 0) fail('received', 'nothing');
-  if (received.counted > sent.counted) fail('received', 'more than was sent');
-}
-
-function noteKeptOff(name, side) {
-  const kept = `had to leave its core to others ${Math.round(100 * side.keptOff)} % of the time`;
-  if (100 * side.keptOff > KEPT_OFF_PERCENT) console.error(`bench: note: a ${name} ${kept}`);
-}
-
-/*
- * Loss and CPU time are those of the whole run, with what is still received after its end. The
- * receiver's clock runs when the sender's starts, so that its time is over first.
- */
-async function measure(peer, run) {
-  const all = cores();
-  const { side: receiver, port } = await start('receiver', all[1 % all.length], 0);
-  const { side: sender } = await start('sender', all[0], port);
-  await begin(receiver);
-  await begin(sender);
-  const sent = await told(sender);
-  receiver.send({});
-  const received = await told(receiver);
-
-  check(sent, received);
-  noteKeptOff('sender', sent);
-  noteKeptOff('receiver', received);
-  const [p50, p99, p999] = sent.roundTrips.map((us) => us.toFixed(2));
-  console.log([
-    run.scenario, run.size, peer, sent.rate.toFixed(0), received.rate.toFixed(0),
-    ((100 * (sent.counted - received.counted)) / sent.counted).toFixed(2),
-    ((sent.cpuMs * 1e6) / sent.counted).toFixed(1),
-    ((received.cpuMs * 1e6) / received.counted).toFixed(1), p50, p99, p999,
-  ].join());
-  process.exit(); // ends both sides
-}
-
-/* The main program of each peer; `parts` has the roles { sender, receiver } of each scenario. */
-function run(peer, parts, args) {
+/* The main program of each peer; `parts` has the roles { send, receive } of each scenario. */
+async function run(parts, args) {
   const plan = parse(args);
-  const part = parts[plan.scenario];
-  if (!part) fail(plan.scenario, 'this peer has no part in the scenario');
-  if (process.env.BENCH_SIDE) return play(part[process.env.BENCH_SIDE], plan);
-  setTimeout(() => fail(peer, 'hangs'), (plan.seconds + HANG_SECONDS) * 1000).unref();
-  return measure(peer, plan);
+  const { [plan.role]: role, flows } = parts[plan.scenario] ?? {};
+  if (!role) fail(`${plan.role} ${plan.scenario}`, 'this peer has no part in it', NO_PART);
+  const side = new Side(plan, flows);
+  await role(side);
+  const fields = Object.entries(side.result()).map(([key, value]) => `${key}=${value}`);
+  console.log(['result', ...fields].join(' '));
+  process.exit();
 }
 
-module.exports = { run, fail, RECV_BUFFER };
+module.exports = { run, fail, heapBytes };

@@ -1,13 +1,21 @@
 'use strict';
 /*
- * The peers in JavaScript: NAME SCENARIO SIZE SECONDS [KEY=VALUE ...]. All play the same roles; in
- * what way an interface opens sockets and sends is in its adapter.
+ * The peers in JavaScript: NAME ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]. All play the same
+ * roles; in what way an interface opens sockets and sends is in its adapter.
  */
 const { once } = require('node:events');
-const { run, fail, RECV_BUFFER } = require('../harness.js');
+const { run, fail, heapBytes } = require('../harness.js');
 const work = require('../work.js');
 
 const HOST = '127.0.0.1';
+const RECV_BUFFER = 4 * 1024 * 1024;
+const BURST = 10_000;
+const MIXED = { clients: 100, replySize: 40, window: 256 };
+
+/*
+ * Adapters. What comes with a message to say where it is from, one argument or several, answer()
+ * and placeOf() take.
+ */
 
 /* node:dgram, and what takes its place: each send has a callback. */
 function overDgram(dgram, window) {
@@ -15,6 +23,7 @@ function overDgram(dgram, window) {
 
   return {
     window,
+    hasCallbacks: true,
     async open({ connectTo, recvBufferSize, onMessage, batches }) {
       const socket = dgram.createSocket({ type: 'udp4', recvBufferSize });
       const onDatagram = ({ msg, rinfo }) => onMessage(socket, msg, rinfo);
@@ -26,25 +35,39 @@ function overDgram(dgram, window) {
       return socket;
     },
     portOf: (socket) => socket.address().port,
+    placeOf: (rinfo) => rinfo,
     send: (socket, payload) => socket.send(payload, onSingleSent),
     answer: (socket, payload, rinfo) =>
       socket.send(payload, rinfo.port, rinfo.address, onSingleSent),
-    sendAll: (sockets, payloads) => new Promise((resolve) => {
+    sendAll: (socket, payloads, places) => new Promise((resolve) => {
       let left = payloads.length;
       const onSent = (error) => {
         if (error) fail('send', error.message);
         if (--left === 0) resolve();
       };
-      payloads.forEach((payload, i) => sockets[i % sockets.length].send(payload, onSent));
+      const sendTo = ({ port, address }, i) => socket.send(payloads[i], port, address, onSent);
+      if (places) places.forEach(sendTo);
+      else payloads.forEach((payload) => socket.send(payload, onSent));
     }),
   };
 }
 
-/* Bun.udpSocket: sendMany() on one socket, send() on each of many; they return what was taken. */
+/*
+ * Bun.udpSocket: sendMany() and send() return what was taken. It tells, by a throw or in `error`,
+ * of datagrams that came when a client had left; here that is no failure.
+ */
 function overBun(window) {
   let onDrain;
   const drained = () => new Promise((resolve) => (onDrain = resolve));
   const check = (sent) => sent || fail('send', 'not taken');
+  const unlessGone = (error) => error.code === 'ECONNREFUSED' || fail('send', error.message);
+  const taken = (send) => {
+    try {
+      return send();
+    } catch (error) {
+      return unlessGone(error) && Infinity; // nothing is left to send
+    }
+  };
 
   return {
     window,
@@ -52,23 +75,27 @@ function overBun(window) {
       const socket = await Bun.udpSocket({
         hostname: HOST,
         connect: connectTo && { hostname: HOST, port: connectTo },
-        socket: { data: onMessage, drain: () => onDrain?.() },
+        socket: {
+          data: onMessage,
+          drain: () => onDrain?.(),
+          error: unlessGone,
+        },
       });
       if (recvBufferSize) setRecvBufferSize(socket.fd, recvBufferSize);
       return socket;
     },
     portOf: (socket) => socket.port,
+    placeOf: (port, address) => ({ port, address }),
     send: (socket, payload) => check(socket.send(payload)),
-    answer: (socket, payload, port, address) => check(socket.send(payload, port, address)),
-    async sendAll(sockets, payloads) {
-      if (sockets.length > 1) {
-        for (const [i, payload] of payloads.entries())
-          while (!sockets[i % sockets.length].send(payload)) await drained();
-        return;
-      }
-      for (let left = payloads; left.length > 0;) {
-        left = left.slice(sockets[0].sendMany(left));
-        if (left.length > 0) await drained();
+    answer: (socket, payload, port, address) =>
+      check(taken(() => socket.send(payload, port, address))),
+    async sendAll(socket, payloads, places) {
+      const withPlace = (payload, i) => [payload, places[i].port, places[i].address];
+      let left = places ? payloads.flatMap(withPlace) : payloads;
+      for (const each = left.length / payloads.length; ;) {
+        left = left.slice(taken(() => socket.sendMany(left)) * each);
+        if (left.length === 0) return;
+        await drained();
       }
     },
   };
@@ -85,39 +112,87 @@ function setRecvBufferSize(fd, bytes) {
     fail('setsockopt', 'SO_RCVBUF');
 }
 
+function buffers(count, size) {
+  return Array.from({ length: count }, () => Buffer.alloc(size));
+}
+
+/* The loop turns after each window: the built-in's callbacks alone would not let it. */
+function loopTurns() {
+  return new Promise(setImmediate);
+}
+
 function partsOver(peer) {
-  /* The loop turns after each window: the built-in's callbacks alone would not let it. */
-  async function sendWindows(side, window) {
-    const sockets = [];
-    for (let i = 0; i < side.flows; i++) sockets.push(await peer.open({ connectTo: side.port }));
-    const payloads = Array.from({ length: window }, () => Buffer.alloc(side.size));
+  /* Starts the clock, then gives windows full of datagrams to send, until the time is over. */
+  async function* windows(side, window) {
+    const payloads = buffers(window, side.size);
     await side.begin();
     for (let sequence = 0; !side.timeOver;) {
       for (const payload of payloads) work.write(payload, sequence++);
-      await peer.sendAll(sockets, payloads);
+      yield payloads;
       side.counted += window;
-      await new Promise(setImmediate);
+      await loopTurns();
     }
-    for (const socket of sockets) socket.close();
   }
 
-  async function listen(side, onMessage) {
+  async function stream(side) {
+    const socket = await peer.open({ connectTo: side.ports[0] });
+    for await (const payloads of windows(side, side.number('window', peer.window)))
+      await peer.sendAll(socket, payloads);
+  }
+
+  /* A window has a whole number of datagrams for each place: the next one starts with the first. */
+  async function fanOut(side) {
+    const { ports } = side;
+    const socket = await peer.open({});
+    const rounds = Math.ceil(side.number('window', peer.window) / ports.length);
+    const places = Array.from({ length: rounds * ports.length },
+      (_, i) => ({ port: ports[i % ports.length], address: HOST }));
+    for await (const payloads of windows(side, places.length))
+      await peer.sendAll(socket, payloads, places);
+  }
+
+  async function burst(side) {
+    const socket = await peer.open({});
+    const places = new Array(BURST).fill({ port: side.ports[0], address: HOST });
+    for await (const payloads of windows(side, BURST)) {
+      const started = performance.now();
+      await peer.sendAll(socket, payloads, places);
+      side.times.push(performance.now() - started);
+    }
+  }
+
+  function listen(side, onMessage) {
     const batches = side.options.receive === 'messages'; // libdgram-node can
-    const socket = await peer.open({ recvBufferSize: RECV_BUFFER, onMessage, batches });
-    await side.begin(peer.portOf(socket));
+    return peer.open({ recvBufferSize: RECV_BUFFER, onMessage, batches });
+  }
+
+  async function receive(side) {
+    const socket = await listen(side, (_, message) => side.take(message));
+    await side.begin([peer.portOf(socket)]);
     await side.allReceived();
-    socket.close();
   }
 
-  function receive(side) {
-    return listen(side, (_, message) => side.take(message));
-  }
-
-  function echo(side) {
-    return listen(side, (socket, message, ...from) => {
+  async function echo(side) {
+    const socket = await listen(side, (socket, message, ...from) => {
       side.take(message);
       peer.answer(socket, message, ...from);
     });
+    await side.begin([peer.portOf(socket)]);
+    await side.allReceived();
+  }
+
+  /* Each socket has flows of its own, whichever of them get datagrams. */
+  async function receiveOnMany(side) {
+    const sockets = [];
+    const readers = Array.from({ length: side.count }, () => new work.Reader(side.size, 1));
+    (await listen(side, () => {})).close(); // what the first one brings in, all share
+    await loopTurns();
+    const before = heapBytes();
+    for (const reader of readers)
+      sockets.push(await listen(side, (_, message) => side.take(message, reader)));
+    side.bytesPerSocket = (heapBytes() - before) / side.count;
+    await side.begin(sockets.map(peer.portOf));
+    await side.allReceived();
   }
 
   async function ask(side) {
@@ -133,26 +208,68 @@ function partsOver(peer) {
       peer.send(socket, payload);
     }
     function onMessage(_, message) {
-      side.roundTrips.push(performance.now() - sentAt);
+      side.times.push(performance.now() - sentAt);
       side.take(message);
       if (side.timeOver) done();
       else next();
     }
-    const socket = await peer.open({ connectTo: side.port, onMessage });
+    const socket = await peer.open({ connectTo: side.ports[0], onMessage });
     await side.begin();
     next();
     await ended;
-    socket.close();
+  }
+
+  /* A server of many clients; which one a datagram is from, its sequence number says. */
+  async function serve(side) {
+    const reader = new work.Reader(MIXED.replySize, MIXED.clients);
+    const places = new Array(MIXED.clients);
+    let unknown = MIXED.clients;
+    let allCame;
+    const allKnown = new Promise((resolve) => (allCame = resolve));
+
+    function greet(client, place) {
+      places[client] = place;
+      if (--unknown === 0) allCame();
+    }
+    const socket = await listen(side, (_, message, ...from) => {
+      side.look(message, reader);
+      const client = work.sequenceOf(message) % MIXED.clients;
+      if (!places[client]) greet(client, peer.placeOf(...from));
+    });
+    await side.begin([peer.portOf(socket)]);
+    await allKnown;
+    await sendMix(side, socket, places);
+    await side.allReceived();
+  }
+
+  async function sendMix(side, socket, places) {
+    const mix = new work.Mix(side.size, MIXED.clients);
+    const whole = buffers(MIXED.window, side.size);
+    const targets = new Array(MIXED.window);
+    while (!side.timeOver) {
+      const payloads = whole.map((buffer, i) => {
+        const { client, size, sequence } = mix.next();
+        const payload = size < buffer.length ? buffer.subarray(0, size) : buffer;
+        work.write(payload, sequence);
+        targets[i] = places[client];
+        return payload;
+      });
+      await peer.sendAll(socket, payloads, targets);
+      side.counted += payloads.length;
+      await loopTurns();
+    }
   }
 
   return {
-    stream: {
-      sender: (side) => sendWindows(side, side.number('window', peer.window)),
-      receiver: receive,
-    },
-    // One datagram of each flow in a window: no two that follow each other are of the same one.
-    fanin: { sender: (side) => sendWindows(side, side.flows), receiver: receive },
-    pingpong: { sender: ask, receiver: echo },
+    stream: { send: stream, receive },
+    fanin: { flows: 256, receive },
+    'fanout-text': { send: fanOut },
+    pingpong: { send: ask, receive: echo },
+    echo: { receive: echo },
+    many: { receive: receiveOnMany },
+    'many-all': { receive: receiveOnMany },
+    burst: { send: peer.hasCallbacks && burst },
+    mixed: { receive: serve },
   };
 }
 
@@ -163,4 +280,4 @@ const adapters = {
 };
 
 const [name, ...args] = process.argv.slice(2);
-run(name, partsOver(adapters[name]()), args);
+run(partsOver(adapters[name]()), args);
