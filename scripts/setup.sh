@@ -20,7 +20,7 @@ demo) needs+=" socat:socat $for_node" ;;
 test) needs+=" $for_tests" ;;
 lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
 docs) needs=$for_docs ;;
-bench) needs+=" gnuplot:gnuplot-nox $for_node" ;;
+bench) needs+=" gnuplot:gnuplot-nox go:golang-go $for_node" ;; # and python3 is a peer, too
 *)
   echo "usage: $0 [build|demo|test|lint|docs|bench]" >&2
   exit 2

@@ -1,0 +1,216 @@
+package main
+
+// What makes the peer a side of a run: the lines between it and the runner, the clock, the CPU
+// time, the result; see ../../README.md. CPU time is that of the whole process, so that it has that
+// of the runtime's helper threads in it. Knows nothing of how datagrams are moved.
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	quiet  = 50 * time.Millisecond
+	noPart = 3 // the exit status of who has no part in a scenario
+)
+
+type side struct {
+	size    int
+	count   int // of sockets, in the scenarios with a number in their name
+	flows   int
+	seconds float64
+	ports   []uint16 // for who sends: to where, on 127.0.0.1
+	told    chan string
+
+	started  time.Time
+	cpu      time.Duration
+	keptOff  time.Duration
+	timeOver atomic.Bool // for who sends: stop
+	rate     float64     // there when timeOver is set
+
+	came           atomic.Uint64
+	wrong          atomic.Uint64
+	counted        atomic.Uint64   // what the result is about: datagrams sent or received
+	times          []time.Duration // of round trips
+	bytesPerSocket int64
+}
+
+func fail(what string, why any) {
+	fmt.Fprintf(os.Stderr, "bench: %s: %v\n", what, why)
+	os.Exit(1)
+}
+
+func check(err error) {
+	if err != nil {
+		fail("go", err)
+	}
+}
+
+func number[T int | uint16](text string) T {
+	value, err := strconv.ParseUint(text, 10, 31)
+	check(err)
+	return T(value)
+}
+
+// newSide reads SIZE SECONDS [KEY=VALUE ...].
+func newSide(count int, shape part, args []string) *side {
+	seconds, err := strconv.ParseFloat(args[1], 64)
+	check(err)
+	s := &side{size: number[int](args[0]), count: count, flows: shape.flows, seconds: seconds}
+	if s.flows == 0 {
+		s.flows = count
+	}
+	for _, option := range args[2:] {
+		key, value, _ := strings.Cut(option, "=")
+		switch key {
+		case "flows":
+			s.flows = number[int](value)
+		case "ports":
+			for _, port := range strings.Split(value, ",") {
+				s.ports = append(s.ports, number[uint16](port))
+			}
+		default:
+			fail(option, "no such option")
+		}
+	}
+	s.told = make(chan string)
+	go s.listenToRunner()
+	return s
+}
+
+// listenToRunner ends the process when the runner is gone.
+func (s *side) listenToRunner() {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		s.told <- lines.Text()
+	}
+	os.Exit(1)
+}
+
+func (s *side) waitFor(word string) {
+	if line := <-s.told; line != word {
+		fail("stdin", fmt.Sprintf("'%s', not '%s'", line, word))
+	}
+}
+
+// begin is called when the side is ready: it waits for the other, then starts the clock. Who
+// receives says where.
+func (s *side) begin(ports ...string) {
+	fmt.Println(strings.TrimRight("ready "+strings.Join(ports, ","), " "))
+	s.waitFor("begin")
+	s.started, s.cpu, s.keptOff = time.Now(), cpuTime(), waitedTime()
+	time.AfterFunc(time.Duration(s.seconds*float64(time.Second)), s.endTime)
+}
+
+func (s *side) endTime() {
+	s.rate = float64(s.counted.Load()) / time.Since(s.started).Seconds()
+	s.timeOver.Store(true)
+}
+
+func (s *side) look(datagram []byte, r *reader) {
+	s.came.Add(1)
+	if !r.read(datagram) {
+		s.wrong.Add(1)
+	}
+}
+
+func (s *side) take(datagram []byte, r *reader) {
+	s.look(datagram, r)
+	s.counted.Add(1)
+}
+
+// allReceived is for who receives: the sender has ended, and nothing has come for a while.
+func (s *side) allReceived() {
+	s.waitFor("end")
+	for before, now := uint64(0), s.came.Load()+1; before != now || !s.timeOver.Load(); {
+		time.Sleep(quiet)
+		before, now = now, s.came.Load()
+	}
+}
+
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// waitedTime is how long the process's threads were ready to run but did not. That they keep each
+// other off is in it: little, as one thread at a time runs what is written in Go, on one core.
+func waitedTime() (sum time.Duration) {
+	tasks, _ := filepath.Glob("/proc/self/task/*/schedstat")
+	for _, task := range tasks {
+		var ran, waited int64
+		text, _ := os.ReadFile(task)
+		fmt.Sscan(string(text), &ran, &waited) // nothing where the kernel does not tell
+		sum += time.Duration(waited)
+	}
+	return sum
+}
+
+// heapBytes is the memory in use that the runtime has, and the goroutines' stacks.
+func heapBytes() int64 {
+	var memory runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&memory)
+	return int64(memory.HeapAlloc + memory.StackInuse)
+}
+
+// printTimes prints the median, p99 and p99.9.
+func (s *side) printTimes() {
+	sort.Slice(s.times, func(i, j int) bool { return s.times[i] < s.times[j] })
+	at := func(permille int) float64 {
+		return s.times[(len(s.times)*permille+999)/1000-1].Seconds() * 1e6
+	}
+	fmt.Printf(" p50_us=%.2f p99_us=%.2f p999_us=%.2f", at(500), at(990), at(999))
+}
+
+func (s *side) printResult() {
+	cpu := cpuTime() - s.cpu
+	keptOff := (waitedTime() - s.keptOff).Seconds() / time.Since(s.started).Seconds()
+	fmt.Printf("result counted=%d rate=%.0f cpu_ns=%d kept_off=%.4f wrong=%d",
+		s.counted.Load(), s.rate, cpu.Nanoseconds(), keptOff, s.wrong.Load())
+	if len(s.times) > 0 {
+		s.printTimes()
+	}
+	if s.bytesPerSocket > 0 {
+		fmt.Printf(" bytes_per_socket=%d", s.bytesPerSocket)
+	}
+	fmt.Println()
+}
+
+// A part has the roles that the peer plays in a scenario, and the count of flows if that is not the
+// number in the scenario's name.
+type part struct {
+	send, receive func(*side)
+	flows         int
+}
+
+// run plays ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario `echo` with 16
+// sockets.
+func run(parts map[string]part, args []string) {
+	if len(args) < 4 {
+		fail("usage", "ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]")
+	}
+	name := regexp.MustCompile(`^(.*?)(?:-(\d+))?$`).FindStringSubmatch(args[1])
+	shape, count := parts[name[1]], 1
+	if name[2] != "" {
+		count = number[int](name[2])
+	}
+	role := map[string]func(*side){"send": shape.send, "receive": shape.receive}[args[0]]
+	if role == nil {
+		fmt.Fprintf(os.Stderr, "bench: %s %s: this peer has no part in it\n", args[0], args[1])
+		os.Exit(noPart)
+	}
+	s := newSide(count, shape, args[2:])
+	role(s)
+	s.printResult()
+}
