@@ -1,0 +1,220 @@
+"""
+The benchmark's peer in Python: asyncio's datagram endpoints, as a plain program uses them, on the
+standard library's event loop. ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]
+"""
+
+import asyncio
+import gc
+import socket
+import sys
+import time
+import tracemalloc
+
+import work
+from harness import fail, run
+
+HOST = "127.0.0.1"
+RECV_BUFFER = 4 * 1024 * 1024
+MAX_DATAGRAM = 65535
+WINDOW = 256  # datagrams between two turns of the loop
+CLIENTS, REPLY_SIZE = 100, 40  # in mixed
+
+
+class Endpoint(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+        self.writable = asyncio.Event()
+        self.writable.set()
+        transport.set_write_buffer_limits(high=0)  # to be told as soon as the socket takes no more
+
+    def pause_writing(self):
+        self.writable.clear()
+
+    def resume_writing(self):
+        self.writable.set()
+
+    async def all_sent(self):
+        """Lets the loop turn, and waits until the transport has nothing left to send."""
+        await asyncio.sleep(0)
+        await self.writable.wait()
+
+    def error_received(self, exc):
+        fail("asyncio", exc)
+
+
+class Receiver(Endpoint):
+    def __init__(self, side, reader):
+        self.side = side
+        self.reader = reader
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECV_BUFFER)
+        # For asyncio's 256 KiB, malloc() would ask the system for memory with each datagram.
+        transport.max_size = MAX_DATAGRAM
+
+    def datagram_received(self, data, addr):
+        self.side.take(data, self.reader)
+
+
+class Echo(Receiver):
+    def datagram_received(self, data, addr):
+        self.side.take(data, self.reader)
+        self.transport.sendto(data, addr)
+
+
+class Asker(Receiver):
+    """Has one datagram under way at any time."""
+
+    def __init__(self, side, reader):
+        super().__init__(side, reader)
+        self.sequence = 0
+        self.ended = asyncio.Event()
+
+    def ask(self):
+        payload = work.write(self.sequence, self.side.size)
+        self.sequence += 1
+        self.sent_at = time.perf_counter()
+        self.transport.sendto(payload)
+
+    def datagram_received(self, data, addr):
+        self.side.times.append(time.perf_counter() - self.sent_at)
+        self.side.take(data, self.reader)
+        if self.side.time_over:
+            self.ended.set()
+        else:
+            self.ask()
+
+
+class Server(Receiver):
+    """Has many clients; which one a datagram is from, its sequence number says."""
+
+    def __init__(self, side, reader):
+        super().__init__(side, reader)
+        self.places = {}
+        self.all_known = asyncio.Event()
+
+    def datagram_received(self, data, addr):
+        self.side.look(data, self.reader)
+        client = work.sequence_of(data) % CLIENTS
+        if client not in self.places:
+            self.greet(client, addr)
+
+    def greet(self, client, addr):
+        self.places[client] = addr
+        if len(self.places) == CLIENTS:
+            self.all_known.set()
+
+
+async def bound(factory):
+    loop = asyncio.get_running_loop()
+    _, endpoint = await loop.create_datagram_endpoint(factory, local_addr=(HOST, 0))
+    return endpoint
+
+
+async def connected(factory, port):
+    loop = asyncio.get_running_loop()
+    _, endpoint = await loop.create_datagram_endpoint(factory, remote_addr=(HOST, port))
+    return endpoint
+
+
+def port_of(endpoint):
+    return endpoint.transport.get_extra_info("sockname")[1]
+
+
+async def stream(side):
+    endpoint = await connected(Endpoint, side.ports[0])
+    sequence = 0
+    await side.begin()
+    while not side.time_over:
+        for _ in range(WINDOW):
+            endpoint.transport.sendto(work.write(sequence, side.size))
+            sequence += 1
+        await endpoint.all_sent()
+        side.counted = sequence
+
+
+async def fan_out(side):
+    endpoint = await bound(Endpoint)
+    places = [(HOST, port) for port in side.ports]
+    sequence = 0
+    await side.begin()
+    while not side.time_over:
+        for place in places:
+            endpoint.transport.sendto(work.write(sequence, side.size), place)
+            sequence += 1
+        await endpoint.all_sent()
+        side.counted = sequence
+
+
+async def listen(side, kind):
+    endpoint = await bound(lambda: kind(side, work.Reader(side.size, side.flows)))
+    await side.begin([port_of(endpoint)])
+    await side.all_received()
+
+
+async def receive(side):
+    await listen(side, Receiver)
+
+
+async def echo(side):
+    await listen(side, Echo)
+
+
+async def receive_on_many(side):
+    """Each socket has flows of its own, whichever of them get datagrams."""
+    readers = [work.Reader(side.size, 1) for _ in range(side.count)]
+    # What the first one brings in, all share.
+    (await bound(Endpoint)).transport.close()
+    gc.collect()
+    tracemalloc.start()
+    endpoints = [await bound(lambda: Receiver(side, reader)) for reader in readers]
+    gc.collect()
+    side.bytes_per_socket = tracemalloc.get_traced_memory()[0] / side.count
+    tracemalloc.stop()
+    await side.begin(map(port_of, endpoints))
+    await side.all_received()
+
+
+async def ask(side):
+    reader = work.Reader(side.size, side.flows)
+    asker = await connected(lambda: Asker(side, reader), side.ports[0])
+    await side.begin()
+    asker.ask()
+    await asker.ended.wait()
+
+
+async def serve(side):
+    server = await bound(lambda: Server(side, work.Reader(REPLY_SIZE, CLIENTS)))
+    await side.begin([port_of(server)])
+    await server.all_known.wait()
+    await send_mix(side, server)
+    await side.all_received()
+
+
+async def send_mix(side, server):
+    datagrams = work.mix(side.size, CLIENTS)
+    while not side.time_over:
+        for _ in range(WINDOW):
+            client, size, sequence = next(datagrams)
+            server.transport.sendto(work.write(sequence, size), server.places[client])
+        await server.all_sent()
+        side.counted += WINDOW
+
+
+PARTS = {
+    ("stream", "send"): stream,
+    ("stream", "receive"): receive,
+    ("fanin", "receive"): receive,
+    ("fanout", "send"): fan_out,
+    ("pingpong", "send"): ask,
+    ("pingpong", "receive"): echo,
+    ("echo", "receive"): echo,
+    ("many", "receive"): receive_on_many,
+    ("many-all", "receive"): receive_on_many,
+    ("mixed", "receive"): serve,
+}
+
+if __name__ == "__main__":
+    run(PARTS, sys.argv[1:], flows={"fanin": 256})
