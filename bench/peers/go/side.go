@@ -8,14 +8,11 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"sort"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -33,8 +30,7 @@ type side struct {
 	told    chan string
 
 	started  time.Time
-	cpu      time.Duration
-	keptOff  time.Duration
+	before   usage       // what was used when the clock was started
 	timeOver atomic.Bool // for who sends: stop
 	rate     float64     // there when timeOver is set
 
@@ -107,7 +103,7 @@ func (s *side) waitFor(word string) {
 func (s *side) begin(ports ...string) {
 	fmt.Println(strings.TrimRight("ready "+strings.Join(ports, ","), " "))
 	s.waitFor("begin")
-	s.started, s.cpu, s.keptOff = time.Now(), cpuTime(), waitedTime()
+	s.started, s.before = time.Now(), usageNow()
 	time.AfterFunc(time.Duration(s.seconds*float64(time.Second)), s.endTime)
 }
 
@@ -137,33 +133,6 @@ func (s *side) allReceived() {
 	}
 }
 
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
-	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// waitedTime is how long the process's threads were ready to run but did not. That they keep each
-// other off is in it: little, as one thread at a time runs what is written in Go, on one core.
-func waitedTime() (sum time.Duration) {
-	tasks, _ := filepath.Glob("/proc/self/task/*/schedstat")
-	for _, task := range tasks {
-		var ran, waited int64
-		text, _ := os.ReadFile(task)
-		fmt.Sscan(string(text), &ran, &waited) // nothing where the kernel does not tell
-		sum += time.Duration(waited)
-	}
-	return sum
-}
-
-// heapBytes is the memory in use that the runtime has, and the goroutines' stacks.
-func heapBytes() int64 {
-	var memory runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&memory)
-	return int64(memory.HeapAlloc + memory.StackInuse)
-}
-
 // printTimes prints the median, p99 and p99.9.
 func (s *side) printTimes() {
 	sort.Slice(s.times, func(i, j int) bool { return s.times[i] < s.times[j] })
@@ -174,10 +143,10 @@ func (s *side) printTimes() {
 }
 
 func (s *side) printResult() {
-	cpu := cpuTime() - s.cpu
-	keptOff := (waitedTime() - s.keptOff).Seconds() / time.Since(s.started).Seconds()
+	used := usageNow().since(s.before)
+	keptOff := used.keptOff().Seconds() / time.Since(s.started).Seconds()
 	fmt.Printf("result counted=%d rate=%.0f cpu_ns=%d kept_off=%.4f wrong=%d",
-		s.counted.Load(), s.rate, cpu.Nanoseconds(), keptOff, s.wrong.Load())
+		s.counted.Load(), s.rate, used.cpu.Nanoseconds(), keptOff, s.wrong.Load())
 	if len(s.times) > 0 {
 		s.printTimes()
 	}
