@@ -122,13 +122,17 @@ function loopTurns() {
 }
 
 function partsOver(peer) {
-  /* Starts the clock, then gives windows full of datagrams to send, until the time is over. */
+  /*
+   * Starts the clock, then gives windows full of datagrams to send, each with the time when it was
+   * begun, until the time is over.
+   */
   async function* windows(side, window) {
     const payloads = buffers(window, side.size);
     await side.begin();
     for (let sequence = 0; !side.timeOver;) {
+      const begun = performance.now();
       for (const payload of payloads) work.write(payload, sequence++);
-      yield payloads;
+      yield { payloads, begun };
       side.counted += window;
       await loopTurns();
     }
@@ -136,7 +140,7 @@ function partsOver(peer) {
 
   async function stream(side) {
     const socket = await peer.open({ connectTo: side.ports[0] });
-    for await (const payloads of windows(side, side.number('window', peer.window)))
+    for await (const { payloads } of windows(side, side.number('window', peer.window)))
       await peer.sendAll(socket, payloads);
   }
 
@@ -147,17 +151,16 @@ function partsOver(peer) {
     const rounds = Math.ceil(side.number('window', peer.window) / ports.length);
     const places = Array.from({ length: rounds * ports.length },
       (_, i) => ({ port: ports[i % ports.length], address: HOST }));
-    for await (const payloads of windows(side, places.length))
+    for await (const { payloads } of windows(side, places.length))
       await peer.sendAll(socket, payloads, places);
   }
 
   async function burst(side) {
     const socket = await peer.open({});
     const places = new Array(BURST).fill({ port: side.ports[0], address: HOST });
-    for await (const payloads of windows(side, BURST)) {
-      const started = performance.now();
+    for await (const { payloads, begun } of windows(side, BURST)) {
       await peer.sendAll(socket, payloads, places);
-      side.times.push(performance.now() - started);
+      side.times.push(performance.now() - begun);
     }
   }
 
