@@ -75,11 +75,7 @@ function overBun(window) {
       const socket = await Bun.udpSocket({
         hostname: HOST,
         connect: connectTo && { hostname: HOST, port: connectTo },
-        socket: {
-          data: onMessage,
-          drain: () => onDrain?.(),
-          error: unlessGone,
-        },
+        socket: { data: onMessage, drain: () => onDrain?.(), error: unlessGone },
       });
       if (recvBufferSize) setRecvBufferSize(socket.fd, recvBufferSize);
       return socket;
@@ -169,19 +165,21 @@ function partsOver(peer) {
     return peer.open({ recvBufferSize: RECV_BUFFER, onMessage, batches });
   }
 
-  async function receive(side) {
-    const socket = await listen(side, (_, message) => side.take(message));
-    await side.begin([peer.portOf(socket)]);
+  /* All the rest is done by the sockets' listeners. */
+  async function attend(side, ...sockets) {
+    await side.begin(sockets.map(peer.portOf));
     await side.allReceived();
   }
 
+  async function receive(side) {
+    await attend(side, await listen(side, (_, message) => side.take(message)));
+  }
+
   async function echo(side) {
-    const socket = await listen(side, (socket, message, ...from) => {
+    await attend(side, await listen(side, (socket, message, ...from) => {
       side.take(message);
       peer.answer(socket, message, ...from);
-    });
-    await side.begin([peer.portOf(socket)]);
-    await side.allReceived();
+    }));
   }
 
   /* Each socket has flows of its own, whichever of them get datagrams. */
@@ -194,8 +192,7 @@ function partsOver(peer) {
     for (const reader of readers)
       sockets.push(await listen(side, (_, message) => side.take(message, reader)));
     side.bytesPerSocket = (heapBytes() - before) / side.count;
-    await side.begin(sockets.map(peer.portOf));
-    await side.allReceived();
+    await attend(side, ...sockets);
   }
 
   async function ask(side) {
