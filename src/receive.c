@@ -39,7 +39,8 @@ static void deliver(dgram_socket_t *socket, const struct dgram__slot *slot) {
     dgram__emit_error(socket, slot->segment, "recvmsg", NULL, 0);
     return;
   }
-  if (is_foreign(socket, slot))
+  bool heard = socket->events.message.first != NULL;
+  if (!heard || is_foreign(socket, slot))
     return;
   char text[DGRAM_ADDRESS_TEXT];
   dgram_rinfo_t rinfo = read_sender(slot, text);
