@@ -53,64 +53,41 @@ DEFINE_EVENT(error)
 DEFINE_EVENT(connect)
 DEFINE_EVENT(close)
 
-/* ---- 'messages' and 'message' ---- */
-
-struct messages_event {
-  dgram_socket_t *socket;
-  const dgram_message_t *messages;
-  size_t count;
-};
-
-static void invoke_messages(dgram__listener_fn *listener, void *context, const void *event) {
-  const struct messages_event *told = event;
-  ((dgram_messages_cb)listener)(told->socket, told->messages, told->count, context);
-}
+/* ---- emitting ---- */
 
 void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count) {
-  struct messages_event event = {socket, messages, count};
-  dgram__listeners_emit(&socket->events.messages, invoke_messages, &event);
-}
-
-struct message_event {
-  dgram_socket_t *socket;
-  const char *message;
-  const dgram_rinfo_t *rinfo;
-};
-
-static void invoke_message(dgram__listener_fn *listener, void *context, const void *event) {
-  const struct message_event *told = event;
-  ((dgram_message_cb)listener)(told->socket, told->message, told->rinfo, context);
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.messages);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_messages_cb)to->function)(socket, messages, count, to->context);
 }
 
 void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo) {
-  struct message_event event = {socket, message, rinfo};
-  dgram__listeners_emit(&socket->events.message, invoke_message, &event);
-}
-
-/* ---- 'listening', 'connect' and 'close' ---- */
-
-static void invoke_listening(dgram__listener_fn *listener, void *context, const void *event) {
-  ((dgram_listening_cb)listener)((dgram_socket_t *)event, context);
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.message);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_message_cb)to->function)(socket, message, rinfo, to->context);
 }
 
 void dgram__emit_listening(dgram_socket_t *socket) {
-  dgram__listeners_emit(&socket->events.listening, invoke_listening, socket);
-}
-
-static void invoke_connect(dgram__listener_fn *listener, void *context, const void *event) {
-  ((dgram_connect_cb)listener)((dgram_socket_t *)event, NULL, context);
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.listening);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_listening_cb)to->function)(socket, to->context);
 }
 
 void dgram__emit_connect(dgram_socket_t *socket) {
-  dgram__listeners_emit(&socket->events.connect, invoke_connect, socket);
-}
-
-static void invoke_close(dgram__listener_fn *listener, void *context, const void *event) {
-  ((dgram_close_cb)listener)((dgram_socket_t *)event, context);
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.connect);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_connect_cb)to->function)(socket, NULL, to->context);
 }
 
 void dgram__emit_close(dgram_socket_t *socket) {
-  dgram__listeners_emit(&socket->events.close, invoke_close, socket);
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.close);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_close_cb)to->function)(socket, to->context);
 }
 
 /* ---- 'error' ---- */
@@ -130,19 +107,15 @@ void dgram_on_unhandled_error(dgram_error_cb handler, void *context) {
   unhandled_context = context;
 }
 
-struct error_event {
-  dgram_socket_t *socket;
-  const dgram_error_t *error;
-};
-
-static void invoke_error(dgram__listener_fn *listener, void *context, const void *event) {
-  const struct error_event *told = event;
-  ((dgram_error_cb)listener)(told->socket, told->error, context);
-}
-
 void dgram__tell_error(dgram_socket_t *socket, const dgram_error_t *error) {
-  struct error_event event = {socket, error};
-  if (!dgram__listeners_emit(&socket->events.error, invoke_error, &event))
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.error);
+  const struct dgram__listener *to;
+  bool told = false;
+  while ((to = dgram__emission_next(&emission)) != NULL) {
+    ((dgram_error_cb)to->function)(socket, error, to->context);
+    told = true;
+  }
+  if (!told)
     unhandled(socket, error, unhandled_context);
 }
 

@@ -3,15 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct dgram__listener {
-  struct dgram__listener *next;
-  dgram__listener_fn *function;
-  void *context;
-  uint64_t born; /* the number of emissions begun when it was added */
-  enum dgram__listener_kind kind;
-  bool removed; /* waits for the emissions under way to end */
-};
-
 bool dgram__listeners_add(struct dgram__listeners *listeners, dgram__listener_fn *listener,
                           void *context, enum dgram__listener_kind kind) {
   struct dgram__listener *added = malloc(sizeof *added);
@@ -27,7 +18,7 @@ bool dgram__listeners_add(struct dgram__listeners *listeners, dgram__listener_fn
 }
 
 /* Frees what was removed, unless an emission might still stand on it. */
-static void sweep(struct dgram__listeners *listeners) {
+void dgram__listeners_sweep(struct dgram__listeners *listeners) {
   if (listeners->depth > 0 || !listeners->removed_some)
     return;
   listeners->removed_some = false;
@@ -43,7 +34,8 @@ static void sweep(struct dgram__listeners *listeners) {
   }
 }
 
-static void mark_removed(struct dgram__listeners *listeners, struct dgram__listener *listener) {
+void dgram__listeners_mark_removed(struct dgram__listeners *listeners,
+                                   struct dgram__listener *listener) {
   listener->removed = true;
   listeners->removed_some = true;
 }
@@ -56,8 +48,8 @@ bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener
       newest = at;
   if (newest == NULL)
     return false;
-  mark_removed(listeners, newest);
-  sweep(listeners);
+  dgram__listeners_mark_removed(listeners, newest);
+  dgram__listeners_sweep(listeners);
   return true;
 }
 
@@ -65,31 +57,13 @@ void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
                                   enum dgram__listener_kind kind) {
   for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
     if (at->kind == kind)
-      mark_removed(listeners, at);
-  sweep(listeners);
-}
-
-bool dgram__listeners_emit(struct dgram__listeners *listeners, dgram__invoke_fn *invoke,
-                           const void *event) {
-  bool called = false;
-  uint64_t number = ++listeners->emissions;
-  listeners->depth++;
-  for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next) {
-    if (at->removed || at->born >= number)
-      continue;
-    if (at->kind != DGRAM__ON)
-      mark_removed(listeners, at);
-    invoke(at->function, at->context, event);
-    called = true;
-  }
-  listeners->depth--;
-  sweep(listeners);
-  return called;
+      dgram__listeners_mark_removed(listeners, at);
+  dgram__listeners_sweep(listeners);
 }
 
 void dgram__listeners_clear(struct dgram__listeners *listeners) {
   assert(listeners->depth == 0);
   for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
-    mark_removed(listeners, at);
-  sweep(listeners);
+    dgram__listeners_mark_removed(listeners, at);
+  dgram__listeners_sweep(listeners);
 }

@@ -7,13 +7,11 @@
 #define DGRAM_LISTENERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Any listener: a pointer to it is cast to this type to be kept, and cast back to be called. */
 typedef void dgram__listener_fn(void);
-
-/* Calls one listener by its true type. */
-typedef void dgram__invoke_fn(dgram__listener_fn *listener, void *context, const void *event);
 
 enum dgram__listener_kind {
   DGRAM__ON,        /* every time */
@@ -21,7 +19,14 @@ enum dgram__listener_kind {
   DGRAM__ON_ATTEMPT /* once, if the bind or connect that it came with succeeds */
 };
 
-struct dgram__listener;
+struct dgram__listener {
+  struct dgram__listener *next;
+  dgram__listener_fn *function;
+  void *context;
+  uint64_t born; /* the number of emissions begun when it was added */
+  enum dgram__listener_kind kind;
+  bool removed; /* waits for the emissions under way to end */
+};
 
 /* Zero-initialised: no listeners. */
 struct dgram__listeners {
@@ -43,11 +48,52 @@ bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener
 void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
                                   enum dgram__listener_kind kind);
 
-/* Calls those added before this call began and not removed since. False: there was none. */
-bool dgram__listeners_emit(struct dgram__listeners *listeners, dgram__invoke_fn *invoke,
-                           const void *event);
-
 /* Removes all; not while an emission is under way. */
 void dgram__listeners_clear(struct dgram__listeners *listeners);
+
+/*
+ * The calling of an event's listeners, in order: of those added before it began and not removed
+ * since. Here, and not in listeners.c, because it is done for each message: whoever emits calls the
+ * listeners by their true type.
+ *
+ *   struct dgram__emission emission = dgram__emission_begin(&listeners);
+ *   const struct dgram__listener *to;
+ *   while ((to = dgram__emission_next(&emission)) != NULL)
+ *     ((some_cb)to->function)(to->context);
+ */
+struct dgram__emission {
+  struct dgram__listeners *listeners;
+  struct dgram__listener *const *link; /* to the next listener */
+  uint64_t number;
+};
+
+static inline struct dgram__emission dgram__emission_begin(struct dgram__listeners *listeners) {
+  listeners->depth++;
+  return (struct dgram__emission){
+      .listeners = listeners, .link = &listeners->first, .number = ++listeners->emissions};
+}
+
+/* Private to the emission: removes a listener for now; frees what was removed, if it can be. */
+void dgram__listeners_mark_removed(struct dgram__listeners *listeners,
+                                   struct dgram__listener *listener);
+void dgram__listeners_sweep(struct dgram__listeners *listeners);
+
+/* The next one to call. NULL: that was all, and the emission has ended. */
+static inline const struct dgram__listener *dgram__emission_next(struct dgram__emission *emission) {
+  struct dgram__listeners *listeners = emission->listeners;
+  struct dgram__listener *listener;
+  while ((listener = *emission->link) != NULL) {
+    emission->link = &listener->next;
+    if (listener->removed || listener->born >= emission->number)
+      continue;
+    if (listener->kind != DGRAM__ON)
+      dgram__listeners_mark_removed(listeners, listener);
+    return listener;
+  }
+  listeners->depth--;
+  if (listeners->removed_some)
+    dgram__listeners_sweep(listeners);
+  return NULL;
+}
 
 #endif

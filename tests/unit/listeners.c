@@ -27,11 +27,6 @@ static void on_event(struct guest *guest) {
     guest->act(guest);
 }
 
-static void invoke(dgram__listener_fn *listener, void *context, const void *event) {
-  assert_ptr_equal(event, &list);
-  ((void (*)(struct guest *))listener)(context);
-}
-
 static void add_kind(struct guest *guest, enum dgram__listener_kind kind) {
   assert_true(dgram__listeners_add(&list, (dgram__listener_fn *)on_event, guest, kind));
 }
@@ -44,8 +39,16 @@ static bool take_off(struct guest *guest) {
   return dgram__listeners_remove(&list, (dgram__listener_fn *)on_event, guest);
 }
 
+/* Whether anybody was called. */
 static bool emit(void) {
-  return dgram__listeners_emit(&list, invoke, &list);
+  struct dgram__emission emission = dgram__emission_begin(&list);
+  const struct dgram__listener *to;
+  bool told = false;
+  while ((to = dgram__emission_next(&emission)) != NULL) {
+    ((void (*)(struct guest *))to->function)(to->context);
+    told = true;
+  }
+  return told;
 }
 
 /* Those called by one emission. */
