@@ -159,8 +159,11 @@ socklen_t dgram__address_length(const union dgram__address *address) {
 }
 
 void dgram__address_trim(union dgram__address *address, socklen_t length) {
-  if (length < sizeof *address)
-    memset((char *)address + length, 0, sizeof *address - length);
+  char *bytes = (char *)address;
+  if (length == sizeof address->v4) /* most are, and a length that is known takes no loop */
+    memset(bytes + sizeof address->v4, 0, sizeof *address - sizeof address->v4);
+  else if (length < sizeof *address)
+    memset(bytes + length, 0, sizeof *address - length);
 }
 
 bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b) {
