@@ -8,38 +8,48 @@
 
 enum {
   FULL_BATCH = 1024, /* ready sends that don't wait for the end of the turn */
-  MOST_SPARE = 1024, /* finished sends that a loop keeps */
+  /* Finished sends that a loop keeps, as much as it has to receive into: malloc() and free() for
+   * each of a large burst would cost as much as all the rest. */
+  MOST_SPARE_BYTES = 4 * 1024 * 1024,
   MOST_RETRIES = 100 /* in a row that meet ENOBUFS, 1 ms apart */
 };
 
 /* ---- memory ---- */
 
+static size_t bytes_of(const struct dgram__send *send) {
+  return sizeof *send + send->room;
+}
+
 struct dgram__send *dgram__send_new(struct dgram__loop *loop) {
   struct dgram__send *send = loop->spare;
   if (send == NULL)
-    return malloc(sizeof *send);
+    return calloc(1, sizeof *send);
   loop->spare = dgram__next_send(send);
-  loop->spare_count--;
+  loop->spare_bytes -= bytes_of(send);
   return send;
 }
 
-void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
+static void free_for_good(struct dgram__send *send) {
   free(send->memory);
+  free(send);
+}
+
+void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
   free(send->host);
-  if (loop->spare_count == MOST_SPARE) {
-    free(send);
+  if (loop->spare_bytes + bytes_of(send) > MOST_SPARE_BYTES) {
+    free_for_good(send);
     return;
   }
   send->datagram.next = loop->spare != NULL ? &loop->spare->datagram : NULL;
   loop->spare = send;
-  loop->spare_count++;
+  loop->spare_bytes += bytes_of(send);
 }
 
 void dgram__free_spare_sends(struct dgram__loop *loop) {
   while (loop->spare != NULL) {
     struct dgram__send *send = loop->spare;
     loop->spare = dgram__next_send(send);
-    free(send);
+    free_for_good(send);
   }
 }
 

@@ -69,7 +69,7 @@ struct dgram__loop {
   struct dgram__line deferred;  /* before the loop blocks, then */
   struct dgram__line starved;   /* when the retry timer fires */
   struct dgram__send *spare;    /* finished sends, kept for the next ones */
-  unsigned spare_count;
+  size_t spare_bytes;           /* of these and their memory */
 };
 
 /* The loop's shared state, made for its first socket, gone after its last. NULL: no memory. */
@@ -165,7 +165,7 @@ struct dgram__outbox {
   int refusal;      /* such an answer, to be told */
 };
 
-/* Memory for a send, with nothing set; and back. NULL: no memory. */
+/* A send with nothing set but its memory; and back. NULL: no memory. */
 struct dgram__send *dgram__send_new(struct dgram__loop *loop);
 void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send);
 void dgram__free_spare_sends(struct dgram__loop *loop);

@@ -14,6 +14,7 @@ struct dgram__send {
   struct dgram__send *previous;    /* while it waits for its host's address */
   struct iovec iov;                /* of a single buffer */
   void *memory;                    /* what was copied: the bytes, or the list of buffers */
+  size_t room;                     /* bytes at `memory`, which stays for the next send */
   dgram_send_cb callback;
   void *context;
   size_t bytes; /* what the program sent; `datagram` is cut off where no datagram can be longer */

@@ -43,18 +43,26 @@ static void copy_bytes(char *to, const uv_buf_t buffers[], uint32_t size) {
   }
 }
 
+/* The memory of an earlier send may do. */
+static bool make_room(struct dgram__send *send, size_t size) {
+  if (send->room >= size)
+    return true;
+  free(send->memory);
+  send->memory = malloc(size);
+  send->room = send->memory != NULL ? size : 0;
+  return send->memory != NULL;
+}
+
 /* The bytes will be read later: from the program's memory if it was promised to stay. */
 static bool take_bytes(struct dgram__send *send, const uv_buf_t buffers[], size_t count) {
   uint32_t size = send->datagram.size;
-  send->memory = NULL;
   send->datagram.iov = &send->iov;
   if (size == 0 || (count == 1 && send->callback != NULL)) {
     send->datagram.iov_count = point_at(&send->iov, buffers, size);
     return true;
   }
   bool copy = send->callback == NULL;
-  send->memory = malloc(copy ? size : count * sizeof(struct iovec));
-  if (send->memory == NULL)
+  if (!make_room(send, copy ? size : count * sizeof(struct iovec)))
     return false;
   if (copy) {
     copy_bytes(send->memory, buffers, size);
