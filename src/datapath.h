@@ -99,6 +99,9 @@ extern const struct dgram__datapath dgram__datapath_linux;
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings);
 int dgram__path_take_error(struct dgram__path *path);
 
+/* Sends a datagram by itself. Returns 0 or an error. */
+int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram);
+
 /* Connects to an address, AF_UNSPEC: disconnects. Returns 0 or an error. */
 int dgram__path_connect(const struct dgram__path *path, const union dgram__address *to);
 

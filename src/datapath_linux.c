@@ -219,8 +219,12 @@ static bool is_refusal(int err) {
 
 static int linux_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
+  if (count == 1) { /* there is nothing to plan */
+    int err = dgram__path_send_one(path, first);
+    return err == 0 ? 1 : err;
+  }
   bool segmented;
-  if (count > 1 && path->gso_untried)
+  if (path->gso_untried)
     try_gso(path);
   int sent = send_planned(path, &path->limits, first, count, &segmented);
   if (sent >= 0 || !segmented || !is_refusal(sent))

@@ -165,14 +165,14 @@ static int posix_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
   return filled;
 }
 
-static int send_one(int fd, const struct dgram__datagram *datagram) {
+int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram) {
   struct msghdr message = {.msg_name = (void *)&datagram->to,
                            .msg_namelen = dgram__address_length(&datagram->to),
                            .msg_iov = (struct iovec *)datagram->iov,
                            .msg_iovlen = datagram->iov_count};
   ssize_t sent;
   do
-    sent = sendmsg(fd, &message, 0);
+    sent = sendmsg(path->fd, &message, 0);
   while (sent < 0 && errno == EINTR);
   return sent >= 0 ? 0 : -errno;
 }
@@ -188,7 +188,7 @@ static int posix_send(struct dgram__path *path, const struct dgram__datagram *fi
   path->kept_error = 0;
   for (const struct dgram__datagram *at = first; err == 0 && (unsigned)sent < count;
        at = at->next) {
-    err = send_one(path->fd, at);
+    err = dgram__path_send_one(path, at);
     if (err == 0)
       sent++;
   }
