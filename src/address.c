@@ -9,14 +9,6 @@
 
 const union dgram__address dgram__nobody;
 
-int dgram__family(dgram_type_t type) {
-  return type == DGRAM_UDP4 ? AF_INET : AF_INET6;
-}
-
-const char *dgram__family_name(int family) {
-  return family == AF_INET ? "IPv4" : "IPv6";
-}
-
 void dgram__address_any(union dgram__address *address, int family, int port) {
   memset(address, 0, sizeof *address);
   address->any.sa_family = (sa_family_t)family;
@@ -130,10 +122,6 @@ void dgram__address_text(const union dgram__address *address, char text[DGRAM_AD
     append_zone(text, address->v6.sin6_scope_id);
 }
 
-int dgram__address_port(const union dgram__address *address) {
-  return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
-}
-
 void dgram__address_set_port(union dgram__address *address, int port) {
   if (address->any.sa_family == AF_INET)
     address->v4.sin_port = htons((uint16_t)port);
@@ -147,32 +135,10 @@ void dgram__address_set_host(union dgram__address *address, const union dgram__a
   dgram__address_set_port(address, port);
 }
 
-socklen_t dgram__address_length(const union dgram__address *address) {
-  switch (address->any.sa_family) {
-  case AF_INET:
-    return sizeof address->v4;
-  case AF_INET6:
-    return sizeof address->v6;
-  default:
-    return 0;
-  }
-}
-
 void dgram__address_trim(union dgram__address *address, socklen_t length) {
   char *bytes = (char *)address;
   if (length == sizeof address->v4) /* most are, and a length that is known takes no loop */
     memset(bytes + sizeof address->v4, 0, sizeof *address - sizeof address->v4);
   else if (length < sizeof *address)
     memset(bytes + length, 0, sizeof *address - length);
-}
-
-bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b) {
-  if (a->any.sa_family != b->any.sa_family)
-    return false;
-  if (a->any.sa_family == AF_UNSPEC)
-    return true;
-  if (a->any.sa_family == AF_INET)
-    return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
-  return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
-         a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id;
 }

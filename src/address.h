@@ -5,6 +5,7 @@
 #ifndef DGRAM_ADDRESS_H
 #define DGRAM_ADDRESS_H
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -24,11 +25,47 @@ union dgram__address {
  */
 extern const union dgram__address dgram__nobody;
 
+/* ---- what is asked of each datagram: too little to call a function for ---- */
+
 /* AF_INET or AF_INET6. */
-int dgram__family(dgram_type_t type);
+static inline int dgram__family(dgram_type_t type) {
+  return type == DGRAM_UDP4 ? AF_INET : AF_INET6;
+}
 
 /* "IPv4" or "IPv6". */
-const char *dgram__family_name(int family);
+static inline const char *dgram__family_name(int family) {
+  return family == AF_INET ? "IPv4" : "IPv6";
+}
+
+static inline int dgram__address_port(const union dgram__address *address) {
+  return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
+}
+
+/* The length that system calls want: that of the address's own family; 0 for none. */
+static inline socklen_t dgram__address_length(const union dgram__address *address) {
+  switch (address->any.sa_family) {
+  case AF_INET:
+    return sizeof address->v4;
+  case AF_INET6:
+    return sizeof address->v6;
+  default:
+    return 0;
+  }
+}
+
+static inline bool dgram__address_equal(const union dgram__address *a,
+                                        const union dgram__address *b) {
+  if (a->any.sa_family != b->any.sa_family)
+    return false;
+  if (a->any.sa_family == AF_UNSPEC)
+    return true;
+  if (a->any.sa_family == AF_INET)
+    return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
+  return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
+         a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id;
+}
+
+/* ---- read, write, change ---- */
 
 /* All interfaces (0.0.0.0, ::) of a family, with a port. */
 void dgram__address_any(union dgram__address *address, int family, int port);
@@ -64,18 +101,12 @@ void dgram__address_text(const union dgram__address *address, char text[DGRAM_AD
 
 bool dgram__address_is_multicast(const union dgram__address *address);
 
-int dgram__address_port(const union dgram__address *address);
 void dgram__address_set_port(union dgram__address *address, int port);
 
 /* Takes another address in, of either family, but keeps the port. */
 void dgram__address_set_host(union dgram__address *address, const union dgram__address *host);
 
-/* The length that system calls want: that of the address's own family; 0 for none. */
-socklen_t dgram__address_length(const union dgram__address *address);
-
 /* Zeroes what is beyond an address of this length, which the kernel has written. */
 void dgram__address_trim(union dgram__address *address, socklen_t length);
-
-bool dgram__address_equal(const union dgram__address *a, const union dgram__address *b);
 
 #endif

@@ -85,7 +85,7 @@ static int end(void **state) {
 
 /* Sends to the path itself, and receives. */
 static void receive_hellos(int count) {
-  union dgram__address own;
+  union dgram__address own = {0};
   socklen_t length = sizeof own;
   assert_int_equal(getsockname(path.fd, &own.any, &length), 0);
   for (int i = 0; i < count; i++)
