@@ -94,8 +94,7 @@ void dgram__outbox_complete_done(dgram_socket_t *socket) {
     dgram__defer(socket, DGRAM__COMPLETE);
 }
 
-static void finish(dgram_socket_t *socket, struct dgram__send *send) {
-  dgram__queue_push(&socket->outbox.done, send);
+static void complete_later(dgram_socket_t *socket) {
   if (!socket->outbox.about_to_complete)
     dgram__defer(socket, DGRAM__COMPLETE);
 }
@@ -105,7 +104,8 @@ void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int co
   send->status = code;
   send->syscall = syscall;
   send->shown = shown;
-  finish(socket, send);
+  dgram__queue_push(&socket->outbox.done, send);
+  complete_later(socket);
 }
 
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
@@ -120,13 +120,18 @@ static void finish_sent(dgram_socket_t *socket, int sent) {
   struct dgram__outbox *outbox = &socket->outbox;
   socket->loop->has_sent = true;
   outbox->retries = 0;
+  bool to_be_told = false;
   for (int i = 0; i < sent; i++) {
     struct dgram__send *send = dgram__queue_pop(&outbox->ready);
-    if (send->callback != NULL)
-      finish(socket, send);
-    else
+    if (send->callback != NULL) {
+      dgram__queue_push(&outbox->done, send);
+      to_be_told = true;
+    } else {
       dgram__send_drop(socket, send);
+    }
   }
+  if (to_be_told)
+    complete_later(socket);
 }
 
 /* Whether the error only asks to wait; then it has been arranged to go on. */
