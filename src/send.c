@@ -15,11 +15,18 @@ enum {
 
 /* ---- taking the bytes over ---- */
 
-static size_t total_size(const uv_buf_t buffers[], size_t count) {
-  size_t size = 0;
-  for (size_t i = 0; i < count; i++)
-    size = buffers[i].len < SIZE_MAX - size ? size + buffers[i].len : SIZE_MAX;
-  return size;
+/* Adds up the buffers of a datagram. False: they are none. */
+static bool measure(const uv_buf_t buffers[], size_t count, size_t *bytes) {
+  size_t sum = 0;
+  if (count > MOST_BUFFERS || (count > 0 && buffers == NULL))
+    return false;
+  for (size_t i = 0; i < count; i++) {
+    if (buffers[i].base == NULL && buffers[i].len > 0)
+      return false;
+    sum = buffers[i].len < SIZE_MAX - sum ? sum + buffers[i].len : SIZE_MAX;
+  }
+  *bytes = sum;
+  return true;
 }
 
 /* Points iov at the first `size` bytes of the buffers; returns how many it took. */
@@ -220,21 +227,31 @@ static int dispatch(dgram_socket_t *socket, struct dgram__send *send) {
   return err;
 }
 
-static int accept_send(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
-                       const union dgram__address *to, const char *host, dgram_send_cb callback,
-                       void *context) {
+/* What a program asks for, once it is checked. */
+struct order {
+  const uv_buf_t *buffers;
+  size_t count;
+  size_t bytes;
+  union dgram__address to;
+  const char *host;
+  dgram_send_cb callback;
+  void *context;
+};
+
+static int accept_send(dgram_socket_t *socket, const struct order *order) {
   struct dgram__send *send = dgram__send_new(socket->loop);
   if (send == NULL)
     return UV_ENOMEM;
   send->socket = socket;
-  send->callback = callback;
-  send->context = context;
+  send->callback = order->callback;
+  send->context = order->context;
   send->status = 0;
   send->host = NULL;
-  send->datagram.to = *to;
-  send->bytes = total_size(buffers, count);
+  send->datagram.to = order->to;
+  send->bytes = order->bytes;
   send->datagram.size = send->bytes < OVERLONG ? (uint32_t)send->bytes : OVERLONG;
-  if (!take_bytes(send, buffers, count) || (host != NULL && (send->host = strdup(host)) == NULL)) {
+  if (!take_bytes(send, order->buffers, order->count) ||
+      (order->host != NULL && (send->host = strdup(order->host)) == NULL)) {
     dgram__send_free(socket->loop, send);
     return UV_ENOMEM;
   }
@@ -244,15 +261,6 @@ static int accept_send(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   if (err != 0)
     dgram__send_drop(socket, send);
   return err;
-}
-
-static int check_buffers(const uv_buf_t buffers[], size_t count) {
-  if (count > MOST_BUFFERS || (count > 0 && buffers == NULL))
-    return UV_EINVAL;
-  for (size_t i = 0; i < count; i++)
-    if (buffers[i].base == NULL && buffers[i].len > 0)
-      return UV_EINVAL;
-  return 0;
 }
 
 static int read_destination(const dgram_socket_t *socket, int port, const char *address,
@@ -270,7 +278,9 @@ static int read_destination(const dgram_socket_t *socket, int port, const char *
 
 int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
                        const char *address, dgram_send_cb callback, void *context) {
-  if (socket == NULL || check_buffers(buffers, count) != 0)
+  struct order order = {
+      .buffers = buffers, .count = count, .callback = callback, .context = context};
+  if (socket == NULL || !measure(buffers, count, &order.bytes))
     return UV_EINVAL;
   struct dgram__destination destination;
   int err = read_destination(socket, port, address, &destination);
@@ -278,8 +288,9 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return accept_send(socket, buffers, count, &destination.address, destination.host, callback,
-                     context);
+  order.to = destination.address;
+  order.host = destination.host;
+  return accept_send(socket, &order);
 }
 
 int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int port,
@@ -303,15 +314,16 @@ static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to
 
 int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                   const struct sockaddr *to, dgram_send_cb callback, void *context) {
-  if (socket == NULL || check_buffers(buffers, count) != 0)
+  struct order order = {
+      .buffers = buffers, .count = count, .callback = callback, .context = context};
+  if (socket == NULL || !measure(buffers, count, &order.bytes))
     return UV_EINVAL;
-  union dgram__address address;
-  int err = read_sockaddr(socket, to, &address);
+  int err = read_sockaddr(socket, to, &order.to);
   if (err != 0)
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return accept_send(socket, buffers, count, &address, NULL, callback, context);
+  return accept_send(socket, &order);
 }
 
 size_t dgram_get_send_queue_size(const dgram_socket_t *socket) {
