@@ -107,16 +107,19 @@ static bool is_given(const char *address) {
 int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
                             bool to_this_host, struct dgram__destination *destination) {
   union dgram__address *to = &destination->address;
-  destination->host = NULL;
-  read_default(dgram__family(socket->options.type), port, to_this_host, to);
   bool given = is_given(address);
+  bool asks_program = socket->options.lookup != NULL; /* for everything */
+  destination->host = NULL;
+  if (given && !asks_program && dgram__address_parse(to, address, port))
+    return 0;
   if (given && strlen(address) > DGRAM__HOST_MAX)
     return UV_EINVAL;
-  if (socket->options.lookup != NULL) { /* it is asked for everything */
-    dgram__address_text(to, destination->text);
-    destination->host = given ? address : destination->text;
-  } else if (given && !dgram__address_parse(to, address, port)) {
+  read_default(dgram__family(socket->options.type), port, to_this_host, to);
+  if (given) {
     destination->host = address;
+  } else if (asks_program) {
+    dgram__address_text(to, destination->text);
+    destination->host = destination->text;
   }
   return 0;
 }
