@@ -134,24 +134,34 @@ static struct iovec *add_pieces(const struct iovec *start, struct iovec *end,
   return end;
 }
 
+/* Adds a run of many datagrams to the departure's last message; returns the datagram after it. */
+static const struct dgram__datagram *join(struct departure *departure, struct msghdr *message,
+                                          struct dgram__run run,
+                                          const struct dgram__datagram *datagram) {
+  struct iovec *start = &departure->iov[departure->iov_count];
+  struct iovec *end = start;
+  dgram__control_set_segment(message, &departure->controls[departure->runs], (uint16_t)run.segment);
+  for (unsigned i = 0; i < run.datagrams; i++, datagram = datagram->next)
+    end = add_pieces(start, end, datagram);
+  message->msg_iov = start;
+  message->msg_iovlen = (size_t)(end - start);
+  departure->iov_count += (unsigned)message->msg_iovlen;
+  return datagram;
+}
+
 /* Adds a run to the departure; returns the datagram after it. */
 static const struct dgram__datagram *add_run(struct departure *departure, struct dgram__run run,
                                              const struct dgram__datagram *datagram) {
   struct msghdr *message = &departure->headers[departure->runs].msg_hdr;
-  struct iovec *start = &departure->iov[departure->iov_count];
+  const struct dgram__datagram *next = datagram->next;
   *message = (struct msghdr){.msg_name = (void *)&datagram->to,
                              .msg_namelen = dgram__address_length(&datagram->to),
-                             .msg_iov = start};
+                             .msg_iov = (struct iovec *)datagram->iov,
+                             .msg_iovlen = datagram->iov_count};
   if (run.datagrams > 1)
-    dgram__control_set_segment(message, &departure->controls[departure->runs],
-                               (uint16_t)run.segment);
+    next = join(departure, message, run, datagram);
   departure->datagrams[departure->runs++] = run.datagrams;
-  struct iovec *end = start;
-  for (unsigned i = 0; i < run.datagrams; i++, datagram = datagram->next)
-    end = add_pieces(start, end, datagram);
-  message->msg_iovlen = (size_t)(end - start);
-  departure->iov_count += (unsigned)message->msg_iovlen;
-  return datagram;
+  return next;
 }
 
 static void plan(struct departure *departure, const struct dgram__limits *limits, unsigned most,
