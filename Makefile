@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: build demo test bench lint docs install clean help
+.PHONY: build demo test bench growth lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: setup-build
@@ -37,6 +37,11 @@ bench: setup-bench build bench/peers/node_modules/.package-lock.json
 	scripts/node.sh build || echo "the drop-in for Node.js does not build" >&2
 	bench/run.sh build/release/bench
 
+growth: setup-growth
+	cmake --preset dev
+	cmake --build --preset dev --target cost
+	bench/growth.sh build/dev/tests/cost
+
 # bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
 bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
 	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund || echo "npm has no bun" >&2
@@ -60,6 +65,7 @@ help:
 	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others too"
 	@echo "make test-PRESET          run the tests in one build: dev asan valgrind tsan coverage"
 	@echo "make bench                measure, beside the same work done by others"
+	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
 	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"
 	@echo "make docs                 the reference of dgram.h: HTML and man pages, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"

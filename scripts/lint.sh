@@ -68,7 +68,7 @@ check cppcheck cppcheck "${cppcheck_options[@]}" --project=build/dev/compile_com
 check cppcheck-addon addon
 check javascript javascript
 check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh tests/examples/run.sh \
-  tests/cost/*.sh bench/run.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
+  tests/cost/*.sh bench/*.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
 check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so

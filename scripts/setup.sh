@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: setup.sh [build|demo|test|lint|docs|bench]
+# Usage: setup.sh [build|demo|test|lint|docs|bench|growth]
 # Sees to it that the tools of a make target are there: installs what is missing on Debian and
 # Ubuntu, says what is missing elsewhere. Says nothing when nothing is missing.
 set -euo pipefail
@@ -21,8 +21,9 @@ test) needs+=" $for_tests" ;;
 lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
 docs) needs=$for_docs ;;
 bench) needs+=" gnuplot:gnuplot-nox go:golang-go $for_node" ;; # and python3 is a peer, too
+growth) needs+=" gnuplot:gnuplot-nox $for_tests" ;;
 *)
-  echo "usage: $0 [build|demo|test|lint|docs|bench]" >&2
+  echo "usage: $0 [build|demo|test|lint|docs|bench|growth]" >&2
   exit 2
   ;;
 esac
