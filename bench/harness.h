@@ -1,7 +1,8 @@
 /*
- * What runs a peer: threads on cores of their own that start together, a clock, each thread's CPU
- * time, and the line of results. A peer brings its main(), with the roles that it can play in each
- * scenario, and uses nothing of another peer. Knows nothing of how datagrams are moved.
+ * What runs a peer's side: a process that talks with the runner (runner.c) by lines, has a clock
+ * and its CPU time, and prints the line of results; README.md has the protocol. A peer brings its
+ * main(), with the roles that it can play in each scenario, and uses nothing of another peer.
+ * Knows nothing of how datagrams are moved.
  */
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
@@ -14,31 +15,41 @@
 
 #include "work.h"
 
-/* SO_RCVBUF of every receiver, in bytes: what net.core.rmem_max often allows at most. */
-#define BENCH_RECV_BUFFER (4 * 1024 * 1024)
-/* A receiver has all that came when the senders ended and this long nothing more has come. */
-#define BENCH_QUIET_MS 50
+enum {
+  BENCH_RECV_BUFFER = 4 * 1024 * 1024, /* SO_RCVBUF of who receives; net.core.rmem_max allows it */
+  BENCH_QUIET_MS = 50,                 /* all has come when so long nothing more has */
+  BENCH_NO_PART = 3                    /* exit status of a peer that does not play the role */
+};
 
-typedef struct bench_run bench_run_t;
+/* The side that this process is. */
+typedef struct bench_side {
+  size_t size;                 /* of the datagrams' payload, in bytes */
+  size_t flows;                /* how many rows of sequence numbers there are; see work.h */
+  size_t sockets;              /* how many the role `receive` binds */
+  work_reader_t *readers;      /* for who reads: one for each flow */
+  struct sockaddr_in *targets; /* for the role `send`: where the receiver's sockets are, ... */
+  size_t target_count;         /* ... and how many */
+  uint64_t *times;             /* how long each round trip took, in ns; see bench_took() */
+  size_t time_count;
+  char **options;       /* KEY=VALUE, up to a NULL */
+  double seconds;       /* how long to send, and to count for the rate */
+  uint64_t started_ns;  /* when the clock was started, ... */
+  uint64_t cpu_ns;      /* ... the CPU time that had been used then, ... */
+  uint64_t kept_off_ns; /* ... and the time not had, though wanted: others used the core */
+  double rate;          /* datagrams per second; there when `time_over` is set */
+  size_t heap_bytes;    /* before the sockets were made, then what they took */
+  bool weighs_heap;
+  atomic_bool time_over;
+  atomic_bool sender_ended;
+  uint64_t counted_before; /* the count when bench_stop_receiving() was last asked */
+  /* On a cache line of its own: another thread reads it while it is written. */
+  _Alignas(128) atomic_uint_fast64_t counted;
+} bench_side_t;
 
-/* One thread of a run, on a cache line of its own: others read `datagrams` while it is written. */
-typedef struct bench_thread {
-  _Alignas(128) bench_run_t *run;
-  struct side *side;
-  int index;                    /* among the threads of its side, from 0 */
-  atomic_uint_fast64_t counted; /* datagrams sent or received; see bench_count() */
-  uint64_t counted_before;      /* a receiver's count when it last asked whether to stop */
-  uint64_t cpu_ns;              /* used, and ... */
-  uint64_t kept_off_ns;         /* ... not had, though wanted: others used the core */
-  work_reader_t *readers;       /* for who receives: one for each flow; see work.h */
-  uint64_t *round_trips;        /* how long each took, in ns; see bench_round_trip() */
-  size_t round_trip_count;
-} bench_thread_t;
+/* A role, from the creation of its sockets to their end. It calls bench_begin() once. */
+typedef void (*bench_role_t)(bench_side_t *side);
 
-/* A side's work, from the creation of its sockets to their end. It calls bench_begin() once. */
-typedef void (*bench_role_t)(bench_thread_t *thread);
-
-/* The roles that a peer plays in a scenario. How many threads play each is the scenario's. */
+/* The roles that a peer plays in a scenario; NULL where it has none. */
 typedef struct bench_part {
   const char *scenario;
   bench_role_t send;
@@ -46,43 +57,36 @@ typedef struct bench_part {
 } bench_part_t;
 
 /*
- * The main() of each peer: PROGRAM SCENARIO SIZE SECONDS [KEY=VALUE ...]. Prints
- * scenario,size_bytes,peer,sent_per_second,received_per_second,loss_percent,send_cpu_ns,
- * receive_cpu_ns,rtt_p50_us,rtt_p99_us,rtt_p999_us in one line, the last three empty where nothing
- * is answered. `parts` ends with one whose scenario is NULL.
+ * The main() of each peer: PROGRAM ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...].
+ * `parts` ends with one whose scenario is NULL.
  */
-int bench_main(int argc, char **argv, const char *peer, const bench_part_t parts[]);
+int bench_main(int argc, char **argv, const bench_part_t parts[]);
+
+/* What the heap holds from here to bench_begin() belongs to the sockets. */
+void bench_weigh_sockets(bench_side_t *side);
 
 /*
- * The thread is ready: waits for the others, then starts the thread's clock.
- * `port` is the one that it receives on, on 127.0.0.1; 0 if it does not receive.
+ * The side is ready: tells the runner, waits for its word, then starts the clock.
+ * `ports` are those of the `side->sockets` sockets of the role `receive`, on 127.0.0.1; for the
+ * role `send` it is NULL.
  */
-void bench_begin(bench_thread_t *thread, uint16_t port);
-
-/* The datagrams' payload in bytes. */
-size_t bench_size(const bench_thread_t *thread);
-
-/* How many flows the scenario has. The datagrams of each come from a socket of its own. */
-size_t bench_flows(const bench_thread_t *thread);
-
-/* Where the receiver `index` is, once bench_begin() has returned. */
-struct sockaddr_in bench_target(const bench_thread_t *thread, int index);
+void bench_begin(bench_side_t *side, const uint16_t *ports);
 
 /* What KEY=VALUE on the command line says, or `otherwise`: to compare configurations of a peer. */
-long bench_number(const bench_thread_t *thread, const char *key, long otherwise);
-bool bench_chosen(const bench_thread_t *thread, const char *key, const char *value, bool otherwise);
+size_t bench_number(const bench_side_t *side, const char *key, size_t otherwise);
+bool bench_chosen(const bench_side_t *side, const char *key, const char *value, bool otherwise);
 
-/* For senders: the time is over. Costs a load or two: it can be asked for each datagram. */
-bool bench_stop_sending(const bench_thread_t *thread);
+/* The time is over: send no more. Costs a load or two: it can be asked for each datagram. */
+bool bench_stop_sending(const bench_side_t *side);
 
-/* For receivers, asked every BENCH_QUIET_MS, or when that long nothing came: all is received. */
-bool bench_stop_receiving(bench_thread_t *thread);
+/* For who receives, asked every BENCH_QUIET_MS, or when that long nothing came: all has come. */
+bool bench_stop_receiving(bench_side_t *side);
 
 /* A clock in ns that no one sets. */
 uint64_t bench_now_ns(void);
 
-/* Notes that an answer has come, to what was sent at `sent_ns` of that clock. */
-void bench_round_trip(bench_thread_t *thread, uint64_t sent_ns);
+/* Notes how long something took: a round trip, or a round of sends. */
+void bench_took(bench_side_t *side, uint64_t ns);
 
 /* Memory with a page behind each address, or the end of the program; for free(). */
 void *bench_allocate(size_t bytes);
@@ -91,9 +95,9 @@ void *bench_allocate(size_t bytes);
 _Noreturn void bench_fail(const char *what, const char *why);
 
 /* Adds to the datagrams sent or received. One thread writes, so no atomic addition is needed. */
-static inline void bench_count(bench_thread_t *thread, uint64_t datagrams) {
-  uint64_t counted = atomic_load_explicit(&thread->counted, memory_order_relaxed);
-  atomic_store_explicit(&thread->counted, counted + datagrams, memory_order_relaxed);
+static inline void bench_count(bench_side_t *side, uint64_t datagrams) {
+  uint64_t counted = atomic_load_explicit(&side->counted, memory_order_relaxed);
+  atomic_store_explicit(&side->counted, counted + datagrams, memory_order_relaxed);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The application's part: what a program does with each datagram, the same in every peer. A sender
  * writes the whole payload; a receiver looks at the front, the end and the size of each datagram.
- * Knows nothing of sockets, threads or time.
+ * Knows nothing of sockets, processes or time.
  */
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H
@@ -47,6 +47,16 @@ static inline void work_read_flow(work_reader_t flows[], uint64_t count, const c
   if (size >= sizeof sequence)
     memcpy(&sequence, payload, sizeof sequence);
   work_read(&flows[sequence % count], payload, size);
+}
+
+/* The same where only datagrams of flow `own` may come: those of another went astray. */
+static inline void work_read_own_flow(work_reader_t flows[], uint64_t count, uint64_t own,
+                                      const char *payload, size_t size) {
+  uint64_t sequence = own;
+  if (size >= sizeof sequence)
+    memcpy(&sequence, payload, sizeof sequence);
+  flows[own].wrong += sequence % count != own;
+  work_read(&flows[own], payload, size);
 }
 
 #endif

@@ -1,0 +1,75 @@
+/* Who asks, with one request under way; and who answers, whatever the number of those who ask. */
+#include "peer.h"
+
+#include <stdlib.h>
+
+/* ---- who asks ---- */
+
+typedef struct asker {
+  bench_side_t *side;
+  uv_loop_t loop;
+  dgram_socket_t *socket;
+  char *payload;
+  uint64_t sequence;
+  uint64_t sent_ns;
+} asker_t;
+
+static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                    void *context) {
+  check_sent(error);
+}
+
+static void ask(asker_t *asker) {
+  size_t size = asker->side->size;
+  work_write(asker->payload, size, asker->sequence++);
+  asker->sent_ns = bench_now_ns();
+  uv_buf_t buffer = uv_buf_init(asker->payload, (unsigned)size);
+  checked(dgram_send_to(asker->socket, &buffer, 1, NULL, on_sent, NULL), "dgram_send_to");
+}
+
+static void on_answer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                      void *context) {
+  asker_t *asker = context;
+  bench_took(asker->side, bench_now_ns() - asker->sent_ns);
+  work_read(asker->side->readers, message, rinfo->size);
+  bench_count(asker->side, 1);
+  if (!bench_stop_sending(asker->side))
+    ask(asker);
+  else
+    checked(dgram_close(socket, NULL, NULL), "dgram_close");
+}
+
+void pingpong_send(bench_side_t *side) {
+  asker_t asker = {.side = side, .payload = bench_allocate(side->size)};
+  init_loop(&asker.loop);
+  asker.socket = new_connected(&asker.loop, side->targets, on_answer, &asker);
+
+  bench_begin(side, NULL);
+  ask(&asker);
+  run_loop(&asker.loop);
+  free(asker.payload);
+}
+
+/* ---- who answers ---- */
+
+/* The message is borrowed: without a callback the library copies what it sends. */
+static void on_request(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
+  bench_side_t *side = context;
+  work_read_flow(side->readers, side->flows, message, rinfo->size);
+  bench_count(side, 1);
+  uv_buf_t buffer = uv_buf_init((char *)message, (unsigned)rinfo->size);
+  checked(dgram_send_to(socket, &buffer, 1, rinfo->sockaddr, NULL, NULL), "dgram_send_to");
+}
+
+void answer(bench_side_t *side) {
+  uv_loop_t loop;
+  watch_t watch;
+  init_loop(&loop);
+  dgram_socket_t *socket = new_bound(&loop, on_request, side);
+  uint16_t port = port_of(socket);
+
+  bench_begin(side, &port);
+  watch_for_end(&watch, &loop, side, &socket, 1);
+  run_loop(&loop);
+}

@@ -1,0 +1,53 @@
+/* What the roles of the peer `libdgram` share, and the roles, by the files that have them. */
+#ifndef BENCH_DGRAM_PEER_H
+#define BENCH_DGRAM_PEER_H
+
+#include <dgram.h>
+
+#include "../../harness.h"
+
+/* A call's result; if it is an error, the end of the program. */
+void checked(int result, const char *what);
+
+/* The same for the callback of a send. */
+void check_sent(const dgram_error_t *error);
+
+/* A socket whose errors end the program. */
+dgram_socket_t *new_socket(uv_loop_t *loop, int recv_buffer, dgram_message_cb on_message,
+                           void *context);
+dgram_socket_t *new_connected(uv_loop_t *loop, const struct sockaddr_in *target,
+                              dgram_message_cb on_message, void *context);
+/* With the buffer of a receiver, bound to a free port. */
+dgram_socket_t *new_bound(uv_loop_t *loop, dgram_message_cb on_message, void *context);
+uint16_t port_of(const dgram_socket_t *socket);
+
+void init_loop(uv_loop_t *loop);
+/* Until all handles are closed. */
+void run_loop(uv_loop_t *loop);
+
+/* Closes the sockets when all has come. */
+typedef struct watch {
+  bench_side_t *side;
+  uv_timer_t timer;
+  dgram_socket_t **sockets;
+  size_t count;
+} watch_t;
+
+void watch_for_end(watch_t *watch, uv_loop_t *loop, bench_side_t *side, dgram_socket_t **sockets,
+                   size_t count);
+
+/* send.c */
+void stream_send(bench_side_t *side);
+void fanout_send(bench_side_t *side);
+void fanout_text_send(bench_side_t *side);
+/* burst.c */
+void burst_send(bench_side_t *side);
+/* receive.c */
+void receive(bench_side_t *side);
+/* answer.c */
+void pingpong_send(bench_side_t *side);
+void answer(bench_side_t *side);
+/* mixed.c */
+void mixed_receive(bench_side_t *side);
+
+#endif

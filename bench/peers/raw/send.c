@@ -1,0 +1,149 @@
+/* Who sends as fast as it can. */
+#define _GNU_SOURCE
+#include "batch.h"
+#include "roles.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+  CALL_BYTES = 512 * 1024, /* written and sent while it is in the cache */
+  BURST = 10000
+};
+
+/* The datagrams of the first `count` messages, each `size` bytes. */
+static uint64_t write_batch(batch_t *batch, unsigned count, size_t size, uint64_t sequence) {
+  char *end = batch->bytes + count * batch->stride;
+  for (char *payload = batch->bytes; payload < end; payload += size)
+    work_write(payload, size, sequence++);
+  return sequence;
+}
+
+static size_t segments_of(size_t size) {
+  return smaller(RUN_SEGMENTS, RUN_BYTES / size);
+}
+
+/* A message is a run; a call has as many as the cache holds. */
+static void make_runs(batch_t *batch, const bench_side_t *side) {
+  size_t bytes = segments_of(side->size) * side->size;
+  batch_init(batch, bench_number(side, "runs", smaller(64, CALL_BYTES / bytes)), bytes);
+}
+
+static int open_segmenting(const bench_side_t *side) {
+  int fd = open_socket();
+  set_option(fd, SOL_UDP, UDP_SEGMENT, (int)side->size);
+  return fd;
+}
+
+void stream_send(bench_side_t *side) {
+  size_t segments = segments_of(side->size);
+  batch_t batch;
+  make_runs(&batch, side);
+  int fd = open_segmenting(side);
+  if (bench_chosen(side, "connect", "no", false))
+    batch_aim(&batch, side->targets);
+  else
+    connect_to(fd, side->targets);
+
+  bench_begin(side, NULL);
+  for (uint64_t sequence = 0; !bench_stop_sending(side);) {
+    sequence = write_batch(&batch, batch.count, side->size, sequence);
+    batch_send(fd, &batch, batch.count);
+    bench_count(side, batch.count * segments);
+  }
+  close(fd);
+  free(batch.bytes);
+}
+
+/* sendmmsg(2) is for one socket: each of many takes a call for its datagram. */
+void fanin_send(bench_side_t *side) {
+  char *payload = bench_allocate(side->size);
+  int *fds = open_senders(side, side->flows);
+
+  bench_begin(side, NULL);
+  for (uint64_t sequence = 0; !bench_stop_sending(side); sequence += side->flows)
+    for (size_t i = 0; i < side->flows; i++) {
+      work_write(payload, side->size, sequence + i);
+      checked((int)send(fds[i], payload, side->size, 0), "send");
+      bench_count(side, 1);
+    }
+  close_sockets(fds, side->flows);
+  free(payload);
+}
+
+/* Writes the address of each message's target; see fanout(). */
+typedef void (*aim_t)(batch_t *batch, const bench_side_t *side, uint64_t sequence);
+
+static void aim_in_turn(batch_t *batch, const bench_side_t *side, uint64_t sequence) {
+  for (unsigned i = 0; i < batch->count; i++)
+    batch->messages[i].msg_hdr.msg_name = &side->targets[(sequence + i) % side->target_count];
+}
+
+static void aim_by_text(batch_t *batch, const bench_side_t *side, uint64_t sequence) {
+  for (unsigned i = 0; i < batch->count; i++) {
+    in_port_t port = side->targets[(sequence + i) % side->target_count].sin_port;
+    batch->names[i] = read_target("127.0.0.1", port);
+    batch->messages[i].msg_hdr.msg_name = &batch->names[i];
+  }
+}
+
+/* To all targets in turn: a datagram goes to another place than the one before it. */
+static void fanout(bench_side_t *side, aim_t aim) {
+  batch_t batch;
+  batch_init(&batch, MAX_BATCH, side->size);
+  batch_aim(&batch, side->targets); /* for the lengths */
+  int fd = open_socket();
+
+  bench_begin(side, NULL);
+  for (uint64_t sequence = 0; !bench_stop_sending(side);) {
+    aim(&batch, side, sequence);
+    sequence = write_batch(&batch, batch.count, side->size, sequence);
+    batch_send(fd, &batch, batch.count);
+    bench_count(side, batch.count);
+  }
+  close(fd);
+  free(batch.bytes);
+}
+
+void fanout_send(bench_side_t *side) {
+  fanout(side, aim_in_turn);
+}
+
+void fanout_text_send(bench_side_t *side) {
+  fanout(side, aim_by_text);
+}
+
+/* The last call of a round may have less than a batch; a round is whole runs, and one shorter. */
+static uint64_t send_round(bench_side_t *side, int fd, batch_t *batch, uint64_t sequence) {
+  size_t left = BURST, segments = segments_of(side->size);
+  while (left > 0) {
+    size_t datagrams = smaller(left, batch->count * segments);
+    size_t runs = (datagrams + segments - 1) / segments;
+    size_t last = datagrams - (runs - 1) * segments;
+    for (size_t i = 0; i < datagrams; i++)
+      work_write(batch->bytes + i * side->size, side->size, sequence++);
+    batch->vectors[runs - 1].iov_len = last * side->size;
+    batch_send(fd, batch, (unsigned)runs);
+    batch->vectors[runs - 1].iov_len = batch->stride;
+    left -= datagrams;
+  }
+  return sequence;
+}
+
+/* What a send's end is to the others, the return of the last call is here. */
+void burst_send(bench_side_t *side) {
+  batch_t batch;
+  make_runs(&batch, side);
+  batch_aim(&batch, side->targets);
+  int fd = open_segmenting(side);
+
+  bench_begin(side, NULL);
+  for (uint64_t sequence = 0; !bench_stop_sending(side);) {
+    uint64_t began_ns = bench_now_ns();
+    sequence = send_round(side, fd, &batch, sequence);
+    bench_took(side, bench_now_ns() - began_ns);
+    bench_count(side, BURST);
+  }
+  close(fd);
+  free(batch.bytes);
+}

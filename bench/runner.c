@@ -1,0 +1,366 @@
+/*
+ * Runs one measurement: starts the two sides as processes on cores of their own, plays the protocol
+ * of README.md with them, checks what they report, and prints a line of results.csv.
+ *
+ *   bench_run SCENARIO SIZE SECONDS PEER RECEIVER-COMMAND... -- SENDER-COMMAND...
+ *
+ * A command gets ROLE SCENARIO SIZE SECONDS behind its words, but before those like KEY=VALUE.
+ * Exits with status 3 if a side has no part in the scenario. Linux only.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  HANG_SECONDS = 30,
+  KEPT_OFF_PERCENT = 2,  /* of the time: more is worth a note */
+  MAX_LINE = 128 * 1024, /* the ports of 10,000 sockets fit, also into an argument */
+  MAX_WORDS = 64,
+  NO_PART = 3 /* exit status, of a side and ours */
+};
+
+typedef struct result {
+  double counted;
+  double rate;
+  double cpu_ns;
+  double kept_off;
+  double wrong;
+  const char *p50;
+  const char *p99;
+  const char *p999;
+  const char *bytes_per_socket;
+} result_t;
+
+typedef struct side {
+  const char *name;
+  const char *role;
+  char **command;
+  pid_t pid;
+  int input;  /* what the side reads, ... */
+  int output; /* ... and what it says */
+  size_t length;
+  char line[MAX_LINE];
+  result_t result;
+} side_t;
+
+typedef struct plan {
+  char *scenario;
+  char *size;
+  char *seconds;
+  char *peer;
+  struct timespec deadline;
+} plan_t;
+
+static side_t receiver = {.name = "receiver", .role = "receive"};
+static side_t sender = {.name = "sender", .role = "send"};
+
+static void end_side(side_t *side) {
+  if (side->pid <= 0)
+    return;
+  kill(side->pid, SIGKILL);
+  waitpid(side->pid, NULL, 0);
+  side->pid = 0;
+}
+
+/* No side outlives the run, whatever ends it. */
+static _Noreturn void leave(int status) {
+  end_side(&sender);
+  end_side(&receiver);
+  exit(status);
+}
+
+static _Noreturn void fail(const char *what, const char *why) {
+  fprintf(stderr, "bench: %s: %s\n", what, why);
+  leave(1);
+}
+
+static int checked(int result, const char *what) {
+  if (result < 0)
+    fail(what, strerror(errno));
+  return result;
+}
+
+/* ---- starting a side ---- */
+
+/* The n-th of the cores that this process may use, counted round. */
+static void use_core(int n) {
+  cpu_set_t all, one;
+  checked(sched_getaffinity(0, sizeof all, &all), "sched_getaffinity");
+  int skip = n % CPU_COUNT(&all), core = 0;
+  while (!CPU_ISSET(core, &all) || skip-- > 0)
+    core++;
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  checked(sched_setaffinity(0, sizeof one, &one), "sched_setaffinity");
+}
+
+/* The words of the command with the side's arguments among them, up to a NULL. */
+static void compose(char *words[MAX_WORDS], const plan_t *plan, const side_t *side, char *ports) {
+  char *arguments[] = {(char *)side->role, plan->scenario, plan->size, plan->seconds, ports};
+  size_t count = 0, left = sizeof arguments / sizeof *arguments;
+  char **word = side->command;
+  /* The first word is the program; its path may have a '=' in it. */
+  for (; *word && (count == 0 || !strchr(*word, '=')); word++)
+    words[count++] = *word;
+  for (size_t i = 0; i < left; i++)
+    if (arguments[i])
+      words[count++] = arguments[i];
+  for (; *word; word++)
+    words[count++] = *word;
+  words[count] = NULL;
+}
+
+/* In the child: becomes the side. */
+static _Noreturn void become(char *words[], int core, int input, int output) {
+  signal(SIGPIPE, SIG_DFL);
+  use_core(core);
+  checked(dup2(input, STDIN_FILENO), "dup2");
+  checked(dup2(output, STDOUT_FILENO), "dup2");
+  execvp(words[0], words);
+  fprintf(stderr, "bench: %s: %s\n", words[0], strerror(errno));
+  _exit(127);
+}
+
+static void start(side_t *side, const plan_t *plan, int core, char *ports) {
+  char *words[MAX_WORDS];
+  int input[2], output[2];
+  compose(words, plan, side, ports);
+  checked(pipe2(input, O_CLOEXEC), "pipe2");
+  checked(pipe2(output, O_CLOEXEC), "pipe2");
+  side->pid = checked(fork(), "fork");
+  if (side->pid == 0) {
+    receiver.pid = sender.pid = 0; /* this process has no sides to end */
+    become(words, core, input[0], output[1]);
+  }
+  close(input[0]);
+  close(output[1]);
+  side->input = input[1];
+  side->output = output[0];
+}
+
+/* ---- talking with it ---- */
+
+static void say(const side_t *side, const char *line) {
+  size_t length = strlen(line);
+  if (write(side->input, line, length) != (ssize_t)length)
+    fail(side->name, "does not listen");
+}
+
+/*
+ * A side has ended, or closed its output, before it was due. What it had to say is on stderr.
+ * The signal changes nothing for a process that is ending.
+ */
+static _Noreturn void give_up(side_t *side) {
+  int status = 0;
+  char why[64];
+  kill(side->pid, SIGKILL);
+  if (waitpid(side->pid, &status, 0) == side->pid)
+    side->pid = 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == NO_PART)
+    leave(NO_PART);
+  if (WIFSIGNALED(status))
+    snprintf(why, sizeof why, "ended by signal %d", WTERMSIG(status));
+  else
+    snprintf(why, sizeof why, "ended with status %d", WEXITSTATUS(status));
+  fail(side->name, why);
+}
+
+static int ms_left(const plan_t *plan) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long long left = (long long)(plan->deadline.tv_sec - now.tv_sec) * 1000 +
+                   (plan->deadline.tv_nsec - now.tv_nsec) / 1000000;
+  return left > 0 ? (int)left : 0;
+}
+
+/* Adds what the side has said to its line; true when the line is whole. */
+static bool hear(side_t *side) {
+  ssize_t got = read(side->output, side->line + side->length, sizeof side->line - side->length);
+  if (got <= 0)
+    give_up(side);
+  side->length += (size_t)got;
+  if (side->line[side->length - 1] != '\n') {
+    if (side->length == sizeof side->line)
+      fail(side->name, "says too much");
+    return false;
+  }
+  side->line[side->length - 1] = '\0';
+  side->length = 0;
+  return true;
+}
+
+/* Waits for a line that begins with `word`, and returns the rest; `other` must live meanwhile. */
+static char *await(const plan_t *plan, side_t *side, side_t *other, const char *word) {
+  size_t length = strlen(word);
+  for (;;) {
+    struct pollfd outputs[] = {{.fd = side->output, .events = POLLIN},
+                               {.fd = other->pid ? other->output : -1, .events = POLLIN}};
+    if (checked(poll(outputs, 2, ms_left(plan)), "poll") == 0)
+      fail(side->name, "hangs");
+    if (outputs[0].revents && hear(side))
+      break;
+    if (outputs[1].revents && hear(other))
+      fail(other->name, "speaks out of turn");
+  }
+  if (strncmp(side->line, word, length) != 0 || (side->line[length] && side->line[length] != ' '))
+    fail(side->name, side->line);
+  return side->line + length;
+}
+
+/* ---- results ---- */
+
+/* The text behind KEY= in the line, up to a space; or "". Cuts the line there. */
+static const char *text(char *line, const char *key) {
+  char *at = strstr(line, key);
+  if (!at)
+    return "";
+  at += strlen(key);
+  return strndup(at, strcspn(at, " "));
+}
+
+static double number(const side_t *side, char *line, const char *key) {
+  const char *value = text(line, key);
+  char *rest;
+  double result = strtod(value, &rest);
+  if (rest == value || *rest)
+    fail(side->name, "reports no proper result");
+  free((char *)value);
+  return result;
+}
+
+static void read_result(side_t *side, char *line) {
+  side->result = (result_t){
+      .counted = number(side, line, " counted="),
+      .rate = number(side, line, " rate="),
+      .cpu_ns = number(side, line, " cpu_ns="),
+      .kept_off = number(side, line, " kept_off="),
+      .wrong = number(side, line, " wrong="),
+      .p50 = text(line, " p50_us="),
+      .p99 = text(line, " p99_us="),
+      .p999 = text(line, " p999_us="),
+      .bytes_per_socket = text(line, " bytes_per_socket="),
+  };
+}
+
+/* Where datagrams are answered, and in `mixed`, the sender counts what the receiver sends. */
+static bool sender_counts_answers(const plan_t *plan) {
+  return strncmp(plan->scenario, "echo-", 5) == 0 || strcmp(plan->scenario, "pingpong") == 0 ||
+         strcmp(plan->scenario, "mixed") == 0;
+}
+
+static void note_kept_off(const side_t *side) {
+  double percent = 100 * side->result.kept_off;
+  if (percent > KEPT_OFF_PERCENT)
+    fprintf(stderr, "bench: note: the %s had to leave its core to others %.0f %% of the time\n",
+            side->name, percent);
+}
+
+static void report(const plan_t *plan) {
+  const result_t *sent = &sender.result, *received = &receiver.result;
+  bool answers = sender_counts_answers(plan);
+  double left = answers ? received->counted : sent->counted;
+  double came = answers ? sent->counted : received->counted;
+  char why[64];
+  snprintf(why, sizeof why, "%.0f of %.0f", sent->wrong + received->wrong, came);
+  if (sent->wrong + received->wrong > 0)
+    fail("datagrams of a wrong size, content or order", why);
+  if (came <= 0 || came > left)
+    fail("received", came > 0 ? "more than was sent" : "nothing");
+  note_kept_off(&sender);
+  note_kept_off(&receiver);
+  printf("%s,%s,%s,%.0f,%.0f,%.2f,%.1f,%.1f", plan->scenario, plan->size, plan->peer, sent->rate,
+         received->rate, 100 * (left - came) / left, sent->cpu_ns / sent->counted,
+         received->cpu_ns / received->counted);
+  printf(",%s,%s,%s,%s\n", sent->p50, sent->p99, sent->p999, received->bytes_per_socket);
+}
+
+/* ---- the run ---- */
+
+/* The side has said all; it has to end well, too. */
+static void await_end(const plan_t *plan, side_t *side) {
+  struct pollfd output = {.fd = side->output, .events = POLLIN};
+  int status;
+  char rest;
+  if (poll(&output, 1, ms_left(plan)) <= 0)
+    fail(side->name, "hangs");
+  if (read(side->output, &rest, 1) != 0)
+    fail(side->name, "speaks out of turn");
+  checked(waitpid(side->pid, &status, 0), "waitpid");
+  side->pid = 0;
+  if (status != 0)
+    fail(side->name, "ended badly");
+}
+
+/*
+ * The receiver's clock is started first, so that its time is over while the sender still sends.
+ * Losses and CPU time are those of the whole run, with what is still received after its end.
+ */
+static void run(const plan_t *plan) {
+  static char ports[MAX_LINE];
+  start(&receiver, plan, 1, NULL);
+  const char *ready = await(plan, &receiver, &sender, "ready");
+  snprintf(ports, sizeof ports, "ports=%s", ready + strspn(ready, " "));
+  start(&sender, plan, 0, ports);
+  await(plan, &sender, &receiver, "ready");
+  say(&receiver, "begin\n");
+  say(&sender, "begin\n");
+  read_result(&sender, await(plan, &sender, &receiver, "result"));
+  await_end(plan, &sender);
+  say(&receiver, "end\n");
+  read_result(&receiver, await(plan, &receiver, &sender, "result"));
+  await_end(plan, &receiver);
+}
+
+/* 10,000 sockets are more than what a process may have by default. */
+static void raise_file_limit(void) {
+  struct rlimit files;
+  checked(getrlimit(RLIMIT_NOFILE, &files), "getrlimit");
+  files.rlim_cur = files.rlim_max;
+  checked(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+}
+
+/* Splits the commands at "--"; false if one has too few words, or too many. */
+static bool find_commands(char **words) {
+  char **split = words;
+  while (*split && strcmp(*split, "--") != 0)
+    split++;
+  if (split == words || !*split || !split[1])
+    return false;
+  *split = NULL;
+  receiver.command = words;
+  sender.command = split + 1;
+  size_t count = 0;
+  while (sender.command[count])
+    count++;
+  return split - words + 8 < MAX_WORDS && count + 8 < MAX_WORDS;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 8 || !find_commands(argv + 5)) {
+    fprintf(stderr, "usage: %s SCENARIO SIZE SECONDS PEER RECEIVER-COMMAND... -- ", argv[0]);
+    fprintf(stderr, "SENDER-COMMAND...\n");
+    return 2;
+  }
+  plan_t plan = {.scenario = argv[1], .size = argv[2], .seconds = argv[3], .peer = argv[4]};
+  clock_gettime(CLOCK_MONOTONIC, &plan.deadline);
+  plan.deadline.tv_sec += (time_t)strtod(plan.seconds, NULL) + HANG_SECONDS;
+  /* The last resort, should a side that has said all not end: without us its input ends. */
+  alarm((unsigned)strtoul(plan.seconds, NULL, 10) + 2 * HANG_SECONDS);
+  signal(SIGPIPE, SIG_IGN); /* a side that is gone is noticed where it is awaited */
+  raise_file_limit();
+  run(&plan);
+  report(&plan);
+  return 0;
+}
