@@ -18,6 +18,7 @@
 enum {
   BENCH_RECV_BUFFER = 4 * 1024 * 1024, /* SO_RCVBUF of who receives; net.core.rmem_max allows it */
   BENCH_QUIET_MS = 50,                 /* all has come when so long nothing more has */
+  BENCH_BURST = 10000,                 /* datagrams of a round in the scenario `burst` */
   BENCH_NO_PART = 3                    /* exit status of a peer that does not play the role */
 };
 

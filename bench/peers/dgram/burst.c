@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-enum { BURST = 10000 };
-
 typedef struct burst {
   bench_side_t *side;
   uv_loop_t loop;
@@ -21,8 +19,8 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
 static void send_round(burst_t *burst) {
   bench_side_t *side = burst->side;
   burst->began_ns = bench_now_ns();
-  burst->in_flight = BURST;
-  for (size_t i = 0; i < BURST; i++) {
+  burst->in_flight = BENCH_BURST;
+  for (size_t i = 0; i < BENCH_BURST; i++) {
     uv_buf_t buffer = uv_buf_init(burst->payloads + i * side->size, (unsigned)side->size);
     work_write(buffer.base, side->size, burst->sequence++);
     checked(dgram_send_to(burst->socket, &buffer, 1, (const struct sockaddr *)side->targets,
@@ -46,7 +44,7 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
 }
 
 void burst_send(bench_side_t *side) {
-  burst_t burst = {.side = side, .payloads = bench_allocate(BURST * side->size)};
+  burst_t burst = {.side = side, .payloads = bench_allocate(BENCH_BURST * side->size)};
   init_loop(&burst.loop);
   burst.socket = new_socket(&burst.loop, 0, NULL, NULL);
   checked(dgram_bind_sync(burst.socket, 0, NULL), "dgram_bind_sync");

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-  CALL_BYTES = 512 * 1024, /* written and sent while it is in the cache */
-  BURST = 10000
-};
+/* Of a call: written and sent while they are in the cache. */
+enum { CALL_BYTES = 512 * 1024 };
 
 /* The datagrams of the first `count` messages, each `size` bytes. */
 static uint64_t write_batch(batch_t *batch, unsigned count, size_t size, uint64_t sequence) {
@@ -115,7 +113,7 @@ void fanout_text_send(bench_side_t *side) {
 
 /* The last call of a round may have less than a batch; a round is whole runs, and one shorter. */
 static uint64_t send_round(bench_side_t *side, int fd, batch_t *batch, uint64_t sequence) {
-  size_t left = BURST, segments = segments_of(side->size);
+  size_t left = BENCH_BURST, segments = segments_of(side->size);
   while (left > 0) {
     size_t datagrams = smaller(left, batch->count * segments);
     size_t runs = (datagrams + segments - 1) / segments;
@@ -142,7 +140,7 @@ void burst_send(bench_side_t *side) {
     uint64_t began_ns = bench_now_ns();
     sequence = send_round(side, fd, &batch, sequence);
     bench_took(side, bench_now_ns() - began_ns);
-    bench_count(side, BURST);
+    bench_count(side, BENCH_BURST);
   }
   close(fd);
   free(batch.bytes);

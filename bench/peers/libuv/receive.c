@@ -1,0 +1,32 @@
+/* Who looks at what comes, on one socket or many. */
+#include "peer.h"
+
+static void on_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
+                        const struct sockaddr *from, unsigned flags) {
+  bench_side_t *side = ((inbox_t *)socket->data)->side;
+  if (!is_datagram(size, from))
+    return;
+  work_read(side->readers, buffer->base, (size_t)size);
+  bench_count(side, 1);
+}
+
+static void on_flow_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
+                             const struct sockaddr *from, unsigned flags) {
+  bench_side_t *side = ((inbox_t *)socket->data)->side;
+  if (!is_datagram(size, from))
+    return;
+  work_read_flow(side->readers, side->flows, buffer->base, (size_t)size);
+  bench_count(side, 1);
+}
+
+void receive(bench_side_t *side) {
+  uv_loop_t loop;
+  inbox_t inbox = {0};
+  init_loop(&loop);
+  open_inbox(&inbox, side, &loop, side->flows > 1 ? on_flow_received : on_received);
+
+  bench_begin(side, inbox.ports);
+  watch_for_end(&inbox, &loop);
+  run_loop(&loop);
+  end_inbox(&inbox);
+}

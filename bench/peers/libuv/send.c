@@ -1,0 +1,69 @@
+/* Who sends as fast as it can. */
+#include "peer.h"
+
+enum { WINDOW = 1024 };
+
+typedef struct sender {
+  bench_side_t *side;
+  uv_loop_t loop;
+  uv_udp_t socket;
+  outbox_t outbox;
+  uint64_t sequence;
+  struct sockaddr_in place; /* read from a text */
+} sender_t;
+
+static void compose(slot_t *slot, sender_t *sender) {
+  slot->datagram = uv_buf_init(slot->bytes, (unsigned)sender->side->size);
+  work_write(slot->bytes, sender->side->size, sender->sequence++);
+}
+
+static void compose_connected(slot_t *slot, void *context) {
+  compose(slot, context);
+}
+
+static void compose_to_place(slot_t *slot, void *context) {
+  sender_t *sender = context;
+  const bench_side_t *side = sender->side;
+  slot->to = (const struct sockaddr *)&side->targets[sender->sequence % side->target_count];
+  compose(slot, sender);
+}
+
+/* libuv copies the address. */
+static void compose_to_text(slot_t *slot, void *context) {
+  sender_t *sender = context;
+  const bench_side_t *side = sender->side;
+  in_port_t port = side->targets[sender->sequence % side->target_count].sin_port;
+  checked(uv_ip4_addr("127.0.0.1", ntohs(port), &sender->place), "uv_ip4_addr");
+  slot->to = (const struct sockaddr *)&sender->place;
+  compose(slot, sender);
+}
+
+static void send_all(bench_side_t *side, bool connects, compose_t composes) {
+  sender_t sender = {.side = side};
+  init_loop(&sender.loop);
+  checked(uv_udp_init(&sender.loop, &sender.socket), "uv_udp_init");
+  if (connects)
+    checked(uv_udp_connect(&sender.socket, (struct sockaddr *)side->targets), "uv_udp_connect");
+  sender.outbox =
+      (outbox_t){.side = side, .socket = &sender.socket, .compose = composes, .context = &sender};
+  sender.outbox.closes = true;
+  make_outbox(&sender.outbox, bench_number(side, "window", WINDOW));
+
+  bench_begin(side, NULL);
+  start_outbox(&sender.outbox);
+  run_loop(&sender.loop);
+  end_outbox(&sender.outbox);
+}
+
+void stream_send(bench_side_t *side) {
+  bool connects = bench_chosen(side, "connect", "yes", true);
+  send_all(side, connects, connects ? compose_connected : compose_to_place);
+}
+
+void fanout_send(bench_side_t *side) {
+  send_all(side, false, compose_to_place);
+}
+
+void fanout_text_send(bench_side_t *side) {
+  send_all(side, false, compose_to_text);
+}
