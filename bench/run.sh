@@ -7,42 +7,78 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 bin=${1:-${BENCH_BIN:-$here/../build/release/bench}}
-seconds=${BENCH_SECONDS:-2}
+seconds=${BENCH_SECONDS:-1}
 runs=${BENCH_RUNS:-5}
 results=${BENCH_RESULTS:-$here/results}
 every_run=$results/runs.tmp
 
-all_scenarios="stream fanin pingpong"
-scenarios=$(echo "${BENCH_ONLY:-$all_scenarios}" | tr ',' ' ')
-wanted=$(echo "${BENCH_PEERS:-raw libuv libdgram node libdgram-node bun}" | tr ',' ' ')
+all_scenarios="stream fanin fanout fanout-text pingpong echo-1 echo-16 many-1 many-100 many-10000 \
+many-all-100 many-all-10000 burst mixed"
+all_peers="raw raw-single libuv libuv-mmsg libdgram libdgram-posix go asyncio node libdgram-node bun"
+wanted_scenarios=$(echo "${BENCH_ONLY:-$all_scenarios}" | tr ',' ' ')
+wanted_peers=$(echo "${BENCH_PEERS:-$all_peers}" | tr ',' ' ')
+scenarios=
 peers=
 bun=
+no_part=3 # the exit status of a peer that does not play a role
 
 fail() {
   echo "bench: $*" >&2
   exit 1
 }
 
+note() {
+  echo "bench: $*" >&2
+}
+
 # The payload sizes of a scenario, in bytes.
 sizes() {
   case $1 in
-    stream | fanin) echo 64 1200 ;;
-    pingpong) echo 64 ;;
+    stream | fanin | fanout | fanout-text | echo-1 | echo-16) echo 64 1200 ;;
+    pingpong | burst | many-1 | many-100 | many-10000 | many-all-100 | many-all-10000) echo 64 ;;
+    mixed) echo 1200 ;;
     *) fail "no scenario '$1'; there are: $all_scenarios" ;;
   esac
 }
 
-# Runs a peer with the arguments SCENARIO SIZE SECONDS; it prints one line.
-run_peer() {
-  peer=$1
-  shift
-  case $peer in
-    raw | libuv) "$bin/bench_$peer" "$@" ;;
-    libdgram) "$bin/bench_dgram" "$@" ;;
-    node | libdgram-node) node "$here/peers/javascript.js" "$peer" "$@" ;;
-    bun) "$bun" "$here/peers/javascript.js" bun "$@" ;;
+# The peer on each side, in a scenario of which another is measured.
+receiver_of() {
+  case $1 in
+    fanout | fanout-text | burst) echo raw ;;
+    *) echo "$2" ;;
   esac
 }
+
+sender_of() {
+  case $1 in
+    fanin | echo-* | many-* | mixed) echo raw ;;
+    *) echo "$2" ;;
+  esac
+}
+
+# The command of a peer's side, a word on each line.
+command_of() {
+  case $1 in
+    raw | raw-single | libuv | go) echo "$bin/bench_$1" ;;
+    libuv-mmsg) printf '%s\n' "$bin/bench_libuv" send=try receive=mmsg ;;
+    libdgram | libdgram-posix) echo "$bin/bench_dgram" ;;
+    asyncio) printf '%s\n' python3 "$here/peers/asyncio/side.py" ;;
+    node | libdgram-node) printf '%s\n' node "$here/peers/javascript.js" "$1" ;;
+    bun) printf '%s\n' "$bun" "$here/peers/javascript.js" bun ;;
+  esac
+}
+
+# run_peer PEER SCENARIO SIZE: prints one line.
+run_peer() (
+  receiver=$(receiver_of "$2" "$1")
+  sender=$(sender_of "$2" "$1")
+  [ "$1" != libdgram-posix ] || export DGRAM_DATAPATH=posix
+  set -f
+  IFS='
+'
+  # shellcheck disable=SC2046 # a word on each line
+  "$bin/bench_run" "$2" "$3" "$seconds" "$1" $(command_of "$receiver") -- $(command_of "$sender")
+)
 
 # npm has the program of each kind of processor in a package of its own: the first one that runs.
 find_bun() {
@@ -55,41 +91,78 @@ find_bun() {
 # Says why a peer can't be had here; nothing if it can.
 why_not() {
   case $1 in
-    raw | libuv | libdgram) ;;
+    raw | raw-single | libuv | libuv-mmsg | libdgram | libdgram-posix) ;;
+    go)
+      if ! command -v go >/dev/null; then
+        echo "there is no go (Debian: golang-go)"
+      elif ! go build -o "$bin/bench_go" "$here"/peers/go/*.go >&2; then
+        echo "it does not build"
+      fi
+      ;;
+    asyncio) command -v python3 >/dev/null || echo "there is no python3" ;;
     node) command -v node >/dev/null || echo "there is no node (Debian: nodejs)" ;;
     libdgram-node)
       node -e 'require(process.argv[1])' "$here/../bindings/node" >/dev/null 2>&1 ||
         echo "bindings/node is not there, or not built"
       ;;
     bun) [ -n "$bun" ] || echo "no bun in bench/peers/node_modules that runs here" ;;
-    *) fail "no peer '$1'" ;;
+    *) fail "no peer '$1'; there are: $all_peers" ;;
   esac
 }
 
+# Sets `peers`: the wanted ones that can be had.
 choose_peers() {
   find_bun
-  for peer in $wanted; do
+  for peer in $wanted_peers; do
     reason=$(why_not "$peer")
     if [ -z "$reason" ]; then
       peers="$peers $peer"
     else
-      echo "bench: without $peer: $reason" >&2
+      note "without $peer: $reason"
     fi
   done
   peers=${peers# }
   [ -n "$peers" ] || fail "no peer is left"
 }
 
-# One run of each peer: what disturbs the machine for a while disturbs all alike.
+# Sets `scenarios`: the wanted ones that are possible. A process has some files besides its sockets.
+choose_scenarios() {
+  files=$(awk '/^Max open files/ { print $5 }' /proc/self/limits) # the hard limit
+  for scenario in $wanted_scenarios; do
+    sizes "$scenario" >/dev/null
+    case $scenario in
+      many-*10000)
+        if [ "$files" != unlimited ] && [ "$files" -lt 10100 ]; then
+          note "without $scenario: a process may have $files open files only (ulimit -H -n)"
+          continue
+        fi
+        ;;
+    esac
+    scenarios="$scenarios $scenario"
+  done
+}
+
+# One run of each peer: what disturbs the machine for a while disturbs all alike. A peer that has
+# no part in the scenario says so by its exit status, and is not asked again.
 run_round() {
   for peer in $peers; do
+    case " $left_out " in *" $peer "*) continue ;; esac
     printf '  %s, %s bytes, run %s of %s: %s\n' "$2" "$3" "$1" "$runs" "$peer" >&2
-    line=$(run_peer "$peer" "$2" "$3" "$seconds") || fail "$peer failed in $2, $3 bytes"
-    echo "$1,$line" >>"$every_run"
+    status=0
+    line=$(run_peer "$peer" "$2" "$3") || status=$?
+    case $status in
+      0) echo "$1,$line" >>"$every_run" ;;
+      "$no_part")
+        note "$2 without $peer: it has no part in it"
+        left_out="$left_out $peer"
+        ;;
+      *) fail "$peer failed in $2, $3 bytes" ;;
+    esac
   done
 }
 
 run_scenario() {
+  left_out=
   list=$(sizes "$1")
   for size in $list; do
     round=1
@@ -100,9 +173,11 @@ run_scenario() {
   done
 }
 
+# Those whose figures are told by their own table alone have no chart.
 draw() {
+  case $1 in many-* | fanout-text) return ;; esac
   command -v gnuplot >/dev/null || {
-    echo "bench: no chart: gnuplot is missing (Debian: gnuplot-nox)" >&2
+    note "no chart of $1: gnuplot is missing (Debian: gnuplot-nox)"
     return
   }
   awk -v scenario="$1" -f "$here/chart.awk" "$results/results.csv" >"$results/chart.tmp"
@@ -117,9 +192,7 @@ draw() {
 case $runs in
   '' | *[!0-9]* | 0) fail "BENCH_RUNS is not a number above 0: '$runs'" ;;
 esac
-for scenario in $scenarios; do
-  sizes "$scenario" >/dev/null
-done
+choose_scenarios
 choose_peers
 mkdir -p "$results"
 : >"$every_run"
