@@ -279,8 +279,10 @@ static void set_shape(bench_side_t *side, const char *scenario) {
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     if (strcmp(shapes[i].scenario, scenario) == 0)
       shape = shapes[i];
-  side->flows = bench_number(side, "flows", shape.flows);
-  side->sockets = bench_number(side, "sockets", shape.sockets);
+  side->flows = shape.flows;
+  side->sockets = shape.sockets;
+  if (strcmp(scenario, "fanin") == 0)
+    side->flows = bench_number(side, "flows", shape.flows);
   side->weighs_heap = shape.weighs_heap;
 }
 

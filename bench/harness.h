@@ -42,9 +42,8 @@ typedef struct bench_side {
   bool weighs_heap;
   atomic_bool time_over;
   atomic_bool sender_ended;
-  uint64_t counted_before; /* the count when bench_stop_receiving() was last asked */
-  /* On a cache line of its own: another thread reads it while it is written. */
-  _Alignas(128) atomic_uint_fast64_t counted;
+  uint64_t counted_before;      /* the count when bench_stop_receiving() was last asked */
+  atomic_uint_fast64_t counted; /* datagrams sent or received; see bench_count() */
 } bench_side_t;
 
 /* A role, from the creation of its sockets to their end. It calls bench_begin() once. */

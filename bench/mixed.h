@@ -9,6 +9,7 @@
 #include "work.h"
 
 enum {
+  MIXED_CLIENTS = 100,
   MIXED_LONGEST_RUN = 10,
   MIXED_SHORT_EVERY = 16,
   MIXED_IN_FLIGHT = 256, /* datagrams that a server has handed over and not been told the end of */
@@ -17,13 +18,12 @@ enum {
 };
 
 typedef struct mixed_source {
-  size_t size; /* of a datagram that is not shorter */
-  size_t clients;
-  uint64_t *sequences; /* the next one to each client */
-  uint64_t drawn;      /* datagrams */
-  size_t client;       /* to whom the run at hand goes */
-  unsigned left;       /* in that run */
+  size_t size;    /* of a datagram that is not shorter */
+  uint64_t drawn; /* datagrams */
+  size_t client;  /* to whom the run at hand goes */
+  unsigned left;  /* in that run */
   uint32_t state;
+  uint64_t sequences[MIXED_CLIENTS]; /* the next one to each client */
 } mixed_source_t;
 
 /* One datagram: its payload is written by work_write(). */
@@ -33,11 +33,11 @@ typedef struct mixed_datagram {
   uint64_t sequence;
 } mixed_datagram_t;
 
-/* `sequences` is room for one number of each client. */
-static inline mixed_source_t mixed_source(size_t size, size_t clients, uint64_t *sequences) {
-  for (size_t i = 0; i < clients; i++)
-    sequences[i] = i;
-  return (mixed_source_t){.size = size, .clients = clients, .sequences = sequences, .state = 1};
+static inline mixed_source_t mixed_source(size_t size) {
+  mixed_source_t source = {.size = size, .state = 1};
+  for (size_t i = 0; i < MIXED_CLIENTS; i++)
+    source.sequences[i] = i;
+  return source;
 }
 
 /* xorshift32 */
@@ -50,14 +50,14 @@ static inline uint32_t mixed_random(mixed_source_t *source) {
 
 static inline mixed_datagram_t mixed_next(mixed_source_t *source) {
   if (source->left == 0) {
-    source->client = mixed_random(source) % source->clients;
+    source->client = mixed_random(source) % MIXED_CLIENTS;
     source->left = 1 + mixed_random(source) % MIXED_LONGEST_RUN;
   }
   source->left--;
   mixed_datagram_t datagram = {source->client, source->size, source->sequences[source->client]};
   if (++source->drawn % MIXED_SHORT_EVERY == 0)
     datagram.size = WORK_MIN_SIZE + mixed_random(source) % (source->size - WORK_MIN_SIZE);
-  source->sequences[source->client] += source->clients;
+  source->sequences[source->client] += MIXED_CLIENTS;
   return datagram;
 }
 
@@ -65,15 +65,14 @@ static inline mixed_datagram_t mixed_next(mixed_source_t *source) {
  * For the server: reads a reply (a client's first datagram is like one), and says which client it
  * is from: each has a flow of its own.
  */
-static inline size_t mixed_read_reply(work_reader_t readers[], size_t clients, const char *payload,
-                                      size_t size) {
+static inline size_t mixed_read_reply(work_reader_t readers[], const char *payload, size_t size) {
   uint64_t sequence = 0;
   if (size >= sizeof sequence)
     memcpy(&sequence, payload, sizeof sequence);
-  work_reader_t *reader = &readers[sequence % clients];
-  reader->size = MIXED_REPLY_SIZE;
-  work_read(reader, payload, size);
-  return sequence % clients;
+  size_t client = sequence % MIXED_CLIENTS;
+  readers[client].size = MIXED_REPLY_SIZE;
+  work_read(&readers[client], payload, size);
+  return client;
 }
 
 /* For a client: datagrams of every size from the least to `greatest` are right. */

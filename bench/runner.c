@@ -27,7 +27,8 @@ enum {
   HANG_SECONDS = 30,
   KEPT_OFF_PERCENT = 2,  /* of the time: more is worth a note */
   MAX_LINE = 128 * 1024, /* the ports of 10,000 sockets fit, also into an argument */
-  MAX_WORDS = 64,
+  MAX_WORDS = 64,        /* of our command line, and so of a side's */
+  MAX_FIGURE = 32,
   NO_PART = 3 /* exit status, of a side and ours */
 };
 
@@ -37,10 +38,10 @@ typedef struct result {
   double cpu_ns;
   double kept_off;
   double wrong;
-  const char *p50;
-  const char *p99;
-  const char *p999;
-  const char *bytes_per_socket;
+  char p50[MAX_FIGURE];
+  char p99[MAX_FIGURE];
+  char p999[MAX_FIGURE];
+  char bytes_per_socket[MAX_FIGURE];
 } result_t;
 
 typedef struct side {
@@ -221,37 +222,38 @@ static char *await(const plan_t *plan, side_t *side, side_t *other, const char *
 
 /* ---- results ---- */
 
-/* The text behind KEY= in the line, up to a space; or "". Cuts the line there. */
-static const char *text(char *line, const char *key) {
-  char *at = strstr(line, key);
-  if (!at)
-    return "";
-  at += strlen(key);
-  return strndup(at, strcspn(at, " "));
+/* What stands behind KEY= in the line, and all after it; NULL if there is no such key. */
+static const char *behind(const char *line, const char *key) {
+  const char *at = strstr(line, key);
+  return at ? at + strlen(key) : NULL;
 }
 
-static double number(const side_t *side, char *line, const char *key) {
-  const char *value = text(line, key);
-  char *rest;
-  double result = strtod(value, &rest);
-  if (rest == value || *rest)
+static double number(const side_t *side, const char *line, const char *key) {
+  const char *value = behind(line, key);
+  char *rest = NULL;
+  double result = value ? strtod(value, &rest) : 0;
+  if (rest == value || (*rest && *rest != ' '))
     fail(side->name, "reports no proper result");
-  free((char *)value);
   return result;
 }
 
-static void read_result(side_t *side, char *line) {
-  side->result = (result_t){
-      .counted = number(side, line, " counted="),
-      .rate = number(side, line, " rate="),
-      .cpu_ns = number(side, line, " cpu_ns="),
-      .kept_off = number(side, line, " kept_off="),
-      .wrong = number(side, line, " wrong="),
-      .p50 = text(line, " p50_us="),
-      .p99 = text(line, " p99_us="),
-      .p999 = text(line, " p999_us="),
-      .bytes_per_socket = text(line, " bytes_per_socket="),
-  };
+/* As it stands there; empty if there is none. */
+static void copy_figure(char figure[MAX_FIGURE], const char *line, const char *key) {
+  const char *value = behind(line, key);
+  snprintf(figure, MAX_FIGURE, "%.*s", value ? (int)strcspn(value, " ") : 0, value ? value : "");
+}
+
+static void read_result(side_t *side, const char *line) {
+  result_t *result = &side->result;
+  result->counted = number(side, line, " counted=");
+  result->rate = number(side, line, " rate=");
+  result->cpu_ns = number(side, line, " cpu_ns=");
+  result->kept_off = number(side, line, " kept_off=");
+  result->wrong = number(side, line, " wrong=");
+  copy_figure(result->p50, line, " p50_us=");
+  copy_figure(result->p99, line, " p99_us=");
+  copy_figure(result->p999, line, " p999_us=");
+  copy_figure(result->bytes_per_socket, line, " bytes_per_socket=");
 }
 
 /* Where datagrams are answered, and in `mixed`, the sender counts what the receiver sends. */
@@ -331,28 +333,23 @@ static void raise_file_limit(void) {
   checked(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
 }
 
-/* Splits the commands at "--"; false if one has too few words, or too many. */
-static bool find_commands(char **words) {
-  char **split = words;
-  while (*split && strcmp(*split, "--") != 0)
-    split++;
-  if (split == words || !*split || !split[1])
-    return false;
-  *split = NULL;
-  receiver.command = words;
-  sender.command = split + 1;
-  size_t count = 0;
-  while (sender.command[count])
-    count++;
-  return split - words + 8 < MAX_WORDS && count + 8 < MAX_WORDS;
+/* Where "--" is among the words; where they end if it is not. */
+static char **find_split(char **words) {
+  while (*words && strcmp(*words, "--") != 0)
+    words++;
+  return words;
 }
 
 int main(int argc, char **argv) {
-  if (argc < 8 || !find_commands(argv + 5)) {
+  char **split = argc > 5 && argc < MAX_WORDS ? find_split(argv + 5) : NULL;
+  if (!split || split == argv + 5 || !*split || !split[1]) {
     fprintf(stderr, "usage: %s SCENARIO SIZE SECONDS PEER RECEIVER-COMMAND... -- ", argv[0]);
     fprintf(stderr, "SENDER-COMMAND...\n");
     return 2;
   }
+  *split = NULL;
+  receiver.command = argv + 5;
+  sender.command = split + 1;
   plan_t plan = {.scenario = argv[1], .size = argv[2], .seconds = argv[3], .peer = argv[4]};
   clock_gettime(CLOCK_MONOTONIC, &plan.deadline);
   plan.deadline.tv_sec += (time_t)strtod(plan.seconds, NULL) + HANG_SECONDS;

@@ -173,7 +173,7 @@ typedef struct server {
   bench_side_t *side;
   int fd;
   char *payload;
-  struct sockaddr_in *places; /* of the clients; port 0: not known yet */
+  struct sockaddr_in places[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
 } server_t;
@@ -183,7 +183,7 @@ static void read_replies(server_t *server) {
   struct sockaddr_in from;
   size_t size;
   while (receive_one(server->fd, server->payload, MIXED_REPLY_SIZE + 1, &size, &from)) {
-    size_t client = mixed_read_reply(side->readers, side->flows, server->payload, size);
+    size_t client = mixed_read_reply(side->readers, server->payload, size);
     server->known += server->places[client].sin_port == 0;
     server->places[client] = from;
   }
@@ -202,7 +202,7 @@ static void serve_clients(server_t *server, int poller) {
   bench_side_t *side = server->side;
   struct epoll_event event;
   for (;;) {
-    bool sends = server->known == side->flows && !bench_stop_sending(side);
+    bool sends = server->known == MIXED_CLIENTS && !bench_stop_sending(side);
     int ready = epoll_wait(poller, &event, 1, sends ? 0 : BENCH_QUIET_MS);
     if (ready > 0)
       read_replies(server);
@@ -214,11 +214,8 @@ static void serve_clients(server_t *server, int poller) {
 }
 
 static void mixed_receive(bench_side_t *side) {
-  server_t server = {.side = side, .payload = bench_allocate(side->size + MIXED_REPLY_SIZE + 1)};
-  uint64_t *sequences = bench_allocate(side->flows * sizeof *sequences);
-  server.source = mixed_source(side->size, side->flows, sequences);
-  server.places = bench_allocate(side->flows * sizeof *server.places);
-  memset(server.places, 0, side->flows * sizeof *server.places);
+  server_t server = {.side = side, .source = mixed_source(side->size)};
+  server.payload = bench_allocate(side->size + MIXED_REPLY_SIZE + 1);
   uint16_t port;
   int *fds = open_receivers(side, &port);
   server.fd = fds[0];
@@ -228,8 +225,6 @@ static void mixed_receive(bench_side_t *side) {
   serve_clients(&server, poller);
   close(poller);
   close_sockets(fds, 1);
-  free(server.places);
-  free(sequences);
   free(server.payload);
 }
 

@@ -7,7 +7,7 @@
 typedef struct server {
   bench_side_t *side;
   dgram_socket_t *socket;
-  struct sockaddr_in *places; /* of the clients; port 0: not known yet */
+  struct sockaddr_in places[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
   struct slot *slots; /* MIXED_IN_FLIGHT of them */
@@ -45,11 +45,11 @@ static void on_reply(dgram_socket_t *socket, const char *message, const dgram_ri
                      void *context) {
   server_t *server = context;
   bench_side_t *side = server->side;
-  size_t client = mixed_read_reply(side->readers, side->flows, message, rinfo->size);
+  size_t client = mixed_read_reply(side->readers, message, rinfo->size);
   if (server->places[client].sin_port != 0)
     return;
   memcpy(&server->places[client], rinfo->sockaddr, sizeof *server->places);
-  if (++server->known == side->flows)
+  if (++server->known == MIXED_CLIENTS)
     for (size_t i = 0; i < MIXED_IN_FLIGHT; i++)
       send_next(&server->slots[i]);
 }
@@ -57,12 +57,8 @@ static void on_reply(dgram_socket_t *socket, const char *message, const dgram_ri
 void mixed_receive(bench_side_t *side) {
   uv_loop_t loop;
   watch_t watch;
-  server_t server = {.side = side};
-  uint64_t *sequences = bench_allocate(side->flows * sizeof *sequences);
+  server_t server = {.side = side, .source = mixed_source(side->size)};
   char *payloads = bench_allocate(MIXED_IN_FLIGHT * side->size);
-  server.source = mixed_source(side->size, side->flows, sequences);
-  server.places = bench_allocate(side->flows * sizeof *server.places);
-  memset(server.places, 0, side->flows * sizeof *server.places);
   server.slots = bench_allocate(MIXED_IN_FLIGHT * sizeof *server.slots);
   for (size_t i = 0; i < MIXED_IN_FLIGHT; i++)
     server.slots[i] = (slot_t){&server, payloads + i * side->size};
@@ -74,7 +70,5 @@ void mixed_receive(bench_side_t *side) {
   watch_for_end(&watch, &loop, side, &server.socket, 1);
   run_loop(&loop);
   free(server.slots);
-  free(server.places);
   free(payloads);
-  free(sequences);
 }

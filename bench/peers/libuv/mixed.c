@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 typedef struct server {
-  struct sockaddr_in *places; /* of the clients; port 0: not known yet */
+  struct sockaddr_in places[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
   outbox_t outbox;
@@ -26,22 +26,18 @@ static void on_reply(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
   server_t *server = inbox->context;
   if (!is_datagram(size, from))
     return;
-  size_t client = mixed_read_reply(side->readers, side->flows, buffer->base, (size_t)size);
+  size_t client = mixed_read_reply(side->readers, buffer->base, (size_t)size);
   if (server->places[client].sin_port != 0)
     return;
   memcpy(&server->places[client], from, sizeof *server->places);
-  if (++server->known == side->flows)
+  if (++server->known == MIXED_CLIENTS)
     start_outbox(&server->outbox);
 }
 
 void mixed_receive(bench_side_t *side) {
   uv_loop_t loop;
-  server_t server = {0};
+  server_t server = {.source = mixed_source(side->size)};
   inbox_t inbox = {.context = &server};
-  uint64_t *sequences = bench_allocate(side->flows * sizeof *sequences);
-  server.source = mixed_source(side->size, side->flows, sequences);
-  server.places = bench_allocate(side->flows * sizeof *server.places);
-  memset(server.places, 0, side->flows * sizeof *server.places);
   init_loop(&loop);
   open_inbox(&inbox, side, &loop, on_reply);
   server.outbox =
@@ -53,6 +49,4 @@ void mixed_receive(bench_side_t *side) {
   run_loop(&loop);
   end_inbox(&inbox);
   end_outbox(&server.outbox);
-  free(server.places);
-  free(sequences);
 }

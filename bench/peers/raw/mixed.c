@@ -96,7 +96,7 @@ void mixed_send(bench_side_t *side) {
 typedef struct server {
   bench_side_t *side;
   int fd;
-  struct sockaddr_in *places; /* of the clients; port 0: not known yet */
+  struct sockaddr_in places[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
   batch_t runs; /* one message for each run */
@@ -107,9 +107,8 @@ static void read_replies(server_t *server) {
   bench_side_t *side = server->side;
   int received = batch_receive(server->fd, &server->replies, true);
   for (int i = 0; i < received; i++) {
-    size_t client =
-        mixed_read_reply(side->readers, side->flows, server->replies.vectors[i].iov_base,
-                         server->replies.messages[i].msg_len);
+    size_t client = mixed_read_reply(side->readers, server->replies.vectors[i].iov_base,
+                                     server->replies.messages[i].msg_len);
     server->known += server->places[client].sin_port == 0;
     server->places[client] = server->replies.names[i];
   }
@@ -150,7 +149,7 @@ static void serve(server_t *server, int poller) {
   bench_side_t *side = server->side;
   struct epoll_event event;
   for (;;) {
-    bool sends = server->known == side->flows && !bench_stop_sending(side);
+    bool sends = server->known == MIXED_CLIENTS && !bench_stop_sending(side);
     int ready = epoll_wait(poller, &event, 1, sends ? 0 : BENCH_QUIET_MS);
     if (ready > 0)
       read_replies(server);
@@ -162,11 +161,7 @@ static void serve(server_t *server, int poller) {
 }
 
 void mixed_receive(bench_side_t *side) {
-  server_t server = {.side = side};
-  uint64_t *sequences = bench_allocate(side->flows * sizeof *sequences);
-  server.source = mixed_source(side->size, side->flows, sequences);
-  server.places = bench_allocate(side->flows * sizeof *server.places);
-  memset(server.places, 0, side->flows * sizeof *server.places);
+  server_t server = {.side = side, .source = mixed_source(side->size)};
   batch_init(&server.runs, MIXED_IN_FLIGHT, side->size);
   batch_aim(&server.runs, server.places); /* for the lengths */
   batch_init(&server.replies, REPLY_SLOTS, MIXED_REPLY_SIZE + 1);
@@ -182,6 +177,4 @@ void mixed_receive(bench_side_t *side) {
   close_sockets(fds, 1);
   free(server.replies.bytes);
   free(server.runs.bytes);
-  free(server.places);
-  free(sequences);
 }
