@@ -1,14 +1,17 @@
 # Places the bars of one scenario for chart.gp. Reads results.csv, prints
 #   PANEL,X,PEER,VALUE,TEXT     a bar
 #   PANEL,X,tic,0,TEXT          the label under a group of bars
-# Panel 1: datagrams received per second, a group for each size; or, where datagrams are answered,
-# round-trip times, a group for each percentile. Panel 2: CPU time, a group for each side, in ns; of
-# round trips in us.
+# Panel 1: datagrams delivered per second, a group for each size; or, where times are measured,
+# those, a group for each percentile. Panel 2: CPU time, a group for each side that is measured, in
+# ns; in pingpong in us.
 BEGIN {
   FS = OFS = ","
-  RECEIVED = 5; SEND_CPU = 7; RECEIVE_CPU = 8; P50 = 9; P99 = 10; P999 = 11
+  SENT = 4; RECEIVED = 5; SEND_CPU = 7; RECEIVE_CPU = 8; P50 = 9; P99 = 10
   name[SEND_CPU] = "send"; name[RECEIVE_CPU] = "receive"
-  name[P50] = "median"; name[P99] = "p99"; name[P999] = "p99.9"
+  name[P50] = "median"; name[P99] = "p99"
+  sends_only = scenario ~ /^(fanout|burst)$/
+  receives_only = scenario ~ /^(fanin|echo-.*|mixed)$/
+  rate = scenario == "mixed" ? SENT : RECEIVED
 }
 
 $1 != scenario { next }
@@ -16,8 +19,8 @@ $1 != scenario { next }
 {
   if (!($2 in size_seen)) { size_seen[$2] = 1; sizes[++size_count] = $2 }
   if (!($3 in peer_seen)) { peer_seen[$3] = 1; peers[++peer_count] = $3 }
-  if ($P50 != "") answered = 1
-  for (column = RECEIVED; column <= P999; column++) value[$2, $3, column] = $column
+  if ($P50 != "") timed = 1
+  for (column = SENT; column <= P99; column++) value[$2, $3, column] = $column
 }
 
 function per_second(number) {
@@ -42,8 +45,10 @@ function group(panel, size, column, label,    g, p, n) {
   g = ++groups[panel]
   print panel, place(g, (peer_count + 1) / 2), "tic", 0, label
   for (p = 1; p <= peer_count; p++) {
-    n = value[size, peers[p], column] / (answered && column <= RECEIVE_CPU ? 1e3 : 1)
-    print panel, place(g, p), peers[p], n, column == RECEIVED ? per_second(n) : number(n)
+    n = value[size, peers[p], column]
+    if (n == "") continue
+    if (scenario == "pingpong" && column <= RECEIVE_CPU) n /= 1e3
+    print panel, place(g, p), peers[p], n, column == rate ? per_second(n) : number(n)
   }
 }
 
@@ -53,9 +58,9 @@ function labelled(panel, size, column) {
 
 END {
   for (s = 1; s <= size_count; s++) {
-    if (!answered) group(1, sizes[s], RECEIVED, sizes[s] " bytes")
-    else for (column = P50; column <= P999; column++) labelled(1, sizes[s], column)
-    labelled(2, sizes[s], SEND_CPU)
-    labelled(2, sizes[s], RECEIVE_CPU)
+    if (!timed) group(1, sizes[s], rate, sizes[s] " bytes")
+    else for (column = P50; column <= P99; column++) labelled(1, sizes[s], column)
+    if (!receives_only) labelled(2, sizes[s], SEND_CPU)
+    if (!sends_only) labelled(2, sizes[s], RECEIVE_CPU)
   }
 }
