@@ -130,12 +130,12 @@ static void read_line(char line[MAX_LINE]) {
   line[length] = '\0';
 }
 
-/* False if the side's time was over first. */
-static bool await_line(const bench_side_t *side) {
-  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-  double left = atomic_load(&side->time_over) ? -1 : side->seconds - seconds_since(side);
-  int timeout = atomic_load(&side->time_over) ? -1 : left < 0 ? 0 : (int)(left * 1000) + 1;
-  return poll(&input, 1, timeout) > 0;
+/* How long to wait for a line, in ms: until the side's time is over, then for ever. */
+static int patience_ms(const bench_side_t *side) {
+  double left = side->seconds - seconds_since(side);
+  if (atomic_load(&side->time_over))
+    return -1;
+  return left > 0 ? (int)(left * 1000) + 1 : 0;
 }
 
 static void end_time(bench_side_t *side) {
@@ -147,13 +147,14 @@ static void end_time(bench_side_t *side) {
 /* A thread of its own: the one that works has its datagrams to wait for. */
 static void *listen_to_runner(void *argument) {
   bench_side_t *side = argument;
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
   char line[MAX_LINE];
   for (;;) {
-    if (!await_line(side)) {
-      if (!atomic_load(&side->time_over) && seconds_since(side) >= side->seconds)
-        end_time(side);
+    int ready = poll(&input, 1, patience_ms(side));
+    if (ready == 0)
+      end_time(side);
+    if (ready <= 0)
       continue;
-    }
     read_line(line);
     if (strcmp(line, "end") == 0)
       atomic_store(&side->sender_ended, true);

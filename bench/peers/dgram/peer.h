@@ -36,6 +36,41 @@ typedef struct watch {
 void watch_for_end(watch_t *watch, uv_loop_t *loop, bench_side_t *side, dgram_socket_t **sockets,
                    size_t count);
 
+/* ---- outbox.c: datagrams in flight, each replaced by another when it has left ---- */
+
+typedef struct outbox outbox_t;
+
+/* A datagram in flight, and its memory. */
+typedef struct slot {
+  outbox_t *outbox;
+  char *bytes;
+  uv_buf_t datagram;            /* the part of `bytes` that is sent */
+  const struct sockaddr_in *to; /* NULL on a connected socket */
+} slot_t;
+
+/* Makes the next datagram: sets `datagram` and `to`. */
+typedef void (*compose_t)(slot_t *slot, void *context);
+
+struct outbox {
+  bench_side_t *side;
+  dgram_socket_t *socket;
+  compose_t compose;
+  void *context;
+  bool closes;  /* the socket, after the last datagram */
+  bool by_text; /* addresses are given as texts */
+  slot_t *slots;
+  char *bytes;
+  size_t count;
+  size_t busy;
+};
+
+/* `outbox` has all down to `by_text`; `count` datagrams will be in flight. */
+void make_outbox(outbox_t *outbox, size_t count);
+void start_outbox(outbox_t *outbox);
+void end_outbox(outbox_t *outbox);
+
+/* ---- the roles ---- */
+
 /* send.c */
 void stream_send(bench_side_t *side);
 void fanout_send(bench_side_t *side);

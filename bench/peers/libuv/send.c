@@ -12,20 +12,17 @@ typedef struct sender {
   struct sockaddr_in place; /* read from a text */
 } sender_t;
 
-static void compose(slot_t *slot, sender_t *sender) {
+static void compose_connected(slot_t *slot, void *context) {
+  sender_t *sender = context;
   slot->datagram = uv_buf_init(slot->bytes, (unsigned)sender->side->size);
   work_write(slot->bytes, sender->side->size, sender->sequence++);
-}
-
-static void compose_connected(slot_t *slot, void *context) {
-  compose(slot, context);
 }
 
 static void compose_to_place(slot_t *slot, void *context) {
   sender_t *sender = context;
   const bench_side_t *side = sender->side;
   slot->to = (const struct sockaddr *)&side->targets[sender->sequence % side->target_count];
-  compose(slot, sender);
+  compose_connected(slot, sender);
 }
 
 /* libuv copies the address. */
@@ -35,7 +32,7 @@ static void compose_to_text(slot_t *slot, void *context) {
   in_port_t port = side->targets[sender->sequence % side->target_count].sin_port;
   checked(uv_ip4_addr("127.0.0.1", ntohs(port), &sender->place), "uv_ip4_addr");
   slot->to = (const struct sockaddr *)&sender->place;
-  compose(slot, sender);
+  compose_connected(slot, sender);
 }
 
 static void send_all(bench_side_t *side, bool connects, compose_t composes) {
