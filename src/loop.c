@@ -57,7 +57,7 @@ static void let_gather(void) {
 /* What libuv waits for is readable when something has come. */
 static void spin(struct dgram__loop *loop) {
   struct pollfd ready = {.fd = uv_backend_fd(loop->uv), .events = POLLIN};
-  uint64_t end = uv_hrtime() + DGRAM__SPIN_US * 1000U;
+  uint64_t end = uv_hrtime() + (uint64_t)DGRAM__SPIN_US * 1000;
   int count;
   do
     count = poll(&ready, 1, 0);

@@ -71,8 +71,8 @@ static dgram_socket_t *new_socket(uv_loop_t *loop, const dgram_options_t *option
   socket->pins = 1; /* until closed */
   socket->referenced = true;
   socket->path.fd = -1;
-  for (unsigned char kind = 0; kind < DGRAM__TASK_KINDS; kind++)
-    socket->tasks[kind].kind = kind;
+  for (int kind = 0; kind < DGRAM__TASK_KINDS; kind++)
+    socket->tasks[kind].kind = (unsigned char)kind;
   return socket;
 }
 
