@@ -275,15 +275,15 @@ struct dgram__connecting {
   bool attempting; /* until its end has been told */
   bool attempted;  /* it has ended, and that is to be told */
   bool waits_for_bind;
-  char *host; /* as given, if it is a name; or NULL */
-  dgram_lookup_t *lookup;
   union dgram__address to;
   union dgram__address peer; /* when connected */
+  int status;                /* an error that is to be told, with what failed */
+  enum dgram__shown shown;
+  const char *syscall;
+  char *host; /* as given, if it is a name; or NULL */
+  dgram_lookup_t *lookup;
   dgram_connect_cb callback;
   void *context;
-  int status; /* an error that is to be told, with what failed */
-  const char *syscall;
-  enum dgram__shown shown;
 };
 
 /* Makes the attempt, unless it is made, and tells how it ended. */

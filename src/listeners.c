@@ -8,12 +8,12 @@ bool dgram__listeners_add(struct dgram__listeners *listeners, dgram__listener_fn
   struct dgram__listener *added = malloc(sizeof *added);
   if (added == NULL)
     return false;
-  *added = (struct dgram__listener){
-      .function = listener, .context = context, .born = listeners->emissions, .kind = kind};
-  struct dgram__listener **end = &listeners->first;
-  while (*end != NULL)
-    end = &(*end)->next;
-  *end = added;
+  *added = (struct dgram__listener){.function = listener, .context = context, .kind = kind};
+  if (listeners->last != NULL)
+    listeners->last->next = added;
+  else
+    listeners->first = added;
+  listeners->last = added;
   return true;
 }
 
@@ -22,10 +22,12 @@ void dgram__listeners_sweep(struct dgram__listeners *listeners) {
   if (listeners->depth > 0 || !listeners->removed_some)
     return;
   listeners->removed_some = false;
+  listeners->last = NULL;
   struct dgram__listener **at = &listeners->first;
   while (*at != NULL) {
     struct dgram__listener *listener = *at;
     if (!listener->removed) {
+      listeners->last = listener;
       at = &listener->next;
       continue;
     }

@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* Any listener: a pointer to it is cast to this type to be kept, and cast back to be called. */
 typedef void dgram__listener_fn(void);
@@ -23,7 +22,6 @@ struct dgram__listener {
   struct dgram__listener *next;
   dgram__listener_fn *function;
   void *context;
-  uint64_t born; /* the number of emissions begun when it was added */
   enum dgram__listener_kind kind;
   bool removed; /* waits for the emissions under way to end */
 };
@@ -31,9 +29,9 @@ struct dgram__listener {
 /* Zero-initialised: no listeners. */
 struct dgram__listeners {
   struct dgram__listener *first;
-  uint64_t emissions; /* begun so far */
-  unsigned depth;     /* emissions under way */
-  bool removed_some;  /* while an emission was under way */
+  struct dgram__listener *last;
+  unsigned depth;    /* emissions under way */
+  bool removed_some; /* while an emission was under way */
 };
 
 /* Adds a listener after the others. False: no memory. */
@@ -63,14 +61,14 @@ void dgram__listeners_clear(struct dgram__listeners *listeners);
  */
 struct dgram__emission {
   struct dgram__listeners *listeners;
-  struct dgram__listener *const *link; /* to the next listener */
-  uint64_t number;
+  struct dgram__listener *next;
+  const struct dgram__listener *last; /* of those that were there when it began */
 };
 
 static inline struct dgram__emission dgram__emission_begin(struct dgram__listeners *listeners) {
   listeners->depth++;
   return (struct dgram__emission){
-      .listeners = listeners, .link = &listeners->first, .number = ++listeners->emissions};
+      .listeners = listeners, .next = listeners->first, .last = listeners->last};
 }
 
 /* Private to the emission: removes a listener for now; frees what was removed, if it can be. */
@@ -82,9 +80,9 @@ void dgram__listeners_sweep(struct dgram__listeners *listeners);
 static inline const struct dgram__listener *dgram__emission_next(struct dgram__emission *emission) {
   struct dgram__listeners *listeners = emission->listeners;
   struct dgram__listener *listener;
-  while ((listener = *emission->link) != NULL) {
-    emission->link = &listener->next;
-    if (listener->removed || listener->born >= emission->number)
+  while ((listener = emission->next) != NULL) {
+    emission->next = listener != emission->last ? listener->next : NULL;
+    if (listener->removed)
       continue;
     if (listener->kind != DGRAM__ON)
       dgram__listeners_mark_removed(listeners, listener);
