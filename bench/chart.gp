@@ -1,5 +1,6 @@
 # Draws the bars that chart.awk has placed: datagrams delivered or times, and CPU time.
-# Set by run.sh: data, scenario, peers ("raw libuv ..."), format (svg or png), output.
+# Set by run.sh: data, scenario, peers ("raw libuv ..."), all_peers (that there are), format (svg or
+# png), output.
 set datafile separator ','
 if (format eq 'svg') {
   set terminal svg size 1600,560 font 'sans-serif,14' background '#ffffff'
@@ -21,6 +22,9 @@ set linetype 8 linecolor rgb '#d4c34a'
 set linetype 9 linecolor rgb '#3f7d3a'
 set linetype 10 linecolor rgb '#8a5aa8'
 set linetype 11 linecolor rgb '#c4504b'
+
+# A peer has its colour whichever others are there.
+colour(peer) = sum [i = 1:words(all_peers)] (word(all_peers, i) eq peer ? i : 0)
 
 set style fill solid 1.0 noborder
 set boxwidth 0.86
@@ -60,7 +64,7 @@ do for [panel = 1:2] {
   set title panel == 1 ? title_1 : title_2
   set format y panel == 1 && !timed ? '%.0s %c' : '%.0f'
   plot for [i = 1:words(peers)] data using (bar(panel, word(peers, i))):4 with boxes \
-      linetype i title word(peers, i), \
+      linetype colour(word(peers, i)) title word(peers, i), \
     data using (any_bar(panel)):4:5 with labels left rotate by 90 offset 0,0.3 font ',10' notitle, \
     data using (tic_at(panel)):(low * 1.001):5 with labels offset 0,-1.2 notitle
 }

@@ -20,15 +20,24 @@ typedef struct shape {
   bool weighs_heap; /* the memory of the receiver's sockets is measured */
 } shape_t;
 
+/* clang-format off */
 static const shape_t shapes[] = {
-    {"stream", 1, 1, false},          {"fanin", 256, 1, false},
-    {"fanout", 256, 256, false},      {"fanout-text", 256, 256, false},
-    {"pingpong", 1, 1, false},        {"echo-1", 1, 1, false},
-    {"echo-16", 16, 1, false},        {"many-1", 1, 1, true},
-    {"many-100", 1, 100, true},       {"many-10000", 1, 10000, true},
-    {"many-all-100", 100, 100, true}, {"many-all-10000", 10000, 10000, true},
-    {"burst", 1, 1, false},           {"mixed", 100, 1, false},
+    {"stream", 1, 1, false},
+    {"fanin", 256, 1, false},
+    {"fanout", 256, 256, false},
+    {"fanout-text", 256, 256, false},
+    {"pingpong", 1, 1, false},
+    {"echo-1", 1, 1, false},
+    {"echo-16", 16, 1, false},
+    {"many-1", 1, 1, true},
+    {"many-100", 1, 100, true},
+    {"many-10000", 1, 10000, true},
+    {"many-all-100", 100, 100, true},
+    {"many-all-10000", 10000, 10000, true},
+    {"burst", 1, 1, false},
+    {"mixed", 100, 1, false},
 };
+/* clang-format on */
 
 void bench_fail(const char *what, const char *why) {
   fprintf(stderr, "bench: %s: %s\n", what, why);

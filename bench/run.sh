@@ -183,7 +183,7 @@ draw() {
   awk -v scenario="$1" -f "$here/chart.awk" "$results/results.csv" >"$results/chart.tmp"
   for format in svg png; do
     (cd "$results" && gnuplot -e "data='chart.tmp'; output='$1.$format'; format='$format'; \
-      scenario='$1'; peers='$peers'" "$here/chart.gp")
+      scenario='$1'; peers='$peers'; all_peers='$all_peers'" "$here/chart.gp")
   done
   echo "Chart: $results/$1.svg and $1.png"
 }

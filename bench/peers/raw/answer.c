@@ -71,6 +71,7 @@ typedef struct asker {
   bench_side_t *side;
   int *fds;
   uint64_t *next;    /* sequence number, of each flow */
+  uint64_t *awaited; /* the lowest number that has not been given up, of each flow */
   uint64_t *sent_ns; /* when the last WINDOW requests of each flow were sent */
   size_t in_flight;
   batch_t requests;
@@ -95,41 +96,48 @@ static void ask(asker_t *asker, size_t flow, size_t count) {
   asker->in_flight += count;
 }
 
+/* Gives up what is under way. */
 static void ask_all(asker_t *asker) {
   asker->in_flight = 0;
-  for (size_t flow = 0; flow < asker->side->flows; flow++)
+  for (size_t flow = 0; flow < asker->side->flows; flow++) {
+    asker->awaited[flow] = asker->next[flow];
     ask(asker, flow, WINDOW);
+  }
 }
 
-static void read_answer(asker_t *asker, size_t flow, const char *payload, size_t size,
+/* False if the answer is late: its request had been given up. */
+static bool read_answer(asker_t *asker, size_t flow, const char *payload, size_t size,
                         uint64_t now_ns) {
   uint64_t sequence = 0;
   if (size >= sizeof sequence)
     memcpy(&sequence, payload, sizeof sequence);
   work_read_own_flow(asker->side->readers, asker->side->flows, flow, payload, size);
+  bench_count(asker->side, 1);
+  if (sequence < asker->awaited[flow])
+    return false;
   bench_took(asker->side, now_ns - *sent_at(asker, flow, sequence));
+  return true;
 }
 
-/* How many answers came. */
+/* How many requests were answered that had not been given up. */
 static size_t read_answers(asker_t *asker, size_t flow) {
-  size_t count = 0;
+  size_t answered = 0;
   int received = batch_receive(asker->fds[flow], &asker->answers, false);
   uint64_t now_ns = bench_now_ns();
   for (int i = 0; i < received; i++) {
     struct mmsghdr *message = &asker->answers.messages[i];
     const char *payload = message->msg_hdr.msg_iov->iov_base;
     size_t segment = batch_segment(message);
-    for (size_t at = 0; at < message->msg_len; at += segment, count++)
-      read_answer(asker, flow, payload + at, smaller(segment, message->msg_len - at), now_ns);
+    for (size_t at = 0; at < message->msg_len; at += segment)
+      answered +=
+          read_answer(asker, flow, payload + at, smaller(segment, message->msg_len - at), now_ns);
   }
-  bench_count(asker->side, count);
-  return count;
+  return answered;
 }
 
-/* Late answers to what was given up don't widen the window. */
 static void serve(asker_t *asker, size_t flow) {
-  size_t answered = smaller(read_answers(asker, flow), WINDOW);
-  asker->in_flight -= smaller(answered, asker->in_flight);
+  size_t answered = read_answers(asker, flow);
+  asker->in_flight -= answered;
   if (answered > 0 && !bench_stop_sending(asker->side))
     ask(asker, flow, answered);
 }
@@ -154,6 +162,7 @@ void echo_send(bench_side_t *side) {
   batch_init(&asker.answers, ANSWER_SLOTS, SLOT_BYTES);
   asker.sent_ns = bench_allocate(side->flows * WINDOW * sizeof *asker.sent_ns);
   asker.next = bench_allocate(side->flows * sizeof *asker.next);
+  asker.awaited = bench_allocate(side->flows * sizeof *asker.awaited);
   asker.fds = open_senders(side, side->flows);
   for (size_t flow = 0; flow < side->flows; flow++) {
     asker.next[flow] = flow;
@@ -166,6 +175,7 @@ void echo_send(bench_side_t *side) {
   ask_until_stopped(&asker, poller);
   close(poller);
   close_sockets(asker.fds, side->flows);
+  free(asker.awaited);
   free(asker.next);
   free(asker.sent_ns);
   free(asker.answers.bytes);
