@@ -9,21 +9,22 @@
 #include "batch.h"
 #include "errors.h"
 
+/* What every send uses stands in front: two lines of a processor's cache. */
 struct dgram__send {
   struct dgram__datagram datagram; /* first, so that a datagram's address is its send's */
-  struct dgram__send *previous;    /* while it waits for its host's address */
-  struct iovec iov;                /* of a single buffer */
-  void *memory;                    /* what was copied: the bytes, or the list of buffers */
-  size_t room;                     /* bytes at `memory`, which stays for the next send */
+  int status;
+  enum dgram__shown shown;
+  struct iovec iov; /* of a single buffer */
   dgram_send_cb callback;
   void *context;
   size_t bytes; /* what the program sent; `datagram` is cut off where no datagram can be longer */
   char *host;   /* the destination if it was given by name */
+  void *memory; /* what was copied: the bytes, or the list of buffers */
+  size_t room;  /* bytes at `memory`, which stays for the next send */
+  const char *syscall;    /* what failed */
+  dgram_socket_t *socket; /* while it waits for its host's address, with what follows */
   dgram_lookup_t *lookup;
-  dgram_socket_t *socket;
-  int status;
-  enum dgram__shown shown;
-  const char *syscall; /* what failed */
+  struct dgram__send *previous;
 };
 
 static inline struct dgram__send *dgram__next_send(const struct dgram__send *send) {

@@ -64,8 +64,13 @@ static bool make_room(struct dgram__send *send, size_t size) {
 static bool take_bytes(struct dgram__send *send, const uv_buf_t buffers[], size_t count) {
   uint32_t size = send->datagram.size;
   send->datagram.iov = &send->iov;
-  if (size == 0 || (count == 1 && send->callback != NULL)) {
-    send->datagram.iov_count = point_at(&send->iov, buffers, size);
+  if (size == 0) {
+    send->datagram.iov_count = 0;
+    return true;
+  }
+  if (count == 1 && send->callback != NULL) {
+    send->iov = (struct iovec){.iov_base = buffers->base, .iov_len = size};
+    send->datagram.iov_count = 1;
     return true;
   }
   bool copy = send->callback == NULL;
@@ -141,6 +146,7 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
 }
 
 static void look_up(dgram_socket_t *socket, struct dgram__send *send) {
+  send->socket = socket;
   link_resolving(&socket->outbox, send);
   int err = dgram__lookup_start(socket, &send->lookup, send->host, on_answer, send);
   if (err == 0)
@@ -242,7 +248,6 @@ static int accept_send(dgram_socket_t *socket, const struct order *order) {
   struct dgram__send *send = dgram__send_new(socket->loop);
   if (send == NULL)
     return UV_ENOMEM;
-  send->socket = socket;
   send->callback = order->callback;
   send->context = order->context;
   send->status = 0;
@@ -302,9 +307,10 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
 static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to,
                          union dgram__address *address) {
   bool connected = socket->connecting.connected;
-  *address = dgram__nobody;
-  if (to == NULL)
+  if (to == NULL) {
+    *address = dgram__nobody;
     return connected ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
+  }
   if (connected)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   if (to->sa_family != dgram__family(socket->options.type) || !dgram__address_copy(address, to))
