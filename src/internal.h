@@ -64,6 +64,7 @@ struct dgram__loop {
   bool has_sent;                /* in this turn */
   unsigned hasty;               /* sockets with `low_latency` */
   struct dgram__inbox *inbox;   /* made at the first receive */
+  void *inbox_memory;           /* has it in it */
   struct dgram__basket *basket; /* made with it */
   struct dgram__line flushes;   /* before the loop blocks, first */
   struct dgram__line deferred;  /* before the loop blocks, then */
@@ -96,13 +97,16 @@ struct dgram__basket {
   char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT]; /* as text, made when asked for */
 };
 
-/* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
-struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop);
-
 /* Starts, changes and ends what libuv watches for the socket, as its state demands. */
 int dgram__watch_open(dgram_socket_t *socket);
 void dgram__watch(dgram_socket_t *socket);
 void dgram__watch_close(dgram_socket_t *socket);
+
+/* ---- inbox.c ---- */
+
+/* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
+struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop);
+void dgram__loop_free_inbox(struct dgram__loop *loop);
 
 /* ---- lookup.c: names to addresses ---- */
 

@@ -126,7 +126,7 @@ static void on_handle_closed(uv_handle_t *handle) {
   if (--loop->open_handles > 0)
     return;
   dgram__free_spare_sends(loop);
-  free(loop->inbox);
+  dgram__loop_free_inbox(loop);
   free(loop);
 }
 
@@ -238,33 +238,6 @@ void dgram__retry_later(dgram_socket_t *socket) {
     return;
   line_up(&socket->loop->starved, task);
   uv_timer_start(&socket->loop->retry, on_retry, RETRY_MS, 0);
-}
-
-/* ---- receive buffers ---- */
-
-/*
- * The inbox, the slots' bytes and the basket are one block: what was received can't be lost for
- * want of a basket. Pages of it that nobody uses cost nothing.
- */
-static void make_inbox(struct dgram__loop *loop) {
-  const struct dgram__datapath *datapath = loop->datapath;
-  size_t bytes = (size_t)DGRAM__SLOTS * DGRAM__SLOT_SIZE;
-  struct dgram__inbox *inbox = malloc(datapath->inbox_size + bytes + sizeof *loop->basket);
-  if (inbox == NULL)
-    return;
-  memset(inbox, 0, datapath->inbox_size);
-  char *data = (char *)inbox + datapath->inbox_size;
-  for (size_t i = 0; i < DGRAM__SLOTS; i++)
-    inbox->slots[i].data = data + i * DGRAM__SLOT_SIZE;
-  datapath->inbox_init(inbox);
-  loop->inbox = inbox;
-  loop->basket = (struct dgram__basket *)(void *)(data + bytes);
-}
-
-struct dgram__inbox *dgram__loop_inbox(struct dgram__loop *loop) {
-  if (loop->inbox == NULL)
-    make_inbox(loop);
-  return loop->inbox;
 }
 
 /* ---- readiness ---- */

@@ -25,6 +25,7 @@
         '<(root)/src/errors.c',
         '<(root)/src/events.c',
         '<(root)/src/flush.c',
+        '<(root)/src/inbox.c',
         '<(root)/src/listeners.c',
         '<(root)/src/lookup.c',
         '<(root)/src/loop.c',

@@ -112,6 +112,15 @@ void *__wrap_malloc(size_t size) {
   return counted(fails("malloc") ? NULL : __real_malloc(size));
 }
 
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
+  if (fails("posix_memalign") || __real_posix_memalign(memory, alignment, size) != 0)
+    return ENOMEM;
+  counted(*memory);
+  return 0;
+}
+
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size) {
