@@ -27,7 +27,8 @@ static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, c
   dgram__shut_if_ready(socket);
 }
 
-void dgram__bind_announce(dgram_socket_t *socket) {
+/* Begins to receive, emits 'listening', and then lets go what waited for it. */
+static void announce(dgram_socket_t *socket) {
   if (socket->closed)
     return;
   socket->announced = true;
@@ -74,7 +75,7 @@ static int open_path(dgram_socket_t *socket) {
 void dgram__bind_finish(dgram_socket_t *socket) {
   if (socket->closed)
     return;
-  int err = open_path(socket);
+  int err = socket->state == DGRAM_BOUND ? 0 : open_path(socket);
   if (err != 0) {
     char text[DGRAM_ADDRESS_TEXT];
     dgram__address_text(&socket->binding.to, text);
@@ -82,7 +83,7 @@ void dgram__bind_finish(dgram_socket_t *socket) {
     return;
   }
   socket->state = DGRAM_BOUND;
-  dgram__bind_announce(socket);
+  announce(socket);
 }
 
 /* ---- what a bind waits for ---- */
@@ -149,7 +150,7 @@ static int bind_at_once(dgram_socket_t *socket, const union dgram__address *loca
   if (err != 0)
     return err;
   socket->state = DGRAM_BOUND;
-  dgram__defer(socket, DGRAM__ANNOUNCE_BIND);
+  dgram__defer(socket, DGRAM__BIND);
   return 0;
 }
 
@@ -194,7 +195,7 @@ static int adopt(dgram_socket_t *socket, int fd) {
   if (err != 0)
     return err;
   socket->state = DGRAM_BOUND;
-  dgram__bind_announce(socket);
+  announce(socket);
   return 0;
 }
 

@@ -28,8 +28,7 @@ enum dgram__task_kind {
   DGRAM__RESUME,           /* a flush that the system had stopped */
   DGRAM__COMPLETE,         /* the callbacks of sends */
   DGRAM__TELL_REFUSAL,     /* of an earlier datagram */
-  DGRAM__BIND,             /* to a numeric address */
-  DGRAM__ANNOUNCE_BIND,    /* of a socket that was bound inside a call */
+  DGRAM__BIND,             /* to a numeric address, unless that was done inside a call; and tell */
   DGRAM__CONNECT,          /* or tell why not */
   DGRAM__ANNOUNCE_CONNECT, /* of a socket that was connected inside a call */
   DGRAM__CLOSE,
@@ -158,11 +157,11 @@ struct dgram__outbox {
   struct dgram__send *last_resolving;
   struct dgram__queue ready;     /* waits for the flush, or for the stall to end */
   struct dgram__queue done;      /* waits for its callback */
-  bool completing;               /* such callbacks are being called */
-  bool about_to_complete;        /* they will be, before the call at hand returns */
   struct dgram__queue cancelled; /* waits for its callback, after 'close' */
   size_t bytes;
-  size_t count;
+  unsigned count;
+  bool completing;        /* callbacks of `done` are being called */
+  bool about_to_complete; /* they will be, before the call at hand returns */
   enum dgram__stall stall;
   unsigned retries; /* in a row; since a send last succeeded or none was left */
   int suspicion;    /* an error that may be the answer to an earlier datagram; or 0 */
@@ -249,13 +248,11 @@ struct dgram__binding {
   char *host; /* the name that is looked up, or NULL */
   dgram_lookup_t *lookup;
   union dgram__address to;
+  int buffer_size_reason; /* why a buffer size was refused */
 };
 
-/* Binds to the address that is known now. */
+/* Binds to the address that is known now, unless the socket is bound, and announces it. */
 void dgram__bind_finish(dgram_socket_t *socket);
-
-/* Begins to receive, emits 'listening', and then lets go what waited for it. */
-void dgram__bind_announce(dgram_socket_t *socket);
 
 /* Starts to bind the unbound socket to a random port on all interfaces. Returns 0 or an error. */
 int dgram__bind_implicitly(dgram_socket_t *socket);
@@ -336,14 +333,13 @@ struct dgram_socket {
   dgram_options_t options;
   unsigned pins;
   dgram_bind_state_t state;
-  bool announced;  /* bound, and 'listening' is being or has been told */
-  bool referenced; /* keeps the loop alive while bound */
-  bool closing;    /* the program has closed it */
-  bool closed;     /* nothing goes in or out any more */
-  bool watched;    /* libuv knows `poll` */
-  int poll_events; /* what it watches for */
-  int buffer_size_reason;
-  bool *gone; /* set when the memory goes, if somebody waits for it */
+  bool announced;            /* bound, and 'listening' is being or has been told */
+  bool referenced;           /* keeps the loop alive while bound */
+  bool closing;              /* the program has closed it */
+  bool closed;               /* nothing goes in or out any more */
+  bool watched;              /* libuv knows `poll` */
+  unsigned char poll_events; /* what it watches for */
+  bool *gone;                /* set when the memory goes, if somebody waits for it */
   uv_poll_t poll;
   struct dgram__path path;
   struct dgram__events events;

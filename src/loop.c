@@ -147,7 +147,6 @@ static void (*const work[DGRAM__TASK_KINDS])(dgram_socket_t *socket) = {
     [DGRAM__COMPLETE] = dgram__outbox_complete_done,
     [DGRAM__TELL_REFUSAL] = dgram__outbox_tell_refusal,
     [DGRAM__BIND] = dgram__bind_finish,
-    [DGRAM__ANNOUNCE_BIND] = dgram__bind_announce,
     [DGRAM__CONNECT] = dgram__connect_finish,
     [DGRAM__ANNOUNCE_CONNECT] = dgram__connect_announce,
     [DGRAM__CLOSE] = dgram__close_finish,
@@ -290,7 +289,7 @@ void dgram__watch(dgram_socket_t *socket) {
   int events = wanted_events(socket);
   if (events != socket->poll_events) {
     uv_poll_start(&socket->poll, events, on_poll);
-    socket->poll_events = events;
+    socket->poll_events = (unsigned char)events;
   }
   if (socket->referenced || socket->outbox.ready.count > 0)
     uv_ref((uv_handle_t *)&socket->poll);

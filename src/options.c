@@ -80,7 +80,7 @@ int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_
 
 /* Keeps the system's code for dgram_buffer_size_reason(); returns the specification's. */
 static int buffer_size_failed(dgram_socket_t *socket, int reason) {
-  socket->buffer_size_reason = reason;
+  socket->binding.buffer_size_reason = reason;
   return DGRAM_ERR_SOCKET_BUFFER_SIZE;
 }
 
@@ -130,5 +130,5 @@ int dgram_get_send_buffer_size(dgram_socket_t *socket) {
 }
 
 int dgram_buffer_size_reason(const dgram_socket_t *socket) {
-  return socket != NULL ? socket->buffer_size_reason : UV_EINVAL;
+  return socket != NULL ? socket->binding.buffer_size_reason : UV_EINVAL;
 }

@@ -11,7 +11,7 @@
 #include <malloc.h>
 #endif
 
-enum { SOCKETS = 10000, MOST_BYTES_EACH = 1536, INBOX = 8388608, SLACK = 65536 };
+enum { SOCKETS = 10000, MOST_BYTES_EACH = 1024, INBOX = 8388608, SLACK = 65536 };
 
 #ifdef __GLIBC__
 static size_t heap_in_use(void) {
