@@ -121,6 +121,11 @@ static void finish_sent(dgram_socket_t *socket, int sent) {
   socket->loop->has_sent = true;
   outbox->retries = 0;
   bool to_be_told = false;
+  if ((unsigned)sent == outbox->ready.count && !outbox->some_silent) {
+    dgram__queue_move(&outbox->done, &outbox->ready);
+    complete_later(socket);
+    return;
+  }
   for (int i = 0; i < sent; i++) {
     struct dgram__send *send = dgram__queue_pop(&outbox->ready);
     if (send->callback != NULL) {
@@ -202,8 +207,10 @@ void dgram__flush(dgram_socket_t *socket) {
       dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
                          DGRAM__SHOW_ENDPOINT);
   }
-  if (outbox->ready.count == 0)
+  if (outbox->ready.count == 0) {
     outbox->retries = 0;
+    outbox->some_silent = false;
+  }
   dgram__watch(socket);
 }
 
@@ -229,6 +236,7 @@ void dgram__resume(dgram_socket_t *socket) {
 void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {
   struct dgram__outbox *outbox = &socket->outbox;
   dgram__queue_push(&outbox->ready, send);
+  outbox->some_silent |= send->callback == NULL;
   if (outbox->stall != DGRAM__NOT_STALLED)
     return;
   if (outbox->ready.count >= FULL_BATCH)

@@ -162,6 +162,7 @@ struct dgram__outbox {
   unsigned count;
   bool completing;        /* callbacks of `done` are being called */
   bool about_to_complete; /* they will be, before the call at hand returns */
+  bool some_silent;       /* of `ready` have no callback, perhaps */
   enum dgram__stall stall;
   unsigned retries; /* in a row; since a send last succeeded or none was left */
   int suspicion;    /* an error that may be the answer to an earlier datagram; or 0 */

@@ -60,4 +60,17 @@ static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
   return send;
 }
 
+/* Moves all of one queue to the end of another. */
+static inline void dgram__queue_move(struct dgram__queue *to, struct dgram__queue *from) {
+  if (from->first == NULL)
+    return;
+  if (to->last != NULL)
+    to->last->datagram.next = &from->first->datagram;
+  else
+    to->first = from->first;
+  to->last = from->last;
+  to->count += from->count;
+  *from = (struct dgram__queue){NULL, NULL, 0};
+}
+
 #endif

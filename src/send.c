@@ -238,7 +238,7 @@ struct order {
   const uv_buf_t *buffers;
   size_t count;
   size_t bytes;
-  union dgram__address to;
+  const union dgram__address *to;
   const char *host;
   dgram_send_cb callback;
   void *context;
@@ -252,7 +252,7 @@ static int accept_send(dgram_socket_t *socket, const struct order *order) {
   send->context = order->context;
   send->status = 0;
   send->host = NULL;
-  send->datagram.to = order->to;
+  send->datagram.to = *order->to;
   send->bytes = order->bytes;
   send->datagram.size = send->bytes < OVERLONG ? (uint32_t)send->bytes : OVERLONG;
   if (!take_bytes(send, order->buffers, order->count) ||
@@ -293,7 +293,7 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  order.to = destination.address;
+  order.to = &destination.address;
   order.host = destination.host;
   return accept_send(socket, &order);
 }
@@ -304,15 +304,11 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
   return dgram_send_buffers(socket, &buffer, 1, port, address, callback, context);
 }
 
+/* Reads where a send goes that is not to the peer. */
 static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to,
                          union dgram__address *address) {
-  bool connected = socket->connecting.connected;
-  if (to == NULL) {
-    *address = dgram__nobody;
-    return connected ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
-  }
-  if (connected)
-    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  if (to == NULL)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
   if (to->sa_family != dgram__family(socket->options.type) || !dgram__address_copy(address, to))
     return UV_EINVAL;
   return dgram__address_port(address) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
@@ -324,9 +320,14 @@ int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count
       .buffers = buffers, .count = count, .callback = callback, .context = context};
   if (socket == NULL || !measure(buffers, count, &order.bytes))
     return UV_EINVAL;
-  int err = read_sockaddr(socket, to, &order.to);
+  union dgram__address address;
+  bool connected = socket->connecting.connected;
+  if (connected && to != NULL)
+    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  int err = connected ? 0 : read_sockaddr(socket, to, &address);
   if (err != 0)
     return err;
+  order.to = connected ? &dgram__nobody : &address;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   return accept_send(socket, &order);
