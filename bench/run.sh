@@ -200,7 +200,8 @@ mkdir -p "$results"
 for scenario in $scenarios; do
   run_scenario "$scenario"
 done
-awk -v csv="$results/results.csv" -v seconds="$seconds" -f "$here/summary.awk" "$every_run"
+awk -v csv="$results/results.csv" -v seconds="$seconds" -f "$here/summary.awk" "$every_run" |
+  tee "$results/summary.txt"
 for scenario in $scenarios; do
   draw "$scenario"
 done
