@@ -4,6 +4,7 @@
  */
 #include "../mixed.h"
 #include "raw/sockets.h"
+#include "roles.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static bool receive_one(int fd, char *payload, size_t room, size_t *size,
 
 /* ---- who sends as fast as it can ---- */
 
-static void stream_send(bench_side_t *side) {
+void stream_send(bench_side_t *side) {
   char *payload = bench_allocate(side->size);
   int *fds = open_senders(side, 1);
 
@@ -60,15 +61,15 @@ static void fanout(bench_side_t *side, bool by_text) {
   free(payload);
 }
 
-static void fanout_send(bench_side_t *side) {
+void fanout_send(bench_side_t *side) {
   fanout(side, false);
 }
 
-static void fanout_text_send(bench_side_t *side) {
+void fanout_text_send(bench_side_t *side) {
   fanout(side, true);
 }
 
-static void burst_send(bench_side_t *side) {
+void burst_send(bench_side_t *side) {
   char *payload = bench_allocate(side->size);
   int fd = open_socket();
 
@@ -133,17 +134,17 @@ static void serve(bench_side_t *side, take_t take_one) {
   free(payload);
 }
 
-static void receive(bench_side_t *side) {
+void receive(bench_side_t *side) {
   serve(side, take);
 }
 
-static void answer(bench_side_t *side) {
+void answer(bench_side_t *side) {
   serve(side, take_and_answer);
 }
 
 /* ---- who asks, with one request under way ---- */
 
-static void pingpong_send(bench_side_t *side) {
+void pingpong_send(bench_side_t *side) {
   char *payload = bench_allocate(side->size + 1);
   int *fds = open_senders(side, 1);
   int poller = open_poller(fds, 1);
@@ -213,7 +214,7 @@ static void serve_clients(server_t *server, int poller) {
   }
 }
 
-static void mixed_receive(bench_side_t *side) {
+void mixed_receive(bench_side_t *side) {
   server_t server = {.side = side, .source = mixed_source(side->size)};
   server.payload = bench_allocate(side->size + MIXED_REPLY_SIZE + 1);
   uint16_t port;
@@ -226,23 +227,4 @@ static void mixed_receive(bench_side_t *side) {
   close(poller);
   close_sockets(fds, 1);
   free(server.payload);
-}
-
-int main(int argc, char **argv) {
-  static const bench_part_t parts[] = {{"stream", stream_send, receive},
-                                       {"fanin", NULL, receive},
-                                       {"fanout", fanout_send, NULL},
-                                       {"fanout-text", fanout_text_send, NULL},
-                                       {"pingpong", pingpong_send, answer},
-                                       {"echo-1", NULL, answer},
-                                       {"echo-16", NULL, answer},
-                                       {"many-1", NULL, receive},
-                                       {"many-100", NULL, receive},
-                                       {"many-10000", NULL, receive},
-                                       {"many-all-100", NULL, receive},
-                                       {"many-all-10000", NULL, receive},
-                                       {"burst", burst_send, NULL},
-                                       {"mixed", NULL, mixed_receive},
-                                       {NULL, NULL, NULL}};
-  return bench_main(argc, argv, parts);
 }

@@ -1,10 +1,15 @@
-/* What the roles of the peer `libdgram` share, and the roles, by the files that have them. */
+/*
+ * libdgram, as a program uses it: the public header alone, a callback for each datagram on both
+ * sides. With DGRAM_DATAPATH=posix in the environment the same is the peer `libdgram-posix`.
+ *
+ * What the roles of the peer share.
+ */
 #ifndef BENCH_DGRAM_PEER_H
 #define BENCH_DGRAM_PEER_H
 
 #include <dgram.h>
 
-#include "../../harness.h"
+#include "../roles.h"
 
 /* A call's result; if it is an error, the end of the program. */
 void checked(int result, const char *what);
@@ -68,21 +73,5 @@ struct outbox {
 void make_outbox(outbox_t *outbox, size_t count);
 void start_outbox(outbox_t *outbox);
 void end_outbox(outbox_t *outbox);
-
-/* ---- the roles ---- */
-
-/* send.c */
-void stream_send(bench_side_t *side);
-void fanout_send(bench_side_t *side);
-void fanout_text_send(bench_side_t *side);
-/* burst.c */
-void burst_send(bench_side_t *side);
-/* receive.c */
-void receive(bench_side_t *side);
-/* answer.c */
-void pingpong_send(bench_side_t *side);
-void answer(bench_side_t *side);
-/* mixed.c */
-void mixed_receive(bench_side_t *side);
 
 #endif

@@ -163,12 +163,9 @@ void echo_send(bench_side_t *side) {
   asker.sent_ns = bench_allocate(side->flows * WINDOW * sizeof *asker.sent_ns);
   asker.next = bench_allocate(side->flows * sizeof *asker.next);
   asker.awaited = bench_allocate(side->flows * sizeof *asker.awaited);
-  asker.fds = open_senders(side, side->flows);
-  for (size_t flow = 0; flow < side->flows; flow++) {
+  asker.fds = open_clients(side);
+  for (size_t flow = 0; flow < side->flows; flow++)
     asker.next[flow] = flow;
-    set_option(asker.fds[flow], SOL_SOCKET, SO_RCVBUF, BENCH_RECV_BUFFER);
-    set_option(asker.fds[flow], SOL_UDP, UDP_GRO, 1);
-  }
   int poller = open_poller(asker.fds, side->flows);
 
   bench_begin(side, NULL);

@@ -4,16 +4,7 @@
 
 #include "sockets.h"
 
-#include <netinet/udp.h>
 #include <sys/uio.h>
-
-/* glibc's header may be older than the kernel: linux/udp.h. */
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 enum {
   RUN_SEGMENTS = 64,  /* what every kernel with UDP_SEGMENT takes */

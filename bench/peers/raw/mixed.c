@@ -72,12 +72,10 @@ void mixed_send(bench_side_t *side) {
   batch_init(&clients.datagrams, CLIENT_SLOTS, SLOT_BYTES);
   clients.next = bench_allocate(side->flows * sizeof *clients.next);
   clients.received = bench_allocate(side->flows * sizeof *clients.received);
-  clients.fds = open_senders(side, side->flows);
+  clients.fds = open_clients(side);
   for (size_t i = 0; i < side->flows; i++) {
     clients.next[i] = i;
     clients.received[i] = 0;
-    set_option(clients.fds[i], SOL_SOCKET, SO_RCVBUF, BENCH_RECV_BUFFER);
-    set_option(clients.fds[i], SOL_UDP, UDP_GRO, 1);
   }
   int poller = open_poller(clients.fds, side->flows);
 

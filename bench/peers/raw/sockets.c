@@ -38,6 +38,15 @@ int *open_senders(const bench_side_t *side, size_t count) {
   return fds;
 }
 
+int *open_clients(const bench_side_t *side) {
+  int *fds = open_senders(side, side->flows);
+  for (size_t i = 0; i < side->flows; i++) {
+    set_option(fds[i], SOL_SOCKET, SO_RCVBUF, BENCH_RECV_BUFFER);
+    set_option(fds[i], SOL_UDP, UDP_GRO, 1);
+  }
+  return fds;
+}
+
 static uint16_t port_of(int fd) {
   struct sockaddr_in self;
   socklen_t length = sizeof self;

@@ -4,7 +4,16 @@
 
 #include "../../harness.h"
 
+#include <netinet/udp.h>
 #include <sys/socket.h>
+
+/* glibc's header may be older than the kernel: linux/udp.h. */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 /* A system call's result; if it is negative, the end of the program. */
 int checked(int result, const char *what);
@@ -16,6 +25,8 @@ void bind_socket(int fd);
 
 /* The side's sockets, each connected to the first target. They end by close_sockets(). */
 int *open_senders(const bench_side_t *side, size_t count);
+/* The same, one for each flow, to which answers come back too: many, and joined ones. */
+int *open_clients(const bench_side_t *side);
 /* Those of a receiver: `side->sockets` of them, bound, on ports that are written to `ports`. */
 int *open_receivers(bench_side_t *side, uint16_t *ports);
 void close_sockets(int *fds, size_t count);

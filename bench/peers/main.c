@@ -1,8 +1,9 @@
 /*
- * libdgram, as a program uses it: the public header alone, a callback for each datagram on both
- * sides. With DGRAM_DATAPATH=posix in the environment the same is the peer `libdgram-posix`.
+ * The main program of the peers that play their own side only: each role is in the scenarios in
+ * which the peer is measured. `raw`, which is the other side as well, has a main program of its
+ * own.
  */
-#include "peer.h"
+#include "roles.h"
 
 int main(int argc, char **argv) {
   static const bench_part_t parts[] = {{"stream", stream_send, receive},
