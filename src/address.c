@@ -62,6 +62,12 @@ bool dgram__address_parse(union dgram__address *address, const char *text, int p
   return true;
 }
 
+void dgram__address_describe(const union dgram__address *address, dgram_address_t *described) {
+  dgram__address_text(address, described->address);
+  described->family = dgram__family_name(address->any.sa_family);
+  described->port = dgram__address_port(address);
+}
+
 bool dgram__address_is_multicast(const union dgram__address *address) {
   if (address->any.sa_family == AF_INET)
     return IN_MULTICAST(ntohl(address->v4.sin_addr.s_addr));

@@ -99,6 +99,9 @@ bool dgram__address_copy(union dgram__address *address, const struct sockaddr *f
 /* Writes the address without its port, and with its zone if it is link-local. */
 void dgram__address_text(const union dgram__address *address, char text[DGRAM_ADDRESS_TEXT]);
 
+/* The same, with family and port, as a program sees it. */
+void dgram__address_describe(const union dgram__address *address, dgram_address_t *described);
+
 bool dgram__address_is_multicast(const union dgram__address *address);
 
 void dgram__address_set_port(union dgram__address *address, int port);

@@ -33,6 +33,8 @@ static void announce(dgram_socket_t *socket) {
     return;
   socket->announced = true;
   dgram__watch(socket);
+  if (socket->shared)
+    dgram__share_listening(socket);
   dgram__emit_listening(socket);
   if (socket->closed)
     return;
@@ -53,13 +55,17 @@ static bool gso_wanted(const dgram_socket_t *socket) {
   return socket->loop->gso && !socket->options.disable_gso;
 }
 
+static bool is_of_its_family(const dgram_socket_t *socket, const union dgram__address *address) {
+  return address->any.sa_family == dgram__family(socket->options.type);
+}
+
 static int open_path(dgram_socket_t *socket) {
   struct dgram__settings settings = {.local = socket->binding.to,
                                      .reuse_addr = socket->options.reuse_addr != 0,
                                      .reuse_port = socket->options.reuse_port != 0,
                                      .ipv6_only = socket->options.ipv6_only != 0,
                                      .gso = gso_wanted(socket)};
-  if (settings.local.any.sa_family != dgram__family(socket->options.type))
+  if (!is_of_its_family(socket, &settings.local))
     return UV_EINVAL;
   int err = socket->loop->datapath->open(&socket->path, &settings);
   if (err != 0)
@@ -72,18 +78,33 @@ static int open_path(dgram_socket_t *socket) {
   return err;
 }
 
+static void finish(dgram_socket_t *socket, int err) {
+  const union dgram__address *to = &socket->binding.to;
+  char text[DGRAM_ADDRESS_TEXT];
+  if (err == 0) {
+    socket->state = DGRAM_BOUND;
+    announce(socket);
+  } else if (to->any.sa_family == AF_UNSPEC) {
+    bind_failed(socket, err, "open", NULL, 0);
+  } else {
+    dgram__address_text(to, text);
+    bind_failed(socket, err, "bind", text, dgram__address_port(to));
+  }
+}
+
+static int ask_primary(dgram_socket_t *socket) {
+  return is_of_its_family(socket, &socket->binding.to) ? dgram__share_ask(socket, 0) : UV_EINVAL;
+}
+
 void dgram__bind_finish(dgram_socket_t *socket) {
   if (socket->closed)
     return;
-  int err = socket->state == DGRAM_BOUND ? 0 : open_path(socket);
-  if (err != 0) {
-    char text[DGRAM_ADDRESS_TEXT];
-    dgram__address_text(&socket->binding.to, text);
-    bind_failed(socket, err, "bind", text, dgram__address_port(&socket->binding.to));
-    return;
-  }
-  socket->state = DGRAM_BOUND;
-  announce(socket);
+  bool asks = socket->shares && socket->loop->worker != NULL;
+  int err = 0;
+  if (socket->state != DGRAM_BOUND)
+    err = asks ? ask_primary(socket) : open_path(socket);
+  if (err != 0 || !asks)
+    finish(socket, err);
 }
 
 /* ---- what a bind waits for ---- */
@@ -124,12 +145,13 @@ static int look_up(dgram_socket_t *socket, const char *host) {
 }
 
 /* Starts to bind. A numeric address too is bound to later, from the loop: one order of events. */
-static int start_bind(dgram_socket_t *socket, int port, const char *address) {
+static int start_bind(dgram_socket_t *socket, int port, const char *address, bool shares) {
   struct dgram__destination local;
   int err = dgram__destination_read(socket, port, address, false, &local);
   if (err != 0)
     return err;
   socket->state = DGRAM_BINDING;
+  socket->shares = shares;
   socket->binding.to = local.address;
   if (local.host == NULL)
     dgram__defer(socket, DGRAM__BIND);
@@ -141,11 +163,12 @@ static int start_bind(dgram_socket_t *socket, int port, const char *address) {
 }
 
 int dgram__bind_implicitly(dgram_socket_t *socket) {
-  return start_bind(socket, 0, NULL);
+  return start_bind(socket, 0, NULL, false);
 }
 
 static int bind_at_once(dgram_socket_t *socket, const union dgram__address *local) {
   socket->binding.to = *local;
+  socket->shares = false;
   int err = open_path(socket);
   if (err != 0)
     return err;
@@ -162,7 +185,9 @@ int dgram__bind_at_once(dgram_socket_t *socket) {
 
 void dgram__bind_forget(dgram_socket_t *socket) {
   struct dgram__binding *binding = &socket->binding;
-  if (binding->lookup != NULL)
+  if (socket->shared)
+    dgram__share_release(socket);
+  else if (binding->lookup != NULL)
     dgram__lookup_forget(binding->lookup);
   free(binding->host);
   binding->host = NULL;
@@ -183,17 +208,17 @@ static int adopt_path(dgram_socket_t *socket, int fd) {
     socket->path.fd = -1;
     return err;
   }
-  int on = 1;
-  (void)dgram__set_option(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   socket->loop->datapath->adopt(&socket->path, gso_wanted(socket));
   dgram__connect_adopt(socket);
   return 0;
 }
 
 static int adopt(dgram_socket_t *socket, int fd) {
+  int on = 1;
   int err = adopt_path(socket, fd);
   if (err != 0)
     return err;
+  (void)dgram__set_option(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   socket->state = DGRAM_BOUND;
   announce(socket);
   return 0;
@@ -209,6 +234,26 @@ int dgram__bind_answered_fd(dgram_socket_t *socket, int fd) {
   return err;
 }
 
+/* ---- sharing one that a primary has bound ---- */
+
+static int start_shared(dgram_socket_t *socket, int fd) {
+  socket->binding.to = dgram__nobody;
+  int err = dgram__share_ask(socket, fd);
+  if (err == 0)
+    socket->state = DGRAM_BINDING;
+  return err;
+}
+
+int dgram__bind_take_shared(dgram_socket_t *socket, int fd) {
+  return adopt_path(socket, fd);
+}
+
+void dgram__bind_answered_shared(dgram_socket_t *socket, int status) {
+  dgram__pin(socket);
+  finish(socket, status);
+  dgram__unpin(socket);
+}
+
 /* ---- the public functions ---- */
 
 static int read_options(dgram_bind_options_t *options, const dgram_bind_options_t *given) {
@@ -217,6 +262,13 @@ static int read_options(dgram_bind_options_t *options, const dgram_bind_options_
   *options = dgram_default_bind_options();
   memcpy(options, given, given->struct_size);
   return 0;
+}
+
+static int start(dgram_socket_t *socket, const dgram_bind_options_t *options) {
+  bool shares = !options->exclusive && !socket->options.reuse_port && socket->loop->worker != NULL;
+  if (options->fd <= 0)
+    return start_bind(socket, options->port, options->address, shares);
+  return shares ? start_shared(socket, options->fd) : adopt(socket, options->fd);
 }
 
 int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *options,
@@ -234,7 +286,7 @@ int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *optio
   if (callback != NULL &&
       !dgram__listeners_add(listening, (dgram__listener_fn *)callback, context, DGRAM__ON_ATTEMPT))
     return UV_ENOMEM;
-  int err = read.fd > 0 ? adopt(socket, read.fd) : start_bind(socket, read.port, read.address);
+  int err = start(socket, &read);
   if (err != 0)
     dgram__listeners_remove_kind(listening, DGRAM__ON_ATTEMPT);
   return err;

@@ -68,6 +68,7 @@ struct dgram__loop {
   struct dgram__line flushes;   /* before the loop blocks, first */
   struct dgram__line deferred;  /* before the loop blocks, then */
   struct dgram__line starved;   /* when the retry timer fires */
+  struct dgram_worker *worker;  /* the connection to a primary, if the loop has joined one */
   struct dgram__send *spare;    /* finished sends, kept for the next ones */
   size_t spare_bytes;           /* of these and their memory */
 };
@@ -244,12 +245,15 @@ void dgram__events_clear(struct dgram__events *events);
 
 /* ---- bind.c ---- */
 
-/* A bind under way. */
+/* A bind under way, and what came of it. */
 struct dgram__binding {
   char *host; /* the name that is looked up, or NULL */
-  dgram_lookup_t *lookup;
-  union dgram__address to;
-  int buffer_size_reason; /* why a buffer size was refused */
+  union {
+    dgram_lookup_t *lookup;     /* of the name, or NULL */
+    struct dgram__share *share; /* if the socket is `shared` */
+  };
+  union dgram__address to; /* AF_UNSPEC: to a descriptor of the primary's */
+  int buffer_size_reason;  /* why a buffer size was refused */
 };
 
 /* Binds to the address that is known now, unless the socket is bound, and announces it. */
@@ -265,8 +269,26 @@ int dgram__bind_answered_fd(dgram_socket_t *socket, int fd);
 /* The same inside the call; 'listening' comes from the loop. */
 int dgram__bind_at_once(dgram_socket_t *socket);
 
-/* The socket closes: a bind under way is given up. */
+/* Takes over a system socket that the primary has bound. Returns 0, or an error. */
+int dgram__bind_take_shared(dgram_socket_t *socket, int fd);
+
+/* The primary has answered, or never will: tells how the bind has ended. */
+void dgram__bind_answered_shared(dgram_socket_t *socket, int status);
+
+/* The socket has closed: a bind under way is given up, and what is shared given back. */
 void dgram__bind_forget(dgram_socket_t *socket);
+
+/* ---- worker.c: system sockets that a primary binds ---- */
+
+/*
+ * Asks for one that is bound as the socket is to be, or with `fd` > 0 for that descriptor of the
+ * primary's; dgram__bind_answered_shared() comes later. Returns 0, or an error.
+ */
+int dgram__share_ask(dgram_socket_t *socket, int fd);
+
+/* Says that the shared socket listens; that it is closed. */
+void dgram__share_listening(dgram_socket_t *socket);
+void dgram__share_release(dgram_socket_t *socket);
 
 /* ---- connect.c ---- */
 
@@ -340,6 +362,8 @@ struct dgram_socket {
   bool closed;               /* nothing goes in or out any more */
   bool watched;              /* libuv knows `poll` */
   unsigned char poll_events; /* what it watches for */
+  bool shares;               /* the bind under way asks the primary, if there is one */
+  bool shared;               /* `binding.share` is what was asked, or got */
   bool *gone;                /* set when the memory goes, if somebody waits for it */
   uv_poll_t poll;
   struct dgram__path path;

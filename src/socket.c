@@ -119,12 +119,12 @@ static void shut(dgram_socket_t *socket) {
   dgram__resume(socket);
   socket->closed = true;
   dgram__outbox_cancel(socket);
-  dgram__bind_forget(socket);
   dgram__connect_cancel(socket);
   dgram__watch_close(socket);
   if (socket->path.fd >= 0)
     close(socket->path.fd);
   socket->path.fd = -1;
+  dgram__bind_forget(socket); /* last: a primary may hear that the port is free */
   dgram__defer(socket, DGRAM__CLOSE);
 }
 
@@ -194,12 +194,9 @@ int dgram_fileno(const dgram_socket_t *socket) {
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address) {
   union dgram__address name;
   int err = dgram__path_name(&socket->path, peer, &name);
-  if (err != 0)
-    return err;
-  dgram__address_text(&name, address->address);
-  address->family = dgram__family_name(name.any.sa_family);
-  address->port = dgram__address_port(&name);
-  return 0;
+  if (err == 0)
+    dgram__address_describe(&name, address);
+  return err;
 }
 
 int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {

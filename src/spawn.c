@@ -1,0 +1,106 @@
+#include "spawn.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+#define VARIABLE "DGRAM_CLUSTER"
+
+extern char **environ;
+
+/* ---- lists of texts ---- */
+
+static size_t count_texts(char *const texts[]) {
+  size_t count = 0;
+  while (texts != NULL && texts[count] != NULL)
+    count++;
+  return count;
+}
+
+char **dgram__texts_copy(char *const texts[]) {
+  size_t count = count_texts(texts);
+  size_t bytes = (count + 1) * sizeof *texts;
+  for (size_t i = 0; i < count; i++)
+    bytes += strlen(texts[i]) + 1;
+  char **copy = malloc(bytes);
+  if (copy == NULL)
+    return NULL;
+  char *end = (char *)(copy + count + 1);
+  for (size_t i = 0; i < count; i++) {
+    copy[i] = end;
+    end = stpcpy(end, texts[i]) + 1;
+  }
+  copy[count] = NULL;
+  return copy;
+}
+
+/* ---- starting ---- */
+
+/* Whether one of the texts "NAME=value" has the name of another. */
+static bool is_named(char *const texts[], size_t count, const char *other) {
+  size_t length = strcspn(other, "=");
+  size_t i = 0;
+  while (i < count && (strncmp(texts[i], other, length) != 0 || texts[i][length] != '='))
+    i++;
+  return i < count;
+}
+
+char **dgram__worker_environment(int id, int channel, char *const added[]) {
+  enum { VARIABLE_SIZE = 64 };
+  size_t set = 1 + count_texts(added);
+  size_t places = set + count_texts(environ) + 1;
+  struct stat socket;
+  char **env = malloc(places * sizeof *env + VARIABLE_SIZE);
+  if (env == NULL || fstat(channel, &socket) != 0) {
+    free(env);
+    return NULL;
+  }
+  env[0] = (char *)(env + places);
+  snprintf(env[0], VARIABLE_SIZE, VARIABLE "=%d:%d:%llu", DGRAM__WIRE_VERSION, id,
+           (unsigned long long)socket.st_ino);
+  size_t count = 1;
+  while (count < set) {
+    env[count] = added[count - 1];
+    count++;
+  }
+  for (size_t i = 0; environ != NULL && environ[i] != NULL; i++)
+    if (!is_named(env, set, environ[i]))
+      env[count++] = environ[i];
+  env[count] = NULL;
+  return env;
+}
+
+int dgram__spawn(uv_loop_t *loop, uv_process_t *process, const struct dgram__program *program,
+                 int channel) {
+  uv_stdio_container_t stdio[] = {
+      [STDIN_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDIN_FILENO},
+      [STDOUT_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
+      [STDERR_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+      [DGRAM__CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel},
+  };
+  const uv_process_options_t options = {.exit_cb = program->on_exit,
+                                        .file = program->file,
+                                        .args = program->args,
+                                        .env = program->env,
+                                        .stdio_count = sizeof stdio / sizeof *stdio,
+                                        .stdio = stdio};
+  return uv_spawn(loop, process, &options);
+}
+
+/* ---- being one ---- */
+
+int dgram__worker_invited(int *id) {
+  struct stat socket;
+  int version;
+  unsigned long long inode;
+  const char *variable = getenv(VARIABLE);
+  if (variable == NULL || sscanf(variable, "%d:%d:%llu", &version, id, &inode) != 3 || *id < 1 ||
+      fstat(DGRAM__CHANNEL_FD, &socket) != 0 || !S_ISSOCK(socket.st_mode) || socket.st_ino != inode)
+    return UV_ENOENT;
+  return version == DGRAM__WIRE_VERSION ? 0 : UV_EPROTONOSUPPORT;
+}
