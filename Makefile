@@ -67,6 +67,6 @@ help:
 	@echo "make bench                measure, beside the same work done by others"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
 	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"
-	@echo "make docs                 the reference of dgram.h: HTML and man pages, in build/docs"
+	@echo "make docs                 the reference of the headers: HTML and man pages, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
 	@echo "make clean                remove build/"

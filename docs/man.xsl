@@ -1,7 +1,8 @@
 <?xml version="1.0" encoding="UTF-8"?>
 <!--
-  Man pages from Doxygen's XML of include/dgram.h: one for each function, callback and struct, and
-  dgram.3 for the whole. (Doxygen's own are a single page, by many names.)
+  Man pages from Doxygen's XML of the headers in include/: one for each function, callback and
+  struct, and one for each header, dgram.3 for dgram.h. (Doxygen's own are a single page a header,
+  by many names.)
 
   Its input is all of that XML in one document, as Doxygen's combine.xslt makes it. See groff_man(7)
   and man-pages(7) for the output.
@@ -12,11 +13,11 @@
   <xsl:output method="text"/>
   <xsl:param name="folder"/> <!-- where to write, with a slash at the end -->
 
-  <xsl:variable name="file" select="/doxygen/compounddef[@kind='file']"/>
-  <xsl:variable name="all" select="$file/sectiondef/memberdef"/>
+  <xsl:variable name="files" select="/doxygen/compounddef[@kind='file']"/>
+  <xsl:variable name="all" select="$files/sectiondef/memberdef"/>
   <xsl:variable name="functions" select="$all[@kind='function']"/>
   <xsl:variable name="callbacks" select="$all[@kind='typedef'][contains(type, '(*')]"/>
-  <xsl:variable name="structs" select="$file/../compounddef[@kind='struct']"/>
+  <xsl:variable name="structs" select="/doxygen/compounddef[@kind='struct']"/>
   <xsl:variable name="version" select="concat($all[name='DGRAM_VERSION_MAJOR']/initializer, '.',
     $all[name='DGRAM_VERSION_MINOR']/initializer, '.',
     $all[name='DGRAM_VERSION_PATCH']/initializer)"/>
@@ -28,17 +29,19 @@
         <xsl:with-param name="content"><xsl:call-template name="member"/></xsl:with-param>
       </xsl:call-template>
     </xsl:for-each>
-    <xsl:call-template name="page">
-      <xsl:with-param name="name">dgram</xsl:with-param>
-      <xsl:with-param name="content"><xsl:call-template name="overview"/></xsl:with-param>
-    </xsl:call-template>
+    <xsl:for-each select="$files">
+      <xsl:call-template name="page">
+        <xsl:with-param name="name"><xsl:call-template name="overview-name"/></xsl:with-param>
+        <xsl:with-param name="content"><xsl:call-template name="overview"/></xsl:with-param>
+      </xsl:call-template>
+    </xsl:for-each>
   </xsl:template>
 
   <xsl:template name="page">
     <xsl:param name="name"/>
     <xsl:param name="content"/>
     <exsl:document href="{$folder}{$name}.3" method="text" encoding="UTF-8">
-      <xsl:text>.\" Made from dgram.h. Edit that.&#10;.TH </xsl:text>
+      <xsl:value-of select="concat('.\&quot; Made from ', location/@file, '. Edit that.&#10;.TH ')"/>
       <xsl:value-of select="concat($name, ' 3 &quot;&quot; &quot;libdgram ', $version)"/>
       <xsl:text>" libdgram&#10;.nh&#10;.ad l</xsl:text> <!-- names must not be hyphenated -->
       <xsl:value-of select="$content"/>
@@ -60,7 +63,7 @@
     <xsl:value-of select="concat(name | compoundname, ' \- ')"/>
     <xsl:call-template name="brief"/>
 
-    <xsl:text>&#10;.SH SYNOPSIS&#10;.B #include &lt;dgram.h&gt;</xsl:text>
+    <xsl:call-template name="include"/>
     <xsl:apply-templates select="." mode="synopsis"/>
 
     <xsl:text>&#10;.SH DESCRIPTION</xsl:text>
@@ -118,7 +121,9 @@
       <xsl:sort select="name | compoundname"/>
       <xsl:value-of select="concat('&#10;.BR ', name | compoundname, ' (3),')"/>
     </xsl:for-each>
-    <xsl:text>&#10;.BR dgram (3)</xsl:text>
+    <xsl:text>&#10;.BR </xsl:text>
+    <xsl:call-template name="overview-name"/>
+    <xsl:text> (3)</xsl:text>
     <xsl:if test="$spec">
       <xsl:text>&#10;.PP&#10;In the documentation of Node.js: </xsl:text>
       <xsl:call-template name="text">
@@ -173,30 +178,65 @@
     </xsl:choose>
   </xsl:template>
 
-  <!-- ==== dgram.3 ==== -->
+  <!-- The beginning of a synopsis. -->
+  <xsl:template name="include">
+    <xsl:text>&#10;.SH SYNOPSIS&#10;.B #include &lt;</xsl:text>
+    <xsl:value-of select="concat(location/@file, '&gt;')"/>
+  </xsl:template>
+
+  <!-- ==== the page of a header ==== -->
+
+  <xsl:template name="overview-name">
+    <xsl:value-of select="substring-before(location/@file, '.h')"/>
+  </xsl:template>
 
   <xsl:template name="overview">
-    <xsl:text>&#10;.SH NAME&#10;dgram \- </xsl:text>
-    <xsl:for-each select="$file"><xsl:call-template name="brief"/></xsl:for-each>
-    <xsl:text>&#10;.SH SYNOPSIS&#10;.B #include &lt;dgram.h&gt;&#10;.PP&#10;</xsl:text>
-    <xsl:text>.B cc server.c $(pkg\-config \-\-cflags \-\-libs libdgram)</xsl:text>
+    <xsl:variable name="header" select="location/@file"/>
+    <xsl:variable name="own" select="sectiondef/memberdef"/>
+    <xsl:text>&#10;.SH NAME&#10;</xsl:text>
+    <xsl:call-template name="overview-name"/>
+    <xsl:text> \- </xsl:text>
+    <xsl:call-template name="brief"/>
+    <xsl:call-template name="include"/>
+    <xsl:text>&#10;.PP&#10;.B cc server.c $(pkg\-config \-\-cflags \-\-libs libdgram)</xsl:text>
     <xsl:text>&#10;.SH DESCRIPTION</xsl:text>
-    <xsl:apply-templates select="$file/briefdescription | $file/detaileddescription" mode="blocks"/>
+    <xsl:apply-templates select="briefdescription | detaileddescription" mode="blocks"/>
     <xsl:text>&#10;.SH FUNCTIONS</xsl:text>
-    <xsl:for-each select="$file/sectiondef[memberdef/@kind='function']">
+    <xsl:for-each select="sectiondef[memberdef/@kind='function']">
       <xsl:value-of select="concat('&#10;.SS ', header)"/>
       <xsl:if test="not(header)">Options</xsl:if>
       <xsl:apply-templates select="memberdef[@kind='function']" mode="index"/>
     </xsl:for-each>
-    <xsl:text>&#10;.SH CALLBACKS</xsl:text>
-    <xsl:apply-templates select="$callbacks" mode="index"/>
-    <xsl:text>&#10;.SH TYPES</xsl:text>
-    <xsl:apply-templates select="$structs | $all[@kind='enum'] |
-      $all[@kind='typedef'][not(contains(type, '(*'))]" mode="index"/>
-    <xsl:text>&#10;.SH CONSTANTS</xsl:text>
-    <xsl:apply-templates select="$all[@kind='define'] | $all/enumvalue" mode="index"/>
-    <xsl:text>&#10;.SH SEE ALSO&#10;</xsl:text>
-    <xsl:text>https://nodejs.org/api/dgram.html, https://docs.libuv.org</xsl:text>
+    <xsl:call-template name="index">
+      <xsl:with-param name="title">CALLBACKS</xsl:with-param>
+      <xsl:with-param name="members" select="$callbacks[location/@file = $header]"/>
+    </xsl:call-template>
+    <xsl:call-template name="index">
+      <xsl:with-param name="title">TYPES</xsl:with-param>
+      <xsl:with-param name="members" select="$structs[location/@file = $header] |
+        $own[@kind='enum'] | $own[@kind='typedef'][not(contains(type, '(*'))]"/>
+    </xsl:call-template>
+    <xsl:call-template name="index">
+      <xsl:with-param name="title">CONSTANTS</xsl:with-param>
+      <xsl:with-param name="members" select="$own[@kind='define'] | $own/enumvalue"/>
+    </xsl:call-template>
+    <xsl:text>&#10;.SH SEE ALSO</xsl:text>
+    <xsl:for-each select="$files[location/@file != $header]">
+      <xsl:text>&#10;.BR </xsl:text>
+      <xsl:call-template name="overview-name"/>
+      <xsl:text> (3),</xsl:text>
+    </xsl:for-each>
+    <xsl:text>&#10;https://nodejs.org/api/dgram.html, https://docs.libuv.org</xsl:text>
+  </xsl:template>
+
+  <!-- A section that lists members, if there are any. -->
+  <xsl:template name="index">
+    <xsl:param name="title"/>
+    <xsl:param name="members"/>
+    <xsl:if test="$members">
+      <xsl:value-of select="concat('&#10;.SH ', $title)"/>
+      <xsl:apply-templates select="$members" mode="index"/>
+    </xsl:if>
   </xsl:template>
 
   <xsl:template match="*" mode="index">

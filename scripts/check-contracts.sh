@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Usage: check-contracts.sh [HEADER]
-# Checks that no function of include/dgram.h is without its contract: each parameter, what it
-# returns, and the part of the specification that it is (`@see spec:`). Which parts there are, and
-# which functions are none, stands in docs/node-map.md; each function must be found there.
+# Usage: check-contracts.sh [HEADER...]
+# Checks that no function of the headers in include/ is without its contract: each parameter, what
+# it returns, and the part of the specification that it is (`@see spec:`). Which parts there are,
+# and which functions are none, stands in docs/node-map.md; each function must be found there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-header=${1-include/dgram.h}
+headers=("$@")
+[ $# -gt 0 ] || headers=(include/*.h)
 map=docs/node-map.md
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -19,7 +20,7 @@ complain() {
 
 # compare WHAT EXPECTED FOUND: complains of the lines that only one of two lists has.
 compare() {
-  if ! diff --label expected --label "$header" -u <(sort -u <<<"$2") <(sort -u <<<"$3") >&2; then
+  if ! diff --label expected --label found -u <(sort -u <<<"$2") <(sort -u <<<"$3") >&2; then
     complain "$1"
   fi
 }
@@ -28,8 +29,8 @@ compare() {
 # repeated: the last one counts. Without HTML it complains of every function.)
 {
   cat docs/Doxyfile
-  printf '%s\n' "INPUT = $header" "OUTPUT_DIRECTORY = $scratch"
-} | doxygen - || complain "$header has incomplete comments"
+  printf '%s\n' "INPUT = ${headers[*]}" "OUTPUT_DIRECTORY = $scratch"
+} | doxygen - || complain "${headers[*]}: incomplete comments"
 
 # What it does not look for. A line is a function's name, a tab, and what is found.
 xsltproc "$scratch/xml/combine.xslt" "$scratch/xml/index.xml" >"$scratch/all.xml"
@@ -38,7 +39,7 @@ list() {
 }
 
 functions=$(list functions)
-[ -n "$functions" ] || complain "$header has no functions"
+[ -n "$functions" ] || complain "${headers[*]}: no functions"
 for function in $(list undescribed); do
   complain "$function lacks the words for a parameter, or for itself"
 done

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Checks who includes whom (docs/design.md): no file includes upward, and what is built on the
-# library sees nothing of it but <dgram.h>. Also that the files of src/ stay short.
+# library sees nothing of it but its headers <dgram*.h>. Also that the files of src/ stay short.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 longest=450 # lines of a file in src/
 floor_0='(errors|address|listeners|batch|control|pace|spin|wire)\.h'
-addon_knows='dgram|node_api|uv'
+floor_1='(datapath|channel|shares|invitation)\.h'
+addon_knows='dgram(_[a-z]+)?|node_api|uv'
 libc='(arpa|net|netinet|sys)/[a-z]+|assert|errno|fcntl|inttypes|limits|std[a-z]+|string|unistd'
 failed=0
 
@@ -33,13 +34,22 @@ allow() {
 
 check_src_file() {
   case $(basename "$1") in
-  errors.[ch] | address.[ch] | listeners.[ch] | batch.[ch] | control.[ch] | pace.[ch] | spin.[ch] | \
-    wire.[ch])
+  errors.[ch] | address.[ch] | listeners.[ch] | batch.[ch] | control.[ch] | pace.[ch] | spin.[ch] \
+    | wire.[ch])
     # <dgram.h> has types and codes that floor 0 speaks of; of libuv it sees no more.
-    allow "$1" "$floor_0" 'uv.*' "floor 0 knows libc, floor 0 and <dgram.h>"
+    allow "$1" "$floor_0" 'uv.*|dgram_.*' "floor 0 knows libc, floor 0 and <dgram.h>"
     ;;
-  datapath* | channel.[ch])
-    allow "$1" "$floor_0|datapath\.h|channel\.h" 'uv.*|dgram\.h' "floor 1 knows libc and floors 0 and 1"
+  datapath* | channel.[ch] | shares.[ch] | invitation.[ch])
+    allow "$1" "$floor_0|$floor_1" 'uv.*|dgram.*' "floor 1 knows libc, floor 0 and itself"
+    ;;
+  group.[ch] | cluster.[ch] | hear.[ch] | handover.[ch])
+    allow "$1" "$floor_0|$floor_1|cluster\.h" '' \
+      "floor 3 knows the socket by <dgram.h>, and floors 1 and 0"
+    ;;
+  worker.[ch]) # a worker's sockets ask its primary: the one place where floor 2 knows of a cluster
+    ;;
+  *)
+    allow "$1" '.*' 'dgram_.*' "floor 2 knows of the public headers <dgram.h> only"
     ;;
   esac
   if [ "$(wc -l <"$1")" -gt $longest ]; then
@@ -60,7 +70,7 @@ check_user() {
       fi
     done
     if [[ $include == \"* && ! $found =~ ^($2)$ ]] || [[ $include == \<* && -e src/$name ]]; then
-      complain "$1 includes $include, but knows the library by <dgram.h> only"
+      complain "$1 includes $include, but knows the library by <dgram*.h> only"
     fi
   done
 }
@@ -70,7 +80,7 @@ check_addon_file() {
   local include
   for include in $(includes "$1"); do
     if [[ ! $include =~ ^(\"addon\.h\"|\<($addon_knows|$libc)\.h\>)$ ]]; then
-      complain "$1 includes $include, but the addon knows <dgram.h>, <node_api.h>, <uv.h> and libc"
+      complain "$1 includes $include, but the addon knows <dgram*.h>, <node_api.h>, <uv.h> and libc"
     fi
   done
 }
@@ -85,7 +95,10 @@ c_files() {
 for file in $(c_files src); do
   check_src_file "$file"
 done
-allow include/dgram.h '' '' "the public header stands alone"
+allow include/dgram.h '' 'dgram.*' "the main header stands alone"
+for file in $(c_files include); do
+  allow "$file" '' '' "a public header knows no other than such"
+done
 for folder in examples bench tools bindings tests/install; do
   for file in $(c_files $folder); do
     check_user "$file" "$folder/.*"

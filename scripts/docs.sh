@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the reference from include/dgram.h: HTML in build/docs/html, man pages in build/docs/man.
+# Makes the reference from include/*.h: HTML in build/docs/html, man pages in build/docs/man.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,8 @@ rm -rf "$out"
 mkdir -p "$out/man/man3"
 DGRAM_VERSION="$(version_part MAJOR).$(version_part MINOR).$(version_part PATCH)" \
   doxygen docs/Doxyfile
-# The header's page is the reference; there is nothing for a page before it to say.
+# The main header's page is the reference; there is nothing for a page before it to say. Its tab
+# "Headers" lists the others.
 cp "$out/html/dgram_8h.html" "$out/html/index.html"
 
 xsltproc "$out/xml/combine.xslt" "$out/xml/index.xml" |
@@ -25,4 +26,4 @@ xsltproc "$out/xml/combine.xslt" "$out/xml/index.xml" |
 
 echo "The reference is there:"
 echo "  $out/html/index.html"
-echo "  man -M $out/man dgram        and a page for each function: dgram_bind, dgram_send, ..."
+echo "  man -M $out/man dgram      and a page for each other header and function: dgram_bind, ..."

@@ -1,58 +1,18 @@
 /*
- * A primary: it starts workers, hears what they say, and gives them the sockets that they share.
- * A worker is not trusted: what it says is checked, one that breaks the rules is killed, and while
- * it does not read its answers it is not heard.
+ * A primary: starts workers, knows them by their ids, and tells how they end.
  */
-#include <dgram_cluster.h>
+#include "cluster.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "datapath.h"
-#include "shares.h"
-#include "spawn.h"
+#include "invitation.h"
 
-enum { MOST_FRAMES = 64 }; /* of one worker at a time, so that none keeps the others waiting */
-
-struct worker {
-  struct worker *next;
-  dgram_cluster_t *cluster;
-  int id;
-  int replaces; /* the worker that shall go when this one listens; or 0 */
-  char **env;   /* that was added */
-  uv_process_t process;
-  uv_poll_t poll; /* of the channel */
-  unsigned open_handles;
-  struct dgram__channel channel;
-  struct dgram__holder holder;
-  bool online;
-  bool connected;     /* until 'disconnect' */
-  bool to_disconnect; /* it is to be asked, once the channel is free */
-  bool exited;
-};
-
-struct dgram_cluster {
-  dgram_cluster_options_t options;
-  char **args;
-  char *file;
-  uv_loop_t *loop;
-  struct worker *workers; /* in the order of their ids */
-  unsigned count;         /* of those whose memory is not gone */
-  int last_id;
-  struct dgram__shares shares;
-  uv_timer_t grace;
-  bool closing;
-  dgram_cluster_close_cb on_close;
-  void *close_context;
-};
-
-static struct worker *find(const dgram_cluster_t *cluster, int id) {
-  struct worker *worker = cluster->workers;
+static struct dgram__member *find(const dgram_cluster_t *cluster, int id) {
+  struct dgram__member *worker = cluster->workers;
   while (worker != NULL && worker->id != id)
     worker = worker->next;
   return worker;
@@ -80,7 +40,7 @@ static void close_if_empty(dgram_cluster_t *cluster) {
     uv_close((uv_handle_t *)&cluster->grace, on_timer_closed);
 }
 
-static void free_worker(struct worker *worker) {
+static void free_worker(struct dgram__member *worker) {
   dgram_cluster_t *cluster = worker->cluster;
   free(worker->env);
   free(worker);
@@ -89,17 +49,17 @@ static void free_worker(struct worker *worker) {
 }
 
 static void on_handle_closed(uv_handle_t *handle) {
-  struct worker *worker = handle->data;
+  struct dgram__member *worker = handle->data;
   if (--worker->open_handles == 0)
     free_worker(worker);
 }
 
-static void close_channel(struct worker *worker) {
+static void close_channel(struct dgram__member *worker) {
   uv_close((uv_handle_t *)&worker->poll, on_handle_closed);
   dgram__channel_close(&worker->channel);
 }
 
-static void disconnect(struct worker *worker) {
+void dgram__member_disconnect(struct dgram__member *worker) {
   dgram_cluster_t *cluster = worker->cluster;
   worker->connected = false;
   close_channel(worker);
@@ -108,130 +68,22 @@ static void disconnect(struct worker *worker) {
     cluster->options.on_disconnect(cluster, worker->id, cluster->options.context);
 }
 
-static void forget(struct worker *worker) {
-  struct worker **at = &worker->cluster->workers;
+static void forget(struct dgram__member *worker) {
+  struct dgram__member **at = &worker->cluster->workers;
   while (*at != worker)
     at = &(*at)->next;
   *at = worker->next;
   uv_close((uv_handle_t *)&worker->process, on_handle_closed);
 }
 
-/* ---- what a worker says ---- */
-
-/* Asks for what is still to be asked, and waits for what the channel can do next. */
-static void go_on(struct worker *worker);
-
-static void answer(struct worker *worker, const struct dgram__frame *ask, int status, int fd) {
-  struct dgram__frame frame = {.kind = DGRAM__ANSWER, .number = ask->number, .status = status};
-  /* An error shows when the channel is read next. */
-  (void)dgram__channel_send(&worker->channel, &frame, fd);
-}
-
-static int on_ask(struct worker *worker, const struct dgram__frame *ask) {
-  const struct dgram__holding *holding = NULL;
-  if (ask->address.any.sa_family == AF_UNSPEC)
-    return UV_EPROTO;
-  int err = dgram__shares_give(&worker->cluster->shares, &worker->holder, ask, &holding);
-  if (err != UV_EPROTO)
-    answer(worker, ask, err, err == 0 ? holding->shared->fd : -1);
-  return err == UV_EPROTO ? err : 0;
-}
-
-static int on_online(struct worker *worker) {
-  dgram_cluster_t *cluster = worker->cluster;
-  if (worker->online)
-    return UV_EPROTO;
-  worker->online = true;
-  if (cluster->options.on_online != NULL)
-    cluster->options.on_online(cluster, worker->id, cluster->options.context);
-  return 0;
-}
-
-static void tell_listening(struct worker *worker, const struct dgram__holding *holding) {
-  dgram_cluster_t *cluster = worker->cluster;
-  const struct dgram__path path = {.fd = holding->shared->fd};
-  union dgram__address name;
-  dgram_address_t address;
-  if (cluster->options.on_listening == NULL || dgram__path_name(&path, false, &name) != 0)
-    return;
-  dgram__address_describe(&name, &address);
-  cluster->options.on_listening(cluster, worker->id, &address, cluster->options.context);
-}
-
-static int on_listening(struct worker *worker, uint32_t number) {
-  const struct dgram__holding *holding = dgram__shares_find(&worker->holder, number);
-  if (holding == NULL)
-    return UV_EPROTO;
-  int replaced = worker->replaces;
-  worker->replaces = 0;
-  if (replaced != 0)
-    (void)dgram_cluster_disconnect(worker->cluster, replaced); /* unless it has gone already */
-  tell_listening(worker, holding);
-  return 0;
-}
-
-static int on_frame(struct worker *worker, const struct dgram__frame *frame) {
-  switch (frame->kind) {
-  case DGRAM__ONLINE:
-    return on_online(worker);
-  case DGRAM__ASK:
-    return on_ask(worker, frame);
-  case DGRAM__LISTENING:
-    return on_listening(worker, frame->number);
-  case DGRAM__RELEASE:
-    return dgram__shares_take(&worker->cluster->shares, &worker->holder, frame->number) ? 0
-                                                                                        : UV_EPROTO;
-  default: /* what only a primary says */
-    return UV_EPROTO;
-  }
-}
-
-/* Hears the worker while it takes the answers. Returns 0, or how the connection has ended. */
-static int hear(struct worker *worker) {
-  struct dgram__frame frame;
-  for (int i = 0; i < MOST_FRAMES && !dgram__channel_busy(&worker->channel); i++) {
-    int got = dgram__channel_receive(&worker->channel, &frame, NULL);
-    int err = got > 0 ? on_frame(worker, &frame) : got;
-    if (got <= 0 || err != 0)
-      return err;
-  }
-  return 0;
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-  struct worker *worker = poll->data;
-  int err = dgram__channel_resume(&worker->channel);
-  if (err == 0)
-    err = hear(worker);
-  if (err == 0)
-    err = status;
-  if (err == UV_EPROTO && !worker->exited)
-    uv_process_kill(&worker->process, SIGKILL);
-  if (err != 0)
-    disconnect(worker);
-  else
-    go_on(worker);
-}
-
-static void go_on(struct worker *worker) {
-  struct dgram__channel *channel = &worker->channel;
-  const struct dgram__frame frame = {.kind = DGRAM__DISCONNECT};
-  if (worker->to_disconnect && !dgram__channel_busy(channel)) {
-    worker->to_disconnect = false;
-    (void)dgram__channel_send(channel, &frame, -1);
-  }
-  uv_poll_start(&worker->poll, dgram__channel_busy(channel) ? UV_WRITABLE : UV_READABLE, on_poll);
-  uv_unref((uv_handle_t *)&worker->poll); /* the process keeps the loop alive */
-}
-
 /* What the worker has said before its end may not have been read yet. */
 static void on_process_exit(uv_process_t *process, int64_t status, int signum) {
-  struct worker *worker = process->data;
+  struct dgram__member *worker = process->data;
   dgram_cluster_t *cluster = worker->cluster;
   worker->exited = true;
   if (worker->connected) {
-    (void)hear(worker);
-    disconnect(worker);
+    (void)dgram__member_hear(worker);
+    dgram__member_disconnect(worker);
   }
   if (cluster->options.on_exit != NULL)
     cluster->options.on_exit(cluster, worker->id, status, signum, cluster->options.context);
@@ -240,8 +92,8 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signum) {
 
 /* ---- starting a worker ---- */
 
-static struct worker *new_worker(dgram_cluster_t *cluster, char *const env[]) {
-  struct worker *worker = calloc(1, sizeof *worker);
+static struct dgram__member *new_worker(dgram_cluster_t *cluster, char *const env[]) {
+  struct dgram__member *worker = calloc(1, sizeof *worker);
   if (worker == NULL)
     return NULL;
   worker->cluster = cluster;
@@ -256,7 +108,7 @@ static struct worker *new_worker(dgram_cluster_t *cluster, char *const env[]) {
 }
 
 /* Makes the channel; `theirs` gets the worker's end of it. */
-static int open_channel(struct worker *worker, int *theirs) {
+static int open_channel(struct dgram__member *worker, int *theirs) {
   int fds[2];
   int err = dgram__channel_pair(fds);
   if (err != 0)
@@ -275,24 +127,39 @@ static int open_channel(struct worker *worker, int *theirs) {
   return 0;
 }
 
-static int spawn(struct worker *worker, int channel) {
+static int spawn_with(struct dgram__member *worker, char **env, int channel) {
   dgram_cluster_t *cluster = worker->cluster;
-  struct dgram__program program = {
-      .file = cluster->file, .args = cluster->args, .on_exit = on_process_exit};
-  program.env = dgram__worker_environment(worker->id, channel, worker->env);
-  if (program.env == NULL)
-    return UV_ENOMEM;
+  uv_stdio_container_t stdio[] = {
+      [STDIN_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDIN_FILENO},
+      [STDOUT_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
+      [STDERR_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+      [DGRAM__CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel},
+  };
+  const uv_process_options_t options = {.exit_cb = on_process_exit,
+                                        .file = cluster->file,
+                                        .args = cluster->args,
+                                        .env = env,
+                                        .stdio_count = sizeof stdio / sizeof *stdio,
+                                        .stdio = stdio};
   worker->process.data = worker;
   worker->open_handles++;
-  int err = dgram__spawn(cluster->loop, &worker->process, &program, channel);
-  if (err != 0)
+  int err = uv_spawn(cluster->loop, &worker->process, &options);
+  if (err != 0) /* libuv knows the handle nevertheless */
     uv_close((uv_handle_t *)&worker->process, on_handle_closed);
-  free(program.env);
+  return err;
+}
+
+static int spawn(struct dgram__member *worker, int channel) {
+  char **env = dgram__invitation_environment(worker->id, channel, worker->env);
+  if (env == NULL)
+    return UV_ENOMEM;
+  int err = spawn_with(worker, env, channel);
+  free(env);
   return err;
 }
 
 /* On error nothing is left of the worker, or it will go with its handles. */
-static int start(struct worker *worker) {
+static int start(struct dgram__member *worker) {
   int theirs;
   int err = open_channel(worker, &theirs);
   if (err != 0) {
@@ -306,14 +173,14 @@ static int start(struct worker *worker) {
   return err;
 }
 
-static void enlist(struct worker *worker) {
+static void enlist(struct dgram__member *worker) {
   dgram_cluster_t *cluster = worker->cluster;
-  struct worker **end = &cluster->workers;
+  struct dgram__member **end = &cluster->workers;
   while (*end != NULL)
     end = &(*end)->next;
   *end = worker;
   cluster->last_id = worker->id;
-  go_on(worker);
+  dgram__member_go_on(worker);
 }
 
 /* ---- the public functions ---- */
@@ -370,7 +237,7 @@ int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]) {
     return UV_EINVAL;
   if (cluster->closing)
     return UV_ECANCELED;
-  struct worker *worker = new_worker(cluster, env);
+  struct dgram__member *worker = new_worker(cluster, env);
   if (worker == NULL)
     return UV_ENOMEM;
   int err = start(worker);
@@ -381,14 +248,14 @@ int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]) {
 }
 
 int dgram_cluster_next(const dgram_cluster_t *cluster, int id) {
-  const struct worker *worker = cluster != NULL ? cluster->workers : NULL;
+  const struct dgram__member *worker = cluster != NULL ? cluster->workers : NULL;
   while (worker != NULL && worker->id <= id)
     worker = worker->next;
   return worker != NULL ? worker->id : 0;
 }
 
 /* The worker of this id, or why there is none. */
-static int look_for(const dgram_cluster_t *cluster, int id, struct worker **worker) {
+static int look_for(const dgram_cluster_t *cluster, int id, struct dgram__member **worker) {
   if (cluster == NULL)
     return UV_EINVAL;
   *worker = find(cluster, id);
@@ -396,23 +263,23 @@ static int look_for(const dgram_cluster_t *cluster, int id, struct worker **work
 }
 
 int dgram_cluster_pid(const dgram_cluster_t *cluster, int id) {
-  struct worker *worker;
+  struct dgram__member *worker;
   int err = look_for(cluster, id, &worker);
   return err == 0 ? uv_process_get_pid(&worker->process) : err;
 }
 
 int dgram_cluster_disconnect(dgram_cluster_t *cluster, int id) {
-  struct worker *worker;
+  struct dgram__member *worker;
   int err = look_for(cluster, id, &worker);
   if (err != 0 || !worker->connected)
     return err;
   worker->to_disconnect = true;
-  go_on(worker);
+  dgram__member_go_on(worker);
   return 0;
 }
 
 int dgram_cluster_kill(dgram_cluster_t *cluster, int id, int signum) {
-  struct worker *worker;
+  struct dgram__member *worker;
   int err = look_for(cluster, id, &worker);
   if (err != 0)
     return err;
@@ -420,7 +287,7 @@ int dgram_cluster_kill(dgram_cluster_t *cluster, int id, int signum) {
 }
 
 int dgram_cluster_restart(dgram_cluster_t *cluster, int id) {
-  struct worker *worker;
+  struct dgram__member *worker;
   int err = look_for(cluster, id, &worker);
   if (err != 0)
     return err;
@@ -432,7 +299,7 @@ int dgram_cluster_restart(dgram_cluster_t *cluster, int id) {
 
 static void on_grace_over(uv_timer_t *timer) {
   const dgram_cluster_t *cluster = timer->data;
-  for (struct worker *at = cluster->workers; at != NULL; at = at->next)
+  for (struct dgram__member *at = cluster->workers; at != NULL; at = at->next)
     if (!at->exited)
       uv_process_kill(&at->process, SIGKILL);
 }
@@ -446,7 +313,7 @@ int dgram_cluster_close(dgram_cluster_t *cluster, uint64_t grace_ms,
   cluster->closing = true;
   cluster->on_close = callback;
   cluster->close_context = context;
-  for (struct worker *at = cluster->workers; at != NULL; at = at->next)
+  for (struct dgram__member *at = cluster->workers; at != NULL; at = at->next)
     dgram_cluster_disconnect(cluster, at->id);
   uv_timer_start(&cluster->grace, on_grace_over, grace_ms, 0);
   close_if_empty(cluster);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "spawn.h"
+#include "invitation.h"
 
 enum { MOST_FRAMES = 64 }; /* heard at a time */
 
@@ -321,7 +321,7 @@ int dgram_worker_join(uv_loop_t *loop, dgram_worker_disconnect_cb on_disconnect,
   *worker = NULL;
   if (loop == NULL)
     return UV_EINVAL;
-  int err = dgram__worker_invited(&id);
+  int err = dgram__invitation_read(&id);
   if (err != 0)
     return err;
   dgram_worker_t *joined = calloc(1, sizeof *joined);
@@ -352,5 +352,5 @@ void dgram_worker_leave(dgram_worker_t *worker) {
 
 int dgram_cluster_is_primary(void) {
   int id;
-  return dgram__worker_invited(&id) == UV_ENOENT;
+  return dgram__invitation_read(&id) == UV_ENOENT;
 }

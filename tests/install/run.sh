@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Usage: run.sh BUILD_DIR [SANITIZERS]
 # Installs a build into a scratch folder and checks that programs of C and of C++ can be built
-# against it and run: by find_package() and by pkg-config, shared and static.
+# against it and run: by find_package() and by pkg-config, shared and static; and that every header
+# is there and can be the only one.
 set -euo pipefail
 
 build=$1
@@ -62,9 +63,22 @@ for language in c cc; do
   expect_ok "$scratch/cmake/${language}_dgram_static"
 done
 
-# By pkg-config: first shared; then static, as where only the static library is installed.
 export PKG_CONFIG_PATH=$libdir/pkgconfig
 mkdir "$scratch/shared" "$scratch/static"
+
+# Each header alone.
+for header in "$here"/../../include/*.h; do
+  header=$(basename "$header")
+  for language in c c++; do
+    # shellcheck disable=SC2046 # pkg-config's answer is a list of words
+    echo "#include <$header>" |
+      cc -x "$language" -Wall -Wextra -Wpedantic -Werror -fsyntax-only - \
+        $(pkg-config --cflags libdgram) || fail "<$header> alone, in $language"
+  done
+  echo "ok: <$header>"
+done
+
+# By pkg-config: first shared; then static, as where only the static library is installed.
 
 # pkg-config's answers are lists of words, hence without quotes.
 # shellcheck disable=SC2046

@@ -1,11 +1,10 @@
-#include "spawn.h"
+#include "invitation.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "wire.h"
 
@@ -39,7 +38,7 @@ char **dgram__texts_copy(char *const texts[]) {
   return copy;
 }
 
-/* ---- starting ---- */
+/* ---- inviting ---- */
 
 /* Whether one of the texts "NAME=value" has the name of another. */
 static bool is_named(char *const texts[], size_t count, const char *other) {
@@ -50,7 +49,7 @@ static bool is_named(char *const texts[], size_t count, const char *other) {
   return i < count;
 }
 
-char **dgram__worker_environment(int id, int channel, char *const added[]) {
+char **dgram__invitation_environment(int id, int channel, char *const added[]) {
   enum { VARIABLE_SIZE = 64 };
   size_t set = 1 + count_texts(added);
   size_t places = set + count_texts(environ) + 1;
@@ -75,26 +74,9 @@ char **dgram__worker_environment(int id, int channel, char *const added[]) {
   return env;
 }
 
-int dgram__spawn(uv_loop_t *loop, uv_process_t *process, const struct dgram__program *program,
-                 int channel) {
-  uv_stdio_container_t stdio[] = {
-      [STDIN_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDIN_FILENO},
-      [STDOUT_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
-      [STDERR_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-      [DGRAM__CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel},
-  };
-  const uv_process_options_t options = {.exit_cb = program->on_exit,
-                                        .file = program->file,
-                                        .args = program->args,
-                                        .env = program->env,
-                                        .stdio_count = sizeof stdio / sizeof *stdio,
-                                        .stdio = stdio};
-  return uv_spawn(loop, process, &options);
-}
+/* ---- being invited ---- */
 
-/* ---- being one ---- */
-
-int dgram__worker_invited(int *id) {
+int dgram__invitation_read(int *id) {
   struct stat socket;
   int version;
   unsigned long long inode;
