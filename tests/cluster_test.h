@@ -1,0 +1,228 @@
+/*
+ * What the tests of clusters share. A test's program is its own worker: started with the name of a
+ * role it plays that. What happens there it reports in datagrams to the primary, which notes it
+ * beside the cluster's own events: "1:bound(4242) listening(1) exit(1,0,9)".
+ */
+#ifndef CLUSTER_TEST_H
+#define CLUSTER_TEST_H
+
+#include "api_test.h"
+
+#include <dgram_cluster.h>
+
+#include <dirent.h>
+
+/* ---- the primary ---- */
+
+struct crew {
+  uv_loop_t *loop;
+  dgram_cluster_t *cluster;
+  dgram_socket_t *reports;
+  char report_port[32];
+  int closed;
+};
+
+static inline void crew_online(dgram_cluster_t *cluster, int id, void *context) {
+  note("online(%d)", id);
+}
+
+static inline void crew_listening(dgram_cluster_t *cluster, int id, const dgram_address_t *address,
+                                  void *context) {
+  assert_in_range(address->port, 1, 65535);
+  note("listening(%d)", id);
+}
+
+static inline void crew_disconnect(dgram_cluster_t *cluster, int id, void *context) {
+  note("disconnect(%d)", id);
+}
+
+static inline void crew_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
+                             void *context) {
+  note("exit(%d,%d,%d)", id, (int)status, signum);
+}
+
+static inline void crew_closed(void *context) {
+  struct crew *crew = context;
+  crew->closed++;
+}
+
+static inline void note_report(dgram_socket_t *socket, const char *message,
+                               const dgram_rinfo_t *rinfo, void *context) {
+  note("%.*s", (int)rinfo->size, message);
+}
+
+static inline dgram_cluster_options_t crew_options(char *const args[]) {
+  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  options.on_online = crew_online;
+  options.on_listening = crew_listening;
+  options.on_disconnect = crew_disconnect;
+  options.on_exit = crew_exit;
+  return options;
+}
+
+/* A cluster whose workers play this role. */
+static inline void crew_open(struct crew *crew, char *role) {
+  char *const args[] = {"worker", role, NULL};
+  int port;
+  *crew = (struct crew){.loop = open_loop()};
+  crew->reports = new_bound(crew->loop, note_report, NULL, &port);
+  dgram_unref(crew->reports);
+  snprintf(crew->report_port, sizeof crew->report_port, "REPORT_PORT=%d", port);
+  dgram_cluster_options_t options = crew_options(args);
+  options.context = crew;
+  assert_int_equal(dgram_cluster_create(crew->loop, &options, &crew->cluster), 0);
+}
+
+static inline int crew_fork(struct crew *crew) {
+  char *const env[] = {crew->report_port, NULL};
+  int id = dgram_cluster_fork(crew->cluster, env);
+  assert_true(id > 0);
+  return id;
+}
+
+/* How often something has been noted. */
+static inline int times_noted(const char *what) {
+  int times = 0;
+  for (const char *at = strstr(notes, what); at != NULL; at = strstr(at + 1, what))
+    times++;
+  return times;
+}
+
+static inline void run_until_noted(uv_loop_t *loop, const char *what, int times) {
+  while (times_noted(what) < times)
+    if (uv_run(loop, UV_RUN_ONCE) == 0 && times_noted(what) < times)
+      fail_msg("%s never came; %s", what, notes);
+}
+
+/* Runs the loop until all of these words have been noted. */
+#define crew_await(crew, ...)                                        \
+  do {                                                               \
+    static const char *const awaited[] = {__VA_ARGS__};              \
+    for (size_t i_ = 0; i_ < sizeof awaited / sizeof *awaited; i_++) \
+      run_until_noted((crew)->loop, awaited[i_], 1);                 \
+  } while (0)
+
+/* Closes the cluster; workers that do not end by themselves are killed in the end. */
+static inline void crew_close(struct crew *crew) {
+  enum { GRACE_MS = 5000 };
+  assert_int_equal(dgram_cluster_close(crew->cluster, GRACE_MS, crew_closed, crew), 0);
+  run_until(crew->loop, &crew->closed, 1);
+  close_socket(crew->reports);
+  close_loop(crew->loop);
+}
+
+static inline int count_descriptors(void) {
+  int count = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  assert_non_null(folder);
+  while (readdir(folder) != NULL)
+    count++;
+  closedir(folder);
+  return count;
+}
+
+/* ---- a worker ---- */
+
+/* What went wrong in a worker ends it, with a status that shows where. */
+#define must(condition)                                                       \
+  do {                                                                        \
+    if (!(condition)) {                                                       \
+      fprintf(stderr, "worker: %s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      _exit(70);                                                              \
+    }                                                                         \
+  } while (0)
+
+static dgram_worker_t *this_worker;
+
+/* In one datagram: "ID:" and the text. */
+__attribute__((format(printf, 1, 2))) static inline void report(const char *format, ...) {
+  static int fd = -1;
+  char text[256];
+  va_list arguments;
+  int length = snprintf(text, sizeof text, "%d:", dgram_worker_id(this_worker));
+  va_start(arguments, format);
+  length += vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
+  va_end(arguments);
+  struct sockaddr_in to = loopback_address(atoi(getenv("REPORT_PORT")));
+  if (fd < 0)
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  must(sendto(fd, text, (size_t)length, 0, (struct sockaddr *)&to, sizeof to) == length);
+}
+
+/* A listener of 'listening' reports the port; one of 'error' what failed, and closes the socket. */
+static inline void report_bound(dgram_socket_t *socket, void *context) {
+  dgram_address_t address;
+  must(dgram_address(socket, &address) == 0);
+  report("bound(%d)", address.port);
+}
+
+static inline void report_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  report("error(%s,%s)", error->syscall, error->name);
+  must(dgram_close(socket, NULL, NULL) == 0);
+}
+
+static inline void report_close(dgram_socket_t *socket, void *context) {
+  report("close");
+}
+
+static inline void report_disconnect(dgram_worker_t *worker, void *context) {
+  report("disconnected");
+  this_worker = NULL;
+}
+
+static inline uv_loop_t *join(void) {
+  uv_loop_t *loop = uv_default_loop();
+  must(dgram_worker_join(loop, report_disconnect, NULL, &this_worker) == 0);
+  return loop;
+}
+
+/* A socket of the worker's that reports what happens to it. */
+static inline dgram_socket_t *reporting_socket(uv_loop_t *loop, const dgram_options_t *options) {
+  dgram_socket_t *socket;
+  must(dgram_create_socket_options(loop, options, NULL, NULL, &socket) == 0);
+  must(dgram_on_listening(socket, report_bound, NULL) == 0);
+  must(dgram_on_error(socket, report_error, NULL) == 0);
+  must(dgram_on_close(socket, report_close, NULL) == 0);
+  return socket;
+}
+
+static inline dgram_socket_t *reporting_udp4(uv_loop_t *loop) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  return reporting_socket(loop, &options);
+}
+
+/* Runs the loop until it has nothing to do, then leaves; nothing must be left of it. */
+static inline void work_to_end(uv_loop_t *loop) {
+  uv_run(loop, UV_RUN_DEFAULT);
+  dgram_worker_leave(this_worker);
+  uv_run(loop, UV_RUN_DEFAULT);
+  must(uv_loop_close(loop) == 0);
+}
+
+/* ---- roles ---- */
+
+struct role {
+  const char *name;
+  void (*play)(void);
+};
+
+/* In a worker: plays the role that it was started for. */
+static inline int play(const struct role roles[], size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(roles[i].name, name) == 0) {
+      roles[i].play();
+      return 0;
+    }
+  }
+  return 71;
+}
+
+/* The program: its role, or its tests. */
+#define CLUSTER_TEST_MAIN(roles, tests)                                             \
+  int main(int argc, char **argv) {                                                 \
+    if (!dgram_cluster_is_primary())                                                \
+      return play(roles, sizeof(roles) / sizeof *(roles), argc > 1 ? argv[1] : ""); \
+    return cmocka_run_group_tests(tests, NULL, NULL);                               \
+  }
+
+#endif
