@@ -1,7 +1,7 @@
 /*
- * What the tests of clusters share. A test's program is its own worker: started with the name of a
- * role it plays that. What happens there it reports in datagrams to the primary, which notes it
- * beside the cluster's own events: "1:bound(4242) listening(1) exit(1,0,9)".
+ * What the tests of clusters share. A test's program is its own worker: with the name of a
+ * role in its environment it plays that. What happens there it reports in datagrams to the primary,
+ * which notes it beside the cluster's own events: "1:bound(4242) listening(1) exit(1,0,9)".
  */
 #ifndef CLUSTER_TEST_H
 #define CLUSTER_TEST_H
@@ -18,6 +18,7 @@ struct crew {
   uv_loop_t *loop;
   dgram_cluster_t *cluster;
   dgram_socket_t *reports;
+  const char *role;
   char report_port[32];
   int closed;
 };
@@ -60,11 +61,11 @@ static inline dgram_cluster_options_t crew_options(char *const args[]) {
   return options;
 }
 
-/* A cluster whose workers play this role. */
-static inline void crew_open(struct crew *crew, char *role) {
-  char *const args[] = {"worker", role, NULL};
+/* A cluster whose workers play this role, unless they are told another. */
+static inline void crew_open(struct crew *crew, const char *role) {
+  char *const args[] = {"worker", NULL};
   int port;
-  *crew = (struct crew){.loop = open_loop()};
+  *crew = (struct crew){.loop = open_loop(), .role = role};
   crew->reports = new_bound(crew->loop, note_report, NULL, &port);
   dgram_unref(crew->reports);
   snprintf(crew->report_port, sizeof crew->report_port, "REPORT_PORT=%d", port);
@@ -73,11 +74,31 @@ static inline void crew_open(struct crew *crew, char *role) {
   assert_int_equal(dgram_cluster_create(crew->loop, &options, &crew->cluster), 0);
 }
 
-static inline int crew_fork(struct crew *crew) {
-  char *const env[] = {crew->report_port, NULL};
+static inline int crew_fork_as(struct crew *crew, const char *role) {
+  char variable[64];
+  char *const env[] = {crew->report_port, variable, NULL};
+  snprintf(variable, sizeof variable, "ROLE=%s", role);
   int id = dgram_cluster_fork(crew->cluster, env);
   assert_true(id > 0);
   return id;
+}
+
+static inline int crew_fork(struct crew *crew) {
+  return crew_fork_as(crew, crew->role);
+}
+
+/* Tells the workers a port that is free now. */
+static inline void set_free_port(void) {
+  char text[16];
+  int fd = raw_socket();
+  snprintf(text, sizeof text, "%d", raw_port(fd));
+  close(fd);
+  assert_int_equal(setenv("PORT", text, 1), 0);
+}
+
+/* That port; both sides know it. */
+static inline int port_wanted(void) {
+  return atoi(getenv("PORT"));
 }
 
 /* How often something has been noted. */
@@ -133,13 +154,14 @@ static inline int count_descriptors(void) {
   } while (0)
 
 static dgram_worker_t *this_worker;
+static int this_id; /* also after it has left */
 
 /* In one datagram: "ID:" and the text. */
 __attribute__((format(printf, 1, 2))) static inline void report(const char *format, ...) {
   static int fd = -1;
   char text[256];
   va_list arguments;
-  int length = snprintf(text, sizeof text, "%d:", dgram_worker_id(this_worker));
+  int length = snprintf(text, sizeof text, "%d:", this_id);
   va_start(arguments, format);
   length += vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
   va_end(arguments);
@@ -173,6 +195,7 @@ static inline void report_disconnect(dgram_worker_t *worker, void *context) {
 static inline uv_loop_t *join(void) {
   uv_loop_t *loop = uv_default_loop();
   must(dgram_worker_join(loop, report_disconnect, NULL, &this_worker) == 0);
+  this_id = dgram_worker_id(this_worker);
   return loop;
 }
 
@@ -206,8 +229,9 @@ struct role {
   void (*play)(void);
 };
 
-/* In a worker: plays the role that it was started for. */
-static inline int play(const struct role roles[], size_t count, const char *name) {
+/* Plays the role that the worker was started for. */
+static inline int play(const struct role roles[], size_t count) {
+  const char *name = getenv("ROLE");
   for (size_t i = 0; i < count; i++) {
     if (strcmp(roles[i].name, name) == 0) {
       roles[i].play();
@@ -218,11 +242,11 @@ static inline int play(const struct role roles[], size_t count, const char *name
 }
 
 /* The program: its role, or its tests. */
-#define CLUSTER_TEST_MAIN(roles, tests)                                             \
-  int main(int argc, char **argv) {                                                 \
-    if (!dgram_cluster_is_primary())                                                \
-      return play(roles, sizeof(roles) / sizeof *(roles), argc > 1 ? argv[1] : ""); \
-    return cmocka_run_group_tests(tests, NULL, NULL);                               \
+#define CLUSTER_TEST_MAIN(roles, tests)                    \
+  int main(void) {                                         \
+    if (!dgram_cluster_is_primary())                       \
+      return play(roles, sizeof(roles) / sizeof *(roles)); \
+    return cmocka_run_group_tests(tests, NULL, NULL);      \
   }
 
 #endif

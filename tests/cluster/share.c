@@ -16,10 +16,6 @@ static void two_sockets(void) {
   work_to_end(loop);
 }
 
-static int port_wanted(void) {
-  return atoi(getenv("PORT"));
-}
-
 static void one_port(void) {
   uv_loop_t *loop = join();
   must(dgram_bind(reporting_udp4(loop), port_wanted(), "127.0.0.1", NULL, NULL) == 0);
@@ -89,15 +85,6 @@ static void random_ports_are_the_same_by_order_of_asking(void **state) {
     assert_int_equal(reported_port(id, 2), reported_port(1, 2));
   }
   crew_close(&crew);
-}
-
-/* A port that is free; somebody else may take it, but nobody does that on purpose. */
-static void set_free_port(void) {
-  char text[16];
-  int fd = raw_socket();
-  snprintf(text, sizeof text, "%d", raw_port(fd));
-  close(fd);
-  assert_int_equal(setenv("PORT", text, 1), 0);
 }
 
 static void a_port_is_shared_until_the_last_worker_has_gone(void **state) {
