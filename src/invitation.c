@@ -1,5 +1,6 @@
 #include "invitation.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,13 +77,32 @@ char **dgram__invitation_environment(int id, int channel, char *const added[]) {
 
 /* ---- being invited ---- */
 
+/* Reads "VERSION:ID:INODE". What is out of range saturates, and then matches nothing. */
+static bool parse(const char *text, long *version, long *id, unsigned long long *inode) {
+  char *end;
+  *version = strtol(text, &end, 10);
+  if (end == text || *end != ':')
+    return false;
+  *id = strtol(text = end + 1, &end, 10);
+  if (end == text || *end != ':' || *id < 1 || *id > INT_MAX)
+    return false;
+  *inode = strtoull(text = end + 1, &end, 10);
+  return end != text && *end == '\0';
+}
+
+static bool is_socket(int fd, unsigned long long inode) {
+  struct stat file;
+  return fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode) && file.st_ino == inode;
+}
+
 int dgram__invitation_read(int *id) {
-  struct stat socket;
-  int version;
+  long version;
+  long number;
   unsigned long long inode;
   const char *variable = getenv(VARIABLE);
-  if (variable == NULL || sscanf(variable, "%d:%d:%llu", &version, id, &inode) != 3 || *id < 1 ||
-      fstat(DGRAM__CHANNEL_FD, &socket) != 0 || !S_ISSOCK(socket.st_mode) || socket.st_ino != inode)
+  if (variable == NULL || !parse(variable, &version, &number, &inode) ||
+      !is_socket(DGRAM__CHANNEL_FD, inode))
     return UV_ENOENT;
+  *id = (int)number;
   return version == DGRAM__WIRE_VERSION ? 0 : UV_EPROTONOSUPPORT;
 }

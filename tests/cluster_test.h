@@ -21,6 +21,7 @@ struct crew {
   const char *role;
   char report_port[32];
   int closed;
+  void (*on_exit)(struct crew *crew, int id); /* does more about it; or NULL */
 };
 
 static inline void crew_online(dgram_cluster_t *cluster, int id, void *context) {
@@ -39,7 +40,10 @@ static inline void crew_disconnect(dgram_cluster_t *cluster, int id, void *conte
 
 static inline void crew_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
                              void *context) {
+  struct crew *crew = context;
   note("exit(%d,%d,%d)", id, (int)status, signum);
+  if (crew != NULL && crew->on_exit != NULL)
+    crew->on_exit(crew, id);
 }
 
 static inline void crew_closed(void *context) {

@@ -1,0 +1,243 @@
+/*
+ * Workers that break the rules of the wire, or don't read what they are told: the primary goes on,
+ * serves the others, and keeps no descriptor of theirs.
+ */
+#include "cluster_test.h"
+
+#include "channel.h"
+#include "invitation.h"
+#include "shares.h"
+
+/* ---- workers ---- */
+
+static void say_bytes(const void *bytes, size_t size) {
+  must(write(DGRAM__CHANNEL_FD, bytes, size) == (ssize_t)size);
+}
+
+static void say(const struct dgram__frame *frame) {
+  unsigned char bytes[DGRAM__FRAME_SIZE];
+  dgram__frame_write(frame, bytes);
+  say_bytes(bytes, sizeof bytes);
+}
+
+/* It must not come to its own end. */
+static void wait_for_death(void) {
+  for (;;)
+    pause();
+}
+
+static struct dgram__frame any_port(uint32_t number) {
+  struct dgram__frame frame = {.kind = DGRAM__ASK, .number = number};
+  dgram__address_loopback(&frame.address, AF_INET, 0);
+  return frame;
+}
+
+static void say_garbage(void) {
+  static const unsigned char garbage[DGRAM__FRAME_SIZE] = "GET / HTTP/1.1\r\n";
+  say_bytes(garbage, sizeof garbage);
+  wait_for_death();
+}
+
+static void say_another_version(void) {
+  unsigned char bytes[DGRAM__FRAME_SIZE];
+  const struct dgram__frame frame = {.kind = DGRAM__ONLINE};
+  dgram__frame_write(&frame, bytes);
+  bytes[0] = DGRAM__WIRE_VERSION + 1;
+  say_bytes(bytes, sizeof bytes);
+  wait_for_death();
+}
+
+static void say_what_a_primary_says(void) {
+  const struct dgram__frame frame = {.kind = DGRAM__ANSWER};
+  say(&frame);
+  wait_for_death();
+}
+
+static void be_online_twice(void) {
+  const struct dgram__frame frame = {.kind = DGRAM__ONLINE};
+  say(&frame);
+  say(&frame);
+  wait_for_death();
+}
+
+static void ask_for_nothing(void) {
+  const struct dgram__frame frame = {.kind = DGRAM__ASK, .number = 1};
+  say(&frame);
+  wait_for_death();
+}
+
+static void use_a_number_twice(void) {
+  const struct dgram__frame frame = any_port(7);
+  say(&frame);
+  say(&frame);
+  wait_for_death();
+}
+
+static void listen_to_what_it_has_not(void) {
+  const struct dgram__frame frame = {.kind = DGRAM__LISTENING, .number = 1};
+  say(&frame);
+  wait_for_death();
+}
+
+static void release_what_it_has_not(void) {
+  const struct dgram__frame frame = {.kind = DGRAM__RELEASE, .number = 1};
+  say(&frame);
+  wait_for_death();
+}
+
+static void end_inside_a_frame(void) {
+  say_bytes("\1\1", 2);
+  _exit(0);
+}
+
+/* Asks without end, and never reads: until the primary, which can't answer, hears it no more. */
+static void flood(void) {
+  enum { ENOUGH = 100000 };
+  uint32_t asked = 0;
+  unsigned char bytes[DGRAM__FRAME_SIZE];
+  for (int refused = 0; refused < ENOUGH && asked < ENOUGH;) {
+    const struct dgram__frame frame = any_port(asked);
+    dgram__frame_write(&frame, bytes);
+    if (write(DGRAM__CHANNEL_FD, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
+      asked++;
+    else
+      refused++;
+  }
+  report("asked(%s)", asked < ENOUGH ? "some" : "all");
+  wait_for_death();
+}
+
+/* Asks for more than it may hold, and reads: the rest is refused. */
+static void ask_for_many(void) {
+  struct dgram__channel channel;
+  struct dgram__frame heard;
+  int fd;
+  uv_loop_t loop;
+  int got = 0;
+  must(uv_loop_init(&loop) == 0);
+  dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
+  for (uint32_t number = 0; number <= DGRAM__MOST_HOLDINGS; number++) {
+    const struct dgram__frame frame = any_port(number);
+    say(&frame);
+    while ((got = dgram__channel_receive(&channel, &heard, &fd)) == 0)
+      ;
+    must(got == 1 && heard.number == number);
+    must(heard.status != 0 || close(fd) == 0);
+  }
+  report("last(%s)", dgram_err_name(heard.status));
+  wait_for_death();
+}
+
+static void send_descriptors(void) {
+  struct dgram__channel channel;
+  dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
+  const struct dgram__frame online = {.kind = DGRAM__ONLINE};
+  must(dgram__channel_send(&channel, &online, STDERR_FILENO) == 0);
+  for (uint32_t i = 0; i < 100; i++) {
+    const struct dgram__frame frame = any_port(i);
+    const struct dgram__frame release = {.kind = DGRAM__RELEASE, .number = i};
+    must(dgram__channel_send(&channel, &frame, STDERR_FILENO) == 0);
+    must(dgram__channel_send(&channel, &release, STDERR_FILENO) == 0);
+  }
+  wait_for_death();
+}
+
+static void listen_on_any(void) {
+  uv_loop_t *loop = join();
+  must(dgram_bind(reporting_udp4(loop), 0, "127.0.0.1", NULL, NULL) == 0);
+  work_to_end(loop);
+}
+
+static const struct role roles[] = {
+    {"say_garbage", say_garbage},
+    {"say_another_version", say_another_version},
+    {"say_what_a_primary_says", say_what_a_primary_says},
+    {"be_online_twice", be_online_twice},
+    {"ask_for_nothing", ask_for_nothing},
+    {"use_a_number_twice", use_a_number_twice},
+    {"listen_to_what_it_has_not", listen_to_what_it_has_not},
+    {"release_what_it_has_not", release_what_it_has_not},
+    {"end_inside_a_frame", end_inside_a_frame},
+    {"flood", flood},
+    {"ask_for_many", ask_for_many},
+    {"send_descriptors", send_descriptors},
+    {"listen_on_any", listen_on_any},
+};
+
+/* ---- the primary ---- */
+
+static void who_breaks_the_rules_is_killed(void **state) {
+  enum { BREAKERS = 8 };
+  struct crew crew;
+  crew_open(&crew, NULL);
+  for (int i = 0; i < BREAKERS; i++) {
+    char end[32];
+    int id = crew_fork_as(&crew, roles[i].name);
+    snprintf(end, sizeof end, "exit(%d,0,9)", id);
+    run_until_noted(crew.loop, end, 1);
+  }
+  assert_int_equal(times_noted("disconnect("), BREAKERS);
+  crew_close(&crew);
+}
+
+static void an_end_inside_a_frame_is_an_end(void **state) {
+  struct crew crew;
+  crew_open(&crew, "end_inside_a_frame");
+  crew_fork(&crew);
+  crew_await(&crew, "disconnect(1)", "exit(1,0,0)");
+  crew_close(&crew);
+}
+
+static void one_that_does_not_read_is_not_heard(void **state) {
+  struct crew crew;
+  crew_open(&crew, "flood");
+  crew_fork(&crew);
+  crew_await(&crew, "0:asked(some)");
+  crew_fork_as(&crew, "listen_on_any"); /* the others are served meanwhile */
+  crew_await(&crew, "listening(2)");
+  int before = count_descriptors();
+  assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
+  crew_await(&crew, "exit(1,0,9)");
+  assert_true(count_descriptors() < before); /* what it held is closed */
+  crew_close(&crew);
+}
+
+static void nobody_may_hold_too_many(void **state) {
+  struct crew crew;
+  crew_open(&crew, "ask_for_many");
+  int before = count_descriptors();
+  crew_fork(&crew);
+  crew_await(&crew, "0:last(EMFILE)");
+  assert_true(count_descriptors() <= before + DGRAM__MOST_HOLDINGS + 4);
+  assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
+  crew_await(&crew, "exit(1,0,9)");
+  assert_true(count_descriptors() <= before + 4);
+  crew_close(&crew);
+}
+
+/* The frames are right, so it is not killed; but it never reads: its answers fill the channel. */
+static void descriptors_of_a_worker_are_not_taken_in(void **state) {
+  struct crew crew;
+  crew_open(&crew, "send_descriptors");
+  crew_fork_as(&crew, "listen_on_any");
+  crew_await(&crew, "listening(1)");
+  int before = count_descriptors();
+  crew_fork(&crew);
+  crew_await(&crew, "online(2)");
+  settle(crew.loop);
+  assert_true(count_descriptors() <= before + 1); /* the channel */
+  assert_int_equal(dgram_cluster_kill(crew.cluster, 2, SIGKILL), 0);
+  crew_await(&crew, "exit(2,0,9)");
+  assert_int_equal(count_descriptors(), before);
+  crew_close(&crew);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(who_breaks_the_rules_is_killed),
+    cmocka_unit_test(an_end_inside_a_frame_is_an_end),
+    cmocka_unit_test(one_that_does_not_read_is_not_heard),
+    cmocka_unit_test(nobody_may_hold_too_many),
+    cmocka_unit_test(descriptors_of_a_worker_are_not_taken_in),
+};
+
+CLUSTER_TEST_MAIN(roles, tests)
