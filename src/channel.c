@@ -116,12 +116,13 @@ static ssize_t read_some(struct dgram__channel *channel, bool take_fd) {
   if (got < 0)
     return -errno;
   int fd = take_fd ? attached(&message) : -1;
-  if (fd < 0)
-    return got;
-  if (channel->in_fd >= 0) /* two in one frame: the other side does not keep to the rules */
-    close(channel->in_fd);
-  channel->in_fd = fd;
-  return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? got : -errno;
+  if (fd >= 0) {
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* for systems where the flag above is none */
+    if (channel->in_fd >= 0) /* two in one frame: the other side does not keep to the rules */
+      close(channel->in_fd);
+    channel->in_fd = fd;
+  }
+  return got;
 }
 
 int dgram__channel_receive(struct dgram__channel *channel, struct dgram__frame *frame, int *fd) {

@@ -7,8 +7,6 @@
 
 #include <signal.h>
 
-#include "datapath.h"
-
 enum { MOST_FRAMES = 64 }; /* of one worker at a time, so that none keeps the others waiting */
 
 static void answer(struct dgram__member *worker, const struct dgram__frame *ask, int status,
@@ -40,12 +38,10 @@ static int on_online(struct dgram__member *worker) {
 
 static void tell_listening(struct dgram__member *worker, const struct dgram__holding *holding) {
   dgram_cluster_t *cluster = worker->cluster;
-  const struct dgram__path path = {.fd = holding->shared->fd};
-  union dgram__address name;
   dgram_address_t address;
-  if (cluster->options.on_listening == NULL || dgram__path_name(&path, false, &name) != 0)
+  if (cluster->options.on_listening == NULL)
     return;
-  dgram__address_describe(&name, &address);
+  dgram__address_describe(&holding->shared->name, &address);
   cluster->options.on_listening(cluster, worker->id, &address, cluster->options.context);
 }
 

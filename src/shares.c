@@ -33,17 +33,30 @@ static int bind_anew(const struct dgram__frame *ask) {
   return err == 0 ? path.fd : err;
 }
 
+/* Opens what the key asks for, and asks what it is bound to. Returns 0 or an error. */
+static int open_shared(struct dgram__shared *shared) {
+  const struct dgram__frame *key = &shared->key;
+  shared->fd = key->fd > 0 ? duplicate(key) : bind_anew(key);
+  if (shared->fd < 0)
+    return shared->fd;
+  const struct dgram__path path = {.fd = shared->fd};
+  int err = dgram__path_name(&path, false, &shared->name);
+  if (err != 0)
+    close(shared->fd);
+  return err;
+}
+
 static int make(struct dgram__shares *shares, const struct dgram__frame *key,
                 struct dgram__shared **made) {
-  struct dgram__shared *shared = malloc(sizeof *shared);
+  struct dgram__shared *shared = calloc(1, sizeof *shared);
   if (shared == NULL)
     return UV_ENOMEM;
-  int fd = key->fd > 0 ? duplicate(key) : bind_anew(key);
-  if (fd < 0) {
+  shared->key = *key;
+  int err = open_shared(shared);
+  if (err != 0) {
     free(shared);
-    return fd;
+    return err;
   }
-  *shared = (struct dgram__shared){.key = *key, .fd = fd};
   struct dgram__shared **end = &shares->first;
   while (*end != NULL)
     end = &(*end)->next;

@@ -13,6 +13,7 @@ enum { DGRAM__MOST_HOLDINGS = 1024 }; /* of one holder, so that none uses up all
 struct dgram__shared {
   struct dgram__shared *next;
   struct dgram__frame key;
+  union dgram__address name; /* what it is bound to in the end */
   int fd;
   unsigned holders;
 };

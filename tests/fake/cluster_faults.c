@@ -1,0 +1,273 @@
+/*
+ * A primary and a worker of it while every allocation and system call fails once: nothing crashes,
+ * nothing is left over, and what was begun is told to have ended. The worker is a process of its
+ * own when the primary is looked at, and the primary one thread's other end of a channel when the
+ * worker is.
+ */
+#include "internal.h"
+
+#include <dgram_cluster.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fake/fault.h"
+
+#include "channel.h"
+#include "invitation.h"
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+FAULT_WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
+FAULT_WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]),
+           (family, type, protocol, fds), -1)
+FAULT_WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length),
+           (fd, address, length), -1)
+FAULT_WRAP(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length),
+           (fd, address, length), -1)
+FAULT_WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
+           (fd, level, name, value, length), -1)
+FAULT_WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+           (fd, message, flags), -1)
+FAULT_WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1)
+FAULT_WRAP(int, uv_poll_init, (uv_loop_t * loop, uv_poll_t *poll, int fd), (loop, poll, fd),
+           UV_ENOMEM)
+FAULT_WRAP(int, uv_poll_init_socket, (uv_loop_t * loop, uv_poll_t *poll, uv_os_sock_t fd),
+           (loop, poll, fd), UV_ENOMEM)
+
+/* It makes the handle one of the loop's even when it fails. */
+int __real_uv_spawn(uv_loop_t *on, uv_process_t *process, const uv_process_options_t *options);
+int __wrap_uv_spawn(uv_loop_t *on, uv_process_t *process, const uv_process_options_t *options);
+int __wrap_uv_spawn(uv_loop_t *on, uv_process_t *process, const uv_process_options_t *options) {
+  uv_process_options_t used = *options;
+  if (fails("uv_spawn"))
+    used.file = "/nowhere/no-such-program";
+  return __real_uv_spawn(on, process, &used);
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...) {
+  va_list arguments;
+  va_start(arguments, command);
+  int argument = va_arg(arguments, int);
+  va_end(arguments);
+  return fails("fcntl") ? -1 : __real_fcntl(fd, command, argument);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static const int errors[] = {EIO, EAGAIN, EINTR};
+enum { ERRORS = sizeof errors / sizeof *errors };
+
+static uv_loop_t loop;
+
+static void end_loop(void) {
+  CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
+/* ---- a primary ---- */
+
+static int onlines;
+static int disconnects;
+static int exits;
+static int closes;
+
+static void on_online(dgram_cluster_t *cluster, int id, void *context) {
+  onlines++;
+}
+
+/* The worker has said all that it has to say. */
+static void on_listening(dgram_cluster_t *cluster, int id, const dgram_address_t *address,
+                         void *context) {
+  CHECK(address->port > 0);
+  dgram_cluster_kill(cluster, id, SIGKILL);
+}
+
+static void on_worker_disconnect(dgram_cluster_t *cluster, int id, void *context) {
+  disconnects++;
+  dgram_cluster_kill(cluster, id, SIGKILL); /* unless it has ended */
+}
+
+static void on_worker_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
+                           void *context) {
+  CHECK(disconnects == exits + 1);
+  exits++;
+}
+
+static void on_cluster_closed(void *context) {
+  closes++;
+}
+
+static void a_primary(void) {
+  char *const args[] = {"worker", NULL};
+  dgram_cluster_t *cluster;
+  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  options.on_online = on_online;
+  options.on_listening = on_listening;
+  options.on_disconnect = on_worker_disconnect;
+  options.on_exit = on_worker_exit;
+  onlines = disconnects = exits = closes = 0;
+  uv_loop_init(&loop);
+  int err = dgram_cluster_create(&loop, &options, &cluster);
+  CHECK(err == 0 || (fault.in != NULL && cluster == NULL));
+  if (err == 0) {
+    int id = dgram_cluster_fork(cluster, NULL);
+    CHECK(id == 1 || (id < 0 && fault.in != NULL));
+    while (id == 1 && exits == 0)
+      uv_run(&loop, UV_RUN_ONCE);
+    CHECK(dgram_cluster_close(cluster, 0, on_cluster_closed, NULL) == 0);
+    CHECK(closes == 0);
+  }
+  end_loop();
+  CHECK(closes == (err == 0));
+}
+
+/* In the process that the primary starts. When it was refused it asks no more, and ends. */
+static void on_refused(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  dgram_close(socket, NULL, NULL);
+}
+
+static int be_worker(void) {
+  dgram_worker_t *worker;
+  dgram_socket_t *socket;
+  uv_loop_init(&loop);
+  if (dgram_worker_join(&loop, NULL, NULL, &worker) != 0 ||
+      dgram_create_socket(&loop, DGRAM_UDP4, NULL, NULL, &socket) != 0)
+    return 1;
+  dgram_on_error(socket, on_refused, NULL);
+  dgram_bind(socket, 0, "127.0.0.1", NULL, NULL);
+  return uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+static void primaries_survive(void **state) {
+  survive_all_faults(a_primary, errors, ERRORS);
+}
+
+/* ---- a worker ---- */
+
+static struct dgram__channel primary;
+static int left;
+static int binds_ended;
+static int sockets_closed;
+
+/* Outside of what is looked at: nothing fails here. */
+static void invite(void) {
+  struct stat file;
+  char variable[64];
+  int fds[2];
+  CHECK(__real_socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+  int ours = __real_fcntl(fds[0], F_DUPFD, 10);
+  int theirs = __real_fcntl(fds[1], F_DUPFD, 10);
+  close(fds[0]);
+  close(fds[1]);
+  CHECK(dup2(theirs, DGRAM__CHANNEL_FD) == DGRAM__CHANNEL_FD);
+  close(theirs);
+  __real_fcntl(ours, F_SETFL, O_NONBLOCK);
+  __real_fcntl(DGRAM__CHANNEL_FD, F_SETFL, O_NONBLOCK);
+  CHECK(fstat(DGRAM__CHANNEL_FD, &file) == 0);
+  snprintf(variable, sizeof variable, "%d:1:%llu", DGRAM__WIRE_VERSION,
+           (unsigned long long)file.st_ino);
+  CHECK(setenv("DGRAM_CLUSTER", variable, 1) == 0);
+  dgram__channel_init(&primary, ours);
+}
+
+/* As a primary does, with system calls of its own that may fail too; then it hears no more. */
+static void answer_asks(void) {
+  struct dgram__frame frame;
+  int got = dgram__channel_receive(&primary, &frame, NULL);
+  if (got < 0 || dgram__channel_resume(&primary) != 0)
+    dgram__channel_close(&primary);
+  if (got <= 0 || primary.fd < 0 || frame.kind != DGRAM__ASK)
+    return;
+  struct dgram__path path;
+  struct dgram__settings settings = {.local = frame.address};
+  int err = dgram__path_open(&path, &settings);
+  const struct dgram__frame answer = {.kind = DGRAM__ANSWER, .number = frame.number, .status = err};
+  if (dgram__channel_send(&primary, &answer, err == 0 ? path.fd : -1) != 0)
+    dgram__channel_close(&primary);
+  if (err == 0)
+    close(path.fd);
+}
+
+static void on_left(dgram_worker_t *worker, void *context) {
+  left++;
+}
+
+static void on_listening_here(dgram_socket_t *socket, void *context) {
+  binds_ended++;
+}
+
+static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  CHECK(error->code < 0);
+  binds_ended++;
+}
+
+static void on_close(dgram_socket_t *socket, void *context) {
+  sockets_closed++;
+}
+
+/* Shares a socket, or fails to; ends with the socket closed, whoever closes it first. */
+static void share_one(void) {
+  dgram_socket_t *socket;
+  if (dgram_create_socket(&loop, DGRAM_UDP4, NULL, NULL, &socket) != 0)
+    return;
+  bool listens = dgram_on_listening(socket, on_listening_here, NULL) == 0 &&
+                 dgram_on_error(socket, on_error, NULL) == 0 &&
+                 dgram_on_close(socket, on_close, NULL) == 0;
+  bool binds = listens && dgram_bind(socket, 0, "127.0.0.1", NULL, NULL) == 0;
+  CHECK(binds || fault.in != NULL);
+  while (binds && binds_ended == 0) {
+    if (primary.fd >= 0)
+      answer_asks();
+    uv_run(&loop, UV_RUN_NOWAIT);
+  }
+  if (!listens || sockets_closed == 0)
+    (void)dgram_close(socket, NULL, NULL); /* refused if the end of the connection has closed it */
+  uv_run(&loop, UV_RUN_NOWAIT);
+  CHECK(binds_ended == binds);
+}
+
+static void a_worker(void) {
+  dgram_worker_t *worker;
+  left = binds_ended = sockets_closed = 0;
+  invite();
+  uv_loop_init(&loop);
+  int err = dgram_worker_join(&loop, on_left, NULL, &worker);
+  CHECK(err == 0 || (fault.in != NULL && worker == NULL));
+  if (err == 0) {
+    share_one();
+    if (left == 0)
+      dgram_worker_leave(worker);
+  }
+  end_loop();
+  CHECK(left == (err == 0));
+  dgram__channel_close(&primary);
+  close(DGRAM__CHANNEL_FD);
+}
+
+static void workers_survive(void **state) {
+  survive_all_faults(a_worker, errors, ERRORS);
+  unsetenv("DGRAM_CLUSTER");
+}
+
+/* libuv opens files of its own for the first loop, and for the first process. */
+static int warm_up(void **state) {
+  a_primary();
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(primaries_survive),
+      cmocka_unit_test(workers_survive),
+  };
+  if (!dgram_cluster_is_primary())
+    return be_worker();
+  int failed = cmocka_run_group_tests(tests, warm_up, NULL);
+  fault.at = 0; /* what runs at exit is to be spared */
+  return failed;
+}
