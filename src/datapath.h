@@ -13,7 +13,18 @@
 #include "address.h"
 #include "batch.h"
 
+/*
+ * Whether many datagrams can leave by one call, sendmmsg(2). DGRAM__ONE_A_CALL builds `posix`
+ * without it: so what other systems get is tested here, too.
+ */
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__NetBSD__)
+#define DGRAM__HAS_SENDMMSG 1
+#else
+#define DGRAM__HAS_SENDMMSG 0
+#endif
+
 enum {
+  DGRAM__MOST_IOV = 1024,   /* UIO_MAXIOV, the kernel's limit for one message */
   DGRAM__SLOTS = 64,        /* buffers of an inbox */
   DGRAM__SLOT_SIZE = 65536, /* GRO may fill a buffer to 65,535 bytes, whatever was sent */
 };
@@ -32,8 +43,8 @@ struct dgram__path {
   int fd;                      /* -1: none */
   bool gso_untried;            /* of `linux`: segmentation is wanted, and not asked for yet */
   bool gro_untried;            /* the same of joining */
-  int kept_error;              /* of `posix`: about the first datagram of the next send */
-  unsigned careful_calls;      /* of `linux`: calls yet to come with one run each */
+  int kept_error;              /* one datagram a call: about the first one of the next send */
+  unsigned careful_calls;      /* many a call: calls yet to come with one run each */
   struct dgram__limits limits; /* of a segmented send; learned from refusals */
 };
 
@@ -87,7 +98,7 @@ struct dgram__datapath {
   int (*take_error)(struct dgram__path *path);
 };
 
-/* sendmsg and recvmsg, one datagram a call. */
+/* Received by recvmsg; sent by sendmmsg where the system has it, by sendmsg elsewhere. */
 extern const struct dgram__datapath dgram__datapath_posix;
 
 #ifdef __linux__
@@ -99,8 +110,14 @@ extern const struct dgram__datapath dgram__datapath_linux;
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings);
 int dgram__path_take_error(struct dgram__path *path);
 
-/* Sends a datagram by itself. Returns 0 or an error. */
+/* Sends a datagram by itself. Returns 1, or an error. */
 int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram);
+
+#if DGRAM__HAS_SENDMMSG
+/* Sends a prefix of the datagrams by one system call, in runs within the limits; see `send`. */
+int dgram__path_send_runs(struct dgram__path *path, const struct dgram__limits *limits,
+                          const struct dgram__datagram *first, unsigned count);
+#endif
 
 /* Connects to an address, AF_UNSPEC: disconnects. Returns 0 or an error. */
 int dgram__path_connect(const struct dgram__path *path, const union dgram__address *to);

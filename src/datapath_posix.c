@@ -1,6 +1,6 @@
 /*
- * The portable datapath: one system call a datagram, no segmentation. It is also where the parts
- * stand that every datapath shares: opening a socket, taking its error.
+ * The portable datapath: no segmentation, and nothing of the system's own but sendmmsg. It is also
+ * where the parts stand that every datapath shares: opening a socket, taking its error.
  */
 #include "datapath.h"
 
@@ -63,6 +63,7 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
 static void posix_adopt(struct dgram__path *path, bool gso) {
   (void)gso;
   path->kept_error = 0;
+  path->careful_calls = 0;
   path->limits = (struct dgram__limits){.datagrams = 1};
 }
 
@@ -174,9 +175,17 @@ int dgram__path_send_one(const struct dgram__path *path, const struct dgram__dat
   do
     sent = sendmsg(path->fd, &message, 0);
   while (sent < 0 && errno == EINTR);
-  return sent >= 0 ? 0 : -errno;
+  return sent >= 0 ? 1 : -errno;
 }
 
+#if DGRAM__HAS_SENDMMSG && !defined(DGRAM__ONE_A_CALL)
+static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
+                      unsigned count) {
+  if (count == 1) /* there is nothing to plan */
+    return dgram__path_send_one(path, first);
+  return dgram__path_send_runs(path, &path->limits, first, count);
+}
+#else
 /*
  * The system tells some errors only once, so one behind a prefix is kept for the next call; but
  * not that its buffer is full, which may be over by then.
@@ -184,19 +193,20 @@ int dgram__path_send_one(const struct dgram__path *path, const struct dgram__dat
 static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
   int sent = 0;
-  int err = path->kept_error;
+  int result = path->kept_error;
   path->kept_error = 0;
-  for (const struct dgram__datagram *at = first; err == 0 && (unsigned)sent < count;
+  for (const struct dgram__datagram *at = first; result >= 0 && (unsigned)sent < count;
        at = at->next) {
-    err = dgram__path_send_one(path, at);
-    if (err == 0)
+    result = dgram__path_send_one(path, at);
+    if (result > 0)
       sent++;
   }
   if (sent == 0)
-    return err;
-  path->kept_error = err != UV_EAGAIN ? err : 0;
+    return result;
+  path->kept_error = result < 0 && result != UV_EAGAIN ? result : 0;
   return sent;
 }
+#endif
 
 const struct dgram__datapath dgram__datapath_posix = {
     .name = "posix",

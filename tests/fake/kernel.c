@@ -85,14 +85,20 @@ static int verdict(size_t bytes, uint32_t segment) {
   return kernel.refusal;
 }
 
+/* On a connected socket nobody says where to. */
+static socklen_t length_of(const union dgram__address *to) {
+  if (to->any.sa_family == AF_UNSPEC)
+    return 0;
+  return to->any.sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
 /* The number of the datagram at `bytes`; it must be whole and on its way to its own address. */
 static unsigned check_datagram(const struct msghdr *message, const char *bytes, size_t size) {
   unsigned number = (unsigned)strtoul((char[]){bytes[0], bytes[1], bytes[2], '\0'}, NULL, 10);
   assert_in_range(number, FIRST, FIRST + queued - 1);
   const struct dgram__datagram *datagram = &queue[number - FIRST];
   assert_int_equal(size, datagram->size);
-  bool v4 = datagram->to.any.sa_family == AF_INET;
-  socklen_t length = v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+  socklen_t length = length_of(&datagram->to);
   assert_int_equal(message->msg_namelen, length);
   assert_memory_equal(message->msg_name, &datagram->to, length);
   for (uint32_t i = 0; i < datagram->iov_count; i++) {

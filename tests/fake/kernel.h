@@ -1,5 +1,5 @@
 /*
- * A system for the linux datapath to send on, as the tests play it: it segments, refuses and
+ * A system for a datapath to send on, as the tests play it: it segments, refuses and
  * stops as it is told, checks every datagram that it is given, and writes the story of it.
  * The linker puts its system calls (__wrap_...) in the place of the true ones.
  */

@@ -1,0 +1,130 @@
+/*
+ * Many datagrams a system call, where there is sendmmsg(2): they are planned as runs, each a
+ * message of the call. The limits say what a run may hold; without segmentation, one datagram.
+ */
+#include "datapath.h"
+
+#if DGRAM__HAS_SENDMMSG
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "control.h"
+
+enum {
+  MOST_RUNS = 64,     /* messages of one call */
+  CAREFUL_CALLS = 16, /* after one that was cut short */
+};
+
+/* The sends of one system call. */
+struct departure {
+  unsigned runs;
+  unsigned iov_count;
+  unsigned datagrams[MOST_RUNS]; /* of each run */
+  struct mmsghdr headers[MOST_RUNS];
+  struct dgram__control_out controls[MOST_RUNS];
+  struct iovec iov[DGRAM__MOST_IOV];
+};
+
+/*
+ * Adds a datagram's pieces to a message whose pieces stand from `start` to `end`; returns the new
+ * end. A piece that begins where the last one ends is joined to it: a program that fills its
+ * buffer from front to back gets one piece for the whole run.
+ */
+static struct iovec *add_pieces(const struct iovec *start, struct iovec *end,
+                                const struct dgram__datagram *datagram) {
+  for (uint32_t i = 0; i < datagram->iov_count; i++) {
+    const struct iovec *piece = &datagram->iov[i];
+    if (end > start && (char *)end[-1].iov_base + end[-1].iov_len == piece->iov_base)
+      end[-1].iov_len += piece->iov_len;
+    else
+      *end++ = *piece;
+  }
+  return end;
+}
+
+/* Adds a run of many datagrams to the departure's last message; returns the datagram after it. */
+static const struct dgram__datagram *join(struct departure *departure, struct msghdr *message,
+                                          struct dgram__run run,
+                                          const struct dgram__datagram *datagram) {
+  struct iovec *start = &departure->iov[departure->iov_count];
+  struct iovec *end = start;
+  dgram__control_set_segment(message, &departure->controls[departure->runs], (uint16_t)run.segment);
+  for (unsigned i = 0; i < run.datagrams; i++, datagram = datagram->next)
+    end = add_pieces(start, end, datagram);
+  message->msg_iov = start;
+  message->msg_iovlen = (size_t)(end - start);
+  departure->iov_count += (unsigned)message->msg_iovlen;
+  return datagram;
+}
+
+/* Adds a run to the departure; returns the datagram after it. */
+static const struct dgram__datagram *add_run(struct departure *departure, struct dgram__run run,
+                                             const struct dgram__datagram *datagram) {
+  struct msghdr *message = &departure->headers[departure->runs].msg_hdr;
+  const struct dgram__datagram *next = datagram->next;
+  *message = (struct msghdr){.msg_name = (void *)&datagram->to,
+                             .msg_namelen = dgram__address_length(&datagram->to),
+                             .msg_iov = (struct iovec *)datagram->iov,
+                             .msg_iovlen = datagram->iov_count};
+  if (run.datagrams > 1)
+    next = join(departure, message, run, datagram);
+  departure->datagrams[departure->runs++] = run.datagrams;
+  return next;
+}
+
+static void plan(struct departure *departure, const struct dgram__limits *limits, unsigned most,
+                 const struct dgram__datagram *next, unsigned left) {
+  departure->runs = 0;
+  departure->iov_count = 0;
+  struct dgram__run run = dgram__batch_run(next, left, limits);
+  do { /* the first always fits: no datagram has more pieces than a message may */
+    next = add_run(departure, run, next);
+    left -= run.datagrams;
+    if (left == 0 || departure->runs == most)
+      break;
+    run = dgram__batch_run(next, left, limits);
+  } while (departure->iov_count + run.iov_count <= DGRAM__MOST_IOV);
+}
+
+/* Returns the number of runs that left, or the error of the first. */
+static int depart(int fd, struct departure *departure) {
+  ssize_t sent;
+  do {
+    if (departure->runs == 1) /* the plain call is a little quicker for one */
+      sent = sendmsg(fd, &departure->headers[0].msg_hdr, 0) >= 0 ? 1 : -1;
+    else
+      sent = sendmmsg(fd, departure->headers, departure->runs, 0);
+  } while (sent < 0 && errno == EINTR);
+  return sent >= 0 ? (int)sent : -errno;
+}
+
+/*
+ * sendmmsg keeps an error to itself once something has left. On a connected socket that may be the
+ * answer to an earlier datagram (ICMP), which the system tells but once; so for a while after a
+ * call that was cut short every call has one run, and the next answer is not lost.
+ */
+static unsigned most_runs(struct dgram__path *path) {
+  if (path->careful_calls == 0)
+    return MOST_RUNS;
+  path->careful_calls--;
+  return 1;
+}
+
+int dgram__path_send_runs(struct dgram__path *path, const struct dgram__limits *limits,
+                          const struct dgram__datagram *first, unsigned count) {
+  struct departure departure;
+  plan(&departure, limits, most_runs(path), first, count);
+  int runs = depart(path->fd, &departure);
+  if (runs < 0)
+    return runs;
+  bool connected = first->to.any.sa_family == AF_UNSPEC;
+  if (connected && (unsigned)runs < departure.runs)
+    path->careful_calls = CAREFUL_CALLS;
+  int datagrams = 0;
+  for (unsigned i = 0; i < (unsigned)runs && i < departure.runs; i++)
+    datagrams += (int)departure.datagrams[i];
+  return datagrams;
+}
+
+#endif
