@@ -34,7 +34,8 @@ install_version() {
 # Those that a version of Node.js can make a difference to, and that are quick.
 behaviour="test/differential/differential.test.js test/contexts.test.js test/buffers.test.js
   test/exit.test.js test/workers.test.js test/exceptions.test.js test/messages.test.js
-  test/sync.test.js test/block-lists.test.js test/send-errors.test.js test/register.test.js"
+  test/sync.test.js test/block-lists.test.js test/send-errors.test.js test/register.test.js
+  test/cluster.test.js"
 
 test_version() {
   local node=$versions/$1/node_modules/node/bin/node

@@ -5,7 +5,6 @@ const assert = require('node:assert');
 const { once } = require('node:events');
 const { describe, test } = require('node:test');
 const since = require('../lib/since');
-const child = require('./child');
 const { isBuiltIn } = require('./subject');
 const { create, open, turn } = require('./sockets');
 
@@ -69,41 +68,5 @@ describe('reusePort', { skip: lacks }, () => {
       const second = create(t, { reusePort: other });
       assert.strictEqual(await bindError(second, first.address().port), 'EADDRINUSE');
     }
-  });
-
-  // The primary would bind the port that it shares: a worker that asks it is seen there.
-  test('a worker of a cluster binds by itself, and both workers have the port', async () => {
-    const [asked, ports] = await child.reports(({ modulePath, report }) => {
-      const cluster = require('node:cluster');
-      const worker = `
-        const socket = require(${JSON.stringify(modulePath)})
-          .createSocket({ type: 'udp4', reusePort: process.argv[3] === 'true' });
-        socket.bind(Number(process.argv[2]), '127.0.0.1', () => process.send(socket.address()));
-        process.on('disconnect', () => process.exit());
-      `;
-      const fs = require('node:fs');
-      const path = require('node:path');
-      const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'libdgram-'));
-      const exec = path.join(folder, 'worker.js');
-      fs.writeFileSync(exec, worker);
-      const asked = [];
-      const ports = [];
-      const start = (port, reusePort) => new Promise((resolve) => {
-        cluster.setupPrimary({ exec, args: [port, reusePort], execArgv: [] });
-        cluster.fork().once('listening', () => asked.push(reusePort))
-          .once('message', ({ port }) => resolve(ports.push(port)));
-      });
-      start(0, true)
-        .then(() => start(ports[0], true))
-        .then(() => start(0, false))
-        .then(() => cluster.disconnect(() => {
-          report(asked);
-          report(ports);
-          fs.rmSync(folder, { recursive: true });
-        }));
-    });
-    assert.deepStrictEqual(asked, [false], 'only the worker without the option asks');
-    assert.strictEqual(ports[0], ports[1]);
-    assert.notStrictEqual(ports[0], ports[2]);
   });
 });
