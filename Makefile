@@ -27,10 +27,12 @@ test-node:
 test-node-versions:
 	scripts/node.sh versions
 
-# `make test-tsan` and others: the suite in the build of one preset.
+# `make test-tsan` and others: the suite in the build of one preset; valgrind runs that of dev.
+test-valgrind: preset = dev
+test-%: preset = $*
 test-%:
-	cmake --preset $*
-	cmake --build --preset $*
+	cmake --preset $(preset)
+	cmake --build --preset $(preset)
 	ctest --preset $* --parallel $(JOBS)
 
 bench: setup-bench build bench/peers/node_modules/.package-lock.json

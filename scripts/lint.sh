@@ -67,8 +67,8 @@ check clang-tidy tidy
 check cppcheck cppcheck "${cppcheck_options[@]}" --project=build/dev/compile_commands.json
 check cppcheck-addon addon
 check javascript javascript
-check shellcheck shellcheck scripts/*.sh .ci/run tests/install/run.sh tests/examples/run.sh \
-  tests/cost/*.sh bench/*.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
+check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/install/run.sh \
+  tests/examples/run.sh tests/cost/*.sh bench/*.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
 check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so

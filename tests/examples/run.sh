@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: run.sh EXAMPLE PROGRAM [LAUNCHER...]
+# Usage: run.sh EXAMPLE PROGRAM
 # Runs a program of examples/ against socat: checks exactly what it prints, what socat receives
 # from it, and how it ends.
 #
@@ -10,7 +10,7 @@ set -euo pipefail
 
 example=$1
 program=$2
-launcher=("${@:3}")
+launch=$(dirname "$0")/../launch.sh
 patience=20 # seconds to wait for anything
 group4=224.0.0.114
 group6=ff02::114
@@ -94,7 +94,7 @@ in_network() {
 # since it does not print to a terminal; and AddressSanitizer wants no library before its own.
 in_background() {
   ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0 stdbuf -oL \
-    "${launcher[@]}" "$program" "$@" >"$scratch/stdout" 2>"$scratch/example.stderr" &
+    "$launch" "$program" "$@" >"$scratch/stdout" 2>"$scratch/example.stderr" &
   pid=$!
   started+=("$pid")
 }
@@ -102,7 +102,7 @@ in_background() {
 # to_its_end STDOUT STDERR ARGUMENT...: runs the example; it ends, with code 0, and printed this.
 to_its_end() {
   local code=0
-  timeout "$patience" "${launcher[@]}" "$program" "${@:3}" \
+  timeout "$patience" "$launch" "$program" "${@:3}" \
     >"$scratch/end.stdout" 2>"$scratch/end.stderr" || code=$?
   same "stderr" "$2" "$scratch/end.stderr"
   same "stdout" "$1" "$scratch/end.stdout"
