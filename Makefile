@@ -17,8 +17,8 @@ setup-%:
 demo:
 	@scripts/demo.sh
 
-# The whole suite four times: plain, under two sets of sanitizers, under valgrind. Then that of the
-# drop-in for Node.js, on several versions of it.
+# The suite four times: plain, under two sets of sanitizers, under valgrind; CMakePresets.json says
+# what is left out where. Then that of the drop-in for Node.js, on several versions of it.
 test: setup-test test-dev test-asan test-tsan test-valgrind test-node test-node-versions
 
 test-node:
