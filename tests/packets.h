@@ -2,8 +2,8 @@
  * What goes over an interface, as a packet socket of the test sees it; and the reports of multicast
  * membership in it: IGMP version 3 (RFC 3376, 4.2) and MLD version 2 (RFC 3810, 5.2).
  */
-#ifndef WIRE_H
-#define WIRE_H
+#ifndef PACKETS_H
+#define PACKETS_H
 
 #include "hosts.h"
 
