@@ -6,7 +6,6 @@
  */
 #include "internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +17,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "open_files.h"
 
 /* ---- the fault ---- */
 
@@ -450,16 +451,6 @@ static void an_exchange_at_once(void) {
 }
 
 /* ---- every fault, one after the other ---- */
-
-static int count_open_files(void) {
-  DIR *folder = opendir("/proc/self/fd");
-  assert_non_null(folder);
-  int count = 0;
-  while (readdir(folder) != NULL)
-    count++;
-  closedir(folder);
-  return count;
-}
 
 /* Returns whether the fault was met. */
 static bool run_with_fault(void (*scenario)(void), unsigned at) {
