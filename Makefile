@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: build demo test bench growth lint docs install clean help
+.PHONY: build demo test fuzz bench growth lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: setup-build
@@ -34,6 +34,9 @@ test-%:
 	cmake --preset $(preset)
 	cmake --build --preset $(preset)
 	ctest --preset $* --parallel $(JOBS)
+
+fuzz:
+	@scripts/fuzz.sh
 
 bench: setup-bench build bench/peers/node_modules/.package-lock.json
 	scripts/node.sh build || echo "the drop-in for Node.js does not build" >&2
@@ -66,6 +69,7 @@ help:
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
 	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others too"
 	@echo "make test-PRESET          run the tests in one build: dev asan valgrind tsan coverage"
+	@echo "make fuzz                 feed what other processes may send with random bytes, 60 s each"
 	@echo "make bench                measure, beside the same work done by others"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
 	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"

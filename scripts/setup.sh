@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Usage: setup.sh [build|demo|test|lint|docs|bench|growth]
+# Usage: setup.sh [build|demo|test|lint|docs|fuzz|bench|growth]
 # Sees to it that the tools of a make target are there: installs what is missing on Debian and
 # Ubuntu, says what is missing elsewhere. Says nothing when nothing is missing.
 set -euo pipefail
 
-# The needs, each as PROBE:PACKAGE. A probe is a command, or lib/NAME for a library known to
-# pkg-config; the package is Debian's. pkg-config stands before the libraries that it looks for.
+# The needs, each as PROBE:PACKAGE. A probe is a command, lib/NAME for a library known to
+# pkg-config, or libfuzzer, which is clang's; the package is Debian's. pkg-config stands before the
+# libraries that it looks for.
 needs="cc:gcc c++:g++ make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
   lib/libuv:libuv1-dev"
 for_node="node:nodejs npm:npm python3:python3" # npm brings node-gyp
@@ -20,10 +21,11 @@ demo) needs+=" socat:socat $for_node" ;;
 test) needs+=" $for_tests" ;;
 lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
 docs) needs=$for_docs ;;
+fuzz) needs+=" clang:clang libfuzzer:libclang-rt-dev" ;;
 bench) needs+=" gnuplot:gnuplot-nox go:golang-go $for_node" ;; # and python3 is a peer, too
 growth) needs+=" gnuplot:gnuplot-nox $for_tests" ;;
 *)
-  echo "usage: $0 [build|demo|test|lint|docs|bench|growth]" >&2
+  echo "usage: $0 [build|demo|test|lint|docs|fuzz|bench|growth]" >&2
   exit 2
   ;;
 esac
@@ -34,6 +36,7 @@ PATH=$PATH:/usr/sbin:/sbin
 is_there() {
   case $1 in
   lib/*) pkg-config --exists "${1#lib/}" 2>/dev/null ;;
+  libfuzzer) [ -e "$(clang -print-file-name="libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null)" ] ;;
   *) command -v "$1" >/dev/null ;;
   esac
 }
