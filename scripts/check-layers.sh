@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 longest=450 # lines of a file in src/
 floor_0='(errors|address|listeners|batch|control|pace|spin|wire)\.h'
-floor_1='(datapath|channel|shares|invitation)\.h'
+floor_1='(datapath|channel|place|shares|invitation)\.h'
 addon_knows='dgram(_[a-z]+)?|node_api|uv'
 libc='(arpa|net|netinet|sys)/[a-z]+|assert|errno|fcntl|inttypes|limits|std[a-z]+|string|unistd'
 failed=0
@@ -39,10 +39,10 @@ check_src_file() {
     # <dgram.h> has types and codes that floor 0 speaks of; of libuv it sees no more.
     allow "$1" "$floor_0" 'uv.*|dgram_.*' "floor 0 knows libc, floor 0 and <dgram.h>"
     ;;
-  datapath* | departure.c | channel.[ch] | shares.[ch] | invitation.[ch])
+  datapath* | departure.c | channel.[ch] | place.[ch] | shares.[ch] | invitation.[ch])
     allow "$1" "$floor_0|$floor_1" 'uv.*|dgram.*' "floor 1 knows libc, floor 0 and itself"
     ;;
-  group.[ch] | cluster.[ch] | hear.[ch] | handover.[ch])
+  group.[ch] | cluster.[ch] | hear.[ch] | handover.[ch] | takeover.[ch] | listen_fds.[ch])
     allow "$1" "$floor_0|$floor_1|cluster\.h" '' \
       "floor 3 knows the socket by <dgram.h>, and floors 1 and 0"
     ;;

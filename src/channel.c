@@ -19,16 +19,16 @@ union control {
   struct cmsghdr align;
 };
 
-static int set_flags(int fd) {
+int dgram__channel_prepare(int fd) {
   return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
 }
 
 int dgram__channel_pair(int fds[2]) {
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
     return -errno;
-  int err = set_flags(fds[0]);
+  int err = dgram__channel_prepare(fds[0]);
   if (err == 0)
-    err = set_flags(fds[1]);
+    err = dgram__channel_prepare(fds[1]);
   if (err != 0) {
     close(fds[0]);
     close(fds[1]);

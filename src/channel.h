@@ -21,6 +21,9 @@ struct dgram__channel {
   int out_fd;      /* to go with it; -1: none */
 };
 
+/* Makes a descriptor fit for a channel: non-blocking and close-on-exec. Returns 0 or an error. */
+int dgram__channel_prepare(int fd);
+
 /* Makes both ends of a connection, non-blocking and close-on-exec. Returns 0 or an error. */
 int dgram__channel_pair(int fds[2]);
 

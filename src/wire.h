@@ -26,6 +26,11 @@ enum dgram__frame_kind {
   /* A primary says to a worker: */
   DGRAM__ANSWER,     /* to the question `number`: an error, or with status 0 a descriptor */
   DGRAM__DISCONNECT, /* it shall close what it shares, and then the connection */
+  /* A server says to the one that follows it: */
+  DGRAM__GIVE, /* a descriptor, of those of which `number` are still to come; or why it gives none
+                */
+  /* And that one to it: */
+  DGRAM__TAKEN, /* it listens on all of them */
   DGRAM__FRAME_KINDS
 };
 

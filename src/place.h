@@ -1,0 +1,36 @@
+/*
+ * A place in the file system where two processes of a host meet: a UNIX socket at a path (unix(7)).
+ * Nothing here blocks, and no descriptor is inherited.
+ * Floor 1: knows neither libuv's loop nor what the processes say.
+ */
+#ifndef DGRAM_PLACE_H
+#define DGRAM_PLACE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The file at a path, to be known again: another may have been put there since. */
+struct dgram__place {
+  dev_t device;
+  ino_t inode;
+};
+
+/*
+ * Listens at a path, in the place of any socket that lies there; whoever connects meets the one or
+ * the other, never none. Only this user may connect. Returns a descriptor or an error.
+ */
+int dgram__place_listen(const char *path, struct dgram__place *place);
+
+/* Removes the file, if it is still this one. */
+void dgram__place_remove(const char *path, const struct dgram__place *place);
+
+/* Returns the descriptor of one who has connected, UV_EAGAIN when there is none, or an error. */
+int dgram__place_accept(int listener);
+
+/* Connects to who listens at a path. Returns a descriptor; UV_EAGAIN: too many do; or an error. */
+int dgram__place_connect(const char *path);
+
+/* Whether the process at the other end is of this effective user, or of root. */
+bool dgram__place_trusts(int fd);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * A server that takes the sockets of the one before it, at its start: so it blocks, with a limit,
+ * and has no loop. What the other side says is checked.
+ */
+#include <dgram_handover.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "place.h"
+
+/*
+ * A duplicate of what was taken. To bind to a descriptor sets SO_REUSEADDR, by which any process
+ * of the host could bind to the port too and get what comes; afterwards it is as it was.
+ */
+struct taken {
+  int fd;
+  int reuse_addr;
+};
+
+struct dgram_takeover {
+  struct dgram__channel channel;
+  size_t count;
+  struct taken sockets[DGRAM_HANDOVER_MOST];
+};
+
+static void release(dgram_takeover_t *takeover) {
+  for (size_t i = 0; i < takeover->count; i++) {
+    const struct taken *taken = &takeover->sockets[i];
+    (void)setsockopt(taken->fd, SOL_SOCKET, SO_REUSEADDR, &taken->reuse_addr,
+                     sizeof taken->reuse_addr);
+    close(taken->fd);
+  }
+  dgram__channel_close(&takeover->channel);
+  free(takeover);
+}
+
+/* ---- waiting ---- */
+
+/* In milliseconds. */
+static uint64_t now(void) {
+  return uv_hrtime() / 1000000;
+}
+
+/* Returns 0 when there may be something to read, or an error. */
+static int wait_for(int fd, uint64_t deadline) {
+  enum { AT_MOST = 60 * 60 * 1000 }; /* a time that poll(2) can be told */
+  struct pollfd watched = {.fd = fd, .events = POLLIN};
+  uint64_t time = now();
+  if (time >= deadline)
+    return UV_ETIMEDOUT;
+  uint64_t left = deadline - time;
+  int result = poll(&watched, 1, left < AT_MOST ? (int)left : AT_MOST);
+  return result >= 0 || errno == EINTR ? 0 : -errno;
+}
+
+/* Waits for a frame. Returns 0, with a descriptor or -1; or an error. */
+static int receive(struct dgram__channel *channel, struct dgram__frame *frame, int *fd,
+                   uint64_t deadline) {
+  int got = 0;
+  while ((got = dgram__channel_receive(channel, frame, fd)) == 0) {
+    int err = wait_for(channel->fd, deadline);
+    if (err != 0)
+      return err;
+  }
+  return got > 0 ? 0 : got;
+}
+
+/* ---- taking ---- */
+
+/*
+ * A program that was started without standard input or output has their numbers free. A socket
+ * there would be read or written by mistake, and 0 is none to dgram_bind_options().
+ */
+static int above_standard(int fd) {
+  if (fd > STDERR_FILENO)
+    return fd;
+  int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  int err = -errno;
+  close(fd);
+  return moved >= 0 ? moved : err;
+}
+
+/* Receives a descriptor, and how many come after it. Returns it, or an error. */
+static int receive_one(dgram_takeover_t *takeover, uint64_t deadline, uint32_t *left) {
+  struct dgram__frame frame;
+  int fd;
+  int err = receive(&takeover->channel, &frame, &fd, deadline);
+  if (err != 0)
+    return err;
+  *left = frame.number;
+  if (frame.kind == DGRAM__GIVE && frame.status == 0 && fd >= 0)
+    return above_standard(fd);
+  if (fd >= 0)
+    close(fd);
+  return frame.kind == DGRAM__GIVE && frame.status != 0 ? frame.status : UV_EPROTO;
+}
+
+static int remember(dgram_takeover_t *takeover, int fd) {
+  struct taken *taken = &takeover->sockets[takeover->count];
+  socklen_t length = sizeof taken->reuse_addr;
+  if (getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &taken->reuse_addr, &length) != 0)
+    return -errno;
+  taken->fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (taken->fd < 0)
+    return -errno;
+  takeover->count++;
+  return 0;
+}
+
+/* Returns the number of descriptors, or an error with none left open. */
+static int receive_all(dgram_takeover_t *takeover, uint64_t deadline, int fds[]) {
+  int count = 0;
+  uint32_t left = 0;
+  int err = 0;
+  do {
+    uint32_t expected = left - 1;
+    int fd = receive_one(takeover, deadline, &left);
+    if (fd < 0) {
+      err = fd;
+      break;
+    }
+    fds[count++] = fd;
+    bool in_order = count == 1 ? left < DGRAM_HANDOVER_MOST : left == expected;
+    err = in_order ? remember(takeover, fd) : UV_EPROTO;
+  } while (err == 0 && left > 0);
+  while (err != 0 && count > 0)
+    close(fds[--count]);
+  return err != 0 ? err : count;
+}
+
+/* Returns as dgram_handover_take() does. */
+static int take(dgram_takeover_t *takeover, const char *path, uint64_t deadline, int fds[]) {
+  int fd = dgram__place_connect(path);
+  if (fd < 0)
+    return fd == UV_EAGAIN ? UV_EBUSY : fd;
+  dgram__channel_init(&takeover->channel, fd);
+  return dgram__place_trusts(fd) ? receive_all(takeover, deadline, fds) : UV_EACCES;
+}
+
+/* ---- the public functions ---- */
+
+int dgram_handover_take(const char *path, int timeout_ms, int fds[], dgram_takeover_t **takeover) {
+  if (takeover == NULL)
+    return UV_EINVAL;
+  *takeover = NULL;
+  if (path == NULL || *path == '\0' || fds == NULL)
+    return UV_EINVAL;
+  dgram_takeover_t *made = malloc(sizeof *made);
+  if (made == NULL)
+    return UV_ENOMEM;
+  made->count = 0;
+  dgram__channel_init(&made->channel, -1);
+  int result = take(made, path, timeout_ms < 0 ? UINT64_MAX : now() + (uint64_t)timeout_ms, fds);
+  if (result < 0)
+    release(made);
+  else
+    *takeover = made;
+  return result;
+}
+
+int dgram_handover_confirm(dgram_takeover_t *takeover) {
+  const struct dgram__frame frame = {.kind = DGRAM__TAKEN};
+  if (takeover == NULL)
+    return 0;
+  int err = dgram__channel_send(&takeover->channel, &frame, -1); /* the first: there is room */
+  release(takeover);
+  return err;
+}
+
+void dgram_handover_abandon(dgram_takeover_t *takeover) {
+  if (takeover != NULL)
+    release(takeover);
+}
