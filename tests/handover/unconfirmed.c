@@ -1,0 +1,115 @@
+/*
+ * A next server that never confirms: it dies, gives up, or hangs. Nothing has changed for the one
+ * that offers, and the next may ask; but only one at a time has the sockets.
+ */
+#include "handover_test.h"
+
+static void one_that_gives_up_makes_room_for_another(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  int before = count_open_files();
+  for (int i = 0; i < 5; i++) {
+    assert_int_equal(take_from(loop, &taker), 1);
+    assert_usable(old);
+    give_up(&taker);
+    settle(loop);
+    assert_int_equal(count_open_files(), before);
+  }
+  assert_notes("");
+  dgram_handover_withdraw(offer);
+  close_socket(old);
+  close_loop(loop);
+}
+
+static void while_one_has_the_sockets_others_are_refused(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker first;
+  struct taker second;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(take_from(loop, &first), 1);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(take_from(loop, &second), UV_EBUSY);
+  assert_usable(old); /* which goes on though that one hangs */
+
+  give_up(&first); /* the loop has not heard of it when the other asks */
+  assert_int_equal(take_from(loop, &second), 1);
+  give_up(&second);
+  dgram_handover_withdraw(offer);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* The first has confirmed, and the other asks, before the loop has heard of either. */
+static void who_asks_too_late_is_refused_too(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  char byte;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  offer_socket(old);
+  assert_int_equal(take_from(loop, &taker), 1);
+  assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
+  int late = raw_successor();
+  run_until_notes(loop, "taken");
+  settle(loop);
+  ssize_t got = recv(late, &byte, 1, MSG_DONTWAIT);
+  assert_true(got >= 0 || errno == ECONNRESET); /* an answer or an end, and no waiting */
+  close(late);
+  close(taker.fds[0]);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* It has connected, and neither reads nor says anything: no more than a descriptor is spent. */
+static void one_that_hangs_costs_nothing(void **state) {
+  enum { SILENT = 20 };
+  uv_loop_t *loop = open_loop();
+  int silent[SILENT];
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  for (int i = 0; i < SILENT; i++) {
+    silent[i] = raw_successor();
+    settle(loop);
+  }
+  int before = count_open_files();
+  assert_usable(old);
+  for (int i = 0; i < SILENT; i++)
+    close(silent[i]);
+  settle(loop);
+  assert_int_equal(count_open_files(), before - SILENT - 1);
+  dgram_handover_withdraw(offer);
+  close_socket(old);
+  close_loop(loop);
+}
+
+static void an_offer_does_not_keep_the_loop_alive(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  int silent = raw_successor();
+  settle(loop);
+  dgram_unref(old);
+  assert_int_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
+  dgram_handover_withdraw(offer);
+  close(silent);
+  close_socket(old);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      HANDOVER_TEST(one_that_gives_up_makes_room_for_another),
+      HANDOVER_TEST(while_one_has_the_sockets_others_are_refused),
+      TAKEN_TEST(who_asks_too_late_is_refused_too),
+      HANDOVER_TEST(one_that_hangs_costs_nothing),
+      HANDOVER_TEST(an_offer_does_not_keep_the_loop_alive),
+  };
+  return cmocka_run_group_tests_name("unconfirmed", tests, NULL, NULL);
+}
