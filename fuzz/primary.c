@@ -1,0 +1,135 @@
+/*
+ * A primary that hears anything from a worker: it neither crashes nor keeps a descriptor, and the
+ * connection ends when the worker has gone. With an odd first byte the input is frames that are
+ * well formed, in short: four bytes each; else it is the bytes that come.
+ */
+#include "cluster.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MOST_BYTES = 4096, SHORT_FRAME = 4 };
+
+static void must(bool condition) {
+  if (!condition)
+    abort();
+}
+
+/* ---- what is said ---- */
+
+/* kind, number, what is asked for, port */
+static struct dgram__frame lengthen(const uint8_t brief[SHORT_FRAME]) {
+  struct dgram__frame frame = {.kind = 1 + brief[0] % (DGRAM__FRAME_KINDS - 1),
+                               .number = brief[1] % 8,
+                               .reuse_addr = (brief[2] & 1) != 0,
+                               .ipv6_only = (brief[2] & 2) != 0,
+                               .fd = brief[2] & 4 ? brief[3] % 16 : 0};
+  if (brief[2] & 8)
+    dgram__address_loopback(&frame.address, brief[2] & 16 ? AF_INET6 : AF_INET, 0);
+  return frame;
+}
+
+/* Returns the number of bytes. */
+static size_t compose(unsigned char *bytes, const uint8_t *data, size_t size) {
+  size_t length = 0;
+  if (size == 0 || data[0] % 2 == 0) {
+    length = size < MOST_BYTES ? size : MOST_BYTES;
+    memcpy(bytes, data, length);
+    return length;
+  }
+  for (size_t at = 1; at + SHORT_FRAME <= size && length + DGRAM__FRAME_SIZE <= MOST_BYTES;
+       at += SHORT_FRAME, length += DGRAM__FRAME_SIZE) {
+    const struct dgram__frame frame = lengthen(data + at);
+    dgram__frame_write(&frame, bytes + length);
+  }
+  return length;
+}
+
+/* ---- the primary ---- */
+
+static uv_loop_t loop;
+static uv_timer_t awake; /* in the place of the process that keeps the loop going */
+static bool disconnected;
+
+static void on_disconnect(dgram_cluster_t *cluster, int id, void *context) {
+  disconnected = true;
+}
+
+static void never(uv_timer_t *timer) {
+  abort();
+}
+
+static void open_loop(void) {
+  must(uv_loop_init(&loop) == 0);
+  must(uv_timer_init(&loop, &awake) == 0);
+  must(uv_timer_start(&awake, never, UINT64_MAX, 0) == 0);
+}
+
+static void close_loop(void) {
+  uv_close((uv_handle_t *)&awake, NULL);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  must(uv_loop_close(&loop) == 0);
+}
+
+/* A worker without a process. */
+static struct dgram__member *enlist(dgram_cluster_t *cluster, int fd) {
+  struct dgram__member *worker = calloc(1, sizeof *worker);
+  must(worker != NULL && uv_poll_init(&loop, &worker->poll, fd) == 0);
+  worker->cluster = cluster;
+  worker->id = 1;
+  worker->exited = true;
+  worker->connected = true;
+  worker->poll.data = worker;
+  worker->open_handles = 2; /* one more than it has: it is freed here */
+  dgram__channel_init(&worker->channel, fd);
+  cluster->workers = worker;
+  cluster->count = 1;
+  dgram__member_go_on(worker);
+  return worker;
+}
+
+static void read_answers(struct dgram__channel *channel) {
+  struct dgram__frame frame;
+  int fd;
+  while (dgram__channel_receive(channel, &frame, &fd) > 0)
+    if (fd >= 0)
+      close(fd);
+}
+
+static int lowest_free_descriptor(void) {
+  int fd = dup(STDERR_FILENO);
+  close(fd);
+  return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  unsigned char bytes[MOST_BYTES];
+  struct dgram_cluster cluster = {.loop = &loop, .options = {.on_disconnect = on_disconnect}};
+  struct dgram__channel theirs;
+  int fds[2];
+  open_loop();
+  int descriptors = lowest_free_descriptor();
+  must(dgram__channel_pair(fds) == 0);
+  dgram__channel_init(&theirs, fds[1]);
+  struct dgram__member *worker = enlist(&cluster, fds[0]);
+  size_t length = compose(bytes, data, size);
+  must(length == 0 || write(theirs.fd, bytes, length) == (ssize_t)length);
+  shutdown(theirs.fd, SHUT_WR);
+  disconnected = false;
+  while (!disconnected) {
+    uv_run(&loop, UV_RUN_NOWAIT);
+    read_answers(&theirs);
+  }
+  dgram__channel_close(&theirs);
+  uv_run(&loop, UV_RUN_NOWAIT);
+  must(worker->open_handles == 1 && cluster.shares.first == NULL);
+  free(worker);
+  must(lowest_free_descriptor() == descriptors);
+  close_loop();
+  return 0;
+}
