@@ -1,6 +1,5 @@
-// Mirrors "socket.addMembership(multicastAddress[, multicastInterface])", but for the cluster,
-// which comes in a later version: this is what one worker does.
-#include <dgram.h>
+// Mirrors "socket.addMembership(multicastAddress[, multicastInterface])".
+#include <dgram_cluster.h>
 #include <stdio.h>
 static void on_error(dgram_socket_t *s, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "%s\n", error->message);
@@ -18,8 +17,21 @@ static void on_listening(dgram_socket_t *s, void *ctx) {
   }
   printf("member of 224.0.0.114\n");
 }
-int main(void) {
+static int fork_two(char *argv[]) {
+  dgram_cluster_t *cluster;
+  dgram_cluster_options_t options = dgram_cluster_default_options(argv);
+  if (dgram_cluster_create(uv_default_loop(), &options, &cluster) != 0)
+    return 1;
+  dgram_cluster_fork(cluster, NULL); // Works ok.
+  dgram_cluster_fork(cluster, NULL); // Fails with EADDRINUSE.
+  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+int main(int argc, char *argv[]) {
   dgram_socket_t *s;
+  dgram_worker_t *worker;
+  if (dgram_cluster_is_primary())
+    return fork_two(argv);
+  dgram_worker_join(uv_default_loop(), NULL, NULL, &worker);
   dgram_create_socket(uv_default_loop(), DGRAM_UDP4, on_message, NULL, &s);
   dgram_on_error(s, on_error, NULL);
   dgram_bind(s, 1234, NULL, on_listening, NULL);

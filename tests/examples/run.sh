@@ -125,6 +125,22 @@ await_port() {
   [ "$port" = "${wanted:-$port}" ] || fail "it is bound to port $port, not to $wanted"
 }
 
+# port_is_free PORT: no process is bound to it.
+port_is_free() {
+  [ -z "$(ss -Huln "sport = :$1")" ]
+}
+
+# says TEXT: what the example that runs prints to stderr is or becomes TEXT; most are silent there.
+said=
+has_said() {
+  printf '%s' "$said" | cmp -s - "$scratch/example.stderr"
+}
+says() {
+  said=$1
+  await has_said || true
+  same stderr "$said" "$scratch/example.stderr"
+}
+
 # printed TEXT: what the example that runs has printed, all in all, is or becomes TEXT.
 has_printed() {
   [ "$(wc -c <"$scratch/stdout")" -ge "$1" ] || has_ended
@@ -132,7 +148,7 @@ has_printed() {
 printed() {
   await has_printed "$(printf '%s' "$1" | wc -c)" || true
   same stdout "$1" "$scratch/stdout"
-  same stderr '' "$scratch/example.stderr"
+  same stderr "$said" "$scratch/example.stderr"
 }
 
 # ends CODE: the example that runs ends with this code.
@@ -284,9 +300,10 @@ run_server() {
 }
 
 run_membership() {
-  local lines=$'member of 224.0.0.114\n'
+  local lines=$'member of 224.0.0.114\n' refused='bind EADDRINUSE 0.0.0.0:1234'
   two_hosts
   in_background
+  says $'addMembership: address already in use\n' # by the second worker
   printed "$lines"
   send hello "UDP4-DATAGRAM:$group4:1234,bind=10.0.1.1,ip-multicast-if=10.0.1.1"
   lines+=$'got: hello from 10.0.1.1\n'
@@ -294,12 +311,13 @@ run_membership() {
   # The system chose the interface that leads everywhere, and joined on no other.
   ip maddress show dev eth0 | grep -qw $group4 || fail "no member on eth0"
   ! ip maddress show dev eth1 | grep -qw $group4 || fail "a member on eth1"
-  to_its_end '' "bind EADDRINUSE 0.0.0.0:1234"$'\n'
+  to_its_end '' "$refused"$'\n'"$refused"$'\n' # by both workers
   stop
   printed "$lines"
+  await port_is_free 1234 || fail "a worker has outlived its primary"
 
   ip route del default dev eth0
-  to_its_end '' $'addMembership: no such device\n'
+  to_its_end '' $'addMembership: no such device\naddMembership: no such device\n'
 }
 
 run_bind_exclusive() {
