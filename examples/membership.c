@@ -22,8 +22,10 @@ static int fork_two(char *argv[]) {
   dgram_cluster_options_t options = dgram_cluster_default_options(argv);
   if (dgram_cluster_create(uv_default_loop(), &options, &cluster) != 0)
     return 1;
-  dgram_cluster_fork(cluster, NULL); // Works ok.
-  dgram_cluster_fork(cluster, NULL); // Fails with EADDRINUSE.
+  dgram_cluster_fork(cluster, NULL);         // Works ok.
+  dgram_cluster_fork(cluster, NULL);         // Fails with EADDRINUSE.
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT); // as long as there are workers
+  dgram_cluster_close(cluster, 0, NULL, NULL);
   return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
 int main(int argc, char *argv[]) {
