@@ -71,7 +71,6 @@ static inline void crew_open(struct crew *crew, const char *role) {
   int port;
   *crew = (struct crew){.loop = open_loop(), .role = role};
   crew->reports = new_bound(crew->loop, note_report, NULL, &port);
-  dgram_unref(crew->reports);
   snprintf(crew->report_port, sizeof crew->report_port, "REPORT_PORT=%d", port);
   dgram_cluster_options_t options = crew_options(args);
   options.context = crew;
