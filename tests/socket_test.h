@@ -53,6 +53,11 @@ static inline void fail_on_unhandled(dgram_socket_t *socket, const dgram_error_t
 
 static char notes[8192];
 
+static inline void watch(void) {
+  signal(SIGALRM, watchdog_bites);
+  alarm(WATCHDOG_SECONDS * (test_scale() > 1 ? 10 : 1));
+}
+
 /*
  * A loop of the test's own. After a test that failed it is left as it is, so it is on the heap:
  * another loop must not get its address.
@@ -63,8 +68,7 @@ static inline uv_loop_t *open_loop(void) {
   assert_int_equal(uv_loop_init(loop), 0);
   notes[0] = '\0';
   dgram_on_unhandled_error(fail_on_unhandled, NULL);
-  signal(SIGALRM, watchdog_bites);
-  alarm(WATCHDOG_SECONDS * (test_scale() > 1 ? 10 : 1));
+  watch();
   return loop;
 }
 
@@ -270,7 +274,7 @@ static inline int raw_socket(void) {
 }
 
 static inline int raw_port(int fd) {
-  struct sockaddr_in address;
+  struct sockaddr_in address = {0};
   socklen_t length = sizeof address;
   assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
   return ntohs(address.sin_port);
