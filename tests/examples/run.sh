@@ -109,9 +109,9 @@ to_its_end() {
   [ $code = 0 ] || fail "ended with code $code"
 }
 
-# The UDP port that a process is bound to.
+# The UDP port that a process is bound to, with however many sockets.
 port_of() {
-  ss -Hulnp | sed -nE "s/.*:([0-9]+) .*[(,]pid=$1,.*/\1/p"
+  ss -Hulnp | sed -nE "s/.*:([0-9]+) .*[(,]pid=$1,.*/\1/p" | sort -u
 }
 has_port() {
   [ -n "$(port_of "$1")" ] || has_ended
@@ -394,6 +394,22 @@ run_abort() {
   kill -INT "$pid"
   ends 0
   printed "$lines"
+}
+
+run_group() {
+  local answer
+  in_network 41234
+  in_background "${arguments[@]}"
+  await_port
+  printed "$(nproc) sockets listening on 0.0.0.0:$port"$'\n'
+  coproc asker { exec socat STDIO "UDP4:127.0.0.1:$port"; }
+  # shellcheck disable=SC2154 # bash sets asker_PID
+  started+=("$asker_PID")
+  printf hello >&"${asker[1]}"
+  read -r -N 5 -t "$patience" answer <&"${asker[0]}" || fail "there is no answer"
+  [ "$answer" = hello ] || fail "the answer is $answer"
+  kill -INT "$pid"
+  ends 0
 }
 
 "run_$example"
