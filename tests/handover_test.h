@@ -21,7 +21,7 @@ static char path[64]; /* in it */
 /* Setup and teardown of each test: the folder must be empty again. */
 
 static inline int make_folder(void **state) {
-  strcpy(folder, "/tmp/dgram-XXXXXX");
+  keep_text(folder, sizeof folder, "/tmp/dgram-XXXXXX");
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/offer", folder);
   return 0;

@@ -101,12 +101,15 @@ in_background() {
 
 # to_its_end STDOUT STDERR ARGUMENT...: runs the example; it ends, with code 0, and printed this.
 to_its_end() {
+  to_its_end_with 0 "$@"
+}
+to_its_end_with() {
   local code=0
-  timeout "$patience" "$launch" "$program" "${@:3}" \
+  timeout "$patience" "$launch" "$program" "${@:4}" \
     >"$scratch/end.stdout" 2>"$scratch/end.stderr" || code=$?
-  same "stderr" "$2" "$scratch/end.stderr"
-  same "stdout" "$1" "$scratch/end.stdout"
-  [ $code = 0 ] || fail "ended with code $code"
+  same "stderr" "$3" "$scratch/end.stderr"
+  same "stdout" "$2" "$scratch/end.stdout"
+  [ $code = "$1" ] || fail "ended with code $code, not with $1"
 }
 
 # The UDP port that a process is bound to, with however many sockets.
@@ -396,20 +399,47 @@ run_abort() {
   printed "$lines"
 }
 
+# answers TEXT: the example that runs sends a datagram back.
+answers() {
+  local to reply
+  exec {to}<>"/dev/udp/127.0.0.1/$port"
+  printf '%s' "$1" >&"$to"
+  reply=$(timeout "$patience" dd bs=64 count=1 status=none <&"$to") || fail "it does not answer"
+  exec {to}>&-
+  [ "$reply" = "$1" ] || fail "it answers: $reply"
+}
+
 run_group() {
-  local answer
   in_network 41234
   in_background "${arguments[@]}"
   await_port
   printed "$(nproc) sockets listening on 0.0.0.0:$port"$'\n'
-  coproc asker { exec socat STDIO "UDP4:127.0.0.1:$port"; }
-  # shellcheck disable=SC2154 # bash sets asker_PID
-  started+=("$asker_PID")
-  printf hello >&"${asker[1]}"
-  read -r -N 5 -t "$patience" answer <&"${asker[0]}" || fail "there is no answer"
-  [ "$answer" = hello ] || fail "the answer is $answer"
+  answers hello
   kill -INT "$pid"
   ends 0
+}
+
+run_handover() {
+  local first
+  in_network 41234
+  in_background "$scratch/offer" "${arguments[@]}"
+  await_port
+  printed "server listening 0.0.0.0:$port"$'\n'
+  answers hello
+  first=$pid
+  wanted=$port
+  mv "$scratch/stdout" "$scratch/first" # where the first goes on writing
+
+  in_background "$scratch/offer" "${arguments[@]}"
+  await_port
+  printed "server listening 0.0.0.0:$port"$'\n'
+  answers again
+  stop
+  pid=$first
+  ends 0
+  same stdout "server listening 0.0.0.0:$port"$'\n''server replaced'$'\n' "$scratch/first"
+
+  to_its_end_with 1 '' $'cannot replace it: name too long\n' "$scratch/$(printf '%0100d' 0)"
 }
 
 "run_$example"

@@ -243,7 +243,7 @@ static int begin(void **state) {
   uv_loop_t first; /* libuv opens files of its own for it */
   uv_loop_init(&first);
   uv_loop_close(&first);
-  strcpy(folder, "/tmp/dgram-XXXXXX");
+  snprintf(folder, sizeof folder, "/tmp/dgram-XXXXXX");
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/offer", folder);
   return 0;

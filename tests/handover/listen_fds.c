@@ -125,16 +125,17 @@ static void variables_that_are_malformed_are_EINVAL(void **state) {
 }
 
 static void a_name_has_255_bytes_at_most(void **state) {
-  char variables[512] = OURS "LISTEN_FDS=1 LISTEN_FDNAMES=";
-  char expected[512] = "1 3=";
   char name[257];
+  char variables[512];
+  char expected[512];
   memset(name, 'n', sizeof name);
-  name[255] = '\0';
-  strcat(strcat(expected, name), " then 1 pid fds names");
-  strcat(variables, name);
-  assert_said(expected, 1, variables, 8, 0);
-  strcat(variables, "n");
+  name[256] = '\0';
+  snprintf(variables, sizeof variables, OURS "LISTEN_FDS=1 LISTEN_FDNAMES=%s", name);
   assert_memory_equal(said(1, variables, 8, 0), "EINVAL ", 7);
+  name[255] = '\0';
+  snprintf(variables, sizeof variables, OURS "LISTEN_FDS=1 LISTEN_FDNAMES=%s", name);
+  snprintf(expected, sizeof expected, "1 3=%s then 1 pid fds names", name);
+  assert_said(expected, 1, variables, 8, 0);
 }
 
 static void one_that_is_not_open_is_EBADF(void **state) {
@@ -170,6 +171,10 @@ static void send_again(uv_timer_t *timer) {
 /* The first datagram starts the program, and waits for it in the socket. */
 static void it_serves_a_socket_of_systemd_socket_activate(void **state) {
   enum { AGAIN_MS = 20 };
+  if (system("command -v systemd-socket-activate >/dev/null") != 0) {
+    print_message("skipped: there is no systemd-socket-activate here\n");
+    skip();
+  }
   uv_loop_t *loop = open_loop();
   uv_timer_t again;
   char activate[] = "systemd-socket-activate";
@@ -181,13 +186,7 @@ static void it_serves_a_socket_of_systemd_socket_activate(void **state) {
   snprintf(listen, sizeof listen, "--listen=127.0.0.1:%d", port);
   uv_process_t process;
   uv_process_options_t options = {.exit_cb = exited_well, .file = activate, .args = args};
-  int err = uv_spawn(loop, &process, &options);
-  if (err == UV_ENOENT) {
-    print_message("skipped: there is no systemd-socket-activate here\n");
-    close_loop(loop);
-    skip();
-  }
-  assert_int_equal(err, 0);
+  assert_int_equal(uv_spawn(loop, &process, &options), 0);
   dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, note_message, "answer");
   bind_now(client, "127.0.0.1");
   loop->data = &port;

@@ -103,7 +103,7 @@ static void a_folder_that_is_not_there_is_an_error(void **state) {
   dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
   int fd = dgram_fileno(old);
   int before = count_open_files();
-  strcat(path, "/offer");
+  snprintf(path, sizeof path, "%s/none/offer", folder);
   assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, NULL, NULL, &offer), UV_ENOENT);
   assert_int_equal(take_without_waiting(), UV_ENOENT);
   assert_int_equal(count_open_files(), before);
