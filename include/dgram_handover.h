@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 /** As many sockets can be handed over at a time. */
-enum { DGRAM_HANDOVER_MOST = 64 };
+#define DGRAM_HANDOVER_MOST 64
 
 /**
  * @name The server that goes
