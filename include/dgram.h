@@ -315,7 +315,8 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * not found, address of the other family: EINVAL, buffer size refused: ERR_SOCKET_BUFFER_SIZE) is
  * an 'error' event, after which the socket is unbound and can be bound again; `callback` is then
  * forgotten.
- * A bound socket keeps the loop alive; see dgram_unref().
+ * A bound socket keeps the loop alive; see dgram_unref(). In a worker of a cluster the primary binds,
+ * and the port is shared: see dgram_cluster.h.
  *
  * @param socket   the socket
  * @param port     0 to 65535; 0: the system chooses one
@@ -340,10 +341,12 @@ typedef struct dgram_bind_options {
   size_t struct_size;  /**< set by dgram_default_bind_options() */
   int port;            /**< as in dgram_bind(). Default 0 */
   const char *address; /**< as in dgram_bind(). Default NULL */
-  int exclusive;       /**< nonzero: do not share the port within a cluster. Default 0. There is
-                            no sharing yet: it changes nothing */
+  int exclusive;       /**< nonzero: bind for this process alone. Default 0: in a worker of a
+                            cluster (dgram_cluster.h) the port is shared with the other workers;
+                            elsewhere it makes no difference */
   int fd;              /**< greater than 0: a system socket to use; `port` and `address` are
-                            ignored. Default 0 */
+                            ignored. In a worker, unless `exclusive` is set, it is a descriptor of
+                            the primary's. Default 0 */
 } dgram_bind_options_t;
 
 /**
@@ -362,7 +365,9 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  * With `fd` the socket takes over a UDP socket that the program made: makes it non-blocking, sets
  * SO_REUSEADDR, and will close it. This happens inside the call, and so does 'listening'. If it is
  * connected, so is the socket. On error the descriptor stays the program's, with the buffer sizes
- * that the socket's options ask for perhaps set.
+ * that the socket's options ask for perhaps set. In a worker of a cluster, without `exclusive`, the
+ * primary is asked for its own descriptor of this number, which it keeps; a failure is then an
+ * 'error' event (`open EINVAL`), and 'listening' comes from the loop.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied

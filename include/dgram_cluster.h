@@ -46,7 +46,7 @@ extern "C" {
  * Tells whether this process is a primary: one that no primary has started. What a worker starts by
  * other means than dgram_cluster_fork() is a primary again.
  * @return nonzero for a primary, 0 for a worker
- * @see spec: cluster.isPrimary
+ * @see Node.js, cluster: cluster.isPrimary
  */
 DGRAM_EXTERN int dgram_cluster_is_primary(void);
 
@@ -130,7 +130,7 @@ static inline dgram_cluster_options_t dgram_cluster_default_options(char *const 
  *                   not set or is that of a newer header
  * @retval UV_ENOMEM
  * @return or, without `file`, what uv_exepath() returns
- * @see spec: cluster.setupPrimary([settings])
+ * @see Node.js, cluster: cluster.setupPrimary([settings])
  */
 DGRAM_EXTERN int dgram_cluster_create(uv_loop_t *loop, const dgram_cluster_options_t *options,
                                       dgram_cluster_t **cluster);
@@ -142,7 +142,7 @@ DGRAM_EXTERN int dgram_cluster_create(uv_loop_t *loop, const dgram_cluster_optio
  * @param env     what to add to the environment, "NAME=value" each, then a NULL; copied. Or NULL
  * @return the worker's id: 1 for the first, then 2, ...; or UV_EINVAL (`cluster` is NULL),
  *         UV_ECANCELED (it closes), UV_ENOMEM, or what socketpair(2) or uv_spawn() returns
- * @see spec: cluster.fork([env])
+ * @see Node.js, cluster: cluster.fork([env])
  */
 DGRAM_EXTERN int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]);
 
@@ -152,7 +152,7 @@ DGRAM_EXTERN int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[])
  * @param cluster the cluster
  * @param id      0, or the last id; its worker may have gone
  * @return the next worker's id; 0 after the last, or when `cluster` is NULL
- * @see spec: cluster.workers
+ * @see Node.js, cluster: cluster.workers
  */
 DGRAM_EXTERN int dgram_cluster_next(const dgram_cluster_t *cluster, int id);
 
@@ -161,7 +161,7 @@ DGRAM_EXTERN int dgram_cluster_next(const dgram_cluster_t *cluster, int id);
  * @param cluster the cluster
  * @param id      the worker
  * @return its process id; or UV_EINVAL (`cluster` is NULL), or UV_ESRCH (there is no such worker)
- * @see spec: worker.process
+ * @see Node.js, cluster: worker.process
  */
 DGRAM_EXTERN int dgram_cluster_pid(const dgram_cluster_t *cluster, int id);
 
@@ -173,7 +173,7 @@ DGRAM_EXTERN int dgram_cluster_pid(const dgram_cluster_t *cluster, int id);
  * @retval 0         also when it was asked before, or is disconnected
  * @retval UV_EINVAL `cluster` is NULL
  * @retval UV_ESRCH  there is no such worker
- * @see spec: worker.disconnect()
+ * @see Node.js, cluster: worker.disconnect()
  */
 DGRAM_EXTERN int dgram_cluster_disconnect(dgram_cluster_t *cluster, int id);
 
@@ -185,7 +185,7 @@ DGRAM_EXTERN int dgram_cluster_disconnect(dgram_cluster_t *cluster, int id);
  * @retval 0
  * @retval UV_EINVAL `cluster` is NULL, or there is no such signal
  * @retval UV_ESRCH  there is no such worker, or it has just ended
- * @see spec: worker.kill([signal])
+ * @see Node.js, cluster: worker.kill([signal])
  */
 DGRAM_EXTERN int dgram_cluster_kill(dgram_cluster_t *cluster, int id, int signum);
 
@@ -209,7 +209,7 @@ DGRAM_EXTERN int dgram_cluster_restart(dgram_cluster_t *cluster, int id);
  * @retval 0
  * @retval UV_EINVAL    `cluster` is NULL
  * @retval UV_EALREADY  it is closing
- * @see spec: cluster.disconnect([callback])
+ * @see Node.js, cluster: cluster.disconnect([callback])
  */
 DGRAM_EXTERN int dgram_cluster_close(dgram_cluster_t *cluster, uint64_t grace_ms,
                                      dgram_cluster_close_cb callback, void *context);
@@ -255,14 +255,14 @@ DGRAM_EXTERN int dgram_worker_join(uv_loop_t *loop, dgram_worker_disconnect_cb o
  * The worker's id, by which its primary knows it.
  * @param worker the connection
  * @return the id, 1 or more; 0 when `worker` is NULL
- * @see spec: cluster.worker
+ * @see Node.js, cluster: cluster.worker
  */
 DGRAM_EXTERN int dgram_worker_id(const dgram_worker_t *worker);
 
 /**
  * Ends the connection, from the loop, as if the primary had asked for it.
  * @param worker the connection; NULL: nothing happens
- * @see spec: worker.disconnect()
+ * @see Node.js, cluster: worker.disconnect()
  */
 DGRAM_EXTERN void dgram_worker_leave(dgram_worker_t *worker);
 
