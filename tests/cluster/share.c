@@ -47,7 +47,24 @@ static void closing(void) {
   work_to_end(loop);
 }
 
+/* Also by IPv6, and by a name that has to be looked up first. */
+static void one_port_of_ipv6(void) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP6);
+  options.ipv6_only = 1;
+  uv_loop_t *loop = join();
+  must(dgram_bind(reporting_socket(loop, &options), port_wanted(), "::1", NULL, NULL) == 0);
+  work_to_end(loop);
+}
+
+static void one_port_by_name(void) {
+  uv_loop_t *loop = join();
+  must(dgram_bind(reporting_udp4(loop), port_wanted(), "localhost", NULL, NULL) == 0);
+  work_to_end(loop);
+}
+
 static const struct role roles[] = {
+    {"one_port_of_ipv6", one_port_of_ipv6},
+    {"one_port_by_name", one_port_by_name},
     {"two_sockets", two_sockets},
     {"one_port", one_port},
     {"reusing", reusing},
@@ -107,6 +124,27 @@ static void a_port_is_shared_until_the_last_worker_has_gone(void **state) {
   crew_close(&crew);
 }
 
+static void assert_two_share(const char *role) {
+  struct crew crew;
+  set_free_port();
+  crew_open(&crew, role);
+  crew_fork(&crew);
+  crew_fork(&crew);
+  crew_await(&crew, "listening(1)", "listening(2)", "1:bound", "2:bound");
+  assert_int_equal(reported_port(1, 1), port_wanted());
+  assert_int_equal(reported_port(2, 1), port_wanted());
+  crew_close(&crew);
+}
+
+static void a_port_of_ipv6_is_shared(void **state) {
+  skip_without_ipv6();
+  assert_two_share("one_port_of_ipv6");
+}
+
+static void a_port_by_name_is_shared(void **state) {
+  assert_two_share("one_port_by_name");
+}
+
 static void other_options_are_another_socket(void **state) {
   struct crew crew;
   set_free_port();
@@ -131,6 +169,8 @@ static void who_closes_may_bind_again(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(random_ports_are_the_same_by_order_of_asking),
     cmocka_unit_test(a_port_is_shared_until_the_last_worker_has_gone),
+    cmocka_unit_test(a_port_of_ipv6_is_shared),
+    cmocka_unit_test(a_port_by_name_is_shared),
     cmocka_unit_test(other_options_are_another_socket),
     cmocka_unit_test(who_closes_may_bind_again),
 };
