@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: build demo test fuzz bench growth lint docs install clean help
+.PHONY: build demo test fuzz bench growth scaling lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: setup-build
@@ -47,6 +47,9 @@ growth: setup-growth
 	cmake --build --preset dev --target cost
 	bench/growth.sh build/dev/tests/cost
 
+scaling: build
+	bench/scaling.sh build/release/bench
+
 # bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
 bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
 	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund || echo "npm has no bun" >&2
@@ -72,6 +75,7 @@ help:
 	@echo "make fuzz                 feed what other processes may send with random bytes, 60 s each"
 	@echo "make bench                measure, beside the same work done by others"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
+	@echo "make scaling              measure what more threads bring a server"
 	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"
 	@echo "make docs                 the reference of the headers: HTML and man pages, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"

@@ -29,6 +29,7 @@ static const shape_t shapes[] = {
     {"pingpong", 1, 1, false},
     {"echo-1", 1, 1, false},
     {"echo-16", 16, 1, false},
+    {"echo-64", 64, 1, false},
     {"many-1", 1, 1, true},
     {"many-100", 1, 100, true},
     {"many-10000", 1, 10000, true},
@@ -90,9 +91,9 @@ uint64_t bench_now_ns(void) {
   return read_ns(CLOCK_MONOTONIC);
 }
 
-/* Of the thread that works; the one that listens to the runner does next to nothing. */
-static uint64_t cpu_ns(void) {
-  return read_ns(CLOCK_THREAD_CPUTIME_ID);
+/* Of those that work; the one that listens to the runner does next to nothing. */
+static uint64_t cpu_ns(const bench_side_t *side) {
+  return read_ns(side->has_threads ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* How long the calling thread was ready to run but did not; 0 where the kernel does not tell. */
@@ -191,7 +192,7 @@ void bench_begin(bench_side_t *side, const uint16_t *ports) {
   if (pthread_create(&listener, NULL, listen_to_runner, side) != 0 || pthread_detach(listener) != 0)
     bench_fail("threads", "cannot start one");
   side->kept_off_ns = kept_off_ns();
-  side->cpu_ns = cpu_ns();
+  side->cpu_ns = cpu_ns(side);
 }
 
 bool bench_stop_sending(const bench_side_t *side) {
@@ -246,7 +247,7 @@ static uint64_t wrong(const bench_side_t *side) {
 }
 
 static void print_result(const bench_side_t *side) {
-  uint64_t used_ns = cpu_ns() - side->cpu_ns;
+  uint64_t used_ns = cpu_ns(side) - side->cpu_ns;
   double kept_off = (double)(kept_off_ns() - side->kept_off_ns) / 1e9 / seconds_since(side);
   if (!atomic_load(&side->time_over))
     bench_fail("the side", "ended before its time");

@@ -123,10 +123,18 @@ static void compose(char *words[MAX_WORDS], const plan_t *plan, const side_t *si
   words[count] = NULL;
 }
 
+/* Whether the command asks for more than one core: those of a server with threads do. */
+static bool wants_all_cores(char *words[]) {
+  while (*words && strcmp(*words, "cores=all") != 0)
+    words++;
+  return *words != NULL;
+}
+
 /* In the child: becomes the side. */
 static _Noreturn void become(char *words[], int core, int input, int output) {
   signal(SIGPIPE, SIG_DFL);
-  use_core(core);
+  if (!wants_all_cores(words))
+    use_core(core);
   checked(dup2(input, STDIN_FILENO), "dup2");
   checked(dup2(output, STDOUT_FILENO), "dup2");
   execvp(words[0], words);

@@ -22,6 +22,7 @@ int main(int argc, char **argv) {
                                        {"pingpong", pingpong_send, pingpong_receive},
                                        {"echo-1", echo_send, echo_receive},
                                        {"echo-16", echo_send, echo_receive},
+                                       {"echo-64", echo_send, echo_receive},
                                        {"many-1", stream_send, stream_receive},
                                        {"many-100", stream_send, stream_receive},
                                        {"many-10000", stream_send, stream_receive},
