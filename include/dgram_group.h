@@ -147,8 +147,9 @@ static inline dgram_group_options_t dgram_default_group_options(const dgram_opti
  * @retval UV_EADDRINUSE    somebody else has the port, and does not share it
  * @retval UV_ENOMEM
  * @return or what dgram_create_socket_options() or dgram_bind_sync() returns; what the system says
- *         when it refuses the steering (UV_EPERM, …), a loop's descriptors (UV_EMFILE), a thread
- *         (UV_EAGAIN) or the thread's CPU; or what an `on_start` returned, the first one's by index
+ *         when it refuses the steering (UV_EPERM, …), descriptors (UV_EMFILE: a socket with its
+ *         loop takes 5), a thread (UV_EAGAIN) or the thread's CPU; or what an `on_start` returned,
+ *         the first one's by index
  */
 DGRAM_EXTERN int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **group);
 
