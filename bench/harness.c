@@ -247,7 +247,7 @@ static uint64_t wrong(const bench_side_t *side) {
 }
 
 static void print_result(const bench_side_t *side) {
-  uint64_t used_ns = cpu_ns(side) - side->cpu_ns;
+  uint64_t used_ns = cpu_ns(side) - side->cpu_ns + side->others_cpu_ns;
   double kept_off = (double)(kept_off_ns() - side->kept_off_ns) / 1e9 / seconds_since(side);
   if (!atomic_load(&side->time_over))
     bench_fail("the side", "ended before its time");

@@ -40,7 +40,8 @@ typedef struct bench_side {
   double rate;          /* datagrams per second; there when `time_over` is set */
   size_t heap_bytes;    /* before the sockets were made, then what they took */
   bool weighs_heap;
-  bool has_threads; /* that work: CPU time is that of all; set before bench_begin() */
+  bool has_threads;       /* that work: CPU time is that of all; set before bench_begin() */
+  uint64_t others_cpu_ns; /* what other processes of the side have used, from bench_begin() on */
   atomic_bool time_over;
   atomic_bool sender_ended;
   uint64_t counted_before;      /* the count when bench_stop_receiving() was last asked */

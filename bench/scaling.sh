@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scaling.sh [DIRECTORY]
-# How a server's rate grows with its threads: 64 flows are answered by groups of sockets on one
-# port. Writes the medians to scaling.csv in the folder for results, and prints them.
+# How a server's rate grows with its threads, or processes: 64 flows are answered by groups of
+# sockets on one port, or by workers that share a socket. Writes the medians to scaling.csv in the folder for results, and prints them.
 # DIRECTORY, BENCH_SECONDS, BENCH_RUNS and BENCH_RESULTS are those of run.sh.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,21 +12,26 @@ results=${BENCH_RESULTS:-$here/results}
 every_run=$results/scaling.tmp
 
 size=64 # bytes of payload
-servers="1-thread 2-threads"
+servers="1-thread 2-threads 1-process 2-processes"
 works="0 5000" # ns that the application computes for each datagram
 
 # serve SERVER WORK: one run. Prints what bench_run does.
 serve() {
-  local command=()
+  local command=() order=()
   case $1 in
-  *-thread | *-threads) command=("$bin/bench_group" "threads=${1%-*}") ;;
+  *-thread | *-threads) command=("$bin/bench_scaling" "threads=${1%-*}") ;;
+  *-process | *-processes) # whoever is free takes the next datagram
+    command=("$bin/bench_scaling" "processes=${1%-*}")
+    order=(order=any)
+    ;;
   *)
     echo "bench: no server '$1'; there are: $servers" >&2
     exit 1
     ;;
   esac
   [ "$2" = 0 ] || command+=("work=$2")
-  "$bin/bench_run" echo-64 $size "$seconds" "$1" "${command[@]}" cores=all -- "$bin/bench_raw"
+  "$bin/bench_run" echo-64 $size "$seconds" "$1" "${command[@]}" cores=all -- \
+    "$bin/bench_raw" "${order[@]}"
 }
 
 # The servers take turns, so that each has its part of a machine's slower and faster times.

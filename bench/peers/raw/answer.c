@@ -74,6 +74,7 @@ typedef struct asker {
   uint64_t *awaited; /* the lowest number that has not been given up, of each flow */
   uint64_t *sent_ns; /* when the last WINDOW requests of each flow were sent */
   size_t in_flight;
+  bool any_order; /* `order=any`: a flow's answers may overtake each other */
   batch_t requests;
   batch_t answers;
 } asker_t;
@@ -112,6 +113,8 @@ static bool read_answer(asker_t *asker, size_t flow, const char *payload, size_t
   if (size >= sizeof sequence)
     memcpy(&sequence, payload, sizeof sequence);
   work_read_own_flow(asker->side->readers, asker->side->flows, flow, payload, size);
+  if (asker->any_order)
+    asker->side->readers[flow].expected = 0;
   bench_count(asker->side, 1);
   if (sequence < asker->awaited[flow])
     return false;
@@ -157,7 +160,7 @@ static void ask_until_stopped(asker_t *asker, int poller) {
 }
 
 void echo_send(bench_side_t *side) {
-  asker_t asker = {.side = side};
+  asker_t asker = {.side = side, .any_order = bench_chosen(side, "order", "any", false)};
   batch_init(&asker.requests, WINDOW, side->size);
   batch_init(&asker.answers, ANSWER_SLOTS, SLOT_BYTES);
   asker.sent_ns = bench_allocate(side->flows * WINDOW * sizeof *asker.sent_ns);

@@ -1,0 +1,21 @@
+/*
+ * A server that can be several: it answers each datagram to where it came from. For scaling.sh,
+ * with threads=N     a group of so many threads and sockets on one port processes=N   a cluster of
+ * so many workers that share a socket work=NS       what the application does for each datagram: it
+ * computes so long; else nothing pin=yes       each thread stays on a core
+ */
+#include "answer.h"
+
+#include <dgram_cluster.h>
+
+static void serve(bench_side_t *side) {
+  if (bench_number(side, "processes", SIZE_MAX) != SIZE_MAX)
+    serve_by_processes(side);
+  else
+    serve_by_threads(side);
+}
+
+int main(int argc, char **argv) {
+  static const bench_part_t parts[] = {{"echo-64", NULL, serve}, {NULL, NULL, NULL}};
+  return dgram_cluster_is_primary() ? bench_main(argc, argv, parts) : be_process();
+}
