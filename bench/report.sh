@@ -1,28 +1,39 @@
 #!/bin/sh
-# Puts the tables of results/summary.txt into docs/performance.md, in the place of those there: each
-# part between the line <!-- begin NAME --> and the line <!-- end NAME -->.
+# Puts what was measured into the pages about it, in the place of what stands there: each part between
+# the line <!-- begin NAME --> and the line <!-- end NAME -->. docs/performance.md has the tables and
+# the targets of results/summary.txt, docs/scaling.md has results/scaling.csv.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-summary=$here/results/summary.txt
-page=$here/../docs/performance.md
+results=$here/results
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
-# The parts begin at lines of the summary: the tables at its first, the targets at "Targets".
-awk -v summary="$summary" '
-  BEGIN {
-    part = "tables"
-    while ((getline line <summary) > 0) {
-      if (line ~ /^Targets/) part = "targets"
-      text[part] = text[part] line "\n"
+# put PAGE: its parts are the files of $scratch by these names.
+put() {
+  awk -v scratch="$scratch" '
+    /^<!-- end / { inside = 0 }
+    !inside { print }
+    /^<!-- begin / {
+      inside = 1
+      print "\n```text"
+      while ((getline line <(scratch "/" $3)) > 0) print line
+      print "```\n"
     }
-    for (part in text) sub(/^\n+/, "", text[part])
-    for (part in text) sub(/\n+$/, "\n", text[part])
-  }
-  /^<!-- end / { inside = 0 }
-  !inside { print }
-  /^<!-- begin / {
-    inside = 1
-    printf "\n```text\n%s```\n\n", text[$3]
-  }
-' "$page" >"$page.new"
-mv "$page.new" "$page"
+  ' "$1" >"$scratch/page"
+  cat "$scratch/page" >"$1"
+}
+
+# The tables begin at the first line of the summary, the targets at "Targets". No empty line is left
+# at either end of a part.
+awk -v scratch="$scratch" '
+  BEGIN { part = "tables" }
+  /^Targets/ { part = "targets" }
+  NF { for (; empty > 0 && begun[part]; empty--) print "" >(scratch "/" part)
+       empty = 0; begun[part] = 1; print >(scratch "/" part) }
+  !NF { empty++ }
+' "$results/summary.txt"
+column -s, -t "$results/scaling.csv" >"$scratch/scaling"
+
+put "$here/../docs/performance.md"
+put "$here/../docs/scaling.md"

@@ -315,8 +315,8 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * not found, address of the other family: EINVAL, buffer size refused: ERR_SOCKET_BUFFER_SIZE) is
  * an 'error' event, after which the socket is unbound and can be bound again; `callback` is then
  * forgotten.
- * A bound socket keeps the loop alive; see dgram_unref(). In a worker of a cluster the primary binds,
- * and the port is shared: see dgram_cluster.h.
+ * A bound socket keeps the loop alive; see dgram_unref(). In a worker of a cluster the primary
+ * binds, and the port is shared: see dgram_cluster.h.
  *
  * @param socket   the socket
  * @param port     0 to 65535; 0: the system chooses one

@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "wire.h"
 
 #define VARIABLE "DGRAM_CLUSTER"
-
-extern char **environ;
 
 /* ---- lists of texts ---- */
 

@@ -62,7 +62,7 @@ static void append(dgram_worker_t *worker, struct dgram__share *share) {
     worker->unanswered = share;
 }
 
-static void drop(struct dgram__share *share) {
+static void unlink_share(struct dgram__share *share) {
   dgram_worker_t *worker = share->worker;
   if (share->previous != NULL)
     share->previous->next = share->next;
@@ -72,6 +72,10 @@ static void drop(struct dgram__share *share) {
     share->next->previous = share->previous;
   else
     worker->last = share->previous;
+}
+
+static void drop(struct dgram__share *share) {
+  unlink_share(share);
   free(share);
 }
 
@@ -186,16 +190,22 @@ static void on_poll_closed(uv_handle_t *handle) {
   free(worker);
 }
 
+static struct dgram__share *take_first(dgram_worker_t *worker) {
+  struct dgram__share *share = worker->first;
+  if (share != NULL)
+    unlink_share(share);
+  return share;
+}
+
 /* Closes what is shared; in the 'error' of a bind that waits the program may bind anew. */
 static void close_all(dgram_worker_t *worker) {
-  worker->first_said = NULL;
-  while (worker->first != NULL) {
-    struct dgram__share *share = worker->first;
+  struct dgram__share *share;
+  while ((share = take_first(worker)) != NULL) {
     dgram_socket_t *socket = share->socket;
     bool bound = share->answered;
     if (socket != NULL)
       part(share);
-    drop(share);
+    free(share);
     if (socket != NULL && bound)
       dgram_close(socket, NULL, NULL);
     else if (socket != NULL)
@@ -267,12 +277,15 @@ void dgram__share_listening(dgram_socket_t *socket) {
 
 void dgram__share_release(dgram_socket_t *socket) {
   struct dgram__share *share = socket->binding.share;
+  dgram_worker_t *worker = share->worker;
   part(share);
+  if (worker->loop->worker == NULL) /* it ends: nobody is to be told */
+    return;
   if (share->answered) {
     say(share, DGRAM__RELEASE);
   } else {
-    share->worker->waiting--;
-    watch(share->worker);
+    worker->waiting--;
+    watch(worker);
   }
 }
 

@@ -41,6 +41,8 @@ static inline void crew_disconnect(dgram_cluster_t *cluster, int id, void *conte
 static inline void crew_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
                              void *context) {
   struct crew *crew = context;
+  if (status >= 70)
+    fail_msg("worker %d has failed", id);
   note("exit(%d,%d,%d)", id, (int)status, signum);
   if (crew != NULL && crew->on_exit != NULL)
     crew->on_exit(crew, id);
@@ -99,9 +101,18 @@ static inline void set_free_port(void) {
   assert_int_equal(setenv("PORT", text, 1), 0);
 }
 
-/* That port; both sides know it. */
+/* A number of the environment; both sides have it. */
+static inline int told(const char *name) {
+  const char *value = getenv(name);
+  if (value == NULL) {
+    fprintf(stderr, "%s is not set\n", name);
+    _exit(72);
+  }
+  return atoi(value);
+}
+
 static inline int port_wanted(void) {
-  return atoi(getenv("PORT"));
+  return told("PORT");
 }
 
 /* How often something has been noted. */
@@ -168,7 +179,7 @@ __attribute__((format(printf, 1, 2))) static inline void report(const char *form
   va_start(arguments, format);
   length += vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
   va_end(arguments);
-  struct sockaddr_in to = loopback_address(atoi(getenv("REPORT_PORT")));
+  struct sockaddr_in to = loopback_address(told("REPORT_PORT"));
   if (fd < 0)
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   must(sendto(fd, text, (size_t)length, 0, (struct sockaddr *)&to, sizeof to) == length);
@@ -235,7 +246,7 @@ struct role {
 /* Plays the role that the worker was started for. */
 static inline int play(const struct role roles[], size_t count) {
   const char *name = getenv("ROLE");
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; name != NULL && i < count; i++) {
     if (strcmp(roles[i].name, name) == 0) {
       roles[i].play();
       return 0;

@@ -4,7 +4,7 @@
 static void bind_to_fd(void) {
   uv_loop_t *loop = join();
   dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = atoi(getenv("FD"));
+  options.fd = told("FD");
   must(dgram_bind_options(reporting_udp4(loop), &options, NULL, NULL) == 0);
   work_to_end(loop);
 }

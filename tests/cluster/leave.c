@@ -22,7 +22,7 @@ static void leave_when_bound(void) {
 
 /* Sends from the shared socket's last moment leave. */
 static void send_and_close(dgram_socket_t *socket, void *context) {
-  int port = atoi(getenv("REPORT_PORT"));
+  int port = told("REPORT_PORT");
   for (int i = 0; i < 100; i++)
     must(dgram_send(socket, "sent", 4, port, "127.0.0.1", NULL, NULL) == 0);
 }

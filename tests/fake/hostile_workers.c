@@ -4,6 +4,8 @@
  */
 #include "cluster_test.h"
 
+#include <poll.h>
+
 #include "channel.h"
 #include "invitation.h"
 #include "shares.h"
@@ -90,10 +92,12 @@ static void end_inside_a_frame(void) {
   _exit(0);
 }
 
-/* Asks without end, and never reads: until the primary, which can't answer, hears it no more. */
-static void flood(void) {
+/*
+ * Goes on to ask, without reading, until the primary, which can't answer, hears it no more. Returns
+ * how often it has asked.
+ */
+static uint32_t ask_until_refused(uint32_t asked) {
   enum { ENOUGH = 100000 };
-  uint32_t asked = 0;
   unsigned char bytes[DGRAM__FRAME_SIZE];
   for (int refused = 0; refused < ENOUGH && asked < ENOUGH;) {
     const struct dgram__frame frame = any_port(asked);
@@ -103,7 +107,33 @@ static void flood(void) {
     else
       refused++;
   }
-  report("asked(%s)", asked < ENOUGH ? "some" : "all");
+  must(asked < ENOUGH);
+  return asked;
+}
+
+static void flood(void) {
+  ask_until_refused(0);
+  report("refused");
+  wait_for_death();
+}
+
+/* Then reads: each question has its answer, in order. */
+static void flood_and_read(void) {
+  struct dgram__channel channel;
+  struct dgram__frame heard;
+  int fd;
+  uint32_t asked = ask_until_refused(0);
+  report("full");
+  asked = ask_until_refused(asked);
+  dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
+  for (uint32_t number = 0; number < asked; number++) {
+    int got;
+    while ((got = dgram__channel_receive(&channel, &heard, &fd)) == 0)
+      ;
+    must(got == 1 && heard.kind == DGRAM__ANSWER && heard.number == number);
+    must(heard.status != 0 || close(fd) == 0);
+  }
+  report("all answered");
   wait_for_death();
 }
 
@@ -159,6 +189,7 @@ static const struct role roles[] = {
     {"release_what_it_has_not", release_what_it_has_not},
     {"end_inside_a_frame", end_inside_a_frame},
     {"flood", flood},
+    {"flood_and_read", flood_and_read},
     {"ask_for_many", ask_for_many},
     {"send_descriptors", send_descriptors},
     {"listen_on_any", listen_on_any},
@@ -192,13 +223,24 @@ static void one_that_does_not_read_is_not_heard(void **state) {
   struct crew crew;
   crew_open(&crew, "flood");
   crew_fork(&crew);
-  crew_await(&crew, "0:asked(some)");
+  crew_await(&crew, "0:refused");
   crew_fork_as(&crew, "listen_on_any"); /* the others are served meanwhile */
   crew_await(&crew, "listening(2)");
   int before = count_descriptors();
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)");
   assert_true(count_descriptors() < before); /* what it held is closed */
+  crew_close(&crew);
+}
+
+static void once_it_reads_it_is_heard_again(void **state) {
+  struct crew crew;
+  crew_open(&crew, "flood_and_read");
+  crew_fork(&crew);
+  struct pollfd reported = {.fd = dgram_fileno(crew.reports), .events = POLLIN};
+  assert_int_equal(poll(&reported, 1, -1), 1); /* so there is much to hear at once */
+  crew_await(&crew, "0:all answered");
+  assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_close(&crew);
 }
 
@@ -236,6 +278,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_breaks_the_rules_is_killed),
     cmocka_unit_test(an_end_inside_a_frame_is_an_end),
     cmocka_unit_test(one_that_does_not_read_is_not_heard),
+    cmocka_unit_test(once_it_reads_it_is_heard_again),
     cmocka_unit_test(nobody_may_hold_too_many),
     cmocka_unit_test(descriptors_of_a_worker_are_not_taken_in),
 };

@@ -301,6 +301,27 @@ static void a_listener_may_leave_and_close(void **state) {
   run_until_notes(loop, "listening close");
 }
 
+/* In the listener of one's end the others are closed, which wait for an answer, too. */
+static dgram_socket_t *others[2];
+
+static void close_others(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  for (int i = 0; i < 2; i++)
+    close_socket(others[i]);
+}
+
+static void a_listener_may_close_the_others_at_the_end(void **state) {
+  uint32_t number;
+  hear(DGRAM__ONLINE);
+  dgram_socket_t *asking = new_asking(&number);
+  assert_int_equal(dgram_on_error(asking, close_others, NULL), 0);
+  for (int i = 0; i < 2; i++)
+    others[i] = new_asking(&number);
+  dgram_worker_leave(worker);
+  run_until_disconnected();
+  run_until_notes(loop, "error(ECANCELED) close close");
+  close_socket(asking);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void) {
@@ -318,6 +339,7 @@ int main(void) {
       TEST(so_does_an_answer_to_another_question),
       TEST(so_does_garbage),
       TEST(a_listener_may_leave_and_close),
+      TEST(a_listener_may_close_the_others_at_the_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
