@@ -62,7 +62,7 @@ static void append(dgram_worker_t *worker, struct dgram__share *share) {
     worker->unanswered = share;
 }
 
-static void unlink_share(struct dgram__share *share) {
+static void drop(struct dgram__share *share) {
   dgram_worker_t *worker = share->worker;
   if (share->previous != NULL)
     share->previous->next = share->next;
@@ -72,11 +72,20 @@ static void unlink_share(struct dgram__share *share) {
     share->next->previous = share->previous;
   else
     worker->last = share->previous;
+  free(share);
 }
 
-static void drop(struct dgram__share *share) {
-  unlink_share(share);
-  free(share);
+/* Off the list, and the caller's. NULL: there is none. */
+static struct dgram__share *take_first(dgram_worker_t *worker) {
+  struct dgram__share *share = worker->first;
+  if (share == NULL)
+    return NULL;
+  worker->first = share->next;
+  if (share->next != NULL)
+    share->next->previous = NULL;
+  else
+    worker->last = NULL;
+  return share;
 }
 
 /* The socket and its share are none of each other's business any more. */
@@ -188,13 +197,6 @@ static void on_poll_closed(uv_handle_t *handle) {
     worker->on_disconnect(worker, worker->context);
   dgram__loop_leave(worker->loop);
   free(worker);
-}
-
-static struct dgram__share *take_first(dgram_worker_t *worker) {
-  struct dgram__share *share = worker->first;
-  if (share != NULL)
-    unlink_share(share);
-  return share;
 }
 
 /* Closes what is shared; in the 'error' of a bind that waits the program may bind anew. */
