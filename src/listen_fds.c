@@ -15,9 +15,8 @@ enum { FIRST = 3 }; /* SD_LISTEN_FDS_START */
 /* Reads a number of 0 to INT_MAX, of digits alone. Returns it or UV_EINVAL. */
 static int read_number(const char *text) {
   char *end;
-  errno = 0;
-  long number = strtol(text, &end, 10);
-  bool is_number = *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+  long long number = strtoll(text, &end, 10); /* at the utmost LLONG_MAX */
+  bool is_number = *text >= '0' && *text <= '9' && *end == '\0';
   return is_number && number <= INT_MAX ? (int)number : UV_EINVAL;
 }
 

@@ -106,7 +106,7 @@ static int remember(dgram_takeover_t *takeover, int fd) {
   socklen_t length = sizeof taken->reuse_addr;
   if (getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &taken->reuse_addr, &length) != 0)
     return -errno;
-  taken->fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  taken->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (taken->fd < 0)
     return -errno;
   takeover->count++;
@@ -168,7 +168,9 @@ int dgram_handover_confirm(dgram_takeover_t *takeover) {
   const struct dgram__frame frame = {.kind = DGRAM__TAKEN};
   if (takeover == NULL)
     return 0;
-  int err = dgram__channel_send(&takeover->channel, &frame, -1); /* the first: there is room */
+  int err = dgram__channel_send(&takeover->channel, &frame, -1);
+  if (err == 0 && dgram__channel_busy(&takeover->channel)) /* there is room for the first frame */
+    err = UV_EAGAIN;
   release(takeover);
   return err;
 }

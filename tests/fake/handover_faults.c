@@ -7,6 +7,7 @@
 #include <dgram_handover.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +22,8 @@
 
 #include "open_files.h"
 
+enum { THIS_USER = 1001, ANOTHER_USER = 1002, ROOT = 0 }; /* who takes part, as the system says */
+
 /* ---- the fault ---- */
 
 static struct {
@@ -30,8 +33,12 @@ static struct {
   const char *in; /* the function that failed; NULL: none yet */
 } fault;
 
-static uv_loop_t *loop;  /* of the server that goes; it runs while the other waits */
-static uid_t others_uid; /* who is at the other end, if not this user; 0: this one */
+static uv_loop_t *loop; /* of the server that goes; it runs while the other waits */
+static int peers_asked; /* times that the system was asked who is at the other end */
+static int other_peer;  /* the time when it is another user; 0: never */
+static uid_t other_user;
+static bool no_files; /* a connection can't be accepted */
+static int accept_calls;
 static long live_allocations;
 
 /* cmocka tells the line; this tells which fault led there. */
@@ -64,7 +71,6 @@ WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd,
 WRAP(int, connect, (int fd, const struct sockaddr *address, socklen_t length),
      (fd, address, length), -1)
 WRAP(int, listen, (int fd, int backlog), (fd, backlog), -1)
-WRAP(int, accept, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length), -1)
 WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), -1)
 WRAP(int, rename, (const char *from, const char *to), (from, to), -1)
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), -1)
@@ -83,9 +89,25 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *lengt
   if (fails("getsockopt"))
     return -1;
   int result = __real_getsockopt(fd, level, name, value, length);
-  if (name == SO_PEERCRED && others_uid != 0)
-    ((struct ucred *)value)->uid = others_uid;
+  if (name == SO_PEERCRED && ++peers_asked == other_peer)
+    ((struct ucred *)value)->uid = other_user;
+  else if (name == SO_PEERCRED)
+    ((struct ucred *)value)->uid = THIS_USER;
   return result;
+}
+
+int __real_accept(int fd, struct sockaddr *address, socklen_t *length);
+int __wrap_accept(int fd, struct sockaddr *address, socklen_t *length);
+int __wrap_accept(int fd, struct sockaddr *address, socklen_t *length) {
+  accept_calls++;
+  if (no_files)
+    errno = EMFILE;
+  return no_files || fails("accept") ? -1 : __real_accept(fd, address, length);
+}
+
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void) {
+  return THIS_USER;
 }
 
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
@@ -165,13 +187,22 @@ static void close_loop(uv_timer_t *keep_alive) {
   __real_free(loop);
 }
 
-/* Takes, and confirms what came. */
-static void take(void) {
+/* Those that are no more than a reason to call again. */
+static bool is_harmless(void) {
+  const char *in = fault.in != NULL ? fault.in : "";
+  if (strcmp(in, "sendmsg") == 0 || strcmp(in, "recvmsg") == 0)
+    return fault.error == EINTR || fault.error == EAGAIN;
+  return strcmp(in, "poll") == 0 && fault.error == EINTR;
+}
+
+/* Takes, and confirms what came. Returns what dgram_handover_take() does. */
+static int take(void) {
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
   int count = dgram_handover_take(path, PATIENCE_MS, fds, &takeover);
   CHECK((count == SOCKETS) == (takeover != NULL));
-  CHECK(count == SOCKETS || (count < 0 && (fault.in != NULL || others_uid != 0)));
+  CHECK(count == SOCKETS || (count < 0 && (fault.in != NULL || other_peer != 0)));
+  CHECK(count == SOCKETS || !is_harmless());
   CHECK(taken == 0);
   for (int i = 0; i < count; i++)
     __real_close(fds[i]);
@@ -179,11 +210,14 @@ static void take(void) {
   CHECK(err == 0 || fault.in != NULL);
   for (int i = 0; i < 5; i++) /* all that was said is there already */
     uv_run(loop, UV_RUN_NOWAIT);
-  CHECK(taken == (takeover != NULL && err == 0) || fault.in != NULL);
+  CHECK(taken == (takeover != NULL && err == 0) || (fault.in != NULL && !is_harmless()));
+  return count;
 }
 
-static void hand_over(void) {
+/* Returns what the first take did. */
+static int hand_over(void) {
   uv_timer_t keep_alive;
+  int result = 0;
   int fds[SOCKETS];
   dgram_offer_t *offer;
   for (int i = 0; i < SOCKETS; i++)
@@ -192,10 +226,10 @@ static void hand_over(void) {
   int err = dgram_handover_offer(loop, path, fds, SOCKETS, count_taken, NULL, &offer);
   CHECK(err == 0 ? offer != NULL : fault.in != NULL && offer == NULL);
   if (err == 0)
-    take();
+    result = take();
   if (err == 0 && taken == 0 && fault.in != NULL) /* the next one still can */
     take();
-  CHECK(err != 0 || taken == 1 || others_uid != 0);
+  CHECK(err != 0 || taken == 1 || other_peer != 0);
   if (taken == 0)
     dgram_handover_withdraw(offer);
   close_loop(&keep_alive);
@@ -203,40 +237,101 @@ static void hand_over(void) {
     __real_close(fds[i]);
   if (taken > 0)
     CHECK(unlink(path) == 0);
+  return result;
 }
 
-/* Returns whether the fault was met. */
-static bool run_with_fault(unsigned at) {
+/* Hands over while one call fails; 0: none. Returns what the first take did. */
+static int run_with_fault(unsigned at) {
   int files = count_open_files();
   taken = 0;
   live_allocations = 0;
   fault.at = at;
   fault.calls = 0;
   fault.in = NULL;
-  hand_over();
+  peers_asked = 0;
+  int result = hand_over();
   CHECK(live_allocations == 0);
   CHECK(count_open_files() == files);
-  CHECK(access(path, F_OK) != 0);
-  return fault.in != NULL;
+  CHECK(rmdir(folder) == 0 && mkdir(folder, S_IRWXU) == 0); /* it is empty */
+  return result;
 }
 
 static void every_fault_is_survived(void **state) {
-  static const int errors[] = {EPERM, EINTR, EMFILE, EIO};
+  static const int errors[] = {EPERM, EINTR, EAGAIN, EMFILE, EIO};
   for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-    unsigned at = 1;
+    unsigned at = 0;
     fault.error = errors[i];
-    while (run_with_fault(at))
-      at++;
+    do
+      run_with_fault(++at);
+    while (fault.in != NULL);
     assert_true(at > 20); /* it did meet some */
   }
 }
 
-/* Each side asks the system who the other is. */
-static void another_user_gets_nothing(void **state) {
-  others_uid = geteuid() + 1;
-  CHECK(!run_with_fault(0));
-  assert_int_equal(taken, 0);
-  others_uid = 0;
+/* The next server asks who offers, and then the one that offers who takes. */
+static void another_user_gets_nothing_and_gives_nothing(void **state) {
+  other_user = ANOTHER_USER;
+  for (other_peer = 1; other_peer <= 2; other_peer++) {
+    assert_int_equal(run_with_fault(0), UV_EACCES);
+    assert_int_equal(taken, 0);
+  }
+  other_user = ROOT;
+  for (other_peer = 1; other_peer <= 2; other_peer++)
+    assert_int_equal(run_with_fault(0), SOCKETS);
+  other_peer = 0;
+}
+
+/* It must not be found readable again and again; there is a descriptor later. */
+static void a_server_without_a_free_descriptor_comes_to_rest(void **state) {
+  uv_timer_t keep_alive;
+  dgram_offer_t *offer;
+  int fds[DGRAM_HANDOVER_MOST];
+  dgram_takeover_t *takeover;
+  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
+  open_loop(&keep_alive);
+  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, count_taken, NULL, &offer), 0);
+  no_files = true;
+  accept_calls = 0;
+  assert_int_equal(dgram_handover_take(path, 20, fds, &takeover), UV_ETIMEDOUT);
+  assert_int_equal(accept_calls, 1);
+  no_files = false;
+  assert_int_equal(dgram_handover_take(path, PATIENCE_MS, fds, &takeover), 1);
+  close(fds[0]);
+  dgram_handover_abandon(takeover);
+  dgram_handover_withdraw(offer);
+  close_loop(&keep_alive);
+  close(fd);
+}
+
+/* A daemon closes them, and then their numbers are free. */
+static void no_socket_is_taken_for_standard_input_or_output(void **state) {
+  enum { STANDARD = STDERR_FILENO + 1 };
+  int kept[STANDARD];
+  uv_timer_t keep_alive;
+  dgram_offer_t *offer;
+  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
+  open_loop(&keep_alive);
+  taken = 0;
+  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, count_taken, NULL, &offer), 0);
+  for (int i = 0; i < STANDARD; i++) {
+    kept[i] = fcntl(i, F_DUPFD, STANDARD);
+    close(i);
+  }
+  int fds[DGRAM_HANDOVER_MOST] = {0};
+  dgram_takeover_t *takeover;
+  int count = dgram_handover_take(path, PATIENCE_MS, fds, &takeover);
+  dgram_handover_abandon(takeover);
+  uv_run(loop, UV_RUN_NOWAIT);
+  for (int i = 0; i < STANDARD; i++) { /* nothing can be told before */
+    dup2(kept[i], i);
+    close(kept[i]);
+  }
+  assert_int_equal(count, 1);
+  assert_true(fds[0] > STDERR_FILENO);
+  close(fds[0]);
+  dgram_handover_withdraw(offer);
+  close_loop(&keep_alive);
+  close(fd);
 }
 
 static int begin(void **state) {
@@ -257,7 +352,9 @@ static int end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_fault_is_survived),
-      cmocka_unit_test(another_user_gets_nothing),
+      cmocka_unit_test(another_user_gets_nothing_and_gives_nothing),
+      cmocka_unit_test(a_server_without_a_free_descriptor_comes_to_rest),
+      cmocka_unit_test(no_socket_is_taken_for_standard_input_or_output),
   };
   return cmocka_run_group_tests(tests, begin, end);
 }

@@ -170,6 +170,7 @@ static void what_keeps_to_them_is_taken(void **state) {
   const struct script refuses = {busy, 1, -1};
   const struct script refuses_and_gives = {busy, 1, gives.with};
   assert_int_equal(take_from_impostor(&gives, 1, PATIENCE_MS), 2);
+  assert_int_equal(take_from_impostor(&gives, 1, -1), 2); /* without end */
   assert_int_equal(take_from_impostor(&refuses, 1, PATIENCE_MS), UV_EBUSY);
   assert_int_equal(take_from_impostor(&refuses_and_gives, 1, PATIENCE_MS), UV_EBUSY);
   close(gives.with);

@@ -50,6 +50,25 @@ static void a_file_that_nobody_listens_on_is_no_offer_and_is_replaced(void **sta
   close_loop(loop);
 }
 
+/* What died, with our process id, between making the file and renaming it. */
+static void nor_is_what_another_left_half_made_in_the_way(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int port;
+  int stale = raw_unix();
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  int next = dup(stale); /* the offer's: a duplicate gets this number, its own socket the next */
+  close(next);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s.%d-%d", path, getpid(), next + 1);
+  assert_int_equal(bind(stale, (struct sockaddr *)&address, sizeof address), 0);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_false(exists(address.sun_path));
+  dgram_handover_withdraw(offer);
+  close(stale);
+  close_socket(old);
+  close_loop(loop);
+}
+
 static void a_file_that_is_no_socket_is_left_alone(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
@@ -141,6 +160,7 @@ int main(void) {
       HANDOVER_TEST(only_the_owner_may_open_it),
       HANDOVER_TEST(without_an_offer_there_is_none),
       HANDOVER_TEST(a_file_that_nobody_listens_on_is_no_offer_and_is_replaced),
+      HANDOVER_TEST(nor_is_what_another_left_half_made_in_the_way),
       HANDOVER_TEST(a_file_that_is_no_socket_is_left_alone),
       HANDOVER_TEST(withdrawing_leaves_the_offer_of_another),
       TAKEN_TEST(one_that_was_taken_leaves_a_file_that_is_no_offer),
