@@ -49,6 +49,7 @@ static int serve(const char *at, const char *generation) {
   dgram_takeover_t *takeover;
   int fds[DGRAM_HANDOVER_MOST];
   server_generation = (uint32_t)atoi(generation);
+  alarm(WATCHDOG_SECONDS); /* it does not outlive a test that has failed */
   if (dgram_handover_take(at, PATIENCE_MS, fds, &takeover) != 1)
     return 1;
   dgram_bind_options_t options = dgram_default_bind_options();
