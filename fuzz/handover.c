@@ -1,0 +1,146 @@
+/*
+ * A hand-over with anything at the other end: a server that offers hears the input, and one that
+ * takes hears it too. Neither crashes, waits for ever or keeps a descriptor. With an odd first byte
+ * the input is frames that are well formed, in short: three bytes each; else it is the bytes that
+ * come. The linker puts __wrap_poll() in the place of poll(2).
+ */
+#include <dgram_handover.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "place.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MOST_FRAMES = 80, SHORT_FRAME = 3 };
+
+static char path[64];
+static uv_loop_t loop;
+static uv_timer_t awake; /* in the place of the sockets that keep the loop going */
+static int udp;          /* what is handed over */
+static bool taken;
+
+static void must(bool condition) {
+  if (!condition)
+    abort();
+}
+
+static void never(uv_timer_t *timer) {
+}
+
+static void begin(void) {
+  snprintf(path, sizeof path, "/tmp/dgram-fuzz-%d", (int)getpid());
+  udp = socket(AF_INET, SOCK_DGRAM, 0);
+  must(udp >= 0 && uv_loop_init(&loop) == 0 && uv_timer_init(&loop, &awake) == 0);
+  must(uv_timer_start(&awake, never, UINT32_MAX, 0) == 0);
+}
+
+/* The number that the next descriptor gets: as long as it is the same none has been kept. */
+static int next_number(void) {
+  int fd = dup(udp);
+  close(fd);
+  return fd;
+}
+
+/* ---- what is said ---- */
+
+/* kind, how many are to come, status */
+static struct dgram__frame lengthen(const uint8_t brief[SHORT_FRAME]) {
+  return (struct dgram__frame){.kind = 1 + brief[0] % (DGRAM__FRAME_KINDS - 1),
+                               .number = brief[1],
+                               .status = brief[2] < 128 ? 0 : -brief[2]};
+}
+
+/* Says it all, as far as that goes; with an odd last byte each frame has a descriptor. */
+static void say(int fd, const uint8_t *data, size_t size) {
+  struct dgram__channel channel;
+  if (size == 0 || data[0] % 2 == 0) {
+    (void)send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return;
+  }
+  dgram__channel_init(&channel, fd);
+  for (size_t i = 0; i < MOST_FRAMES && 1 + (i + 1) * SHORT_FRAME <= size; i++) {
+    const struct dgram__frame frame = lengthen(data + 1 + i * SHORT_FRAME);
+    if (dgram__channel_send(&channel, &frame, data[size - 1] % 2 == 1 ? udp : -1) != 0)
+      return;
+  }
+}
+
+/* ---- to the server that offers ---- */
+
+static void on_taken(void *context) {
+  taken = true;
+}
+
+static void turn(void) {
+  for (int i = 0; i < 4; i++)
+    uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static void to_the_offer(const uint8_t *data, size_t size) {
+  dgram_offer_t *offer;
+  taken = false;
+  must(dgram_handover_offer(&loop, path, &udp, 1, on_taken, NULL, &offer) == 0);
+  int fd = dgram__place_connect(path);
+  must(fd >= 0);
+  say(fd, data, size);
+  turn();
+  close(fd);
+  turn();
+  if (!taken)
+    dgram_handover_withdraw(offer);
+  turn();
+}
+
+/* ---- to the server that takes ---- */
+
+static int listener;
+static const uint8_t *to_say;
+static size_t to_say_size;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
+int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
+int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
+  int fd = dgram__place_accept(listener);
+  if (fd >= 0) {
+    say(fd, to_say, to_say_size);
+    close(fd);
+  }
+  return 1;
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static void to_the_taker(const uint8_t *data, size_t size) {
+  struct dgram__place place;
+  int fds[DGRAM_HANDOVER_MOST];
+  dgram_takeover_t *takeover;
+  to_say = data;
+  to_say_size = size;
+  listener = dgram__place_listen(path, &place);
+  must(listener >= 0);
+  int count = dgram_handover_take(path, -1, fds, &takeover);
+  must(count != 0 && count <= DGRAM_HANDOVER_MOST && (count > 0) == (takeover != NULL));
+  for (int i = 0; i < count; i++)
+    must(close(fds[i]) == 0);
+  dgram_handover_abandon(takeover);
+  close(listener);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (*path == '\0')
+    begin();
+  int before = next_number();
+  to_the_offer(data, size);
+  to_the_taker(data, size);
+  must(next_number() == before);
+  unlink(path);
+  return 0;
+}
