@@ -6,7 +6,6 @@
  */
 #include <dgram_handover.h>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "descriptors.h"
 #include "place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,13 +41,6 @@ static void begin(void) {
   udp = socket(AF_INET, SOCK_DGRAM, 0);
   must(udp >= 0 && uv_loop_init(&loop) == 0 && uv_timer_init(&loop, &awake) == 0);
   must(uv_timer_start(&awake, never, UINT32_MAX, 0) == 0);
-}
-
-/* The number that the next descriptor gets: as long as it is the same none has been kept. */
-static int next_number(void) {
-  int fd = dup(udp);
-  close(fd);
-  return fd;
 }
 
 /* ---- what is said ---- */
@@ -137,10 +130,10 @@ static void to_the_taker(const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (*path == '\0')
     begin();
-  int before = next_number();
+  int before = count_descriptors();
   to_the_offer(data, size);
   to_the_taker(data, size);
-  must(next_number() == before);
+  must(count_descriptors() == before);
   unlink(path);
   return 0;
 }

@@ -5,11 +5,12 @@
  */
 #include "cluster.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "descriptors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -101,19 +102,13 @@ static void read_answers(struct dgram__channel *channel) {
       close(fd);
 }
 
-static int lowest_free_descriptor(void) {
-  int fd = dup(STDERR_FILENO);
-  close(fd);
-  return fd;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned char bytes[MOST_BYTES];
   struct dgram_cluster cluster = {.loop = &loop, .options = {.on_disconnect = on_disconnect}};
   struct dgram__channel theirs;
   int fds[2];
   open_loop();
-  int descriptors = lowest_free_descriptor();
+  int descriptors = count_descriptors();
   must(dgram__channel_pair(fds) == 0);
   dgram__channel_init(&theirs, fds[1]);
   struct dgram__member *worker = enlist(&cluster, fds[0]);
@@ -129,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uv_run(&loop, UV_RUN_NOWAIT);
   must(worker->open_handles == 1 && cluster.shares.first == NULL);
   free(worker);
-  must(lowest_free_descriptor() == descriptors);
+  must(count_descriptors() == descriptors);
   close_loop();
   return 0;
 }
