@@ -17,8 +17,6 @@ void dgram__control_set_segment(struct msghdr *message, struct dgram__control_ou
 }
 
 int dgram__control_segment(const struct msghdr *message) {
-  if (message->msg_flags & MSG_CTRUNC)
-    return UV_EMSGSIZE;
   /* CMSG_NXTHDR wants a message that it could change, and does not change it. */
   struct msghdr *walked = (struct msghdr *)message;
   const char *end = (const char *)message->msg_control + message->msg_controllen;
@@ -31,5 +29,5 @@ int dgram__control_segment(const struct msghdr *message) {
     memcpy(&segment, CMSG_DATA(at), sizeof segment);
     return segment > 0 ? segment : 0;
   }
-  return 0;
+  return message->msg_flags & MSG_CTRUNC ? UV_EMSGSIZE : 0;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "address.h"
 #include "batch.h"
@@ -109,6 +110,17 @@ extern const struct dgram__datapath dgram__datapath_linux;
 /* What both share. */
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings);
 int dgram__path_take_error(struct dgram__path *path);
+
+/*
+ * The `segment` of a slot, by the control messages that came with it. If some were cut off, and
+ * what is in the slot may be many datagrams, it is lost: UV_EMSGSIZE.
+ */
+int dgram__path_told_segment(int fd, const struct msghdr *message);
+
+/* Mostly none came. Of those that were cut off some are there. */
+static inline int dgram__path_segment(int fd, const struct msghdr *message) {
+  return message->msg_controllen > 0 ? dgram__path_told_segment(fd, message) : 0;
+}
 
 /* Sends a datagram by itself. Returns 1, or an error. */
 int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram);

@@ -96,7 +96,7 @@ static int linux_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
     struct mmsghdr *header = &self->headers[i];
     dgram__address_trim(&inbox->slots[i].from, header->msg_hdr.msg_namelen);
     inbox->slots[i].size = header->msg_len;
-    inbox->slots[i].segment = dgram__control_segment(&header->msg_hdr);
+    inbox->slots[i].segment = dgram__path_segment(path->fd, &header->msg_hdr);
     reset_header(&header->msg_hdr);
   }
   if (filled > 1 && path->gro_untried)

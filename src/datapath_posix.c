@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control.h"
+
 static int set_flag(int fd, int level, int name) {
   int on = 1;
   return setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : -errno;
@@ -133,11 +135,38 @@ static void posix_inbox_init(struct dgram__inbox *inbox) {
   (void)inbox;
 }
 
+#ifdef __linux__
+/*
+ * Whether what was received may have been joined. It is asked, not remembered: whoever shares the
+ * system socket may want joining. Kernels before 5.8 don't say.
+ */
+static bool may_be_joined(int fd) {
+  int on = 1;
+  socklen_t length = sizeof on;
+  return getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0;
+}
+#else
+static bool may_be_joined(int fd) {
+  (void)fd;
+  return false;
+}
+#endif
+
+int dgram__path_told_segment(int fd, const struct msghdr *message) {
+  int segment = dgram__control_segment(message);
+  return segment >= 0 || may_be_joined(fd) ? segment : 0;
+}
+
 /* Fills one slot. Returns 1, 0 when the system has no more, or an error. */
 static int receive_one(int fd, struct dgram__slot *slot) {
+  struct dgram__control_in control; /* another who has the system socket may have it join */
   struct iovec iov = {.iov_base = slot->data, .iov_len = DGRAM__SLOT_SIZE};
-  struct msghdr message = {
-      .msg_name = &slot->from, .msg_namelen = sizeof slot->from, .msg_iov = &iov, .msg_iovlen = 1};
+  struct msghdr message = {.msg_name = &slot->from,
+                           .msg_namelen = sizeof slot->from,
+                           .msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
   ssize_t size;
   do
     size = recvmsg(fd, &message, 0);
@@ -146,7 +175,7 @@ static int receive_one(int fd, struct dgram__slot *slot) {
     return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
   dgram__address_trim(&slot->from, message.msg_namelen);
   slot->size = (size_t)size;
-  slot->segment = 0;
+  slot->segment = dgram__path_segment(fd, &message);
   return 1;
 }
 

@@ -126,7 +126,7 @@ static void joining_is_asked_for_once(void **state) {
 static void check_header(const struct mmsghdr *header) {
   const struct msghdr *message = &header->msg_hdr;
   assert_int_equal(message->msg_namelen, sizeof(struct sockaddr_in6));
-  assert_int_equal(message->msg_controllen, CMSG_SPACE(sizeof(int)));
+  assert_int_equal(message->msg_controllen, sizeof(struct dgram__control_in));
   assert_non_null(message->msg_control);
   assert_int_equal(message->msg_flags, 0);
   assert_int_equal(message->msg_iovlen, 1);
@@ -134,37 +134,42 @@ static void check_header(const struct mmsghdr *header) {
 }
 
 /* A filled header, as the kernel leaves it. */
-static void fill_header(struct mmsghdr *header, unsigned size, int segment, int flags) {
+static void fill_header(struct mmsghdr *header, unsigned size) {
   struct msghdr *message = &header->msg_hdr;
   header->msg_len = size;
   dgram__address_loopback(message->msg_name, AF_INET, 53);
   message->msg_namelen = sizeof(struct sockaddr_in);
-  message->msg_flags = flags;
-  if (segment == 0) {
-    message->msg_controllen = 0;
-    return;
-  }
-  struct cmsghdr *control = message->msg_control;
-  control->cmsg_level = SOL_UDP;
-  control->cmsg_type = UDP_GRO;
-  control->cmsg_len = CMSG_LEN(sizeof segment);
-  memcpy(CMSG_DATA(control), &segment, sizeof segment);
+  message->msg_flags = 0;
+  message->msg_controllen = 0;
+}
+
+static void add_control(struct mmsghdr *header, int level, int type, int value) {
+  struct msghdr *message = &header->msg_hdr;
+  struct cmsghdr *control =
+      (struct cmsghdr *)(void *)((char *)message->msg_control + message->msg_controllen);
+  control->cmsg_level = level;
+  control->cmsg_type = type;
+  control->cmsg_len = CMSG_LEN(sizeof value);
+  memcpy(CMSG_DATA(control), &value, sizeof value);
+  message->msg_controllen += CMSG_SPACE(sizeof value);
 }
 
 static int receive_three(struct mmsghdr *headers, unsigned count) {
   for (unsigned i = 0; i < count; i++)
     check_header(&headers[i]);
-  fill_header(&headers[0], 3000, 1200, 0);
-  fill_header(&headers[1], 10, 0, MSG_CTRUNC);
-  fill_header(&headers[2], 0, 0, 0);
+  fill_header(&headers[0], 3000);
+  add_control(&headers[0], SOL_UDP, UDP_GRO, 1200);
+  fill_header(&headers[1], 10);
+  headers[1].msg_hdr.msg_flags = MSG_TRUNC;
+  fill_header(&headers[2], 0);
   return 3;
 }
 
 static int receive_two_plain(struct mmsghdr *headers, unsigned count) {
   for (unsigned i = 0; i < count; i++)
     check_header(&headers[i]);
-  fill_header(&headers[0], 7, 0, 0);
-  fill_header(&headers[1], 8, 0, 0);
+  fill_header(&headers[0], 7);
+  fill_header(&headers[1], 8);
   return 2;
 }
 
@@ -174,7 +179,8 @@ static void headers_are_as_new_at_every_call(void **state) {
     assert_int_equal(linux_path->recv(&path, inbox), 3);
     assert_int_equal(inbox->slots[0].size, 3000);
     assert_int_equal(inbox->slots[0].segment, 1200);
-    assert_int_equal(inbox->slots[1].segment, UV_EMSGSIZE);
+    assert_int_equal(inbox->slots[1].size, 10);
+    assert_int_equal(inbox->slots[1].segment, 0);
     assert_int_equal(inbox->slots[2].size, 0);
     assert_int_equal(inbox->slots[2].segment, 0);
 
@@ -186,6 +192,65 @@ static void headers_are_as_new_at_every_call(void **state) {
     assert_int_equal(inbox->slots[1].segment, 0);
   }
 }
+
+/* ---- control messages that are cut off ---- */
+
+/* One that does not say whether it was joined, and one that does. */
+static int receive_two_cut_off(struct mmsghdr *headers, unsigned count) {
+  fill_header(&headers[0], 3000);
+  add_control(&headers[0], IPPROTO_IP, IP_TTL, 64);
+  headers[0].msg_hdr.msg_flags = MSG_CTRUNC;
+  fill_header(&headers[1], 3000);
+  add_control(&headers[1], SOL_UDP, UDP_GRO, 1200);
+  add_control(&headers[1], IPPROTO_IP, IP_TTL, 64);
+  headers[1].msg_hdr.msg_flags = MSG_CTRUNC;
+  return 2;
+}
+
+static void assert_cut_off(int segment) {
+  receive = receive_two_cut_off;
+  assert_int_equal(linux_path->recv(&path, inbox), 2);
+  assert_int_equal(inbox->slots[0].segment, segment);
+  assert_int_equal(inbox->slots[1].segment, 1200);
+}
+
+/* Kernels before 5.8 don't say whether they join, and then they may. */
+static void skip_where_joining_is_not_told(void) {
+  int on;
+  socklen_t length = sizeof on;
+  if (getsockopt(path.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
+    return;
+  print_message("skipped: this system does not say whether it joins\n");
+  skip();
+}
+
+static void where_nothing_is_joined_it_is_one_datagram(void **state) {
+  skip_where_joining_is_not_told();
+  can_join = false;
+  assert_cut_off(0);
+  assert_cut_off(0);
+}
+
+static void where_it_may_be_many_it_is_lost(void **state) {
+  skip_where_joining_is_not_told();
+  assert_cut_off(0);
+  assert_int_equal(joins_asked, 1);
+  assert_cut_off(UV_EMSGSIZE);
+}
+
+/* Another process that has the system socket, too. */
+static void whoever_has_datagrams_joined_counts(void **state) {
+  skip_where_joining_is_not_told();
+  int on = 1;
+  int twin = dup(path.fd);
+  can_join = false; /* so this path has not asked */
+  assert_cut_off(0);
+  assert_int_equal(__real_setsockopt(twin, SOL_UDP, UDP_GRO, &on, sizeof on), 0);
+  assert_cut_off(UV_EMSGSIZE);
+  close(twin);
+}
+
+/* ---- errors ---- */
 
 static int calls;
 
@@ -230,6 +295,9 @@ int main(void) {
       TEST(joining_is_asked_for_when_several_have_come_at_a_time),
       TEST(joining_is_asked_for_once),
       TEST(headers_are_as_new_at_every_call),
+      TEST(where_nothing_is_joined_it_is_one_datagram),
+      TEST(where_it_may_be_many_it_is_lost),
+      TEST(whoever_has_datagrams_joined_counts),
       TEST(an_error_is_returned_and_nothing_to_receive_is_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "control.h"
+
 /* What the calls do, in order: bytes moved, or an error as a negative number. Then: EAGAIN. */
 static const int *script;
 static size_t script_length;
@@ -34,7 +36,10 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
   assert_int_equal(message->msg_namelen, sizeof(union dgram__address));
   assert_int_equal(message->msg_iov[0].iov_len, DGRAM__SLOT_SIZE);
+  assert_int_equal(message->msg_controllen, sizeof(struct dgram__control_in));
   ssize_t size = next_result();
+  if (size >= 0)
+    message->msg_controllen = 0; /* nothing more is told of it */
   if (size > 0)
     memset(message->msg_iov[0].iov_base, 'a' + (int)calls - 1, (size_t)size);
   return size;

@@ -121,13 +121,25 @@ static void one_that_is_too_short_for_an_int_is_passed_over(void **state) {
   assert_int_equal(dgram__control_segment(&received.message), 1200);
 }
 
-static void a_truncated_list_is_EMSGSIZE_whatever_is_in_it(void **state) {
+static void a_list_that_was_cut_off_without_the_segment_is_EMSGSIZE(void **state) {
   struct received received;
   receive_nothing(&received);
   received.message.msg_flags = MSG_CTRUNC;
   assert_int_equal(dgram__control_segment(&received.message), UV_EMSGSIZE);
-  receive_int(&received, IPPROTO_UDP, UDP_GRO, 1200);
+  receive_int(&received, IPPROTO_IP, IP_TTL, 64);
   assert_int_equal(dgram__control_segment(&received.message), UV_EMSGSIZE);
+  receive(&received, IPPROTO_UDP, UDP_GRO, "\x01\x02\x03", 3); /* it is the one */
+  assert_int_equal(dgram__control_segment(&received.message), UV_EMSGSIZE);
+}
+
+static void a_list_that_was_cut_off_behind_the_segment_says_it(void **state) {
+  struct received received;
+  receive_nothing(&received);
+  received.message.msg_flags = MSG_CTRUNC;
+  receive_int(&received, IPPROTO_UDP, UDP_GRO, 1200);
+  assert_int_equal(dgram__control_segment(&received.message), 1200);
+  receive(&received, IPPROTO_IP, IP_TTL, "", 1);
+  assert_int_equal(dgram__control_segment(&received.message), 1200);
 }
 
 static void other_flags_do_not_matter(void **state) {
@@ -207,7 +219,8 @@ int main(void) {
       cmocka_unit_test(the_segment_is_read_from_the_message_of_its_level_and_type),
       cmocka_unit_test(the_segment_is_found_among_others),
       cmocka_unit_test(one_that_is_too_short_for_an_int_is_passed_over),
-      cmocka_unit_test(a_truncated_list_is_EMSGSIZE_whatever_is_in_it),
+      cmocka_unit_test(a_list_that_was_cut_off_without_the_segment_is_EMSGSIZE),
+      cmocka_unit_test(a_list_that_was_cut_off_behind_the_segment_says_it),
       cmocka_unit_test(other_flags_do_not_matter),
       cmocka_unit_test(a_message_that_goes_on_behind_the_buffer_is_not_read),
       cmocka_unit_test(lengths_out_of_all_proportion_end_the_list),

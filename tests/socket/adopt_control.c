@@ -1,0 +1,216 @@
+/*
+ * A system socket that is taken over may have been asked for control messages of all kinds
+ * (cmsg(3)). The library reads none of them, and delivers every datagram whole all the same.
+ */
+#include "api_test.h"
+
+#include <linux/net_tstamp.h>
+#include <netinet/udp.h>
+#include <stdbool.h>
+
+#ifndef SO_RCVPRIORITY
+#define SO_RCVPRIORITY 82 /* since Linux 6.15 */
+#endif
+
+enum {
+  UDP_CUTS = 103,     /* UDP_SEGMENT, which older C libraries lack */
+  UDP_JOINS = 104,    /* UDP_GRO, the same */
+  TELLS_OF_FLOW = 11, /* IPV6_FLOWINFO, which they all lack */
+  TIMES = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_PKTINFO,
+};
+
+struct option {
+  int level;
+  int name;
+  int value;
+};
+
+/* What the system tells of any datagram. */
+static const struct option general[] = {{SOL_SOCKET, SO_TIMESTAMPNS, 1},
+                                        {SOL_SOCKET, SO_TIMESTAMPING, TIMES},
+                                        {SOL_SOCKET, SO_RXQ_OVFL, 1},
+                                        {SOL_SOCKET, SO_RCVMARK, 1},
+                                        {SOL_SOCKET, SO_RCVPRIORITY, 1}};
+
+/* Of one by IPv4; a socket of IPv6 takes them, too. */
+static const struct option of_ipv4[] = {
+    {IPPROTO_IP, IP_PKTINFO, 1},         {IPPROTO_IP, IP_RECVTTL, 1},
+    {IPPROTO_IP, IP_RECVTOS, 1},         {IPPROTO_IP, IP_RECVOPTS, 1},
+    {IPPROTO_IP, IP_RETOPTS, 1},         {IPPROTO_IP, IP_PASSSEC, 1},
+    {IPPROTO_IP, IP_RECVORIGDSTADDR, 1}, {IPPROTO_IP, IP_CHECKSUM, 1},
+    {IPPROTO_IP, IP_RECVFRAGSIZE, 1}};
+
+static const struct option of_ipv6[] = {
+    {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},     {IPPROTO_IPV6, IPV6_2292PKTINFO, 1},
+    {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1},    {IPPROTO_IPV6, IPV6_2292HOPLIMIT, 1},
+    {IPPROTO_IPV6, IPV6_RECVTCLASS, 1},      {IPPROTO_IPV6, TELLS_OF_FLOW, 1},
+    {IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1}, {IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1}};
+
+static const struct option joining[] = {{IPPROTO_UDP, UDP_JOINS, 1}};
+
+/* All but what this system does not know, or forbids. Returns how many it took. */
+static int set_options(int fd, const struct option options[], size_t count) {
+  int taken = 0;
+  for (size_t i = 0; i < count; i++)
+    taken += setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                        sizeof options[i].value) == 0;
+  return taken;
+}
+
+#define SET_OPTIONS(fd, options) set_options(fd, options, sizeof(options) / sizeof *(options))
+
+/* A socket of the system's that wants to be told everything, bound to this address. */
+static int curious_socket(int family, const char *address) {
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+  int room = ROOM;
+  int fd = family == AF_INET ? raw_socket() : socket(AF_INET6, SOCK_DGRAM, 0);
+  assert_true(fd >= 0);
+  assert_true(SET_OPTIONS(fd, general) >= 3);
+  assert_true(SET_OPTIONS(fd, of_ipv4) >= 6);
+  if (family == AF_INET)
+    return fd;
+  assert_true(SET_OPTIONS(fd, of_ipv6) >= 6);
+  assert_int_equal(inet_pton(AF_INET6, address, &v6.sin6_addr), 1);
+  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&v6, sizeof v6), 0);
+  return fd;
+}
+
+/* ---- traffic ---- */
+
+enum { SENT = 200, SIZE = 300 };
+
+/* The bytes of datagram i are those of the pattern from i on. */
+static char pattern[SENT + SIZE];
+
+static size_t size_of(int i) {
+  return (size_t)(SIZE - i / 20 % 3); /* runs of one size: those leave and come as one */
+}
+
+static void check_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                          void *context) {
+  int i = (*(int *)context)++ % SENT;
+  assert_int_equal(rinfo->size, size_of(i));
+  assert_memory_equal(message, pattern + i, rinfo->size);
+}
+
+struct scene {
+  uv_loop_t *loop;
+  dgram_socket_t *receiver;
+  dgram_socket_t *sender;
+  int port;
+  int received;
+};
+
+/* The receiver takes over `fd`. */
+static struct scene *open_scene(dgram_type_t type, int fd) {
+  static struct scene scene;
+  dgram_bind_options_t options = dgram_default_bind_options();
+  scene = (struct scene){.loop = open_loop()};
+  scene.receiver = new_socket(scene.loop, type, check_message, &scene.received);
+  scene.sender = new_socket(scene.loop, type, NULL, NULL);
+  options.fd = fd;
+  assert_int_equal(dgram_bind_options(scene.receiver, &options, NULL, NULL), 0);
+  scene.port = port_of(scene.receiver);
+  return &scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close_socket(scene->receiver);
+  close_socket(scene->sender);
+  close_loop(scene->loop);
+}
+
+static void send_one(struct scene *scene, const char *address, int i) {
+  assert_int_equal(
+      dgram_send(scene->sender, pattern + i, size_of(i), scene->port, address, NULL, NULL), 0);
+}
+
+/* One at a time: the system joins nothing. Then many at once, until it has joined some. */
+static void all_arrive(struct scene *scene, const char *address) {
+  for (int i = 0; i < SENT; i++) {
+    send_one(scene, address, i);
+    run_until(scene->loop, &scene->received, i + 1);
+  }
+  for (int round = 2; round < 5; round++) {
+    for (int i = 0; i < SENT; i++)
+      send_one(scene, address, i);
+    run_until(scene->loop, &scene->received, round * SENT);
+  }
+}
+
+static void arrive_at(dgram_type_t type, int fd, const char *address) {
+  struct scene *scene = open_scene(type, fd);
+  all_arrive(scene, address);
+  close_scene(scene);
+}
+
+/* ---- joined before they arrive ---- */
+
+enum { JOINED = 20 };
+
+static void check_joined(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                         void *context) {
+  int i = (*(int *)context)++;
+  assert_int_equal(rinfo->size, SIZE / JOINED);
+  assert_memory_equal(message, pattern + i * (SIZE / JOINED), rinfo->size);
+}
+
+/* The system cuts one send into datagrams, and on the way to a socket like ours leaves it whole. */
+static bool send_joined(int port) {
+  int size = SIZE / JOINED;
+  int sender = raw_socket();
+  bool cuts = setsockopt(sender, IPPROTO_UDP, UDP_CUTS, &size, sizeof size) == 0;
+  if (cuts)
+    raw_send(sender, pattern, SIZE, port);
+  close(sender);
+  return cuts;
+}
+
+/* ---- tests ---- */
+
+static void all_of_ipv4_arrive_whole(void **state) {
+  arrive_at(DGRAM_UDP4, curious_socket(AF_INET, NULL), "127.0.0.1");
+}
+
+static void all_of_ipv6_arrive_whole(void **state) {
+  skip_without_ipv6();
+  arrive_at(DGRAM_UDP6, curious_socket(AF_INET6, "::1"), "::1");
+}
+
+static void all_of_ipv4_at_a_socket_of_ipv6_arrive_whole(void **state) {
+  skip_without_ipv6();
+  arrive_at(DGRAM_UDP6, curious_socket(AF_INET6, "::"), "::ffff:127.0.0.1");
+}
+
+/* Whoever made it had the system join datagrams, and some have come. */
+static void what_was_joined_before_arrives_one_by_one(void **state) {
+  int fd = curious_socket(AF_INET, NULL);
+  if (SET_OPTIONS(fd, joining) == 0 || !send_joined(raw_port(fd))) {
+    print_message("skipped: this system joins nothing\n");
+    close(fd);
+    skip();
+  }
+  struct scene *scene = open_scene(DGRAM_UDP4, fd);
+  int received = 0;
+  assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
+  assert_int_equal(dgram_on_message(scene->receiver, check_joined, &received), 0);
+  run_until(scene->loop, &received, JOINED);
+  close_scene(scene);
+}
+
+static int fill_pattern(void **state) {
+  for (size_t i = 0; i < sizeof pattern; i++)
+    pattern[i] = (char)(i * i / 7);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(all_of_ipv4_arrive_whole),
+      cmocka_unit_test(all_of_ipv6_arrive_whole),
+      cmocka_unit_test(all_of_ipv4_at_a_socket_of_ipv6_arrive_whole),
+      cmocka_unit_test(what_was_joined_before_arrives_one_by_one),
+  };
+  return cmocka_run_group_tests_name("adopt_control", tests, fill_pattern, NULL);
+}
