@@ -10,7 +10,7 @@
 
 #include <dgram_cluster.h>
 
-#include <dirent.h>
+#include "open_files.h"
 
 /* ---- the primary ---- */
 
@@ -144,16 +144,6 @@ static inline void crew_close(struct crew *crew) {
   run_until(crew->loop, &crew->closed, 1);
   close_socket(crew->reports);
   close_loop(crew->loop);
-}
-
-static inline int count_descriptors(void) {
-  int count = 0;
-  DIR *folder = opendir("/proc/self/fd");
-  assert_non_null(folder);
-  while (readdir(folder) != NULL)
-    count++;
-  closedir(folder);
-  return count;
 }
 
 /* ---- a worker ---- */

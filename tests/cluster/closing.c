@@ -66,7 +66,7 @@ static void a_worker_that_could_not_be_started_leaves_nothing(void **state) {
   struct crew crew;
   char *const args[] = {"worker", NULL};
   crew_open(&crew, "listen_on_any");
-  int before = count_descriptors();
+  int before = count_open_files();
   dgram_cluster_t *cluster;
   dgram_cluster_options_t options = crew_options(args);
   options.file = "/nowhere/no-such-program";
@@ -75,8 +75,8 @@ static void a_worker_that_could_not_be_started_leaves_nothing(void **state) {
   assert_int_equal(dgram_cluster_next(cluster, 0), 0);
   assert_int_equal(dgram_cluster_close(cluster, 0, crew_closed, &crew), 0);
   run_until(crew.loop, &crew.closed, 1);
-  assert_int_equal(times_noted("("), 0);          /* there was nothing to tell */
-  assert_true(count_descriptors() <= before + 2); /* libuv keeps a pipe for signals */
+  assert_int_equal(times_noted("("), 0);         /* there was nothing to tell */
+  assert_true(count_open_files() <= before + 2); /* libuv keeps a pipe for signals */
   crew.closed = 0;
   crew_close(&crew);
 }

@@ -91,9 +91,9 @@ static void only_what_it_held_is_lost(void **state) {
   crew_await(&scene.crew, "listening(1)", "listening(2)", "listening(3)", "listening(4)");
   flows_start(&scene.flows, scene.crew.loop, port_wanted());
   run_until_answers(scene.crew.loop, &scene.flows, FLOWS);
-  int descriptors = count_descriptors();
+  int descriptors = count_open_files();
   kill_in_turn(&scene);
-  assert_int_equal(count_descriptors(), descriptors);
+  assert_int_equal(count_open_files(), descriptors);
   scene.flows.stopped = 1;
   run_for(&scene, SHORT_MS);
   print_message("%u answers, %u lost\n", scene.flows.answers, lost(&scene));

@@ -2,88 +2,38 @@
  * Every allocation and every system call of the library fails once, the first, the second, ...,
  * until a scenario has run without meeting the fault. Whatever fails: nothing crashes, nothing is
  * left over, and each accepted send completes exactly once.
- * The linker puts the functions __wrap_... of this file in the place of the true ones (__real_...).
  */
+#include "fault.h"
+
 #include "internal.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "open_files.h"
-
-/* ---- the fault ---- */
-
-static struct {
-  const char *datapath;
-  int error;      /* the errno that it leaves */
-  unsigned at;    /* which call fails; 0: none */
-  unsigned calls; /* so far */
-  const char *in; /* the function that failed; NULL: none yet */
-} fault;
-
-static long live_allocations;
 static size_t bytes_sent; /* as the system saw it */
 
-/* cmocka tells the line; this tells which fault led there. */
-#define CHECK(condition)                                                                         \
-  do {                                                                                           \
-    if (!(condition))                                                                            \
-      fail_msg("line %d: %s does not hold on %s after fault %u: %s in %s", __LINE__, #condition, \
-               fault.datapath, fault.at, strerror(fault.error),                                  \
-               fault.in != NULL ? fault.in : "nothing");                                         \
-  } while (0)
-
-static bool fails(const char *function) {
-  if (++fault.calls != fault.at)
-    return false;
-  fault.in = function;
-  errno = fault.error;
-  return true;
-}
-
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-#define WRAP(type, name, parameters, arguments, failure)       \
-  type __real_##name parameters;                               \
-  type __wrap_##name parameters;                               \
-  type __wrap_##name parameters {                              \
-    return fails(#name) ? (failure) : __real_##name arguments; \
-  }
+FAULT(socket)
+FAULT(bind)
+FAULT(connect)
+FAULT(getsockname)
+FAULT(setsockopt)
+FAULT(recvmsg)
+FAULT(uv_poll_init_socket)
+FAULT_WRAP(int, getpeername, (int fd, struct sockaddr *address, socklen_t *length),
+           (fd, address, length), -1)
+FAULT_WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length),
+           (fd, level, name, value, length), -1)
+FAULT_WRAP(int, uname, (struct utsname * names), (names), -1)
+FAULT_WRAP(int, recvmmsg,
+           (int fd, struct mmsghdr *headers, unsigned count, int flags, struct timespec *timeout),
+           (fd, headers, count, flags, timeout), -1)
+FAULT_WRAP(int, uv_getaddrinfo,
+           (uv_loop_t * loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb callback,
+            const char *node, const char *service, const struct addrinfo *hints),
+           (loop, request, callback, node, service, hints), UV_ENOMEM)
 
-WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
-WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
-     -1)
-WRAP(int, connect, (int fd, const struct sockaddr *address, socklen_t length),
-     (fd, address, length), -1)
-WRAP(int, getpeername, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length),
-     -1)
-WRAP(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length),
-     -1)
-WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length),
-     (fd, level, name, value, length), -1)
-WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
-     (fd, level, name, value, length), -1)
-WRAP(int, uname, (struct utsname * names), (names), -1)
-WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1)
-WRAP(int, recvmmsg,
-     (int fd, struct mmsghdr *headers, unsigned count, int flags, struct timespec *timeout),
-     (fd, headers, count, flags, timeout), -1)
-WRAP(int, uv_poll_init_socket, (uv_loop_t * loop, uv_poll_t *poll, uv_os_sock_t fd),
-     (loop, poll, fd), UV_ENOMEM)
-WRAP(int, uv_getaddrinfo,
-     (uv_loop_t * loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb callback, const char *node,
-      const char *service, const struct addrinfo *hints),
-     (loop, request, callback, node, service, hints), UV_ENOMEM)
-
-/* Those that also count: what is sent, and what is allocated. */
+/* Those that also count. */
 
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -102,51 +52,13 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags) 
   return sent;
 }
 
-static void *counted(void *allocated) {
-  live_allocations += allocated != NULL;
-  return allocated;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size) {
-  return counted(fails("malloc") ? NULL : __real_malloc(size));
-}
-
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
   if (fails("posix_memalign") || __real_posix_memalign(memory, alignment, size) != 0)
     return ENOMEM;
-  counted(*memory);
+  fault_counted(*memory);
   return 0;
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size) {
-  return counted(fails("calloc") ? NULL : __real_calloc(count, size));
-}
-
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text) {
-  return counted(fails("strdup") ? NULL : __real_strdup(text));
-}
-
-void __real_free(void *allocated);
-void __wrap_free(void *allocated);
-void __wrap_free(void *allocated) {
-  live_allocations -= allocated != NULL;
-  __real_free(allocated);
-}
-
-int __real_close(int fd);
-int __wrap_close(int fd);
-int __wrap_close(int fd) {
-  int result = __real_close(fd);
-  CHECK(result == 0); /* so nothing is closed twice */
-  return result;
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
@@ -452,9 +364,10 @@ static void an_exchange_at_once(void) {
 
 /* ---- every fault, one after the other ---- */
 
-/* Returns whether the fault was met. */
-static bool run_with_fault(void (*scenario)(void), unsigned at) {
-  int files = count_open_files();
+static void (*in_loop)(void); /* the scenario */
+
+/* With a loop of its own. */
+static void run_scenario(void) {
   memset(accepted, 0, sizeof accepted);
   memset(completed, 0, sizeof completed);
   sends = 0;
@@ -462,45 +375,31 @@ static bool run_with_fault(void (*scenario)(void), unsigned at) {
   closes = 0;
   bytes_received = 0;
   bytes_sent = 0;
-  live_allocations = 0;
-  fault.at = at;
-  fault.calls = 0;
-  fault.in = NULL;
-
   loop = __real_malloc(sizeof *loop);
   assert_int_equal(uv_loop_init(loop), 0);
-  scenario();
+  in_loop();
   CHECK(uv_run(loop, UV_RUN_DEFAULT) == 0);
   CHECK(uv_loop_close(loop) == 0);
   __real_free(loop);
   for (int i = 0; i < sends; i++)
     CHECK(completed[i] == accepted[i]);
   CHECK(closes == closing);
-  CHECK(live_allocations == 0);
-  CHECK(count_open_files() == files);
-  return fault.in != NULL;
 }
 
-static void survive_all_faults(void (*scenario)(void), const char *datapath) {
+static void survive(void (*scenario)(void), const char *datapath) {
   static const int errors[] = {EPERM, EAGAIN, EINTR, ENOBUFS, EIO};
   setenv("DGRAM_DATAPATH", datapath, 1);
   dgram_on_unhandled_error(on_error, NULL);
-  fault.datapath = datapath;
-  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-    unsigned at = 1;
-    fault.error = errors[i];
-    while (run_with_fault(scenario, at))
-      at++;
-    assert_true(at > 10); /* it did meet some */
-  }
+  in_loop = scenario;
+  survive_all_faults(run_scenario, errors, sizeof errors / sizeof *errors, 10);
 }
 
 #define ON_EACH_DATAPATH(scenario)                \
   static void scenario##_on_linux(void **state) { \
-    survive_all_faults(scenario, "linux");        \
+    survive(scenario, "linux");                   \
   }                                               \
   static void scenario##_on_posix(void **state) { \
-    survive_all_faults(scenario, "posix");        \
+    survive(scenario, "posix");                   \
   }
 
 ON_EACH_DATAPATH(an_exchange)
@@ -509,13 +408,6 @@ ON_EACH_DATAPATH(a_system_socket_as_the_answer)
 ON_EACH_DATAPATH(an_exchange_at_once)
 ON_EACH_DATAPATH(a_close_before_the_sends_have_left)
 ON_EACH_DATAPATH(a_close_before_the_bind)
-
-/* libuv opens files of its own for the first loop. */
-static int warm_up(void **state) {
-  uv_loop_t first;
-  uv_loop_init(&first);
-  return uv_loop_close(&first);
-}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -532,7 +424,5 @@ int main(void) {
       cmocka_unit_test(a_close_before_the_bind_on_linux),
       cmocka_unit_test(a_close_before_the_bind_on_posix),
   };
-  int failed = cmocka_run_group_tests(tests, warm_up, NULL);
-  fault.at = 0; /* what runs at exit, the counts of gcov say, is to be spared */
-  return failed;
+  return cmocka_run_group_tests(tests, open_first_loop, end_faults);
 }

@@ -1,7 +1,6 @@
 /*
  * Starting a group while the system refuses one thing, and then while every allocation and call
  * fails once, the first, the second, ...: whatever fails, nothing is left over.
- * The linker puts the functions __wrap_... of this file in the place of the true ones (__real_...).
  */
 #include "fault.h"
 
@@ -22,9 +21,9 @@ static int bound;
 static int refused; /* the option of SOL_SOCKET that is always refused; 0: none */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-FAULT_WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
-FAULT_WRAP(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length),
-           (fd, address, length), -1)
+FAULT(socket)
+FAULT(getsockname)
+FAULT(uv_poll_init_socket)
 FAULT_WRAP(int, sched_getaffinity, (pid_t process, size_t size, cpu_set_t *cpus),
            (process, size, cpus), -1)
 FAULT_WRAP(int, sched_setaffinity, (pid_t process, size_t size, const cpu_set_t *cpus),
@@ -36,8 +35,6 @@ FAULT_WRAP(int, uv_mutex_init, (uv_mutex_t * mutex), (mutex), UV_ENOMEM)
 FAULT_WRAP(int, uv_sem_init, (uv_sem_t * semaphore, unsigned value), (semaphore, value), UV_ENOMEM)
 FAULT_WRAP(int, uv_thread_create, (uv_thread_t * thread, uv_thread_cb run, void *context),
            (thread, run, context), UV_EAGAIN)
-FAULT_WRAP(int, uv_poll_init_socket, (uv_loop_t * loop, uv_poll_t *poll, uv_os_sock_t fd),
-           (loop, poll, fd), UV_ENOMEM)
 
 /* Notes of each whether it shares, and its port. */
 int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
@@ -110,7 +107,7 @@ static void start_and_fail(void) {
 
 static void whatever_fails_nothing_is_left(void **state) {
   static const int errors[] = {EPERM};
-  survive_all_faults(start_and_fail, errors, 1);
+  survive_all_faults(start_and_fail, errors, 1, 5);
 }
 
 static void assert_refusal(int option, int with, dgram_steer_t steer, int expected) {
@@ -165,5 +162,5 @@ int main(void) {
       cmocka_unit_test(who_does_not_steer_asks_for_nothing),
       cmocka_unit_test(a_port_is_chosen_by_a_socket_that_does_not_share),
   };
-  return cmocka_run_group_tests(tests, warm_up, NULL);
+  return cmocka_run_group_tests(tests, warm_up, end_faults);
 }

@@ -1,37 +1,19 @@
 /*
  * Every allocation and every system call of a hand-over fails once, the first, the second, ..., on
  * either side, until one goes through. Whatever fails: nothing crashes or is left over, and a
- * server that has not been told that its sockets are taken still has them. The linker puts the
- * functions __wrap_... of this file in the place of the true ones (__real_...).
+ * server that has not been told that its sockets are taken still has them.
  */
+#include "fault.h"
+
 #include <dgram_handover.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "open_files.h"
 
 enum { THIS_USER = 1001, ANOTHER_USER = 1002, ROOT = 0 }; /* who takes part, as the system says */
-
-/* ---- the fault ---- */
-
-static struct {
-  int error;      /* the errno that it leaves */
-  unsigned at;    /* which call fails; 0: none */
-  unsigned calls; /* so far */
-  const char *in; /* the function that failed; NULL: none yet */
-} fault;
 
 static uv_loop_t *loop; /* of the server that goes; it runs while the other waits */
 static int peers_asked; /* times that the system was asked who is at the other end */
@@ -39,49 +21,18 @@ static int other_peer;  /* the time when it is another user; 0: never */
 static uid_t other_user;
 static bool no_files; /* a connection can't be accepted */
 static int accept_calls;
-static long live_allocations;
-
-/* cmocka tells the line; this tells which fault led there. */
-#define CHECK(condition)                                                                   \
-  do {                                                                                     \
-    if (!(condition))                                                                      \
-      fail_msg("line %d: %s does not hold after fault %u: %s in %s", __LINE__, #condition, \
-               fault.at, strerror(fault.error), fault.in != NULL ? fault.in : "nothing");  \
-  } while (0)
-
-static bool fails(const char *function) {
-  if (++fault.calls != fault.at)
-    return false;
-  fault.in = function;
-  errno = fault.error;
-  return true;
-}
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-#define WRAP(type, name, parameters, arguments, failure)       \
-  type __real_##name parameters;                               \
-  type __wrap_##name parameters;                               \
-  type __wrap_##name parameters {                              \
-    return fails(#name) ? (failure) : __real_##name arguments; \
-  }
-
-WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
-WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
-     -1)
-WRAP(int, connect, (int fd, const struct sockaddr *address, socklen_t length),
-     (fd, address, length), -1)
-WRAP(int, listen, (int fd, int backlog), (fd, backlog), -1)
-WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), -1)
-WRAP(int, rename, (const char *from, const char *to), (from, to), -1)
-WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), -1)
-WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1)
-WRAP(int, uv_poll_init, (uv_loop_t * on, uv_poll_t *poll, int fd), (on, poll, fd), UV_ENOMEM)
-
-int __real_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, int argument);
-int __wrap_fcntl(int fd, int command, int argument) {
-  return fails("fcntl") ? -1 : __real_fcntl(fd, command, argument);
-}
+FAULT(socket)
+FAULT(bind)
+FAULT(connect)
+FAULT(sendmsg)
+FAULT(recvmsg)
+FAULT(uv_poll_init)
+FAULT_FCNTL()
+FAULT_WRAP(int, listen, (int fd, int backlog), (fd, backlog), -1)
+FAULT_WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), -1)
+FAULT_WRAP(int, rename, (const char *from, const char *to), (from, to), -1)
 
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
@@ -117,44 +68,6 @@ int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
   uv_run(loop, UV_RUN_NOWAIT);
   return 1;
 }
-
-static void *counted(void *allocated) {
-  live_allocations += allocated != NULL;
-  return allocated;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size) {
-  return counted(fails("malloc") ? NULL : __real_malloc(size));
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size) {
-  return counted(fails("calloc") ? NULL : __real_calloc(count, size));
-}
-
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text) {
-  return counted(fails("strdup") ? NULL : __real_strdup(text));
-}
-
-void __real_free(void *allocated);
-void __wrap_free(void *allocated);
-void __wrap_free(void *allocated) {
-  live_allocations -= allocated != NULL;
-  __real_free(allocated);
-}
-
-int __real_close(int fd);
-int __wrap_close(int fd);
-int __wrap_close(int fd) {
-  int result = __real_close(fd);
-  CHECK(result == 0); /* so nothing is closed twice */
-  return result;
-}
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 /* ---- a hand-over, both sides of it in this process ---- */
@@ -163,7 +76,8 @@ enum { SOCKETS = 2, PATIENCE_MS = 1000 };
 
 static char folder[32];
 static char path[64];
-static int taken; /* times that the server was told */
+static int taken;      /* times that the server was told */
+static int first_take; /* what it returned */
 
 static void count_taken(void *context) {
   taken++;
@@ -214,19 +128,19 @@ static int take(void) {
   return count;
 }
 
-/* Returns what the first take did. */
-static int hand_over(void) {
+static void hand_over(void) {
   uv_timer_t keep_alive;
-  int result = 0;
   int fds[SOCKETS];
   dgram_offer_t *offer;
+  taken = 0;
+  peers_asked = 0;
   for (int i = 0; i < SOCKETS; i++)
     fds[i] = __real_socket(AF_INET, SOCK_DGRAM, 0);
   open_loop(&keep_alive);
   int err = dgram_handover_offer(loop, path, fds, SOCKETS, count_taken, NULL, &offer);
   CHECK(err == 0 ? offer != NULL : fault.in != NULL && offer == NULL);
   if (err == 0)
-    result = take();
+    first_take = take();
   if (err == 0 && taken == 0 && fault.in != NULL) /* the next one still can */
     take();
   CHECK(err != 0 || taken == 1 || other_peer != 0);
@@ -237,47 +151,27 @@ static int hand_over(void) {
     __real_close(fds[i]);
   if (taken > 0)
     CHECK(unlink(path) == 0);
-  return result;
-}
-
-/* Hands over while one call fails; 0: none. Returns what the first take did. */
-static int run_with_fault(unsigned at) {
-  int files = count_open_files();
-  taken = 0;
-  live_allocations = 0;
-  fault.at = at;
-  fault.calls = 0;
-  fault.in = NULL;
-  peers_asked = 0;
-  int result = hand_over();
-  CHECK(live_allocations == 0);
-  CHECK(count_open_files() == files);
   CHECK(rmdir(folder) == 0 && mkdir(folder, S_IRWXU) == 0); /* it is empty */
-  return result;
 }
 
 static void every_fault_is_survived(void **state) {
   static const int errors[] = {EPERM, EINTR, EAGAIN, EMFILE, EIO};
-  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-    unsigned at = 0;
-    fault.error = errors[i];
-    do
-      run_with_fault(++at);
-    while (fault.in != NULL);
-    assert_true(at > 20); /* it did meet some */
-  }
+  survive_all_faults(hand_over, errors, sizeof errors / sizeof *errors, 20);
 }
 
 /* The next server asks who offers, and then the one that offers who takes. */
 static void another_user_gets_nothing_and_gives_nothing(void **state) {
   other_user = ANOTHER_USER;
   for (other_peer = 1; other_peer <= 2; other_peer++) {
-    assert_int_equal(run_with_fault(0), UV_EACCES);
+    run_with_fault(hand_over, 0);
+    assert_int_equal(first_take, UV_EACCES);
     assert_int_equal(taken, 0);
   }
   other_user = ROOT;
-  for (other_peer = 1; other_peer <= 2; other_peer++)
-    assert_int_equal(run_with_fault(0), SOCKETS);
+  for (other_peer = 1; other_peer <= 2; other_peer++) {
+    run_with_fault(hand_over, 0);
+    assert_int_equal(first_take, SOCKETS);
+  }
   other_peer = 0;
 }
 
@@ -335,17 +229,14 @@ static void no_socket_is_taken_for_standard_input_or_output(void **state) {
 }
 
 static int begin(void **state) {
-  uv_loop_t first; /* libuv opens files of its own for it */
-  uv_loop_init(&first);
-  uv_loop_close(&first);
   snprintf(folder, sizeof folder, "/tmp/dgram-XXXXXX");
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/offer", folder);
-  return 0;
+  return open_first_loop(state);
 }
 
 static int end(void **state) {
-  fault.at = 0; /* what runs at exit, the counts of gcov say, is to be spared */
+  end_faults(state);
   return rmdir(folder);
 }
 

@@ -226,10 +226,10 @@ static void one_that_does_not_read_is_not_heard(void **state) {
   crew_await(&crew, "0:refused");
   crew_fork_as(&crew, "listen_on_any"); /* the others are served meanwhile */
   crew_await(&crew, "listening(2)");
-  int before = count_descriptors();
+  int before = count_open_files();
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)");
-  assert_true(count_descriptors() < before); /* what it held is closed */
+  assert_true(count_open_files() < before); /* what it held is closed */
   crew_close(&crew);
 }
 
@@ -247,13 +247,13 @@ static void once_it_reads_it_is_heard_again(void **state) {
 static void nobody_may_hold_too_many(void **state) {
   struct crew crew;
   crew_open(&crew, "ask_for_many");
-  int before = count_descriptors();
+  int before = count_open_files();
   crew_fork(&crew);
   crew_await(&crew, "0:last(EMFILE)");
-  assert_true(count_descriptors() <= before + DGRAM__MOST_HOLDINGS + 4);
+  assert_true(count_open_files() <= before + DGRAM__MOST_HOLDINGS + 4);
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)");
-  assert_true(count_descriptors() <= before + 4);
+  assert_true(count_open_files() <= before + 4);
   crew_close(&crew);
 }
 
@@ -263,14 +263,14 @@ static void descriptors_of_a_worker_are_not_taken_in(void **state) {
   crew_open(&crew, "send_descriptors");
   crew_fork_as(&crew, "listen_on_any");
   crew_await(&crew, "listening(1)");
-  int before = count_descriptors();
+  int before = count_open_files();
   crew_fork(&crew);
   crew_await(&crew, "online(2)");
   settle(crew.loop);
-  assert_true(count_descriptors() <= before + 1); /* the channel */
+  assert_true(count_open_files() <= before + 1); /* the channel */
   assert_int_equal(dgram_cluster_kill(crew.cluster, 2, SIGKILL), 0);
   crew_await(&crew, "exit(2,0,9)");
-  assert_int_equal(count_descriptors(), before);
+  assert_int_equal(count_open_files(), before);
   crew_close(&crew);
 }
 
