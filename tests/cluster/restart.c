@@ -23,13 +23,18 @@ static const struct role roles[] = {
     {"listen_once", listen_once},
 };
 
+/* Of a worker that listens on a port of its own. */
+static void begin_restart(struct crew *crew, const char *role) {
+  set_free_port();
+  crew_open(crew, role);
+  crew_fork(crew);
+  crew_await(crew, "listening(1)");
+  assert_int_equal(dgram_cluster_restart(crew->cluster, 1), 2);
+}
+
 static void the_old_one_goes_when_the_new_one_listens(void **state) {
   struct crew crew;
-  set_free_port();
-  crew_open(&crew, "listen_on_port");
-  crew_fork(&crew);
-  crew_await(&crew, "listening(1)");
-  assert_int_equal(dgram_cluster_restart(crew.cluster, 1), 2);
+  begin_restart(&crew, "listen_on_port");
   crew_await(&crew, "exit(1,0,0)");
   assert_true(strstr(notes, "listening(2)") < strstr(notes, "disconnect(1)"));
   assert_int_equal(dgram_cluster_restart(crew.cluster, 2), 3); /* with the same environment */
@@ -41,11 +46,7 @@ static void the_old_one_goes_when_the_new_one_listens(void **state) {
 
 static void the_old_one_stays_if_the_new_one_fails(void **state) {
   struct crew crew;
-  set_free_port();
-  crew_open(&crew, "listen_once");
-  crew_fork(&crew);
-  crew_await(&crew, "listening(1)");
-  assert_int_equal(dgram_cluster_restart(crew.cluster, 1), 2);
+  begin_restart(&crew, "listen_once");
   crew_await(&crew, "exit(2,9,0)");
   settle(crew.loop);
   assert_int_equal(times_noted("disconnect(1)"), 0);
@@ -55,11 +56,7 @@ static void the_old_one_stays_if_the_new_one_fails(void **state) {
 
 static void the_old_one_may_have_gone_already(void **state) {
   struct crew crew;
-  set_free_port();
-  crew_open(&crew, "listen_on_port");
-  crew_fork(&crew);
-  crew_await(&crew, "listening(1)");
-  assert_int_equal(dgram_cluster_restart(crew.cluster, 1), 2);
+  begin_restart(&crew, "listen_on_port");
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)", "listening(2)");
   crew_close(&crew);

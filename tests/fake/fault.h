@@ -147,9 +147,9 @@ static inline bool run_with_fault(void (*scenario)(void), unsigned at) {
   fault.in = NULL;
   fault.at = at;
   scenario();
-  fault.at = 0;
   CHECK(fault.live == 0);
   CHECK(count_open_files() == files);
+  fault.at = 0;
   return fault.in != NULL;
 }
 

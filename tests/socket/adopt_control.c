@@ -153,7 +153,7 @@ static void check_joined(dgram_socket_t *socket, const char *message, const dgra
                          void *context) {
   int i = (*(int *)context)++;
   assert_int_equal(rinfo->size, SIZE / JOINED);
-  assert_memory_equal(message, pattern + i * (SIZE / JOINED), rinfo->size);
+  assert_memory_equal(message, pattern + (size_t)i * rinfo->size, rinfo->size);
 }
 
 /* The system cuts one send into datagrams, and on the way to a socket like ours leaves it whole. */
