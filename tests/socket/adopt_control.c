@@ -46,6 +46,8 @@ static const struct option of_ipv6[] = {
     {IPPROTO_IPV6, IPV6_RECVTCLASS, 1},      {IPPROTO_IPV6, TELLS_OF_FLOW, 1},
     {IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1}, {IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1}};
 
+static const struct option of_headers[] = {{IPPROTO_IPV6, IPV6_RECVDSTOPTS, 1}};
+
 static const struct option joining[] = {{IPPROTO_UDP, UDP_JOINS, 1}};
 
 /* All but what this system does not know, or forbids. Returns how many it took. */
@@ -199,6 +201,37 @@ static void what_was_joined_before_arrives_one_by_one(void **state) {
   close_scene(scene);
 }
 
+/* Options of a destination that nobody knows, and that are passed over for that (RFC 8200, 4.2). */
+static bool send_with_long_header(int port) {
+  enum { UNKNOWN = 0x1e, OPTION = 200, OPTIONS = 3 };
+  unsigned char header[2 + OPTIONS * (2 + OPTION)] = {0, sizeof header / 8 - 1};
+  struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+  int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+  for (size_t at = 2; at < sizeof header; at += 2 + OPTION) {
+    header[at] = UNKNOWN;
+    header[at + 1] = OPTION;
+  }
+  to.sin6_addr = in6addr_loopback;
+  bool sent = setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, header, sizeof header) == 0 &&
+              sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, sizeof to) == 5;
+  close(fd);
+  return sent;
+}
+
+static void one_that_tells_more_than_there_is_room_for_arrives(void **state) {
+  skip_without_ipv6();
+  int fd = curious_socket(AF_INET6, "::1");
+  assert_int_equal(SET_OPTIONS(fd, of_headers), 1);
+  struct scene *scene = open_scene(DGRAM_UDP6, fd);
+  assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
+  assert_int_equal(dgram_on_message(scene->receiver, note_message, "got"), 0);
+  if (send_with_long_header(scene->port))
+    run_until_notes(scene->loop, "got(hello)");
+  else
+    print_message("skipped: only a privileged user may send such headers\n");
+  close_scene(scene);
+}
+
 static int fill_pattern(void **state) {
   for (size_t i = 0; i < sizeof pattern; i++)
     pattern[i] = (char)(i * i / 7);
@@ -211,6 +244,7 @@ int main(void) {
       cmocka_unit_test(all_of_ipv6_arrive_whole),
       cmocka_unit_test(all_of_ipv4_at_a_socket_of_ipv6_arrive_whole),
       cmocka_unit_test(what_was_joined_before_arrives_one_by_one),
+      cmocka_unit_test(one_that_tells_more_than_there_is_room_for_arrives),
   };
   return cmocka_run_group_tests_name("adopt_control", tests, fill_pattern, NULL);
 }
