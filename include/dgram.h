@@ -365,7 +365,9 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  * With `fd` the socket takes over a UDP socket that the program made: makes it non-blocking, sets
  * SO_REUSEADDR, and will close it. This happens inside the call, and so does 'listening'. If it is
  * connected, so is the socket. On error the descriptor stays the program's, with the buffer sizes
- * that the socket's options ask for perhaps set. In a worker of a cluster, without `exclusive`, the
+ * that the socket's options ask for perhaps set. The system is not asked to join what comes there
+ * (UDP_GRO), since other programs may read from it, too; one that knows better may set the option
+ * itself, and joined datagrams are taken apart. In a worker of a cluster, without `exclusive`, the
  * primary is asked for its own descriptor of this number, which it keeps; a failure is then an
  * 'error' event (`open EINVAL`), and 'listening' comes from the loop.
  *

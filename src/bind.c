@@ -195,8 +195,11 @@ void dgram__bind_forget(dgram_socket_t *socket) {
 
 /* ---- taking a system socket over ---- */
 
-/* Returns 0, or an error with `fd` still the program's. */
-static int adopt_path(dgram_socket_t *socket, int fd) {
+/*
+ * Returns 0, or an error with `fd` still the program's. `ours`: nobody but this library has it;
+ * another program would take datagrams that the system has joined for one.
+ */
+static int adopt_path(dgram_socket_t *socket, int fd, bool ours) {
   int family = dgram__path_family(fd);
   if (family == 0)
     return DGRAM_ERR_INVALID_FD_TYPE;
@@ -208,14 +211,14 @@ static int adopt_path(dgram_socket_t *socket, int fd) {
     socket->path.fd = -1;
     return err;
   }
-  socket->loop->datapath->adopt(&socket->path, gso_wanted(socket));
+  socket->loop->datapath->adopt(&socket->path, gso_wanted(socket), ours);
   dgram__connect_adopt(socket);
   return 0;
 }
 
 static int adopt(dgram_socket_t *socket, int fd) {
   int on = 1;
-  int err = adopt_path(socket, fd);
+  int err = adopt_path(socket, fd, false);
   if (err != 0)
     return err;
   (void)dgram__set_option(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -245,7 +248,7 @@ static int start_shared(dgram_socket_t *socket, int fd) {
 }
 
 int dgram__bind_take_shared(dgram_socket_t *socket, int fd) {
-  return adopt_path(socket, fd);
+  return adopt_path(socket, fd, true);
 }
 
 void dgram__bind_answered_shared(dgram_socket_t *socket, int status) {

@@ -75,8 +75,11 @@ struct dgram__datapath {
    */
   int (*open)(struct dgram__path *path, const struct dgram__settings *settings);
 
-  /* Takes over path->fd, a UDP socket that was made elsewhere. */
-  void (*adopt)(struct dgram__path *path, bool gso);
+  /*
+   * Takes over path->fd, a UDP socket that was made elsewhere. `gro`: whoever else has it takes
+   * joined datagrams apart, too; if not, they are not to be joined.
+   */
+  void (*adopt)(struct dgram__path *path, bool gso, bool gro);
 
   /*
    * Fills slots from the first on. Returns how many; fewer than DGRAM__SLOTS means that the

@@ -53,10 +53,10 @@ static bool kernel_can_segment(int fd) {
 }
 
 /* Nothing is asked of the kernel yet: a socket that lives for a question and an answer is cheap. */
-static void linux_adopt(struct dgram__path *path, bool gso) {
+static void linux_adopt(struct dgram__path *path, bool gso, bool gro) {
   path->careful_calls = 0;
   path->gso_untried = gso;
-  path->gro_untried = true;
+  path->gro_untried = gro;
   path->limits = (struct dgram__limits){
       .datagrams = 1, .segment = UINT16_MAX, .bytes = MOST_BYTES, .iov_count = DGRAM__MOST_IOV};
 }
@@ -80,7 +80,7 @@ static void try_gro(struct dgram__path *path) {
 static int linux_open(struct dgram__path *path, const struct dgram__settings *settings) {
   int err = dgram__path_open(path, settings);
   if (err == 0)
-    linux_adopt(path, settings->gso);
+    linux_adopt(path, settings->gso, true);
   return err;
 }
 

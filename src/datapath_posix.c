@@ -62,8 +62,9 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
   return err;
 }
 
-static void posix_adopt(struct dgram__path *path, bool gso) {
+static void posix_adopt(struct dgram__path *path, bool gso, bool gro) {
   (void)gso;
+  (void)gro;
   path->kept_error = 0;
   path->careful_calls = 0;
   path->limits = (struct dgram__limits){.datagrams = 1};
@@ -79,7 +80,7 @@ int dgram__path_open(struct dgram__path *path, const struct dgram__settings *set
     return err;
   }
   path->fd = fd;
-  posix_adopt(path, false);
+  posix_adopt(path, false, false);
   return 0;
 }
 

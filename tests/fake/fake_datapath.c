@@ -92,7 +92,7 @@ static int fake_open(struct dgram__path *path, const struct dgram__settings *set
   return 0;
 }
 
-static void fake_adopt(struct dgram__path *path, bool gso) {
+static void fake_adopt(struct dgram__path *path, bool gso, bool gro) {
   (void)path;
   (void)gso;
   check(false, "adopts no sockets");

@@ -15,7 +15,7 @@ static int begin(void **state) {
   kernel.release = "6.18.44";
   queued = 0;
   path.fd = -1; /* never looked at */
-  posix_path->adopt(&path, true);
+  posix_path->adopt(&path, true, true);
   return 0;
 }
 
@@ -117,7 +117,7 @@ static void a_socket_that_is_taken_over_begins_without_care(void **state) {
   leave_all_to_the_peer();
   assert_int_equal(send_from(0), 1);
   kernel.stop_after = 0;
-  posix_path->adopt(&path, false);
+  posix_path->adopt(&path, false, false);
   assert_int_equal(send_from(1), 2);
 }
 

@@ -196,6 +196,35 @@ static void sends_and_receives_in_bulk(void **state) {
   close_loop(loop);
 }
 
+/* Another program may have it, too, which takes what the system joins (UDP_GRO) for one datagram.
+ */
+static void what_it_shares_with_others_is_not_joined(void **state) {
+  enum { BURST = 40, SIZE = 100 };
+  static const char payload[SIZE];
+  char text[BURST * SIZE];
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  int fd = raw_socket();
+  int twin = dup(fd);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  adopt(socket, fd);
+  assert_int_equal(dgram_connect_sync(sender, raw_port(fd), NULL), 0);
+  for (int round = 0; round < 2; round++) { /* the first one shows that they come in bulk */
+    for (int i = 0; i < BURST; i++)
+      assert_int_equal(dgram_send(sender, payload, SIZE, 0, NULL, NULL, NULL), 0);
+    dgram_flush(sender);
+    if (round == 0)
+      run_until(loop, &received, BURST);
+  }
+  for (int i = 0; i < BURST; i++)
+    assert_int_equal(recv(twin, text, sizeof text, MSG_DONTWAIT), SIZE);
+  close(twin);
+  close_socket(sender);
+  close_socket(socket);
+  close_loop(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(listening_is_emitted_inside_the_call),
@@ -211,6 +240,7 @@ int main(void) {
       cmocka_unit_test(the_socket_may_be_closed_in_that_listening),
       cmocka_unit_test(it_keeps_the_loop_alive_unless_unreferenced),
       cmocka_unit_test(sends_and_receives_in_bulk),
+      cmocka_unit_test(what_it_shares_with_others_is_not_joined),
   };
   return cmocka_run_group_tests_name("adopt", tests, NULL, NULL);
 }
