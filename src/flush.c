@@ -233,14 +233,16 @@ void dgram__resume(dgram_socket_t *socket) {
   dgram__flush(socket);
 }
 
+/*
+ * What is ready behind others leaves with them: they have a flush to come, or wait for the stall to
+ * end. So a stall is not asked for, and a flush in the midst of one does nothing.
+ */
 void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {
   struct dgram__outbox *outbox = &socket->outbox;
   dgram__queue_push(&outbox->ready, send);
   outbox->some_silent |= send->callback == NULL;
-  if (outbox->stall != DGRAM__NOT_STALLED)
-    return;
-  if (outbox->ready.count >= FULL_BATCH)
-    dgram__flush(socket);
-  else
+  if (outbox->ready.count == 1)
     dgram__flush_later(socket);
+  else if (outbox->ready.count == FULL_BATCH)
+    dgram__flush(socket);
 }
