@@ -31,46 +31,39 @@ static inline struct dgram__send *dgram__next_send(const struct dgram__send *sen
   return (struct dgram__send *)send->datagram.next;
 }
 
-/* First in, first out. Zero-initialised: empty. */
+/*
+ * First in, first out. Zero-initialised: empty. The count alone says where it ends: what stands
+ * behind the last one, or in an empty queue, means nothing.
+ */
 struct dgram__queue {
   struct dgram__send *first;
   struct dgram__send *last;
   unsigned count;
 };
 
-static inline void dgram__queue_push(struct dgram__queue *queue, struct dgram__send *send) {
-  send->datagram.next = NULL;
-  if (queue->last != NULL)
-    queue->last->datagram.next = &send->datagram;
-  else
-    queue->first = send;
-  queue->last = send;
-  queue->count++;
-}
-
-/* NULL: the queue is empty. */
-static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
-  struct dgram__send *send = queue->first;
-  if (send == NULL)
-    return NULL;
-  queue->first = dgram__next_send(send);
-  if (queue->first == NULL)
-    queue->last = NULL;
-  queue->count--;
-  return send;
-}
-
 /* Moves all of one queue to the end of another. */
 static inline void dgram__queue_move(struct dgram__queue *to, struct dgram__queue *from) {
-  if (from->first == NULL)
+  if (from->count == 0)
     return;
-  if (to->last != NULL)
+  if (to->count > 0)
     to->last->datagram.next = &from->first->datagram;
   else
     to->first = from->first;
   to->last = from->last;
   to->count += from->count;
-  *from = (struct dgram__queue){NULL, NULL, 0};
+  from->count = 0;
+}
+
+static inline void dgram__queue_push(struct dgram__queue *queue, struct dgram__send *send) {
+  dgram__queue_move(queue, &(struct dgram__queue){send, send, 1});
+}
+
+/* The queue is not empty. */
+static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
+  struct dgram__send *send = queue->first;
+  queue->first = dgram__next_send(send);
+  queue->count--;
+  return send;
 }
 
 #endif

@@ -165,14 +165,15 @@ static void go(dgram_socket_t *socket, struct dgram__send *send) {
 }
 
 void dgram__outbox_release(dgram_socket_t *socket) {
-  struct dgram__send *send;
-  while ((send = dgram__queue_pop(&socket->outbox.unbound)) != NULL)
-    go(socket, send);
+  struct dgram__queue *unbound = &socket->outbox.unbound;
+  while (unbound->count > 0)
+    go(socket, dgram__queue_pop(unbound));
 }
 
 void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
-  struct dgram__send *send;
-  while ((send = dgram__queue_pop(&socket->outbox.unbound)) != NULL) {
+  struct dgram__queue *unbound = &socket->outbox.unbound;
+  while (unbound->count > 0) {
+    struct dgram__send *send = dgram__queue_pop(unbound);
     if (send->callback != NULL)
       dgram__send_failed(socket, send, code, syscall, DGRAM__SHOW_NOTHING);
     else /* the 'error' event of the bind tells it */
@@ -183,7 +184,8 @@ void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *sy
 /* ---- the socket is disconnected, or closes ---- */
 
 static void readdress(const struct dgram__queue *queue, const union dgram__address *peer) {
-  for (struct dgram__send *send = queue->first; send != NULL; send = dgram__next_send(send))
+  struct dgram__send *send = queue->first;
+  for (unsigned i = 0; i < queue->count; i++, send = dgram__next_send(send))
     if (send->datagram.to.any.sa_family == AF_UNSPEC)
       send->datagram.to = *peer;
 }
@@ -207,8 +209,8 @@ static void cancel(dgram_socket_t *socket, struct dgram__send *send) {
 void dgram__outbox_cancel(dgram_socket_t *socket) {
   struct dgram__outbox *outbox = &socket->outbox;
   struct dgram__send *send;
-  while ((send = dgram__queue_pop(&outbox->ready)) != NULL)
-    cancel(socket, send);
+  while (outbox->ready.count > 0)
+    cancel(socket, dgram__queue_pop(&outbox->ready));
   while ((send = outbox->first_resolving) != NULL) {
     dgram__lookup_forget(send->lookup);
     unlink_resolving(outbox, send);
