@@ -34,8 +34,15 @@ static void free_for_good(struct dgram__send *send) {
   free(send);
 }
 
-void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
+static void free_host(struct dgram__send *send) {
+  if (send->host == NULL) /* as nearly always: a call less */
+    return;
   free(send->host);
+  send->host = NULL;
+}
+
+void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
+  free_host(send);
   if (loop->spare_bytes + bytes_of(send) > MOST_SPARE_BYTES) {
     free_for_good(send);
     return;

@@ -170,7 +170,7 @@ struct dgram__outbox {
   int refusal;      /* such an answer, to be told */
 };
 
-/* A send with nothing set but its memory; and back. NULL: no memory. */
+/* A send without a host, with nothing else set but its memory; and back. NULL: no memory. */
 struct dgram__send *dgram__send_new(struct dgram__loop *loop);
 void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send);
 void dgram__free_spare_sends(struct dgram__loop *loop);

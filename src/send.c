@@ -253,7 +253,6 @@ static int accept_send(dgram_socket_t *socket, const struct order *order) {
   send->callback = order->callback;
   send->context = order->context;
   send->status = 0;
-  send->host = NULL;
   send->datagram.to = *order->to;
   send->bytes = order->bytes;
   send->datagram.size = send->bytes < OVERLONG ? (uint32_t)send->bytes : OVERLONG;
