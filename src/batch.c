@@ -9,8 +9,8 @@ struct dgram__run dgram__batch_run(const struct dgram__datagram *first, unsigned
     return run;
 
   unsigned most = available < limits->datagrams ? available : limits->datagrams;
-  uint32_t bytes = first->size;
-  uint32_t last_size = first->size;
+  size_t bytes = first->size;
+  size_t last_size = first->size;
   const struct dgram__datagram *next = first->next;
   /* Only the last segment may be shorter, so that the receiver can tell them apart. */
   while (run.datagrams < most && last_size == run.segment && next->size <= run.segment &&

@@ -19,23 +19,23 @@
 struct dgram__datagram {
   struct dgram__datagram *next;
   const struct iovec *iov;
+  size_t size; /* bytes, the sum over iov; or more, if no datagram can be as long as iov even */
   uint32_t iov_count;
-  uint32_t size; /* bytes, the sum over iov */
   union dgram__address to;
 };
 
 /* What one send may carry. */
 struct dgram__limits {
   unsigned datagrams; /* 1: no segmentation */
-  uint32_t segment;   /* bytes of a datagram that may still be a segment */
-  uint32_t bytes;
+  size_t segment;     /* bytes of a datagram that may still be a segment */
+  size_t bytes;
   uint32_t iov_count;
 };
 
 /* A number of datagrams that can leave in one send: all of one size but a shorter last one. */
 struct dgram__run {
   unsigned datagrams;
-  uint32_t segment; /* the size of all but the last */
+  size_t segment; /* the size of all but the last */
   uint32_t iov_count;
 };
 

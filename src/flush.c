@@ -73,12 +73,12 @@ static void tell_failure(dgram_socket_t *socket, const struct dgram__send *send)
 }
 
 static void complete(dgram_socket_t *socket, struct dgram__send *send) {
-  socket->outbox.bytes -= send->bytes;
+  socket->outbox.bytes -= send->datagram.size;
   socket->outbox.count--;
   if (send->status < 0)
     tell_failure(socket, send);
   else if (send->callback != NULL)
-    send->callback(socket, NULL, send->bytes, send->context);
+    send->callback(socket, NULL, send->datagram.size, send->context);
   dgram__send_free(socket->loop, send);
 }
 
@@ -116,7 +116,7 @@ void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int co
 }
 
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
-  socket->outbox.bytes -= send->bytes;
+  socket->outbox.bytes -= send->datagram.size;
   socket->outbox.count--;
   dgram__send_free(socket->loop, send);
 }

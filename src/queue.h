@@ -17,7 +17,6 @@ struct dgram__send {
   struct iovec iov; /* of a single buffer */
   dgram_send_cb callback;
   void *context;
-  size_t bytes; /* what the program sent; `datagram` is cut off where no datagram can be longer */
   char *host;   /* the destination if it was given by name */
   void *memory; /* what was copied: the bytes, or the list of buffers */
   size_t room;  /* bytes at `memory`, which stays for the next send */

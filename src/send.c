@@ -29,20 +29,13 @@ static bool measure(const uv_buf_t buffers[], size_t count, size_t *bytes) {
   return true;
 }
 
-/* Points iov at the first `size` bytes of the buffers; returns how many it took. */
-static uint32_t point_at(struct iovec *iov, const uv_buf_t buffers[], uint32_t size) {
-  uint32_t used = 0;
-  for (; size > 0; used++) {
-    uint32_t length = buffers[used].len < size ? (uint32_t)buffers[used].len : size;
-    iov[used] = (struct iovec){.iov_base = buffers[used].base, .iov_len = length};
-    size -= length;
-  }
-  return used;
+static size_t least(size_t a, size_t b) {
+  return a < b ? a : b;
 }
 
-static void copy_bytes(char *to, const uv_buf_t buffers[], uint32_t size) {
+static void copy_bytes(char *to, const uv_buf_t buffers[], size_t size) {
   for (size_t i = 0; size > 0; i++) {
-    uint32_t length = buffers[i].len < size ? (uint32_t)buffers[i].len : size;
+    size_t length = least(buffers[i].len, size);
     if (length > 0)
       memcpy(to, buffers[i].base, length);
     to += length;
@@ -60,30 +53,41 @@ static bool make_room(struct dgram__send *send, size_t size) {
   return send->memory != NULL;
 }
 
+static void point_at(struct dgram__send *send, void *bytes, size_t size) {
+  send->iov = (struct iovec){.iov_base = bytes, .iov_len = size};
+  send->datagram.iov = &send->iov;
+  send->datagram.iov_count = 1;
+}
+
+/* Points at the first `size` bytes of the buffers. False: no memory for the list. */
+static bool point_at_all(struct dgram__send *send, const uv_buf_t buffers[], size_t count,
+                         size_t size) {
+  if (!make_room(send, count * sizeof(struct iovec)))
+    return false;
+  struct iovec *iov = send->memory;
+  uint32_t used = 0;
+  for (; size > 0; used++) {
+    iov[used] = (struct iovec){buffers[used].base, least(buffers[used].len, size)};
+    size -= iov[used].iov_len;
+  }
+  send->datagram.iov = iov;
+  send->datagram.iov_count = used;
+  return true;
+}
+
 /* The bytes will be read later: from the program's memory if it was promised to stay. */
 static bool take_bytes(struct dgram__send *send, const uv_buf_t buffers[], size_t count) {
-  uint32_t size = send->datagram.size;
-  send->datagram.iov = &send->iov;
-  if (size == 0) {
-    send->datagram.iov_count = 0;
+  size_t size = least(send->datagram.size, OVERLONG);
+  if (send->callback != NULL && count != 1)
+    return point_at_all(send, buffers, count, size);
+  if (send->callback != NULL) {
+    point_at(send, buffers->base, size);
     return true;
   }
-  if (count == 1 && send->callback != NULL) {
-    send->iov = (struct iovec){.iov_base = buffers->base, .iov_len = size};
-    send->datagram.iov_count = 1;
-    return true;
-  }
-  bool copy = send->callback == NULL;
-  if (!make_room(send, copy ? size : count * sizeof(struct iovec)))
+  if (!make_room(send, size))
     return false;
-  if (copy) {
-    copy_bytes(send->memory, buffers, size);
-    send->iov = (struct iovec){.iov_base = send->memory, .iov_len = size};
-    send->datagram.iov_count = 1;
-  } else {
-    send->datagram.iov = send->memory;
-    send->datagram.iov_count = point_at(send->memory, buffers, size);
-  }
+  copy_bytes(send->memory, buffers, size);
+  point_at(send, send->memory, size);
   return true;
 }
 
@@ -254,14 +258,13 @@ static int accept_send(dgram_socket_t *socket, const struct order *order) {
   send->context = order->context;
   send->status = 0;
   send->datagram.to = *order->to;
-  send->bytes = order->bytes;
-  send->datagram.size = send->bytes < OVERLONG ? (uint32_t)send->bytes : OVERLONG;
+  send->datagram.size = order->bytes;
   if (!take_bytes(send, order->buffers, order->count) ||
       (order->host != NULL && (send->host = strdup(order->host)) == NULL)) {
     dgram__send_free(socket->loop, send);
     return UV_ENOMEM;
   }
-  socket->outbox.bytes += send->bytes;
+  socket->outbox.bytes += send->datagram.size;
   socket->outbox.count++;
   int err = dispatch(socket, send);
   if (err != 0)

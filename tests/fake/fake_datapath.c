@@ -145,7 +145,7 @@ static void write_datagram(int fd, const struct dgram__datagram *datagram) {
   check(fake.sent_count < MOST_SENT, "too many datagrams");
   struct fake_sent *sent = &fake.sent[fake.sent_count++];
   *sent = (struct fake_sent){.fd = fd, .to = datagram->to, .size = datagram->size};
-  sent->bytes = calloc(1, (size_t)datagram->size + 1);
+  sent->bytes = calloc(1, datagram->size + 1);
   check(sent->bytes != NULL, "no memory");
   size_t at = 0;
   for (uint32_t i = 0; i < datagram->iov_count; i++) {

@@ -46,7 +46,7 @@ const char *fake_sends(void);
 struct fake_sent {
   int fd;
   union dgram__address to;
-  uint32_t size;
+  size_t size;
   char *bytes;
 };
 

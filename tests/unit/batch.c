@@ -168,7 +168,7 @@ static void the_queue_beyond_what_is_available_is_not_looked_at(void **state) {
 
 static bool may_share(const struct dgram__datagram at[], unsigned count,
                       const struct dgram__limits *limits) {
-  uint32_t bytes = 0;
+  size_t bytes = 0;
   uint32_t iov_count = 0;
   for (unsigned i = 0; i < count; i++) {
     bool last = i == count - 1;
