@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 enum {
-  FULL_BATCH = 1024, /* ready sends that don't wait for the end of the turn */
   /* Finished sends that a loop keeps, as much as it has to receive into: malloc() and free() for
    * each of a large burst would cost as much as all the rest. */
   MOST_SPARE_BYTES = 4 * 1024 * 1024,
@@ -15,19 +14,6 @@ enum {
 };
 
 /* ---- memory ---- */
-
-static size_t bytes_of(const struct dgram__send *send) {
-  return sizeof *send + send->room;
-}
-
-struct dgram__send *dgram__send_new(struct dgram__loop *loop) {
-  struct dgram__send *send = loop->spare;
-  if (send == NULL)
-    return calloc(1, sizeof *send);
-  loop->spare = dgram__next_send(send);
-  loop->spare_bytes -= bytes_of(send);
-  return send;
-}
 
 static void free_for_good(struct dgram__send *send) {
   free(send->memory);
@@ -43,13 +29,13 @@ static void free_host(struct dgram__send *send) {
 
 void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
   free_host(send);
-  if (loop->spare_bytes + bytes_of(send) > MOST_SPARE_BYTES) {
+  if (loop->spare_bytes + dgram__send_footprint(send) > MOST_SPARE_BYTES) {
     free_for_good(send);
     return;
   }
   send->datagram.next = loop->spare != NULL ? &loop->spare->datagram : NULL;
   loop->spare = send;
-  loop->spare_bytes += bytes_of(send);
+  loop->spare_bytes += dgram__send_footprint(send);
 }
 
 void dgram__free_spare_sends(struct dgram__loop *loop) {
@@ -238,18 +224,4 @@ void dgram_flush(dgram_socket_t *socket) {
 void dgram__resume(dgram_socket_t *socket) {
   socket->outbox.stall = DGRAM__NOT_STALLED;
   dgram__flush(socket);
-}
-
-/*
- * What is ready behind others leaves with them: they have a flush to come, or wait for the stall to
- * end. So a stall is not asked for, and a flush in the midst of one does nothing.
- */
-void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send) {
-  struct dgram__outbox *outbox = &socket->outbox;
-  dgram__queue_push(&outbox->ready, send);
-  outbox->some_silent |= send->callback == NULL;
-  if (outbox->ready.count == 1)
-    dgram__flush_later(socket);
-  else if (outbox->ready.count == FULL_BATCH)
-    dgram__flush(socket);
 }

@@ -170,13 +170,9 @@ struct dgram__outbox {
   int refusal;      /* such an answer, to be told */
 };
 
-/* A send without a host, with nothing else set but its memory; and back. NULL: no memory. */
-struct dgram__send *dgram__send_new(struct dgram__loop *loop);
+/* Keeps the send for a next one, or frees it. */
 void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send);
 void dgram__free_spare_sends(struct dgram__loop *loop);
-
-/* The send has all it needs: it leaves before the loop blocks. */
-void dgram__send_ready(dgram_socket_t *socket, struct dgram__send *send);
 
 /* The send ends with an error, which its callback or 'error' will tell. */
 void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,

@@ -1,6 +1,8 @@
 /*
  * Sends until they are ready: checked, taken over, and if need be waiting for the socket to be
  * bound or for a host's address. What comes then stands in flush.c.
+ *
+ * What is inline here is done for each send, and a call would cost as much as most of it.
  */
 #include "internal.h"
 
@@ -8,6 +10,7 @@
 #include <string.h>
 
 enum {
+  FULL_BATCH = 1024,   /* ready sends that don't wait for the end of the turn */
   MOST_BUFFERS = 1024, /* of one datagram: UIO_MAXIOV, the system's limit */
   /* Over any UDP length, so the system answers EMSGSIZE whatever the bytes beyond it are. */
   OVERLONG = 65536
@@ -31,16 +34,6 @@ static bool measure(const uv_buf_t buffers[], size_t count, size_t *bytes) {
 
 static size_t least(size_t a, size_t b) {
   return a < b ? a : b;
-}
-
-static void copy_bytes(char *to, const uv_buf_t buffers[], size_t size) {
-  for (size_t i = 0; size > 0; i++) {
-    size_t length = least(buffers[i].len, size);
-    if (length > 0)
-      memcpy(to, buffers[i].base, length);
-    to += length;
-    size -= length;
-  }
 }
 
 /* The memory of an earlier send may do. */
@@ -75,19 +68,30 @@ static bool point_at_all(struct dgram__send *send, const uv_buf_t buffers[], siz
   return true;
 }
 
-/* The bytes will be read later: from the program's memory if it was promised to stay. */
-static bool take_bytes(struct dgram__send *send, const uv_buf_t buffers[], size_t count) {
-  size_t size = least(send->datagram.size, OVERLONG);
-  if (send->callback != NULL && count != 1)
-    return point_at_all(send, buffers, count, size);
-  if (send->callback != NULL) {
-    point_at(send, buffers->base, size);
-    return true;
-  }
+/* Copies the first `size` bytes of the buffers. False: no memory. */
+static bool copy(struct dgram__send *send, const uv_buf_t buffers[], size_t size) {
   if (!make_room(send, size))
     return false;
-  copy_bytes(send->memory, buffers, size);
   point_at(send, send->memory, size);
+  char *to = send->memory;
+  for (size_t i = 0; size > 0; i++) {
+    size_t length = least(buffers[i].len, size);
+    if (length > 0)
+      memcpy(to, buffers[i].base, length);
+    to += length;
+    size -= length;
+  }
+  return true;
+}
+
+/* The bytes will be read later: from the program's memory if it was promised to stay. */
+static inline bool take_bytes(struct dgram__send *send, const uv_buf_t buffers[], size_t count) {
+  size_t size = least(send->datagram.size, OVERLONG);
+  if (send->callback == NULL)
+    return copy(send, buffers, size);
+  if (count != 1)
+    return point_at_all(send, buffers, count, size);
+  point_at(send, buffers->base, size);
   return true;
 }
 
@@ -115,6 +119,22 @@ static void unlink_resolving(struct dgram__outbox *outbox, struct dgram__send *s
     outbox->last_resolving = send->previous;
 }
 
+/* ---- ready ---- */
+
+/*
+ * What is ready behind others leaves with them: they have a flush to come, or wait for the stall to
+ * end. So a stall is not asked for, and a flush in the midst of one does nothing.
+ */
+static inline void make_ready(dgram_socket_t *socket, struct dgram__send *send) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  dgram__queue_push(&outbox->ready, send);
+  outbox->some_silent |= send->callback == NULL;
+  if (outbox->ready.count == 1)
+    dgram__flush_later(socket);
+  else if (outbox->ready.count == FULL_BATCH)
+    dgram__flush(socket);
+}
+
 /* Why the send can't go where it should, or 0. */
 static int misdirected(const dgram_socket_t *socket, const struct dgram__send *send) {
   int family = send->datagram.to.any.sa_family;
@@ -130,7 +150,7 @@ static int misdirected(const dgram_socket_t *socket, const struct dgram__send *s
 static void set_out(dgram_socket_t *socket, struct dgram__send *send) {
   int err = misdirected(socket, send);
   if (err == 0) {
-    dgram__send_ready(socket, send);
+    make_ready(socket, send);
     return;
   }
   dgram__flush(socket); /* what was sent before ends before */
@@ -222,55 +242,54 @@ void dgram__outbox_cancel(dgram_socket_t *socket) {
   }
 }
 
-/* ---- the public functions ---- */
+/* ---- a new send ---- */
 
-/* Puts an accepted send on its way. Returns 0, or an error of the implicit bind. */
-static int dispatch(dgram_socket_t *socket, struct dgram__send *send) {
-  struct dgram__outbox *outbox = &socket->outbox;
-  /* Also behind others that wait, once bound: the order stays. */
-  if (socket->announced && outbox->unbound.count == 0) {
-    go(socket, send);
-    return 0;
+/* Without a host, and with nothing else set but its memory. NULL: no memory. */
+static inline struct dgram__send *allocate(struct dgram__loop *loop) {
+  struct dgram__send *send = loop->spare;
+  if (send == NULL)
+    return calloc(1, sizeof *send);
+  loop->spare = dgram__next_send(send);
+  loop->spare_bytes -= dgram__send_footprint(send);
+  return send;
+}
+
+/* An accepted send, whose destination is still to be set. NULL: no memory. */
+static inline struct dgram__send *new_send(dgram_socket_t *socket, const uv_buf_t buffers[],
+                                           size_t count, size_t size, dgram_send_cb callback,
+                                           void *context) {
+  struct dgram__send *send = allocate(socket->loop);
+  if (send == NULL)
+    return NULL;
+  send->callback = callback;
+  send->context = context;
+  send->status = 0;
+  send->datagram.size = size;
+  if (!take_bytes(send, buffers, count)) {
+    dgram__send_free(socket->loop, send);
+    return NULL;
   }
-  dgram__queue_push(&outbox->unbound, send);
+  socket->outbox.bytes += size;
+  socket->outbox.count++;
+  return send;
+}
+
+/* Whether a send need not wait: for the bind, or behind others that do, so that the order stays. */
+static inline bool may_go(const dgram_socket_t *socket) {
+  return socket->announced && socket->outbox.unbound.count == 0;
+}
+
+/* Returns 0, or an error of the implicit bind. */
+static int wait_for_bind(dgram_socket_t *socket, struct dgram__send *send) {
+  struct dgram__queue *unbound = &socket->outbox.unbound;
+  dgram__queue_push(unbound, send);
   int err = socket->state == DGRAM_UNBOUND ? dgram__bind_implicitly(socket) : 0;
   if (err != 0)
-    dgram__queue_pop(&outbox->unbound); /* it is the only one */
+    dgram__send_drop(socket, dgram__queue_pop(unbound)); /* it is the only one */
   return err;
 }
 
-/* What a program asks for, once it is checked. */
-struct order {
-  const uv_buf_t *buffers;
-  size_t count;
-  size_t bytes;
-  const union dgram__address *to;
-  const char *host;
-  dgram_send_cb callback;
-  void *context;
-};
-
-static int accept_send(dgram_socket_t *socket, const struct order *order) {
-  struct dgram__send *send = dgram__send_new(socket->loop);
-  if (send == NULL)
-    return UV_ENOMEM;
-  send->callback = order->callback;
-  send->context = order->context;
-  send->status = 0;
-  send->datagram.to = *order->to;
-  send->datagram.size = order->bytes;
-  if (!take_bytes(send, order->buffers, order->count) ||
-      (order->host != NULL && (send->host = strdup(order->host)) == NULL)) {
-    dgram__send_free(socket->loop, send);
-    return UV_ENOMEM;
-  }
-  socket->outbox.bytes += send->datagram.size;
-  socket->outbox.count++;
-  int err = dispatch(socket, send);
-  if (err != 0)
-    dgram__send_drop(socket, send);
-  return err;
-}
+/* ---- the public functions ---- */
 
 static int read_destination(const dgram_socket_t *socket, int port, const char *address,
                             struct dgram__destination *destination) {
@@ -287,9 +306,8 @@ static int read_destination(const dgram_socket_t *socket, int port, const char *
 
 int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
                        const char *address, dgram_send_cb callback, void *context) {
-  struct order order = {
-      .buffers = buffers, .count = count, .callback = callback, .context = context};
-  if (socket == NULL || !measure(buffers, count, &order.bytes))
+  size_t size;
+  if (socket == NULL || !measure(buffers, count, &size))
     return UV_EINVAL;
   struct dgram__destination destination;
   int err = read_destination(socket, port, address, &destination);
@@ -297,9 +315,18 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  order.to = &destination.address;
-  order.host = destination.host;
-  return accept_send(socket, &order);
+  struct dgram__send *send = new_send(socket, buffers, count, size, callback, context);
+  if (send == NULL)
+    return UV_ENOMEM;
+  send->datagram.to = destination.address;
+  if (destination.host != NULL && (send->host = strdup(destination.host)) == NULL) {
+    dgram__send_drop(socket, send);
+    return UV_ENOMEM;
+  }
+  if (!may_go(socket))
+    return wait_for_bind(socket, send);
+  go(socket, send);
+  return 0;
 }
 
 int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int port,
@@ -308,33 +335,38 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
   return dgram_send_buffers(socket, &buffer, 1, port, address, callback, context);
 }
 
-/* Reads where a send goes that is not to the peer. */
-static int read_sockaddr(const dgram_socket_t *socket, const struct sockaddr *to,
-                         union dgram__address *address) {
+/* Why a send can't go to an address, NULL: to the peer; or 0. */
+static int check_address(const dgram_socket_t *socket, const struct sockaddr *to) {
+  if (socket->connecting.connected)
+    return to != NULL ? DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED : 0;
   if (to == NULL)
     return DGRAM_ERR_SOCKET_BAD_PORT;
-  if (to->sa_family != dgram__family(socket->options.type) || !dgram__address_copy(address, to))
+  if (to->sa_family != dgram__family(socket->options.type))
     return UV_EINVAL;
-  return dgram__address_port(address) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
+  return dgram__address_port((const void *)to) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
 }
 
 int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                   const struct sockaddr *to, dgram_send_cb callback, void *context) {
-  struct order order = {
-      .buffers = buffers, .count = count, .callback = callback, .context = context};
-  if (socket == NULL || !measure(buffers, count, &order.bytes))
+  size_t size;
+  if (socket == NULL || !measure(buffers, count, &size))
     return UV_EINVAL;
-  union dgram__address address;
-  bool connected = socket->connecting.connected;
-  if (connected && to != NULL)
-    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
-  int err = connected ? 0 : read_sockaddr(socket, to, &address);
+  int err = check_address(socket, to);
   if (err != 0)
     return err;
-  order.to = connected ? &dgram__nobody : &address;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return accept_send(socket, &order);
+  struct dgram__send *send = new_send(socket, buffers, count, size, callback, context);
+  if (send == NULL)
+    return UV_ENOMEM;
+  if (to != NULL)
+    (void)dgram__address_copy(&send->datagram.to, to); /* its family has been looked at */
+  else
+    send->datagram.to = dgram__nobody;
+  if (!may_go(socket))
+    return wait_for_bind(socket, send);
+  make_ready(socket, send);
+  return 0;
 }
 
 size_t dgram_get_send_queue_size(const dgram_socket_t *socket) {
