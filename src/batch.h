@@ -32,16 +32,44 @@ struct dgram__limits {
   uint32_t iov_count;
 };
 
-/* A number of datagrams that can leave in one send: all of one size but a shorter last one. */
+/* Datagrams that can leave in one send: to one address, all of one size but a shorter last one. */
 struct dgram__run {
+  const struct dgram__datagram *first;
   unsigned datagrams;
-  size_t segment; /* the size of all but the last */
-  uint32_t iov_count;
+  unsigned most;      /* datagrams that it may have */
+  uint32_t iov_count; /* of them all */
+  size_t room;        /* bytes that it may still take */
 };
 
-/* The longest run that starts at `first`, of at most `available` (>= 1) datagrams. */
-struct dgram__run dgram__batch_run(const struct dgram__datagram *first, unsigned available,
-                                   const struct dgram__limits *limits);
+/* A run of one datagram, with `available` (>= 1) of them linked. */
+static inline struct dgram__run dgram__run_begin(const struct dgram__datagram *first,
+                                                 unsigned available,
+                                                 const struct dgram__limits *limits) {
+  bool segments = first->size <= limits->segment && first->size <= limits->bytes;
+  return (struct dgram__run){
+      .first = first,
+      .datagrams = 1,
+      .most = available < limits->datagrams ? available : limits->datagrams,
+      .iov_count = first->iov_count,
+      .room = segments ? limits->bytes - first->size : 0,
+  };
+}
+
+/* Takes the datagram that follows the run into it. False: it can't, and this is the whole run. */
+static inline bool dgram__run_take(struct dgram__run *run, const struct dgram__datagram *next,
+                                   const struct dgram__limits *limits) {
+  size_t segment = run->first->size;
+  if (run->datagrams >= run->most || next->size == 0 || next->size > segment ||
+      next->size > run->room || run->iov_count + next->iov_count > limits->iov_count ||
+      !dgram__address_equal(&next->to, &run->first->to))
+    return false;
+  run->datagrams++;
+  run->iov_count += next->iov_count;
+  run->room -= next->size;
+  if (next->size < segment) /* only the last may be, so that the receiver can tell them apart */
+    run->most = run->datagrams;
+  return true;
+}
 
 /*
  * Whether this kernel release ("7.1.2-amd64") is one of those that corrupt the checksums of

@@ -115,7 +115,8 @@ static bool is_refusal(int err) {
 /* Whether the first run was a segmented send. */
 static bool is_segmented(const struct dgram__datagram *first, unsigned count,
                          const struct dgram__limits *limits) {
-  return dgram__batch_run(first, count, limits).datagrams > 1;
+  struct dgram__run run = dgram__run_begin(first, count, limits);
+  return dgram__run_take(&run, first->next, limits);
 }
 
 static int linux_send(struct dgram__path *path, const struct dgram__datagram *first,

@@ -23,19 +23,18 @@ struct departure {
   unsigned datagrams[MOST_RUNS]; /* of each run */
   struct mmsghdr headers[MOST_RUNS];
   struct dgram__control_out controls[MOST_RUNS];
-  struct iovec iov[DGRAM__MOST_IOV];
+  struct iovec iov[2 * (DGRAM__MOST_IOV + 1)]; /* half full, it has room for any run */
 };
 
 /*
- * Adds a datagram's pieces to a message whose pieces stand from `start` to `end`; returns the new
- * end. A piece that begins where the last one ends is joined to it: a program that fills its
- * buffer from front to back gets one piece for the whole run.
+ * Adds a datagram's pieces to those that end at `end`; returns the new end. A piece that begins
+ * where the last one ends is joined to it: a program that fills its buffer from front to back gets
+ * one piece for the whole run.
  */
-static struct iovec *add_pieces(const struct iovec *start, struct iovec *end,
-                                const struct dgram__datagram *datagram) {
+static struct iovec *add_pieces(struct iovec *end, const struct dgram__datagram *datagram) {
   for (uint32_t i = 0; i < datagram->iov_count; i++) {
     const struct iovec *piece = &datagram->iov[i];
-    if (end > start && (char *)end[-1].iov_base + end[-1].iov_len == piece->iov_base)
+    if ((char *)end[-1].iov_base + end[-1].iov_len == piece->iov_base)
       end[-1].iov_len += piece->iov_len;
     else
       *end++ = *piece;
@@ -43,32 +42,42 @@ static struct iovec *add_pieces(const struct iovec *start, struct iovec *end,
   return end;
 }
 
-/* Adds a run of many datagrams to the departure's last message; returns the datagram after it. */
+/*
+ * Fills the departure's last message with a run that has taken a second datagram, and now takes all
+ * that it may. Returns the datagram after it.
+ */
 static const struct dgram__datagram *join(struct departure *departure, struct msghdr *message,
-                                          struct dgram__run run,
-                                          const struct dgram__datagram *datagram) {
+                                          struct dgram__run *run,
+                                          const struct dgram__limits *limits) {
+  departure->iov[departure->iov_count++] = (struct iovec){0}; /* parts it from the run before */
   struct iovec *start = &departure->iov[departure->iov_count];
-  struct iovec *end = start;
-  dgram__control_set_segment(message, &departure->controls[departure->runs], (uint16_t)run.segment);
-  for (unsigned i = 0; i < run.datagrams; i++, datagram = datagram->next)
-    end = add_pieces(start, end, datagram);
+  struct iovec *end = add_pieces(start, run->first);
+  const struct dgram__datagram *next = run->first->next;
+  do {
+    end = add_pieces(end, next);
+    next = next->next;
+  } while (dgram__run_take(run, next, limits));
   message->msg_iov = start;
   message->msg_iovlen = (size_t)(end - start);
   departure->iov_count += (unsigned)message->msg_iovlen;
-  return datagram;
+  dgram__control_set_segment(message, &departure->controls[departure->runs],
+                             (uint16_t)run->first->size);
+  return next;
 }
 
-/* Adds a run to the departure; returns the datagram after it. */
-static const struct dgram__datagram *add_run(struct departure *departure, struct dgram__run run,
-                                             const struct dgram__datagram *datagram) {
+/* Adds the longest run of the `left` datagrams to the departure; returns the datagram after it. */
+static const struct dgram__datagram *add_run(struct departure *departure,
+                                             const struct dgram__limits *limits,
+                                             const struct dgram__datagram *first, unsigned left) {
   struct msghdr *message = &departure->headers[departure->runs].msg_hdr;
-  const struct dgram__datagram *next = datagram->next;
-  *message = (struct msghdr){.msg_name = (void *)&datagram->to,
-                             .msg_namelen = dgram__address_length(&datagram->to),
-                             .msg_iov = (struct iovec *)datagram->iov,
-                             .msg_iovlen = datagram->iov_count};
-  if (run.datagrams > 1)
-    next = join(departure, message, run, datagram);
+  *message = (struct msghdr){.msg_name = (void *)&first->to,
+                             .msg_namelen = dgram__address_length(&first->to),
+                             .msg_iov = (struct iovec *)first->iov,
+                             .msg_iovlen = first->iov_count};
+  struct dgram__run run = dgram__run_begin(first, left, limits);
+  const struct dgram__datagram *next = first->next;
+  if (dgram__run_take(&run, next, limits))
+    next = join(departure, message, &run, limits);
   departure->datagrams[departure->runs++] = run.datagrams;
   return next;
 }
@@ -77,14 +86,10 @@ static void plan(struct departure *departure, const struct dgram__limits *limits
                  const struct dgram__datagram *next, unsigned left) {
   departure->runs = 0;
   departure->iov_count = 0;
-  struct dgram__run run = dgram__batch_run(next, left, limits);
-  do { /* the first always fits: no datagram has more pieces than a message may */
-    next = add_run(departure, run, next);
-    left -= run.datagrams;
-    if (left == 0 || departure->runs == most)
-      break;
-    run = dgram__batch_run(next, left, limits);
-  } while (departure->iov_count + run.iov_count <= DGRAM__MOST_IOV);
+  while (left > 0 && departure->runs < most && departure->iov_count <= DGRAM__MOST_IOV) {
+    next = add_run(departure, limits, next, left);
+    left -= departure->datagrams[departure->runs - 1];
+  }
 }
 
 /* Returns the number of runs that left, or the error of the first. */

@@ -121,7 +121,7 @@ static void lists_of_buffers_are_within_the_limit_of_parts(void **state) {
     queue[i].iov_count = 400;
   }
   assert_int_equal(send_queue(), 0);
-  assert_string_equal(story(), "[100 101] | [102 103] | [104 105] | [106 107]");
+  assert_string_equal(story(), "[100 101] [102 103] | [104 105] [106 107]");
 }
 
 /* ---- parts that touch ---- */
@@ -154,6 +154,13 @@ static void parts_of_different_sends_are_not_joined(void **state) {
     enqueue_at(memory + i * 100, 100, 1000 + (int)i);
   assert_int_equal(send_queue(), 0);
   assert_string_equal(story(), "100 101 102 103");
+}
+
+static void parts_of_different_runs_are_not_joined(void **state) {
+  for (size_t i = 0; i < 6; i++)
+    enqueue_at(memory + i * 100, 100, 1000 + (int)i / 2);
+  assert_int_equal(send_queue(), 0);
+  assert_string_equal(story(), "[100 101] [102 103] [104 105]");
 }
 
 /* ---- where segmentation is refused ---- */
@@ -312,6 +319,7 @@ int main(void) {
       TEST(datagrams_that_do_not_touch_are_as_many_parts),
       TEST(datagrams_that_touch_in_the_wrong_order_are_not_joined),
       TEST(parts_of_different_sends_are_not_joined),
+      TEST(parts_of_different_runs_are_not_joined),
       TEST(after_EIO_all_is_sent_singly_for_good),
       TEST(after_a_refused_size_smaller_segments_are_still_sent),
       TEST(a_datagram_refused_by_itself_does_not_end_segmentation),

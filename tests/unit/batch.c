@@ -43,8 +43,18 @@ static void make_equal_queue(uint32_t size, unsigned count) {
   make_queue(sizes, count);
 }
 
+/* The longest run at `first`. */
+static struct dgram__run run_at(const struct dgram__datagram *first, unsigned available,
+                                const struct dgram__limits *limits) {
+  struct dgram__run run = dgram__run_begin(first, available, limits);
+  const struct dgram__datagram *next = first->next;
+  while (dgram__run_take(&run, next, limits))
+    next = next->next;
+  return run;
+}
+
 static unsigned run_length(unsigned count, const struct dgram__limits *limits) {
-  return dgram__batch_run(&queue[0], count, limits).datagrams;
+  return run_at(&queue[0], count, limits).datagrams;
 }
 
 /* ---- runs: sizes ---- */
@@ -69,10 +79,9 @@ static const struct {
 static void a_run_is_of_one_size_but_a_shorter_last_one(void **state) {
   for (size_t i = 0; i < COUNT(by_size); i++) {
     make_queue(by_size[i].sizes, 5);
-    struct dgram__run run = dgram__batch_run(&queue[0], 5, &kernel_limits);
+    struct dgram__run run = run_at(&queue[0], 5, &kernel_limits);
     if (run.datagrams != by_size[i].run)
       fail_msg("row %zu: a run of %u", i, run.datagrams);
-    assert_int_equal(run.segment, by_size[i].sizes[0]);
     assert_int_equal(run.iov_count, run.datagrams);
   }
 }
@@ -149,11 +158,11 @@ static void lists_of_buffers_count_with_all_their_parts(void **state) {
   make_equal_queue(100, 4);
   for (int i = 0; i < 4; i++)
     queue[i].iov_count = 400;
-  struct dgram__run run = dgram__batch_run(&queue[0], 4, &kernel_limits);
+  struct dgram__run run = run_at(&queue[0], 4, &kernel_limits);
   assert_int_equal(run.datagrams, 2);
   assert_int_equal(run.iov_count, 800);
   queue[2].iov_count = 224;
-  run = dgram__batch_run(&queue[0], 4, &kernel_limits);
+  run = run_at(&queue[0], 4, &kernel_limits);
   assert_int_equal(run.datagrams, 3);
   assert_int_equal(run.iov_count, 1024);
 }
@@ -215,9 +224,8 @@ static void runs_are_the_longest_that_obey_and_make_up_the_queue(void **state) {
                                    .iov_count = random_below(&random, 2) ? 1024 : 4};
     unsigned at = 0;
     while (at < QUEUE) {
-      struct dgram__run run = dgram__batch_run(&queue[at], QUEUE - at, &limits);
+      struct dgram__run run = run_at(&queue[at], QUEUE - at, &limits);
       assert_int_equal(run.datagrams, longest_run(&queue[at], QUEUE - at, &limits));
-      assert_int_equal(run.segment, queue[at].size);
       uint32_t iov_count = 0;
       for (unsigned i = 0; i < run.datagrams; i++)
         iov_count += queue[at + i].iov_count;
