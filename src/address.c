@@ -94,21 +94,6 @@ int dgram__interface_parse(struct dgram__interface *interface, const char *text,
   return interface->index != 0 ? 0 : UV_EINVAL;
 }
 
-bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from) {
-  if (from->sa_family != AF_INET && from->sa_family != AF_INET6)
-    return false;
-  memset(address, 0, sizeof *address);
-  if (from->sa_family == AF_INET) {
-    const struct sockaddr_in *v4 = (const void *)from;
-    address->v4.sin_family = AF_INET;
-    address->v4.sin_port = v4->sin_port;
-    address->v4.sin_addr = v4->sin_addr;
-  } else {
-    memcpy(&address->v6, from, sizeof address->v6);
-  }
-  return true;
-}
-
 static void append_zone(char text[DGRAM_ADDRESS_TEXT], unsigned index) {
   char name[IF_NAMESIZE];
   size_t length = strlen(text);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <dgram.h>
@@ -65,6 +66,22 @@ static inline bool dgram__address_equal(const union dgram__address *a,
          a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id;
 }
 
+/* Copies an address of either family. False, and `address` untouched, for any other. */
+static inline bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from) {
+  if (from->sa_family != AF_INET && from->sa_family != AF_INET6)
+    return false;
+  memset(address, 0, sizeof *address);
+  if (from->sa_family == AF_INET) {
+    const struct sockaddr_in *v4 = (const void *)from;
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = v4->sin_port;
+    address->v4.sin_addr = v4->sin_addr;
+  } else {
+    memcpy(&address->v6, from, sizeof address->v6);
+  }
+  return true;
+}
+
 /* ---- read, write, change ---- */
 
 /* All interfaces (0.0.0.0, ::) of a family, with a port. */
@@ -92,9 +109,6 @@ struct dgram__interface {
  * other family, or UV_ENODEV for a zone that does not exist.
  */
 int dgram__interface_parse(struct dgram__interface *interface, const char *text, int family);
-
-/* Copies an address of either family. False, and `address` untouched, for any other. */
-bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from);
 
 /* Writes the address without its port, and with its zone if it is link-local. */
 void dgram__address_text(const union dgram__address *address, char text[DGRAM_ADDRESS_TEXT]);
