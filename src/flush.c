@@ -29,13 +29,13 @@ static void free_host(struct dgram__send *send) {
 
 void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send) {
   free_host(send);
-  if (loop->spare_bytes + dgram__send_footprint(send) > MOST_SPARE_BYTES) {
+  if (loop->spare_bytes + send->footprint > MOST_SPARE_BYTES) {
     free_for_good(send);
     return;
   }
   send->datagram.next = loop->spare != NULL ? &loop->spare->datagram : NULL;
   loop->spare = send;
-  loop->spare_bytes += dgram__send_footprint(send);
+  loop->spare_bytes += send->footprint;
 }
 
 void dgram__free_spare_sends(struct dgram__loop *loop) {
@@ -63,7 +63,7 @@ static void complete(dgram_socket_t *socket, struct dgram__send *send) {
   socket->outbox.count--;
   if (send->status < 0)
     tell_failure(socket, send);
-  else if (send->callback != NULL)
+  else /* what has no callback is done only if it failed */
     send->callback(socket, NULL, send->datagram.size, send->context);
   dgram__send_free(socket->loop, send);
 }

@@ -19,7 +19,7 @@ struct dgram__send {
   void *context;
   char *host;             /* the destination if it was given by name */
   void *memory;           /* what was copied: the bytes, or the list of buffers */
-  size_t room;            /* bytes at `memory`, which stays for the next send */
+  size_t footprint;       /* bytes of the send and of `memory`, which stays for the next send */
   const char *syscall;    /* what failed */
   dgram_socket_t *socket; /* while it waits for its host's address, with what follows */
   dgram_lookup_t *lookup;
@@ -28,11 +28,6 @@ struct dgram__send {
 
 static inline struct dgram__send *dgram__next_send(const struct dgram__send *send) {
   return (struct dgram__send *)send->datagram.next;
-}
-
-/* The bytes of the send and its memory. */
-static inline size_t dgram__send_footprint(const struct dgram__send *send) {
-  return sizeof *send + send->room;
 }
 
 /*

@@ -38,11 +38,11 @@ static size_t least(size_t a, size_t b) {
 
 /* The memory of an earlier send may do. */
 static bool make_room(struct dgram__send *send, size_t size) {
-  if (send->room >= size)
+  if (send->footprint - sizeof *send >= size)
     return true;
   free(send->memory);
   send->memory = malloc(size);
-  send->room = send->memory != NULL ? size : 0;
+  send->footprint = sizeof *send + (send->memory != NULL ? size : 0);
   return send->memory != NULL;
 }
 
@@ -247,10 +247,12 @@ void dgram__outbox_cancel(dgram_socket_t *socket) {
 /* Without a host, and with nothing else set but its memory. NULL: no memory. */
 static inline struct dgram__send *allocate(struct dgram__loop *loop) {
   struct dgram__send *send = loop->spare;
-  if (send == NULL)
-    return calloc(1, sizeof *send);
-  loop->spare = dgram__next_send(send);
-  loop->spare_bytes -= dgram__send_footprint(send);
+  if (send != NULL) {
+    loop->spare = dgram__next_send(send);
+    loop->spare_bytes -= send->footprint;
+  } else if ((send = calloc(1, sizeof *send)) != NULL) {
+    send->footprint = sizeof *send;
+  }
   return send;
 }
 
