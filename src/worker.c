@@ -358,7 +358,7 @@ int dgram_worker_id(const dgram_worker_t *worker) {
 
 /* So its own end is readable: the rest is done from the loop. The primary hears of it then. */
 void dgram_worker_leave(dgram_worker_t *worker) {
-  if (worker == NULL)
+  if (worker == NULL || worker->loop->worker != worker) /* none, or it ends already */
     return;
   worker->leaving = true;
   shutdown(worker->channel.fd, SHUT_RD);

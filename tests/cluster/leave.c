@@ -33,6 +33,21 @@ static void send_while_disconnected(void) {
   work_to_end(loop);
 }
 
+static void leave_again(dgram_worker_t *worker, void *context) {
+  dgram_worker_leave(worker);
+  report("left");
+}
+
+/* Leaves once more when it has left. */
+static void leave_when_disconnected(void) {
+  dgram_worker_t *worker;
+  uv_loop_t *loop = uv_default_loop();
+  must(dgram_worker_join(loop, leave_again, NULL, &worker) == 0);
+  dgram_worker_leave(worker);
+  uv_run(loop, UV_RUN_DEFAULT);
+  must(uv_loop_close(loop) == 0);
+}
+
 /* A second join is refused, whether the first still lasts or not. */
 static void join_twice(void) {
   dgram_worker_t *again;
@@ -78,6 +93,7 @@ static void be_primary(void) {
 static const struct role roles[] = {
     {"leave_when_bound", leave_when_bound},
     {"send_while_disconnected", send_while_disconnected},
+    {"leave_when_disconnected", leave_when_disconnected},
     {"join_twice", join_twice},
     {"bind_after_leaving", bind_after_leaving},
     {"be_orphaned", be_orphaned},
@@ -91,6 +107,14 @@ static void a_worker_may_leave(void **state) {
   crew_open(&crew, "leave_when_bound");
   crew_fork(&crew);
   crew_await(&crew, "1:left", "1:close", "1:disconnected", "disconnect(1)", "exit(1,0,0)");
+  crew_close(&crew);
+}
+
+static void leaving_once_more_is_nothing(void **state) {
+  struct crew crew;
+  crew_open(&crew, "leave_when_disconnected");
+  crew_fork(&crew);
+  crew_await(&crew, "0:left", "exit(1,0,0)");
   crew_close(&crew);
 }
 
@@ -143,9 +167,13 @@ static void who_was_not_invited_can_not_join(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(a_worker_may_leave),    cmocka_unit_test(what_was_sent_before_has_left),
-    cmocka_unit_test(a_process_joins_once),  cmocka_unit_test(who_has_left_binds_for_himself),
-    cmocka_unit_test(the_primary_is_killed), cmocka_unit_test(who_was_not_invited_can_not_join),
+    cmocka_unit_test(a_worker_may_leave),
+    cmocka_unit_test(leaving_once_more_is_nothing),
+    cmocka_unit_test(what_was_sent_before_has_left),
+    cmocka_unit_test(a_process_joins_once),
+    cmocka_unit_test(who_has_left_binds_for_himself),
+    cmocka_unit_test(the_primary_is_killed),
+    cmocka_unit_test(who_was_not_invited_can_not_join),
 };
 
 CLUSTER_TEST_MAIN(roles, tests)
