@@ -3,6 +3,7 @@
  */
 #include "cluster.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -127,12 +128,23 @@ static int open_channel(struct dgram__member *worker, int *theirs) {
   return 0;
 }
 
+/*
+ * The primary's own standard input, output or error, or /dev/null in its place. What a program
+ * opens after it has closed one of these gets its number; that is close-on-exec, and a worker that
+ * had it would make it blocking for both.
+ */
+static uv_stdio_container_t inherited(int fd) {
+  int flags = fcntl(fd, F_GETFD);
+  bool inheritable = flags >= 0 && (flags & FD_CLOEXEC) == 0;
+  return (uv_stdio_container_t){.flags = inheritable ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
+}
+
 static int spawn_with(struct dgram__member *worker, char **env, int channel) {
   dgram_cluster_t *cluster = worker->cluster;
   uv_stdio_container_t stdio[] = {
-      [STDIN_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDIN_FILENO},
-      [STDOUT_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
-      [STDERR_FILENO] = {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+      [STDIN_FILENO] = inherited(STDIN_FILENO),
+      [STDOUT_FILENO] = inherited(STDOUT_FILENO),
+      [STDERR_FILENO] = inherited(STDERR_FILENO),
       [DGRAM__CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel},
   };
   const uv_process_options_t options = {.exit_cb = on_process_exit,

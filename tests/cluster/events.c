@@ -123,6 +123,19 @@ static void replace_or_close(dgram_cluster_t *cluster, int id, int64_t status, i
     assert_int_equal(dgram_cluster_close(cluster, 0, crew_closed, crew), 0);
 }
 
+/* The number of the input is then that of something else: here of the primary's own connection. */
+static void a_primary_may_have_closed_its_input(void **state) {
+  struct crew crew;
+  crew_open(&crew, "listen_on_any");
+  int input = dup(STDIN_FILENO);
+  close(STDIN_FILENO);
+  crew_fork(&crew);
+  crew_await(&crew, "listening(1)", "1:bound");
+  crew_close(&crew);
+  assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+  close(input);
+}
+
 static void callbacks_may_call_everything(void **state) {
   char *const args[] = {"worker", NULL};
   struct crew crew;
@@ -146,6 +159,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(workers_are_known_by_ascending_ids),
     cmocka_unit_test(a_worker_has_the_environment_with_what_was_added),
     cmocka_unit_test(what_a_worker_starts_is_no_worker),
+    cmocka_unit_test(a_primary_may_have_closed_its_input),
     cmocka_unit_test(callbacks_may_call_everything),
 };
 
