@@ -301,11 +301,21 @@ static int take_channel(void) {
   return fcntl(DGRAM__CHANNEL_FD, F_SETFD, flags | FD_CLOEXEC) == 0 ? 0 : -errno;
 }
 
+/* So that one may try again. */
+static void give_channel_back(void) {
+  (void)fcntl(DGRAM__CHANNEL_FD, F_SETFD, 0);
+}
+
 /* Returns 0, or an error with nothing changed. */
 static int connect_to_primary(dgram_worker_t *worker, uv_loop_t *loop) {
-  int err = uv_poll_init(loop, &worker->poll, DGRAM__CHANNEL_FD);
+  int err = take_channel();
   if (err != 0)
     return err;
+  err = uv_poll_init(loop, &worker->poll, DGRAM__CHANNEL_FD);
+  if (err != 0) {
+    give_channel_back();
+    return err;
+  }
   worker->poll.data = worker;
   dgram__channel_init(&worker->channel, DGRAM__CHANNEL_FD);
   const struct dgram__frame online = {.kind = DGRAM__ONLINE};
@@ -318,9 +328,7 @@ static int join(dgram_worker_t *worker, uv_loop_t *loop) {
   worker->loop = dgram__loop_enter(loop);
   if (worker->loop == NULL)
     return UV_ENOMEM;
-  int err = worker->loop->worker == NULL ? take_channel() : UV_EALREADY;
-  if (err == 0)
-    err = connect_to_primary(worker, loop);
+  int err = worker->loop->worker == NULL ? connect_to_primary(worker, loop) : UV_EALREADY;
   if (err == 0)
     worker->loop->worker = worker;
   else

@@ -223,6 +223,7 @@ static void a_worker(void) {
   uv_loop_init(&loop);
   int err = dgram_worker_join(&loop, on_left, NULL, &worker);
   CHECK(err == 0 || (fault.in != NULL && worker == NULL));
+  CHECK(err == 0 || (__real_fcntl(DGRAM__CHANNEL_FD, F_GETFD) & FD_CLOEXEC) == 0); /* as it was */
   if (err == 0) {
     share_one();
     if (left == 0)
