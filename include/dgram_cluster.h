@@ -43,8 +43,13 @@ extern "C" {
 #endif
 
 /**
- * Tells whether this process is a primary: one that no primary has started. What a worker starts by
- * other means than dgram_cluster_fork() is a primary again.
+ * Tells whether this process is a primary: one that no primary has started. What a worker that has
+ * joined starts by other means than dgram_cluster_fork() is a primary again; what it starts before
+ * that would inherit descriptor 3, and take itself for the worker.
+ *
+ * By descriptor 3 a worker knows what it is, to its end. A program that closes descriptors which it
+ * has not opened (to become a daemon, say) must leave that one alone when this returns 0: each of
+ * its workers would be a primary, and start workers in its turn.
  * @return nonzero for a primary, 0 for a worker
  * @see Node.js, cluster: cluster.isPrimary
  */
@@ -75,7 +80,8 @@ typedef void (*dgram_cluster_worker_cb)(dgram_cluster_t *cluster, int id, void *
 typedef void (*dgram_cluster_listening_cb)(dgram_cluster_t *cluster, int id,
                                            const dgram_address_t *address, void *context);
 /**
- * Tells that a worker's process has ended. It has been told as disconnected before.
+ * Tells that a worker's process has ended. It has been told as disconnected before. To start
+ * another in its place, with what was added to its environment, call dgram_cluster_restart().
  * @param cluster the cluster
  * @param id      the worker; forgotten once this has returned, and given to no other
  * @param status  its exit status; 0 if a signal ended it
@@ -121,7 +127,8 @@ static inline dgram_cluster_options_t dgram_cluster_default_options(char *const 
 }
 
 /**
- * Makes a cluster without workers. It does not keep the loop alive; its workers do.
+ * Makes a cluster without workers. It does not keep the loop alive; its workers do. Without workers
+ * too it takes dgram_cluster_close() and then the loop to free it.
  * @param loop         the loop that it lives on; borrowed until it has closed
  * @param options      made by dgram_cluster_default_options() and changed; copied
  * @param[out] cluster the new cluster; set to NULL on error
@@ -136,8 +143,12 @@ DGRAM_EXTERN int dgram_cluster_create(uv_loop_t *loop, const dgram_cluster_optio
                                       dgram_cluster_t **cluster);
 
 /**
- * Starts a worker. It has the primary's standard input, output and error, its environment with
- * DGRAM_CLUSTER added, and on descriptor 3 its connection to the primary.
+ * Starts a worker. It has the primary's standard input, output and error (or /dev/null, if one is
+ * closed or close-on-exec), its environment with DGRAM_CLUSTER added, and on descriptor 3 its
+ * connection to the primary. It is of the primary's process group: what a terminal sends one, such
+ * as SIGINT, it sends both.
+ *
+ * A program that never joins is never online, and hears nothing of dgram_cluster_disconnect().
  * @param cluster the cluster
  * @param env     what to add to the environment, "NAME=value" each, then a NULL; copied. Or NULL
  * @return the worker's id: 1 for the first, then 2, ...; or UV_EINVAL (`cluster` is NULL),
@@ -190,9 +201,10 @@ DGRAM_EXTERN int dgram_cluster_disconnect(dgram_cluster_t *cluster, int id);
 DGRAM_EXTERN int dgram_cluster_kill(dgram_cluster_t *cluster, int id, int signum);
 
 /**
- * Replaces a worker: starts another, and asks the old one to disconnect once a socket of the new
- * one is listening. So the port is never without a worker. If the new one ends before that, the old
- * one stays.
+ * Replaces a worker: starts another with the same additions to the environment, and asks the old
+ * one to disconnect once a socket of the new one is listening, the first if it has several. So that
+ * one's port is never without a worker. If the new one ends before that, or never listens, the old
+ * one stays. Each call starts one, also when the old one is being replaced already.
  * @param cluster the cluster
  * @param id      the worker to replace
  * @return the new worker's id; or UV_ESRCH (there is no worker `id`); or as dgram_cluster_fork()
@@ -203,7 +215,8 @@ DGRAM_EXTERN int dgram_cluster_restart(dgram_cluster_t *cluster, int id);
  * Disconnects all workers, and forgets the cluster once all have ended. The other callbacks go on
  * until then.
  * @param cluster  the cluster; its memory goes with `callback`
- * @param grace_ms how long workers may take to end, in milliseconds; then those left get SIGKILL
+ * @param grace_ms how long workers may take to end, in milliseconds; then those left get SIGKILL,
+ *                 with 0 in the loop's next turn
  * @param callback called once, last of all; or NULL
  * @param context  for `callback`
  * @retval 0
@@ -227,7 +240,8 @@ typedef struct dgram_worker dgram_worker_t;
  * Tells that the connection to the primary has ended: the primary asked for it or is gone, or
  * dgram_worker_leave() was called. What was shared has been closed, though 'close' may be yet to
  * come.
- * @param worker  the connection; its memory goes once this has returned
+ * @param worker  the connection; its memory goes once this has returned. Who keeps the pointer, to
+ *                leave from elsewhere, forgets it here
  * @param context as given to dgram_worker_join()
  */
 typedef void (*dgram_worker_disconnect_cb)(dgram_worker_t *worker, void *context);
@@ -247,6 +261,7 @@ typedef void (*dgram_worker_disconnect_cb)(dgram_worker_t *worker, void *context
  * @retval UV_EALREADY         it has joined already, or has left
  * @retval UV_EPROTONOSUPPORT  the primary has another version of libdgram, and of its protocol
  * @retval UV_ENOMEM
+ * @return or what uv_poll_init() returns
  */
 DGRAM_EXTERN int dgram_worker_join(uv_loop_t *loop, dgram_worker_disconnect_cb on_disconnect,
                                    void *context, dgram_worker_t **worker);
@@ -261,7 +276,7 @@ DGRAM_EXTERN int dgram_worker_id(const dgram_worker_t *worker);
 
 /**
  * Ends the connection, from the loop, as if the primary had asked for it.
- * @param worker the connection; NULL: nothing happens
+ * @param worker the connection; if it is NULL, or ends already, nothing happens
  * @see Node.js, cluster: worker.disconnect()
  */
 DGRAM_EXTERN void dgram_worker_leave(dgram_worker_t *worker);
