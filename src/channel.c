@@ -9,7 +9,10 @@
 #ifndef MSG_NOSIGNAL /* where there is none, the program has to ignore SIGPIPE */
 #define MSG_NOSIGNAL 0
 #endif
-#ifndef MSG_CMSG_CLOEXEC /* where there is none, another thread's fork may inherit a descriptor */
+#ifndef SOCK_CLOEXEC /* where there is none, another thread's fork may inherit a descriptor */
+#define SOCK_CLOEXEC 0
+#endif
+#ifndef MSG_CMSG_CLOEXEC /* likewise */
 #define MSG_CMSG_CLOEXEC 0
 #endif
 
@@ -24,7 +27,7 @@ int dgram__channel_prepare(int fd) {
 }
 
 int dgram__channel_pair(int fds[2]) {
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
     return -errno;
   int err = dgram__channel_prepare(fds[0]);
   if (err == 0)
