@@ -76,20 +76,23 @@ static void unmake(struct dgram__shares *shares, struct dgram__shared *shared) {
 
 /* ---- who holds them ---- */
 
-static bool holds(const struct dgram__holder *holder, const struct dgram__shared *shared) {
-  const struct dgram__holding *at = holder->first;
-  while (at != NULL && at->shared != shared)
-    at = at->next;
-  return at != NULL;
+static void mark(const struct dgram__holder *holder, bool held) {
+  for (const struct dgram__holding *at = holder->first; at != NULL; at = at->next)
+    at->shared->marked = held;
 }
 
-/* The first for this question that the holder does not hold, or NULL. */
+/*
+ * The first for this question that the holder does not hold, or NULL. To look through what he holds
+ * for each of them would take the primary a second, if a hostile worker asks for all that it may.
+ */
 static struct dgram__shared *find_free(const struct dgram__shares *shares,
                                        const struct dgram__holder *holder,
                                        const struct dgram__frame *ask) {
+  mark(holder, true);
   struct dgram__shared *at = shares->first;
-  while (at != NULL && (!same_key(&at->key, ask) || holds(holder, at)))
+  while (at != NULL && (at->marked || !same_key(&at->key, ask)))
     at = at->next;
+  mark(holder, false);
   return at;
 }
 

@@ -16,6 +16,7 @@ struct dgram__shared {
   union dgram__address name; /* what it is bound to in the end */
   int fd;
   unsigned holders;
+  bool marked; /* held by the one that asks, while one is looked for */
 };
 
 /* All of them, in the order of asking. Zero-initialised. */
