@@ -19,7 +19,7 @@
 struct dgram__datagram {
   struct dgram__datagram *next;
   const struct iovec *iov;
-  size_t size; /* bytes, the sum over iov; or more, if no datagram can be as long as iov even */
+  size_t size; /* bytes: the sum over iov, or more of what is too long to send anyway */
   uint32_t iov_count;
   union dgram__address to;
 };
