@@ -77,7 +77,7 @@ enum { SOCKETS = 2, PATIENCE_MS = 1000 };
 static char folder[32];
 static char path[64];
 static int taken;      /* times that the server was told */
-static int first_take; /* what it returned */
+static int first_take; /* what the first dgram_handover_take() returned */
 
 static void count_taken(void *context) {
   taken++;
