@@ -31,12 +31,10 @@ typedef struct crew {
 
 /* ---- a worker ---- */
 
-/* NAME=NUMBER of the environment. */
+/* NAME=NUMBER of the environment; 0 if it is not there. */
 static size_t told(const char *name) {
   const char *value = getenv(name);
-  if (!value)
-    bench_fail(name, "is not set");
-  return strtoul(value, NULL, 10);
+  return value ? strtoul(value, NULL, 10) : 0;
 }
 
 static board_t *map_board(int fd, size_t bytes) {
