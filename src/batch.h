@@ -27,8 +27,8 @@ struct dgram__datagram {
 /* What one send may carry. */
 struct dgram__limits {
   unsigned datagrams; /* 1: no segmentation */
-  size_t segment;     /* bytes of a datagram that may still be a segment */
-  size_t bytes;
+  uint32_t segment;   /* bytes of a datagram that may still be a segment */
+  uint32_t bytes;
   uint32_t iov_count;
 };
 

@@ -134,7 +134,7 @@ static int linux_send(struct dgram__path *path, const struct dgram__datagram *fi
   if (sent == UV_EIO)
     lowered.datagrams = 1;
   else
-    lowered.segment = first->size - 1;
+    lowered.segment = (uint32_t)first->size - 1; /* it was at most as large as the limit */
   sent = dgram__path_send_runs(path, &lowered, first, count);
   if (sent > 0) /* so it was the segmentation, not the datagram */
     path->limits = lowered;
