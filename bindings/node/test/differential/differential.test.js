@@ -37,12 +37,16 @@ async function work(queue) {
 const queue = inGroups(scenarios.filter(({ name }) => !reasons.get(name)));
 for (let i = 0; i < os.cpus().length; i++) work(queue);
 
-// What differs is played once more, alone: a busy machine can bring two datagrams out of step.
+// What differs is played again, alone, a few times: a busy machine can bring two datagrams out of
+// step, and other tests hold thousands of ports, one of which the scenario may ask for.
 async function play(scenario) {
   const { name } = scenario;
-  const result = await results.get(name).promise;
-  if (!result.flaw && !verdict(table, name, result.changes).wrong) return result;
-  return (await compare([scenario], 'node:dgram', modulePath, table.rewrite))[0];
+  let result = await results.get(name).promise;
+  const differs = () => result.flaw || verdict(table, name, result.changes).wrong;
+  for (let again = 0; again < 4 && differs(); again++) {
+    [result] = await compare([scenario], 'node:dgram', modulePath, table.rewrite);
+  }
+  return result;
 }
 
 for (const scenario of scenarios) {
