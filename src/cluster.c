@@ -280,14 +280,19 @@ int dgram_cluster_pid(const dgram_cluster_t *cluster, int id) {
   return err == 0 ? uv_process_get_pid(&worker->process) : err;
 }
 
+static void ask_to_disconnect(struct dgram__member *worker) {
+  if (!worker->connected)
+    return;
+  worker->to_disconnect = true;
+  dgram__member_go_on(worker);
+}
+
 int dgram_cluster_disconnect(dgram_cluster_t *cluster, int id) {
   struct dgram__member *worker;
   int err = look_for(cluster, id, &worker);
-  if (err != 0 || !worker->connected)
-    return err;
-  worker->to_disconnect = true;
-  dgram__member_go_on(worker);
-  return 0;
+  if (err == 0)
+    ask_to_disconnect(worker);
+  return err;
 }
 
 int dgram_cluster_kill(dgram_cluster_t *cluster, int id, int signum) {
@@ -326,7 +331,7 @@ int dgram_cluster_close(dgram_cluster_t *cluster, uint64_t grace_ms,
   cluster->on_close = callback;
   cluster->close_context = context;
   for (struct dgram__member *at = cluster->workers; at != NULL; at = at->next)
-    dgram_cluster_disconnect(cluster, at->id);
+    ask_to_disconnect(at);
   uv_timer_start(&cluster->grace, on_grace_over, grace_ms, 0);
   close_if_empty(cluster);
   return 0;
