@@ -12,7 +12,7 @@
 #include "control.h"
 
 enum {
-  MOST_RUNS = 64,     /* messages of one call */
+  MOST_RUNS = 256,    /* messages of one call: what leads up to it is shared by as many */
   CAREFUL_CALLS = 16, /* after one that was cut short */
 };
 

@@ -57,12 +57,12 @@ static void pieces_that_touch_do_not_make_datagrams_one(void **state) {
   assert_string_equal(story(), "100 101 102");
 }
 
-static void a_call_takes_64_at_most(void **state) {
-  enqueue(150, 10);
-  assert_int_equal(send_from(0), 64);
-  assert_int_equal(send_from(64), 64);
-  assert_int_equal(send_from(128), 22);
-  assert_int_equal(kernel.left, 150);
+static void a_call_takes_256_at_most(void **state) {
+  enqueue(600, 10);
+  assert_int_equal(send_from(0), 256);
+  assert_int_equal(send_from(256), 256);
+  assert_int_equal(send_from(512), 88);
+  assert_int_equal(kernel.left, 600);
 }
 
 static void an_error_about_the_first_is_returned(void **state) {
@@ -129,7 +129,7 @@ int main(void) {
       TEST(one_datagram_does_too),
       TEST(each_goes_to_its_own_address),
       TEST(pieces_that_touch_do_not_make_datagrams_one),
-      TEST(a_call_takes_64_at_most),
+      TEST(a_call_takes_256_at_most),
       TEST(an_error_about_the_first_is_returned),
       TEST(an_error_behind_a_prefix_is_met_in_the_next_call),
       TEST(an_interrupted_call_is_repeated),
