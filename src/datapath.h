@@ -15,13 +15,22 @@
 #include "batch.h"
 
 /*
- * Whether many datagrams can leave by one call, sendmmsg(2). DGRAM__ONE_A_CALL builds `posix`
- * without it: so what other systems get is tested here, too.
+ * Whether many datagrams can leave by one call, sendmmsg(2), and come by one, recvmmsg(2). FreeBSD
+ * has the latter too, but as a loop in its C library that would save nothing.
+ * DGRAM__ONE_A_CALL builds `posix` without both: so what other systems get is tested here, too.
  */
-#if defined(__linux__) || defined(__FreeBSD__) || defined(__NetBSD__)
+#if defined(DGRAM__ONE_A_CALL)
+#define DGRAM__HAS_SENDMMSG 0
+#define DGRAM__HAS_RECVMMSG 0
+#elif defined(__linux__) || defined(__NetBSD__)
 #define DGRAM__HAS_SENDMMSG 1
+#define DGRAM__HAS_RECVMMSG 1
+#elif defined(__FreeBSD__)
+#define DGRAM__HAS_SENDMMSG 1
+#define DGRAM__HAS_RECVMMSG 0
 #else
 #define DGRAM__HAS_SENDMMSG 0
+#define DGRAM__HAS_RECVMMSG 0
 #endif
 
 enum {
@@ -102,7 +111,7 @@ struct dgram__datapath {
   int (*take_error)(struct dgram__path *path);
 };
 
-/* Received by recvmsg; sent by sendmmsg where the system has it, by sendmsg elsewhere. */
+/* recvmmsg and sendmmsg where the system has them; recvmsg and sendmsg elsewhere. */
 extern const struct dgram__datapath dgram__datapath_posix;
 
 #ifdef __linux__

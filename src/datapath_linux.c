@@ -5,44 +5,16 @@
  */
 #include "datapath.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
+#include "arrival.h"
 #include "control.h"
 
 enum {
   MOST_SEGMENTS = 64, /* UDP_MAX_SEGMENTS of the kernels before 6.9 */
   MOST_BYTES = 65507, /* of a segmented send: 65,535 less the headers of IP and UDP */
 };
-
-/* The headers keep what does not change from one call to the next. */
-struct linux_inbox {
-  struct dgram__inbox inbox;
-  struct mmsghdr headers[DGRAM__SLOTS];
-  struct iovec iov[DGRAM__SLOTS];
-  struct dgram__control_in controls[DGRAM__SLOTS];
-};
-
-/* The kernel overwrites the lengths and flags of the headers that it fills. */
-static void reset_header(struct msghdr *header) {
-  header->msg_namelen = sizeof(union dgram__address);
-  header->msg_controllen = sizeof(struct dgram__control_in);
-  header->msg_flags = 0;
-}
-
-static void linux_inbox_init(struct dgram__inbox *inbox) {
-  struct linux_inbox *self = (struct linux_inbox *)inbox;
-  for (int i = 0; i < DGRAM__SLOTS; i++) {
-    self->iov[i] = (struct iovec){.iov_base = inbox->slots[i].data, .iov_len = DGRAM__SLOT_SIZE};
-    struct msghdr *header = &self->headers[i].msg_hdr;
-    *header = (struct msghdr){.msg_name = &inbox->slots[i].from,
-                              .msg_iov = &self->iov[i],
-                              .msg_iovlen = 1,
-                              .msg_control = self->controls[i].bytes};
-    reset_header(header);
-  }
-}
 
 static bool kernel_can_segment(int fd) {
   int segment;
@@ -85,20 +57,7 @@ static int linux_open(struct dgram__path *path, const struct dgram__settings *se
 }
 
 static int linux_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
-  struct linux_inbox *self = (struct linux_inbox *)inbox;
-  int filled;
-  do
-    filled = recvmmsg(path->fd, self->headers, DGRAM__SLOTS, MSG_DONTWAIT, NULL);
-  while (filled < 0 && errno == EINTR);
-  if (filled < 0)
-    return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-  for (int i = 0; i < filled; i++) {
-    struct mmsghdr *header = &self->headers[i];
-    dgram__address_trim(&inbox->slots[i].from, header->msg_hdr.msg_namelen);
-    inbox->slots[i].size = header->msg_len;
-    inbox->slots[i].segment = dgram__path_segment(path->fd, &header->msg_hdr);
-    reset_header(&header->msg_hdr);
-  }
+  int filled = dgram__arrival_recv(path, inbox);
   if (filled > 1 && path->gro_untried)
     try_gro(path);
   return filled;
@@ -143,8 +102,8 @@ static int linux_send(struct dgram__path *path, const struct dgram__datagram *fi
 
 const struct dgram__datapath dgram__datapath_linux = {
     .name = "linux",
-    .inbox_size = sizeof(struct linux_inbox),
-    .inbox_init = linux_inbox_init,
+    .inbox_size = sizeof(struct dgram__arrival),
+    .inbox_init = dgram__arrival_init,
     .open = linux_open,
     .adopt = linux_adopt,
     .recv = linux_recv,

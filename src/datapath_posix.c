@@ -1,6 +1,7 @@
 /*
- * The portable datapath: no segmentation, and nothing of the system's own but sendmmsg. It is also
- * where the parts stand that every datapath shares: opening a socket, taking its error.
+ * The portable datapath: no segmentation, and nothing of the system's own but sendmmsg and
+ * recvmmsg. It is also where the parts stand that every datapath shares: opening a socket, taking
+ * its error.
  */
 #include "datapath.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arrival.h"
 #include "control.h"
 
 static int set_flag(int fd, int level, int name) {
@@ -132,10 +134,6 @@ int dgram__path_take_error(struct dgram__path *path) {
   return -err;
 }
 
-static void posix_inbox_init(struct dgram__inbox *inbox) {
-  (void)inbox;
-}
-
 #ifdef __linux__
 /*
  * Whether what was received may have been joined. It is asked, not remembered: whoever shares the
@@ -156,6 +154,23 @@ static bool may_be_joined(int fd) {
 int dgram__path_told_segment(int fd, const struct msghdr *message) {
   int segment = dgram__control_segment(message);
   return segment >= 0 || may_be_joined(fd) ? segment : 0;
+}
+
+int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram) {
+  struct msghdr message = {.msg_name = (void *)&datagram->to,
+                           .msg_namelen = dgram__address_length(&datagram->to),
+                           .msg_iov = (struct iovec *)datagram->iov,
+                           .msg_iovlen = datagram->iov_count};
+  ssize_t sent;
+  do
+    sent = sendmsg(path->fd, &message, 0);
+  while (sent < 0 && errno == EINTR);
+  return sent >= 0 ? 1 : -errno;
+}
+
+#if !DGRAM__HAS_RECVMMSG
+static void nothing_to_prepare(struct dgram__inbox *inbox) {
+  (void)inbox;
 }
 
 /* Fills one slot. Returns 1, 0 when the system has no more, or an error. */
@@ -180,7 +195,7 @@ static int receive_one(int fd, struct dgram__slot *slot) {
   return 1;
 }
 
-static int posix_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
+static int receive_one_by_one(struct dgram__path *path, struct dgram__inbox *inbox) {
   int filled = 0;
   while (filled < DGRAM__SLOTS) {
     struct dgram__slot *slot = &inbox->slots[filled];
@@ -195,20 +210,9 @@ static int posix_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
   }
   return filled;
 }
+#endif
 
-int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram) {
-  struct msghdr message = {.msg_name = (void *)&datagram->to,
-                           .msg_namelen = dgram__address_length(&datagram->to),
-                           .msg_iov = (struct iovec *)datagram->iov,
-                           .msg_iovlen = datagram->iov_count};
-  ssize_t sent;
-  do
-    sent = sendmsg(path->fd, &message, 0);
-  while (sent < 0 && errno == EINTR);
-  return sent >= 0 ? 1 : -errno;
-}
-
-#if DGRAM__HAS_SENDMMSG && !defined(DGRAM__ONE_A_CALL)
+#if DGRAM__HAS_SENDMMSG
 static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
   if (count == 1) /* there is nothing to plan */
@@ -240,11 +244,17 @@ static int posix_send(struct dgram__path *path, const struct dgram__datagram *fi
 
 const struct dgram__datapath dgram__datapath_posix = {
     .name = "posix",
+#if DGRAM__HAS_RECVMMSG
+    .inbox_size = sizeof(struct dgram__arrival),
+    .inbox_init = dgram__arrival_init,
+    .recv = dgram__arrival_recv,
+#else
     .inbox_size = sizeof(struct dgram__inbox),
-    .inbox_init = posix_inbox_init,
+    .inbox_init = nothing_to_prepare,
+    .recv = receive_one_by_one,
+#endif
     .open = dgram__path_open,
     .adopt = posix_adopt,
-    .recv = posix_recv,
     .send = posix_send,
     .take_error = dgram__path_take_error,
 };

@@ -18,6 +18,7 @@
       'sources': [
         '<(root)/src/abort.c',
         '<(root)/src/address.c',
+        '<(root)/src/arrival.c',
         '<(root)/src/batch.c',
         '<(root)/src/bind.c',
         '<(root)/src/channel.c',

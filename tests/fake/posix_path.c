@@ -1,7 +1,7 @@
 /*
  * The posix datapath over a recvmsg and a sendmsg that the tests play: one datagram a call, as on
- * systems without sendmmsg. The linker puts the functions __wrap_... of this file in the place of
- * the true ones.
+ * systems without recvmmsg and sendmmsg. The linker puts the functions __wrap_... of this file in
+ * the place of the true ones.
  */
 #include "datapath.h"
 
