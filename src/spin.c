@@ -3,7 +3,8 @@
 enum {
   FIRST_PENALTY = 8,
   LAST_PENALTY = 4096,
-  LONG_STREAK = 64 /* after it one in vain is an accident */
+  MOST_CREDIT = 64,
+  PRICE = 16 /* of a spin in vain, in spins that were not */
 };
 
 bool dgram__spin_now(struct dgram__spin *spin) {
@@ -13,15 +14,23 @@ bool dgram__spin_now(struct dgram__spin *spin) {
   return false;
 }
 
-void dgram__spin_ended(struct dgram__spin *spin, bool in_time) {
-  if (in_time) {
-    spin->streak++;
-    return;
-  }
-  if (spin->penalty == 0 || spin->streak >= LONG_STREAK)
+static void punish(struct dgram__spin *spin) {
+  if (spin->penalty == 0)
     spin->penalty = FIRST_PENALTY;
   spin->skip = spin->penalty;
   if (spin->penalty < LAST_PENALTY)
     spin->penalty *= 2;
-  spin->streak = 0;
+}
+
+void dgram__spin_ended(struct dgram__spin *spin, bool in_time) {
+  if (in_time && spin->credit < MOST_CREDIT) {
+    spin->credit++;
+  } else if (in_time) {
+    spin->penalty = FIRST_PENALTY;
+  } else if (spin->credit >= PRICE) {
+    spin->credit -= PRICE;
+  } else {
+    spin->credit = 0;
+    punish(spin);
+  }
 }

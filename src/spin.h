@@ -4,7 +4,9 @@
  * Where one question follows one answer, going to sleep and waking up is most of the round trip.
  * So after an exchange the loop may look again and again for some microseconds. It is worth while
  * only where the next one hardly ever fails to come in time, as between two programs on one host;
- * elsewhere the spins get so rare that nobody notices them.
+ * elsewhere the spins get so rare that nobody notices them. There too one of a hundred may fail,
+ * since the system had other work: so spins earn credit, and only one in vain without it has a
+ * penalty.
  * Floor 0: makes no system call, knows no clock.
  */
 #ifndef DGRAM_SPIN_H
@@ -13,9 +15,9 @@
 #include <stdbool.h>
 
 struct dgram__spin {
-  unsigned streak;  /* spins in a row that were not in vain */
+  unsigned credit;  /* for spins that were not in vain */
   unsigned skip;    /* exchanges to come without a spin */
-  unsigned penalty; /* how many the next spin in vain will cost */
+  unsigned penalty; /* how many the next one without credit will cost */
 };
 
 /* The length of a spin, microseconds. */
