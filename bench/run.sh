@@ -146,7 +146,7 @@ choose_scenarios() {
 # no part in the scenario says so by its exit status, and is not asked again.
 run_round() {
   for peer in $peers; do
-    case " $left_out " in *" $peer "*) continue ;; esac
+    case " $left_out " in *" $2:$peer "*) continue ;; esac
     printf '  %s, %s bytes, run %s of %s: %s\n' "$2" "$3" "$1" "$runs" "$peer" >&2
     status=0
     line=$(run_peer "$peer" "$2" "$3") || status=$?
@@ -154,22 +154,46 @@ run_round() {
       0) echo "$1,$line" >>"$every_run" ;;
       "$no_part")
         note "$2 without $peer: it has no part in it"
-        left_out="$left_out $peer"
+        left_out="$left_out $2:$peer"
         ;;
       *) fail "$peer failed in $2, $3 bytes" ;;
     esac
   done
 }
 
-run_scenario() {
+# run_scenarios SCENARIO...: of the same sizes. They take turns, too.
+run_scenarios() {
   left_out=
   list=$(sizes "$1")
   for size in $list; do
     round=1
     while [ "$round" -le "$runs" ]; do
-      run_round "$round" "$1" "$size"
+      for scenario in "$@"; do
+        run_round "$round" "$scenario" "$size"
+      done
       round=$((round + 1))
     done
+  done
+}
+
+# Those that are compared with each other: the same traffic, beside ever more sockets.
+compared() {
+  for scenario in $scenarios; do
+    case $scenario in many-[0-9]*) echo "$scenario" ;; esac
+  done
+}
+
+run_all() {
+  compared_yet=no
+  for next in $scenarios; do
+    case $next in
+      many-[0-9]*)
+        # shellcheck disable=SC2046 # words
+        [ $compared_yet = yes ] || run_scenarios $(compared)
+        compared_yet=yes
+        ;;
+      *) run_scenarios "$next" ;;
+    esac
   done
 }
 
@@ -197,9 +221,7 @@ choose_peers
 mkdir -p "$results"
 : >"$every_run"
 
-for scenario in $scenarios; do
-  run_scenario "$scenario"
-done
+run_all
 awk -v csv="$results/results.csv" -v seconds="$seconds" -f "$here/summary.awk" "$every_run" |
   tee "$results/summary.txt"
 for scenario in $scenarios; do
