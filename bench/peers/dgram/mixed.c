@@ -10,12 +10,12 @@ typedef struct server {
   outbox_t outbox;
 } server_t;
 
-static void compose(slot_t *slot, void *context) {
+static void compose(parcel_t *parcel, void *context) {
   server_t *server = context;
   mixed_datagram_t datagram = mixed_next(&server->source);
-  work_write(slot->bytes, datagram.size, datagram.sequence);
-  slot->datagram = uv_buf_init(slot->bytes, (unsigned)datagram.size);
-  slot->to = &server->places[datagram.client];
+  parcel->datagram.len = datagram.size;
+  parcel->to = &server->places[datagram.client];
+  work_write(parcel->datagram.base, datagram.size, datagram.sequence);
 }
 
 static void on_reply(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,

@@ -45,16 +45,14 @@ void watch_for_end(watch_t *watch, uv_loop_t *loop, bench_side_t *side, dgram_so
 
 typedef struct outbox outbox_t;
 
-/* A datagram in flight, and its memory. */
-typedef struct slot {
-  outbox_t *outbox;
-  char *bytes;
-  uv_buf_t datagram;            /* the part of `bytes` that is sent */
+/* A datagram to send. */
+typedef struct parcel {
+  uv_buf_t datagram;
   const struct sockaddr_in *to; /* NULL on a connected socket */
-} slot_t;
+} parcel_t;
 
-/* Makes the next datagram: sets `datagram` and `to`. */
-typedef void (*compose_t)(slot_t *slot, void *context);
+/* Makes the next datagram in the memory that `datagram` has; sets `to`, and the length if less. */
+typedef void (*compose_t)(parcel_t *parcel, void *context);
 
 struct outbox {
   bench_side_t *side;
@@ -63,9 +61,9 @@ struct outbox {
   void *context;
   bool closes;  /* the socket, after the last datagram */
   bool by_text; /* addresses are given as texts */
-  slot_t *slots;
-  char *bytes;
+  char *bytes;  /* of `count` datagrams. Sends end in order, so the next one's are free first */
   size_t count;
+  size_t next;
   size_t busy;
 };
 

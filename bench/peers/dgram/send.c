@@ -11,17 +11,16 @@ typedef struct sender {
   uint64_t sequence;
 } sender_t;
 
-static void compose_connected(slot_t *slot, void *context) {
+static void compose_connected(parcel_t *parcel, void *context) {
   sender_t *sender = context;
-  slot->datagram = uv_buf_init(slot->bytes, (unsigned)sender->side->size);
-  work_write(slot->bytes, sender->side->size, sender->sequence++);
+  work_write(parcel->datagram.base, parcel->datagram.len, sender->sequence++);
 }
 
-static void compose_to_place(slot_t *slot, void *context) {
+static void compose_to_place(parcel_t *parcel, void *context) {
   const sender_t *sender = context;
   const bench_side_t *side = sender->side;
-  slot->to = &side->targets[sender->sequence % side->target_count];
-  compose_connected(slot, context);
+  parcel->to = &side->targets[sender->sequence % side->target_count];
+  compose_connected(parcel, context);
 }
 
 static void send_all(bench_side_t *side, bool connects, bool by_text) {
