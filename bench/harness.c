@@ -195,10 +195,6 @@ void bench_begin(bench_side_t *side, const uint16_t *ports) {
   side->cpu_ns = cpu_ns(side);
 }
 
-bool bench_stop_sending(const bench_side_t *side) {
-  return atomic_load_explicit(&side->time_over, memory_order_relaxed);
-}
-
 bool bench_stop_receiving(bench_side_t *side) {
   uint64_t counted = atomic_load_explicit(&side->counted, memory_order_relaxed);
   bool quiet = counted == side->counted_before;

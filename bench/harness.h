@@ -79,7 +79,9 @@ size_t bench_number(const bench_side_t *side, const char *key, size_t otherwise)
 bool bench_chosen(const bench_side_t *side, const char *key, const char *value, bool otherwise);
 
 /* The time is over: send no more. Costs a load or two: it can be asked for each datagram. */
-bool bench_stop_sending(const bench_side_t *side);
+static inline bool bench_stop_sending(const bench_side_t *side) {
+  return atomic_load_explicit(&side->time_over, memory_order_relaxed);
+}
 
 /* For who receives, asked every BENCH_QUIET_MS, or when that long nothing came: all has come. */
 bool bench_stop_receiving(bench_side_t *side);

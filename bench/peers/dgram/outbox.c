@@ -7,7 +7,7 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
 
 static uv_buf_t next_memory(outbox_t *outbox) {
   size_t size = outbox->side->size;
-  uv_buf_t memory = uv_buf_init(outbox->bytes + outbox->next * size, (unsigned)size);
+  uv_buf_t memory = {.base = outbox->bytes + outbox->next * size, .len = size};
   outbox->next = outbox->next + 1 < outbox->count ? outbox->next + 1 : 0;
   return memory;
 }

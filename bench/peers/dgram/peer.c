@@ -1,15 +1,5 @@
 #include "peer.h"
 
-void checked(int result, const char *what) {
-  if (result < 0)
-    bench_fail(what, dgram_strerror(result));
-}
-
-void check_sent(const dgram_error_t *error) {
-  if (error)
-    bench_fail("send", error->message);
-}
-
 static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   bench_fail("error event", error->message);
 }

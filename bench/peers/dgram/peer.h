@@ -12,10 +12,16 @@
 #include "../roles.h"
 
 /* A call's result; if it is an error, the end of the program. */
-void checked(int result, const char *what);
+static inline void checked(int result, const char *what) {
+  if (result < 0)
+    bench_fail(what, dgram_strerror(result));
+}
 
 /* The same for the callback of a send. */
-void check_sent(const dgram_error_t *error);
+static inline void check_sent(const dgram_error_t *error) {
+  if (error != NULL)
+    bench_fail("send", error->message);
+}
 
 /* A socket whose errors end the program. */
 dgram_socket_t *new_socket(uv_loop_t *loop, int recv_buffer, dgram_message_cb on_message,
