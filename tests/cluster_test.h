@@ -95,9 +95,7 @@ static inline int crew_fork(struct crew *crew) {
 /* Tells the workers a port that is free now. */
 static inline void set_free_port(void) {
   char text[16];
-  int fd = raw_socket();
-  snprintf(text, sizeof text, "%d", raw_port(fd));
-  close(fd);
+  snprintf(text, sizeof text, "%d", free_port());
   assert_int_equal(setenv("PORT", text, 1), 0);
 }
 

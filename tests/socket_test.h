@@ -280,6 +280,28 @@ static inline int raw_port(int fd) {
   return ntohs(address.sin_port);
 }
 
+static inline int is_free_port(int port) {
+  struct sockaddr_in address = loopback_address(port);
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_true(fd >= 0);
+  int bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  close(fd);
+  return bound;
+}
+
+/*
+ * A port to bind to later. It is none of those that the system gives to who asks for any (on Linux
+ * from 32,768 on): the next moment another test would have it.
+ */
+static inline int free_port(void) {
+  static int next;
+  int port;
+  do
+    port = 10240 + (getpid() * 64 + next++) % 20480;
+  while (!is_free_port(port));
+  return port;
+}
+
 static inline void raw_send(int fd, const void *bytes, size_t size, int port) {
   struct sockaddr_in to = loopback_address(port);
   assert_int_equal(sendto(fd, bytes, size, 0, (struct sockaddr *)&to, sizeof to), size);

@@ -16,9 +16,7 @@ static void all_share_the_port_that_is_wanted(void **state) {
   dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
   dgram_group_options_t options = answering(&socket, THREADS);
   dgram_address_t address;
-  int free_port = raw_socket();
-  options.port = raw_port(free_port);
-  close(free_port);
+  options.port = free_port();
   dgram_group_t *group = start_group(&options);
   assert_int_equal(dgram_group_address(group, &address), 0);
   assert_int_equal(address.port, options.port);

@@ -148,14 +148,6 @@ static void room_without_a_place_is_EINVAL(void **state) {
 
 /* ---- the service manager's own program ---- */
 
-/* A port that is free now, and could be anybody's later. */
-static int free_port(void) {
-  int fd = raw_socket();
-  int port = raw_port(fd);
-  close(fd);
-  return port;
-}
-
 static void exited_well(uv_process_t *process, int64_t status, int signum) {
   assert_int_equal(status, 0);
   assert_int_equal(signum, 0);
