@@ -1,0 +1,144 @@
+/*
+ * dgram_send_to() behind sends that are ready, with memory left by finished ones: the quick way
+ * that nearly all sends of a program in a hurry take. It must do what the other way does.
+ */
+#include "socket_test.h"
+
+enum { WARM = 4 };
+
+static int ended;
+static int last_code;
+static size_t last_bytes;
+
+static void on_end(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                   void *context) {
+  assert_ptr_equal(context, &ended);
+  last_code = error != NULL ? error->code : 0;
+  last_bytes = bytes;
+  ended++;
+}
+
+static int send_bytes(dgram_socket_t *socket, const void *bytes, size_t size,
+                      const struct sockaddr_in *to) {
+  uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)size);
+  return dgram_send_to(socket, &buffer, 1, (const struct sockaddr *)to, on_end, &ended);
+}
+
+/* Where datagrams go to, and its address. */
+static int open_target(struct sockaddr_in *address) {
+  int fd = raw_socket();
+  *address = loopback_address(raw_port(fd));
+  return fd;
+}
+
+static void expect_datagram(int fd, const char *wanted) {
+  char bytes[64];
+  ssize_t size = recv(fd, bytes, sizeof bytes, 0);
+  assert_int_equal(size, strlen(wanted));
+  assert_memory_equal(bytes, wanted, strlen(wanted));
+}
+
+/* A socket with finished sends to use again, and one send ready: "0", to `to`. */
+static dgram_socket_t *warm_socket(uv_loop_t *loop, int fd, const struct sockaddr_in *to) {
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  ended = 0;
+  for (int i = 0; i < WARM; i++)
+    assert_int_equal(send_bytes(socket, "warm", 4, to), 0);
+  run_until(loop, &ended, WARM);
+  for (int i = 0; i < WARM; i++)
+    expect_datagram(fd, "warm");
+  ended = 0;
+  assert_int_equal(send_bytes(socket, "0", 1, to), 0);
+  return socket;
+}
+
+static void each_goes_where_it_should_and_is_counted(void **state) {
+  static const char digits[] = "0123456789";
+  struct sockaddr_in to[2];
+  uv_loop_t *loop = open_loop();
+  int fds[2] = {open_target(&to[0]), open_target(&to[1])};
+  dgram_socket_t *socket = warm_socket(loop, fds[0], &to[0]);
+  for (int i = 1; i < WARM; i++) {
+    assert_int_equal(send_bytes(socket, digits, (size_t)i, &to[i % 2]), 0);
+    assert_int_equal(dgram_get_send_queue_count(socket), i + 1);
+  }
+  assert_int_equal(dgram_get_send_queue_size(socket), 1 + 1 + 2 + 3);
+  assert_int_equal(ended, 0); /* nothing is told inside the call */
+  run_until(loop, &ended, WARM);
+  assert_int_equal(last_code, 0);
+  assert_int_equal(last_bytes, 3);
+  assert_int_equal(dgram_get_send_queue_count(socket), 0);
+  assert_int_equal(dgram_get_send_queue_size(socket), 0);
+  expect_datagram(fds[0], "0");
+  expect_datagram(fds[0], "01");
+  expect_datagram(fds[1], "0");
+  expect_datagram(fds[1], "012");
+  close_socket(socket);
+  close_loop(loop);
+  close(fds[0]);
+  close(fds[1]);
+}
+
+static void bad_input_is_refused_and_changes_nothing(void **state) {
+  struct sockaddr_in to;
+  struct sockaddr_in nowhere = loopback_address(0);
+  struct sockaddr_in6 other = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
+  uv_loop_t *loop = open_loop();
+  int fd = open_target(&to);
+  dgram_socket_t *socket = warm_socket(loop, fd, &to);
+  assert_int_equal(send_bytes(socket, "x", 1, &nowhere), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(send_bytes(socket, "x", 1, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
+  assert_int_equal(send_bytes(socket, "x", 1, (struct sockaddr_in *)(void *)&other), UV_EINVAL);
+  assert_int_equal(send_bytes(socket, NULL, 1, &to), UV_EINVAL);
+  assert_int_equal(dgram_get_send_queue_count(socket), 1);
+  close_socket(socket);
+  assert_int_equal(send_bytes(socket, "x", 1, &to), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  run_to_end(loop);
+  assert_int_equal(ended, 1);
+  close_loop(loop);
+  close(fd);
+}
+
+static void two_buffers_are_one_datagram(void **state) {
+  struct sockaddr_in to;
+  uv_loop_t *loop = open_loop();
+  int fd = open_target(&to);
+  dgram_socket_t *socket = warm_socket(loop, fd, &to);
+  uv_buf_t buffers[] = {uv_buf_init("he", 2), uv_buf_init("llo", 3)};
+  assert_int_equal(dgram_send_to(socket, buffers, 2, (const struct sockaddr *)&to, on_end, &ended),
+                   0);
+  run_until(loop, &ended, 2);
+  expect_datagram(fd, "0");
+  expect_datagram(fd, "hello");
+  close_socket(socket);
+  close_loop(loop);
+  close(fd);
+}
+
+static void one_that_is_too_long_fails_alone(void **state) {
+  static char bytes[70000];
+  struct sockaddr_in to;
+  uv_loop_t *loop = open_loop();
+  int fd = open_target(&to);
+  dgram_socket_t *socket = warm_socket(loop, fd, &to);
+  assert_int_equal(send_bytes(socket, bytes, sizeof bytes, &to), 0);
+  run_until(loop, &ended, 2);
+  assert_int_equal(last_code, UV_EMSGSIZE);
+  assert_int_equal(dgram_get_send_queue_size(socket), 0);
+  expect_datagram(fd, "0");
+  close_socket(socket);
+  close_loop(loop);
+  close(fd);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_goes_where_it_should_and_is_counted),
+      cmocka_unit_test(bad_input_is_refused_and_changes_nothing),
+      cmocka_unit_test(two_buffers_are_one_datagram),
+      cmocka_unit_test(one_that_is_too_long_fails_alone),
+  };
+  watch();
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
