@@ -403,7 +403,7 @@ static inline bool may_join(const dgram_socket_t *socket) {
 
 /*
  * Nearly all sends of a program in a hurry are one buffer with a callback, behind others. These are
- * done here, without a call to anything, which takes half the instructions of what does all.
+ * done here, without a call to anything, which takes two thirds of the instructions.
  */
 int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                   const struct sockaddr *to, dgram_send_cb callback, void *context) {
