@@ -63,23 +63,25 @@ static void a_faster_peer_is_noticed(void **state) {
   assert_true(play(&spin, 10000, 1000) > 5000);
 }
 
-static void after_a_long_streak_four_in_vain_are_forgiven(void **state) {
-  (void)state;
+/* After spins in vain, and many more that were not: so many in vain again. */
+static struct dgram__spin after_a_long_streak(int in_vain) {
   struct dgram__spin spin = {0};
   play(&spin, 100000, 0);
   play(&spin, 10000, 1000);
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < in_vain; i++)
     dgram__spin_ended(&spin, false);
+  return spin;
+}
+
+static void after_a_long_streak_four_in_vain_are_forgiven(void **state) {
+  (void)state;
+  struct dgram__spin spin = after_a_long_streak(4);
   assert_true(dgram__spin_now(&spin));
 }
 
 static void after_a_long_streak_the_first_penalty_is_small_again(void **state) {
   (void)state;
-  struct dgram__spin spin = {0};
-  play(&spin, 100000, 0);
-  play(&spin, 10000, 1000);
-  for (int i = 0; i < 5; i++)
-    dgram__spin_ended(&spin, false);
+  struct dgram__spin spin = after_a_long_streak(5);
   assert_in_range(spin.skip, 1, 8);
 }
 
