@@ -253,6 +253,15 @@ typedef struct dgram_options {
                                for some 20 to 100 us between its turns so that several are read at
                                a wake-up; it does so also in uv_run() with UV_RUN_NOWAIT. One
                                socket with this option sets its whole loop free. Default 0 */
+  int receive_batch;      /**< receive buffers that one system call may fill, 1 to 64. What was
+                               received and not told is lost when the socket is closed; so on a
+                               system socket that others have too (an adopted descriptor, a
+                               cluster, a hand-over) it is 1 by default: each datagram is told
+                               before the next one is taken. Default 0: 64, or 1 where shared */
+  int receive_budget;     /**< datagrams that the socket's listeners are told in one turn of the
+                               loop, at least 1; the rest is told in the next turns, after timers
+                               and other sockets. Time is bounded, too: after some 400 us of
+                               listeners' work the turn goes on. Default 0: 4096 */
 } dgram_options_t;
 
 /**
@@ -261,7 +270,8 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0, DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0};
+  dgram_options_t options = {0,    DGRAM_UDP4, 0, 0,    0,    0, 0, NULL,
+                             NULL, NULL,       0, NULL, NULL, 0, 0, 0};
   options.struct_size = sizeof options;
   options.type = type;
   return options;
@@ -300,7 +310,7 @@ DGRAM_EXTERN int dgram_create_socket(uv_loop_t *loop, dgram_type_t type,
  * @param[out] socket the new socket; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL                `loop`, `options` or `socket` is NULL, `struct_size` was not
- *                                  set or is that of a newer header, or a buffer size is negative
+ *                                  set or is that of a newer header, or a number is negative
  * @retval DGRAM_ERR_SOCKET_BAD_TYPE `type` is neither DGRAM_UDP4 nor DGRAM_UDP6
  * @retval UV_ENOMEM
  * @see spec: dgram.createSocket(options[, callback])
@@ -541,12 +551,25 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
 
 /**
  * The descriptor of the system socket, to ask or set what this header has no function for. It stays
- * the library's: a program must not close it, read from it or write to it.
+ * the library's: a program must not close it, read from it or write to it. Sends that are ready
+ * leave first, since what the program then sets is not meant for them; one that keeps the
+ * descriptor calls dgram_flush() before it sets an option.
  *
  * @param socket the socket
  * @return the descriptor, or UV_EINVAL (`socket` is NULL), or UV_EBADF (not bound, or closed)
  */
-DGRAM_EXTERN int dgram_fileno(const dgram_socket_t *socket);
+DGRAM_EXTERN int dgram_fileno(dgram_socket_t *socket);
+
+/**
+ * Changes `receive_budget` of the options, from the next turn of the loop on.
+ *
+ * @param socket the socket
+ * @param budget datagrams a turn, at least 1; 0: the default
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL, or `budget` is negative
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ */
+DGRAM_EXTERN int dgram_set_receive_budget(dgram_socket_t *socket, int budget);
 
 /** How far a socket is on its way to a port. */
 typedef enum {

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -66,19 +67,47 @@ static inline bool dgram__address_equal(const union dgram__address *a,
          a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id;
 }
 
-/* Copies an address of either family. False, and `address` untouched, for any other. */
+/* Whether a datagram to `a` is treated by the network as one to `b`: flow labels count, too. */
+static inline bool dgram__address_same(const union dgram__address *a,
+                                       const union dgram__address *b) {
+  return dgram__address_equal(a, b) &&
+         (a->any.sa_family != AF_INET6 || a->v6.sin6_flowinfo == b->v6.sin6_flowinfo);
+}
+
+/* The family of a program's address, which may lie at an odd place in memory. */
+static inline int dgram__sockaddr_family(const struct sockaddr *address) {
+  sa_family_t family;
+  memcpy(&family, (const char *)address + offsetof(struct sockaddr, sa_family), sizeof family);
+  return family;
+}
+
+/* Its port: it stands at the same place in both families. */
+static inline int dgram__sockaddr_port(const struct sockaddr *address) {
+  in_port_t port;
+  _Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+                 "one place for both");
+  memcpy(&port, (const char *)address + offsetof(struct sockaddr_in, sin_port), sizeof port);
+  return ntohs(port);
+}
+
+/*
+ * Copies a program's address, which may lie at an odd place in memory. False, and `address`
+ * untouched, for one that is of neither family.
+ */
 static inline bool dgram__address_copy(union dgram__address *address, const struct sockaddr *from) {
-  if (from->sa_family != AF_INET && from->sa_family != AF_INET6)
+  union dgram__address copy = {.any.sa_family = AF_UNSPEC};
+  switch (dgram__sockaddr_family(from)) {
+  case AF_INET:
+    memcpy(&copy.v4, (const char *)from, sizeof copy.v4);
+    memset(copy.v4.sin_zero, 0, sizeof copy.v4.sin_zero);
+    break;
+  case AF_INET6:
+    memcpy(&copy.v6, (const char *)from, sizeof copy.v6);
+    break;
+  default:
     return false;
-  memset(address, 0, sizeof *address);
-  if (from->sa_family == AF_INET) {
-    const struct sockaddr_in *v4 = (const void *)from;
-    address->v4.sin_family = AF_INET;
-    address->v4.sin_port = v4->sin_port;
-    address->v4.sin_addr = v4->sin_addr;
-  } else {
-    memcpy(&address->v6, from, sizeof address->v6);
   }
+  *address = copy;
   return true;
 }
 

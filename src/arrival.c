@@ -1,9 +1,5 @@
 #include "arrival.h"
 
-#if DGRAM__HAS_RECVMMSG
-
-#include <errno.h>
-
 /* The kernel overwrites the lengths and flags of the headers that it fills. */
 static void reset_header(struct msghdr *header) {
   header->msg_namelen = sizeof(union dgram__address);
@@ -24,22 +20,21 @@ void dgram__arrival_init(struct dgram__inbox *inbox) {
   }
 }
 
-int dgram__arrival_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
+int dgram__arrival_recv(struct dgram__path *path, struct dgram__inbox *inbox, unsigned most) {
   struct dgram__arrival *self = (struct dgram__arrival *)inbox;
-  int filled;
-  do
-    filled = recvmmsg(path->fd, self->headers, DGRAM__SLOTS, MSG_DONTWAIT, NULL);
-  while (filled < 0 && errno == EINTR);
+  int filled = dgram__receive_messages(path, self->headers, most);
   if (filled < 0)
-    return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    return filled != UV_EAGAIN ? filled : 0;
   for (int i = 0; i < filled; i++) {
-    struct mmsghdr *header = &self->headers[i];
+    struct dgram__mmsghdr *header = &self->headers[i];
     dgram__address_trim(&inbox->slots[i].from, header->msg_hdr.msg_namelen);
     inbox->slots[i].size = header->msg_len;
     inbox->slots[i].segment = dgram__path_segment(path->fd, &header->msg_hdr);
     reset_header(&header->msg_hdr);
   }
+  if (path->deferred_receive_error != 0) { /* it keeps its place in the order */
+    inbox->slots[filled++].segment = path->deferred_receive_error;
+    path->deferred_receive_error = 0;
+  }
   return filled;
 }
-
-#endif

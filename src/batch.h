@@ -32,7 +32,10 @@ struct dgram__limits {
   uint32_t iov_count;
 };
 
-/* Datagrams that can leave in one send: to one address, all of one size but a shorter last one. */
+/*
+ * Datagrams that can leave in one send: to one address, in one IPv6 flow, all of one size but a
+ * shorter last one.
+ */
 struct dgram__run {
   const struct dgram__datagram *first;
   unsigned datagrams;
@@ -61,7 +64,7 @@ static inline bool dgram__run_take(struct dgram__run *run, const struct dgram__d
   size_t segment = run->first->size;
   if (run->datagrams >= run->most || next->size == 0 || next->size > segment ||
       next->size > run->room || run->iov_count + next->iov_count > limits->iov_count ||
-      !dgram__address_equal(&next->to, &run->first->to))
+      !dgram__address_same(&next->to, &run->first->to))
     return false;
   run->datagrams++;
   run->iov_count += next->iov_count;
@@ -84,6 +87,11 @@ struct dgram__pieces {
   size_t segment; /* 0: the buffer is one datagram */
   bool begun;
 };
+
+/* The size of the first datagram in a buffer of so many bytes. */
+static inline size_t dgram__first_piece(size_t left, int segment) {
+  return segment == 0 || left <= (size_t)segment ? left : (size_t)segment;
+}
 
 /* The next datagram of the buffer. An empty buffer is one empty datagram. False: that was all. */
 static inline bool dgram__pieces_next(struct dgram__pieces *pieces, const char **data,

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What dgram_bind_options_t ended with in version 0.2, its first. */
 #define BIND_OPTIONS_SIZE_0_2 (offsetof(dgram_bind_options_t, fd) + sizeof(int))
@@ -61,9 +60,9 @@ static bool is_of_its_family(const dgram_socket_t *socket, const union dgram__ad
 
 static int open_path(dgram_socket_t *socket) {
   struct dgram__settings settings = {.local = socket->binding.to,
-                                     .reuse_addr = socket->options.reuse_addr != 0,
-                                     .reuse_port = socket->options.reuse_port != 0,
-                                     .ipv6_only = socket->options.ipv6_only != 0,
+                                     .reuse_addr = socket->options.reuse_addr,
+                                     .reuse_port = socket->options.reuse_port,
+                                     .ipv6_only = socket->options.ipv6_only,
                                      .gso = gso_wanted(socket)};
   if (!is_of_its_family(socket, &settings.local))
     return UV_EINVAL;
@@ -71,10 +70,8 @@ static int open_path(dgram_socket_t *socket) {
   if (err != 0)
     return err;
   err = start_path(socket);
-  if (err != 0) {
-    close(socket->path.fd);
-    socket->path.fd = -1;
-  }
+  if (err != 0)
+    dgram__path_close(&socket->path);
   return err;
 }
 
@@ -205,12 +202,15 @@ static int adopt_path(dgram_socket_t *socket, int fd, bool ours) {
     return DGRAM_ERR_INVALID_FD_TYPE;
   if (family != dgram__family(socket->options.type))
     return UV_EINVAL;
+  if (dgram__watch_knows(socket->loop, fd))
+    return UV_EEXIST;
   socket->path.fd = fd;
   int err = start_path(socket);
   if (err != 0) {
     socket->path.fd = -1;
     return err;
   }
+  dgram__receive_share(socket);
   socket->loop->datapath->adopt(&socket->path, gso_wanted(socket), ours);
   dgram__connect_adopt(socket);
   return 0;

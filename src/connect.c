@@ -1,197 +1,277 @@
 /*
  * One remote endpoint for all of a socket's datagrams: connect, disconnect.
  *
- *   disconnected -> attempting -> connected   dgram_connect(): waits for the bind, then for a name,
- *                <----------                  then for the loop
+ *   NONE --> WAITS_FOR_BIND --> RESOLVING --> PENDING --> DONE    dgram_connect()
+ *                          \--> SCHEDULED -/                      to a numeric address
+ *   NONE --> SCHEDULED --> PENDING --> DONE                       dgram_connect_sync()
+ *   NONE, FAILED --> DONE                                         a descriptor that is connected
+ *   WAITS_FOR_BIND, RESOLVING, SCHEDULED --> FAILED --> NONE
+ *   PENDING, DONE --> NONE                                        dgram_disconnect()
+ *
+ * From PENDING on sends go to the peer; until DONE 'connect' has not been emitted.
  */
 #include "internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the end of an attempt ---- */
+/* ---- the state ---- */
+
+static inline bool may_follow(enum dgram__connect_state from, enum dgram__connect_state to) {
+#define BIT(state) (1U << DGRAM__CONNECT_##state)
+  static const unsigned followers[] = {
+      [DGRAM__CONNECT_NONE] = BIT(WAITS_FOR_BIND) | BIT(SCHEDULED) | BIT(DONE),
+      [DGRAM__CONNECT_WAITS_FOR_BIND] = BIT(RESOLVING) | BIT(SCHEDULED) | BIT(FAILED) | BIT(NONE),
+      [DGRAM__CONNECT_RESOLVING] = BIT(PENDING) | BIT(FAILED),
+      [DGRAM__CONNECT_SCHEDULED] = BIT(PENDING) | BIT(FAILED) | BIT(NONE),
+      [DGRAM__CONNECT_FAILED] = BIT(NONE) | BIT(DONE),
+      [DGRAM__CONNECT_PENDING] = BIT(DONE) | BIT(NONE),
+      [DGRAM__CONNECT_DONE] = BIT(NONE),
+  };
+#undef BIT
+  return (followers[from] >> to & 1U) != 0;
+}
+
+static void set_state(dgram_socket_t *socket, enum dgram__connect_state state) {
+  assert(may_follow(socket->connecting.state, state));
+  socket->connecting.state = state;
+}
+
+/* ---- an attempt and its end ---- */
+
+static void free_attempt(struct dgram__attempt *attempt) {
+  if (attempt != NULL)
+    free(attempt->host);
+  free(attempt);
+}
 
 /*
- * Takes the attempt's end out of the socket, so that in its callback the program may already
- * start the next one.
+ * Takes the attempt out of the socket, so that in its callback the program may already start the
+ * next one.
  */
-static struct dgram__connecting end_attempt(dgram_socket_t *socket) {
-  struct dgram__connecting ended = socket->connecting;
-  socket->connecting.host = NULL;
-  socket->connecting.callback = NULL;
-  socket->connecting.waits_for_bind = false;
-  socket->connecting.attempting = false;
+static struct dgram__attempt *take_attempt(dgram_socket_t *socket) {
+  struct dgram__attempt *attempt = socket->connecting.attempt;
+  socket->connecting.attempt = NULL;
   dgram__listeners_remove_kind(&socket->events.connect, DGRAM__ON_ATTEMPT);
-  return ended;
+  return attempt;
 }
 
-static void tell_failure(dgram_socket_t *socket) {
-  struct dgram__connecting ended = end_attempt(socket);
+static void set_failure(struct dgram__attempt *attempt, int status, const char *syscall,
+                        enum dgram__shown shown) {
+  attempt->status = status;
+  attempt->syscall = syscall;
+  attempt->shown = shown;
+}
+
+static void set_cancelled(struct dgram__attempt *attempt) {
+  set_failure(attempt, UV_ECANCELED, "connect", DGRAM__SHOW_ENDPOINT);
+}
+
+static void tell_failure(dgram_socket_t *socket, struct dgram__attempt *attempt) {
   struct dgram__described described;
-  dgram__error_describe_at(&described, ended.status, ended.syscall, ended.shown, ended.host,
-                           &ended.to);
-  if (ended.callback != NULL)
-    ended.callback(socket, &described.error, ended.context);
+  dgram__error_describe_at(&described, attempt->status, attempt->syscall, attempt->shown,
+                           attempt->host, &attempt->to);
+  if (attempt->callback != NULL)
+    attempt->callback(socket, &described.error, attempt->context);
   else
     dgram__tell_error(socket, &described.error);
-  free(ended.host);
+  free_attempt(attempt);
 }
 
-static void set_failure(dgram_socket_t *socket, int status, const char *syscall,
-                        enum dgram__shown shown) {
-  socket->connecting.status = status;
-  socket->connecting.syscall = syscall;
-  socket->connecting.shown = shown;
+/* The socket's state is no longer about the attempt; its callback is still to be told. */
+static void set_aside(dgram_socket_t *socket) {
+  struct dgram__attempt **end = &socket->connecting.ended;
+  while (*end != NULL)
+    end = &(*end)->next;
+  *end = take_attempt(socket);
+  dgram__defer(socket, DGRAM__CONNECT);
 }
 
-static int connect_path(dgram_socket_t *socket) {
+/* The program has given the attempt up: only its callback is told. */
+static void tell_cancelled(dgram_socket_t *socket, struct dgram__attempt *attempt) {
+  if (attempt->callback != NULL)
+    tell_failure(socket, attempt);
+  else
+    free_attempt(attempt);
+}
+
+/* Those that a disconnect has ended, the first one first. */
+static void tell_ended(dgram_socket_t *socket) {
+  struct dgram__attempt *attempt;
+  while ((attempt = socket->connecting.ended) != NULL) {
+    socket->connecting.ended = attempt->next;
+    tell_cancelled(socket, attempt);
+  }
+}
+
+/* The attempt has failed; who calls this has that told. */
+static void fail(dgram_socket_t *socket, int status, const char *syscall, enum dgram__shown shown) {
+  set_failure(socket->connecting.attempt, status, syscall, shown);
+  set_state(socket, DGRAM__CONNECT_FAILED);
+}
+
+/* ---- connecting ---- */
+
+static int connect_path(dgram_socket_t *socket, const union dgram__address *to) {
   struct dgram__connecting *connecting = &socket->connecting;
-  if (connecting->to.any.sa_family != dgram__family(socket->options.type))
+  if (to->any.sa_family != dgram__family(socket->options.type))
     return UV_EINVAL;
   dgram__flush(socket); /* what was sent before has a destination of its own */
-  int err = dgram__path_connect(&socket->path, &connecting->to);
+  int err = dgram__path_connect(&socket->path, to);
   if (err != 0)
     return err;
   err = dgram__path_name(&socket->path, true, &connecting->peer);
-  if (err != 0)
+  if (err != 0) {
     (void)dgram__path_connect(&socket->path, &dgram__nobody);
-  return err;
+    return err;
+  }
+  connecting->to = *to;
+  dgram__receive_connected(socket);
+  return 0;
 }
 
-/* Everything that the attempt waited for is there. */
-static void attempt(dgram_socket_t *socket) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  set_failure(socket, connect_path(socket), "connect", DGRAM__SHOW_ENDPOINT);
-  if (connecting->status == 0)
-    connecting->connected = true;
-  connecting->attempted = true;
+/* Everything that the attempt waited for is there. Who calls this has the end told. */
+static void make_attempt(dgram_socket_t *socket) {
+  int err = connect_path(socket, &socket->connecting.attempt->to);
+  if (err != 0)
+    fail(socket, err, "connect", DGRAM__SHOW_ENDPOINT);
+  else
+    set_state(socket, DGRAM__CONNECT_PENDING);
 }
 
 void dgram__connect_finish(dgram_socket_t *socket) {
-  struct dgram__connecting *connecting = &socket->connecting;
+  tell_ended(socket);
   if (socket->closed)
     return;
-  if (!connecting->attempted)
-    attempt(socket);
-  if (connecting->status != 0) {
-    tell_failure(socket);
-    return;
+  struct dgram__connecting *connecting = &socket->connecting;
+  if (connecting->state == DGRAM__CONNECT_SCHEDULED && connecting->attempt != NULL)
+    make_attempt(socket);
+  if (connecting->state == DGRAM__CONNECT_FAILED) {
+    set_state(socket, DGRAM__CONNECT_NONE);
+    tell_failure(socket, take_attempt(socket));
+  } else if (connecting->state == DGRAM__CONNECT_PENDING) {
+    set_state(socket, DGRAM__CONNECT_DONE);
+    free_attempt(connecting->attempt); /* its callback is a listener of 'connect' */
+    connecting->attempt = NULL;
+    dgram__emit_connect(socket);
   }
-  free(connecting->host);
-  connecting->host = NULL;
-  connecting->attempting = false;
-  dgram__emit_connect(socket);
-}
-
-void dgram__connect_announce(dgram_socket_t *socket) {
-  if (socket->closed || !socket->connecting.untold)
-    return;
-  socket->connecting.untold = false;
-  dgram__emit_connect(socket);
 }
 
 /* ---- what an attempt waits for ---- */
 
 static void on_answer(void *owner, int status, const union dgram__address *address) {
   dgram_socket_t *socket = owner;
-  struct dgram__connecting *connecting = &socket->connecting;
-  connecting->lookup = NULL;
-  connecting->attempted = true;
+  struct dgram__attempt *attempt = socket->connecting.attempt;
+  attempt->lookup = NULL;
   if (status == 0) {
-    dgram__address_set_host(&connecting->to, address);
-    attempt(socket);
+    dgram__address_set_host(&attempt->to, address);
+    make_attempt(socket);
   } else {
-    set_failure(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
+    fail(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
   }
   dgram__defer(socket, DGRAM__CONNECT);
 }
 
 static void look_up(dgram_socket_t *socket) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  int err = dgram__lookup_start(socket, &connecting->lookup, connecting->host, on_answer, socket);
+  struct dgram__attempt *attempt = socket->connecting.attempt;
+  set_state(socket, DGRAM__CONNECT_RESOLVING);
+  int err = dgram__lookup_start(socket, &attempt->lookup, attempt->host, on_answer, socket);
   if (err == 0)
     return;
-  connecting->attempted = true;
-  set_failure(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
+  fail(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
   dgram__defer(socket, DGRAM__CONNECT);
 }
 
 void dgram__connect_release(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
-  if (!connecting->waits_for_bind)
+  if (connecting->state != DGRAM__CONNECT_WAITS_FOR_BIND)
     return;
-  connecting->waits_for_bind = false;
-  if (connecting->host != NULL)
+  if (connecting->attempt->host != NULL) {
     look_up(socket);
-  else
+  } else {
+    set_state(socket, DGRAM__CONNECT_SCHEDULED);
     dgram__defer(socket, DGRAM__CONNECT);
+  }
 }
 
 void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
   struct dgram__connecting *connecting = &socket->connecting;
-  if (!connecting->waits_for_bind)
+  if (connecting->state != DGRAM__CONNECT_WAITS_FOR_BIND)
     return;
-  connecting->waits_for_bind = false;
-  if (connecting->callback == NULL) { /* the 'error' event of the bind tells it */
-    free(end_attempt(socket).host);
-    return;
+  if (connecting->attempt->callback != NULL) {
+    fail(socket, code, syscall, DGRAM__SHOW_NOTHING);
+    dgram__defer(socket, DGRAM__CONNECT);
+  } else { /* the 'error' event of the bind tells it */
+    set_state(socket, DGRAM__CONNECT_NONE);
+    free_attempt(take_attempt(socket));
   }
-  connecting->attempted = true;
-  set_failure(socket, code, syscall, DGRAM__SHOW_NOTHING);
-  dgram__defer(socket, DGRAM__CONNECT);
 }
 
 void dgram__connect_cancel(dgram_socket_t *socket) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  if (connecting->lookup != NULL)
-    dgram__lookup_forget(connecting->lookup);
-  connecting->lookup = NULL;
-  set_failure(socket, UV_ECANCELED, "connect", DGRAM__SHOW_ENDPOINT);
+  struct dgram__attempt *attempt = socket->connecting.attempt;
+  if (attempt == NULL)
+    return;
+  if (attempt->lookup != NULL)
+    dgram__lookup_forget(attempt->lookup);
+  attempt->lookup = NULL;
+  set_cancelled(attempt);
 }
 
 void dgram__connect_tell_cancelled(dgram_socket_t *socket) {
-  if (!socket->connecting.attempting)
-    return;
-  if (socket->connecting.callback != NULL)
-    tell_failure(socket);
-  else
-    free(end_attempt(socket).host);
+  tell_ended(socket);
+  if (socket->connecting.attempt != NULL)
+    tell_cancelled(socket, take_attempt(socket));
 }
 
 void dgram__connect_adopt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (dgram__path_name(&socket->path, true, &connecting->peer) != 0)
     return;
-  /* On its way to another peer; should that fail, it has none. */
-  if (connecting->attempting && !connecting->attempted)
+  if (connecting->state == DGRAM__CONNECT_FAILED) { /* with the bind before this one */
+    set_aside(socket);
+  } else if (connecting->state != DGRAM__CONNECT_NONE) {
+    /* It is on its way to another peer; should that fail, it has none. */
     (void)dgram__path_connect(&socket->path, &dgram__nobody);
-  else
-    connecting->connected = true;
+    return;
+  }
+  set_state(socket, DGRAM__CONNECT_DONE);
+  connecting->to = connecting->peer;
+  dgram__receive_connected(socket);
 }
 
 /* ---- the public functions ---- */
 
+/* NULL: no memory. */
+static struct dgram__attempt *new_attempt(const struct dgram__destination *destination,
+                                          dgram_connect_cb callback, void *context) {
+  struct dgram__attempt *attempt = calloc(1, sizeof *attempt);
+  if (attempt == NULL)
+    return NULL;
+  if (destination->host != NULL && (attempt->host = strdup(destination->host)) == NULL) {
+    free(attempt);
+    return NULL;
+  }
+  attempt->to = destination->address;
+  attempt->callback = callback;
+  attempt->context = context;
+  return attempt;
+}
+
 /* Takes the arguments over. Returns 0 or UV_ENOMEM, with nothing changed. */
 static int begin_attempt(dgram_socket_t *socket, const struct dgram__destination *destination,
                          dgram_connect_cb callback, void *context) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  char *host = NULL;
-  if (destination->host != NULL && (host = strdup(destination->host)) == NULL)
+  struct dgram__attempt *attempt = new_attempt(destination, callback, context);
+  if (attempt == NULL)
     return UV_ENOMEM;
   if (callback != NULL &&
       !dgram__listeners_add(&socket->events.connect, (dgram__listener_fn *)callback, context,
                             DGRAM__ON_ATTEMPT)) {
-    free(host);
+    free_attempt(attempt);
     return UV_ENOMEM;
   }
-  connecting->host = host;
-  connecting->to = destination->address;
-  connecting->callback = callback;
-  connecting->context = context;
-  connecting->status = 0;
-  connecting->attempted = false;
-  connecting->attempting = true;
-  connecting->waits_for_bind = true;
+  socket->connecting.attempt = attempt;
+  set_state(socket, DGRAM__CONNECT_WAITS_FOR_BIND);
   return 0;
 }
 
@@ -207,7 +287,7 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
     return err;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->connecting.connected || socket->connecting.attempting)
+  if (socket->connecting.state != DGRAM__CONNECT_NONE)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   err = begin_attempt(socket, &destination, callback, context);
   if (err != 0)
@@ -216,28 +296,23 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
     dgram__connect_release(socket);
   else if (socket->state == DGRAM_UNBOUND)
     err = dgram__bind_implicitly(socket);
-  if (err != 0)
-    free(end_attempt(socket).host);
+  if (err != 0) {
+    set_state(socket, DGRAM__CONNECT_NONE);
+    free_attempt(take_attempt(socket));
+  }
   return err;
 }
 
+/*
+ * What waits for 'listening' was sent before, and leaves first. A look-up that it asks is the
+ * program's code, which may do anything but connect, since this call is under way; it may close
+ * the socket.
+ */
 static int connect_at_once(dgram_socket_t *socket, const union dgram__address *to) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  int err = socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
-  if (err != 0)
-    return err;
-  /* What waits for 'listening' was sent before. A look-up that it asks may close the socket. */
   dgram__outbox_release(socket);
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  connecting->to = *to;
-  err = connect_path(socket);
-  if (err != 0)
-    return err;
-  connecting->connected = true;
-  connecting->untold = true;
-  dgram__defer(socket, DGRAM__ANNOUNCE_CONNECT);
-  return 0;
+  return connect_path(socket, to);
 }
 
 int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
@@ -247,35 +322,47 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
     return DGRAM_ERR_SOCKET_BAD_PORT;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (dgram_connect_state(socket) != DGRAM_DISCONNECTED)
+  if (socket->connecting.state != DGRAM__CONNECT_NONE)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   if (socket->state == DGRAM_BINDING)
     return DGRAM_ERR_SOCKET_ALREADY_BOUND;
   union dgram__address to;
   int err = dgram__numeric_read(socket, port, address, true, &to);
-  return err != 0 ? err : connect_at_once(socket, &to);
+  if (err == 0 && socket->state == DGRAM_UNBOUND)
+    err = dgram__bind_at_once(socket);
+  if (err != 0)
+    return err;
+  dgram__pin(socket);
+  set_state(socket, DGRAM__CONNECT_SCHEDULED);
+  err = connect_at_once(socket, &to);
+  set_state(socket, err == 0 ? DGRAM__CONNECT_PENDING : DGRAM__CONNECT_NONE);
+  if (err == 0)
+    dgram__defer(socket, DGRAM__CONNECT);
+  dgram__unpin(socket);
+  return err;
 }
 
 dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
-  if (socket == NULL || socket->closed)
+  if (socket == NULL || socket->closed || socket->connecting.state == DGRAM__CONNECT_NONE)
     return DGRAM_DISCONNECTED;
-  if (socket->connecting.connected)
-    return DGRAM_CONNECTED;
-  return socket->connecting.attempting ? DGRAM_CONNECTING : DGRAM_DISCONNECTED;
+  return dgram__is_connected(&socket->connecting) ? DGRAM_CONNECTED : DGRAM_CONNECTING;
 }
 
 int dgram_disconnect(dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing || !socket->connecting.connected)
+  if (socket->closing || !dgram__is_connected(&socket->connecting))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
   dgram__flush(socket);
   int err = dgram__path_connect(&socket->path, &dgram__nobody);
   if (err != 0)
     return err;
   dgram__outbox_readdress(socket, &socket->connecting.peer);
-  socket->connecting.connected = false;
-  socket->connecting.untold = false;
+  set_state(socket, DGRAM__CONNECT_NONE);
+  if (socket->connecting.attempt != NULL) { /* 'connect' would come to a socket without a peer */
+    set_cancelled(socket->connecting.attempt);
+    set_aside(socket);
+  }
   dgram__outbox_take_refusal(socket);
   return 0;
 }
@@ -285,7 +372,7 @@ int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address)
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (!socket->connecting.connected)
+  if (!dgram__is_connected(&socket->connecting))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
   return dgram__describe_name(socket, true, address);
 }

@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "batch.h"
+#include "segments.h"
 
 /*
  * Whether many datagrams can leave by one call, sendmmsg(2), and come by one, recvmmsg(2). FreeBSD
@@ -53,9 +54,13 @@ struct dgram__path {
   int fd;                      /* -1: none */
   bool gso_untried;            /* of `linux`: segmentation is wanted, and not asked for yet */
   bool gro_untried;            /* the same of joining */
-  int kept_error;              /* one datagram a call: about the first one of the next send */
-  unsigned careful_calls;      /* many a call: calls yet to come with one run each */
-  struct dgram__limits limits; /* of a segmented send; learned from refusals */
+  bool sends_singly;           /* sendmmsg was refused when it was called */
+  bool receives_singly;        /* the same of recvmmsg */
+  int deferred_error;          /* about the first datagram of the next send */
+  int deferred_receive_error;  /* behind what was received */
+  unsigned careful_calls;      /* sends yet to come with one run each */
+  struct dgram__limits limits; /* of a segmented send */
+  struct dgram__segment_refusals *refusals; /* NULL: none yet */
 };
 
 /* One filled buffer. */
@@ -66,7 +71,7 @@ struct dgram__slot {
   union dgram__address from;
 };
 
-/* The receive buffers that all sockets of a loop share. A datapath may keep more behind it. */
+/* The receive buffers that all sockets of a loop share. The headers of recvmmsg stand behind it. */
 struct dgram__inbox {
   struct dgram__slot slots[DGRAM__SLOTS];
 };
@@ -91,10 +96,10 @@ struct dgram__datapath {
   void (*adopt)(struct dgram__path *path, bool gso, bool gro);
 
   /*
-   * Fills slots from the first on. Returns how many; fewer than DGRAM__SLOTS means that the
-   * system has no more, so there is no need to ask again. Or an error, with nothing received.
+   * Fills up to `most` (1 to DGRAM__SLOTS) slots from the first on. Returns how many, 0 when there
+   * is nothing; or an error, with nothing received.
    */
-  int (*recv)(struct dgram__path *path, struct dgram__inbox *inbox);
+  int (*recv)(struct dgram__path *path, struct dgram__inbox *inbox, unsigned most);
 
   /*
    * Sends a prefix of the `count` (>= 1) datagrams linked from `first`. Returns k >= 1: exactly
@@ -105,8 +110,9 @@ struct dgram__datapath {
   int (*send)(struct dgram__path *path, const struct dgram__datagram *first, unsigned count);
 
   /*
-   * Takes the pending error that woke the loop: an ICMP error, or the messages of an error queue.
-   * Returns its code, or 0 when there is none.
+   * Takes the pending error that woke the loop (ICMP), and some of the messages of the error queue
+   * if another use of the system socket has one (IP_RECVERR, timestamps of sends). Returns the code
+   * of the error; else how many messages were taken, 0: nothing was pending.
    */
   int (*take_error)(struct dgram__path *path);
 };
@@ -123,6 +129,12 @@ extern const struct dgram__datapath dgram__datapath_linux;
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings);
 int dgram__path_take_error(struct dgram__path *path);
 
+/* Closes the descriptor, if there is one, and frees what was learned. */
+void dgram__path_close(struct dgram__path *path);
+
+/* Frees what was learned; the descriptor goes back to whom it was taken over from. */
+void dgram__path_abandon(struct dgram__path *path);
+
 /*
  * The `segment` of a slot, by the control messages that came with it. If some were cut off, and
  * what is in the slot may be many datagrams, it is lost: UV_EMSGSIZE.
@@ -135,16 +147,24 @@ static inline int dgram__path_segment(int fd, const struct msghdr *message) {
 }
 
 /* Sends a datagram by itself. Returns 1, or an error. */
-int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram);
+int dgram__path_send_one(struct dgram__path *path, const struct dgram__datagram *datagram);
 
-#if DGRAM__HAS_SENDMMSG
 /* Sends a prefix of the datagrams by one system call, in runs within the limits; see `send`. */
 int dgram__path_send_runs(struct dgram__path *path, const struct dgram__limits *limits,
                           const struct dgram__datagram *first, unsigned count);
-#endif
 
 /* Connects to an address, AF_UNSPEC: disconnects. Returns 0 or an error. */
-int dgram__path_connect(const struct dgram__path *path, const union dgram__address *to);
+int dgram__path_connect(struct dgram__path *path, const union dgram__address *to);
+
+/* Whether something has come that was not received yet. */
+bool dgram__path_is_readable(const struct dgram__path *path);
+
+/* Whether the system reports ICMP errors though the socket is not connected (IP_RECVERR). */
+bool dgram__path_queues_errors(const struct dgram__path *path);
+
+/* Whether poll(2) reports anything: that it is readable, an error, or `sends`: that it is writable.
+ */
+bool dgram__path_has_event(const struct dgram__path *path, bool sends);
 
 /* The address of the peer, or with `peer` false the socket's own. Returns 0 or an error. */
 int dgram__path_name(const struct dgram__path *path, bool peer, union dgram__address *name);

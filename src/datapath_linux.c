@@ -5,6 +5,7 @@
  */
 #include "datapath.h"
 
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
@@ -26,7 +27,7 @@ static bool kernel_can_segment(int fd) {
 
 /* Nothing is asked of the kernel yet: a socket that lives for a question and an answer is cheap. */
 static void linux_adopt(struct dgram__path *path, bool gso, bool gro) {
-  path->careful_calls = 0;
+  *path = (struct dgram__path){.fd = path->fd};
   path->gso_untried = gso;
   path->gro_untried = gro;
   path->limits = (struct dgram__limits){
@@ -56,8 +57,8 @@ static int linux_open(struct dgram__path *path, const struct dgram__settings *se
   return err;
 }
 
-static int linux_recv(struct dgram__path *path, struct dgram__inbox *inbox) {
-  int filled = dgram__arrival_recv(path, inbox);
+static int linux_recv(struct dgram__path *path, struct dgram__inbox *inbox, unsigned most) {
+  int filled = dgram__arrival_recv(path, inbox, most);
   if (filled > 1 && path->gro_untried)
     try_gro(path);
   return filled;
@@ -78,6 +79,15 @@ static bool is_segmented(const struct dgram__datagram *first, unsigned count,
   return dgram__run_take(&run, first->next, limits);
 }
 
+/* Without memory for it, the next segmented send is refused once more. */
+static void remember_refusal(struct dgram__path *path, const union dgram__address *to,
+                             uint32_t largest) {
+  if (path->refusals == NULL)
+    path->refusals = calloc(1, sizeof *path->refusals);
+  if (path->refusals != NULL)
+    dgram__segments_refused(path->refusals, to, largest, uv_hrtime());
+}
+
 static int linux_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
   if (count == 1) /* there is nothing to plan */
@@ -90,13 +100,14 @@ static int linux_send(struct dgram__path *path, const struct dgram__datagram *fi
 
   /* Smaller segments may still pass where the size was the trouble. */
   struct dgram__limits lowered = path->limits;
-  if (sent == UV_EIO)
+  uint32_t largest = sent != UV_EIO ? (uint32_t)first->size - 1 : 0;
+  if (largest == 0)
     lowered.datagrams = 1;
   else
-    lowered.segment = (uint32_t)first->size - 1; /* it was at most as large as the limit */
+    lowered.segment = largest; /* the first datagram was at most as large as the limit */
   sent = dgram__path_send_runs(path, &lowered, first, count);
   if (sent > 0) /* so it was the segmentation, not the datagram */
-    path->limits = lowered;
+    remember_refusal(path, &first->to, largest);
   return sent;
 }
 

@@ -1,12 +1,13 @@
 /*
- * The portable datapath: no segmentation, and nothing of the system's own but sendmmsg and
- * recvmmsg. It is also where the parts stand that every datapath shares: opening a socket, taking
- * its error.
+ * The portable datapath: no segmentation. It is also where the parts stand that every datapath
+ * shares: opening a socket, taking its error.
  */
 #include "datapath.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,9 +68,7 @@ static int bind_socket(int fd, const struct dgram__settings *settings) {
 static void posix_adopt(struct dgram__path *path, bool gso, bool gro) {
   (void)gso;
   (void)gro;
-  path->kept_error = 0;
-  path->careful_calls = 0;
-  path->limits = (struct dgram__limits){.datagrams = 1};
+  *path = (struct dgram__path){.fd = path->fd, .limits = {.datagrams = 1}};
 }
 
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings) {
@@ -111,7 +110,21 @@ int dgram__path_family(int fd) {
   return family == AF_INET || family == AF_INET6 ? family : 0;
 }
 
-int dgram__path_connect(const struct dgram__path *path, const union dgram__address *to) {
+void dgram__path_abandon(struct dgram__path *path) {
+  free(path->refusals);
+  path->refusals = NULL;
+  path->fd = -1;
+}
+
+void dgram__path_close(struct dgram__path *path) {
+  if (path->fd >= 0)
+    close(path->fd);
+  dgram__path_abandon(path);
+}
+
+int dgram__path_connect(struct dgram__path *path, const union dgram__address *to) {
+  if (path->refusals != NULL)
+    dgram__segments_forget_peer(path->refusals);
   socklen_t length = dgram__address_length(to);
   if (length == 0)
     length = sizeof *to;
@@ -126,12 +139,69 @@ int dgram__path_name(const struct dgram__path *path, bool peer, union dgram__add
   return result == 0 ? 0 : -errno;
 }
 
-int dgram__path_take_error(struct dgram__path *path) {
+static short events_of(int fd, short wanted) {
+  struct pollfd watched = {.fd = fd, .events = wanted};
+  return poll(&watched, 1, 0) > 0 ? watched.revents : 0;
+}
+
+bool dgram__path_is_readable(const struct dgram__path *path) {
+  return (events_of(path->fd, POLLIN) & POLLIN) != 0;
+}
+
+bool dgram__path_has_event(const struct dgram__path *path, bool sends) {
+  return events_of(path->fd, sends ? POLLIN | POLLOUT : POLLIN) != 0;
+}
+
+#if defined(IP_RECVERR) && defined(IPV6_RECVERR)
+static bool is_on(int fd, int level, int name) {
+  int on = 0;
+  socklen_t length = sizeof on;
+  return getsockopt(fd, level, name, &on, &length) == 0 && on != 0;
+}
+
+bool dgram__path_queues_errors(const struct dgram__path *path) {
+  return is_on(path->fd, IPPROTO_IP, IP_RECVERR) || is_on(path->fd, IPPROTO_IPV6, IPV6_RECVERR);
+}
+#else
+bool dgram__path_queues_errors(const struct dgram__path *path) {
+  (void)path;
+  return false;
+}
+#endif
+
+static int take_pending_error(int fd) {
   int err = 0;
   socklen_t length = sizeof err;
-  if (getsockopt(path->fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
     return -errno;
   return -err;
+}
+
+#ifdef MSG_ERRQUEUE
+/*
+ * The library asks for no error queue, but the program or another holder of the system socket may
+ * have. What is in it makes poll(2) report POLLERR until it is read. Returns how many were read.
+ */
+static int drain_error_queue(int fd) {
+  enum { MOST = 64 }; /* each is some bytes of the system's; more of them wake the loop again */
+  int drained = 0;
+  struct msghdr message = {.msg_flags = 0};
+  while (drained < MOST && recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
+    drained++;
+  return drained;
+}
+#else
+static int drain_error_queue(int fd) {
+  (void)fd;
+  return 0;
+}
+#endif
+
+/* The pending error first: Linux clears it when the queue is read. */
+int dgram__path_take_error(struct dgram__path *path) {
+  int err = take_pending_error(path->fd);
+  int drained = drain_error_queue(path->fd);
+  return err != 0 ? err : drained;
 }
 
 #ifdef __linux__
@@ -156,103 +226,18 @@ int dgram__path_told_segment(int fd, const struct msghdr *message) {
   return segment >= 0 || may_be_joined(fd) ? segment : 0;
 }
 
-int dgram__path_send_one(const struct dgram__path *path, const struct dgram__datagram *datagram) {
-  struct msghdr message = {.msg_name = (void *)&datagram->to,
-                           .msg_namelen = dgram__address_length(&datagram->to),
-                           .msg_iov = (struct iovec *)datagram->iov,
-                           .msg_iovlen = datagram->iov_count};
-  ssize_t sent;
-  do
-    sent = sendmsg(path->fd, &message, 0);
-  while (sent < 0 && errno == EINTR);
-  return sent >= 0 ? 1 : -errno;
-}
-
-#if !DGRAM__HAS_RECVMMSG
-static void nothing_to_prepare(struct dgram__inbox *inbox) {
-  (void)inbox;
-}
-
-/* Fills one slot. Returns 1, 0 when the system has no more, or an error. */
-static int receive_one(int fd, struct dgram__slot *slot) {
-  struct dgram__control_in control; /* another who has the system socket may have it join */
-  struct iovec iov = {.iov_base = slot->data, .iov_len = DGRAM__SLOT_SIZE};
-  struct msghdr message = {.msg_name = &slot->from,
-                           .msg_namelen = sizeof slot->from,
-                           .msg_iov = &iov,
-                           .msg_iovlen = 1,
-                           .msg_control = control.bytes,
-                           .msg_controllen = sizeof control.bytes};
-  ssize_t size;
-  do
-    size = recvmsg(fd, &message, 0);
-  while (size < 0 && errno == EINTR);
-  if (size < 0)
-    return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-  dgram__address_trim(&slot->from, message.msg_namelen);
-  slot->size = (size_t)size;
-  slot->segment = dgram__path_segment(fd, &message);
-  return 1;
-}
-
-static int receive_one_by_one(struct dgram__path *path, struct dgram__inbox *inbox) {
-  int filled = 0;
-  while (filled < DGRAM__SLOTS) {
-    struct dgram__slot *slot = &inbox->slots[filled];
-    int got = receive_one(path->fd, slot);
-    if (got == 0)
-      break;
-    if (got < 0 && filled == 0)
-      return got;
-    if (got < 0) /* the system tells a pending error only once: it keeps its place in the order */
-      slot->segment = got;
-    filled++;
-  }
-  return filled;
-}
-#endif
-
-#if DGRAM__HAS_SENDMMSG
 static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
                       unsigned count) {
   if (count == 1) /* there is nothing to plan */
     return dgram__path_send_one(path, first);
   return dgram__path_send_runs(path, &path->limits, first, count);
 }
-#else
-/*
- * The system tells some errors only once, so one behind a prefix is kept for the next call; but
- * not that its buffer is full, which may be over by then.
- */
-static int posix_send(struct dgram__path *path, const struct dgram__datagram *first,
-                      unsigned count) {
-  int sent = 0;
-  int result = path->kept_error;
-  path->kept_error = 0;
-  for (const struct dgram__datagram *at = first; result >= 0 && (unsigned)sent < count;
-       at = at->next) {
-    result = dgram__path_send_one(path, at);
-    if (result > 0)
-      sent++;
-  }
-  if (sent == 0)
-    return result;
-  path->kept_error = result < 0 && result != UV_EAGAIN ? result : 0;
-  return sent;
-}
-#endif
 
 const struct dgram__datapath dgram__datapath_posix = {
     .name = "posix",
-#if DGRAM__HAS_RECVMMSG
     .inbox_size = sizeof(struct dgram__arrival),
     .inbox_init = dgram__arrival_init,
     .recv = dgram__arrival_recv,
-#else
-    .inbox_size = sizeof(struct dgram__inbox),
-    .inbox_init = nothing_to_prepare,
-    .recv = receive_one_by_one,
-#endif
     .open = dgram__path_open,
     .adopt = posix_adopt,
     .send = posix_send,

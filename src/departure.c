@@ -1,15 +1,10 @@
 /*
- * Many datagrams a system call, where there is sendmmsg(2): they are planned as runs, each a
- * message of the call. The limits say what a run may hold; without segmentation, one datagram.
+ * Many datagrams a system call: they are planned as runs, each a message of sendmmsg(2). The limits
+ * say what a run may hold; without segmentation, one datagram.
  */
-#include "datapath.h"
-
-#if DGRAM__HAS_SENDMMSG
-
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "control.h"
+#include "datapath.h"
+#include "mmsg.h"
 
 enum {
   MOST_RUNS = 256,    /* messages of one call: what leads up to it is shared by as many */
@@ -21,7 +16,7 @@ struct departure {
   unsigned runs;
   unsigned iov_count;
   unsigned datagrams[MOST_RUNS]; /* of each run */
-  struct mmsghdr headers[MOST_RUNS];
+  struct dgram__mmsghdr headers[MOST_RUNS];
   struct dgram__control_out controls[MOST_RUNS];
   struct iovec iov[2 * (DGRAM__MOST_IOV + 1)]; /* half full, it has room for any run */
 };
@@ -65,6 +60,19 @@ static const struct dgram__datagram *join(struct departure *departure, struct ms
   return next;
 }
 
+/* What a run to the destination may hold, if segments were refused somewhere. */
+static struct dgram__limits limits_to(const struct dgram__path *path,
+                                      const struct dgram__limits *limits,
+                                      const union dgram__address *to) {
+  struct dgram__limits narrowed = *limits;
+  uint32_t largest = dgram__segments_largest(path->refusals, to, uv_hrtime());
+  if (largest == 0)
+    narrowed.datagrams = 1;
+  else if (largest < narrowed.segment)
+    narrowed.segment = largest;
+  return narrowed;
+}
+
 /* Adds the longest run of the `left` datagrams to the departure; returns the datagram after it. */
 static const struct dgram__datagram *add_run(struct departure *departure,
                                              const struct dgram__limits *limits,
@@ -82,26 +90,19 @@ static const struct dgram__datagram *add_run(struct departure *departure,
   return next;
 }
 
-static void plan(struct departure *departure, const struct dgram__limits *limits, unsigned most,
+static void plan(struct departure *departure, const struct dgram__path *path,
+                 const struct dgram__limits *limits, unsigned most,
                  const struct dgram__datagram *next, unsigned left) {
+  bool narrow = path->refusals != NULL && limits->datagrams > 1;
   departure->runs = 0;
   departure->iov_count = 0;
   while (left > 0 && departure->runs < most && departure->iov_count <= DGRAM__MOST_IOV) {
-    next = add_run(departure, limits, next, left);
+    struct dgram__limits narrowed;
+    if (narrow)
+      narrowed = limits_to(path, limits, &next->to);
+    next = add_run(departure, narrow ? &narrowed : limits, next, left);
     left -= departure->datagrams[departure->runs - 1];
   }
-}
-
-/* Returns the number of runs that left, or the error of the first. */
-static int depart(int fd, struct departure *departure) {
-  ssize_t sent;
-  do {
-    if (departure->runs == 1) /* the plain call is a little quicker for one */
-      sent = sendmsg(fd, &departure->headers[0].msg_hdr, 0) >= 0 ? 1 : -1;
-    else
-      sent = sendmmsg(fd, departure->headers, departure->runs, 0);
-  } while (sent < 0 && errno == EINTR);
-  return sent >= 0 ? (int)sent : -errno;
 }
 
 /*
@@ -116,11 +117,30 @@ static unsigned most_runs(struct dgram__path *path) {
   return 1;
 }
 
+static int take_deferred_error(struct dgram__path *path) {
+  int err = path->deferred_error;
+  path->deferred_error = 0;
+  return err;
+}
+
+int dgram__path_send_one(struct dgram__path *path, const struct dgram__datagram *datagram) {
+  if (path->deferred_error != 0)
+    return take_deferred_error(path);
+  const struct msghdr message = {.msg_name = (void *)&datagram->to,
+                                 .msg_namelen = dgram__address_length(&datagram->to),
+                                 .msg_iov = (struct iovec *)datagram->iov,
+                                 .msg_iovlen = datagram->iov_count};
+  int err = dgram__send_message(path->fd, &message);
+  return err == 0 ? 1 : err;
+}
+
 int dgram__path_send_runs(struct dgram__path *path, const struct dgram__limits *limits,
                           const struct dgram__datagram *first, unsigned count) {
   struct departure departure;
-  plan(&departure, limits, most_runs(path), first, count);
-  int runs = depart(path->fd, &departure);
+  if (path->deferred_error != 0)
+    return take_deferred_error(path);
+  plan(&departure, path, limits, most_runs(path), first, count);
+  int runs = dgram__send_messages(path, departure.headers, departure.runs);
   if (runs < 0)
     return runs;
   bool connected = first->to.any.sa_family == AF_UNSPEC;
@@ -131,5 +151,3 @@ int dgram__path_send_runs(struct dgram__path *path, const struct dgram__limits *
     datagrams += (int)departure.datagrams[i];
   return datagrams;
 }
-
-#endif

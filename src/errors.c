@@ -1,5 +1,6 @@
 #include "errors.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /*
@@ -78,4 +79,27 @@ void dgram__error_describe_at(struct dgram__described *described, int code, cons
       address = described->address;
   }
   dgram__error_describe(&described->error, described->text, code, syscall, address, port);
+}
+
+/* icmp_err_convert() and icmpv6_err_convert() of Linux; others have fewer. */
+bool dgram__is_icmp_error(int code) {
+  switch (-code) {
+  case ECONNREFUSED:
+  case EHOSTUNREACH:
+  case ENETUNREACH:
+  case EMSGSIZE:
+  case ENOPROTOOPT:
+  case EOPNOTSUPP:
+  case EPROTO:
+  case EACCES:
+#ifdef EHOSTDOWN
+  case EHOSTDOWN:
+#endif
+#ifdef ENONET
+  case ENONET:
+#endif
+    return true;
+  default:
+    return false;
+  }
 }

@@ -37,4 +37,7 @@ void dgram__error_describe_at(struct dgram__described *described, int code, cons
                               enum dgram__shown shown, const char *host,
                               const union dgram__address *to);
 
+/* Whether the system may report an ICMP error of an earlier datagram by this code. */
+bool dgram__is_icmp_error(int code);
+
 #endif

@@ -62,7 +62,14 @@ void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t messages
     ((dgram_messages_cb)to->function)(socket, messages, count, to->context);
 }
 
+/* Done for each datagram; nearly always there is one listener, and it stays. */
 void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo) {
+  struct dgram__listener *only = dgram__emission_begin_only(&socket->events.message);
+  if (only != NULL) {
+    ((dgram_message_cb)only->function)(socket, message, rinfo, only->context);
+    dgram__emission_end(&socket->events.message);
+    return;
+  }
   struct dgram__emission emission = dgram__emission_begin(&socket->events.message);
   const struct dgram__listener *to;
   while ((to = dgram__emission_next(&emission)) != NULL)

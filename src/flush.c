@@ -4,13 +4,26 @@
  */
 #include "internal.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum {
   /* Finished sends that a loop keeps, as much as it has to receive into: malloc() and free() for
    * each of a large burst would cost as much as all the rest. */
   MOST_SPARE_BYTES = 4 * 1024 * 1024,
-  MOST_RETRIES = 100 /* in a row that meet ENOBUFS, 1 ms apart */
+  MOST_RETRIES = 100, /* in a row that meet ENOBUFS, 1 ms apart */
+  RETRY_MS = 1
+};
+
+/* What stands in `memory` of a send that is an option to be set behind others. */
+struct option {
+  int level;
+  int name;
+  socklen_t length;
+  char value[sizeof(struct ip_mreqn)]; /* the largest */
 };
 
 /* ---- memory ---- */
@@ -101,6 +114,22 @@ void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int co
   complete_later(socket);
 }
 
+/* What stays in `ready` then waits for the system. */
+void dgram__send_failed_in_order(dgram_socket_t *socket, struct dgram__send *send, int code,
+                                 const char *syscall, enum dgram__shown shown) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  dgram__flush(socket);
+  if (outbox->ready.count == 0) {
+    dgram__send_failed(socket, send, code, syscall, shown);
+    return;
+  }
+  send->status = code;
+  send->syscall = syscall;
+  send->shown = shown;
+  dgram__queue_push(&outbox->ready, send);
+  outbox->markers++;
+}
+
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
   socket->outbox.bytes -= send->datagram.size;
   socket->outbox.count--;
@@ -144,19 +173,21 @@ static bool stalled(dgram_socket_t *socket, int err) {
     return false;
   outbox->retries++;
   outbox->stall = DGRAM__UNTIL_RETRY;
-  dgram__retry_later(socket);
+  dgram__retry_later(socket, RETRY_MS);
   return true;
 }
 
 /*
- * A connected socket's errors may be answers to earlier datagrams (ICMP), which the system tells to
- * whichever call comes next. A healthy send must not pay for them: an error is only suspected, and
- * the send tried again. If that leads to another end, the suspicion was right, and the answer is
- * told as the receive error that it is.
+ * The error of a send may be an ICMP error of an earlier datagram, which the system reports to
+ * whichever call comes next: on a connected socket, or where another use of the system socket has
+ * IP_RECVERR on. A healthy send must not pay for it: it is tried again, and if the result differs,
+ * the first one is emitted as the receive error that it is.
  */
 static bool suspected(dgram_socket_t *socket, int err) {
   struct dgram__outbox *outbox = &socket->outbox;
-  if (!socket->connecting.connected || outbox->suspicion != 0)
+  bool possible =
+      dgram__is_connected(&socket->connecting) || dgram__path_queues_errors(&socket->path);
+  if (!possible || outbox->suspicion != 0)
     return false;
   outbox->suspicion = err;
   return true;
@@ -186,25 +217,109 @@ void dgram__outbox_take_refusal(dgram_socket_t *socket) {
     refuse(socket, err);
 }
 
+/* ---- what stands among the sends ---- */
+
+/* How many of the ready sends are datagrams, up to the first marker. */
+static unsigned count_datagrams(const struct dgram__outbox *outbox) {
+  const struct dgram__send *send = outbox->ready.first;
+  unsigned count = 0;
+  while (count < outbox->ready.count && send->status == 0) {
+    count++;
+    send = dgram__next_send(send);
+  }
+  return count;
+}
+
+/* The first one is no datagram to send: a failure that is due now, or an option. */
+static void pass_marker(dgram_socket_t *socket) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  struct dgram__send *send = dgram__queue_pop(&outbox->ready);
+  outbox->markers--;
+  if (send->status < 0) {
+    dgram__send_failed(socket, send, send->status, send->syscall, send->shown);
+    return;
+  }
+  const struct option *option = send->memory;
+  (void)dgram__set_option(socket, option->level, option->name, option->value, option->length);
+  dgram__send_free(socket->loop, send);
+}
+
+static inline void send_first(dgram_socket_t *socket, unsigned count) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  int sent = socket->loop->datapath->send(&socket->path, &outbox->ready.first->datagram, count);
+  if (sent < 0 && (stalled(socket, sent) || suspected(socket, sent)))
+    return;
+  judge(socket, sent);
+  if (sent > 0)
+    finish_sent(socket, sent);
+  else
+    dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
+                       DGRAM__SHOW_ENDPOINT);
+}
+
 void dgram__flush(dgram_socket_t *socket) {
   struct dgram__outbox *outbox = &socket->outbox;
-  const struct dgram__datapath *datapath = socket->loop->datapath;
   while (outbox->ready.count > 0 && outbox->stall == DGRAM__NOT_STALLED) {
-    int sent = datapath->send(&socket->path, &outbox->ready.first->datagram, outbox->ready.count);
-    if (sent < 0 && (stalled(socket, sent) || suspected(socket, sent)))
-      continue;
-    judge(socket, sent);
-    if (sent > 0)
-      finish_sent(socket, sent);
+    unsigned count = outbox->markers == 0 ? outbox->ready.count : count_datagrams(outbox);
+    if (count > 0)
+      send_first(socket, count);
     else
-      dgram__send_failed(socket, dgram__queue_pop(&outbox->ready), sent, "send",
-                         DGRAM__SHOW_ENDPOINT);
+      pass_marker(socket);
   }
   if (outbox->ready.count == 0) {
     outbox->retries = 0;
     outbox->some_silent = false;
   }
   dgram__watch(socket);
+}
+
+/* ---- options that must not act on what was sent before ---- */
+
+/* Tries the option on another system socket, so that the caller gets its error. */
+static int try_option(int family, int level, int name, const void *value, socklen_t length) {
+  int fd = socket(family, SOCK_DGRAM, 0);
+  if (fd < 0)
+    return -errno;
+  int err = setsockopt(fd, level, name, value, length) == 0 ? 0 : -errno;
+  close(fd);
+  return err;
+}
+
+static struct dgram__send *new_option(int level, int name, const void *value, socklen_t length) {
+  struct dgram__send *send = calloc(1, sizeof *send);
+  struct option *option = malloc(sizeof *option);
+  if (send == NULL || option == NULL) {
+    free(send);
+    free(option);
+    return NULL;
+  }
+  *option = (struct option){.level = level, .name = name, .length = length};
+  assert(length <= sizeof option->value);
+  memcpy(option->value, value, length);
+  send->status = 1;
+  send->memory = option;
+  send->footprint = sizeof *send + sizeof *option;
+  return send;
+}
+
+int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
+                         socklen_t length) {
+  struct dgram__outbox *outbox = &socket->outbox;
+  dgram__flush(socket);
+  if (outbox->ready.count == 0)
+    return dgram__set_option(socket, level, name, value, length);
+  struct dgram__send *send = new_option(level, name, value, length);
+  if (send == NULL)
+    return UV_ENOMEM;
+  int family = dgram__family(socket->options.type);
+  int err = try_option(family, level, name, value, length);
+  if (err != 0) {
+    dgram__send_free(socket->loop, send);
+    return err;
+  }
+  dgram__queue_push(&outbox->ready, send);
+  outbox->markers++;
+  return 0;
 }
 
 void dgram_flush(dgram_socket_t *socket) {
@@ -221,7 +336,20 @@ void dgram_flush(dgram_socket_t *socket) {
   dgram__unpin(socket);
 }
 
-void dgram__resume(dgram_socket_t *socket) {
+bool dgram__resume(dgram_socket_t *socket) {
+  unsigned before = socket->outbox.ready.count;
   socket->outbox.stall = DGRAM__NOT_STALLED;
   dgram__flush(socket);
+  return socket->outbox.stall == DGRAM__NOT_STALLED || socket->outbox.ready.count < before;
+}
+
+void dgram__outbox_stuck(dgram_socket_t *socket, bool first) {
+  const struct dgram__datagram *datagram = &socket->outbox.ready.first->datagram;
+  socket->outbox.stall = DGRAM__UNTIL_RETRY;
+  if (!first)
+    return;
+  struct dgram__described described;
+  dgram__error_describe_at(&described, UV_EAGAIN, "send", DGRAM__SHOW_ENDPOINT, NULL,
+                           &datagram->to);
+  dgram__tell_error(socket, &described.error);
 }

@@ -25,12 +25,12 @@
 /* What a socket has the loop, or the program, do later. */
 enum dgram__task_kind {
   DGRAM__FLUSH,
-  DGRAM__RESUME,           /* a flush that the system had stopped */
-  DGRAM__COMPLETE,         /* the callbacks of sends */
-  DGRAM__TELL_REFUSAL,     /* of an earlier datagram */
-  DGRAM__BIND,             /* to a numeric address, unless that was done inside a call; and tell */
-  DGRAM__CONNECT,          /* or tell why not */
-  DGRAM__ANNOUNCE_CONNECT, /* of a socket that was connected inside a call */
+  DGRAM__RESUME,       /* a flush that the system had stopped, or receiving after a back-off */
+  DGRAM__COMPLETE,     /* the callbacks of sends */
+  DGRAM__TELL_REFUSAL, /* of an earlier datagram */
+  DGRAM__BIND,         /* to a numeric address, unless that was done inside a call; and tell */
+  DGRAM__CONNECT,      /* unless that was done inside a call; and tell how it ended */
+  DGRAM__TELL,         /* what was received in an earlier turn */
   DGRAM__CLOSE,
   DGRAM__TASK_KINDS
 };
@@ -54,20 +54,26 @@ struct dgram__loop {
   unsigned sockets;
   uv_idle_t idle;       /* runs while there is work to do before the loop may block */
   uv_prepare_t prepare; /* runs just before the loop may block */
-  uv_timer_t retry;     /* runs while the system is out of buffers */
+  uv_timer_t retry;     /* runs while sockets wait for a time */
+  uint64_t retry_at;    /* when it fires, ms */
   unsigned open_handles;
   const struct dgram__datapath *datapath;
   bool gso;
   struct dgram__pace pace;
   struct dgram__spin spin;
   bool has_sent;                /* in this turn */
+  unsigned turn;                /* its number */
   unsigned hasty;               /* sockets with `low_latency` */
   struct dgram__inbox *inbox;   /* made at the first receive */
   void *inbox_memory;           /* has it in it */
   struct dgram__basket *basket; /* made with it */
   struct dgram__line flushes;   /* before the loop blocks, first */
   struct dgram__line deferred;  /* before the loop blocks, then */
-  struct dgram__line starved;   /* when the retry timer fires */
+  struct dgram__line backlogs;  /* before the loop blocks, last: received, and not told yet */
+  struct dgram__line waiting;   /* when the retry timer fires */
+  struct dgram__batch *telling; /* what listeners are being told, or NULL */
+  dgram_socket_t **by_fd;       /* the sockets by their descriptors */
+  int fd_room;                  /* descriptors that `by_fd` has room for */
   struct dgram_worker *worker;  /* the connection to a primary, if the loop has joined one */
   struct dgram__send *spare;    /* finished sends, kept for the next ones */
   size_t spare_bytes;           /* of these and their memory */
@@ -86,16 +92,33 @@ void dgram__defer(dgram_socket_t *socket, enum dgram__task_kind kind);
 /* Has the socket flushed before the loop blocks. */
 void dgram__flush_later(dgram_socket_t *socket);
 
-/* Has the socket resumed in a moment: the system is out of buffers. */
-void dgram__retry_later(dgram_socket_t *socket);
+/* Has the backlog told before the loop blocks, in its next turn. */
+void dgram__tell_later(dgram_socket_t *socket);
+
+/* Has the socket resumed after so many milliseconds, or earlier if that was asked for before. */
+void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
+
+/* A socket has begun or ceased to keep the loop alive: so may those that wait for a time. */
+void dgram__retry_refer(struct dgram__loop *loop);
+
+/* The socket closes: what waits for a time is over in the loop's next turn. */
+void dgram__retry_now(dgram_socket_t *socket);
 
 /* A batch of messages, for listeners of 'messages'. */
 enum { DGRAM__BASKET_SIZE = 1024 };
 struct dgram__basket {
   size_t count;
+  unsigned losses;
+  struct {
+    size_t before; /* this message */
+    int code;
+  } loss[DGRAM__SLOTS]; /* datagrams lost on the way in, in their order */
   dgram_message_t messages[DGRAM__BASKET_SIZE];
   char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT]; /* as text, made when asked for */
 };
+
+/* A socket of this loop has the descriptor. */
+bool dgram__watch_knows(const struct dgram__loop *loop, int fd);
 
 /* Starts, changes and ends what libuv watches for the socket, as its state demands. */
 int dgram__watch_open(dgram_socket_t *socket);
@@ -161,6 +184,7 @@ struct dgram__outbox {
   struct dgram__queue cancelled; /* waits for its callback, after 'close' */
   size_t bytes;
   unsigned count;
+  unsigned markers;       /* of `ready` are no datagrams to send: see dgram__send.status */
   bool completing;        /* callbacks of `done` are being called */
   bool about_to_complete; /* they will be, before the call at hand returns */
   bool some_silent;       /* of `ready` have no callback, perhaps */
@@ -178,6 +202,17 @@ void dgram__free_spare_sends(struct dgram__loop *loop);
 void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
                         const char *syscall, enum dgram__shown shown);
 
+/* The same for a send behind others: its end is told after theirs. */
+void dgram__send_failed_in_order(dgram_socket_t *socket, struct dgram__send *send, int code,
+                                 const char *syscall, enum dgram__shown shown);
+
+/*
+ * Sets an option of the system socket behind the sends that are ready: at once if they can leave.
+ * Returns 0 or an error.
+ */
+int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
+                         socklen_t length);
+
 /* The send ends, and nobody is told. */
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
 
@@ -187,8 +222,14 @@ void dgram__outbox_tell_refusal(dgram_socket_t *socket);
 /* Hands what is ready to the datapath, until nothing is left or the system takes no more. */
 void dgram__flush(dgram_socket_t *socket);
 
-/* The stall is over, or to be tried once more: flushes. */
-void dgram__resume(dgram_socket_t *socket);
+/* The stall is over, or to be tried once more: flushes. Whether that has led to anything. */
+bool dgram__resume(dgram_socket_t *socket);
+
+/*
+ * The system says that the socket is writable and takes nothing: it is tried again after the
+ * back-off. `first`: this is emitted as an 'error'.
+ */
+void dgram__outbox_stuck(dgram_socket_t *socket, bool first);
 
 /* Calls the callbacks of a queue's sends, of as many as there are now. */
 void dgram__outbox_complete(dgram_socket_t *socket, struct dgram__queue *queue);
@@ -215,8 +256,53 @@ void dgram__outbox_cancel(dgram_socket_t *socket);
 
 /* ---- receive.c ---- */
 
-/* Receives one batch and emits its messages. */
-void dgram__receive(dgram_socket_t *socket);
+/* The most of what a socket is told in a turn of the loop: datagrams. */
+enum { DGRAM__RECEIVE_BUDGET = 4096 };
+
+/* What one receive call has brought, and has not been told yet. */
+struct dgram__batch {
+  const struct dgram__slot *slots;
+  unsigned count;
+  size_t offset; /* bytes of the first one that have been told */
+  bool filter;   /* received before the socket was connected: only the peer's are told */
+};
+
+/* A batch that is told over several turns, with its bytes. */
+struct dgram__backlog {
+  struct dgram__batch batch;
+  struct dgram__slot slots[];
+};
+
+/* How a socket receives. */
+struct dgram__receiving {
+  struct dgram__backlog *backlog; /* NULL: all that was received has been told */
+  unsigned budget;                /* datagrams told in a turn */
+  unsigned turn;                  /* the last one in which the backlog was told from */
+  uint32_t each;                  /* ns that a listener of 'messages' takes for one; 0: unknown */
+  int said;                       /* the receive error that was told last, and has not gone; or 0 */
+  unsigned char window;           /* buffers of the next receive call */
+  unsigned char most;             /* ... at most */
+  bool shares;                    /* `most` was left to the library: 1 where others have it too */
+  bool recheck;                   /* a listener has closed or connected the socket */
+  bool filter;                    /* in the system's queue are datagrams from before the connect */
+};
+
+void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options);
+
+/* The system socket is one that others have, too. */
+void dgram__receive_share(dgram_socket_t *socket);
+
+/* Receives one batch and emits its messages, as far as the turn allows. Whether anything came. */
+bool dgram__receive(dgram_socket_t *socket);
+
+/* Emits messages of the backlog. */
+void dgram__receive_backlog(dgram_socket_t *socket);
+
+/* The socket has been connected just now. */
+void dgram__receive_connected(dgram_socket_t *socket);
+
+/* The socket closes. */
+void dgram__receive_forget(dgram_socket_t *socket);
 
 /* ---- events.c: what a socket tells, and to whom ---- */
 
@@ -288,16 +374,22 @@ void dgram__share_release(dgram_socket_t *socket);
 
 /* ---- connect.c ---- */
 
-/* The peer, and an attempt to connect. */
-struct dgram__connecting {
-  bool connected;
-  bool untold;     /* connected inside a call, and 'connect' is to come */
-  bool attempting; /* until its end has been told */
-  bool attempted;  /* it has ended, and that is to be told */
-  bool waits_for_bind;
+/* How far a socket is on its way to a peer; connect.c draws it. */
+enum dgram__connect_state {
+  DGRAM__CONNECT_NONE,
+  DGRAM__CONNECT_WAITS_FOR_BIND,
+  DGRAM__CONNECT_RESOLVING,
+  DGRAM__CONNECT_SCHEDULED, /* the address is known; the loop, or the call under way, connects */
+  DGRAM__CONNECT_FAILED,    /* and that is to be told */
+  DGRAM__CONNECT_PENDING,   /* connected, and that is to be told */
+  DGRAM__CONNECT_DONE
+};
+
+/* A dgram_connect() that has not been told its end. */
+struct dgram__attempt {
+  struct dgram__attempt *next;
   union dgram__address to;
-  union dgram__address peer; /* when connected */
-  int status;                /* an error that is to be told, with what failed */
+  int status; /* an error that is to be told, with what failed */
   enum dgram__shown shown;
   const char *syscall;
   char *host; /* as given, if it is a name; or NULL */
@@ -306,11 +398,22 @@ struct dgram__connecting {
   void *context;
 };
 
+/* The peer, and an attempt to connect. */
+struct dgram__connecting {
+  enum dgram__connect_state state;
+  union dgram__address to;        /* when connected: the peer as the program named it */
+  union dgram__address peer;      /* ... and as the system does */
+  struct dgram__attempt *attempt; /* that the state is about; NULL: it is a dgram_connect_sync() */
+  struct dgram__attempt *ended;   /* the program has disconnected before it was told */
+};
+
+/* Whether sends go to a peer. */
+static inline bool dgram__is_connected(const struct dgram__connecting *connecting) {
+  return connecting->state >= DGRAM__CONNECT_PENDING;
+}
+
 /* Makes the attempt, unless it is made, and tells how it ended. */
 void dgram__connect_finish(dgram_socket_t *socket);
-
-/* Tells that the socket was connected inside a call. */
-void dgram__connect_announce(dgram_socket_t *socket);
 
 /* The socket is bound: a connect that waited goes on. */
 void dgram__connect_release(dgram_socket_t *socket);
@@ -332,7 +435,7 @@ void dgram__connect_adopt(dgram_socket_t *socket);
 /* 0, or why the system socket can't be asked: not open, or not bound. */
 int dgram__check_bound(const dgram_socket_t *socket);
 
-/* setsockopt(2); returns 0 or its error. */
+/* setsockopt(2), for what does not concern sends; returns 0 or its error. */
 int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
                       socklen_t length);
 
@@ -347,9 +450,26 @@ void dgram__signal_leave(dgram_socket_t *socket);
 
 /* ---- socket.c: its life ---- */
 
+/* What a socket keeps of dgram_options_t, in less room. */
+struct dgram__options {
+  dgram_type_t type;
+  int recv_buffer_size;
+  int send_buffer_size;
+  bool reuse_addr;
+  bool reuse_port;
+  bool ipv6_only;
+  bool disable_gso;
+  bool low_latency;
+  dgram_lookup_cb lookup;
+  void *lookup_context;
+  dgram_defer_cb defer;
+  void *defer_context;
+  dgram_signal_t *signal;
+};
+
 struct dgram_socket {
   struct dgram__loop *loop;
-  dgram_options_t options;
+  struct dgram__options options;
   unsigned pins;
   dgram_bind_state_t state;
   bool announced;            /* bound, and 'listening' is being or has been told */
@@ -358,6 +478,8 @@ struct dgram_socket {
   bool closed;               /* nothing goes in or out any more */
   bool watched;              /* libuv knows `poll` */
   unsigned char poll_events; /* what it watches for */
+  bool backed_off;           /* not watched until a time: wake-ups were in vain */
+  unsigned char vain;        /* wake-ups in a row that led to nothing */
   bool shares;               /* the bind under way asks the primary, if there is one */
   bool shared;               /* `binding.share` is what was asked, or got */
   bool *gone;                /* set when the memory goes, if somebody waits for it */
@@ -367,6 +489,8 @@ struct dgram_socket {
   struct dgram__binding binding;
   struct dgram__connecting connecting;
   struct dgram__outbox outbox;
+  struct dgram__receiving receiving;
+  uint64_t wake_at; /* when the task DGRAM__RESUME runs, if it waits; ms */
   struct dgram_task tasks[DGRAM__TASK_KINDS];
   dgram_socket_t *signal_next; /* in the list of its abort signal */
   dgram_socket_t *signal_previous;

@@ -76,6 +76,24 @@ void dgram__listeners_mark_removed(struct dgram__listeners *listeners,
                                    struct dgram__listener *listener);
 void dgram__listeners_sweep(struct dgram__listeners *listeners);
 
+/* The emission has called all. */
+static inline void dgram__emission_end(struct dgram__listeners *listeners) {
+  listeners->depth--;
+  if (listeners->removed_some)
+    dgram__listeners_sweep(listeners);
+}
+
+/* Begins an emission to the only listener there is. NULL: nothing has begun, it takes the other
+ * way. */
+static inline struct dgram__listener *
+dgram__emission_begin_only(struct dgram__listeners *listeners) {
+  struct dgram__listener *only = listeners->first;
+  if (only == NULL || only != listeners->last || only->kind != DGRAM__ON || only->removed)
+    return NULL;
+  listeners->depth++;
+  return only;
+}
+
 /* The next one to call. NULL: that was all, and the emission has ended. */
 static inline const struct dgram__listener *dgram__emission_next(struct dgram__emission *emission) {
   struct dgram__listeners *listeners = emission->listeners;
@@ -88,9 +106,7 @@ static inline const struct dgram__listener *dgram__emission_next(struct dgram__e
       dgram__listeners_mark_removed(listeners, listener);
     return listener;
   }
-  listeners->depth--;
-  if (listeners->removed_some)
-    dgram__listeners_sweep(listeners);
+  dgram__emission_end(listeners);
   return NULL;
 }
 

@@ -51,7 +51,7 @@ int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd) {
 }
 
 /* In the question the program may close the socket, which owns the name: it gets a copy. */
-static void ask_program(const dgram_options_t *options, struct dgram_lookup *lookup,
+static void ask_program(const struct dgram__options *options, struct dgram_lookup *lookup,
                         const char *host) {
   char kept[DGRAM__HOST_MAX + 1];
   snprintf(kept, sizeof kept, "%s", host);
@@ -66,7 +66,7 @@ static int ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *
 
 int dgram__lookup_start(dgram_socket_t *socket, struct dgram_lookup **lookup, const char *host,
                         dgram__answer_fn *answer, void *owner) {
-  const dgram_options_t *options = &socket->options;
+  const struct dgram__options *options = &socket->options;
   struct dgram_lookup *started = malloc(sizeof *started);
   if (started == NULL)
     return UV_ENOMEM;

@@ -13,7 +13,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { RETRY_MS = 1 };
+enum {
+  PATIENCE = 3, /* wake-ups in a row: fewer that led to nothing are taken for chance */
+  DOUBLINGS = 7 /* of 1 ms: so a socket that can receive again is noticed within 128 ms */
+};
 
 static const struct dgram__datapath *const datapaths[] = {
 #ifdef __linux__
@@ -68,6 +71,7 @@ static void spin(struct dgram__loop *loop) {
 /* The turn's work is done. Nothing is delayed when there is more that the loop won't block for. */
 static void on_prepare(uv_prepare_t *prepare) {
   struct dgram__loop *loop = prepare->data;
+  loop->turn++;
   bool blocks = uv_backend_timeout(loop->uv) != 0;
   bool exchanged = loop->pace.turn > 0 && loop->has_sent;
   loop->has_sent = false;
@@ -127,6 +131,7 @@ static void on_handle_closed(uv_handle_t *handle) {
     return;
   dgram__free_spare_sends(loop);
   dgram__loop_free_inbox(loop);
+  free(loop->by_fd);
   free(loop);
 }
 
@@ -141,14 +146,24 @@ void dgram__loop_leave(struct dgram__loop *loop) {
 
 /* ---- work for later ---- */
 
+/* The time that the socket was to wait is over. */
+static void resume_later(dgram_socket_t *socket) {
+  if (socket->closed)
+    return;
+  socket->backed_off = false;
+  if (socket->outbox.stall == DGRAM__UNTIL_RETRY && dgram__resume(socket))
+    socket->vain = 0;
+  dgram__watch(socket);
+}
+
 static void (*const work[DGRAM__TASK_KINDS])(dgram_socket_t *socket) = {
     [DGRAM__FLUSH] = dgram__flush,
-    [DGRAM__RESUME] = dgram__resume,
+    [DGRAM__RESUME] = resume_later,
     [DGRAM__COMPLETE] = dgram__outbox_complete_done,
     [DGRAM__TELL_REFUSAL] = dgram__outbox_tell_refusal,
     [DGRAM__BIND] = dgram__bind_finish,
     [DGRAM__CONNECT] = dgram__connect_finish,
-    [DGRAM__ANNOUNCE_CONNECT] = dgram__connect_announce,
+    [DGRAM__TELL] = dgram__receive_backlog,
     [DGRAM__CLOSE] = dgram__close_finish,
 };
 
@@ -199,13 +214,14 @@ static void on_idle(uv_idle_t *idle) {
   struct dgram__loop *loop = idle->data;
   run_line(&loop->flushes);
   run_line(&loop->deferred);
+  run_line(&loop->backlogs);
   run_line(&loop->flushes);
-  if (loop->deferred.first == NULL)
+  if (loop->deferred.first == NULL && loop->backlogs.first == NULL)
     uv_idle_stop(idle);
 }
 
 static bool program_takes(const dgram_socket_t *socket, struct dgram_task *task) {
-  const dgram_options_t *options = &socket->options;
+  const struct dgram__options *options = &socket->options;
   return options->defer != NULL && options->defer(task, options->defer_context) != 0;
 }
 
@@ -226,49 +242,192 @@ void dgram__flush_later(dgram_socket_t *socket) {
   uv_idle_start(&socket->loop->idle, on_idle);
 }
 
-static void on_retry(uv_timer_t *timer) {
-  struct dgram__loop *loop = timer->data;
-  run_line(&loop->starved);
-}
-
-void dgram__retry_later(dgram_socket_t *socket) {
-  struct dgram_task *task = &socket->tasks[DGRAM__RESUME];
+void dgram__tell_later(dgram_socket_t *socket) {
+  struct dgram_task *task = &socket->tasks[DGRAM__TELL];
   if (!begin_to_wait(socket, task))
     return;
-  line_up(&socket->loop->starved, task);
-  uv_timer_start(&socket->loop->retry, on_retry, RETRY_MS, 0);
+  line_up(&socket->loop->backlogs, task);
+  uv_idle_start(&socket->loop->idle, on_idle);
+}
+
+/* ---- waiting for a time ---- */
+
+/* Such a socket keeps the loop alive. */
+static bool holds_loop(const dgram_socket_t *socket) {
+  return socket->referenced || socket->outbox.ready.count > 0;
+}
+
+static void on_retry(uv_timer_t *timer);
+
+/* Has the timer fire for the first of those that wait, and keep the loop alive if one of them does.
+ */
+static void set_retry_timer(struct dgram__loop *loop) {
+  bool holds = false;
+  uint64_t first = UINT64_MAX;
+  for (struct dgram_task *task = loop->waiting.first; task != NULL; task = task->next) {
+    const dgram_socket_t *socket = owner_of(task);
+    if (socket->wake_at < first)
+      first = socket->wake_at;
+    holds |= holds_loop(socket) || socket->closed;
+  }
+  if (first == UINT64_MAX)
+    return;
+  uint64_t now = uv_now(loop->uv);
+  loop->retry_at = first;
+  uv_timer_start(&loop->retry, on_retry, first > now ? first - now : 0, 0);
+  if (holds)
+    uv_ref((uv_handle_t *)&loop->retry);
+  else
+    uv_unref((uv_handle_t *)&loop->retry);
+}
+
+/* Resumes those whose time has come. */
+static void on_retry(uv_timer_t *timer) {
+  struct dgram__loop *loop = timer->data;
+  uint64_t now = uv_now(loop->uv);
+  struct dgram_task *task = loop->waiting.first;
+  loop->waiting = (struct dgram__line){NULL, NULL};
+  while (task != NULL) {
+    struct dgram_task *next = task->next;
+    if (owner_of(task)->wake_at <= now)
+      dgram_task_run(task);
+    else
+      line_up(&loop->waiting, task);
+    task = next;
+  }
+  set_retry_timer(loop);
+}
+
+/* The timer's handle is looked at for the first and the last of many sockets only. */
+static void hasten_retry_timer(dgram_socket_t *socket) {
+  struct dgram__loop *loop = socket->loop;
+  bool active = uv_is_active((uv_handle_t *)&loop->retry) != 0;
+  if (!active || socket->wake_at < loop->retry_at) {
+    uint64_t now = uv_now(loop->uv);
+    loop->retry_at = socket->wake_at;
+    uv_timer_start(&loop->retry, on_retry, socket->wake_at > now ? socket->wake_at - now : 0, 0);
+  }
+  if (!active)
+    uv_unref((uv_handle_t *)&loop->retry);
+  if (holds_loop(socket) || socket->closed)
+    uv_ref((uv_handle_t *)&loop->retry);
+}
+
+void dgram__retry_later(dgram_socket_t *socket, unsigned ms) {
+  struct dgram_task *task = &socket->tasks[DGRAM__RESUME];
+  uint64_t at = uv_now(socket->loop->uv) + ms;
+  if (begin_to_wait(socket, task)) {
+    line_up(&socket->loop->waiting, task);
+    socket->wake_at = at;
+  } else if (at < socket->wake_at) {
+    socket->wake_at = at;
+  }
+  hasten_retry_timer(socket);
+}
+
+void dgram__retry_refer(struct dgram__loop *loop) {
+  set_retry_timer(loop);
+}
+
+void dgram__retry_now(dgram_socket_t *socket) {
+  if (!socket->tasks[DGRAM__RESUME].waiting)
+    return;
+  socket->wake_at = 0;
+  hasten_retry_timer(socket);
 }
 
 /* ---- readiness ---- */
 
 /*
- * libuv reports a pending socket error (POLLERR) as EBADF and stops watching. The error is
- * taken and told, and watching starts again.
+ * libuv reports a pending socket error (POLLERR) as EBADF and stops watching. The error is taken
+ * and told, and watching starts again. Whether there was one.
  */
-static void on_poll_error(dgram_socket_t *socket) {
+static bool on_poll_error(dgram_socket_t *socket) {
   socket->poll_events = 0;
   int err = socket->loop->datapath->take_error(&socket->path);
-  if (err != 0)
+  if (err < 0)
     dgram__emit_error(socket, err, "recvmsg", NULL, 0);
+  return err != 0;
+}
+
+/*
+ * A wake-up has led to nothing. One that another holder of the system socket was quicker at is
+ * over; else the next one would come at once, and nothing would come of it either: an error that
+ * receiving does not clear, no memory to receive into, EAGAIN of a send for want of a free port, a
+ * socket that was shut down. After a few of them in a row the socket is not watched for a while.
+ */
+static void back_off(dgram_socket_t *socket) {
+  bool stalled = socket->outbox.stall == DGRAM__UNTIL_WRITABLE;
+  if (socket->vain < PATIENCE + DOUBLINGS)
+    socket->vain++;
+  if (socket->vain < PATIENCE)
+    return;
+  if (!dgram__path_has_event(&socket->path, stalled)) {
+    socket->vain = 0;
+    return;
+  }
+  socket->backed_off = true;
+  dgram__retry_later(socket, 1U << (socket->vain - PATIENCE));
+  if (stalled)
+    dgram__outbox_stuck(socket, socket->vain == PATIENCE);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
   dgram_socket_t *socket = poll->data;
+  bool progress = false;
   dgram__pin(socket);
-  if (status != 0)
-    on_poll_error(socket);
-  if (events & UV_WRITABLE)
-    dgram__resume(socket);
-  if (events & UV_READABLE)
-    dgram__receive(socket);
+  if (status != 0) { /* what else the socket was ready for, libuv does not say then */
+    progress = on_poll_error(socket);
+    events = UV_READABLE | UV_WRITABLE;
+  }
+  if ((events & UV_WRITABLE) && socket->outbox.stall == DGRAM__UNTIL_WRITABLE)
+    progress |= dgram__resume(socket);
+  if ((events & UV_READABLE) && !socket->closed)
+    progress |= dgram__receive(socket);
+  if (progress)
+    socket->vain = 0;
+  else if (!socket->closed)
+    back_off(socket);
   dgram__watch(socket);
   dgram__unpin(socket);
 }
 
+/* ---- the sockets by their descriptors ---- */
+
+bool dgram__watch_knows(const struct dgram__loop *loop, int fd) {
+  return fd < loop->fd_room && loop->by_fd[fd] != NULL;
+}
+
+/* libuv knows only those that it watches at the moment. Returns 0 or UV_ENOMEM. */
+static int enter_fd(dgram_socket_t *socket) {
+  struct dgram__loop *loop = socket->loop;
+  int fd = socket->path.fd;
+  if (fd >= loop->fd_room) {
+    int room = fd < 32 ? 64 : 2 * fd;
+    dgram_socket_t **grown = calloc((size_t)room, sizeof(dgram_socket_t *));
+    if (grown == NULL)
+      return UV_ENOMEM;
+    if (loop->fd_room > 0)
+      memcpy(grown, loop->by_fd, (size_t)loop->fd_room * sizeof(dgram_socket_t *));
+    free(loop->by_fd);
+    loop->by_fd = grown;
+    loop->fd_room = room;
+  }
+  loop->by_fd[fd] = socket;
+  return 0;
+}
+
+/* ---- watching ---- */
+
 int dgram__watch_open(dgram_socket_t *socket) {
-  int err = uv_poll_init_socket(socket->loop->uv, &socket->poll, socket->path.fd);
+  int err = enter_fd(socket);
   if (err != 0)
     return err;
+  err = uv_poll_init_socket(socket->loop->uv, &socket->poll, socket->path.fd);
+  if (err != 0) {
+    socket->loop->by_fd[socket->path.fd] = NULL;
+    return err;
+  }
   socket->poll.data = socket;
   socket->watched = true;
   socket->poll_events = 0;
@@ -280,7 +439,7 @@ static int wanted_events(const dgram_socket_t *socket) {
   if (!socket->announced) /* no 'message' before 'listening' */
     return 0;
   bool stalled = socket->outbox.stall == DGRAM__UNTIL_WRITABLE;
-  return UV_READABLE | (stalled ? UV_WRITABLE : 0);
+  return (socket->backed_off ? 0 : UV_READABLE) | (stalled ? UV_WRITABLE : 0);
 }
 
 void dgram__watch(dgram_socket_t *socket) {
@@ -291,7 +450,7 @@ void dgram__watch(dgram_socket_t *socket) {
     uv_poll_start(&socket->poll, events, on_poll);
     socket->poll_events = (unsigned char)events;
   }
-  if (socket->referenced || socket->outbox.ready.count > 0)
+  if (holds_loop(socket))
     uv_ref((uv_handle_t *)&socket->poll);
   else
     uv_unref((uv_handle_t *)&socket->poll);
@@ -305,5 +464,7 @@ void dgram__watch_close(dgram_socket_t *socket) {
   if (!socket->watched)
     return;
   socket->watched = false;
+  socket->loop->by_fd[socket->path.fd] = NULL;
+  dgram__retry_now(socket);
   uv_close((uv_handle_t *)&socket->poll, on_poll_closed);
 }

@@ -30,10 +30,14 @@ static int read_interface(struct membership *membership, const char *interface, 
   return 0;
 }
 
-/* Inside the call: the kernel has no socket yet that could be a member. */
+/*
+ * Inside the call: the kernel has no socket yet that could be a member. What was sent before leaves
+ * before: this host hears it only if it was a member then.
+ */
 static int bind_if_unbound(dgram_socket_t *socket) {
   if (socket->state == DGRAM_BINDING)
     return UV_EBADF;
+  dgram__flush(socket);
   return socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
 }
 

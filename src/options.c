@@ -18,12 +18,13 @@ int dgram__set_option(const dgram_socket_t *socket, int level, int name, const v
   return setsockopt(socket->path.fd, level, name, value, length) == 0 ? 0 : -errno;
 }
 
-static int set_int(const dgram_socket_t *socket, int level, int name, int value) {
-  return dgram__set_option(socket, level, name, &value, sizeof value);
+/* For sends to come: those before it leave first. */
+static int set_int(dgram_socket_t *socket, int level, int name, int value) {
+  return dgram__send_then_set(socket, level, name, &value, sizeof value);
 }
 
 /* Sets an option that goes by one name on IPv4 and by another on IPv6. */
-static int set_by_family(const dgram_socket_t *socket, int name_v4, int name_v6, int value) {
+static int set_by_family(dgram_socket_t *socket, int name_v4, int name_v6, int value) {
   if (socket->options.type == DGRAM_UDP4)
     return set_int(socket, IPPROTO_IP, name_v4, value);
   return set_int(socket, IPPROTO_IPV6, name_v6, value);
@@ -73,7 +74,7 @@ int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_
   if (family == AF_INET6)
     return set_int(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)chosen.index);
   struct ip_mreqn request = {.imr_address = chosen.address, .imr_ifindex = (int)chosen.index};
-  return dgram__set_option(socket, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request);
+  return dgram__send_then_set(socket, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request);
 }
 
 /* ---- buffer sizes ---- */
@@ -87,7 +88,7 @@ static int buffer_size_failed(dgram_socket_t *socket, int reason) {
 int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size) {
   if (size == 0)
     return 0;
-  int err = set_int(socket, SOL_SOCKET, name, size);
+  int err = dgram__set_option(socket, SOL_SOCKET, name, &size, sizeof size);
   return err == 0 ? 0 : buffer_size_failed(socket, err);
 }
 

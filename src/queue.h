@@ -12,7 +12,7 @@
 /* What every send uses stands in front: two lines of a processor's cache. */
 struct dgram__send {
   struct dgram__datagram datagram; /* first, so that a datagram's address is its send's */
-  int status;
+  int status; /* in `ready`: 0; an error: it has failed already; 1: it is an option to be set */
   enum dgram__shown shown;
   struct iovec iov; /* of a single buffer */
   dgram_send_cb callback;

@@ -143,7 +143,7 @@ static int misdirected(const dgram_socket_t *socket, const struct dgram__send *s
   if (family != dgram__family(socket->options.type))
     return UV_EINVAL;
   /* It was sent before the socket was connected. */
-  return socket->connecting.connected ? UV_EISCONN : 0;
+  return dgram__is_connected(&socket->connecting) ? UV_EISCONN : 0;
 }
 
 /* The send has its destination. */
@@ -153,8 +153,7 @@ static void set_out(dgram_socket_t *socket, struct dgram__send *send) {
     make_ready(socket, send);
     return;
   }
-  dgram__flush(socket); /* what was sent before ends before */
-  dgram__send_failed(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
+  dgram__send_failed_in_order(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
 }
 
 static void on_answer(void *owner, int status, const union dgram__address *address) {
@@ -162,7 +161,7 @@ static void on_answer(void *owner, int status, const union dgram__address *addre
   dgram_socket_t *socket = send->socket;
   unlink_resolving(&socket->outbox, send);
   if (status != 0) {
-    dgram__send_failed(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
+    dgram__send_failed_in_order(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
     return;
   }
   dgram__address_set_host(&send->datagram.to, address);
@@ -176,7 +175,7 @@ static void look_up(dgram_socket_t *socket, struct dgram__send *send) {
   if (err == 0)
     return;
   unlink_resolving(&socket->outbox, send);
-  dgram__send_failed(socket, send, err, "getaddrinfo", DGRAM__SHOW_HOST);
+  dgram__send_failed_in_order(socket, send, err, "getaddrinfo", DGRAM__SHOW_HOST);
 }
 
 /* ---- waiting for the socket to be bound ---- */
@@ -220,13 +219,19 @@ void dgram__outbox_readdress(dgram_socket_t *socket, const union dgram__address 
 }
 
 static void cancel(dgram_socket_t *socket, struct dgram__send *send) {
+  if (send->status > 0) { /* an option that was to be set behind the sends */
+    dgram__send_free(socket->loop, send);
+    return;
+  }
   if (send->callback == NULL) {
     dgram__send_drop(socket, send);
     return;
   }
-  send->status = UV_ECANCELED;
-  send->syscall = "send";
-  send->shown = DGRAM__SHOW_ENDPOINT;
+  if (send->status == 0) { /* else it has failed already */
+    send->status = UV_ECANCELED;
+    send->syscall = "send";
+    send->shown = DGRAM__SHOW_ENDPOINT;
+  }
   dgram__queue_push(&socket->outbox.cancelled, send);
 }
 
@@ -235,6 +240,7 @@ void dgram__outbox_cancel(dgram_socket_t *socket) {
   struct dgram__send *send;
   while (outbox->ready.count > 0)
     cancel(socket, dgram__queue_pop(&outbox->ready));
+  outbox->markers = 0;
   while ((send = outbox->first_resolving) != NULL) {
     dgram__lookup_forget(send->lookup);
     unlink_resolving(outbox, send);
@@ -311,7 +317,7 @@ static int wait_for_bind(dgram_socket_t *socket, struct dgram__send *send) {
 
 static int read_destination(const dgram_socket_t *socket, int port, const char *address,
                             struct dgram__destination *destination) {
-  if (socket->connecting.connected) {
+  if (dgram__is_connected(&socket->connecting)) {
     destination->address = dgram__nobody;
     destination->host = NULL;
     bool given = port != 0 || (address != NULL && *address != '\0');
@@ -327,12 +333,12 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   size_t size;
   if (socket == NULL || !measure(buffers, count, &size))
     return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   struct dgram__destination destination;
   int err = read_destination(socket, port, address, &destination);
   if (err != 0)
     return err;
-  if (socket->closing)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   struct dgram__send *send = new_send(socket, buffers, count, size, callback, context);
   if (send == NULL)
     return UV_ENOMEM;
@@ -355,13 +361,13 @@ int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int por
 
 /* Why a send can't go to an address, NULL: to the peer; or 0. */
 static inline int check_address(const dgram_socket_t *socket, const struct sockaddr *to) {
-  if (socket->connecting.connected)
+  if (dgram__is_connected(&socket->connecting))
     return to != NULL ? DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED : 0;
   if (to == NULL)
     return DGRAM_ERR_SOCKET_BAD_PORT;
-  if (to->sa_family != dgram__family(socket->options.type))
+  if (dgram__sockaddr_family(to) != dgram__family(socket->options.type))
     return UV_EINVAL;
-  return dgram__address_port((const void *)to) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
+  return dgram__sockaddr_port(to) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
 }
 
 /* NULL: to the peer. */
@@ -379,11 +385,11 @@ __attribute__((noinline)) static int send_to(dgram_socket_t *socket, const uv_bu
   size_t size;
   if (socket == NULL || !measure(buffers, count, &size))
     return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   int err = check_address(socket, to);
   if (err != 0)
     return err;
-  if (socket->closing)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   struct dgram__send *send = new_send(socket, buffers, count, size, callback, context);
   if (send == NULL)
     return UV_ENOMEM;

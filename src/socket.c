@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define VERSION_TEXT(major, minor, patch) #major "." #minor "." #patch
 #define VERSION_OF(major, minor, patch) VERSION_TEXT(major, minor, patch)
@@ -49,7 +48,8 @@ static int read_options(dgram_options_t *options, const dgram_options_t *given) 
     return UV_EINVAL;
   *options = dgram_default_options(given->type);
   memcpy(options, given, given->struct_size);
-  if (options->recv_buffer_size < 0 || options->send_buffer_size < 0)
+  if (options->recv_buffer_size < 0 || options->send_buffer_size < 0 ||
+      options->receive_batch < 0 || options->receive_budget < 0)
     return UV_EINVAL;
   if (options->type != DGRAM_UDP4 && options->type != DGRAM_UDP6)
     return DGRAM_ERR_SOCKET_BAD_TYPE;
@@ -65,12 +65,25 @@ static dgram_socket_t *new_socket(uv_loop_t *loop, const dgram_options_t *option
     free(socket);
     return NULL;
   }
-  socket->options = *options;
+  socket->options = (struct dgram__options){.type = options->type,
+                                            .recv_buffer_size = options->recv_buffer_size,
+                                            .send_buffer_size = options->send_buffer_size,
+                                            .reuse_addr = options->reuse_addr != 0,
+                                            .reuse_port = options->reuse_port != 0,
+                                            .ipv6_only = options->ipv6_only != 0,
+                                            .disable_gso = options->disable_gso != 0,
+                                            .low_latency = options->low_latency != 0,
+                                            .lookup = options->lookup,
+                                            .lookup_context = options->lookup_context,
+                                            .defer = options->defer,
+                                            .defer_context = options->defer_context,
+                                            .signal = options->signal};
   if (options->low_latency)
     socket->loop->hasty++;
   socket->pins = 1; /* until closed */
   socket->referenced = true;
   socket->path.fd = -1;
+  dgram__receive_init(socket, options);
   for (int kind = 0; kind < DGRAM__TASK_KINDS; kind++)
     socket->tasks[kind].kind = (unsigned char)kind;
   return socket;
@@ -120,16 +133,16 @@ static void shut(dgram_socket_t *socket) {
   socket->closed = true;
   dgram__outbox_cancel(socket);
   dgram__connect_cancel(socket);
+  dgram__receive_forget(socket);
   dgram__watch_close(socket);
-  if (socket->path.fd >= 0)
-    close(socket->path.fd);
-  socket->path.fd = -1;
+  dgram__path_close(&socket->path);
   dgram__bind_forget(socket); /* last: a primary may hear that the port is free */
   dgram__defer(socket, DGRAM__CLOSE);
 }
 
 void dgram__shut_if_ready(dgram_socket_t *socket) {
-  bool waited_for = socket->outbox.unbound.count > 0 || socket->connecting.waits_for_bind;
+  bool waited_for =
+      socket->outbox.unbound.count > 0 || socket->connecting.state == DGRAM__CONNECT_WAITS_FOR_BIND;
   if (socket->closing && !socket->closed && !waited_for)
     shut(socket);
 }
@@ -145,6 +158,7 @@ int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) 
       return err;
   }
   socket->closing = true;
+  socket->receiving.recheck = true;
   dgram__signal_leave(socket);
   dgram__shut_if_ready(socket);
   return 0;
@@ -169,6 +183,7 @@ static dgram_socket_t *set_referenced(dgram_socket_t *socket, bool referenced) {
   if (socket != NULL) {
     socket->referenced = referenced;
     dgram__watch(socket);
+    dgram__retry_refer(socket->loop);
   }
   return socket;
 }
@@ -185,10 +200,14 @@ uv_loop_t *dgram_loop(const dgram_socket_t *socket) {
   return socket != NULL ? socket->loop->uv : NULL;
 }
 
-int dgram_fileno(const dgram_socket_t *socket) {
+/* What was sent leaves first: the program is about to change the system socket. */
+int dgram_fileno(dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
-  return socket->path.fd >= 0 ? socket->path.fd : UV_EBADF;
+  if (socket->path.fd < 0)
+    return UV_EBADF;
+  dgram__flush(socket);
+  return socket->path.fd;
 }
 
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address) {

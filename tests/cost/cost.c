@@ -182,7 +182,7 @@ static dgram_socket_t *new_socket(struct play *play) {
 }
 
 /* One datagram that is truly sent, and that nobody will ever take. */
-static void make_readable(const dgram_socket_t *socket) {
+static void make_readable(dgram_socket_t *socket) {
   struct sockaddr_in self;
   socklen_t length = sizeof self;
   int fd = dgram_fileno(socket);
@@ -199,6 +199,14 @@ static void prepare_receiver(struct play *play, dgram_socket_t *socket) {
   }
   kernel_receive(play->run.segments, SIZE, play->flows, play->run.flows);
   make_readable(socket);
+}
+
+/* A receive call gets more buffers the quicker listeners are; in the end it gets all. */
+static void warm_receiver(struct play *play) {
+  enum { TURNS = 8 };
+  for (int turn = 0; turn < TURNS; turn++)
+    uv_run(&play->loop, UV_RUN_NOWAIT);
+  play->heard = 0;
 }
 
 static void make_sockets(struct play *play) {
@@ -250,8 +258,10 @@ static void play_run(const struct run *run) {
   check(uv_loop_init(&play.loop) == 0, "no loop");
   make_flows(&play);
   make_sockets(&play);
-  if (run->receives)
+  if (run->receives) {
     prepare_receiver(&play, play.sockets[0]);
+    warm_receiver(&play);
+  }
   play_turns(&play);
   measured(&play);
   check_result(&play, bytes_before);

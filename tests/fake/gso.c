@@ -6,14 +6,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct dgram__datapath *const linux_path = &dgram__datapath_linux;
 static struct dgram__path path;
 
 static void open_with(bool gso) {
-  if (path.fd >= 0)
-    close(path.fd);
+  dgram__path_close(&path);
   struct dgram__settings settings = {.gso = gso};
   dgram__address_loopback(&settings.local, AF_INET, 0);
   assert_int_equal(linux_path->open(&path, &settings), 0);
@@ -31,7 +29,8 @@ static int begin(void **state) {
 }
 
 static int end(void **state) {
-  return close(path.fd);
+  dgram__path_close(&path);
+  return 0;
 }
 
 /* Sends the queue as a socket does, call by call. Returns its first error, if there is one. */
@@ -165,12 +164,28 @@ static void parts_of_different_runs_are_not_joined(void **state) {
 
 /* ---- where segmentation is refused ---- */
 
+enum { A_WHILE = 11 }; /* seconds, after which a refusal is forgotten */
+
+/* Three new datagrams to a host each, by its last byte. */
+static const char *send_to_hosts(unsigned char first, unsigned char second) {
+  queued = 0;
+  enqueue(6, 1200);
+  for (unsigned i = 0; i < 6; i++)
+    ((unsigned char *)&queue[i].to.v4.sin_addr)[3] = i < 3 ? first : second;
+  story();
+  assert_int_equal(send_queue(), 0);
+  return story();
+}
+
 /* https://github.com/quinn-rs/quinn/issues/1128 */
-static void after_EIO_all_is_sent_singly_for_good(void **state) {
+static void after_EIO_all_is_sent_singly_for_a_while(void **state) {
   kernel.refusal = EIO;
   assert_string_equal(send_some(3, 1200), "[100 101 102]:EIO | 100 101 102");
   assert_string_equal(send_some(3, 1200), "100 101 102");
   assert_string_equal(send_some(3, 10), "100 101 102");
+  kernel.refusal = 0;
+  kernel.seconds += A_WHILE;
+  assert_string_equal(send_some(3, 1200), "[100 101 102]");
 }
 
 static void after_a_refused_size_smaller_segments_are_still_sent(void **state) {
@@ -185,7 +200,50 @@ static void after_a_refused_size_smaller_segments_are_still_sent(void **state) {
     assert_string_equal(send_some(3, 1472), "100 101 102");
     assert_string_equal(send_some(3, 1500), "100 101 102");
     assert_string_equal(send_some(3, 1372), "[100 101 102]");
+    kernel.largest_segment = 0;
+    kernel.seconds += A_WHILE;
+    assert_string_equal(send_some(3, 1472), "[100 101 102]");
   }
+}
+
+/* What one client's way refuses says nothing about the others'. */
+static void a_refusal_counts_for_its_destination_alone(void **state) {
+  kernel.refusal = EIO;
+  assert_string_equal(send_some(3, 1200), "[100 101 102]:EIO | 100 101 102"); /* to 127.0.0.1 */
+  kernel.refusal = 0;
+  assert_string_equal(send_to_hosts(1, 2), "100 101 102 [103 104 105]");
+  assert_string_equal(send_to_hosts(3, 1), "[100 101 102] 103 104 105");
+}
+
+static void so_does_a_refused_size(void **state) {
+  kernel.largest_segment = 1000;
+  assert_string_equal(send_some(3, 1200), "[100 101 102]:EINVAL | 100 101 102");
+  kernel.largest_segment = 0;
+  assert_string_equal(send_to_hosts(1, 2), "100 101 102 [103 104 105]");
+}
+
+/* A device that can't: after some of its hosts the others are not tried one by one. */
+static void where_many_refuse_none_is_tried_for_a_while(void **state) {
+  kernel.refusal = EIO;
+  unsigned tried = 0;
+  for (unsigned host = 1; host <= 200; host++)
+    tried += strstr(send_to_hosts((unsigned char)host, (unsigned char)host), "EIO") != NULL;
+  assert_in_range(tried, 2, 64);
+  kernel.refusal = 0;
+  assert_string_equal(send_to_hosts(250, 251), "100 101 102 103 104 105");
+  kernel.seconds += A_WHILE;
+  assert_string_equal(send_to_hosts(250, 251), "[100 101 102] [103 104 105]");
+}
+
+/* A flow label is part of the address: a segmented send would leave with the first one's. */
+static void flow_labels_are_not_mixed(void **state) {
+  enqueue(6, 100);
+  for (unsigned i = 0; i < 6; i++) {
+    dgram__address_loopback(&queue[i].to, AF_INET6, 53);
+    queue[i].to.v6.sin6_flowinfo = i / 2;
+  }
+  assert_int_equal(send_queue(), 0);
+  assert_string_equal(story(), "[100 101] [102 103] [104 105]");
 }
 
 static void a_datagram_refused_by_itself_does_not_end_segmentation(void **state) {
@@ -320,7 +378,11 @@ int main(void) {
       TEST(datagrams_that_touch_in_the_wrong_order_are_not_joined),
       TEST(parts_of_different_sends_are_not_joined),
       TEST(parts_of_different_runs_are_not_joined),
-      TEST(after_EIO_all_is_sent_singly_for_good),
+      TEST(after_EIO_all_is_sent_singly_for_a_while),
+      TEST(a_refusal_counts_for_its_destination_alone),
+      TEST(so_does_a_refused_size),
+      TEST(where_many_refuse_none_is_tried_for_a_while),
+      TEST(flow_labels_are_not_mixed),
       TEST(after_a_refused_size_smaller_segments_are_still_sent),
       TEST(a_datagram_refused_by_itself_does_not_end_segmentation),
       TEST(one_datagram_that_is_refused_is_not_tried_again),

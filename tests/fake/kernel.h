@@ -43,6 +43,7 @@ struct kernel {
   int errors[8]; /* of the next calls, 0 for none, before they do anything */
   unsigned error_count;
   unsigned stop_after; /* EAGAIN after so many messages of a call; 0: never */
+  uint64_t seconds;    /* of the clock */
   const char *release; /* of the kernel; NULL: uname() fails */
   bool segments;       /* it knows UDP_SEGMENT */
   unsigned left;       /* datagrams that left */

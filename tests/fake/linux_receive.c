@@ -92,14 +92,14 @@ static void receive_hellos(int count) {
     assert_int_equal(sendto(path.fd, "hello", 5, 0, &own.any, length), 5);
   struct pollfd readable = {.fd = path.fd, .events = POLLIN};
   assert_int_equal(poll(&readable, 1, -1), 1);
-  assert_int_equal(linux_path->recv(&path, inbox), count);
+  assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), count);
   for (int i = 0; i < count; i++) {
     assert_int_equal(inbox->slots[i].size, 5);
     assert_int_equal(inbox->slots[i].segment, 0);
     assert_memory_equal(inbox->slots[i].data, "hello", 5);
     assert_true(dgram__address_equal(&inbox->slots[i].from, &own));
   }
-  assert_int_equal(linux_path->recv(&path, inbox), 0);
+  assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 0);
 }
 
 /* Where UDP_GRO is not in use yet, it is dear. */
@@ -176,7 +176,7 @@ static int receive_two_plain(struct mmsghdr *headers, unsigned count) {
 static void headers_are_as_new_at_every_call(void **state) {
   for (int i = 0; i < 3; i++) {
     receive = receive_three;
-    assert_int_equal(linux_path->recv(&path, inbox), 3);
+    assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 3);
     assert_int_equal(inbox->slots[0].size, 3000);
     assert_int_equal(inbox->slots[0].segment, 1200);
     assert_int_equal(inbox->slots[1].size, 10);
@@ -185,7 +185,7 @@ static void headers_are_as_new_at_every_call(void **state) {
     assert_int_equal(inbox->slots[2].segment, 0);
 
     receive = receive_two_plain;
-    assert_int_equal(linux_path->recv(&path, inbox), 2);
+    assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 2);
     assert_int_equal(inbox->slots[0].size, 7);
     assert_int_equal(inbox->slots[0].segment, 0);
     assert_int_equal(inbox->slots[1].size, 8);
@@ -209,7 +209,7 @@ static int receive_two_cut_off(struct mmsghdr *headers, unsigned count) {
 
 static void assert_cut_off(int segment) {
   receive = receive_two_cut_off;
-  assert_int_equal(linux_path->recv(&path, inbox), 2);
+  assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 2);
   assert_int_equal(inbox->slots[0].segment, segment);
   assert_int_equal(inbox->slots[1].segment, 1200);
 }
@@ -283,7 +283,7 @@ static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
   for (int i = 0; i < 3; i++) {
     receive = cases[i].receive;
     calls = 0;
-    assert_int_equal(linux_path->recv(&path, inbox), cases[i].result);
+    assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), cases[i].result);
     assert_int_equal(calls, cases[i].calls);
   }
 }

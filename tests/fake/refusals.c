@@ -9,7 +9,7 @@
 /* A socket that believes that it is connected. */
 static dgram_socket_t *connected_socket(void) {
   dgram_socket_t *socket = scene_socket();
-  socket->connecting.connected = true;
+  socket->connecting.state = DGRAM__CONNECT_DONE;
   dgram__address_loopback(&socket->connecting.peer, AF_INET, 53);
   return socket;
 }
@@ -126,7 +126,7 @@ static void after_a_disconnect_what_waits_still_goes_to_the_peer(void **state) {
   assert_int_equal(socket->outbox.ready.first->datagram.to.any.sa_family, AF_UNSPEC);
   dgram__outbox_readdress(socket, &socket->connecting.peer);
   assert_int_equal(dgram__address_port(&socket->outbox.ready.first->datagram.to), 53);
-  socket->connecting.connected = false;
+  socket->connecting.state = DGRAM__CONNECT_NONE;
   fake_make_writable(socket);
   scene_run();
   assert_string_equal(calls, "a ");

@@ -139,6 +139,101 @@ static void a_dual_stack_socket_knows_a_mapped_peer(void **state) {
   close_scene(&scene);
 }
 
+/* ---- a listener that connects, in the middle of what was received together ---- */
+
+#ifdef __linux__
+#include <netinet/udp.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+/* One segmented send: on a socket with UDP_GRO it arrives as one buffer. */
+static void raw_send_joined(int fd, const char *text, int port) {
+  struct sockaddr_in to = loopback_address(port);
+  int segment = 1;
+  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+  assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, sizeof to),
+                   strlen(text));
+  segment = 0;
+  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+}
+
+static int peer_port;
+
+static void connect_at_first(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  note_message(socket, message, rinfo, context);
+  if (dgram_connect_state(socket) == DGRAM_DISCONNECTED)
+    assert_int_equal(dgram_connect_sync(socket, peer_port, "127.0.0.1"), 0);
+}
+
+static void connect_at_once(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                            void *context) {
+  note("%zu", count);
+  if (dgram_connect_state(socket) == DGRAM_DISCONNECTED)
+    assert_int_equal(dgram_connect_sync(socket, peer_port, "127.0.0.1"), 0);
+}
+
+static struct scene open_joining_scene(void) {
+  int on = 1;
+  struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .stranger = raw_socket()};
+  scene.socket = new_bound(scene.loop, NULL, NULL, &scene.port);
+  peer_port = raw_port(scene.peer);
+  if (setsockopt(dgram_fileno(scene.socket), IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0)
+    return scene;
+  close_scene(&scene);
+  print_message("skipped: this system does not join datagrams\n");
+  skip();
+  return scene;
+}
+
+static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
+  struct scene scene = open_joining_scene();
+  assert_int_equal(dgram_on_message(scene.socket, connect_at_first, "got"), 0);
+  raw_send_joined(scene.stranger, "1234", scene.port);
+  raw_send(scene.stranger, "other", 5, scene.port);
+  raw_send(scene.peer, "mine", 4, scene.port);
+  settle(scene.loop);
+  assert_notes("got(1) got(mine)");
+  close_scene(&scene);
+}
+
+/* 'messages' has told them by then; 'message' follows it. */
+static void so_it_is_when_a_listener_of_messages_connects(void **state) {
+  struct scene scene = open_joining_scene();
+  assert_int_equal(dgram_on_messages(scene.socket, connect_at_once, NULL), 0);
+  assert_int_equal(dgram_on_message(scene.socket, note_message, "got"), 0);
+  raw_send_joined(scene.stranger, "12", scene.port);
+  raw_send(scene.peer, "mine", 4, scene.port);
+  settle(scene.loop);
+  assert_notes("3 got(mine)");
+  close_scene(&scene);
+}
+
+static void what_the_peer_sent_in_it_is_told(void **state) {
+  struct scene scene = open_joining_scene();
+  assert_int_equal(dgram_on_message(scene.socket, connect_at_first, "got"), 0);
+  raw_send_joined(scene.peer, "1234", scene.port);
+  settle(scene.loop);
+  assert_notes("got(1) got(2) got(3) got(4)");
+  close_scene(&scene);
+}
+#else
+static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
+  skip();
+}
+static void so_it_is_when_a_listener_of_messages_connects(void **state) {
+  skip();
+}
+static void what_the_peer_sent_in_it_is_told(void **state) {
+  skip();
+}
+#endif
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_others_send_after_it_is_not_received),
@@ -149,6 +244,9 @@ int main(void) {
       cmocka_unit_test(more_than_a_batch_of_strangers_is_skipped),
       cmocka_unit_test(the_peers_own_bursts_are_received),
       cmocka_unit_test(a_dual_stack_socket_knows_a_mapped_peer),
+      cmocka_unit_test(the_rest_of_a_joined_buffer_is_dropped),
+      cmocka_unit_test(so_it_is_when_a_listener_of_messages_connects),
+      cmocka_unit_test(what_the_peer_sent_in_it_is_told),
   };
   return cmocka_run_group_tests_name("connect_filter", tests, NULL, NULL);
 }

@@ -1,0 +1,75 @@
+/*
+ * A host whose ports are used up: the system can't bind a socket that sends without a port, and
+ * says EAGAIN, though the socket is writable. The loop does not turn at full speed; it is said
+ * once; and when a port is free the send leaves.
+ */
+#include "hosts.h"
+
+enum { FIRST = 40000, PORTS = 2 };
+
+static int turns;
+
+static void count_turn(uv_prepare_t *prepare) {
+  turns++;
+}
+
+static void on_time(uv_timer_t *timer) {
+  uv_close((uv_handle_t *)timer, NULL);
+}
+
+static int turns_of_100_ms(uv_loop_t *loop) {
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  turns = 0;
+  assert_int_equal(uv_prepare_init(loop, &prepare), 0);
+  assert_int_equal(uv_prepare_start(&prepare, count_turn), 0);
+  assert_int_equal(uv_timer_init(loop, &timer), 0);
+  assert_int_equal(uv_timer_start(&timer, on_time, 100, 0), 0);
+  while (!uv_is_closing((uv_handle_t *)&timer))
+    uv_run(loop, UV_RUN_ONCE);
+  uv_close((uv_handle_t *)&prepare, NULL);
+  uv_run(loop, UV_RUN_NOWAIT);
+  return turns;
+}
+
+static int hold_a_port(void) {
+  struct sockaddr_in any = {.sin_family = AF_INET};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_true(fd >= 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof any), 0);
+  return fd;
+}
+
+static void a_send_without_a_port_waits_for_one(void **state) {
+  open_host(left);
+  sh("ip link set lo up; echo '%d %d' >/proc/sys/net/ipv4/ip_local_port_range", FIRST,
+     FIRST + PORTS - 1);
+  struct kept_error error = {0};
+  dgram_socket_t *socket = new_socket(left->loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  assert_int_equal(dgram_connect_sync(socket, 9, "127.0.0.1"), 0);
+  assert_int_equal(dgram_disconnect(socket), 0); /* which gives its port back */
+  int fds[PORTS];
+  for (int i = 0; i < PORTS; i++)
+    fds[i] = hold_a_port();
+  uv_run(left->loop, UV_RUN_NOWAIT);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", note_sent, "sent"), 0);
+  assert_in_range(turns_of_100_ms(left->loop), 0, 60);
+  assert_int_equal(error.calls, 1);
+  assert_string_equal(error.message, "send EAGAIN 127.0.0.1:9");
+  assert_string_equal(notes, "");
+  assert_in_range(turns_of_100_ms(left->loop), 0, 60);
+  assert_int_equal(error.calls, 1);
+  close(fds[0]);
+  while (notes[0] == '\0')
+    uv_run(left->loop, UV_RUN_ONCE);
+  assert_string_equal(notes, "sent");
+  close(fds[1]);
+  close_socket(socket);
+  close_host(left);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(a_send_without_a_port_waits_for_one)};
+  return HOSTS_MAIN("a host whose ports are used up", tests);
+}

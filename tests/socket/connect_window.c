@@ -1,0 +1,295 @@
+/*
+ * Between a fact and the event that tells it: a socket that is connected and has not said so, one
+ * that is bound and does not listen yet; and code of the program's that runs in the middle of a
+ * call, a look-up of its own. Whatever the program does there, each call ends once, and the state
+ * and what is told of it agree.
+ */
+#include "api_test.h"
+
+static int closed_before; /* how a call inside another one ended */
+
+/* ---- disconnected before 'connect' was told ---- */
+
+static void a_connect_that_is_taken_back_is_no_success(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  int peer = raw_socket();
+  int other = raw_socket();
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  note_events(socket);
+  assert_int_equal(dgram_connect(socket, raw_port(peer), "a.peer", note_connect, "first"), 0);
+  answer(&hook, 0, 0, "127.0.0.1");
+  assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTED);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  assert_int_equal(dgram_connect_state(socket), DGRAM_DISCONNECTED);
+  assert_int_equal(dgram_connect(socket, raw_port(other), "another", note_connect, "second"), 0);
+  settle(loop);
+  assert_notes("ask(a.peer) ask(another) first(ECANCELED)");
+  answer(&hook, 1, 0, "127.0.0.1");
+  settle(loop);
+  assert_notes("connect second");
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
+  settle(loop);
+  assert_string_equal(arrived(peer), "");
+  assert_string_equal(arrived(other), "x");
+  close(peer);
+  close(other);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void without_a_callback_it_ends_silently(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  note_events(socket);
+  assert_int_equal(dgram_connect(socket, 9, "a.peer", NULL, NULL), 0);
+  answer(&hook, 0, 0, "127.0.0.1");
+  assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop);
+  assert_notes("ask(a.peer)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void several_may_be_taken_back_in_one_turn(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  static char *const names[] = {"first", "second", "third"};
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(dgram_connect(socket, 9, "a.peer", note_connect, names[i]), 0);
+    answer(&hook, i, 0, "127.0.0.1");
+    assert_int_equal(dgram_disconnect(socket), 0);
+  }
+  notes[0] = '\0';
+  settle(loop);
+  assert_notes("first(ECANCELED) second(ECANCELED) third(ECANCELED)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void one_that_is_taken_back_and_closed_ends_once(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  note_events(socket);
+  assert_int_equal(dgram_connect(socket, 9, "a.peer", note_connect, "first"), 0);
+  answer(&hook, 0, 0, "127.0.0.1");
+  assert_int_equal(dgram_disconnect(socket), 0);
+  close_socket(socket);
+  notes[0] = '\0';
+  settle(loop);
+  assert_notes("first(ECANCELED) close");
+  close_loop(loop);
+}
+
+/* ---- a look-up that connects ---- */
+
+struct meddler {
+  int port;
+  int synchronous;
+  int result;
+  dgram_socket_t *socket;
+  dgram_lookup_t *lookup;
+};
+
+static void meddle(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
+  struct meddler *meddler = context;
+  meddler->lookup = lookup;
+  if (meddler->port == 0)
+    return;
+  if (meddler->synchronous)
+    meddler->result = dgram_connect_sync(meddler->socket, meddler->port, "127.0.0.1");
+  else
+    meddler->result = dgram_connect(meddler->socket, meddler->port, NULL, note_connect, "inner");
+}
+
+/* A send to a name waits for 'listening' when the socket is connected inside a call. */
+static void a_look_up_that_connects_inside_connect_sync(int synchronous) {
+  uv_loop_t *loop = open_loop();
+  int outer = raw_socket();
+  int inner = raw_socket();
+  struct meddler meddler = {.synchronous = synchronous, .result = 1};
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  dgram_address_t remote;
+  options.lookup = meddle;
+  options.lookup_context = &meddler;
+  dgram_socket_t *socket = meddler.socket = new_with(loop, &options);
+  note_events(socket);
+  assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "a.host", note_sent, "sent"), 0);
+  meddler.port = raw_port(inner);
+  assert_int_equal(dgram_connect_sync(socket, raw_port(outer), "127.0.0.1"), 0);
+  meddler.port = 0;
+  assert_int_equal(meddler.result, DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  assert_int_equal(dgram_remote_address(socket, &remote), 0);
+  assert_int_equal(remote.port, raw_port(outer));
+  dgram_lookup_done(meddler.lookup, 0, "127.0.0.1");
+  settle(loop);
+  assert_notes("listening connect sent(EISCONN)");
+  close(outer);
+  close(inner);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void one_wins_and_the_other_is_refused(void **state) {
+  a_look_up_that_connects_inside_connect_sync(0);
+}
+
+static void so_it_is_for_a_connect_inside_a_call(void **state) {
+  a_look_up_that_connects_inside_connect_sync(1);
+}
+
+static void close_it(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
+  struct meddler *meddler = context;
+  meddler->lookup = lookup;
+  if (meddler->port != 0)
+    closed_before = dgram_close(meddler->socket, NULL, NULL);
+}
+
+static void a_look_up_may_close_the_socket_inside_connect_sync(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct meddler meddler = {0};
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.lookup = close_it;
+  options.lookup_context = &meddler;
+  dgram_socket_t *socket = meddler.socket = new_with(loop, &options);
+  note_events(socket);
+  assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "a.host", note_sent, "sent"), 0);
+  meddler.port = 9;
+  assert_int_equal(dgram_connect_sync(socket, 9, "127.0.0.1"), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(closed_before, 0);
+  settle(loop);
+  assert_notes("close sent(ECANCELED)");
+  dgram_lookup_done(meddler.lookup, 0, "127.0.0.1");
+  close_loop(loop);
+}
+
+/* ---- the descriptor of another socket of the loop ---- */
+
+static int take(dgram_socket_t *socket, int fd) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = fd;
+  return dgram_bind_options(socket, &options, NULL, NULL);
+}
+
+static void a_descriptor_is_not_taken_before_its_socket_listens(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *thief = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind_sync(owner, 0, "127.0.0.1"), 0);
+  assert_int_equal(take(thief, dgram_fileno(owner)), UV_EEXIST);
+  settle(loop);
+  assert_int_equal(take(thief, dgram_fileno(owner)), UV_EEXIST);
+  assert_usable(owner);
+  close_socket(owner);
+  close_socket(thief);
+  close_loop(loop);
+}
+
+static dgram_socket_t *the_thief;
+
+static void take_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  note("%s", error->name);
+  assert_int_equal(take(the_thief, dgram_fileno(socket)), UV_EEXIST);
+}
+
+static void nor_inside_its_error_listener(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int gone = raw_socket();
+  int gone_port = raw_port(gone);
+  dgram_socket_t *owner = new_bound(loop, NULL, NULL, &port);
+  the_thief = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(owner, take_in_error, NULL), 0);
+  close(gone);
+  connect_now(owner, gone_port);
+  assert_int_equal(dgram_send(owner, "x", 1, 0, NULL, NULL, NULL), 0);
+  settle(loop);
+  assert_notes("ECONNREFUSED");
+  close_socket(owner);
+  close_socket(the_thief);
+  close_loop(loop);
+}
+
+static void a_number_that_is_free_again_is_taken(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *first = new_bound(loop, NULL, NULL, &port);
+  dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  int number = dgram_fileno(first);
+  close_socket(first);
+  int fd = raw_socket();
+  assert_int_equal(fd, number);
+  assert_int_equal(take(second, fd), 0);
+  assert_usable(second);
+  close_socket(second);
+  close_loop(loop);
+}
+
+/* ---- closed ---- */
+
+static void a_send_on_a_closed_socket_that_was_connected(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int peer = raw_socket();
+  uv_buf_t byte = uv_buf_init("x", 1);
+  struct sockaddr_in to = loopback_address(raw_port(peer));
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  connect_now(socket, raw_port(peer));
+  close_socket(socket);
+  assert_int_equal(dgram_send(socket, "x", 1, raw_port(peer), "127.0.0.1", NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_send_to(socket, &byte, 1, (struct sockaddr *)&to, NULL, NULL),
+                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_connect(socket, 9, NULL, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_connect_sync(socket, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  settle(loop);
+  close(peer);
+  close_loop(loop);
+}
+
+/* ---- an address at an odd place in memory ---- */
+
+static void an_address_may_lie_anywhere(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int peer = raw_socket();
+  char memory[1 + sizeof(struct sockaddr_in)];
+  uv_buf_t byte = uv_buf_init("x", 1);
+  struct sockaddr_in to = loopback_address(raw_port(peer));
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  memcpy(memory + 1, &to, sizeof to);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(dgram_send_to(socket, &byte, 1, (const void *)(memory + 1), note_sent, "sent"),
+                     0);
+  settle(loop);
+  assert_notes("sent sent sent");
+  assert_string_equal(arrived(peer), "x x x");
+  close(peer);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_connect_that_is_taken_back_is_no_success),
+      cmocka_unit_test(without_a_callback_it_ends_silently),
+      cmocka_unit_test(several_may_be_taken_back_in_one_turn),
+      cmocka_unit_test(one_that_is_taken_back_and_closed_ends_once),
+      cmocka_unit_test(one_wins_and_the_other_is_refused),
+      cmocka_unit_test(so_it_is_for_a_connect_inside_a_call),
+      cmocka_unit_test(a_look_up_may_close_the_socket_inside_connect_sync),
+      cmocka_unit_test(a_descriptor_is_not_taken_before_its_socket_listens),
+      cmocka_unit_test(nor_inside_its_error_listener),
+      cmocka_unit_test(a_number_that_is_free_again_is_taken),
+      cmocka_unit_test(a_send_on_a_closed_socket_that_was_connected),
+      cmocka_unit_test(an_address_may_lie_anywhere),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,197 @@
+/*
+ * Another use of the system socket has an error queue on (IP_RECVERR, timestamps of sends). What is
+ * in it wakes the loop until it is read: the library reads it, and receiving goes on.
+ */
+#include "api_test.h"
+
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+
+/* Turns of the loop are counted; there are few as long as nothing happens. */
+static int turns;
+
+static void count_turn(uv_prepare_t *prepare) {
+  turns++;
+}
+
+static void on_time(uv_timer_t *timer) {
+  uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* Runs the loop for 50 ms; returns the number of its turns. */
+static int turns_of_50_ms(uv_loop_t *loop) {
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  turns = 0;
+  assert_int_equal(uv_prepare_init(loop, &prepare), 0);
+  assert_int_equal(uv_prepare_start(&prepare, count_turn), 0);
+  assert_int_equal(uv_timer_init(loop, &timer), 0);
+  assert_int_equal(uv_timer_start(&timer, on_time, 50, 0), 0);
+  while (!uv_is_closing((uv_handle_t *)&timer))
+    uv_run(loop, UV_RUN_ONCE);
+  uv_close((uv_handle_t *)&prepare, NULL);
+  uv_run(loop, UV_RUN_NOWAIT);
+  return turns;
+}
+
+static void set_on(int fd, int level, int name) {
+  int on = 1;
+  assert_int_equal(setsockopt(fd, level, name, &on, sizeof on), 0);
+}
+
+static int closed_port(void) {
+  int fd = raw_socket();
+  int port = raw_port(fd);
+  close(fd);
+  return port;
+}
+
+/* After the ICMP error both ways are as they were, and the loop comes to rest. */
+static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, int *received) {
+  int sender = raw_socket();
+  int before = *received;
+  assert_in_range(turns_of_50_ms(loop), 0, 40);
+  raw_send(sender, "x", 1, port_of(socket));
+  settle(loop);
+  assert_int_equal(*received, before + 1);
+  send_text(socket, "y", raw_port(sender), note_sent, "sent");
+  settle(loop);
+  assert_string_equal(arrived(sender), "y");
+  assert_notes("sent");
+  assert_in_range(turns_of_50_ms(loop), 0, 40);
+  close(sender);
+}
+
+static void an_icmp_error_about_a_socket_without_a_peer(void **state) {
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  int port;
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  struct kept_error error = {0};
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
+  for (int i = 1; i <= 3; i++) {
+    send_text(socket, "x", closed_port(), NULL, NULL);
+    settle(loop);
+    assert_int_equal(error.calls, i);
+    assert_string_equal(error.message, "recvmsg ECONNREFUSED");
+    assert_alive(loop, socket, &received);
+  }
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void a_healthy_send_does_not_pay_for_it(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  int peer = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
+  send_text(socket, "lost", closed_port(), note_sent, "sent1");
+  dgram_flush(socket);
+  send_text(socket, "healthy", raw_port(peer), note_sent, "sent2");
+  dgram_flush(socket);
+  settle(loop);
+  assert_string_equal(arrived(peer), "healthy");
+  assert_notes("sent1 sent2 error(ECONNREFUSED)");
+  close(peer);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void an_icmp_error_about_a_connected_socket(void **state) {
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
+  struct kept_error error = {0};
+  assert_int_equal(dgram_bind_sync(socket, free_port(), "127.0.0.1"),
+                   0); /* kept over a disconnect */
+  settle(loop);
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
+  connect_now(socket, closed_port());
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
+  settle(loop);
+  assert_int_equal(error.calls, 1);
+  assert_in_range(turns_of_50_ms(loop), 0, 40);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  assert_alive(loop, socket, &received);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* More of them than are read at a time. */
+static void many_icmp_errors_at_once(void **state) {
+  enum { MANY = 200 };
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  int port;
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  struct kept_error error = {0};
+  int gone = closed_port();
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
+  for (int i = 0; i < MANY; i++) {
+    send_text(socket, "x", gone, NULL, NULL);
+    dgram_flush(socket);
+  }
+  settle(loop);
+  assert_in_range(error.calls, 1, 2 * MANY);
+  assert_alive(loop, socket, &received);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void timestamps_of_sends(void **state) {
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  int port;
+  int peer = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  int fd = dgram_fileno(socket);
+  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags), 0);
+  for (int i = 0; i < 3; i++)
+    send_text(socket, "x", raw_port(peer), NULL, NULL);
+  settle(loop);
+  assert_string_equal(arrived(peer), "x x x");
+  assert_alive(loop, socket, &received); /* and no 'error' */
+  close(peer);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* On a descriptor that is taken over it was on before; another holder may set it at any time. */
+static void on_a_descriptor_that_others_have(void **state) {
+  uv_loop_t *loop = open_loop();
+  int received = 0;
+  int fd = raw_socket();
+  int copy = dup(fd);
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = fd;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
+  struct kept_error error = {0};
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  set_on(copy, IPPROTO_IP, IP_RECVERR);
+  raw_send(copy, "x", 1, closed_port());
+  settle(loop);
+  assert_int_equal(error.calls, 1);
+  assert_alive(loop, socket, &received);
+  close(copy);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_icmp_error_about_a_socket_without_a_peer),
+      cmocka_unit_test(a_healthy_send_does_not_pay_for_it),
+      cmocka_unit_test(an_icmp_error_about_a_connected_socket),
+      cmocka_unit_test(many_icmp_errors_at_once),
+      cmocka_unit_test(timestamps_of_sends),
+      cmocka_unit_test(on_a_descriptor_that_others_have),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,135 @@
+/*
+ * Sockets that share a system socket take one datagram at a time: what one of them has not told
+ * when it closes is there for the others. An option lifts that.
+ */
+#include "api_test.h"
+
+enum { SOCKETS = 4, DATAGRAMS = 40, EACH = 10 };
+
+/* Closes itself after some datagrams. */
+struct taker {
+  int received;
+  int at_most;
+};
+
+static void take(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                 void *context) {
+  struct taker *taker = context;
+  if (++taker->received == taker->at_most)
+    close_socket(socket);
+}
+
+static void take_many(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                      void *context) {
+  for (size_t i = 0; i < count; i++)
+    take(socket, messages[i].message, &messages[i].rinfo, context);
+}
+
+static dgram_socket_t *adopt_copy(uv_loop_t *loop, int fd, int receive_batch) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  dgram_bind_options_t bind_options = dgram_default_bind_options();
+  options.receive_batch = receive_batch;
+  dgram_socket_t *socket = new_with(loop, &options);
+  bind_options.fd = dup(fd);
+  assert_true(bind_options.fd > 0);
+  assert_int_equal(dgram_bind_options(socket, &bind_options, NULL, NULL), 0);
+  return socket;
+}
+
+/* Each of the sockets closes after its tenth datagram. Returns how many were received in all. */
+static int receive_by_turns(int receive_batch, int together) {
+  uv_loop_t *loop = open_loop();
+  struct taker takers[SOCKETS] = {{0}};
+  dgram_socket_t *sockets[SOCKETS];
+  int fd = raw_socket();
+  int sum = 0;
+  for (int i = 0; i < SOCKETS; i++) {
+    sockets[i] = adopt_copy(loop, fd, receive_batch);
+    takers[i].at_most = EACH;
+    if (together)
+      assert_int_equal(dgram_on_messages(sockets[i], take_many, &takers[i]), 0);
+    else
+      assert_int_equal(dgram_on_message(sockets[i], take, &takers[i]), 0);
+  }
+  int sender = raw_socket();
+  for (int i = 0; i < DATAGRAMS; i++)
+    raw_send(sender, "x", 1, raw_port(fd));
+  settle(loop);
+  for (int i = 0; i < SOCKETS; i++) {
+    sum += takers[i].received;
+    if (takers[i].received < EACH)
+      close_socket(sockets[i]);
+  }
+  close(sender);
+  close(fd);
+  close_loop(loop);
+  return sum;
+}
+
+static void none_dies_with_a_socket_that_closes(void **state) {
+  assert_int_equal(receive_by_turns(0, 0), DATAGRAMS);
+  assert_int_equal(receive_by_turns(1, 0), DATAGRAMS);
+}
+
+static void so_it_is_for_listeners_of_messages(void **state) {
+  assert_int_equal(receive_by_turns(0, 1), DATAGRAMS);
+}
+
+/* The program asks for the rate: what the first one has taken is lost with it. */
+static void the_option_takes_many_at_a_time(void **state) {
+  assert_in_range(receive_by_turns(64, 0), EACH, DATAGRAMS - 1);
+}
+
+/* A socket of its own may take one at a time, too. */
+static void a_batch_of_one_on_a_socket_of_its_own(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker = {.at_most = EACH};
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.receive_batch = 1;
+  dgram_socket_t *socket = new_with(loop, &options);
+  assert_int_equal(dgram_on_message(socket, take, &taker), 0);
+  int port = bind_now(socket, "127.0.0.1");
+  int copy = dup(dgram_fileno(socket));
+  int sender = raw_socket();
+  for (int i = 0; i < DATAGRAMS; i++)
+    raw_send(sender, "x", 1, port);
+  settle(loop);
+  assert_int_equal(taker.received, EACH);
+  int left = 0;
+  char byte;
+  while (recv(copy, &byte, 1, MSG_DONTWAIT) == 1)
+    left++;
+  assert_int_equal(left, DATAGRAMS - EACH);
+  close(sender);
+  close(copy);
+  close_loop(loop);
+}
+
+/* A wake-up tells several nevertheless: it takes the next one when the one before was told. */
+static void a_flood_comes_whole_and_in_order(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker = {.at_most = -1};
+  int fd = raw_socket();
+  dgram_socket_t *socket = adopt_copy(loop, fd, 0);
+  assert_int_equal(dgram_on_message(socket, take, &taker), 0);
+  int sender = raw_socket();
+  for (int i = 0; i < DATAGRAMS; i++)
+    raw_send(sender, "x", 1, raw_port(fd));
+  assert_int_equal(uv_run(loop, UV_RUN_ONCE), 1);
+  assert_int_equal(taker.received, DATAGRAMS);
+  close(sender);
+  close(fd);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(none_dies_with_a_socket_that_closes),
+      cmocka_unit_test(so_it_is_for_listeners_of_messages),
+      cmocka_unit_test(the_option_takes_many_at_a_time),
+      cmocka_unit_test(a_batch_of_one_on_a_socket_of_its_own),
+      cmocka_unit_test(a_flood_comes_whole_and_in_order),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
