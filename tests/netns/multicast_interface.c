@@ -104,6 +104,21 @@ static void an_address_of_nobody_is_refused_and_changes_nothing(void **state) {
   close_scene(&scene);
 }
 
+/* Two choices and a send after each, in one turn of the loop: each leaves by its own. */
+static void a_choice_acts_on_the_sends_behind_it(void **state) {
+  struct scene scene;
+  open_scene(&scene, DGRAM_UDP4, "239.1.2.3");
+  assert_int_equal(dgram_set_multicast_interface(scene.speaker, "10.0.1.1"), 0);
+  assert_int_equal(dgram_send(scene.speaker, "a", 1, PORT, scene.group, NULL, NULL), 0);
+  assert_int_equal(dgram_set_multicast_interface(scene.speaker, "10.0.2.1"), 0);
+  assert_int_equal(dgram_send(scene.speaker, "b", 1, PORT, scene.group, NULL, NULL), 0);
+  say(scene.speaker, "end", "10.0.1.2");
+  say(scene.speaker, "end", "10.0.2.2");
+  assert_heard(left, "a end");
+  assert_heard(right, "b end");
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_address_says_it),
@@ -113,6 +128,7 @@ int main(void) {
       cmocka_unit_test(a_zone_may_be_a_number),
       cmocka_unit_test(the_zone_of_a_single_send_goes_before_it),
       cmocka_unit_test(an_address_of_nobody_is_refused_and_changes_nothing),
+      cmocka_unit_test(a_choice_acts_on_the_sends_behind_it),
   };
   return HOSTS_MAIN("multicast_interface", tests);
 }

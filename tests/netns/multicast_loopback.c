@@ -34,10 +34,43 @@ static void the_flag_decides_for_ipv6(void **state) {
   the_flag_decides(DGRAM_UDP6, "ff15::1234", "fd00:1::1", "fd00:1::2");
 }
 
+/* A call of the flag does not act on what was sent before it, though that waits for the loop. */
+static void it_acts_on_the_sends_behind_it(void **state) {
+  open_hosts();
+  dgram_socket_t *speaker = bind_on(middle, DGRAM_UDP4, NULL);
+  assert_int_equal(dgram_add_membership(speaker, "239.1.2.3", NULL), 0);
+  for (int on = 0; on <= 1; on++) {
+    assert_int_equal(dgram_set_multicast_loopback(speaker, on), 0);
+    assert_int_equal(
+        dgram_send(speaker, on ? "with" : "without", on ? 4 : 7, PORT, "239.1.2.3", NULL, NULL), 0);
+  }
+  assert_int_equal(dgram_set_multicast_loopback(speaker, 0), 0);
+  say(speaker, "end", "10.0.1.1");
+  assert_heard(middle, "with end");
+  close_socket(speaker);
+  close_hosts();
+}
+
+static void a_member_does_not_hear_what_it_sent_before_it_joined(void **state) {
+  open_hosts();
+  dgram_socket_t *speaker = bind_on(middle, DGRAM_UDP4, NULL);
+  assert_int_equal(dgram_send(speaker, "before", 6, PORT, "239.1.2.3", NULL, NULL), 0);
+  assert_int_equal(dgram_add_membership(speaker, "239.1.2.3", NULL), 0);
+  assert_int_equal(dgram_send(speaker, "member", 6, PORT, "239.1.2.3", NULL, NULL), 0);
+  assert_int_equal(dgram_drop_membership(speaker, "239.1.2.3", NULL), 0);
+  assert_int_equal(dgram_send(speaker, "after", 5, PORT, "239.1.2.3", NULL, NULL), 0);
+  say(speaker, "end", "10.0.1.1");
+  assert_heard(middle, "member end");
+  close_socket(speaker);
+  close_hosts();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_flag_decides_for_ipv4),
       cmocka_unit_test(the_flag_decides_for_ipv6),
+      cmocka_unit_test(it_acts_on_the_sends_behind_it),
+      cmocka_unit_test(a_member_does_not_hear_what_it_sent_before_it_joined),
   };
   return HOSTS_MAIN("multicast_loopback", tests);
 }
