@@ -139,9 +139,13 @@ int dgram__path_name(const struct dgram__path *path, bool peer, union dgram__add
   return result == 0 ? 0 : -errno;
 }
 
+/* What poll(2) reports; everything, if it can't be asked. */
 static short events_of(int fd, short wanted) {
   struct pollfd watched = {.fd = fd, .events = wanted};
-  return poll(&watched, 1, 0) > 0 ? watched.revents : 0;
+  int count = poll(&watched, 1, 0);
+  if (count < 0)
+    return wanted;
+  return count > 0 ? watched.revents : 0;
 }
 
 bool dgram__path_is_readable(const struct dgram__path *path) {
@@ -172,9 +176,7 @@ bool dgram__path_queues_errors(const struct dgram__path *path) {
 static int take_pending_error(int fd) {
   int err = 0;
   socklen_t length = sizeof err;
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
-    return -errno;
-  return -err;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) == 0 ? -err : 0;
 }
 
 #ifdef MSG_ERRQUEUE
