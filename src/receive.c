@@ -257,21 +257,6 @@ static void gather(dgram_socket_t *socket, struct dgram__batch *batch, unsigned 
   }
 }
 
-/* Measures how long the listeners of 'messages' take. A few messages tell little. */
-static void emit_messages(dgram_socket_t *socket, struct turn *turn) {
-  const struct dgram__basket *basket = socket->loop->basket;
-  bool measured = basket->count >= LEAST_CHUNK;
-  uint64_t began = measured ? uv_hrtime() : 0;
-  if (basket->count > 0)
-    dgram__emit_messages(socket, basket->messages, basket->count);
-  if (!measured)
-    return;
-  uint64_t took = uv_hrtime() - began;
-  turn->spent += took;
-  socket->receiving.each =
-      took / basket->count < UINT32_MAX ? (uint32_t)(took / basket->count) + 1 : UINT32_MAX;
-}
-
 /* After 'messages' each is a 'message', too, if that is listened to. */
 static void emit_each(dgram_socket_t *socket, const struct dgram__batch *batch) {
   const struct dgram__basket *basket = socket->loop->basket;
@@ -288,14 +273,29 @@ static void emit_each(dgram_socket_t *socket, const struct dgram__batch *batch) 
   }
 }
 
+static void emit_gathered(dgram_socket_t *socket, const struct dgram__batch *batch) {
+  const struct dgram__basket *basket = socket->loop->basket;
+  if (basket->count > 0)
+    dgram__emit_messages(socket, basket->messages, basket->count);
+  if (socket->events.message.first != NULL || basket->losses > 0)
+    emit_each(socket, batch);
+}
+
+/* Tells messages many at a time, and measures how long the listeners take; few tell little. */
 static void tell_together(dgram_socket_t *socket, struct dgram__batch *batch, struct turn *turn) {
   const struct dgram__basket *basket = socket->loop->basket;
   while (!turn->over && batch->count > 0 && !socket->closing) {
     gather(socket, batch, chunk_of(&socket->receiving, turn));
-    emit_messages(socket, turn);
-    if (socket->events.message.first != NULL || basket->losses > 0)
-      emit_each(socket, batch);
+    bool measured = basket->count >= LEAST_CHUNK;
+    uint64_t began = measured ? uv_hrtime() : 0;
+    emit_gathered(socket, batch);
     turn->told += (unsigned)basket->count;
+    if (measured) {
+      uint64_t took = uv_hrtime() - began;
+      uint64_t each = took / basket->count + 1;
+      turn->spent += took;
+      socket->receiving.each = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+    }
     turn->over = turn->told >= turn->budget || turn->spent >= TURN_NS;
   }
 }

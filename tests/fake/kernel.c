@@ -171,6 +171,7 @@ int __wrap_uname(struct utsname *names);
 uint64_t __wrap_uv_hrtime(void);
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+  assert_int_equal(flags, MSG_DONTWAIT); /* others may have made the socket blocking */
   int err = begin_call();
   if (err == 0)
     err = send_message(message);
@@ -179,6 +180,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
 }
 
 int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags) {
+  assert_int_equal(flags, MSG_DONTWAIT); /* others may have made the socket blocking */
   assert_in_range(count, 0, 1024);
   if (count == 0) /* only asks whether there is such a call */
     return 0;

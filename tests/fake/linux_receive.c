@@ -32,6 +32,7 @@ int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
                     struct timespec *timeout) {
   assert_int_equal(count, DGRAM__SLOTS);
+  assert_int_equal(flags, MSG_DONTWAIT);
   if (receive == NULL)
     return __real_recvmmsg(fd, headers, count, flags, timeout);
   return receive(headers, count);

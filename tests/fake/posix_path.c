@@ -34,6 +34,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+  assert_int_equal(flags, MSG_DONTWAIT); /* others may have made the socket blocking */
   assert_int_equal(message->msg_namelen, sizeof(union dgram__address));
   assert_int_equal(message->msg_iov[0].iov_len, DGRAM__SLOT_SIZE);
   assert_int_equal(message->msg_controllen, sizeof(struct dgram__control_in));
@@ -46,6 +47,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
 }
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+  assert_int_equal(flags, MSG_DONTWAIT); /* others may have made the socket blocking */
   assert_int_equal(message->msg_namelen, sizeof(struct sockaddr_in));
   assert_null(message->msg_control);
   ssize_t size = next_result();
