@@ -330,8 +330,9 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  *
  * @param socket   the socket
  * @param port     0 to 65535; 0: the system chooses one
- * @param address  a numeric address (IPv6 with zone: "fe80::1%eth0"), or a host name, which is
- *                 looked up; NULL or "": all interfaces. Copied
+ * @param address  a numeric address (IPv6 with zone: "fe80::1%eth0", "fe80::1%2"; one that names no
+ *                 interface counts as none), or a host name, which is looked up; NULL or "": all
+ *                 interfaces. Copied
  * @param callback called once, as a listener of 'listening'; or NULL
  * @param context  for `callback`
  * @retval 0
@@ -974,11 +975,14 @@ DGRAM_EXTERN int dgram_set_multicast_loopback(dgram_socket_t *socket, int flag);
  * Chooses the interface by which multicast datagrams leave (IP_MULTICAST_IF, IPV6_MULTICAST_IF).
  * @param socket              the socket
  * @param multicast_interface udp4: the interface's IPv4 address, "0.0.0.0" for the system's choice.
- *                            udp6: "::%eth1" or "::%2"; "::", or a zone that does not exist, for
- *                            the system's choice. Both: an interface's name or number
+ *                            udp6: any address with a zone, "::%eth1" or "::%2"; without one, or
+ *                            with one that names no interface, the system's choice. An IPv4
+ *                            address on udp6 is for what it sends to IPv4 ("::ffff:224.0.0.114").
+ *                            Both: an interface's name or number
  * @retval 0
  * @retval UV_EINVAL       `multicast_interface` is NULL, or neither address nor interface
- * @retval UV_EADDRNOTAVAIL no interface has this address, or it is of the other family
+ * @retval UV_EADDRNOTAVAIL no interface has this IPv4 address
+ * @retval UV_ENOPROTOOPT   an IPv6 address on udp4 (Linux)
  * @return else see above
  * @see spec: socket.setMulticastInterface(multicastInterface)
  */
@@ -1042,15 +1046,18 @@ DGRAM_EXTERN int dgram_buffer_size_reason(const dgram_socket_t *socket);
  * emitted later, from the loop. If the call then fails, the socket stays bound. The system leaves
  * all groups when the socket is closed.
  *
- * An interface is named by its address (udp4), by "::%eth1" or "::%2" (udp6), or by its name or
- * number; without one, on udp6, by the group's own zone: "ff02::1234%eth1".
+ * A udp6 socket, which hears IPv4, too, can be a member of groups of both families. Source and
+ * interface are of the group's family. An interface is named by its IPv4 address, by "::%eth1" or
+ * "::%2" (IPv6; without a zone, or with one that names no interface: the system chooses), or by its
+ * name or number; if none is given, by the zone of an IPv6 group: "ff02::1234%eth1".
  *
- * Each returns 0 or a negative code: UV_EINVAL (`socket` is NULL, a group or source is not an
- * address of the socket's family, the group is not a multicast address, the interface is neither an
- * address of this family nor the name of one), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed),
- * UV_EBADF (the socket is just being bound: call from 'listening'), UV_ENODEV (no interface has
- * this address or zone), UV_EADDRINUSE (a member already), UV_EADDRNOTAVAIL (leaving: not a member;
- * with a source: joined already), or an error of setsockopt(2) or of the bind.
+ * Each returns 0 or a negative code: UV_EINVAL (`socket` is NULL, a group or source is no address,
+ * the source not of the group's family, the interface neither an address of that family nor the
+ * name or number of one; the group is not a multicast address), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING
+ * (closed), UV_EBADF (the socket is just being bound: call from 'listening'), UV_ENOPROTOOPT (an
+ * IPv6 group on udp4; Linux), UV_ENODEV (no interface has this IPv4 address, or none takes the
+ * group), UV_EADDRINUSE (a member already), UV_EADDRNOTAVAIL (leaving: not a member; with a source:
+ * joined already), or an error of setsockopt(2) or of the bind.
  * @{
  */
 

@@ -23,8 +23,8 @@ void dgram__address_loopback(union dgram__address *address, int family, int port
     address->v6.sin6_addr = in6addr_loopback;
 }
 
-/* A zone by name, else by number (RFC 4007, 11.2). 0: there is no such interface. */
-static unsigned zone_index(const char *zone) {
+/* The index of an interface, by name, else by number (RFC 4007, 11.2). 0: there is none. */
+static unsigned interface_index(const char *zone) {
   unsigned index = if_nametoindex(zone);
   if (index != 0 || zone[strspn(zone, "0123456789")] != '\0')
     return index;
@@ -35,31 +35,49 @@ static unsigned zone_index(const char *zone) {
   return (unsigned)number;
 }
 
-/* Returns 0, UV_EINVAL for what is no address, or UV_ENODEV for a zone that does not exist. */
-static int parse_v6(struct sockaddr_in6 *v6, const char *text) {
+static bool parse_v6(struct sockaddr_in6 *v6, const char *text) {
   char number[INET6_ADDRSTRLEN];
   const char *zone = strchr(text, '%');
   size_t length = zone != NULL ? (size_t)(zone - text) : strlen(text);
   if (length >= sizeof number)
-    return UV_EINVAL;
+    return false;
   memcpy(number, text, length);
   number[length] = '\0';
   if (inet_pton(AF_INET6, number, &v6->sin6_addr) != 1)
-    return UV_EINVAL;
-  v6->sin6_scope_id = zone != NULL ? zone_index(zone + 1) : 0;
-  return zone == NULL || v6->sin6_scope_id != 0 ? 0 : UV_ENODEV;
+    return false;
+  v6->sin6_scope_id = zone != NULL ? interface_index(zone + 1) : 0;
+  return true;
 }
 
-bool dgram__address_parse(union dgram__address *address, const char *text, int port) {
+/* What net.isIP() of Node.js takes for a zone, whether there is such an interface or not. */
+static bool is_zone(const char *text) {
+  static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.:";
+  return *text != '\0' && text[strspn(text, allowed)] == '\0';
+}
+
+static bool may_be_a_name(const char *text) {
+  const char *zone = strchr(text, '%');
+  return zone != NULL && !is_zone(zone + 1) && if_nametoindex(zone + 1) == 0;
+}
+
+static bool parse(union dgram__address *address, const char *text, int port, bool names_too) {
   union dgram__address parsed;
   dgram__address_any(&parsed, AF_INET, port);
   if (inet_pton(AF_INET, text, &parsed.v4.sin_addr) != 1) {
     dgram__address_any(&parsed, AF_INET6, port);
-    if (parse_v6(&parsed.v6, text) != 0)
+    if (!parse_v6(&parsed.v6, text) || (names_too && may_be_a_name(text)))
       return false;
   }
   *address = parsed;
   return true;
+}
+
+bool dgram__address_parse(union dgram__address *address, const char *text, int port) {
+  return parse(address, text, port, false);
+}
+
+bool dgram__address_parse_literal(union dgram__address *address, const char *text, int port) {
+  return parse(address, text, port, true);
 }
 
 void dgram__address_describe(const union dgram__address *address, dgram_address_t *described) {
@@ -68,30 +86,19 @@ void dgram__address_describe(const union dgram__address *address, dgram_address_
   described->port = dgram__address_port(address);
 }
 
-bool dgram__address_is_multicast(const union dgram__address *address) {
-  if (address->any.sa_family == AF_INET)
-    return IN_MULTICAST(ntohl(address->v4.sin_addr.s_addr));
-  return IN6_IS_ADDR_MULTICAST(&address->v6.sin6_addr);
-}
-
-int dgram__interface_parse(struct dgram__interface *interface, const char *text, int family) {
+bool dgram__interface_parse(struct dgram__interface *interface, const char *text, int family) {
   union dgram__address address;
-  *interface = (struct dgram__interface){.index = 0};
-  if (dgram__address_parse(&address, text, 0)) {
-    if (address.any.sa_family != family)
-      return UV_EADDRNOTAVAIL;
-    if (family == AF_INET)
-      interface->address = address.v4.sin_addr;
-    else
-      interface->index = address.v6.sin6_scope_id;
-    return 0;
+  *interface = (struct dgram__interface){.family = family};
+  if (!dgram__address_parse(&address, text, 0)) {
+    interface->index = interface_index(text);
+    return interface->index != 0;
   }
-  if (strchr(text, '%') != NULL) {
-    int err = parse_v6(&address.v6, text);
-    return err == UV_ENODEV && family != AF_INET6 ? UV_EADDRNOTAVAIL : err;
-  }
-  interface->index = zone_index(text);
-  return interface->index != 0 ? 0 : UV_EINVAL;
+  interface->family = address.any.sa_family;
+  if (interface->family == AF_INET)
+    interface->address = address.v4.sin_addr;
+  else
+    interface->index = address.v6.sin6_scope_id;
+  return true;
 }
 
 static void append_zone(char text[DGRAM_ADDRESS_TEXT], unsigned index) {

@@ -121,31 +121,36 @@ void dgram__address_loopback(union dgram__address *address, int family, int port
 
 /*
  * Reads a numeric address of either family, IPv6 with an optional zone, by name or number
- * ("fe80::1%eth0", "fe80::1%2"). False, and `address` untouched, if it is none: a host name, say,
- * or a zone that does not exist.
+ * ("fe80::1%eth0", "fe80::1%2"). A zone that names no interface is scope 0, none, as with libuv:
+ * what that means for the address is the kernel's to say. False, and `address` untouched, if the
+ * text is no address.
  */
 bool dgram__address_parse(union dgram__address *address, const char *text, int port);
 
-/* A network interface, as multicast calls name it. Zero: the system's choice. */
+/*
+ * The same for a text that may be a host name as well. It is an address where Node.js takes it for
+ * one, by how its zone is written, or where its zone names an interface; "::1%" is looked up.
+ */
+bool dgram__address_parse_literal(union dgram__address *address, const char *text, int port);
+
+/* A network interface, as multicast calls name it. All zero but `family`: the system's choice. */
 struct dgram__interface {
+  int family;             /* of the address that named it; else as asked */
   struct in_addr address; /* IPv4, if it was named so */
   unsigned index;
 };
 
 /*
- * Reads an interface: an IPv4 address of its own (AF_INET), an IPv6 address with its zone
- * (AF_INET6), or a name or number. Returns 0, UV_EINVAL, UV_EADDRNOTAVAIL for an address of the
- * other family, or UV_ENODEV for a zone that does not exist.
+ * Reads an interface: an IPv4 address of its own, an IPv6 address with its zone, or a name or
+ * number, which goes with the given family. False if it is none of these.
  */
-int dgram__interface_parse(struct dgram__interface *interface, const char *text, int family);
+bool dgram__interface_parse(struct dgram__interface *interface, const char *text, int family);
 
 /* Writes the address without its port, and with its zone if it is link-local. */
 void dgram__address_text(const union dgram__address *address, char text[DGRAM_ADDRESS_TEXT]);
 
 /* The same, with family and port, as a program sees it. */
 void dgram__address_describe(const union dgram__address *address, dgram_address_t *described);
-
-bool dgram__address_is_multicast(const union dgram__address *address);
 
 void dgram__address_set_port(union dgram__address *address, int port);
 

@@ -110,7 +110,7 @@ int dgram__destination_read(const dgram_socket_t *socket, int port, const char *
   bool given = is_given(address);
   bool asks_program = socket->options.lookup != NULL; /* for everything */
   destination->host = NULL;
-  if (given && !asks_program && dgram__address_parse(to, address, port))
+  if (given && !asks_program && dgram__address_parse_literal(to, address, port))
     return 0;
   if (given && strlen(address) > DGRAM__HOST_MAX)
     return UV_EINVAL;
@@ -129,7 +129,7 @@ int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *addr
   int family = dgram__family(socket->options.type);
   read_default(family, port, to_this_host, numeric);
   if (is_given(address) &&
-      (!dgram__address_parse(numeric, address, port) || numeric->any.sa_family != family))
+      (!dgram__address_parse_literal(numeric, address, port) || numeric->any.sa_family != family))
     return UV_EINVAL;
   return 0;
 }

@@ -12,19 +12,22 @@ struct membership {
   struct dgram__interface interface;
 };
 
-static int read_address(union dgram__address *address, const char *text, int family) {
-  if (text == NULL || !dgram__address_parse(address, text, 0) || address->any.sa_family != family)
-    return UV_EINVAL;
-  return 0;
+/*
+ * A group or source. The group's family, not the socket's, says which option of the system is set:
+ * a udp6 socket may join IPv4 groups. What it may not is refused by the kernel, in its own words.
+ */
+static int read_address(union dgram__address *address, const char *text) {
+  return text != NULL && dgram__address_parse(address, text, 0) ? 0 : UV_EINVAL;
 }
 
 /* The interface may also be said by the group's own zone: "ff02::1%eth0". */
-static int read_interface(struct membership *membership, const char *interface, int family) {
+static int read_interface(struct membership *membership, const char *interface) {
+  int family = membership->group.any.sa_family;
   if (interface != NULL) {
-    int err = dgram__interface_parse(&membership->interface, interface, family);
-    return err == UV_EADDRNOTAVAIL ? UV_EINVAL : err;
+    bool read = dgram__interface_parse(&membership->interface, interface, family);
+    return read && membership->interface.family == family ? 0 : UV_EINVAL;
   }
-  membership->interface = (struct dgram__interface){0};
+  membership->interface = (struct dgram__interface){.family = family};
   if (family == AF_INET6)
     membership->interface.index = membership->group.v6.sin6_scope_id;
   return 0;
@@ -41,15 +44,10 @@ static int bind_if_unbound(dgram_socket_t *socket) {
   return socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
 }
 
-static int prepare(dgram_socket_t *socket, struct membership *membership, const char *group,
-                   const char *interface) {
-  int family = dgram__family(socket->options.type);
-  int err = read_address(&membership->group, group, family);
-  if (err == 0 && !dgram__address_is_multicast(&membership->group))
-    err = UV_EINVAL;
-  if (err == 0)
-    err = read_interface(membership, interface, family);
-  return err != 0 ? err : bind_if_unbound(socket);
+static int read_membership(struct membership *membership, const char *group,
+                           const char *interface) {
+  int err = read_address(&membership->group, group);
+  return err != 0 ? err : read_interface(membership, interface);
 }
 
 static int set_membership(dgram_socket_t *socket, const char *group, const char *interface,
@@ -61,10 +59,12 @@ static int set_membership(dgram_socket_t *socket, const char *group, const char 
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (group == NULL || *group == '\0')
     return DGRAM_ERR_MISSING_ARGS;
-  int err = prepare(socket, &membership, group, interface);
+  int err = read_membership(&membership, group, interface);
+  if (err == 0)
+    err = bind_if_unbound(socket);
   if (err != 0)
     return err;
-  if (socket->options.type == DGRAM_UDP6) {
+  if (membership.group.any.sa_family == AF_INET6) {
     struct ipv6_mreq request = {.ipv6mr_multiaddr = membership.group.v6.sin6_addr,
                                 .ipv6mr_interface = membership.interface.index};
     return dgram__set_option(socket, IPPROTO_IPV6, name_v6, &request, sizeof request);
@@ -94,7 +94,7 @@ static int set_by_index(const dgram_socket_t *socket, const struct membership *m
   struct group_source_req request = {.gsr_interface = membership->interface.index};
   memcpy(&request.gsr_group, &membership->group, sizeof membership->group);
   memcpy(&request.gsr_source, &membership->source, sizeof membership->source);
-  int level = socket->options.type == DGRAM_UDP4 ? IPPROTO_IP : IPPROTO_IPV6;
+  int level = membership->group.any.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
   return dgram__set_option(socket, level, name, &request, sizeof request);
 }
 
@@ -114,12 +114,17 @@ static int set_source_membership(dgram_socket_t *socket, const char *source, con
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  int err = read_address(&membership.source, source, dgram__family(socket->options.type));
+  int err = read_address(&membership.source, source);
   if (err == 0)
-    err = prepare(socket, &membership, group, interface);
+    err = read_membership(&membership, group, interface);
+  int family = membership.group.any.sa_family;
+  if (err == 0 && membership.source.any.sa_family != family)
+    err = UV_EINVAL;
+  if (err == 0)
+    err = bind_if_unbound(socket);
   if (err != 0)
     return err;
-  if (socket->options.type == DGRAM_UDP4 && membership.interface.index == 0)
+  if (family == AF_INET && membership.interface.index == 0)
     return set_by_address(socket, &membership, name_by_address);
   return set_by_index(socket, &membership, name_by_index);
 }

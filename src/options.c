@@ -62,16 +62,12 @@ int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  int family = dgram__family(socket->options.type);
-  int err = dgram__interface_parse(&chosen, multicast_interface, family);
-  /* A zone that does not exist gives the choice back to the system, as the specification says. */
-  if (err == UV_ENODEV && family == AF_INET6)
-    chosen = (struct dgram__interface){.index = 0};
-  else if (err != 0)
-    return err;
+  if (!dgram__interface_parse(&chosen, multicast_interface, dgram__family(socket->options.type)))
+    return UV_EINVAL;
   if (socket->state != DGRAM_BOUND)
     return UV_EBADF;
-  if (family == AF_INET6)
+  /* An address of the other family is the kernel's to judge: it may be of use on udp6. */
+  if (chosen.family == AF_INET6)
     return set_int(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)chosen.index);
   struct ip_mreqn request = {.imr_address = chosen.address, .imr_ifindex = (int)chosen.index};
   return dgram__send_then_set(socket, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request);

@@ -98,7 +98,7 @@ static void an_address_of_nobody_is_refused_and_changes_nothing(void **state) {
   open_scene(&scene, DGRAM_UDP4, "239.1.2.3");
   assert_int_equal(dgram_set_multicast_interface(scene.speaker, "10.0.2.1"), 0);
   assert_int_equal(dgram_set_multicast_interface(scene.speaker, "10.9.9.9"), UV_EADDRNOTAVAIL);
-  assert_int_equal(dgram_set_multicast_interface(scene.speaker, "::%eth0"), UV_EADDRNOTAVAIL);
+  assert_int_equal(dgram_set_multicast_interface(scene.speaker, "::%eth0"), UV_ENOPROTOOPT);
   assert_int_equal(dgram_set_multicast_interface(scene.speaker, "eth9"), UV_EINVAL);
   assert_leads_to(&scene, right);
   close_scene(&scene);

@@ -111,8 +111,7 @@ static void bind_to_a_host_name_too_long(void **state) {
 /* What isn't an address is taken for a host name, and not found. */
 static void bind_to_what_is_no_address(void **state) {
   static const char *const texts[] = {
-      "256.1.1.1.invalid",         "::g",   "127.0.0.1:80", "1.2.3.4.5", "[::1]",
-      "fe80::1%no-such-interface", host_255};
+      "256.1.1.1.invalid", "::g", "127.0.0.1:80", "1.2.3.4.5", "[::1]", "fe80::1%+1", host_255};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     struct kept_error kept = {0};
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);

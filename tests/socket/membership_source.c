@@ -115,6 +115,21 @@ static void on_ipv6_it_is_joined_and_left_by_zone(void **state) {
   close_scene(&scene);
 }
 
+/* A udp6 socket hears IPv4, too, so it can join its groups. */
+static void a_udp6_socket_joins_a_group_of_ipv4(void **state) {
+  skip_without_ipv6();
+  struct scene scene = open_scene(DGRAM_UDP6);
+  assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
+  assert_received(&scene, "got(five) got(end)");
+  assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), 0);
+  assert_int_equal(dgram_add_membership(scene.socket, scene.group, LOOPBACK), 0);
+  assert_received(&scene, "got(five) got(six) got(end)");
+  assert_int_equal(dgram_drop_membership(scene.socket, scene.group, LOOPBACK), 0);
+  assert_int_equal(join(&scene, "127.0.0.6", "lo"), 0);
+  assert_received(&scene, "got(six) got(end)");
+  close_scene(&scene);
+}
+
 static void on_ipv6_joining_twice_is_eaddrnotavail(void **state) {
   skip_without_ipv6();
   struct scene scene = open_scene(DGRAM_UDP6);
@@ -132,6 +147,7 @@ int main(void) {
       cmocka_unit_test(leaving_a_source_that_was_not_joined_is_eaddrnotavail),
       cmocka_unit_test(leaving_a_group_that_was_not_joined_is_einval),
       cmocka_unit_test(on_ipv6_it_is_joined_and_left_by_zone),
+      cmocka_unit_test(a_udp6_socket_joins_a_group_of_ipv4),
       cmocka_unit_test(on_ipv6_joining_twice_is_eaddrnotavail),
   };
   return cmocka_run_group_tests_name("membership_source", tests, NULL, NULL);

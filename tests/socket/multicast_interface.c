@@ -116,21 +116,45 @@ static void an_address_that_no_interface_has_is_eaddrnotavail(void **state) {
   assert_refused(DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
 }
 
-static void one_of_the_other_family_is_eaddrnotavail(void **state) {
-  static const char *const v6[] = {"::1", "::", "::%lo", NULL};
-  assert_refused(DGRAM_UDP4, v6, UV_EADDRNOTAVAIL);
+static void nor_is_that_of_a_group(void **state) {
+  static const char *const texts[] = {"224.0.0.1", "255.255.255.255", NULL};
+  assert_refused(DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
 }
 
 /* What family it is of does not depend on its zone. */
-static void also_if_its_zone_does_not_exist(void **state) {
-  static const char *const v6[] = {"::%nosuchif", NULL};
-  assert_refused(DGRAM_UDP4, v6, UV_EADDRNOTAVAIL);
+static void ipv6_on_a_udp4_socket_is_enoprotoopt(void **state) {
+  static const char *const v6[] = {"::1",         "::",  "::%lo",   "fe80::1",
+                                   "::%nosuchif", "::%", "ff02::1", NULL};
+  assert_refused(DGRAM_UDP4, v6, UV_ENOPROTOOPT);
 }
 
-static void one_of_the_other_family_is_eaddrnotavail_on_ipv6(void **state) {
-  static const char *const v4[] = {"127.0.0.1", "0.0.0.0", NULL};
+/* It has two choices: one for what it sends to groups of IPv4, as "::ffff:224.0.0.114". */
+static void ipv4_on_a_udp6_socket_is_the_choice_for_ipv4(void **state) {
+  static const char *const nobodys[] = {"203.0.113.9", "224.0.0.1", NULL};
   skip_without_ipv6();
-  assert_refused(DGRAM_UDP6, v4, UV_EADDRNOTAVAIL);
+  struct scene scene = open_scene(DGRAM_UDP6);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%lo"), 0);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "127.0.0.1"), 0);
+  assert_string_equal(kernels_v4(&scene), "127.0.0.1");
+  assert_int_equal(kernels_v6(&scene), 1);
+  assert_int_equal(dgram_set_multicast_interface(scene.socket, "0.0.0.0"), 0);
+  assert_string_equal(kernels_v4(&scene), "0.0.0.0");
+  close_scene(&scene);
+  assert_refused(DGRAM_UDP6, nobodys, UV_EADDRNOTAVAIL);
+}
+
+/* Of an address only the zone is looked at. */
+static void on_ipv6_any_address_gives_the_choice_back(void **state) {
+  static const char *const texts[] = {"::", "::1", "ff02::1", "::ffff:127.0.0.1", "::%", "::%999"};
+  skip_without_ipv6();
+  struct scene scene = open_scene(DGRAM_UDP6);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    assert_int_equal(dgram_set_multicast_interface(scene.socket, "fe80::1%lo"), 0);
+    assert_int_equal(kernels_v6(&scene), 1);
+    assert_int_equal(dgram_set_multicast_interface(scene.socket, texts[i]), 0);
+    assert_int_equal(kernels_v6(&scene), 0);
+  }
+  close_scene(&scene);
 }
 
 /* B47: what can't be read is told before the state is. */
@@ -159,9 +183,10 @@ int main(void) {
       cmocka_unit_test(what_is_neither_address_nor_name_is_einval),
       cmocka_unit_test(what_is_neither_address_nor_name_is_einval_on_ipv6),
       cmocka_unit_test(an_address_that_no_interface_has_is_eaddrnotavail),
-      cmocka_unit_test(one_of_the_other_family_is_eaddrnotavail),
-      cmocka_unit_test(also_if_its_zone_does_not_exist),
-      cmocka_unit_test(one_of_the_other_family_is_eaddrnotavail_on_ipv6),
+      cmocka_unit_test(nor_is_that_of_a_group),
+      cmocka_unit_test(ipv6_on_a_udp4_socket_is_enoprotoopt),
+      cmocka_unit_test(ipv4_on_a_udp6_socket_is_the_choice_for_ipv4),
+      cmocka_unit_test(on_ipv6_any_address_gives_the_choice_back),
       cmocka_unit_test(unbound_is_ebadf_and_closed_not_running),
   };
   return cmocka_run_group_tests_name("multicast_interface", tests, NULL, NULL);

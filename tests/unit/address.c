@@ -71,6 +71,8 @@ static const char *const no_literals[] = {
     " 127.0.0.1",
     "127.0.0.1:53",
     "127.0.0.1%lo",
+    "localhost%lo",
+    "1::2::3%lo",
     ":",
     ":::",
     "1::2::3",
@@ -80,15 +82,6 @@ static const char *const no_literals[] = {
     "[::1]",
     "::1/64",
     "%lo",
-    "fe80::1%",
-    "fe80::1%0",
-    "fe80::1%-1",
-    "fe80::1%+1",
-    "fe80::1%1x",
-    "fe80::1%no-such-interface-as-this",
-    "fe80::1%2147483632",
-    "fe80::1%99999999999999999999999",
-    "fe80::1%lo%lo",
     "0000:0000:0000:0000:0000:ffff:255.255.255.2555", /* a byte more than the longest */
     "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000%lo",
 };
@@ -114,11 +107,97 @@ static void a_zone_is_read_by_name_and_by_number(void **state) {
   assert_int_equal(parsed(by_number, 0).v6.sin6_scope_id, lo);
 }
 
-static void a_zone_number_over_32_bits_is_refused(void **state) {
+/* The texts, and whether Node.js takes them for an address where a host name could be as well. */
+static const struct {
+  const char *text;
+  bool literal;
+} nobodys_zones[] = {
+    {"fe80::1%0", true},
+    {"fe80::1%-1", true},
+    {"fe80::1%1x", true},
+    {"fe80::1%nosuch", true},
+    {"fe80::1%no.such:interface-as-this", true},
+    {"fe80::1%2147483632", true},
+    {"fe80::1%99999999999999999999999", true},
+    {"::1%nosuch", true},
+    {"ff02::1%nosuch", true},
+    {"::ffff:127.0.0.1%nosuch", true},
+    {"fe80::1%", false},
+    {"fe80::1%+1", false},
+    {"fe80::1% lo", false},
+    {"fe80::1%lo ", false},
+    {"fe80::1%no_such", false},
+    {"fe80::1%lo%lo", false},
+    {"fe80::1%\303\251", false},
+};
+
+static void a_zone_that_names_nothing_is_none(void **state) {
+  for (size_t i = 0; i < COUNT(nobodys_zones); i++) {
+    union dgram__address address = parsed(nobodys_zones[i].text, 53);
+    assert_int_equal(address.v6.sin6_scope_id, 0);
+    if (dgram__address_parse_literal(&address, nobodys_zones[i].text, 53) !=
+        nobodys_zones[i].literal)
+      fail_msg("\"%s\" may be a host name: %d", nobodys_zones[i].text, nobodys_zones[i].literal);
+  }
+}
+
+static void a_literal_has_what_the_address_has(void **state) {
+  for (size_t i = 0; i < COUNT(literals); i++) {
+    union dgram__address expected = parsed(literals[i].text, 53);
+    union dgram__address address;
+    assert_true(dgram__address_parse_literal(&address, literals[i].text, 53));
+    assert_memory_equal(&address, &expected, sizeof address);
+  }
+  union dgram__address address;
+  assert_true(dgram__address_parse_literal(&address, "fe80::1%lo", 53));
+  assert_int_equal(address.v6.sin6_scope_id, if_nametoindex("lo"));
+}
+
+static void a_zone_number_over_32_bits_names_nothing(void **state) {
   char text[64];
   snprintf(text, sizeof text, "fe80::1%%%llu", 4294967296ULL + if_nametoindex("lo"));
-  union dgram__address address;
-  assert_false(dgram__address_parse(&address, text, 0));
+  assert_int_equal(parsed(text, 0).v6.sin6_scope_id, 0);
+}
+
+/* ---- interfaces ---- */
+
+static void an_interface_is_an_address_a_zone_a_name_or_a_number(void **state) {
+  unsigned lo = if_nametoindex("lo");
+  char number[16];
+  snprintf(number, sizeof number, "%u", lo);
+  const struct {
+    const char *text;
+    int family; /* 0: as asked */
+    unsigned index;
+    const char *address;
+  } interfaces[] = {{"127.0.0.1", AF_INET, 0, "127.0.0.1"},
+                    {"::%lo", AF_INET6, lo, "0.0.0.0"},
+                    {"::%nosuch", AF_INET6, 0, "0.0.0.0"},
+                    {"::%", AF_INET6, 0, "0.0.0.0"},
+                    {"::1", AF_INET6, 0, "0.0.0.0"},
+                    {"lo", 0, lo, "0.0.0.0"},
+                    {number, 0, lo, "0.0.0.0"}};
+  static const int families[] = {AF_INET, AF_INET6};
+  for (size_t i = 0; i < COUNT(interfaces); i++)
+    for (size_t j = 0; j < COUNT(families); j++) {
+      struct dgram__interface interface;
+      memset(&interface, 0xaa, sizeof interface);
+      assert_true(dgram__interface_parse(&interface, interfaces[i].text, families[j]));
+      assert_int_equal(interface.family,
+                       interfaces[i].family != 0 ? interfaces[i].family : families[j]);
+      assert_int_equal(interface.index, interfaces[i].index);
+      assert_string_equal(inet_ntoa(interface.address), interfaces[i].address);
+    }
+}
+
+static void what_names_no_interface_is_refused(void **state) {
+  static const char *const texts[] = {"",    "0",          "nosuch",       "-1",  "4294967297",
+                                      "%lo", "127.0.0.1 ", "127.0.0.1%lo", "lo ", "127.1"};
+  for (size_t i = 0; i < COUNT(texts); i++) {
+    struct dgram__interface interface;
+    if (dgram__interface_parse(&interface, texts[i], AF_INET))
+      fail_msg("\"%s\" was taken for an interface", texts[i]);
+  }
 }
 
 static void only_a_link_local_address_is_written_with_its_zone(void **state) {
@@ -259,7 +338,11 @@ int main(void) {
       cmocka_unit_test(literals_of_both_families_are_read_and_written),
       cmocka_unit_test(all_else_is_refused_and_leaves_the_address_untouched),
       cmocka_unit_test(a_zone_is_read_by_name_and_by_number),
-      cmocka_unit_test(a_zone_number_over_32_bits_is_refused),
+      cmocka_unit_test(a_zone_that_names_nothing_is_none),
+      cmocka_unit_test(a_literal_has_what_the_address_has),
+      cmocka_unit_test(a_zone_number_over_32_bits_names_nothing),
+      cmocka_unit_test(an_interface_is_an_address_a_zone_a_name_or_a_number),
+      cmocka_unit_test(what_names_no_interface_is_refused),
       cmocka_unit_test(only_a_link_local_address_is_written_with_its_zone),
       cmocka_unit_test(the_zone_of_an_interface_that_is_gone_is_written_as_its_number),
       cmocka_unit_test(any_and_loopback_are_those_of_the_family),
