@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 static dgram_signal_t *controller; // the controller is its own signal
+static int failed;
 static void on_error(dgram_socket_t *s, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "%s\n", error->message);
+  failed = 1;
   dgram_close(s, NULL, NULL);
 }
 static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
@@ -25,7 +27,11 @@ int main(int argc, char **argv) {
   dgram_create_socket_options(uv_default_loop(), &options, NULL, NULL, &server);
   dgram_on_error(server, on_error, NULL);
   dgram_on_message(server, on_message, NULL);
-  dgram_bind(server, argc > 1 ? atoi(argv[1]) : 41234, NULL, NULL, NULL);
+  int err = dgram_bind(server, argc > 1 ? atoi(argv[1]) : 41234, NULL, NULL, NULL);
+  if (err != 0) { // in JavaScript it would throw
+    fprintf(stderr, "bind: %s\n", dgram_strerror(err));
+    return 1;
+  }
   // Later, when you want to close the server: when the user types Ctrl-C.
   uv_signal_t ctrl_c;
   uv_signal_init(uv_default_loop(), &ctrl_c);
@@ -33,4 +39,5 @@ int main(int argc, char **argv) {
   uv_unref((uv_handle_t *)&ctrl_c);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   dgram_signal_free(controller);
+  return failed;
 }

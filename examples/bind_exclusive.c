@@ -3,8 +3,10 @@
 #include <dgram.h>
 #include <stdio.h>
 #include <stdlib.h>
+static int failed;
 static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "%s\n", error->message);
+  failed = 1;
   dgram_close(socket, NULL, NULL);
 }
 static void on_listening(dgram_socket_t *socket, void *ctx) { // not in the specification's example
@@ -20,6 +22,11 @@ int main(int argc, char **argv) {
   options.address = "localhost";
   options.port = argc > 1 ? atoi(argv[1]) : 8000;
   options.exclusive = 1;
-  dgram_bind_options(socket, &options, on_listening, NULL);
-  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  int err = dgram_bind_options(socket, &options, on_listening, NULL);
+  if (err != 0) { // in JavaScript it would throw
+    fprintf(stderr, "bind: %s\n", dgram_strerror(err));
+    return 1;
+  }
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return failed;
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 static const char *path;
+static int failed;
 static void on_error(dgram_socket_t *server, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "server error:\n%s\n", error->message);
+  failed = 1;
   dgram_close(server, NULL, NULL);
 }
 static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
@@ -24,7 +26,7 @@ static void on_listening(dgram_socket_t *server, void *ctx) {
   dgram_address(server, &address);
   printf("server listening %s:%d\n", address.address, address.port);
   int err = dgram_handover_offer(uv_default_loop(), path, &fd, 1, on_taken, server, &offer);
-  if (err != 0)
+  if (err != 0) // it serves nevertheless
     fprintf(stderr, "cannot be replaced: %s\n", dgram_strerror(err));
 }
 int main(int argc, char **argv) {
@@ -42,7 +44,12 @@ int main(int argc, char **argv) {
   options.fd = taken > 0 ? fds[0] : 0;
   dgram_create_socket(uv_default_loop(), DGRAM_UDP4, on_message, NULL, &server);
   dgram_on_error(server, on_error, NULL);
-  dgram_bind_options(server, &options, on_listening, NULL);
+  int err = dgram_bind_options(server, &options, on_listening, NULL);
+  if (err != 0) { // in JavaScript it would throw
+    fprintf(stderr, "bind: %s\n", dgram_strerror(err));
+    return 1;
+  }
   dgram_handover_confirm(takeover);
-  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return failed;
 }

@@ -1,8 +1,10 @@
 // Mirrors "socket.addMembership(multicastAddress[, multicastInterface])".
 #include <dgram_cluster.h>
 #include <stdio.h>
+static int failed;
 static void on_error(dgram_socket_t *s, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "%s\n", error->message);
+  failed = 1;
   dgram_close(s, NULL, NULL);
 }
 static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
@@ -12,6 +14,7 @@ static void on_listening(dgram_socket_t *s, void *ctx) {
   int err = dgram_add_membership(s, "224.0.0.114", NULL);
   if (err != 0) { // in JavaScript it would throw
     fprintf(stderr, "addMembership: %s\n", dgram_strerror(err));
+    failed = 1;
     dgram_close(s, NULL, NULL);
     return;
   }
@@ -37,5 +40,6 @@ int main(int argc, char *argv[]) {
   dgram_create_socket(uv_default_loop(), DGRAM_UDP4, on_message, NULL, &s);
   dgram_on_error(s, on_error, NULL);
   dgram_bind(s, 1234, NULL, on_listening, NULL);
-  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return failed;
 }

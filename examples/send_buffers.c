@@ -2,8 +2,14 @@
 // a UDP packet composed of multiple buffers to a port on `127.0.0.1`".
 // Usage: send_buffers [port]
 #include <dgram.h>
+#include <stdio.h>
 #include <stdlib.h>
+static int failed;
 static void on_sent(dgram_socket_t *client, const dgram_error_t *err, size_t bytes, void *ctx) {
+  if (err != NULL) {
+    fprintf(stderr, "%s\n", err->message);
+    failed = 1;
+  }
   dgram_close(client, NULL, NULL);
 }
 int main(int argc, char **argv) {
@@ -13,6 +19,11 @@ int main(int argc, char **argv) {
   dgram_socket_t *client;
   int port = argc > 1 ? atoi(argv[1]) : 41234;
   dgram_create_socket(uv_default_loop(), DGRAM_UDP4, NULL, NULL, &client);
-  dgram_send_buffers(client, buffers, 2, port, NULL, on_sent, NULL);
-  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  int err = dgram_send_buffers(client, buffers, 2, port, NULL, on_sent, NULL);
+  if (err != 0) { // in JavaScript it would throw
+    fprintf(stderr, "send: %s\n", dgram_strerror(err));
+    return 1;
+  }
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return failed;
 }

@@ -6,12 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 static const char *message = "Some bytes";
+static int failed;
 static void on_sent(dgram_socket_t *client, const dgram_error_t *err, size_t bytes, void *ctx) {
+  if (err != NULL) {
+    fprintf(stderr, "%s\n", err->message);
+    failed = 1;
+  }
   dgram_close(client, NULL, NULL);
 }
 static void on_connect(dgram_socket_t *client, const dgram_error_t *err, void *ctx) {
   if (err != NULL) { // in JavaScript the send would throw
     fprintf(stderr, "%s\n", err->message);
+    failed = 1;
     dgram_close(client, NULL, NULL);
     return;
   }
@@ -21,6 +27,11 @@ int main(int argc, char **argv) {
   dgram_socket_t *client;
   int port = argc > 1 ? atoi(argv[1]) : 41234;
   dgram_create_socket(uv_default_loop(), DGRAM_UDP4, NULL, NULL, &client);
-  dgram_connect(client, port, argc > 2 ? argv[2] : "localhost", on_connect, NULL);
-  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  int err = dgram_connect(client, port, argc > 2 ? argv[2] : "localhost", on_connect, NULL);
+  if (err != 0) { // in JavaScript it would throw
+    fprintf(stderr, "connect: %s\n", dgram_strerror(err));
+    return 1;
+  }
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return failed;
 }

@@ -4,8 +4,10 @@
 #include <dgram.h>
 #include <stdio.h>
 #include <stdlib.h>
+static int failed;
 static void on_error(dgram_socket_t *server, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "server error:\n%s\n", error->message);
+  failed = 1;
   dgram_close(server, NULL, NULL);
 }
 static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
@@ -23,6 +25,11 @@ int main(int argc, char **argv) {
   dgram_create_socket(uv_default_loop(), type, on_message, NULL, &server);
   dgram_on_error(server, on_error, NULL);
   dgram_on_listening(server, on_listening, NULL);
-  dgram_bind(server, argc > 1 ? atoi(argv[1]) : 41234, NULL, NULL, NULL);
-  return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  int err = dgram_bind(server, argc > 1 ? atoi(argv[1]) : 41234, NULL, NULL, NULL);
+  if (err != 0) { // in JavaScript it would throw
+    fprintf(stderr, "bind: %s\n", dgram_strerror(err));
+    return 1;
+  }
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return failed;
 }

@@ -64,7 +64,7 @@ extern "C" {
  */
 #define DGRAM_ERROR_MAP(XX)                                                                \
   XX(ERR_SOCKET_ALREADY_BOUND, -5001, "Socket is already bound")                           \
-  XX(ERR_SOCKET_BAD_PORT, -5002, "Port should be >= 0 and < 65536")                        \
+  XX(ERR_SOCKET_BAD_PORT, -5002, "Port should be > 0 and < 65536; >= 0 to bind")           \
   XX(ERR_SOCKET_BAD_TYPE, -5003, "Bad socket type specified. Valid types are: udp4, udp6") \
   XX(ERR_SOCKET_BUFFER_SIZE, -5004, "Could not get or set buffer size")                    \
   XX(ERR_SOCKET_DGRAM_NOT_RUNNING, -5005, "Not running")                                   \
@@ -1156,7 +1156,7 @@ DGRAM_EXTERN void dgram_signal_free(dgram_signal_t *signal);
  * found.
  *
  * @param code as returned by a function of this header or of libuv
- * @return static text; "UNKNOWN" for any other number
+ * @return static text; "OK" for 0, "UNKNOWN" for any other number
  */
 DGRAM_EXTERN const char *dgram_err_name(int code);
 
@@ -1164,7 +1164,7 @@ DGRAM_EXTERN const char *dgram_err_name(int code);
  * The text of a code: "address already in use", "Socket is already bound".
  *
  * @param code as returned by a function of this header or of libuv
- * @return static text; "unknown error" for any other number
+ * @return static text; "success" for 0, "unknown error" for any other number
  */
 DGRAM_EXTERN const char *dgram_strerror(int code);
 

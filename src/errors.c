@@ -12,6 +12,8 @@ const char *dgram_err_name(int code) {
   if (code == UV_EAI_NODATA || code == UV_EAI_NONAME)
     return "ENOTFOUND";
   switch (code) {
+  case 0:
+    return "OK";
 #define NAME_OF_OURS(name, value, text) \
   case value:                           \
     return #name;
@@ -29,6 +31,8 @@ const char *dgram_err_name(int code) {
 
 const char *dgram_strerror(int code) {
   switch (code) {
+  case 0:
+    return "success";
 #define TEXT_OF_OURS(name, value, text) \
   case value:                           \
     return text;

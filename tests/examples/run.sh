@@ -103,6 +103,10 @@ in_background() {
 to_its_end() {
   to_its_end_with 0 "$@"
 }
+# fails STDERR ARGUMENT...: runs the example; it ends with code 1, and said only why.
+fails() {
+  to_its_end_with 1 '' "$@"
+}
 to_its_end_with() {
   local code=0
   timeout "$patience" "$launch" "$program" "${@:4}" \
@@ -283,7 +287,8 @@ run_server() {
     lines+="server got: $text from 127.0.0.1:$source"$'\n'
     printed "$lines"
   done
-  to_its_end '' $'server error:\nbind EADDRINUSE 0.0.0.0:'"$port"$'\n' "$port"
+  fails $'bind: Port should be > 0 and < 65536; >= 0 to bind\n' 65536
+  fails $'server error:\nbind EADDRINUSE 0.0.0.0:'"$port"$'\n' "$port"
   stop
   printed "$lines"
 
@@ -328,12 +333,13 @@ run_bind_exclusive() {
   in_background "${arguments[@]}"
   await_port
   printed "socket listening 127.0.0.1:$port"$'\n'
-  to_its_end '' "bind EADDRINUSE 127.0.0.1:$port"$'\n' "$port"
+  fails "bind EADDRINUSE 127.0.0.1:$port"$'\n' "$port"
   stop
 }
 
-# sends ARGUMENT...: the example sends "Some bytes" in one datagram.
+# sends [CALL]: the example sends "Some bytes" in one datagram; not to port 0, says its CALL, or send.
 sends() {
+  fails "${1-send}: Port should be > 0 and < 65536; >= 0 to bind"$'\n' 0
   in_network 41234
   receive "UDP4-RECV:${wanted:-0},bind=127.0.0.1"
   [ -n "$wanted" ] || arguments=("$port")
@@ -347,8 +353,8 @@ run_send_buffers() {
   sends
 }
 run_send_connected() {
-  sends
-  to_its_end '' $'connect EINVAL ::1:41234\n' 41234 ::1
+  sends connect
+  fails $'connect EINVAL ::1:41234\n' 41234 ::1
 }
 
 # leaves SENDER [ARGUMENT...]: the far host receives what the example sends, as coming from
@@ -372,7 +378,7 @@ run_multicast_interface_ipv4() {
   two_hosts
   leaves4 10.0.0.2:1234
   leaves4 10.0.1.2:1234 10.0.1.2
-  to_its_end '' $'setMulticastInterface: address not available\n' 10.0.0.1
+  fails $'setMulticastInterface: address not available\n' 10.0.0.1
 }
 
 run_multicast_interface_ipv6() {
@@ -383,7 +389,7 @@ run_multicast_interface_ipv6() {
   line=$(ip -oneline link show dev eth1)
   leaves6 "\\[fe80:$zeros:0001:0002]:1234" "::%${line%%:*}" # begins with the interface's number
   leaves6 "\\[fe80:$zeros:0000:0002]:1234" '::%eth0'
-  to_its_end '' $'setMulticastInterface: invalid argument\n' eth1%
+  fails $'setMulticastInterface: invalid argument\n' eth1%
 }
 
 run_abort() {
@@ -393,7 +399,7 @@ run_abort() {
   send hello "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.1"
   lines="server got: hello from 127.0.0.1:$source"$'\n'
   printed "$lines"
-  to_its_end '' "bind EADDRINUSE 0.0.0.0:$port"$'\n' "$port"
+  fails "bind EADDRINUSE 0.0.0.0:$port"$'\n' "$port"
   kill -INT "$pid"
   ends 0
   printed "$lines"

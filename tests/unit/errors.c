@@ -24,7 +24,7 @@ static const struct {
   const char *text;
 } own_codes[] = {
     {DGRAM_ERR_SOCKET_ALREADY_BOUND, "ERR_SOCKET_ALREADY_BOUND", "Socket is already bound"},
-    {DGRAM_ERR_SOCKET_BAD_PORT, "ERR_SOCKET_BAD_PORT", "Port should be >= 0 and < 65536"},
+    {DGRAM_ERR_SOCKET_BAD_PORT, "ERR_SOCKET_BAD_PORT", "Port should be > 0 and < 65536; >= 0 to bind"},
     {DGRAM_ERR_SOCKET_BAD_TYPE, "ERR_SOCKET_BAD_TYPE",
      "Bad socket type specified. Valid types are: udp4, udp6"},
     {DGRAM_ERR_SOCKET_BUFFER_SIZE, "ERR_SOCKET_BUFFER_SIZE", "Could not get or set buffer size"},
@@ -65,8 +65,14 @@ static void a_host_that_is_not_found_is_ENOTFOUND(void **state) {
   assert_string_equal(dgram_err_name(UV_EAI_NODATA), "ENOTFOUND");
 }
 
+/* What the calls return most of the time. */
+static void no_error_has_a_name_and_a_text(void **state) {
+  assert_string_equal(dgram_err_name(0), "OK");
+  assert_string_equal(dgram_strerror(0), "success");
+}
+
 static void other_numbers_are_unknown(void **state) {
-  static const int numbers[] = {0, 1, -4999, -5000, -5011, INT_MAX, INT_MIN};
+  static const int numbers[] = {1, -4999, -5000, -5011, INT_MAX, INT_MIN};
   for (size_t i = 0; i < COUNT(numbers); i++) {
     assert_string_equal(dgram_err_name(numbers[i]), "UNKNOWN");
     assert_string_equal(dgram_strerror(numbers[i]), "unknown error");
@@ -144,6 +150,7 @@ int main(void) {
       cmocka_unit_test(system_codes_have_the_names_and_texts_of_libuv),
       cmocka_unit_test(own_codes_have_the_names_and_texts_of_the_specification),
       cmocka_unit_test(a_host_that_is_not_found_is_ENOTFOUND),
+      cmocka_unit_test(no_error_has_a_name_and_a_text),
       cmocka_unit_test(other_numbers_are_unknown),
       cmocka_unit_test(own_codes_differ_and_lie_below_those_of_libuv),
       cmocka_unit_test(the_message_says_what_is_known_and_leaves_out_the_rest),
