@@ -373,8 +373,9 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
 /**
  * Listens for datagrams, as options say; without `fd` as dgram_bind().
  *
- * With `fd` the socket takes over a UDP socket that the program made: makes it non-blocking, sets
- * SO_REUSEADDR, and will close it. This happens inside the call, and so does 'listening'. If it is
+ * With `fd` the socket takes over a datagram socket of IPv4 or IPv6 that the program made: of UDP,
+ * UDP-Lite, or ICMP (IPPROTO_ICMP, where the system permits it: messages then begin with the ICMP
+ * header, and ports mean nothing). It is made non-blocking, gets SO_REUSEADDR, and will be closed. This happens inside the call, and so does 'listening'. If it is
  * connected, so is the socket. On error the descriptor stays the program's, with the buffer sizes
  * that the socket's options ask for perhaps set. The system is not asked to join what comes there
  * (UDP_GRO), since other programs may read from it, too; one that knows better may set the option
@@ -389,7 +390,7 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  * @retval 0
  * @retval UV_EINVAL           `socket` or `options` is NULL, `struct_size` was not set or is that
  *                             of a newer header, or `fd` is of the other family
- * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a UDP socket
+ * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a datagram socket of IPv4 or IPv6
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE with `fd`: the system refuses a buffer size of the options
  * @retval UV_EEXIST           the loop watches `fd` already
  * @return else as dgram_bind()
@@ -790,7 +791,7 @@ DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const ch
  * @retval UV_EINVAL    `lookup` is NULL, or about a connect or send, which ends with this error; or
  *                      `fd` is of the other family
  * @retval UV_ECANCELED the socket was closed meanwhile, and nothing happens
- * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a UDP socket
+ * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a datagram socket of IPv4 or IPv6
  * @return else as dgram_bind_options() with `fd`
  */
 DGRAM_EXTERN int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd);

@@ -79,7 +79,7 @@ typedef void (*dgram_taken_cb)(void *context);
  *                         of range
  * @retval UV_ENAMETOOLONG `path` is too long
  * @retval UV_EBADF        one of `fds` is not open
- * @retval DGRAM_ERR_INVALID_FD_TYPE one of `fds` is not a UDP socket
+ * @retval DGRAM_ERR_INVALID_FD_TYPE one of `fds` is not a datagram socket of IPv4 or IPv6
  * @retval UV_EEXIST       something else than a UNIX socket lies at the path
  * @retval UV_ENOMEM
  * @return or what fcntl(2), socket(2), bind(2), chmod(2) or rename(2) returns: UV_ENOENT (no such
@@ -167,8 +167,8 @@ typedef struct dgram_listen_fd {
 /**
  * The descriptors that the service manager has opened for this process, as sd_listen_fds(3) has
  * them: LISTEN_FDS of them from 3 on, if LISTEN_PID is this process; LISTEN_FDNAMES names them.
- * Each is made close-on-exec. They may be anything; dgram_bind_options() refuses what is not a UDP
- * socket with DGRAM_ERR_INVALID_FD_TYPE.
+ * Each is made close-on-exec. They may be anything; dgram_bind_options() refuses what is not a
+ * datagram socket of IPv4 or IPv6 with DGRAM_ERR_INVALID_FD_TYPE.
  *
  * @param[out] fds room for `room` of them; NULL if that is 0
  * @param room     how many to write; the others count all the same

@@ -211,7 +211,8 @@ static int adopt_path(dgram_socket_t *socket, int fd, bool ours) {
     return err;
   }
   dgram__receive_share(socket);
-  socket->loop->datapath->adopt(&socket->path, gso_wanted(socket), ours);
+  bool is_udp = dgram__path_is_udp(fd);
+  socket->loop->datapath->adopt(&socket->path, is_udp && gso_wanted(socket), is_udp && ours);
   dgram__connect_adopt(socket);
   return 0;
 }

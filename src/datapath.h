@@ -90,7 +90,7 @@ struct dgram__datapath {
   int (*open)(struct dgram__path *path, const struct dgram__settings *settings);
 
   /*
-   * Takes over path->fd, a UDP socket that was made elsewhere. `gro`: whoever else has it takes
+   * Takes over path->fd, a datagram socket that was made elsewhere. `gro`: whoever else has it takes
    * joined datagrams apart, too; if not, they are not to be joined.
    */
   void (*adopt)(struct dgram__path *path, bool gso, bool gro);
@@ -169,7 +169,13 @@ bool dgram__path_has_event(const struct dgram__path *path, bool sends);
 /* The address of the peer, or with `peer` false the socket's own. Returns 0 or an error. */
 int dgram__path_name(const struct dgram__path *path, bool peer, union dgram__address *name);
 
-/* The family of a UDP socket; 0 if `fd` is not one. */
+/*
+ * The family of a datagram socket of the Internet, 0 if `fd` is not one: what libuv calls UV_UDP.
+ * Besides UDP there are UDP-Lite and the kernel's ICMP sockets ("ping").
+ */
 int dgram__path_family(int fd);
+
+/* Whether the protocol of such a socket is UDP: no other may be asked to segment or to join. */
+bool dgram__path_is_udp(int fd);
 
 #endif

@@ -92,19 +92,20 @@ static bool has_option(int fd, int name, int wanted) {
 }
 
 #ifdef SO_PROTOCOL
-static bool is_udp(int fd) { /* and not UDP-Lite, say */
-  return has_option(fd, SO_TYPE, SOCK_DGRAM) && has_option(fd, SO_PROTOCOL, IPPROTO_UDP);
+bool dgram__path_is_udp(int fd) {
+  return has_option(fd, SO_PROTOCOL, IPPROTO_UDP);
 }
 #else
-static bool is_udp(int fd) {
-  return has_option(fd, SO_TYPE, SOCK_DGRAM);
+bool dgram__path_is_udp(int fd) { /* such systems neither segment nor join */
+  (void)fd;
+  return true;
 }
 #endif
 
 int dgram__path_family(int fd) {
   union dgram__address name = {0};
   socklen_t length = sizeof name;
-  if (!is_udp(fd) || getsockname(fd, &name.any, &length) != 0)
+  if (!has_option(fd, SO_TYPE, SOCK_DGRAM) || getsockname(fd, &name.any, &length) != 0)
     return 0;
   int family = name.any.sa_family;
   return family == AF_INET || family == AF_INET6 ? family : 0;
@@ -214,7 +215,7 @@ int dgram__path_take_error(struct dgram__path *path) {
 static bool may_be_joined(int fd) {
   int on = 1;
   socklen_t length = sizeof on;
-  return getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0;
+  return dgram__path_is_udp(fd) && (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
 }
 #else
 static bool may_be_joined(int fd) {

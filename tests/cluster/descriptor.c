@@ -32,7 +32,26 @@ static void it_is_shared(void **state) {
   crew_close(&crew);
 }
 
-static void what_is_no_udp_socket_is_refused(void **state) {
+static void one_of_udp_lite_is_shared(void **state) {
+  struct crew crew;
+  char bound[32];
+  struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+  if (fd < 0) {
+    print_message("skipped: no UDP-Lite here\n");
+    skip();
+  }
+  assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof local), 0);
+  crew_open(&crew, "bind_to_fd");
+  set_fd(fd);
+  snprintf(bound, sizeof bound, ":bound(%d)", raw_port(fd));
+  crew_fork(&crew);
+  run_until_noted(crew.loop, bound, 1);
+  close(fd);
+  crew_close(&crew);
+}
+
+static void what_is_no_datagram_socket_is_refused(void **state) {
   struct crew crew;
   crew_open(&crew, "bind_to_fd");
   set_fd(STDERR_FILENO);
@@ -59,7 +78,8 @@ static void one_of_the_other_family_is_refused(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(it_is_shared),
-    cmocka_unit_test(what_is_no_udp_socket_is_refused),
+    cmocka_unit_test(one_of_udp_lite_is_shared),
+    cmocka_unit_test(what_is_no_datagram_socket_is_refused),
     cmocka_unit_test(one_of_the_other_family_is_refused),
 };
 

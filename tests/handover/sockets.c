@@ -54,6 +54,24 @@ static void both_families_come(void **state) {
   close_loop(loop);
 }
 
+static void one_of_udp_lite_comes(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+  if (fd < 0) {
+    close_loop(loop);
+    print_message("skipped: no UDP-Lite here\n");
+    skip();
+  }
+  dgram_offer_t *offer = offer_fds(loop, &fd, 1);
+  assert_int_equal(take_from(loop, &taker), 1);
+  give_up(&taker);
+  dgram_handover_withdraw(offer);
+  settle(loop);
+  close(fd);
+  close_loop(loop);
+}
+
 static int reuse_addr_of(int fd) {
   int on = -1;
   socklen_t length = sizeof on;
@@ -116,6 +134,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       HANDOVER_TEST(all_come_in_order),
       TAKEN_TEST(both_families_come),
+      TAKEN_TEST(one_of_udp_lite_comes),
       TAKEN_TEST(so_reuseaddr_is_as_it_was),
       HANDOVER_TEST(the_offer_outlives_the_socket),
   };

@@ -64,17 +64,6 @@ static void a_datagram_socket_that_is_not_of_the_internet(void **state) {
   close(fds[1]);
 }
 
-/* UDP-Lite has datagrams and the same addresses, but is another protocol. */
-static void a_datagram_socket_of_another_protocol(void **state) {
-  int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
-  if (fd < 0) {
-    print_message("skipped: the kernel has no other protocol of datagrams\n");
-    skip();
-  }
-  assert_refused(DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
-  close(fd);
-}
-
 static void a_number_that_is_not_open(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -157,7 +146,6 @@ int main(void) {
       cmocka_unit_test(a_pipe),
       cmocka_unit_test(a_file),
       cmocka_unit_test(a_datagram_socket_that_is_not_of_the_internet),
-      cmocka_unit_test(a_datagram_socket_of_another_protocol),
       cmocka_unit_test(a_number_that_is_not_open),
       cmocka_unit_test(one_of_the_other_family),
       cmocka_unit_test(one_that_another_socket_has),

@@ -1,0 +1,101 @@
+/*
+ * The kernel's ICMP sockets ("ping", icmp(7)) are taken over as descriptors: a request leaves, and
+ * its answer comes, in both families. A network of the test's own permits them to every group.
+ */
+#include "hosts.h"
+
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+
+static const char PAYLOAD[] = "payload";
+
+struct echo {
+  uint8_t type;
+  uint8_t code;
+  uint16_t checksum; /* the kernel's to fill in, as is the identifier */
+  uint16_t identifier;
+  uint16_t sequence;
+  char payload[sizeof PAYLOAD];
+};
+
+struct answers {
+  int came;
+  uint8_t type; /* of an answer */
+  const char *from;
+};
+
+static void on_answer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                      void *context) {
+  struct answers *answers = context;
+  struct echo echo;
+  assert_int_equal(rinfo->size, sizeof echo);
+  memcpy(&echo, message, sizeof echo);
+  assert_int_equal(echo.type, answers->type);
+  assert_int_equal(ntohs(echo.sequence), ++answers->came);
+  assert_string_equal(echo.payload, PAYLOAD);
+  assert_string_equal(dgram_rinfo_address(rinfo), answers->from);
+}
+
+static dgram_socket_t *adopt_ping(dgram_type_t type, struct answers *answers) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = type == DGRAM_UDP4 ? socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
+                                  : socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+  assert_true(options.fd >= 0);
+  dgram_socket_t *socket = new_socket(here->loop, type, on_answer, answers);
+  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  return socket;
+}
+
+/* As many as leave and come together; each is of one size. */
+static void ping(dgram_type_t type, uint8_t request, struct answers answers) {
+  enum { PINGS = 40 };
+  open_host(left);
+  sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range; "
+     "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit");
+  dgram_socket_t *socket = adopt_ping(type, &answers);
+  for (int i = 1; i <= PINGS; i++) {
+    struct echo echo = {.type = request, .sequence = htons((uint16_t)i)};
+    memcpy(echo.payload, PAYLOAD, sizeof PAYLOAD);
+    assert_int_equal(dgram_send(socket, &echo, sizeof echo, 1, NULL, NULL, NULL), 0);
+  }
+  run_until(left->loop, &answers.came, PINGS);
+  close_socket(socket);
+  close_host(left);
+}
+
+static void of_ipv4(void **state) {
+  ping(DGRAM_UDP4, ICMP_ECHO, (struct answers){.type = ICMP_ECHOREPLY, .from = "127.0.0.1"});
+}
+
+static void of_ipv6(void **state) {
+  ping(DGRAM_UDP6, ICMP6_ECHO_REQUEST, (struct answers){.type = ICMP6_ECHO_REPLY, .from = "::1"});
+}
+
+/* Control messages that did not fit tell nothing of joined datagrams: there are none. */
+static void with_control_messages(void **state) {
+  struct answers answers = {.type = ICMP_ECHOREPLY, .from = "127.0.0.1"};
+  int on = 1;
+  open_host(left);
+  sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range");
+  dgram_socket_t *socket = adopt_ping(DGRAM_UDP4, &answers);
+  int fd = dgram_fileno(socket);
+  static const int options[] = {IP_PKTINFO, IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS, IP_RETOPTS};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    assert_int_equal(setsockopt(fd, IPPROTO_IP, options[i], &on, sizeof on), 0);
+  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), 0);
+  struct echo echo = {.type = ICMP_ECHO, .sequence = htons(1)};
+  memcpy(echo.payload, PAYLOAD, sizeof PAYLOAD);
+  assert_int_equal(dgram_send(socket, &echo, sizeof echo, 1, NULL, NULL, NULL), 0);
+  run_until(left->loop, &answers.came, 1);
+  close_socket(socket);
+  close_host(left);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(of_ipv4),
+      cmocka_unit_test(of_ipv6),
+      cmocka_unit_test(with_control_messages),
+  };
+  return HOSTS_MAIN("ping", tests);
+}
