@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef DGRAM_HAVE_LIBIDN2
+#include <idn2.h>
+#endif
 
 struct dgram_lookup {
   uv_getaddrinfo_t request; /* of the system's */
@@ -58,11 +61,41 @@ static void ask_program(const struct dgram__options *options, struct dgram_looku
   options->lookup(lookup, kept, options->type, options->lookup_context);
 }
 
-static int ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host, int family) {
+static int start_getaddrinfo(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host,
+                             int family) {
   struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
   lookup->request.data = lookup;
   return uv_getaddrinfo(loop, &lookup->request, on_answer, host, NULL, &hints);
 }
+
+#ifdef DGRAM_HAVE_LIBIDN2
+static bool is_ascii(const char *text) {
+  while (*text != '\0' && (unsigned char)*text < 0x80)
+    text++;
+  return *text == '\0';
+}
+
+/*
+ * The name is mapped as Node.js does it, by UTS 46 and not transitionally: case, composition,
+ * width. libuv alone encodes the characters as they stand. What libidn2 refuses, by the stricter
+ * rules of IDNA 2008, a symbol say, is left to libuv, and so is what is no text.
+ */
+static int ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host, int family) {
+  char *ascii = NULL;
+  int result = IDN2_OK;
+  if (!is_ascii(host))
+    result = idn2_to_ascii_8z(host, &ascii, IDN2_NONTRANSITIONAL);
+  if (result == IDN2_MALLOC)
+    return UV_ENOMEM;
+  int err = start_getaddrinfo(loop, lookup, ascii != NULL ? ascii : host, family);
+  idn2_free(ascii);
+  return err;
+}
+#else
+static int ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host, int family) {
+  return start_getaddrinfo(loop, lookup, host, family);
+}
+#endif
 
 int dgram__lookup_start(dgram_socket_t *socket, struct dgram_lookup **lookup, const char *host,
                         dgram__answer_fn *answer, void *owner) {

@@ -4,6 +4,8 @@
  *
  *   four.test   127.0.0.4              both.test     127.0.0.5 and fd00::5
  *   six.test    fd00::6                NAME.up.test  what the test answers itself
+ *   abc.test    127.0.0.6              bücher.test   127.0.0.7
+ *   faß.test    127.0.0.8              ☃.test        127.0.0.9
  *
  * and that all else in test does not exist.
  */
@@ -75,6 +77,10 @@ static inline void run_dnsmasq(int log) {
                                     "--host-record=four.test,127.0.0.4",
                                     "--host-record=six.test,fd00::6",
                                     "--host-record=both.test,127.0.0.5,fd00::5",
+                                    "--host-record=abc.test,127.0.0.6",
+                                    "--host-record=xn--bcher-kva.test,127.0.0.7",
+                                    "--host-record=xn--fa-hia.test,127.0.0.8",
+                                    "--host-record=xn--n3h.test,127.0.0.9",
                                     "--server=/up.test/127.0.0.1#5300",
                                     NULL};
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, however that ends */

@@ -1,0 +1,155 @@
+/*
+ * Internationalised host names. With libidn2 they are mapped as Node.js maps them, by UTS 46: as
+ * capitals, decomposed and in full width they are the same name. Without it libuv encodes the
+ * characters as they stand. Either way a program sees the name as it gave it.
+ */
+#include "name_server.h"
+
+#ifdef DGRAM_HAVE_LIBIDN2
+enum { MAPPED = 1 };
+#else
+enum { MAPPED = 0 };
+#endif
+
+static const struct {
+  const char *name;
+  const char *address;
+  int as_it_stands; /* libuv alone finds it */
+} hosts_of_test[] = {
+    {"bücher.test", "127.0.0.7", 1},
+    {"BÜCHER.test", "127.0.0.7", 0},
+    {"Bücher.TEST", "127.0.0.7", 0},
+    {"bu\xcc\x88"
+     "cher.test",
+     "127.0.0.7", 0}, /* u, combining diaeresis */
+    {"BU\xcc\x88"
+     "CHER.test",
+     "127.0.0.7", 0},
+    {"ｂücher.test", "127.0.0.7", 0},
+    {"bücher。test", "127.0.0.7", 1},        /* ideographic full stop */
+    {"b\xc2\xadücher.test", "127.0.0.7", 0}, /* soft hyphen */
+    {"xn--bcher-kva.test", "127.0.0.7", 1},
+    {"XN--BCHER-KVA.test", "127.0.0.7", 1},
+    {"ＡＢＣ.test", "127.0.0.6", 0},
+    {"faß.test", "127.0.0.8", 1}, /* not fass.test */
+    {"☃.test", "127.0.0.9", 1},   /* a symbol, which IDNA 2008 does not allow */
+    {"１２７.0.0.6", "127.0.0.6", 0},
+};
+
+enum { NAMES = sizeof hosts_of_test / sizeof hosts_of_test[0] };
+
+static void assert_not_found(const struct kept_error *kept, const char *name) {
+  char message[400];
+  snprintf(message, sizeof message, "getaddrinfo ENOTFOUND %s", name);
+  assert_string_equal(kept->message, message);
+  assert_string_equal(kept->address, name);
+}
+
+static void bind_to_a_name(void **state) {
+  uv_loop_t *loop = open_loop();
+  for (int i = 0; i < NAMES; i++) {
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+    dgram_address_t address = {.port = -1};
+    struct kept_error kept = {0};
+    assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+    if (MAPPED || hosts_of_test[i].as_it_stands) {
+      bind_now(socket, hosts_of_test[i].name);
+      assert_int_equal(dgram_address(socket, &address), 0);
+      assert_string_equal(address.address, hosts_of_test[i].address);
+    } else {
+      assert_int_equal(dgram_bind(socket, PORT, hosts_of_test[i].name, NULL, NULL), 0);
+      run_until(loop, &kept.calls, 1);
+      assert_not_found(&kept, hosts_of_test[i].name);
+    }
+    close_socket(socket);
+  }
+  close_loop(loop);
+}
+
+static void count_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  assert_null(error);
+  ++*(int *)context;
+}
+
+static void connect_and_send_to_a_name(void **state) {
+  uv_loop_t *loop = open_loop();
+  int connected = 0;
+  int received = 0;
+  dgram_address_t peer;
+  dgram_socket_t *listener = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  assert_int_equal(dgram_on_message(listener, count_message, &received), 0);
+  int port = bind_now(listener, "127.0.0.7");
+  const char *name = MAPPED ? "BÜCHER.test" : "bücher.test";
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_send(socket, "one", 3, port, name, NULL, NULL), 0);
+  run_until(loop, &received, 1);
+  assert_int_equal(dgram_connect(socket, port, name, count_connect, &connected), 0);
+  run_until(loop, &connected, 1);
+  assert_int_equal(dgram_remote_address(socket, &peer), 0);
+  assert_string_equal(peer.address, "127.0.0.7");
+  assert_notes("got(one)");
+  close_socket(socket);
+  close_socket(listener);
+  close_loop(loop);
+}
+
+static void what_is_not_found_is_told_as_it_was_given(void **state) {
+  static const char *const names[] = {"NIRGENDS-Ü.test", "nirgends-u\xcc\x88.test", "bü cher.test",
+                                      "ü..test"};
+  uv_loop_t *loop = open_loop();
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct kept_error kept = {0};
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+    assert_int_equal(dgram_send(socket, "x", 1, PORT, names[i], keep_send_error, &kept), 0);
+    run_until(loop, &kept.calls, 1);
+    assert_not_found(&kept, names[i]);
+    close_socket(socket);
+  }
+  close_loop(loop);
+}
+
+static void what_is_no_text_is_einval(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(socket, 0,
+                              "b\xfc"
+                              "cher.test",
+                              NULL, NULL),
+                   UV_EINVAL);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                          void *context) {
+  note("asked(%s)", host);
+  dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+static void a_programs_look_up_is_asked_for_it_as_given(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  dgram_socket_t *socket = NULL;
+  options.lookup = answer_lookup;
+  assert_int_equal(dgram_create_socket_options(loop, &options, NULL, NULL, &socket), 0);
+  assert_int_equal(dgram_bind(socket, 0,
+                              "BU\xcc\x88"
+                              "CHER。test",
+                              note_event, "listening"),
+                   0);
+  assert_notes("asked(BU\xcc\x88"
+               "CHER。test) listening");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(bind_to_a_name),
+      cmocka_unit_test(connect_and_send_to_a_name),
+      cmocka_unit_test(what_is_not_found_is_told_as_it_was_given),
+      cmocka_unit_test(what_is_no_text_is_einval),
+      cmocka_unit_test(a_programs_look_up_is_asked_for_it_as_given),
+  };
+  return NAMES_MAIN("names_idn", tests);
+}
