@@ -2,24 +2,32 @@
 
 PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
+FOR ?= lint
 
-.PHONY: build demo test fuzz bench growth scaling lint docs install clean help
+.PHONY: build setup demo test fuzz bench growth scaling programs lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
-build: setup-build
+build: needs-build
 	cmake --preset release
-	cmake --build --preset release
+	cmake --build --preset release --target dgram dgram_static
 
-# Installs the tools that a target needs.
-setup-%:
-	@scripts/setup.sh $*
+# Only this, `demo` and `test` install packages of the system. The others say what is missing.
+setup:
+	@scripts/setup.sh install $(FOR)
+
+needs-%:
+	@scripts/setup.sh check $*
+
+setup-test:
+	@scripts/setup.sh install test
 
 demo:
 	@scripts/demo.sh
 
-# The suite four times: plain, under two sets of sanitizers, under valgrind; CMakePresets.json says
-# what is left out where. Then that of the drop-in for Node.js, on several versions of it.
-test: setup-test test-dev test-asan test-tsan test-valgrind test-node test-node-versions
+# The suite four times: as it is, under two sets of sanitizers, under valgrind; CMakePresets.json
+# says what is left out where. The tests of host names without libidn2. Then the suite of the
+# drop-in for Node.js, on several versions of it.
+test: setup-test test-dev test-plain test-asan test-tsan test-valgrind test-node test-node-versions
 
 test-node:
 	scripts/node.sh test
@@ -38,17 +46,22 @@ test-%:
 fuzz:
 	@scripts/fuzz.sh
 
-bench: setup-bench build bench/peers/node_modules/.package-lock.json
+bench: needs-bench needs-build programs bench/peers/node_modules/.package-lock.json
 	scripts/node.sh build || echo "the drop-in for Node.js does not build" >&2
 	bench/run.sh build/release/bench
 
-growth: setup-growth
+growth: needs-growth
 	cmake --preset dev
 	cmake --build --preset dev --target cost
 	bench/growth.sh build/dev/tests/cost
 
-scaling: build
+scaling: needs-build programs
 	bench/scaling.sh build/release/bench
+
+# What is measured.
+programs:
+	cmake --preset release
+	cmake --build --preset release
 
 # bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
 bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
@@ -68,10 +81,11 @@ clean:
 
 help:
 	@echo "make                      build the library, optimised, in build/release"
+	@echo "make setup                install what building, tests, linters and docs need; FOR='bench fuzz'"
 	@echo "make demo                 watch servers get datagrams, in C and on the drop-in for Node.js"
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
 	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others too"
-	@echo "make test-PRESET          run the tests in one build: dev asan valgrind tsan coverage"
+	@echo "make test-PRESET          run the tests in one build: dev plain asan valgrind tsan coverage"
 	@echo "make fuzz                 feed what other processes may send with random bytes, 60 s each"
 	@echo "make bench                measure, beside the same work done by others"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"

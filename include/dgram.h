@@ -92,7 +92,7 @@ typedef enum {
 #define DGRAM_ADDRESS_TEXT 64
 
 /** An endpoint as text and number; what `socket.address()` returns. */
-typedef struct dgram_address {
+typedef struct dgram_address_s {
   char address[DGRAM_ADDRESS_TEXT]; /**< numeric; a link-local IPv6 address ends in its zone */
   const char *family;               /**< "IPv4" or "IPv6"; static */
   int port;                         /**< 0 to 65535 */
@@ -331,8 +331,9 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * @param socket   the socket
  * @param port     0 to 65535; 0: the system chooses one
  * @param address  a numeric address (IPv6 with zone: "fe80::1%eth0", "fe80::1%2"; one that names no
- *                 interface counts as none), or a host name, which is looked up; NULL or "": all
- *                 interfaces. Copied
+ *                 interface counts as none), or a host name in UTF-8, which is looked up (if the
+ *                 library was built with libidn2, mapped by UTS 46 before: in capitals, decomposed
+ *                 or in full width it is the same name); NULL or "": all interfaces. Copied
  * @param callback called once, as a listener of 'listening'; or NULL
  * @param context  for `callback`
  * @retval 0
@@ -348,7 +349,7 @@ DGRAM_EXTERN int dgram_bind(dgram_socket_t *socket, int port, const char *addres
                             dgram_listening_cb callback, void *context);
 
 /** Options of dgram_bind_options(). Start from dgram_default_bind_options(). */
-typedef struct dgram_bind_options {
+typedef struct dgram_bind_options_s {
   size_t struct_size;  /**< set by dgram_default_bind_options() */
   int port;            /**< as in dgram_bind(). Default 0 */
   const char *address; /**< as in dgram_bind(). Default NULL */
@@ -375,13 +376,14 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  *
  * With `fd` the socket takes over a datagram socket of IPv4 or IPv6 that the program made: of UDP,
  * UDP-Lite, or ICMP (IPPROTO_ICMP, where the system permits it: messages then begin with the ICMP
- * header, and ports mean nothing). It is made non-blocking, gets SO_REUSEADDR, and will be closed. This happens inside the call, and so does 'listening'. If it is
- * connected, so is the socket. On error the descriptor stays the program's, with the buffer sizes
- * that the socket's options ask for perhaps set. The system is not asked to join what comes there
- * (UDP_GRO), since other programs may read from it, too; one that knows better may set the option
- * itself, and joined datagrams are taken apart. In a worker of a cluster, without `exclusive`, the
- * primary is asked for its own descriptor of this number, which it keeps; a failure is then an
- * 'error' event (`open EINVAL`), and 'listening' comes from the loop.
+ * header, and ports mean nothing). It is made non-blocking, gets SO_REUSEADDR, and will be closed.
+ * This happens inside the call, and so does 'listening'. If it is connected, so is the socket. On
+ * error the descriptor stays the program's, with the buffer sizes that the socket's options ask for
+ * perhaps set. The system is not asked to join what comes there (UDP_GRO), since other programs may
+ * read from it, too; one that knows better may set the option itself, and joined datagrams are
+ * taken apart. In a worker of a cluster, without `exclusive`, the primary is asked for its own
+ * descriptor of this number, which it keeps; a failure is then an 'error' event (`open EINVAL`),
+ * and 'listening' comes from the loop.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied

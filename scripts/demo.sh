@@ -110,7 +110,7 @@ finish_server() {
   check_printed
 }
 
-scripts/setup.sh demo
+scripts/setup.sh install demo
 echo "Building examples/server.c"
 build >"$scratch/build" 2>&1 || {
   cat "$scratch/build"

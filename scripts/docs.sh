@@ -10,7 +10,7 @@ version_part() {
   sed -n "s/^#define DGRAM_VERSION_$1 \([0-9]*\)$/\1/p" include/dgram.h
 }
 
-scripts/setup.sh docs
+scripts/setup.sh check docs
 scripts/check-contracts.sh
 
 rm -rf "$out"

@@ -14,7 +14,7 @@ if [ $# -eq 0 ]; then
   mapfile -t targets < <(basename -s .c fuzz/*.c)
 fi
 
-scripts/setup.sh fuzz
+scripts/setup.sh check fuzz
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
 

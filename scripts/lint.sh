@@ -57,7 +57,7 @@ readme() {
     <(sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d') <(grep -v '^//' examples/server.c)
 }
 
-scripts/setup.sh lint
+scripts/setup.sh check lint
 # clang-tidy and cppcheck take each file's flags from this build, the export check its library.
 cmake --preset dev >/dev/null
 cmake --build --preset dev
@@ -67,7 +67,7 @@ check clang-tidy tidy
 check cppcheck cppcheck "${cppcheck_options[@]}" --project=build/dev/compile_commands.json
 check cppcheck-addon addon
 check javascript javascript
-check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/install/run.sh \
+check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/install/*.sh \
   tests/examples/run.sh tests/cost/*.sh bench/*.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
 check check-layers scripts/check-layers.sh

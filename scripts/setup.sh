@@ -1,34 +1,48 @@
 #!/usr/bin/env bash
-# Usage: setup.sh [build|demo|test|lint|docs|fuzz|bench|growth]
-# Sees to it that the tools of a make target are there: installs what is missing on Debian and
-# Ubuntu, says what is missing elsewhere. Says nothing when nothing is missing.
+# Usage: setup.sh check|install [build|demo|test|lint|docs|fuzz|bench|growth]...
+# Sees whether the tools of make targets are there; those of `build` if none is named. What is
+# missing `check` only says, and fails; `install` installs it on Debian and Ubuntu, and says it
+# elsewhere. Says nothing when nothing is missing.
 set -euo pipefail
 
 # The needs, each as PROBE:PACKAGE. A probe is a command, lib/NAME for a library known to
 # pkg-config, or libfuzzer, which is clang's; the package is Debian's. pkg-config stands before the
-# libraries that it looks for.
-needs="cc:gcc c++:g++ make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
+# libraries that it looks for. An option is installed with the rest, and never missed.
+for_build="cc:gcc make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
   lib/libuv:libuv1-dev"
-for_node="node:nodejs npm:npm python3:python3" # npm brings node-gyp
+options="lib/libidn2:libidn2-dev"
+for_node="c++:g++ node:nodejs npm:npm python3:python3" # npm brings node-gyp
 for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 socat:socat
   ethtool:ethtool dnsmasq:dnsmasq-base $for_node"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
 for_docs="doxygen:doxygen xsltproc:xsltproc"
 
-case ${1-build} in
-build) ;;
-demo) needs+=" socat:socat $for_node" ;;
-test) needs+=" $for_tests" ;;
-lint) needs+=" $for_tests $for_lint $for_docs" ;; # the linters read the tests and contracts too
-docs) needs=$for_docs ;;
-fuzz) needs+=" clang:clang libfuzzer:libclang-rt-dev" ;;
-bench) needs+=" gnuplot:gnuplot-nox go:golang-go $for_node" ;; # and python3 is a peer, too
-growth) needs+=" gnuplot:gnuplot-nox $for_tests" ;;
-*)
-  echo "usage: $0 [build|demo|test|lint|docs|fuzz|bench|growth]" >&2
+usage() {
+  echo "usage: $0 check|install [build|demo|test|lint|docs|fuzz|bench|growth]..." >&2
   exit 2
-  ;;
+}
+
+case ${1-} in
+check | install) mode=$1 ;;
+*) usage ;;
 esac
+targets=("${@:2}")
+[ ${#targets[@]} -gt 0 ] || targets=(build)
+
+needs=
+for target in "${targets[@]}"; do
+  case $target in
+  build) needs+=" $for_build" ;;
+  demo) needs+=" $for_build socat:socat $for_node" ;;
+  test) needs+=" $for_build $for_tests" ;;
+  lint) needs+=" $for_build $for_tests $for_lint $for_docs" ;; # they read tests and contracts too
+  docs) needs+=" $for_docs" ;;
+  fuzz) needs+=" $for_build clang:clang libfuzzer:libclang-rt-dev" ;;
+  bench) needs+=" $for_build gnuplot:gnuplot-nox go:golang-go $for_node" ;; # python3 is a peer, too
+  growth) needs+=" $for_build gnuplot:gnuplot-nox $for_tests" ;;
+  *) usage ;;
+  esac
+done
 
 # ip(8) is in sbin, which is not on every user's path.
 PATH=$PATH:/usr/sbin:/sbin
@@ -47,7 +61,7 @@ look() {
   missing=()
   local need
   for need in $needs; do
-    if ! is_there "${need%%:*}"; then
+    if ! is_there "${need%%:*}" && [[ " ${missing[*]-} " != *" ${need%%:*} "* ]]; then
       packages+=("${need#*:}")
       missing+=("${need%%:*}")
     fi
@@ -55,11 +69,26 @@ look() {
 }
 
 look
-if [ ${#missing[@]} -eq 0 ]; then
+if [ "$mode" = check ]; then
+  [ ${#missing[@]} -ne 0 ] || exit 0
+  echo "Missing here: ${missing[*]}" >&2
+  echo "\`make setup FOR='${targets[*]}'\` installs them on Debian and Ubuntu, where they are:" >&2
+  echo "  ${packages[*]}" >&2
+  echo "Elsewhere the system's package manager does (lib/NAME: the library with its headers)." >&2
+  exit 1
+fi
+
+# Options alone are no reason to fail.
+required=${#missing[@]}
+for option in $options; do
+  is_there "${option%%:*}" || packages+=("${option#*:}")
+done
+if [ ${#packages[@]} -eq 0 ]; then
   exit 0
 fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+  [ "$required" -ne 0 ] || exit 0
   echo "Missing here: ${missing[*]}" >&2
   echo "Install them with this system's package manager (lib/NAME: the library NAME with its" >&2
   echo "headers), then try again. On Debian they are: ${packages[*]}" >&2
@@ -74,13 +103,16 @@ if [ "$(id -u)" -eq 0 ]; then
 elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
   as_root=(sudo) # asks for the password, if it needs one, on the terminal
 else
+  [ "$required" -ne 0 ] || exit 0
   echo "To install them, run this as root, then try again:" >&2
   echo "  $install" >&2
   exit 1
 fi
 
 echo "Installing them: $install"
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$install" >&2
+if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$install" >&2; then
+  [ "$required" -eq 0 ] || exit 1
+fi
 
 look
 if [ ${#missing[@]} -ne 0 ]; then

@@ -90,8 +90,8 @@ struct dgram__datapath {
   int (*open)(struct dgram__path *path, const struct dgram__settings *settings);
 
   /*
-   * Takes over path->fd, a datagram socket that was made elsewhere. `gro`: whoever else has it takes
-   * joined datagrams apart, too; if not, they are not to be joined.
+   * Takes over path->fd, a datagram socket that was made elsewhere. `gro`: whoever else has it
+   * takes joined datagrams apart, too; if not, they are not to be joined.
    */
   void (*adopt)(struct dgram__path *path, bool gso, bool gro);
 

@@ -39,7 +39,7 @@ skip() {
 }
 
 for tool in socat ss stdbuf; do
-  command -v $tool >/dev/null || skip "no $tool here; scripts/setup.sh test installs it"
+  command -v $tool >/dev/null || skip "no $tool here; make setup installs it"
 done
 
 scratch=$(mktemp -d)

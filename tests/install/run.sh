@@ -2,12 +2,14 @@
 # Usage: run.sh BUILD_DIR [SANITIZERS]
 # Installs a build into a scratch folder and checks that programs of C and of C++ can be built
 # against it and run: by find_package() and by pkg-config, shared and static; and that every header
-# is there and can be the only one.
+# is there and can be the only one. Then builds the sources in other ways: as a part of another
+# project, as a user of CMake does who says nothing, and without CMake.
 set -euo pipefail
 
 build=$1
 sanitizers=${2-}
 here=$(cd "$(dirname "$0")" && pwd)
+sources=$(cd "$here/../.." && pwd)
 
 if [ -n "$sanitizers" ]; then
   echo "skipped: a program built without sanitizers cannot use a library built with them"
@@ -66,13 +68,16 @@ done
 export PKG_CONFIG_PATH=$libdir/pkgconfig
 mkdir "$scratch/shared" "$scratch/static"
 
-# Each header alone.
+# Each header alone, with the warnings that programs may have turned on.
+strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wundef
+  -Wredundant-decls -Wformat=2"
+declare -A only=([c]="-Wstrict-prototypes -Wc++-compat" [c++]="-Wold-style-cast")
 for header in "$here"/../../include/*.h; do
   header=$(basename "$header")
   for language in c c++; do
-    # shellcheck disable=SC2046 # pkg-config's answer is a list of words
+    # shellcheck disable=SC2046,SC2086 # lists of words
     echo "#include <$header>" |
-      cc -x "$language" -Wall -Wextra -Wpedantic -Werror -fsyntax-only - \
+      cc -x "$language" $strict ${only[$language]} -Werror -fsyntax-only - \
         $(pkg-config --cflags libdgram) || fail "<$header> alone, in $language"
   done
   echo "ok: <$header>"
@@ -100,3 +105,65 @@ rm "$libdir"/libdgram.so*
 for language in c cc; do
   expect_ok "$scratch/static/$language"
 done
+
+# As a part of another project: nothing is installed with that unless it asks, and BUILD_SHARED_LIBS
+# says what is built.
+
+# parent FOLDER OPTION...: builds and installs the project of parent/.
+parent() {
+  local folder=$scratch/$1
+  {
+    cmake -S "$here/parent" -B "$folder" -DLIBDGRAM="$sources" "${@:2}" &&
+      cmake --build "$folder" --parallel && cmake --install "$folder" --prefix "$folder/prefix"
+  } >"$folder.log" 2>&1 || fail "as a part of a project, with ${*:2}: $(cat "$folder.log")"
+  expect_ok "$folder/parent"
+}
+# installed FOLDER: the files that the project has installed, libraries' links left out.
+installed() {
+  (cd "$1/prefix" && find . -type f | sort | tr '\n' ' ')
+}
+# linked PROGRAM: the SONAME of the libdgram that it loads.
+linked() {
+  readelf -d "$1" | sed -n 's/.*Shared library: \[\(libdgram[^]]*\)\].*/\1/p'
+}
+
+parent part-static -DBUILD_SHARED_LIBS=OFF
+[ "$(installed "$scratch/part-static")" = "./bin/parent " ] ||
+  fail "installed with a project: $(installed "$scratch/part-static")"
+[ -z "$(linked "$scratch/part-static/parent")" ] || fail "BUILD_SHARED_LIBS=OFF builds a shared one"
+[ -z "$(find "$scratch/part-static" -name 'libdgram.so*')" ] || fail "a shared library is built, too"
+grep -q '^CMAKE_BUILD_TYPE:STRING=$' "$scratch/part-static/CMakeCache.txt" ||
+  fail "the build type is not the parent's"
+
+parent part-shared -DBUILD_SHARED_LIBS=ON -DDGRAM_INSTALL=ON
+[ "$(linked "$scratch/part-shared/parent")" = "$soname" ] || fail "BUILD_SHARED_LIBS=ON is static"
+[[ $(installed "$scratch/part-shared") == *"/include/dgram.h "*"/libdgram.so.$version "* ]] ||
+  fail "asked for, and not installed: $(installed "$scratch/part-shared")"
+[[ $(installed "$scratch/part-shared") != *libdgram.a* ]] || fail "a static library is installed, too"
+echo "ok: as a part of a project"
+
+# By a user who says nothing but that a static library will do: optimised, and nothing is compiled
+# that is not installed.
+plain=$scratch/plain
+{
+  cmake -S "$sources" -B "$plain" -DBUILD_SHARED_LIBS=OFF -DCMAKE_INSTALL_PREFIX="$plain/prefix" &&
+    cmake --build "$plain" --parallel --target install
+} >"$plain.log" 2>&1 || fail "a plain build: $(cat "$plain.log")"
+grep -q '^CMAKE_BUILD_TYPE:STRING=Release$' "$plain/CMakeCache.txt" || fail "no build type"
+others=$(find "$plain" -name '*.o' -not -path '*/dgram_floor_0.dir/*' -not -path '*/dgram_objects.dir/*')
+[ -z "$others" ] || fail "to install it compiles $others"
+{
+  cmake -S "$here" -B "$scratch/only-static" -DCMAKE_PREFIX_PATH="$plain/prefix" \
+    -DWANTED_VERSION="$version" && cmake --build "$scratch/only-static"
+} >"$scratch/only-static.log" 2>&1 ||
+  fail "find_package of a static library: $(cat "$scratch/only-static.log")"
+for program in c_dgram c_dgram_static cc_dgram cc_dgram_static; do
+  [ -z "$(linked "$scratch/only-static/$program")" ] || fail "$program is not static"
+  expect_ok "$scratch/only-static/$program"
+done
+
+# Without CMake, as a program that takes the sources in does; as the README says.
+# shellcheck disable=SC2046 # pkg-config's answer is a list of words
+cc -std=gnu11 -D_GNU_SOURCE -I"$sources/include" "$sources"/src/*.c "$here/consumer.c" \
+  -o "$scratch/vendored" $(pkg-config --cflags --libs libuv)
+expect_ok "$scratch/vendored"

@@ -18,7 +18,7 @@ static const struct {
 } hosts_of_test[] = {
     {"bücher.test", "127.0.0.7", 1},
     {"BÜCHER.test", "127.0.0.7", 0},
-    {"Bücher.TEST", "127.0.0.7", 0},
+    {"Bücher.TEST", "127.0.0.7", 1}, /* the name service folds ASCII itself */
     {"bu\xcc\x88"
      "cher.test",
      "127.0.0.7", 0}, /* u, combining diaeresis */
@@ -33,7 +33,9 @@ static const struct {
     {"ＡＢＣ.test", "127.0.0.6", 0},
     {"faß.test", "127.0.0.8", 1}, /* not fass.test */
     {"☃.test", "127.0.0.9", 1},   /* a symbol, which IDNA 2008 does not allow */
+#ifdef DGRAM_HAVE_LIBIDN2         /* else it is a name outside of the test's */
     {"１２７.0.0.6", "127.0.0.6", 0},
+#endif
 };
 
 enum { NAMES = sizeof hosts_of_test / sizeof hosts_of_test[0] };

@@ -24,7 +24,8 @@ static const struct {
   const char *text;
 } own_codes[] = {
     {DGRAM_ERR_SOCKET_ALREADY_BOUND, "ERR_SOCKET_ALREADY_BOUND", "Socket is already bound"},
-    {DGRAM_ERR_SOCKET_BAD_PORT, "ERR_SOCKET_BAD_PORT", "Port should be > 0 and < 65536; >= 0 to bind"},
+    {DGRAM_ERR_SOCKET_BAD_PORT, "ERR_SOCKET_BAD_PORT",
+     "Port should be > 0 and < 65536; >= 0 to bind"},
     {DGRAM_ERR_SOCKET_BAD_TYPE, "ERR_SOCKET_BAD_TYPE",
      "Bad socket type specified. Valid types are: udp4, udp6"},
     {DGRAM_ERR_SOCKET_BUFFER_SIZE, "ERR_SOCKET_BUFFER_SIZE", "Could not get or set buffer size"},
