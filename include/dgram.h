@@ -920,7 +920,8 @@ DGRAM_EXTERN int dgram_off_close(dgram_socket_t *socket, dgram_close_cb listener
 
 /**
  * Replaces what happens to an 'error' event that nobody listens to. The default prints
- * `Unhandled 'error' event: MESSAGE` to stderr.
+ * `Unhandled 'error' event: MESSAGE` to stderr, with control characters in it, and bytes that are not
+ * UTF-8, as "\xNN": a host name may be anybody's. So should a handler that prints.
  *
  * @param handler the new handler, for the sockets of the calling thread; NULL: the default
  * @param context for `handler`

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What dgram_bind_options_t ended with in version 0.2, its first. */
-#define BIND_OPTIONS_SIZE_0_2 (offsetof(dgram_bind_options_t, fd) + sizeof(int))
+_Static_assert(sizeof(dgram_bind_options_t) == offsetof(dgram_bind_options_t, fd) + sizeof(int),
+               "With more members, read_options() takes the size of version 0.2, which ends with "
+               "`fd`, too.");
 
 /* ---- the end of a bind ---- */
 
@@ -261,10 +262,9 @@ void dgram__bind_answered_shared(dgram_socket_t *socket, int status) {
 /* ---- the public functions ---- */
 
 static int read_options(dgram_bind_options_t *options, const dgram_bind_options_t *given) {
-  if (given->struct_size < BIND_OPTIONS_SIZE_0_2 || given->struct_size > sizeof *options)
+  if (given->struct_size != sizeof *options)
     return UV_EINVAL;
-  *options = dgram_default_bind_options();
-  memcpy(options, given, given->struct_size);
+  *options = *given;
   return 0;
 }
 

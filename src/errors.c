@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /*
  * libuv's own uv_err_name() and uv_strerror() allocate (and leak) for an unknown code; hence these
@@ -106,4 +107,42 @@ bool dgram__is_icmp_error(int code) {
   default:
     return false;
   }
+}
+
+/* ---- text for a terminal ---- */
+
+/*
+ * The length of the character that a text in UTF-8 begins with, if a terminal only shows it: 0 for
+ * a control character (those from U+0080 on, C1, too) and for what is no UTF-8.
+ */
+static size_t shown_length(const unsigned char *text) {
+  static const unsigned char first[] = {0, 0x20, 0xc2, 0xe0, 0xf0, 0xf5};
+  size_t length = 4;
+  while (length > 0 && text[0] < first[length])
+    length--;
+  if (length == 0 || text[0] >= first[5] || text[0] == 0x7f || (length == 1 && text[0] > 0x7f))
+    return 0;
+  for (size_t i = 1; i < length; i++)
+    if ((text[i] & 0xc0) != 0x80)
+      return 0;
+  return length == 2 && text[0] == 0xc2 && text[1] < 0xa0 ? 0 : length;
+}
+
+void dgram__error_escape(char escaped[DGRAM__ERROR_ESCAPED], const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  char *to = escaped;
+  while (*at != '\0' && to + DGRAM__ESCAPED_BYTE < escaped + DGRAM__ERROR_ESCAPED) {
+    size_t length = shown_length(at);
+    if (*at == '\\') {
+      memcpy(to, "\\\\", 2);
+      to += 2;
+    } else if (length > 0) {
+      memcpy(to, at, length);
+      to += length;
+    } else {
+      to += snprintf(to, DGRAM__ESCAPED_BYTE + 1, "\\x%02x", *at);
+    }
+    at += length > 0 ? length : 1;
+  }
+  *to = '\0';
 }

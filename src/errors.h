@@ -18,6 +18,19 @@
 void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
                            const char *syscall, const char *address, int port);
 
+/* Room for such a text, each byte of it escaped. */
+enum {
+  DGRAM__ESCAPED_BYTE = 4,
+  DGRAM__ERROR_ESCAPED = DGRAM__ESCAPED_BYTE * DGRAM__ERROR_TEXT + 1
+};
+
+/*
+ * Writes a text of at most DGRAM__ERROR_TEXT bytes so that a terminal or a log only shows it: a
+ * host name in it may be anybody's. Control characters, bytes that are not UTF-8 and the backslash
+ * become "\xNN" and "\\".
+ */
+void dgram__error_escape(char escaped[DGRAM__ERROR_ESCAPED], const char *text);
+
 /* What an error says of a destination. */
 enum dgram__shown {
   DGRAM__SHOW_NOTHING, /* it had no part in it */

@@ -100,9 +100,11 @@ void dgram__emit_close(dgram_socket_t *socket) {
 /* ---- 'error' ---- */
 
 static void print_unhandled(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  char message[DGRAM__ERROR_ESCAPED];
   (void)socket;
   (void)context;
-  fprintf(stderr, "Unhandled 'error' event: %s\n", error->message);
+  dgram__error_escape(message, error->message);
+  fprintf(stderr, "Unhandled 'error' event: %s\n", message);
 }
 
 /* A thread's own, as its loop and sockets are. */

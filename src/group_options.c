@@ -2,13 +2,10 @@
 #include "group_options.h"
 
 #include <stdbool.h>
-#include <string.h>
 
-/* What dgram_group_options_t ended with in version 0.3, the first that has it. */
-#define OPTIONS_SIZE_0_3 (offsetof(dgram_group_options_t, context) + sizeof(void *))
-
-/* And dgram_options_t in that version. */
-#define SOCKET_OPTIONS_SIZE_0_3 (offsetof(dgram_options_t, low_latency) + sizeof(int))
+_Static_assert(sizeof(dgram_group_options_t) ==
+                   offsetof(dgram_group_options_t, context) + sizeof(void *),
+               "With more members, read_options() takes the size of version 0.3, too.");
 
 enum { LARGEST_PAYLOAD = 65527 }; /* over IPv6 */
 
@@ -25,12 +22,10 @@ static bool is_steering(const dgram_group_options_t *options) {
   return false;
 }
 
-/* Reads the members that the program knew when it was compiled; the others have their default. */
 static int read_options(dgram_group_options_t *options, const dgram_group_options_t *given) {
-  if (given->struct_size < OPTIONS_SIZE_0_3 || given->struct_size > sizeof *options)
+  if (given->struct_size != sizeof *options)
     return UV_EINVAL;
-  *options = dgram_default_group_options(NULL, NULL, NULL);
-  memcpy(options, given, given->struct_size);
+  *options = *given;
   if (options->socket == NULL || options->on_start == NULL || !is_steering(options))
     return UV_EINVAL;
   if (options->threads < 0 || options->threads > DGRAM_GROUP_THREADS)
@@ -43,11 +38,9 @@ static int read_options(dgram_group_options_t *options, const dgram_group_option
 }
 
 static int read_socket_options(dgram_options_t *options, const dgram_options_t *given) {
-  if (given->struct_size < SOCKET_OPTIONS_SIZE_0_3 || given->struct_size > sizeof *options)
+  if (given->struct_size != sizeof *options)
     return UV_EINVAL;
-  *options = dgram_default_options(given->type);
-  memcpy(options, given, given->struct_size);
-  options->struct_size = sizeof *options;
+  *options = *given;
   options->reuse_port = 1;
   return options->signal != NULL || options->defer != NULL ? UV_EINVAL : 0;
 }

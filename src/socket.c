@@ -13,8 +13,24 @@
 #define VERSION_TEXT(major, minor, patch) #major "." #minor "." #patch
 #define VERSION_OF(major, minor, patch) VERSION_TEXT(major, minor, patch)
 
-/* What dgram_options_t ended with in version 0.1, the first. */
-#define OPTIONS_SIZE_0_1 (offsetof(dgram_options_t, disable_gso) + sizeof(int))
+/*
+ * What a program's dgram_options_t may measure: it ends where a member begins, or with the last
+ * one. In version 0.1, the first, it ended before `lookup`; in 0.2 before `reuse_port`; in 0.3 with
+ * padding behind `low_latency`, where `receive_batch` is now.
+ */
+#define OPTIONS_SIZE_0_3 offsetof(dgram_options_t, receive_budget)
+static const size_t options_sizes[] = {
+    offsetof(dgram_options_t, lookup),
+    offsetof(dgram_options_t, lookup_context),
+    offsetof(dgram_options_t, signal),
+    offsetof(dgram_options_t, reuse_port),
+    offsetof(dgram_options_t, defer),
+    offsetof(dgram_options_t, defer_context),
+    offsetof(dgram_options_t, low_latency),
+    offsetof(dgram_options_t, receive_batch),
+    OPTIONS_SIZE_0_3,
+    sizeof(dgram_options_t),
+};
 
 const char *dgram_version(void) {
   return VERSION_OF(DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR, DGRAM_VERSION_PATCH);
@@ -42,12 +58,21 @@ void dgram__unpin(dgram_socket_t *socket) {
 
 /* ---- create ---- */
 
+static bool is_options_size(size_t size) {
+  for (size_t i = 0; i < sizeof options_sizes / sizeof *options_sizes; i++)
+    if (size == options_sizes[i])
+      return true;
+  return false;
+}
+
 /* Reads the members that the program knew when it was compiled; the others have their default. */
 static int read_options(dgram_options_t *options, const dgram_options_t *given) {
-  if (given->struct_size < OPTIONS_SIZE_0_1 || given->struct_size > sizeof *options)
+  if (!is_options_size(given->struct_size))
     return UV_EINVAL;
   *options = dgram_default_options(given->type);
   memcpy(options, given, given->struct_size);
+  if (given->struct_size == OPTIONS_SIZE_0_3)
+    options->receive_batch = 0;
   if (options->recv_buffer_size < 0 || options->send_buffer_size < 0 ||
       options->receive_batch < 0 || options->receive_budget < 0)
     return UV_EINVAL;

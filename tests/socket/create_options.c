@@ -16,6 +16,41 @@ static void of_a_shorter_struct_the_members_beyond_it_have_their_default(void **
   close_loop(loop);
 }
 
+/* In the midst of one, half of it would be the program's and half the default's. */
+static void one_that_ends_inside_a_member_is_refused(void **state) {
+  static const size_t ends[] = {
+      offsetof(dgram_options_t, lookup),         offsetof(dgram_options_t, lookup_context),
+      offsetof(dgram_options_t, signal),         offsetof(dgram_options_t, reuse_port),
+      offsetof(dgram_options_t, defer),          offsetof(dgram_options_t, defer_context),
+      offsetof(dgram_options_t, low_latency),    offsetof(dgram_options_t, receive_batch),
+      offsetof(dgram_options_t, receive_budget), sizeof(dgram_options_t)};
+  uv_loop_t *loop = open_loop();
+  size_t at = 0;
+  for (size_t size = 0; size <= sizeof(dgram_options_t) + 8; size++) {
+    dgram_socket_t *socket = NULL;
+    dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+    options.struct_size = size;
+    int err = dgram_create_socket_options(loop, &options, NULL, NULL, &socket);
+    int is_end = at < sizeof ends / sizeof *ends && size == ends[at];
+    if (err != (is_end ? 0 : UV_EINVAL))
+      fail_msg("struct_size %d: %d", (int)size, err);
+    at += is_end;
+    if (err == 0)
+      close_socket(socket);
+  }
+  close_loop(loop);
+}
+
+/* Of 0.3, where padding was what is `receive_batch` now; out of range here. */
+static void of_the_padding_of_an_older_one_nothing_is_read(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.struct_size = offsetof(dgram_options_t, receive_budget);
+  options.receive_batch = -1;
+  close_socket(new_with(loop, &options));
+  close_loop(loop);
+}
+
 static void one_shorter_than_the_first_version_is_refused(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = NULL;
@@ -62,6 +97,8 @@ static void they_are_copied(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(of_a_shorter_struct_the_members_beyond_it_have_their_default),
+      cmocka_unit_test(one_that_ends_inside_a_member_is_refused),
+      cmocka_unit_test(of_the_padding_of_an_older_one_nothing_is_read),
       cmocka_unit_test(one_shorter_than_the_first_version_is_refused),
       cmocka_unit_test(the_defaults_are_those_of_a_plain_socket),
       cmocka_unit_test(they_are_copied),

@@ -55,15 +55,16 @@ static void the_handler_may_close_the_socket(void **state) {
   close_loop(loop);
 }
 
-/* Runs emit_error() with stderr in a file, and reads that. */
-static void capture_stderr(dgram_socket_t *socket, char *text, size_t size) {
+/* Has the socket emit an 'error' with stderr in a file, and reads that. */
+static void capture_stderr(void emit(dgram_socket_t *socket), dgram_socket_t *socket, char *text,
+                           size_t size) {
   FILE *file = tmpfile();
   assert_non_null(file);
   fflush(stderr);
   int saved = dup(STDERR_FILENO);
   assert_true(saved >= 0);
   assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
-  emit_error(socket);
+  emit(socket);
   fflush(stderr);
   assert_true(dup2(saved, STDERR_FILENO) >= 0);
   close(saved);
@@ -77,8 +78,38 @@ static void by_default_its_message_is_printed(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   char text[256];
   dgram_on_unhandled_error(NULL, NULL);
-  capture_stderr(socket, text, sizeof text);
+  capture_stderr(emit_error, socket, text, sizeof text);
   assert_string_equal(text, "Unhandled 'error' event: bind EINVAL ::1\n");
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void find_nothing(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                         void *context) {
+  dgram_lookup_done(lookup, UV_EAI_NONAME, NULL);
+}
+
+/* The name of a host may come from anybody, and the terminal obeys what is written to it. */
+static void emit_hostile_name(dgram_socket_t *socket) {
+  assert_int_equal(dgram_bind(socket, 0, "b\xc3\xbc\x1b[2J\n\xc2\x9b\x9b\x7f.test", NULL, NULL), 0);
+  run_to_end(dgram_loop(socket));
+}
+
+static void control_characters_in_it_are_escaped(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  dgram_socket_t *socket = NULL;
+  char text[256];
+  options.lookup = find_nothing;
+  assert_int_equal(dgram_create_socket_options(loop, &options, NULL, NULL, &socket), 0);
+  dgram_on_unhandled_error(NULL, NULL);
+  capture_stderr(emit_hostile_name, socket, text, sizeof text);
+  assert_string_equal(text, "Unhandled 'error' event: getaddrinfo ENOTFOUND "
+                            "b\xc3\xbc\\x1b[2J\\x0a\\xc2\\x9b\\x9b\\x7f.test\n");
+  struct kept_error kept = {0}; /* a handler gets it as it is */
+  dgram_on_unhandled_error(keep_error, &kept);
+  emit_hostile_name(socket);
+  assert_string_equal(kept.address, "b\xc3\xbc\x1b[2J\n\xc2\x9b\x9b\x7f.test");
   close_socket(socket);
   close_loop(loop);
 }
@@ -90,6 +121,7 @@ int main(void) {
       cmocka_unit_test(goes_there_again_once_the_last_listener_is_gone),
       cmocka_unit_test(the_handler_may_close_the_socket),
       cmocka_unit_test(by_default_its_message_is_printed),
+      cmocka_unit_test(control_characters_in_it_are_escaped),
   };
   return cmocka_run_group_tests_name("unhandled_error", tests, NULL, NULL);
 }

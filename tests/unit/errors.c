@@ -146,6 +146,45 @@ static void the_longest_host_name_fits(void **state) {
   assert_string_equal(error.message, expected);
 }
 
+static const struct {
+  const char *text;
+  const char *escaped;
+} escapes[] = {
+    {"", ""},
+    {"bind EADDRINUSE 0.0.0.0:41234", "bind EADDRINUSE 0.0.0.0:41234"},
+    {" ~", " ~"},
+    {"b\xc3\xbc\xe2\x98\x83\xf0\x9f\x92\xa9\xc2\xa0",
+     "b\xc3\xbc\xe2\x98\x83\xf0\x9f\x92\xa9\xc2\xa0"},
+    {"a\nb\r\t\x1b[2J\x7f\x01", "a\\x0ab\\x0d\\x09\\x1b[2J\\x7f\\x01"},
+    {"\xc2\x9b"
+     "2J\xc2\x80\xc2\x9f",
+     "\\xc2\\x9b2J\\xc2\\x80\\xc2\\x9f"},
+    {"\x9b"
+     "2J\x80\xff\xfe\xf5\xc0\x80",
+     "\\x9b2J\\x80\\xff\\xfe\\xf5\\xc0\\x80"},
+    {"\xe2\x98", "\\xe2\\x98"}, /* cut off */
+    {"\xf0\x9f\n", "\\xf0\\x9f\\x0a"},
+    {"a\\x0a", "a\\\\x0a"},
+};
+
+static void what_a_terminal_would_act_on_is_escaped(void **state) {
+  for (size_t i = 0; i < COUNT(escapes); i++) {
+    char escaped[DGRAM__ERROR_ESCAPED];
+    dgram__error_escape(escaped, escapes[i].text);
+    assert_string_equal(escaped, escapes[i].escaped);
+  }
+}
+
+static void the_longest_text_fits_escaped(void **state) {
+  char text[DGRAM__ERROR_TEXT];
+  char escaped[DGRAM__ERROR_ESCAPED];
+  memset(text, '\n', sizeof text - 1);
+  text[sizeof text - 1] = '\0';
+  dgram__error_escape(escaped, text);
+  assert_int_equal(strlen(escaped), 4 * (sizeof text - 1));
+  assert_string_equal(escaped + strlen(escaped) - 8, "\\x0a\\x0a");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(system_codes_have_the_names_and_texts_of_libuv),
@@ -157,6 +196,8 @@ int main(void) {
       cmocka_unit_test(the_message_says_what_is_known_and_leaves_out_the_rest),
       cmocka_unit_test(the_error_carries_each_part),
       cmocka_unit_test(the_longest_host_name_fits),
+      cmocka_unit_test(what_a_terminal_would_act_on_is_escaped),
+      cmocka_unit_test(the_longest_text_fits_escaped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
