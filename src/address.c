@@ -61,14 +61,18 @@ static bool may_be_a_name(const char *text) {
 }
 
 static bool parse(union dgram__address *address, const char *text, int port, bool names_too) {
-  union dgram__address parsed;
-  dgram__address_any(&parsed, AF_INET, port);
-  if (inet_pton(AF_INET, text, &parsed.v4.sin_addr) != 1) {
-    dgram__address_any(&parsed, AF_INET6, port);
-    if (!parse_v6(&parsed.v6, text) || (names_too && may_be_a_name(text)))
-      return false;
+  struct in_addr v4;
+  struct sockaddr_in6 v6;
+  if (inet_pton(AF_INET, text, &v4) == 1) {
+    dgram__address_any(address, AF_INET, port);
+    address->v4.sin_addr = v4;
+    return true;
   }
-  *address = parsed;
+  if (!parse_v6(&v6, text) || (names_too && may_be_a_name(text)))
+    return false;
+  dgram__address_any(address, AF_INET6, port);
+  address->v6.sin6_addr = v6.sin6_addr;
+  address->v6.sin6_scope_id = v6.sin6_scope_id;
   return true;
 }
 

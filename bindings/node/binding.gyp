@@ -10,6 +10,16 @@
     'cflags': ['-std=gnu11', '-O2', '-fvisibility=hidden', '-Wall', '-Wextra',
                '-Wno-unused-parameter', '-Wno-cast-function-type'],
     'xcode_settings': {'OTHER_CFLAGS': ['-std=gnu11', '-O2']},
+    'conditions': [
+      ['OS=="linux" or OS=="freebsd"', {
+        'configurations': {
+          'Release': {
+            'cflags': ['<!@(node src/hardening.js compile)'],
+            'ldflags': ['<!@(node src/hardening.js link)'],
+          },
+        },
+      }],
+    ],
   },
   'targets': [
     {

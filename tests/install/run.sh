@@ -25,10 +25,10 @@ fail() {
   exit 1
 }
 
-# expect_ok PROGRAM: it runs, and prints what it should.
+# expect_ok PROGRAM ARGUMENT...: it runs, and prints what it should.
 expect_ok() {
   local printed
-  printed=$(timeout 30 "$1") || fail "$1 ended with code $?: $printed"
+  printed=$(timeout 30 "$@") || fail "$1 ended with code $?: $printed"
   [ "$printed" = ok ] || fail "$1 printed: $printed"
   echo "ok: ${1#"$scratch"/}"
 }
@@ -45,11 +45,15 @@ pc_file=$(find "$prefix" -name libdgram.pc)
 libdir=$(dirname "$(dirname "$pc_file")")
 
 version=$(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --modversion libdgram)
-soname=libdgram.so.${version%%.*}
+case $version in # until 1.0 a minor version may break what the one before it promised
+0.*) soname=libdgram.so.${version%.*} ;;
+*) soname=libdgram.so.${version%%.*} ;;
+esac
 readelf -d "$libdir/libdgram.so" | grep -qF "Library soname: [$soname]" ||
   fail "libdgram.so has not the SONAME $soname"
 [ "$(readlink -f "$libdir/$soname")" = "$(readlink -f "$libdir/libdgram.so.$version")" ] ||
   fail "$soname does not lead to libdgram.so.$version"
+"$sources/scripts/check-exports.sh" "$libdir/libdgram.so" || fail "wrong exports"
 echo "ok: SONAME $soname"
 
 # By find_package(), shared and static.
@@ -96,6 +100,32 @@ for language in c cc; do
   LD_LIBRARY_PATH=$libdir expect_ok "$scratch/shared/$language"
 done
 
+# Copies of two versions in one process: each calls itself, and both work on one loop. The program
+# has the older one, and exports it.
+older=$scratch/older
+mkdir "$older"
+cp -r "$sources/include" "$sources/src" "$older"
+sed -i 's/^\(#define DGRAM_VERSION_PATCH\) .*/\1 99/' "$older/include/dgram.h"
+# shellcheck disable=SC2046
+{
+  cc -std=gnu11 -D_GNU_SOURCE -I"$older/include" "$older"/src/*.c "$here/copy_host.c" -rdynamic \
+    -o "$older/host" $(pkg-config --cflags --libs libuv) -ldl
+  cc -shared -fPIC "$here/copy_plugin.c" -o "$older/plugin.so" $(pkg-config --cflags libdgram) \
+    -Wl,-Bstatic $(pkg-config --libs-only-L --libs-only-l libdgram | grep -o -- '-L[^ ]*\|-ldgram') \
+    -Wl,-Bdynamic $(pkg-config --static --libs libdgram | sed 's/-ldgram//')
+}
+nm -D --defined-only "$older/host" | grep -q ' dgram_bind$' || fail "the host exports nothing"
+(
+  export LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT=$older/bindings
+  expect_ok "$older/host" "${version%.*}.99" "$older/plugin.so" "$libdir/$soname" "$version"
+)
+# Of what the loader has bound, as "FROM TO", nothing leads from one copy to another.
+sed -nE 's/.*binding file ([^ ]+) \[0\] to ([^ ]+) \[0\]: [a-z]+ symbol `dgram_.*/\1 \2/p' \
+  "$older"/bindings.* | sort -u >"$older/bound"
+crossed=$(awk '$1 != $2' "$older/bound")
+[ -z "$crossed" ] || fail "one copy calls another: $crossed"
+grep -q "binding file $older/plugin.so" "$older"/bindings.* || fail "the loader says nothing"
+
 rm "$libdir"/libdgram.so*
 # shellcheck disable=SC2046
 {
@@ -135,7 +165,9 @@ parent part-static -DBUILD_SHARED_LIBS=OFF
 grep -q '^CMAKE_BUILD_TYPE:STRING=$' "$scratch/part-static/CMakeCache.txt" ||
   fail "the build type is not the parent's"
 
-parent part-shared -DBUILD_SHARED_LIBS=ON -DDGRAM_INSTALL=ON
+parent part-shared -DBUILD_SHARED_LIBS=ON -DDGRAM_INSTALL=ON -DCMAKE_BUILD_TYPE=Release
+"$here/hardened.sh" "$(find "$scratch/part-shared" -name "libdgram.so.$version" -print -quit)" ||
+  fail "a release is not hardened"
 [ "$(linked "$scratch/part-shared/parent")" = "$soname" ] || fail "BUILD_SHARED_LIBS=ON is static"
 [[ $(installed "$scratch/part-shared") == *"/include/dgram.h "*"/libdgram.so.$version "* ]] ||
   fail "asked for, and not installed: $(installed "$scratch/part-shared")"
@@ -150,7 +182,7 @@ plain=$scratch/plain
     cmake --build "$plain" --parallel --target install
 } >"$plain.log" 2>&1 || fail "a plain build: $(cat "$plain.log")"
 grep -q '^CMAKE_BUILD_TYPE:STRING=Release$' "$plain/CMakeCache.txt" || fail "no build type"
-others=$(find "$plain" -name '*.o' -not -path '*/dgram_floor_0.dir/*' -not -path '*/dgram_objects.dir/*')
+others=$(find "$plain" -name '*.o' -not -path '*/dgram_static_objects.dir/*')
 [ -z "$others" ] || fail "to install it compiles $others"
 {
   cmake -S "$here" -B "$scratch/only-static" -DCMAKE_PREFIX_PATH="$plain/prefix" \
