@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "descriptors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -109,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int fds[2];
   open_loop();
   int descriptors = count_descriptors();
-  must(dgram__channel_pair(fds) == 0);
+  must(dgram__descriptor_pair(fds) == 0);
   dgram__channel_init(&theirs, fds[1]);
   struct dgram__member *worker = enlist(&cluster, fds[0]);
   size_t length = compose(bytes, data, size);

@@ -7,7 +7,8 @@
  * for all workers that ask for the same address, port, family, `reuse_addr`, `ipv6_only` and `fd`;
  * whichever worker is free takes the next datagram. For port 0 all workers get the same random
  * port: the first such bind of each worker one port, the second of each another. The socket is
- * closed when no worker holds it any more.
+ * closed when no worker holds it any more. An `fd` is a descriptor of the primary's, one of those
+ * that it has let the workers have (dgram_cluster_share_fd()).
  *
  * These bind for their own process, and fail with EADDRINUSE on a port that is shared: a bind with
  * `exclusive`, or of a socket with `reuse_port`; dgram_bind_sync(); a bind that a send, a connect
@@ -112,6 +113,12 @@ typedef struct dgram_cluster_options {
                                                 default */
   dgram_cluster_exit_cb on_exit;           /**< a worker has ended; or NULL, the default */
   void *context;                           /**< for these */
+  unsigned most_sockets; /**< as many sockets the primary has open for workers, all
+                              together; another is refused with EMFILE. Of what is
+                              left no worker gets more than half, so one that asks
+                              without end leaves some to the others. Default 0:
+                              three quarters of what the process may have open
+                              (RLIMIT_NOFILE) when the cluster is made */
 } dgram_cluster_options_t;
 
 /**
@@ -120,7 +127,7 @@ typedef struct dgram_cluster_options {
  * @return the options, by value
  */
 static inline dgram_cluster_options_t dgram_cluster_default_options(char *const args[]) {
-  dgram_cluster_options_t options = {0, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  dgram_cluster_options_t options = {0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0};
   options.struct_size = sizeof options;
   options.args = args;
   return options;
@@ -134,7 +141,7 @@ static inline dgram_cluster_options_t dgram_cluster_default_options(char *const 
  * @param[out] cluster the new cluster; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL `loop`, `options`, `cluster`, `args` or `args[0]` is NULL, or `struct_size` was
- *                   not set or is that of a newer header
+ *                   not set, or is of no version of this header or of a newer one
  * @retval UV_ENOMEM
  * @return or, without `file`, what uv_exepath() returns
  * @see Node.js, cluster: cluster.setupPrimary([settings])
@@ -156,6 +163,33 @@ DGRAM_EXTERN int dgram_cluster_create(uv_loop_t *loop, const dgram_cluster_optio
  * @see Node.js, cluster: cluster.fork([env])
  */
 DGRAM_EXTERN int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]);
+
+/**
+ * Lets workers bind to a descriptor of the primary's, by `fd` of dgram_bind_options(). Without this
+ * they get none: a worker that was taken over would otherwise get any socket of the primary's whose
+ * number it guesses. It holds for workers that run as for those to come, and for this very socket:
+ * once it is closed the number means nothing, until it is given to this function again.
+ * @param cluster the cluster
+ * @param fd      a UDP socket, greater than 0; it stays the program's, which may close it. Workers
+ *                that have got it keep it
+ * @retval 0         also when they may have it already
+ * @retval UV_EINVAL `cluster` is NULL, or `fd` is not greater than 0
+ * @retval UV_EBADF  it is not open
+ * @retval DGRAM_ERR_INVALID_FD_TYPE it is not a UDP socket
+ * @retval UV_ENOMEM
+ */
+DGRAM_EXTERN int dgram_cluster_share_fd(dgram_cluster_t *cluster, int fd);
+
+/**
+ * Ends what dgram_cluster_share_fd() has begun: from now on workers that ask for the descriptor are
+ * refused with EACCES. Those that have it keep it.
+ * @param cluster the cluster
+ * @param fd      the descriptor
+ * @retval 0
+ * @retval UV_EINVAL `cluster` is NULL
+ * @retval UV_ENOENT workers could not have it
+ */
+DGRAM_EXTERN int dgram_cluster_unshare_fd(dgram_cluster_t *cluster, int fd);
 
 /**
  * Goes through the workers, in the order of their ids:

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 longest=450 # lines of a file in src/
 floor_0='(errors|address|listeners|batch|control|pace|spin|wire)\.h'
-floor_1='(arrival|datapath|channel|place|shares|invitation|steer|cpus)\.h'
+floor_1='(arrival|datapath|descriptor|environment|channel|place|shares|invitation|steer|cpus)\.h'
 floor_2='(internal|queue)\.h'
 floor_3='(group_options|cluster)\.h'
 addon_knows='dgram(_[a-z]+)?|node_api|uv'
@@ -41,7 +41,7 @@ check_src_file() {
     # <dgram.h> has types and codes that floor 0 speaks of; of libuv it sees no more.
     allow "$1" "$floor_0" 'uv.*|dgram_.*' "floor 0 knows libc, floor 0 and <dgram.h>"
     ;;
-  datapath* | arrival.[ch] | departure.c | channel.[ch] | place.[ch] | shares.[ch] \
+  datapath* | arrival.[ch] | departure.c | descriptor.[ch] | environment.h | channel.[ch] | place.[ch] | shares.[ch] \
     | invitation.[ch] | steer.[ch] | cpus.[ch])
     allow "$1" "$floor_0|$floor_1" 'uv.*|dgram.*' "floor 1 knows libc, floor 0 and itself"
     ;;

@@ -6,13 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+
 #ifndef MSG_NOSIGNAL /* where there is none, the program has to ignore SIGPIPE */
 #define MSG_NOSIGNAL 0
 #endif
-#ifndef SOCK_CLOEXEC /* where there is none, another thread's fork may inherit a descriptor */
-#define SOCK_CLOEXEC 0
-#endif
-#ifndef MSG_CMSG_CLOEXEC /* likewise */
+#ifndef MSG_CMSG_CLOEXEC /* where there is none, another thread's fork may inherit a descriptor */
 #define MSG_CMSG_CLOEXEC 0
 #endif
 
@@ -21,23 +20,6 @@ union control {
   char bytes[CMSG_SPACE(sizeof(int))];
   struct cmsghdr align;
 };
-
-int dgram__channel_prepare(int fd) {
-  return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
-}
-
-int dgram__channel_pair(int fds[2]) {
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-    return -errno;
-  int err = dgram__channel_prepare(fds[0]);
-  if (err == 0)
-    err = dgram__channel_prepare(fds[1]);
-  if (err != 0) {
-    close(fds[0]);
-    close(fds[1]);
-  }
-  return err;
-}
 
 void dgram__channel_init(struct dgram__channel *channel, int fd) {
   *channel = (struct dgram__channel){.fd = fd, .in_fd = -1, .out_fd = -1};
@@ -119,6 +101,8 @@ static ssize_t read_some(struct dgram__channel *channel, bool take_fd) {
   if (got < 0)
     return -errno;
   int fd = take_fd ? attached(&message) : -1;
+  if (fd >= 0)
+    fd = dgram__descriptor_above_standard(fd);
   if (fd >= 0) {
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* for systems where the flag above is none */
     if (channel->in_fd >= 0) /* two in one frame: the other side does not keep to the rules */

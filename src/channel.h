@@ -21,12 +21,6 @@ struct dgram__channel {
   int out_fd;      /* to go with it; -1: none */
 };
 
-/* Makes a descriptor fit for a channel: non-blocking and close-on-exec. Returns 0 or an error. */
-int dgram__channel_prepare(int fd);
-
-/* Makes both ends of a connection, non-blocking and close-on-exec. Returns 0 or an error. */
-int dgram__channel_pair(int fds[2]);
-
 /* Takes over one end, which is non-blocking. */
 void dgram__channel_init(struct dgram__channel *channel, int fd);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "invitation.h"
 
 static struct dgram__member *find(const dgram_cluster_t *cluster, int id) {
@@ -22,6 +23,7 @@ static struct dgram__member *find(const dgram_cluster_t *cluster, int id) {
 /* ---- the end of a worker, and of the cluster ---- */
 
 static void free_cluster(dgram_cluster_t *cluster) {
+  dgram__shares_forbid_all(&cluster->shares);
   free(cluster->args);
   free(cluster->file);
   free(cluster);
@@ -111,7 +113,7 @@ static struct dgram__member *new_worker(dgram_cluster_t *cluster, char *const en
 /* Makes the channel; `theirs` gets the worker's end of it. */
 static int open_channel(struct dgram__member *worker, int *theirs) {
   int fds[2];
-  int err = dgram__channel_pair(fds);
+  int err = dgram__descriptor_pair(fds);
   if (err != 0)
     return err;
   err = uv_poll_init(worker->cluster->loop, &worker->poll, fds[0]);
@@ -197,10 +199,16 @@ static void enlist(struct dgram__member *worker) {
 
 /* ---- the public functions ---- */
 
+/* What dgram_cluster_options_t ended with in version 0.3, its first. */
+#define OPTIONS_SIZE_0_3 (offsetof(dgram_cluster_options_t, context) + sizeof(void *))
+
+/* A size that the struct never had ends inside a member, and is refused. */
 static int read_options(dgram_cluster_options_t *options, const dgram_cluster_options_t *given) {
-  if (given == NULL || given->struct_size != sizeof *options)
+  if (given == NULL ||
+      (given->struct_size != OPTIONS_SIZE_0_3 && given->struct_size != sizeof *options))
     return UV_EINVAL;
-  *options = *given;
+  *options = dgram_cluster_default_options(NULL);
+  memcpy(options, given, given->struct_size);
   return options->args != NULL && options->args[0] != NULL ? 0 : UV_EINVAL;
 }
 
@@ -232,6 +240,7 @@ int dgram_cluster_create(uv_loop_t *loop, const dgram_cluster_options_t *options
     return UV_ENOMEM;
   created->options = read;
   created->loop = loop;
+  created->shares.most = read.most_sockets > 0 ? read.most_sockets : dgram__shares_most();
   created->args = dgram__texts_copy(read.args);
   int err = created->args != NULL ? choose_file(created) : UV_ENOMEM;
   if (err != 0) {
@@ -257,6 +266,18 @@ int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]) {
     return err;
   enlist(worker);
   return worker->id;
+}
+
+int dgram_cluster_share_fd(dgram_cluster_t *cluster, int fd) {
+  if (cluster == NULL || fd <= 0)
+    return UV_EINVAL;
+  return dgram__shares_allow(&cluster->shares, fd);
+}
+
+int dgram_cluster_unshare_fd(dgram_cluster_t *cluster, int fd) {
+  if (cluster == NULL)
+    return UV_EINVAL;
+  return dgram__shares_forbid(&cluster->shares, fd) ? 0 : UV_ENOENT;
 }
 
 int dgram_cluster_next(const dgram_cluster_t *cluster, int id) {

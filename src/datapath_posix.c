@@ -13,29 +13,12 @@
 
 #include "arrival.h"
 #include "control.h"
+#include "descriptor.h"
 
 static int set_flag(int fd, int level, int name) {
   int on = 1;
   return setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : -errno;
 }
-
-#ifdef SOCK_NONBLOCK
-static int new_socket(int family) {
-  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  return fd >= 0 ? fd : -errno;
-}
-#else
-static int new_socket(int family) {
-  int fd = socket(family, SOCK_DGRAM, 0);
-  if (fd < 0)
-    return -errno;
-  if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
-    return fd;
-  int err = -errno;
-  close(fd);
-  return err;
-}
-#endif
 
 #if defined(__linux__) && defined(SO_REUSEPORT)
 static int share_port(int fd) { /* some sandboxes' kernels don't know it: socket(7), Linux 3.9 */
@@ -72,7 +55,7 @@ static void posix_adopt(struct dgram__path *path, bool gso, bool gro) {
 }
 
 int dgram__path_open(struct dgram__path *path, const struct dgram__settings *settings) {
-  int fd = new_socket(settings->local.any.sa_family);
+  int fd = dgram__descriptor_socket(settings->local.any.sa_family, SOCK_DGRAM);
   if (fd < 0)
     return fd;
   int err = bind_socket(fd, settings);

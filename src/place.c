@@ -1,45 +1,39 @@
 #include "place.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "address.h"
+#include "descriptor.h"
 
 enum {
-  BACKLOG = 8,   /* of those who have not been accepted yet */
-  MOST_PATH = 80 /* so that there is room for a name of our own */
+  BACKLOG = 8,    /* of those who have not been accepted yet */
+  MOST_PATH = 80, /* so that there is room for a name of our own */
+  NAME_SIZE = MOST_PATH + 18,
+  TRIES = 16, /* to find a name that is free */
+  OWNER_ONLY = S_IRUSR | S_IWUSR
 };
 
 /* ---- sockets ---- */
 
-/* Makes a new descriptor fit for use, or closes it. Returns it, or an error. */
-static int prepared(int fd) {
-  if (fd < 0)
-    return -errno;
-  int err = dgram__channel_prepare(fd);
-  if (err != 0)
-    close(fd);
-  return err != 0 ? err : fd;
-}
-
-static int new_socket(void) {
-  return prepared(socket(AF_UNIX, SOCK_STREAM, 0));
-}
-
 int dgram__place_accept(int listener) {
-  return prepared(accept(listener, NULL, NULL));
+  return dgram__descriptor_accept(listener);
 }
 
 int dgram__place_connect(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path)
     return UV_ENAMETOOLONG;
-  int fd = new_socket();
+  int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
   if (fd < 0)
     return fd;
   memcpy(address.sun_path, path, strlen(path) + 1);
@@ -71,44 +65,115 @@ bool dgram__place_trusts(int fd) {
   return peer_user(fd, &user) == 0 && (user == geteuid() || user == 0);
 }
 
-/* ---- the file ---- */
+/* ---- names ---- */
 
-static bool is_socket(const char *path) {
-  struct stat file;
-  return lstat(path, &file) == 0 && S_ISSOCK(file.st_mode);
+/*
+ * A name beside the path. Process ids won't do: in containers that share a folder two processes may
+ * have the same. It need not be a secret, since what is done with it fails where a file lies.
+ */
+static void name_beside(const char *path, char name[NAME_SIZE]) {
+  static atomic_uint made;
+  struct timespec now = {0};
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t number = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+  number = (number ^ (uint64_t)getpid() << 40) * 0x9e3779b97f4a7c15 + ++made;
+  snprintf(name, NAME_SIZE, "%.*s.%016" PRIx64, MOST_PATH, path, number);
 }
+
+/* ---- the file ---- */
 
 static bool is_free(const char *path) {
   struct stat file;
   return lstat(path, &file) != 0 ? errno == ENOENT : S_ISSOCK(file.st_mode);
 }
 
-void dgram__place_remove(const char *path, const struct dgram__place *place) {
+static bool is_at(const char *path, const struct dgram__place *place) {
   struct stat file;
-  if (lstat(path, &file) == 0 && file.st_dev == place->device && file.st_ino == place->inode)
-    unlink(path);
+  return lstat(path, &file) == 0 && file.st_dev == place->device && file.st_ino == place->inode;
+}
+
+/* Renames, unless something lies there already. Returns 0 or -1, as rename(2). */
+static int rename_to_free(const char *from, const char *to) {
+#if defined(__linux__) && defined(RENAME_NOREPLACE)
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+    return 0;
+  if (errno == EEXIST)
+    return -1;
+#endif
+  if (link(from, to) != 0) /* older kernels, other systems, some file systems */
+    return -1;
+  unlink(from);
+  return 0;
+}
+
+/* Another's file was moved away: back with it, unless a third one's has come in its place. */
+static void put_back(const char *name, const char *path) {
+  if (rename_to_free(name, path) == 0)
+    return;
+  if (errno == EEXIST)
+    unlink(name);
+  else /* this file system can only replace */
+    (void)rename(name, path);
+}
+
+/*
+ * No system call removes a file only if it is a certain one, and between looking and removing
+ * another may come to lie there. So it is moved away first, and looked at where nobody else is.
+ */
+void dgram__place_remove(const char *path, const struct dgram__place *place) {
+  char name[NAME_SIZE];
+  if (!is_at(path, place))
+    return;
+  name_beside(path, name);
+  if (rename(path, name) != 0)
+    return;
+  if (is_at(name, place))
+    unlink(name);
+  else
+    put_back(name, path);
 }
 
 /* ---- listening ---- */
 
-/*
- * Makes the file under a name of its own. Nobody can connect before it listens, and then its mode
- * is right.
- */
-static int make(int fd, const struct sockaddr_un *address, struct dgram__place *place) {
-  const char *name = address->sun_path;
-  if (is_socket(name)) /* of a process that had our number, and died in the midst of this */
-    unlink(name);
-  if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0)
-    return -errno;
-  struct stat file;
-  int err = 0;
-  if (chmod(name, S_IRUSR | S_IWUSR) != 0 || lstat(name, &file) != 0 || listen(fd, BACKLOG) != 0) {
-    err = -errno;
-    unlink(name);
-  } else {
-    *place = (struct dgram__place){.device = file.st_dev, .inode = file.st_ino};
+/* Binds to a name beside the path that is free. Returns 0 or an error. */
+static int bind_beside(int fd, const char *path, struct sockaddr_un *address) {
+  char name[NAME_SIZE];
+  int err = UV_EADDRINUSE;
+  for (int i = 0; i < TRIES && err == UV_EADDRINUSE; i++) {
+    name_beside(path, name);
+    memcpy(address->sun_path, name, strlen(name) + 1);
+    err = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : -errno;
   }
+  return err;
+}
+
+/*
+ * Gives the file the mode that it must have, where it has not got it from the socket. A symbolic
+ * link is not followed: whoever may write to the folder could have put one there.
+ */
+static int restrict_mode(const char *name, struct stat *file) {
+  if (lstat(name, file) != 0)
+    return -errno;
+  if ((file->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO)) == OWNER_ONLY)
+    return 0;
+  return fchmodat(AT_FDCWD, name, OWNER_ONLY, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+}
+
+/* Nobody can connect before the socket listens, and then the file's mode is right. */
+static int listen_beside(int fd, const char *path, struct sockaddr_un *address,
+                         struct dgram__place *place) {
+  struct stat file;
+  (void)fchmod(fd, OWNER_ONLY); /* Linux makes the file with the socket's mode */
+  int err = bind_beside(fd, path, address);
+  if (err != 0)
+    return err;
+  err = restrict_mode(address->sun_path, &file);
+  if (err == 0 && listen(fd, BACKLOG) != 0)
+    err = -errno;
+  if (err != 0)
+    unlink(address->sun_path);
+  else
+    *place = (struct dgram__place){.device = file.st_dev, .inode = file.st_ino};
   return err;
 }
 
@@ -118,8 +183,7 @@ static int listen_at(int fd, const char *path, struct dgram__place *place) {
     return UV_ENAMETOOLONG;
   if (!is_free(path))
     return UV_EEXIST;
-  snprintf(address.sun_path, sizeof address.sun_path, "%s.%ld-%d", path, (long)getpid(), fd);
-  int err = make(fd, &address, place);
+  int err = listen_beside(fd, path, &address, place);
   if (err == 0 && rename(address.sun_path, path) != 0) {
     err = -errno;
     unlink(address.sun_path);
@@ -128,7 +192,7 @@ static int listen_at(int fd, const char *path, struct dgram__place *place) {
 }
 
 int dgram__place_listen(const char *path, struct dgram__place *place) {
-  int fd = new_socket();
+  int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
   if (fd < 0)
     return fd;
   int err = listen_at(fd, path, place);

@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The file at a path, to be known again: another may have been put there since. */
+/*
+ * The file at a path, to be known again: another may have been put there since. It is no other
+ * file's as long as the socket that listens there is open, since the system keeps the inode for it.
+ */
 struct dgram__place {
   dev_t device;
   ino_t inode;
@@ -21,7 +24,10 @@ struct dgram__place {
  */
 int dgram__place_listen(const char *path, struct dgram__place *place);
 
-/* Removes the file, if it is still this one. */
+/*
+ * Removes the file, if it is still this one; that of another stays, whenever it comes. Call it
+ * while the socket listens. Where the file can't be removed it stays: one that nobody listens on.
+ */
 void dgram__place_remove(const char *path, const struct dgram__place *place);
 
 /* Returns the descriptor of one who has connected, UV_EAGAIN when there is none, or an error. */

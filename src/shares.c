@@ -1,11 +1,85 @@
 #include "shares.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "datapath.h"
+#include "descriptor.h"
+
+/* ---- descriptors of the process's own ---- */
+
+static int identify(int fd, struct dgram__identity *identity) {
+  struct stat file;
+  if (fstat(fd, &file) != 0)
+    return -errno;
+  *identity = (struct dgram__identity){.device = file.st_dev, .inode = file.st_ino};
+  return 0;
+}
+
+static bool is_same(const struct dgram__identity *a, const struct dgram__identity *b) {
+  return a->device == b->device && a->inode == b->inode;
+}
+
+/* Where the one of this number is, or is to be. */
+static struct dgram__allowed **find_allowed(struct dgram__shares *shares, int fd) {
+  struct dgram__allowed **at = &shares->allowed;
+  while (*at != NULL && (*at)->fd != fd)
+    at = &(*at)->next;
+  return at;
+}
+
+int dgram__shares_allow(struct dgram__shares *shares, int fd) {
+  struct dgram__identity identity;
+  int err = identify(fd, &identity);
+  if (err != 0)
+    return err;
+  if (dgram__path_family(fd) == 0)
+    return DGRAM_ERR_INVALID_FD_TYPE;
+  struct dgram__allowed **at = find_allowed(shares, fd);
+  if (*at == NULL) {
+    *at = calloc(1, sizeof **at);
+    if (*at == NULL)
+      return UV_ENOMEM;
+    (*at)->fd = fd;
+  }
+  (*at)->identity = identity;
+  return 0;
+}
+
+bool dgram__shares_forbid(struct dgram__shares *shares, int fd) {
+  struct dgram__allowed **at = find_allowed(shares, fd);
+  struct dgram__allowed *allowed = *at;
+  if (allowed == NULL)
+    return false;
+  *at = allowed->next;
+  free(allowed);
+  return true;
+}
+
+void dgram__shares_forbid_all(struct dgram__shares *shares) {
+  while (shares->allowed != NULL)
+    dgram__shares_forbid(shares, shares->allowed->fd);
+}
+
+/* Whether the descriptor is allowed, and still the socket that was meant. */
+static int check_allowed(struct dgram__shares *shares, int fd, struct dgram__identity *identity) {
+  const struct dgram__allowed *allowed = *find_allowed(shares, fd);
+  bool is_meant =
+      allowed != NULL && identify(fd, identity) == 0 && is_same(identity, &allowed->identity);
+  return is_meant ? 0 : UV_EACCES;
+}
+
+unsigned dgram__shares_most(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      limit.rlim_cur > INT_MAX)
+    return INT_MAX;
+  return (unsigned)(limit.rlim_cur - limit.rlim_cur / 4);
+}
 
 /* ---- system sockets ---- */
 
@@ -21,8 +95,7 @@ static int duplicate(const struct dgram__frame *ask) {
     return DGRAM_ERR_INVALID_FD_TYPE;
   if (family != ask->address.any.sa_family)
     return UV_EINVAL;
-  int fd = fcntl(ask->fd, F_DUPFD_CLOEXEC, 0);
-  return fd >= 0 ? fd : -errno;
+  return dgram__descriptor_duplicate(ask->fd);
 }
 
 static int bind_anew(const struct dgram__frame *ask) {
@@ -47,11 +120,12 @@ static int open_shared(struct dgram__shared *shared) {
 }
 
 static int make(struct dgram__shares *shares, const struct dgram__frame *key,
-                struct dgram__shared **made) {
+                const struct dgram__identity *identity, struct dgram__shared **made) {
   struct dgram__shared *shared = calloc(1, sizeof *shared);
   if (shared == NULL)
     return UV_ENOMEM;
   shared->key = *key;
+  shared->identity = *identity;
   int err = open_shared(shared);
   if (err != 0) {
     free(shared);
@@ -62,6 +136,7 @@ static int make(struct dgram__shares *shares, const struct dgram__frame *key,
     end = &(*end)->next;
   *end = shared;
   *made = shared;
+  shares->count++;
   return 0;
 }
 
@@ -70,6 +145,7 @@ static void unmake(struct dgram__shares *shares, struct dgram__shared *shared) {
   while (*at != shared)
     at = &(*at)->next;
   *at = shared->next;
+  shares->count--;
   close(shared->fd);
   free(shared);
 }
@@ -87,10 +163,12 @@ static void mark(const struct dgram__holder *holder, bool held) {
  */
 static struct dgram__shared *find_free(const struct dgram__shares *shares,
                                        const struct dgram__holder *holder,
-                                       const struct dgram__frame *ask) {
+                                       const struct dgram__frame *ask,
+                                       const struct dgram__identity *identity) {
   mark(holder, true);
   struct dgram__shared *at = shares->first;
-  while (at != NULL && (at->marked || !same_key(&at->key, ask)))
+  while (at != NULL &&
+         (at->marked || !same_key(&at->key, ask) || !is_same(&at->identity, identity)))
     at = at->next;
   mark(holder, false);
   return at;
@@ -104,25 +182,45 @@ const struct dgram__holding *dgram__shares_find(const struct dgram__holder *hold
   return at;
 }
 
+/* Whether another socket may be opened for the holder. */
+static bool has_room(const struct dgram__shares *shares, const struct dgram__holder *holder) {
+  return shares->count < shares->most && holder->opened < shares->most - shares->count;
+}
+
+/* Finds or opens what is asked for. Returns 0 or an error. */
+static int have(struct dgram__shares *shares, const struct dgram__holder *holder,
+                const struct dgram__frame *ask, struct dgram__holding *given) {
+  struct dgram__identity identity = {0};
+  int err = ask->fd > 0 ? check_allowed(shares, ask->fd, &identity) : 0;
+  if (err != 0)
+    return err;
+  given->shared = find_free(shares, holder, ask, &identity);
+  given->opened = given->shared == NULL;
+  if (!given->opened)
+    return 0;
+  return has_room(shares, holder) ? make(shares, ask, &identity, &given->shared) : UV_EMFILE;
+}
+
 int dgram__shares_give(struct dgram__shares *shares, struct dgram__holder *holder,
                        const struct dgram__frame *ask, const struct dgram__holding **holding) {
   if (dgram__shares_find(holder, ask->number) != NULL)
     return UV_EPROTO;
   if (holder->count == DGRAM__MOST_HOLDINGS)
     return UV_EMFILE;
-  struct dgram__holding *given = malloc(sizeof *given);
+  struct dgram__holding *given = calloc(1, sizeof *given);
   if (given == NULL)
     return UV_ENOMEM;
-  struct dgram__shared *shared = find_free(shares, holder, ask);
-  int err = shared != NULL ? 0 : make(shares, ask, &shared);
+  given->number = ask->number;
+  int err = have(shares, holder, ask, given);
   if (err != 0) {
     free(given);
     return err;
   }
-  *given = (struct dgram__holding){holder->first, shared, ask->number};
+  given->next = holder->first;
   holder->first = given;
   holder->count++;
-  shared->holders++;
+  holder->opened += given->opened;
+  given->shared->holders++;
   *holding = given;
   return 0;
 }
@@ -137,6 +235,7 @@ bool dgram__shares_take(struct dgram__shares *shares, struct dgram__holder *hold
     return false;
   *at = taken->next;
   holder->count--;
+  holder->opened -= taken->opened;
   if (--taken->shared->holders == 0)
     unmake(shares, taken->shared);
   free(taken);

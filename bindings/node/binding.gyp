@@ -36,6 +36,7 @@
         '<(root)/src/control.c',
         '<(root)/src/datapath_posix.c',
         '<(root)/src/departure.c',
+        '<(root)/src/descriptor.c',
         '<(root)/src/errors.c',
         '<(root)/src/events.c',
         '<(root)/src/flush.c',

@@ -4,6 +4,7 @@
  * The linker puts the functions __wrap_... of this file in the place of the true ones (__real_...).
  */
 #include "channel.h"
+#include "descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +89,7 @@ static int begin(void **state) {
   faked.most = DGRAM__FRAME_SIZE;
   faked.interrupts = 0;
   open_files = count_open_files();
-  assert_int_equal(dgram__channel_pair(fds), 0);
+  assert_int_equal(dgram__descriptor_pair(fds), 0);
   dgram__channel_init(&ours, fds[0]);
   dgram__channel_init(&theirs, fds[1]);
   return 0;

@@ -31,7 +31,8 @@ FAULT(recvmsg)
 FAULT(uv_poll_init)
 FAULT_FCNTL()
 FAULT_WRAP(int, listen, (int fd, int backlog), (fd, backlog), -1)
-FAULT_WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), -1)
+FAULT_WRAP(int, fchmodat, (int folder_fd, const char *name, mode_t mode, int flags),
+           (folder_fd, name, mode, flags), -1)
 FAULT_WRAP(int, rename, (const char *from, const char *to), (from, to), -1)
 
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
@@ -47,13 +48,13 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *lengt
   return result;
 }
 
-int __real_accept(int fd, struct sockaddr *address, socklen_t *length);
-int __wrap_accept(int fd, struct sockaddr *address, socklen_t *length);
-int __wrap_accept(int fd, struct sockaddr *address, socklen_t *length) {
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
   accept_calls++;
   if (no_files)
     errno = EMFILE;
-  return no_files || fails("accept") ? -1 : __real_accept(fd, address, length);
+  return no_files || fails("accept4") ? -1 : __real_accept4(fd, address, length, flags);
 }
 
 uid_t __wrap_geteuid(void);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "channel.h"
+#include "descriptor.h"
 #include "invitation.h"
 
 /* ---- the primary ---- */
@@ -32,7 +33,7 @@ static int begin(void **state) {
   struct stat file;
   char variable[64];
   int fds[2];
-  assert_int_equal(dgram__channel_pair(fds), 0);
+  assert_int_equal(dgram__descriptor_pair(fds), 0);
   int ours = fcntl(fds[0], F_DUPFD_CLOEXEC, 10);
   assert_int_equal(dup2(fds[1], DGRAM__CHANNEL_FD), DGRAM__CHANNEL_FD);
   fcntl(DGRAM__CHANNEL_FD, F_SETFD, 0);

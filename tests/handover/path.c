@@ -50,21 +50,71 @@ static void a_file_that_nobody_listens_on_is_no_offer_and_is_replaced(void **sta
   close_loop(loop);
 }
 
-/* What died, with our process id, between making the file and renaming it. */
-static void nor_is_what_another_left_half_made_in_the_way(void **state) {
+/* How many files there are in the folder. */
+static int files(void) {
+  DIR *entries = opendir(folder);
+  assert_non_null(entries);
+  int count = 0;
+  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
+    count += entry->d_name[0] != '.';
+  closedir(entries);
+  return count;
+}
+
+/* Names of its own are gone once the offer stands, and when it has ended. */
+static void there_is_no_other_file(void **state) {
   uv_loop_t *loop = open_loop();
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
   int port;
-  int stale = raw_unix();
   dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  int next = dup(stale); /* the offer's: a duplicate gets this number, its own socket the next */
-  close(next);
-  snprintf(address.sun_path, sizeof address.sun_path, "%s.%d-%d", path, getpid(), next + 1);
-  assert_int_equal(bind(stale, (struct sockaddr *)&address, sizeof address), 0);
-  dgram_offer_t *offer = offer_socket(old);
-  assert_false(exists(address.sun_path));
-  dgram_handover_withdraw(offer);
-  close(stale);
+  dgram_offer_t *first = offer_socket(old);
+  dgram_offer_t *second = offer_socket(old);
+  assert_int_equal(files(), 1);
+  dgram_handover_withdraw(second);
+  assert_int_equal(files(), 0);
+  dgram_handover_withdraw(first);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* What it points to keeps its mode, and nobody is let in there. */
+static void a_symbolic_link_is_left_alone(void **state) {
+  uv_loop_t *loop = open_loop();
+  char target[80];
+  int port;
+  dgram_offer_t *offer;
+  struct stat file;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  int fd = dgram_fileno(old);
+  snprintf(target, sizeof target, "%s/target", folder);
+  int kept = open(target, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+  assert_true(kept >= 0);
+  assert_int_equal(fchmod(kept, 0644), 0);
+  assert_int_equal(symlink(target, path), 0);
+  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, NULL, NULL, &offer), UV_EEXIST);
+  assert_int_equal(fstat(kept, &file), 0);
+  assert_int_equal(file.st_mode & 0777, 0644);
+  close(kept);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(unlink(target), 0);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* A mask that takes the owner's rights, too, or one that takes none. */
+static void no_mask_changes_the_mode(void **state) {
+  static const mode_t masks[] = {0, 0022, 0777};
+  uv_loop_t *loop = open_loop();
+  struct stat file;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+    mode_t before = umask(masks[i]);
+    dgram_offer_t *offer = offer_socket(old);
+    umask(before);
+    assert_int_equal(lstat(path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0600);
+    dgram_handover_withdraw(offer);
+  }
   close_socket(old);
   close_loop(loop);
 }
@@ -160,7 +210,9 @@ int main(void) {
       HANDOVER_TEST(only_the_owner_may_open_it),
       HANDOVER_TEST(without_an_offer_there_is_none),
       HANDOVER_TEST(a_file_that_nobody_listens_on_is_no_offer_and_is_replaced),
-      HANDOVER_TEST(nor_is_what_another_left_half_made_in_the_way),
+      HANDOVER_TEST(there_is_no_other_file),
+      HANDOVER_TEST(a_symbolic_link_is_left_alone),
+      HANDOVER_TEST(no_mask_changes_the_mode),
       HANDOVER_TEST(a_file_that_is_no_socket_is_left_alone),
       HANDOVER_TEST(withdrawing_leaves_the_offer_of_another),
       TAKEN_TEST(one_that_was_taken_leaves_a_file_that_is_no_offer),

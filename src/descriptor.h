@@ -1,0 +1,25 @@
+/*
+ * New descriptors, as every one of this library is: close-on-exec from the beginning, since another
+ * thread may fork at any time, and never 0, 1 or 2. A program that was started without standard
+ * input, output or error has their numbers free, and what it writes there would leave by a socket.
+ * Floor 1: knows neither libuv's loop nor what the descriptors are for.
+ */
+#ifndef DGRAM_DESCRIPTOR_H
+#define DGRAM_DESCRIPTOR_H
+
+/* Moves a new descriptor above the standard ones. Returns it; on error `fd` is closed. */
+int dgram__descriptor_above_standard(int fd);
+
+/* Returns a duplicate, or an error. */
+int dgram__descriptor_duplicate(int fd);
+
+/* Makes a socket, non-blocking. Returns its descriptor or an error. */
+int dgram__descriptor_socket(int family, int type);
+
+/* Accepts a connection, non-blocking. Returns its descriptor or an error. */
+int dgram__descriptor_accept(int listener);
+
+/* Makes two connected UNIX sockets, non-blocking. Returns 0, or an error with none left open. */
+int dgram__descriptor_pair(int fds[2]);
+
+#endif
