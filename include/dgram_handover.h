@@ -39,6 +39,9 @@ extern "C" {
 /** As many sockets can be handed over at a time. */
 #define DGRAM_HANDOVER_MOST 64
 
+/** The limit of an offer for which dgram_handover_limit() was not called, in milliseconds. */
+#define DGRAM_HANDOVER_LIMIT_MS 10000
+
 /**
  * @name The server that goes
  * @{
@@ -57,7 +60,8 @@ typedef void (*dgram_taken_cb)(void *context);
 
 /**
  * Offers sockets to the next server. To one at a time; another that asks meanwhile is refused with
- * UV_EBUSY. Only a process of the same effective user, or of root, gets them.
+ * UV_EBUSY. One that has not confirmed within a time limit (dgram_handover_limit()) is dropped, and
+ * the next one may ask. Only a process of the same effective user, or of root, gets them.
  *
  * The path becomes a UNIX socket that only its owner may open (mode 0600). One that lies there is
  * replaced, whether another server still offers at it or nobody does; so a server that has taken
@@ -65,6 +69,12 @@ typedef void (*dgram_taken_cb)(void *context);
  *
  * The offer has duplicates of the descriptors: until it ends the ports stay bound, though their
  * sockets be closed. It does not keep the loop alive.
+ *
+ * A next server that sets SO_REUSEADDR or SO_REUSEPORT on what it takes would let any process of
+ * the host bind to the port, too. This library never does; another program, Node.js say, may. The
+ * offer sets back what was changed: while the next server has the sockets at each millisecond that
+ * the loop runs, and when that server has confirmed, was dropped or has died. What another process
+ * has bound in the moment between stays bound.
  *
  * @param loop       the loop that it lives on; borrowed until it has run after the offer's end
  * @param path       where, 1 to 80 bytes; copied. In a folder where no other user may write
@@ -82,12 +92,25 @@ typedef void (*dgram_taken_cb)(void *context);
  * @retval DGRAM_ERR_INVALID_FD_TYPE one of `fds` is not a datagram socket of IPv4 or IPv6
  * @retval UV_EEXIST       something else than a UNIX socket lies at the path
  * @retval UV_ENOMEM
- * @return or what fcntl(2), socket(2), bind(2), chmod(2) or rename(2) returns: UV_ENOENT (no such
- *         folder), UV_EACCES, UV_EMFILE, …
+ * @return or what fcntl(2), getsockopt(2), socket(2), bind(2), fchmodat(2) or rename(2) returns:
+ *         UV_ENOENT (no such folder), UV_EACCES, UV_EMFILE, …
  */
 DGRAM_EXTERN int dgram_handover_offer(uv_loop_t *loop, const char *path, const int fds[],
                                       size_t count, dgram_taken_cb on_taken, void *context,
                                       dgram_offer_t **offer);
+
+/**
+ * Sets how long a next server may take from its connection to its dgram_handover_confirm(). Then it
+ * is dropped: the offer stays, and another may ask. The descriptors that it has got are its own;
+ * its dgram_handover_confirm() returns UV_ETIMEDOUT.
+ *
+ * @param offer    the offer
+ * @param limit_ms the limit for those that connect from now on, in milliseconds, 1 or more;
+ * negative: none. Until this is called it is ::DGRAM_HANDOVER_LIMIT_MS
+ * @retval 0
+ * @retval UV_EINVAL `offer` is NULL, or `limit_ms` is 0
+ */
+DGRAM_EXTERN int dgram_handover_limit(dgram_offer_t *offer, int limit_ms);
 
 /**
  * Ends the offer: removes the path, unless another offer lies there now, and closes the duplicates.
@@ -131,19 +154,19 @@ DGRAM_EXTERN int dgram_handover_take(const char *path, int timeout_ms, int fds[]
 
 /**
  * Tells the other server that this one listens. Call it once every descriptor is bound, best before
- * the loop runs: a server that has read nothing yet can still die without loss. The sockets then
- * have SO_REUSEADDR as they had it before dgram_bind_options() set it.
+ * the loop runs: a server that has read nothing yet can still die without loss.
  *
  * @param takeover what dgram_handover_take() gave; gone after this call. NULL: nothing happens
  * @retval 0
- * @retval UV_EPIPE the other server has ended, or withdrawn its offer: this one can go on
+ * @retval UV_EPIPE     the other server has ended, or withdrawn its offer: this one can go on
+ * @retval UV_ETIMEDOUT it took too long (dgram_handover_limit()): the other server goes on, and may
+ *                      be giving the sockets to another. This one must close them
  * @return or what sendmsg(2) returns
  */
 DGRAM_EXTERN int dgram_handover_confirm(dgram_takeover_t *takeover);
 
 /**
- * Leaves the sockets to the other server, with SO_REUSEADDR as they had it. The descriptors stay
- * the caller's, who closes them.
+ * Leaves the sockets to the other server. The descriptors stay the caller's, who closes them.
  *
  * @param takeover what dgram_handover_take() gave; gone after this call. NULL: nothing happens
  */

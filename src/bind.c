@@ -219,11 +219,9 @@ static int adopt_path(dgram_socket_t *socket, int fd, bool ours) {
 }
 
 static int adopt(dgram_socket_t *socket, int fd) {
-  int on = 1;
   int err = adopt_path(socket, fd, false);
   if (err != 0)
     return err;
-  (void)dgram__set_option(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   socket->state = DGRAM_BOUND;
   announce(socket);
   return 0;

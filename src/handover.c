@@ -5,24 +5,47 @@
 #include <dgram_handover.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "datapath.h"
+#include "descriptor.h"
 #include "place.h"
 
-enum { PAUSE_MS = 100 }; /* until the next try, when the process has no descriptor to spare */
+enum {
+  PAUSE_MS = 100, /* until the next try, when the process has no descriptor to spare */
+  GUARD_MS = 1    /* between two looks at what a successor has changed */
+};
+
+/*
+ * Options by which a port that is bound already is opened to others. The next server may be another
+ * program, or an older version, which sets one where it takes a descriptor over.
+ */
+static const int opening[] = {
+    SO_REUSEADDR,
+#ifdef SO_REUSEPORT
+    SO_REUSEPORT,
+#endif
+};
+enum { OPENING = sizeof opening / sizeof *opening };
+
+/* A duplicate of what is offered, and the options as they were. */
+struct offered {
+  int fd;
+  int options[OPENING];
+};
 
 /* The next server: one that has connected. */
 struct successor {
   dgram_offer_t *offer;
   uv_poll_t poll;
   struct dgram__channel channel;
-  size_t given; /* descriptors, so far */
+  size_t given;      /* descriptors, so far */
+  uint64_t deadline; /* by the loop's clock: when it is dropped */
 };
 
 struct dgram_offer {
@@ -34,18 +57,40 @@ struct dgram_offer {
   int listener;
   uv_poll_t poll; /* of the listener */
   uv_timer_t pause;
+  uv_timer_t guard; /* while there is a successor */
   unsigned open_handles;
   bool ended;
+  int limit_ms;                /* how long a successor may take; negative: without end */
   struct successor *successor; /* NULL: none */
   size_t count;
-  int fds[]; /* duplicates of what is offered */
+  struct offered sockets[];
 };
+
+/* ---- the options ---- */
+
+static int read_option(int fd, int name, int *value) {
+  socklen_t length = sizeof *value;
+  return getsockopt(fd, SOL_SOCKET, name, value, &length) == 0 ? 0 : -errno;
+}
+
+/* Sets back what another has changed. */
+static void restore_options(const dgram_offer_t *offer) {
+  for (size_t i = 0; i < offer->count; i++) {
+    const struct offered *offered = &offer->sockets[i];
+    for (int k = 0; k < OPENING; k++) {
+      const int *was = &offered->options[k];
+      int is = *was;
+      if (read_option(offered->fd, opening[k], &is) == 0 && is != *was)
+        (void)setsockopt(offered->fd, SOL_SOCKET, opening[k], was, sizeof *was);
+    }
+  }
+}
 
 /* ---- the end of an offer ---- */
 
 static void free_offer(dgram_offer_t *offer) {
   for (size_t i = 0; i < offer->count; i++)
-    close(offer->fds[i]);
+    close(offer->sockets[i].fd);
   free(offer->path);
   free(offer);
 }
@@ -70,13 +115,17 @@ static void drop(dgram_offer_t *offer) {
   if (successor == NULL)
     return;
   offer->successor = NULL;
+  uv_timer_stop(&offer->guard);
   uv_close((uv_handle_t *)&successor->poll, on_successor_closed);
   dgram__channel_close(&successor->channel);
+  restore_options(offer);
 }
 
 static void end(dgram_offer_t *offer) {
   offer->ended = true;
   drop(offer);
+  restore_options(offer); /* one that was dropped before may have lived on */
+  uv_close((uv_handle_t *)&offer->guard, on_handle_closed);
   uv_close((uv_handle_t *)&offer->pause, on_handle_closed);
   uv_close((uv_handle_t *)&offer->poll, on_handle_closed);
   close(offer->listener);
@@ -96,7 +145,7 @@ static int give(struct successor *successor) {
   const dgram_offer_t *offer = successor->offer;
   int err = dgram__channel_resume(&successor->channel);
   while (err == 0 && successor->given < offer->count && !dgram__channel_busy(&successor->channel)) {
-    int fd = offer->fds[successor->given++];
+    int fd = offer->sockets[successor->given++].fd;
     struct dgram__frame frame = {.kind = DGRAM__GIVE,
                                  .number = (uint32_t)(offer->count - successor->given)};
     err = dgram__channel_send(&successor->channel, &frame, fd);
@@ -139,6 +188,38 @@ static void on_successor(uv_poll_t *poll, int status, int events) {
   serve(poll->data, status);
 }
 
+/* ---- one that takes too long ---- */
+
+/*
+ * Either its word has come by now, or it never counts: from the shutdown on it can't be said any
+ * more. What the successor is told instead its dgram_handover_confirm() returns.
+ */
+static void expire(struct successor *successor) {
+  dgram_offer_t *offer = successor->offer;
+  struct dgram__channel *channel = &successor->channel;
+  const struct dgram__frame frame = {.kind = DGRAM__GIVE, .status = UV_ETIMEDOUT};
+  shutdown(channel->fd, SHUT_RD);
+  if (hear(successor) > 0) {
+    taken(offer);
+    return;
+  }
+  if (!dgram__channel_busy(channel))
+    (void)dgram__channel_send(channel, &frame, -1);
+  drop(offer);
+}
+
+static void on_guard(uv_timer_t *timer) {
+  dgram_offer_t *offer = timer->data;
+  struct successor *successor = offer->successor;
+  restore_options(offer);
+  if (uv_now(offer->loop) >= successor->deadline)
+    expire(successor);
+}
+
+static uint64_t deadline(const dgram_offer_t *offer) {
+  return offer->limit_ms >= 0 ? uv_now(offer->loop) + (uint64_t)offer->limit_ms : UINT64_MAX;
+}
+
 /* ---- who connects ---- */
 
 static void refuse(int fd, int status) {
@@ -162,9 +243,13 @@ static int welcome(dgram_offer_t *offer, int fd) {
   uv_unref((uv_handle_t *)&successor->poll);
   successor->poll.data = successor;
   successor->offer = offer;
+  uv_update_time(offer->loop); /* the loop may have been busy for long */
+  successor->deadline = deadline(offer);
   dgram__channel_init(&successor->channel, fd);
   offer->open_handles++;
   offer->successor = successor;
+  restore_options(offer);
+  uv_timer_start(&offer->guard, on_guard, GUARD_MS, GUARD_MS);
   serve(successor, 0);
   return 0;
 }
@@ -210,11 +295,17 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 
 /* Takes a duplicate. Returns 0 or an error. */
 static int add(dgram_offer_t *offer, int fd) {
-  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0)
-    return -errno;
-  offer->fds[offer->count++] = copy;
-  return dgram__path_family(copy) != 0 ? 0 : DGRAM_ERR_INVALID_FD_TYPE;
+  struct offered *offered = &offer->sockets[offer->count];
+  offered->fd = dgram__descriptor_duplicate(fd);
+  if (offered->fd < 0)
+    return offered->fd;
+  offer->count++;
+  if (dgram__path_family(offered->fd) == 0)
+    return DGRAM_ERR_INVALID_FD_TYPE;
+  int err = 0;
+  for (int i = 0; i < OPENING && err == 0; i++)
+    err = read_option(offered->fd, opening[i], &offered->options[i]);
+  return err != UV_ENOPROTOOPT ? err : 0; /* what the system does not know nobody changes */
 }
 
 static int add_all(dgram_offer_t *offer, const int fds[], size_t count) {
@@ -236,11 +327,14 @@ static int open_offer(dgram_offer_t *offer) {
     return err;
   }
   uv_timer_init(offer->loop, &offer->pause);
+  uv_timer_init(offer->loop, &offer->guard);
   uv_unref((uv_handle_t *)&offer->poll);
   uv_unref((uv_handle_t *)&offer->pause);
+  uv_unref((uv_handle_t *)&offer->guard);
   offer->poll.data = offer;
   offer->pause.data = offer;
-  offer->open_handles = 2;
+  offer->guard.data = offer;
+  offer->open_handles = 3;
   offer->listener = fd;
   uv_poll_start(&offer->poll, UV_READABLE, on_connection);
   return 0;
@@ -254,10 +348,11 @@ int dgram_handover_offer(uv_loop_t *loop, const char *path, const int fds[], siz
   if (loop == NULL || path == NULL || *path == '\0' || fds == NULL || count == 0 ||
       count > DGRAM_HANDOVER_MOST)
     return UV_EINVAL;
-  dgram_offer_t *made = calloc(1, sizeof *made + count * sizeof *made->fds);
+  dgram_offer_t *made = calloc(1, sizeof *made + count * sizeof *made->sockets);
   if (made == NULL)
     return UV_ENOMEM;
   made->loop = loop;
+  made->limit_ms = DGRAM_HANDOVER_LIMIT_MS;
   made->on_taken = on_taken;
   made->context = context;
   made->path = strdup(path);
@@ -269,6 +364,13 @@ int dgram_handover_offer(uv_loop_t *loop, const char *path, const int fds[], siz
     return err;
   }
   *offer = made;
+  return 0;
+}
+
+int dgram_handover_limit(dgram_offer_t *offer, int limit_ms) {
+  if (offer == NULL || limit_ms == 0)
+    return UV_EINVAL;
+  offer->limit_ms = limit_ms;
   return 0;
 }
 

@@ -5,7 +5,6 @@
 #include <dgram_handover.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,28 +13,11 @@
 #include "channel.h"
 #include "place.h"
 
-/*
- * A duplicate of what was taken. To bind to a descriptor sets SO_REUSEADDR, by which any process
- * of the host could bind to the port too and get what comes; afterwards it is as it was.
- */
-struct taken {
-  int fd;
-  int reuse_addr;
-};
-
 struct dgram_takeover {
   struct dgram__channel channel;
-  size_t count;
-  struct taken sockets[DGRAM_HANDOVER_MOST];
 };
 
 static void release(dgram_takeover_t *takeover) {
-  for (size_t i = 0; i < takeover->count; i++) {
-    const struct taken *taken = &takeover->sockets[i];
-    (void)setsockopt(taken->fd, SOL_SOCKET, SO_REUSEADDR, &taken->reuse_addr,
-                     sizeof taken->reuse_addr);
-    close(taken->fd);
-  }
   dgram__channel_close(&takeover->channel);
   free(takeover);
 }
@@ -73,19 +55,6 @@ static int receive(struct dgram__channel *channel, struct dgram__frame *frame, i
 
 /* ---- taking ---- */
 
-/*
- * A program that was started without standard input or output has their numbers free. A socket
- * there would be read or written by mistake, and 0 is none to dgram_bind_options().
- */
-static int above_standard(int fd) {
-  if (fd > STDERR_FILENO)
-    return fd;
-  int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  int err = -errno;
-  close(fd);
-  return moved >= 0 ? moved : err;
-}
-
 /* Receives a descriptor, and how many come after it. Returns it, or an error. */
 static int receive_one(dgram_takeover_t *takeover, uint64_t deadline, uint32_t *left) {
   struct dgram__frame frame;
@@ -95,22 +64,10 @@ static int receive_one(dgram_takeover_t *takeover, uint64_t deadline, uint32_t *
     return err;
   *left = frame.number;
   if (frame.kind == DGRAM__GIVE && frame.status == 0 && fd >= 0)
-    return above_standard(fd);
+    return fd;
   if (fd >= 0)
     close(fd);
   return frame.kind == DGRAM__GIVE && frame.status != 0 ? frame.status : UV_EPROTO;
-}
-
-static int remember(dgram_takeover_t *takeover, int fd) {
-  struct taken *taken = &takeover->sockets[takeover->count];
-  socklen_t length = sizeof taken->reuse_addr;
-  if (getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &taken->reuse_addr, &length) != 0)
-    return -errno;
-  taken->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (taken->fd < 0)
-    return -errno;
-  takeover->count++;
-  return 0;
 }
 
 /* Returns the number of descriptors, or an error with none left open. */
@@ -127,7 +84,7 @@ static int receive_all(dgram_takeover_t *takeover, uint64_t deadline, int fds[])
     }
     fds[count++] = fd;
     bool in_order = count == 1 ? left < DGRAM_HANDOVER_MOST : left == expected;
-    err = in_order ? remember(takeover, fd) : UV_EPROTO;
+    err = in_order ? 0 : UV_EPROTO;
   } while (err == 0 && left > 0);
   while (err != 0 && count > 0)
     close(fds[--count]);
@@ -154,7 +111,6 @@ int dgram_handover_take(const char *path, int timeout_ms, int fds[], dgram_takeo
   dgram_takeover_t *made = malloc(sizeof *made);
   if (made == NULL)
     return UV_ENOMEM;
-  made->count = 0;
   dgram__channel_init(&made->channel, -1);
   int result = take(made, path, timeout_ms < 0 ? UINT64_MAX : now() + (uint64_t)timeout_ms, fds);
   if (result < 0)
@@ -164,13 +120,30 @@ int dgram_handover_take(const char *path, int timeout_ms, int fds[], dgram_takeo
   return result;
 }
 
-int dgram_handover_confirm(dgram_takeover_t *takeover) {
+/* Returns why the other server has ended the connection; 0: it has not, or not said why. */
+static int refusal(dgram_takeover_t *takeover) {
+  struct dgram__frame frame;
+  int got = dgram__channel_receive(&takeover->channel, &frame, NULL);
+  return got > 0 && frame.kind == DGRAM__GIVE ? frame.status : 0;
+}
+
+/* The refusal may come in the moment before the word is sent, which then fails. */
+static int confirm(dgram_takeover_t *takeover) {
   const struct dgram__frame frame = {.kind = DGRAM__TAKEN};
+  int err = refusal(takeover);
+  if (err != 0)
+    return err;
+  err = dgram__channel_send(&takeover->channel, &frame, -1);
+  if (err == 0) /* there is room for the first frame */
+    return dgram__channel_busy(&takeover->channel) ? UV_EAGAIN : 0;
+  int refused = refusal(takeover);
+  return refused != 0 ? refused : err;
+}
+
+int dgram_handover_confirm(dgram_takeover_t *takeover) {
   if (takeover == NULL)
     return 0;
-  int err = dgram__channel_send(&takeover->channel, &frame, -1);
-  if (err == 0 && dgram__channel_busy(&takeover->channel)) /* there is room for the first frame */
-    err = UV_EAGAIN;
+  int err = confirm(takeover);
   release(takeover);
   return err;
 }

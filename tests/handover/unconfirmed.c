@@ -90,6 +90,96 @@ static void who_asks_too_late_is_refused(void **state) {
   close_loop(loop);
 }
 
+/* ---- one that takes too long ---- */
+
+enum { SHORT_MS = 5 };
+
+/* Asks again until it is given the sockets: the one before has been dropped then. */
+static void take_after_another(uv_loop_t *loop, struct taker *taker) {
+  while (take_from(loop, taker) == UV_EBUSY)
+    ;
+  assert_int_equal(taker->count, 1);
+}
+
+static void one_that_takes_too_long_makes_room(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker first;
+  struct taker second;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(dgram_handover_limit(offer, SHORT_MS), 0);
+  assert_int_equal(take_from(loop, &first), 1);
+  assert_int_equal(dgram_handover_limit(offer, -1), 0); /* for the next one */
+  take_after_another(loop, &second);
+  assert_int_equal(dgram_handover_confirm(first.takeover), UV_ETIMEDOUT);
+  close(first.fds[0]);
+  settle(loop);
+  assert_notes(""); /* what it said is not heard */
+
+  assert_int_equal(dgram_handover_confirm(second.takeover), 0);
+  run_until_notes(loop, "taken");
+  close(second.fds[0]);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* One that connects, and neither reads nor says a word. */
+static void so_does_one_that_is_silent(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(dgram_handover_limit(offer, SHORT_MS), 0);
+  int silent = raw_successor();
+  settle(loop);
+  assert_int_equal(dgram_handover_limit(offer, -1), 0);
+  take_after_another(loop, &taker);
+  give_up(&taker);
+  close(silent);
+  dgram_handover_withdraw(offer);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* The word came in time, and the loop was busy: it has been taken. */
+static void a_word_that_came_in_time_counts(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(dgram_handover_limit(offer, 1), 0);
+  for (;;) { /* the machine may be slow: until it is not dropped before it can confirm */
+    assert_int_equal(take_from(loop, &taker), 1);
+    int err = dgram_handover_confirm(taker.takeover);
+    close(taker.fds[0]);
+    if (err == 0)
+      break;
+    assert_int_equal(err, UV_ETIMEDOUT);
+    settle(loop);
+  }
+  for (uint64_t now = uv_hrtime(); uv_hrtime() - now < 3000000;)
+    ;
+  run_until_notes(loop, "taken"); /* the timer is called first */
+  close_socket(old);
+  close_loop(loop);
+}
+
+static void a_limit_is_a_number_other_than_0(void **state) {
+  uv_loop_t *loop = open_loop();
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(dgram_handover_limit(offer, 0), UV_EINVAL);
+  assert_int_equal(dgram_handover_limit(NULL, 1), UV_EINVAL);
+  assert_int_equal(dgram_handover_limit(offer, -1), 0);
+  dgram_handover_withdraw(offer);
+  close_socket(old);
+  close_loop(loop);
+}
+
 /* It has connected, and neither reads nor says anything: no more than a descriptor is spent. */
 static void one_that_hangs_costs_nothing(void **state) {
   enum { SILENT = 20 };
@@ -157,6 +247,10 @@ int main(void) {
       HANDOVER_TEST(while_one_has_the_sockets_others_are_refused),
       HANDOVER_TEST(one_that_has_just_died_is_in_nobodys_way),
       TAKEN_TEST(who_asks_too_late_is_refused),
+      TAKEN_TEST(one_that_takes_too_long_makes_room),
+      HANDOVER_TEST(so_does_one_that_is_silent),
+      TAKEN_TEST(a_word_that_came_in_time_counts),
+      HANDOVER_TEST(a_limit_is_a_number_other_than_0),
       HANDOVER_TEST(one_that_hangs_costs_nothing),
       HANDOVER_TEST(where_too_many_wait_it_is_busy),
       HANDOVER_TEST(an_offer_does_not_keep_the_loop_alive),

@@ -49,18 +49,24 @@ static void it_is_made_non_blocking(void **state) {
   close_loop(loop);
 }
 
-static void it_gets_so_reuseaddr(void **state) {
+/* Set on a port that is bound already it would let any process of the host bind to it, too. */
+static void so_reuseaddr_stays_as_it_was(void **state) {
   uv_loop_t *loop = open_loop();
-  int fd = raw_socket();
-  int twin = dup(fd);
-  int on = 0;
-  socklen_t length = sizeof on;
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  adopt(socket, fd);
-  assert_int_equal(getsockopt(twin, SOL_SOCKET, SO_REUSEADDR, &on, &length), 0);
-  assert_int_equal(on, 1);
-  close(twin);
-  close_socket(socket);
+  for (int before = 0; before <= 1; before++) {
+    for (int wanted = 0; wanted <= 1; wanted++) {
+      dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+      int on = -1;
+      socklen_t length = sizeof on;
+      int fd = raw_socket();
+      options.reuse_addr = wanted;
+      assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &before, sizeof before), 0);
+      dgram_socket_t *socket = new_with(loop, &options);
+      adopt(socket, fd);
+      assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, &length), 0);
+      assert_int_equal(on, before);
+      close_socket(socket);
+    }
+  }
   close_loop(loop);
 }
 
@@ -230,7 +236,7 @@ int main(void) {
       cmocka_unit_test(listening_is_emitted_inside_the_call),
       cmocka_unit_test(closing_the_socket_closes_it),
       cmocka_unit_test(it_is_made_non_blocking),
-      cmocka_unit_test(it_gets_so_reuseaddr),
+      cmocka_unit_test(so_reuseaddr_stays_as_it_was),
       cmocka_unit_test(what_had_arrived_is_received),
       cmocka_unit_test(port_and_address_are_ignored),
       cmocka_unit_test(no_look_up_is_asked),
