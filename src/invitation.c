@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "wire.h"
 
 #define VARIABLE "DGRAM_CLUSTER"
@@ -98,7 +99,7 @@ int dgram__invitation_read(int *id) {
   long version;
   long number;
   unsigned long long inode;
-  const char *variable = getenv(VARIABLE);
+  const char *variable = dgram__environment(VARIABLE);
   if (variable == NULL || !parse(variable, &version, &number, &inode) ||
       !is_socket(DGRAM__CHANNEL_FD, inode))
     return UV_ENOENT;

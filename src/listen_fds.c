@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "environment.h"
+
 enum { FIRST = 3 }; /* SD_LISTEN_FDS_START */
 
 /* Reads a number of 0 to INT_MAX, of digits alone. Returns it or UV_EINVAL. */
@@ -22,8 +24,8 @@ static int read_number(const char *text) {
 
 /* How many descriptors there are for this process, or UV_EINVAL. */
 static int count_fds(void) {
-  const char *pid = getenv("LISTEN_PID");
-  const char *count = getenv("LISTEN_FDS");
+  const char *pid = dgram__environment("LISTEN_PID");
+  const char *count = dgram__environment("LISTEN_FDS");
   if (pid == NULL || count == NULL)
     return 0;
   int number = read_number(pid);
@@ -62,7 +64,7 @@ static int describe(dgram_listen_fd_t fds[], size_t room, int count) {
     fds[i].fd = FIRST + i;
     memcpy(fds[i].name, unknown, sizeof unknown);
   }
-  const char *names = getenv("LISTEN_FDNAMES");
+  const char *names = dgram__environment("LISTEN_FDNAMES");
   return names != NULL ? read_names(names, fds, room, count) : 0;
 }
 

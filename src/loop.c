@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "environment.h"
+
 enum {
   PATIENCE = 3, /* wake-ups in a row: fewer that led to nothing are taken for chance */
   DOUBLINGS = 7 /* of 1 ms: so a socket that can receive again is noticed within 128 ms */
@@ -40,7 +42,7 @@ static void make_lock(void) {
 }
 
 static const struct dgram__datapath *choose_datapath(void) {
-  const char *wanted = getenv("DGRAM_DATAPATH");
+  const char *wanted = dgram__environment("DGRAM_DATAPATH");
   for (size_t i = 0; wanted != NULL && i < sizeof datapaths / sizeof datapaths[0]; i++)
     if (strcmp(datapaths[i]->name, wanted) == 0)
       return datapaths[i];
@@ -48,7 +50,7 @@ static const struct dgram__datapath *choose_datapath(void) {
 }
 
 static bool gso_wanted(void) {
-  const char *wanted = getenv("DGRAM_GSO");
+  const char *wanted = dgram__environment("DGRAM_GSO");
   return wanted == NULL || strcmp(wanted, "0") != 0;
 }
 
