@@ -74,6 +74,7 @@ struct dgram__loop {
   struct dgram__batch *telling; /* what listeners are being told, or NULL */
   dgram_socket_t **by_fd;       /* the sockets by their descriptors */
   int fd_room;                  /* descriptors that `by_fd` has room for */
+  unsigned forks;               /* what dgram__loop_enter() counts, when it last saw the loop */
   struct dgram_worker *worker;  /* the connection to a primary, if the loop has joined one */
   struct dgram__send *spare;    /* finished sends, kept for the next ones */
   size_t spare_bytes;           /* of these and their memory */

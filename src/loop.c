@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -35,9 +36,26 @@ static const struct dgram__datapath *const datapaths[] = {
 static struct dgram__loop *loops;
 static uv_mutex_t loops_lock;
 static uv_once_t loops_once = UV_ONCE_INIT;
+static unsigned forks; /* from the first process with a socket to this one */
 
+static void lock_loops(void) {
+  uv_mutex_lock(&loops_lock);
+}
+
+static void unlock_loops(void) {
+  uv_mutex_unlock(&loops_lock);
+}
+
+static void unlock_loops_in_child(void) {
+  forks++;
+  uv_mutex_unlock(&loops_lock);
+}
+
+/* Nobody else holds the lock when a process forks: the child would wait for that thread for ever.
+ */
 static void make_lock(void) {
-  if (uv_mutex_init(&loops_lock) != 0)
+  if (uv_mutex_init(&loops_lock) != 0 ||
+      pthread_atfork(lock_loops, unlock_loops, unlock_loops_in_child) != 0)
     abort(); /* as libuv does when it can't make its own */
 }
 
@@ -88,6 +106,7 @@ static struct dgram__loop *make_loop(uv_loop_t *uv) {
   if (loop == NULL)
     return NULL;
   loop->uv = uv;
+  loop->forks = forks;
   loop->datapath = choose_datapath();
   loop->gso = gso_wanted();
   uv_idle_init(uv, &loop->idle);
@@ -104,12 +123,45 @@ static struct dgram__loop *make_loop(uv_loop_t *uv) {
   return loop;
 }
 
+/* The two below are called under the lock. */
+
+static void take_off_list(struct dgram__loop *loop) {
+  struct dgram__loop **at = &loops;
+  while (*at != loop)
+    at = &(*at)->next;
+  *at = loop->next;
+}
+
+static void look_for_handle(uv_handle_t *handle, void *sought) {
+  const void **at = sought;
+  if (handle == *at)
+    *at = NULL;
+}
+
+/*
+ * Whether the loop is still the one whose handles these are. A child may have made a new one where
+ * the parent's was; what the parent's had to do is none of the child's business then, and what it
+ * had is left as it is: nobody else can still refer to it.
+ */
+static bool is_current(struct dgram__loop *loop) {
+  const void *sought = &loop->prepare;
+  if (loop->forks != forks)
+    uv_walk(loop->uv, look_for_handle, &sought);
+  bool current = loop->forks == forks || sought == NULL;
+  loop->forks = forks;
+  return current;
+}
+
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
   uv_once(&loops_once, make_lock);
   uv_mutex_lock(&loops_lock);
   struct dgram__loop *loop = loops;
   while (loop != NULL && loop->uv != uv)
     loop = loop->next;
+  if (loop != NULL && !is_current(loop)) {
+    take_off_list(loop);
+    loop = NULL;
+  }
   if (loop == NULL)
     loop = make_loop(uv);
   uv_mutex_unlock(&loops_lock);
@@ -120,10 +172,7 @@ struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
 
 static void forget_loop(struct dgram__loop *loop) {
   uv_mutex_lock(&loops_lock);
-  struct dgram__loop **at = &loops;
-  while (*at != loop)
-    at = &(*at)->next;
-  *at = loop->next;
+  take_off_list(loop);
   uv_mutex_unlock(&loops_lock);
 }
 
