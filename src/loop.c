@@ -51,8 +51,7 @@ static void unlock_loops_in_child(void) {
   uv_mutex_unlock(&loops_lock);
 }
 
-/* Nobody else holds the lock when a process forks: the child would wait for that thread for ever.
- */
+/* No other thread holds the lock when a process forks: the child would wait for it for ever. */
 static void make_lock(void) {
   if (uv_mutex_init(&loops_lock) != 0 ||
       pthread_atfork(lock_loops, unlock_loops, unlock_loops_in_child) != 0)
