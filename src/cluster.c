@@ -141,6 +141,20 @@ static uv_stdio_container_t inherited(int fd) {
   return (uv_stdio_container_t){.flags = inheritable ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
 }
 
+/*
+ * Opens /dev/null under the standard numbers that are free: libuv aborts if what it opens for the
+ * new process gets them. Returns how many, the lowest free ones, which `fds` gets.
+ */
+static int fill_standard(int fds[STDERR_FILENO + 1]) {
+  int count = 0;
+  int fd;
+  while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO)
+    fds[count++] = fd;
+  if (fd >= 0)
+    close(fd);
+  return count;
+}
+
 static int spawn_with(struct dgram__member *worker, char **env, int channel) {
   dgram_cluster_t *cluster = worker->cluster;
   uv_stdio_container_t stdio[] = {
@@ -157,7 +171,11 @@ static int spawn_with(struct dgram__member *worker, char **env, int channel) {
                                         .stdio = stdio};
   worker->process.data = worker;
   worker->open_handles++;
+  int filled[STDERR_FILENO + 1];
+  int count = fill_standard(filled);
   int err = uv_spawn(cluster->loop, &worker->process, &options);
+  while (count > 0)
+    close(filled[--count]);
   if (err != 0) /* libuv knows the handle nevertheless */
     uv_close((uv_handle_t *)&worker->process, on_handle_closed);
   return err;

@@ -79,6 +79,16 @@ static inline void crew_open(struct crew *crew, const char *role) {
   assert_int_equal(dgram_cluster_create(crew->loop, &options, &crew->cluster), 0);
 }
 
+/* The same with a bound on the sockets of all workers: for a crew that has no worker yet. */
+static inline void crew_limit(struct crew *crew, unsigned most_sockets) {
+  char *const args[] = {"worker", NULL};
+  dgram_cluster_options_t options = crew_options(args);
+  options.context = crew;
+  options.most_sockets = most_sockets;
+  assert_int_equal(dgram_cluster_close(crew->cluster, 0, NULL, NULL), 0);
+  assert_int_equal(dgram_cluster_create(crew->loop, &options, &crew->cluster), 0);
+}
+
 static inline int crew_fork_as(struct crew *crew, const char *role) {
   char variable[64];
   char *const env[] = {crew->report_port, variable, NULL};

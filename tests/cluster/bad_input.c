@@ -21,6 +21,22 @@ static void create(void **state) {
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
   options.struct_size = sizeof options + 8;
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
+  options.struct_size = offsetof(dgram_cluster_options_t, context); /* no version ended there */
+  assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
+  options.struct_size = offsetof(dgram_cluster_options_t, most_sockets) + 1;
+  assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
+  close_loop(loop);
+}
+
+static void create_with_the_options_of_version_0_3(void **state) {
+  uv_loop_t *loop = open_loop();
+  dgram_cluster_t *cluster;
+  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  options.struct_size = offsetof(dgram_cluster_options_t, most_sockets);
+  options.most_sockets = 1; /* what lies there is none of the library's business */
+  assert_int_equal(dgram_cluster_create(loop, &options, &cluster), 0);
+  assert_int_equal(dgram_cluster_close(cluster, 0, NULL, NULL), 0);
+  run_to_end(loop);
   close_loop(loop);
 }
 
@@ -81,11 +97,9 @@ static void a_false_invitation(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(create),
-    cmocka_unit_test(no_cluster),
-    cmocka_unit_test(no_worker),
-    cmocka_unit_test(join_without),
-    cmocka_unit_test(a_false_invitation),
+    cmocka_unit_test(create),       cmocka_unit_test(create_with_the_options_of_version_0_3),
+    cmocka_unit_test(no_cluster),   cmocka_unit_test(no_worker),
+    cmocka_unit_test(join_without), cmocka_unit_test(a_false_invitation),
 };
 
 static const struct role roles[] = {{NULL, NULL}};

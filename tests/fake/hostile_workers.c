@@ -5,6 +5,7 @@
 #include "cluster_test.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "channel.h"
 #include "invitation.h"
@@ -158,6 +159,28 @@ static void ask_for_many(void) {
   wait_for_death();
 }
 
+/* Asks for ports of an address of its own until it is refused, and reports how many it has got. */
+static void ask_without_end(void) {
+  struct dgram__channel channel;
+  struct dgram__frame heard = {.status = 0};
+  int fd;
+  int count = 0;
+  this_id = told("SELF");
+  dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
+  for (uint32_t number = 0; heard.status == 0; number++) {
+    struct dgram__frame frame = any_port(number);
+    frame.address.v4.sin_addr.s_addr += htonl((uint32_t)this_id);
+    say(&frame);
+    while (dgram__channel_receive(&channel, &heard, &fd) == 0)
+      ;
+    if (fd >= 0)
+      close(fd);
+    count += heard.status == 0;
+  }
+  report("got(%d,%s)", count, dgram_err_name(heard.status));
+  wait_for_death();
+}
+
 static void send_descriptors(void) {
   struct dgram__channel channel;
   dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
@@ -191,6 +214,7 @@ static const struct role roles[] = {
     {"flood", flood},
     {"flood_and_read", flood_and_read},
     {"ask_for_many", ask_for_many},
+    {"ask_without_end", ask_without_end},
     {"send_descriptors", send_descriptors},
     {"listen_on_any", listen_on_any},
 };
@@ -257,6 +281,64 @@ static void nobody_may_hold_too_many(void **state) {
   crew_close(&crew);
 }
 
+/* ---- how many sockets there may be for all ---- */
+
+/* Forks one that asks without end. Returns how many it has got. */
+static int got_by_another(struct crew *crew) {
+  char words[32];
+  char self[16];
+  int id = dgram_cluster_next(crew->cluster, 0);
+  int last = 0;
+  for (; id > 0; id = dgram_cluster_next(crew->cluster, id))
+    last = id;
+  snprintf(self, sizeof self, "%d", last + 1);
+  assert_int_equal(setenv("SELF", self, 1), 0);
+  id = crew_fork_as(crew, "ask_without_end");
+  snprintf(words, sizeof words, "%d:got(", id);
+  run_until_noted(crew->loop, words, 1);
+  const char *got = strstr(notes, words) + strlen(words);
+  assert_non_null(strstr(got, ",EMFILE)"));
+  return atoi(got);
+}
+
+static void all_workers_together_have_a_bound(void **state) {
+  struct crew crew;
+  crew_open(&crew, NULL);
+  crew_limit(&crew, 20);
+  assert_int_equal(got_by_another(&crew), 10); /* half of it */
+  assert_int_equal(got_by_another(&crew), 5);
+  assert_int_equal(got_by_another(&crew), 3);
+  crew_fork_as(&crew, "listen_on_any"); /* there is something left for others */
+  crew_await(&crew, "listening(4)");
+  assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
+  crew_await(&crew, "exit(1,0,9)");
+  assert_int_equal(got_by_another(&crew), 6); /* half of the eleven that are free again */
+  crew_close(&crew);
+}
+
+static void the_bound_comes_from_the_limit_of_the_process(void **state) {
+  enum { LIMIT = 200, HOSTILE = 8, FREE = 15 };
+  struct rlimit before;
+  struct crew crew;
+  int files[FREE];
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const struct rlimit limit = {.rlim_cur = LIMIT, .rlim_max = before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  crew_open(&crew, NULL);
+  int got = 0;
+  for (int i = 0; i < HOSTILE; i++)
+    got += got_by_another(&crew);
+  assert_in_range(got, LIMIT / 2, LIMIT / 4 * 3);
+  for (int i = 0; i < FREE; i++) { /* the primary has some for itself */
+    files[i] = raw_socket();
+    assert_true(files[i] >= 0);
+  }
+  for (int i = 0; i < FREE; i++)
+    close(files[i]);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  crew_close(&crew);
+}
+
 /* The frames are right, so it is not killed; but it never reads: its answers fill the channel. */
 static void descriptors_of_a_worker_are_not_taken_in(void **state) {
   struct crew crew;
@@ -280,6 +362,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_that_does_not_read_is_not_heard),
     cmocka_unit_test(once_it_reads_it_is_heard_again),
     cmocka_unit_test(nobody_may_hold_too_many),
+    cmocka_unit_test(all_workers_together_have_a_bound),
+    cmocka_unit_test(the_bound_comes_from_the_limit_of_the_process),
     cmocka_unit_test(descriptors_of_a_worker_are_not_taken_in),
 };
 
