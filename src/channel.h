@@ -35,6 +35,7 @@ static inline bool dgram__channel_busy(const struct dgram__channel *channel) {
 /*
  * Sends a frame, with a descriptor unless that is -1; it is borrowed while the channel is busy.
  * Returns 0, though the channel may be busy then; or an error of the connection, which has ended.
+ * But with -ETOOMANYREFS nothing of the frame has gone, and it or another may be sent in its place.
  */
 int dgram__channel_send(struct dgram__channel *channel, const struct dgram__frame *frame, int fd);
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -110,12 +111,22 @@ static struct dgram__member *new_worker(dgram_cluster_t *cluster, char *const en
   return worker;
 }
 
+/*
+ * Answers that the worker does not read hold descriptors in the system, which lets a user have only
+ * so many on their way: a few will do.
+ */
+static void keep_short(int fd) {
+  int bytes = 1; /* which the system raises to the least that it can do with */
+  (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 /* Makes the channel; `theirs` gets the worker's end of it. */
 static int open_channel(struct dgram__member *worker, int *theirs) {
   int fds[2];
   int err = dgram__descriptor_pair(fds);
   if (err != 0)
     return err;
+  keep_short(fds[0]);
   err = uv_poll_init(worker->cluster->loop, &worker->poll, fds[0]);
   if (err != 0) {
     close(fds[0]);

@@ -5,6 +5,7 @@
  */
 #include "cluster.h"
 
+#include <errno.h>
 #include <signal.h>
 
 enum { MOST_FRAMES = 64 }; /* of one worker at a time, so that none keeps the others waiting */
@@ -12,8 +13,28 @@ enum { MOST_FRAMES = 64 }; /* of one worker at a time, so that none keeps the ot
 static void answer(struct dgram__member *worker, const struct dgram__frame *ask, int status,
                    int fd) {
   struct dgram__frame frame = {.kind = DGRAM__ANSWER, .number = ask->number, .status = status};
-  /* An error shows when the channel is read next. */
+  /* An error shows when the channel is read, or written to, next. */
   (void)dgram__channel_send(&worker->channel, &frame, fd);
+}
+
+/*
+ * The system lets a user have only so many descriptors on their way, and workers that don't read
+ * have them all: this one's answer, of which nothing has gone, is that there is none.
+ */
+static void answer_without(struct dgram__member *worker) {
+  struct dgram__frame frame;
+  if (!dgram__frame_read(&frame, worker->channel.out))
+    return;
+  dgram__shares_take(&worker->cluster->shares, &worker->holder, frame.number);
+  answer(worker, &frame, UV_EMFILE, -1);
+}
+
+static int resume(struct dgram__member *worker) {
+  int err = dgram__channel_resume(&worker->channel);
+  if (err != -ETOOMANYREFS)
+    return err;
+  answer_without(worker);
+  return 0;
 }
 
 static int on_ask(struct dgram__member *worker, const struct dgram__frame *ask) {
@@ -86,7 +107,7 @@ int dgram__member_hear(struct dgram__member *worker) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct dgram__member *worker = poll->data;
-  int err = dgram__channel_resume(&worker->channel);
+  int err = resume(worker);
   if (err == 0)
     err = dgram__member_hear(worker);
   if (err == 0)

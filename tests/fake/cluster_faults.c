@@ -25,11 +25,24 @@ FAULT(socket)
 FAULT(bind)
 FAULT(getsockname)
 FAULT(setsockopt)
-FAULT(sendmsg)
 FAULT(recvmsg)
 FAULT(uv_poll_init)
 FAULT(uv_poll_init_socket)
 FAULT_FCNTL()
+/* That too many descriptors are on their way does not change from one call to the next. */
+static bool too_many_refs(void) {
+  return fault.in != NULL && strcmp(fault.in, "sendmsg") == 0 && fault.error == ETOOMANYREFS;
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+  bool refused = fails("sendmsg") || (too_many_refs() && message->msg_controllen > 0);
+  if (refused)
+    errno = fault.error;
+  return refused ? -1 : __real_sendmsg(fd, message, flags);
+}
+
 FAULT_WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]),
            (family, type, protocol, fds), -1)
 
@@ -44,7 +57,7 @@ int __wrap_uv_spawn(uv_loop_t *on, uv_process_t *process, const uv_process_optio
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static const int errors[] = {EIO, EAGAIN, EINTR};
+static const int errors[] = {EIO, EAGAIN, EINTR, ETOOMANYREFS};
 enum { ERRORS = sizeof errors / sizeof *errors, LEAST = 5 };
 
 static uv_loop_t loop;
@@ -79,6 +92,7 @@ static void on_worker_disconnect(dgram_cluster_t *cluster, int id, void *context
 
 static void on_worker_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
                            void *context) {
+  CHECK(!too_many_refs() || signum == 0); /* it was refused a socket, and goes on */
   CHECK(disconnects == exits + 1);
   exits++;
 }
