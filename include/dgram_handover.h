@@ -72,9 +72,9 @@ typedef void (*dgram_taken_cb)(void *context);
  *
  * A next server that sets SO_REUSEADDR or SO_REUSEPORT on what it takes would let any process of
  * the host bind to the port, too. This library never does; another program, Node.js say, may. The
- * offer sets back what was changed: while the next server has the sockets at each millisecond that
- * the loop runs, and when that server has confirmed, was dropped or has died. What another process
- * has bound in the moment between stays bound.
+ * offer sets back what was changed: each millisecond while the next server has the sockets, when it
+ * has confirmed, was dropped or has died, and each tenth of a second after one that did not
+ * confirm. What another process has bound in the moment between stays bound.
  *
  * @param loop       the loop that it lives on; borrowed until it has run after the offer's end
  * @param path       where, 1 to 80 bytes; copied. In a folder where no other user may write

@@ -17,8 +17,9 @@
 #include "place.h"
 
 enum {
-  PAUSE_MS = 100, /* until the next try, when the process has no descriptor to spare */
-  GUARD_MS = 1    /* between two looks at what a successor has changed */
+  PAUSE_MS = 100,  /* until the next try, when the process has no descriptor to spare */
+  GUARD_MS = 1,    /* between two looks at what a successor has changed */
+  DROPPED_MS = 100 /* likewise, if it was dropped and may still have the sockets */
 };
 
 /*
@@ -57,7 +58,7 @@ struct dgram_offer {
   int listener;
   uv_poll_t poll; /* of the listener */
   uv_timer_t pause;
-  uv_timer_t guard; /* while there is a successor */
+  uv_timer_t guard; /* while there is a successor, or was one that was dropped */
   unsigned open_handles;
   bool ended;
   int limit_ms;                /* how long a successor may take; negative: without end */
@@ -110,12 +111,14 @@ static void on_successor_closed(uv_handle_t *handle) {
   free(successor);
 }
 
+static void on_guard(uv_timer_t *timer);
+
 static void drop(dgram_offer_t *offer) {
   struct successor *successor = offer->successor;
   if (successor == NULL)
     return;
   offer->successor = NULL;
-  uv_timer_stop(&offer->guard);
+  uv_timer_start(&offer->guard, on_guard, DROPPED_MS, DROPPED_MS);
   uv_close((uv_handle_t *)&successor->poll, on_successor_closed);
   dgram__channel_close(&successor->channel);
   restore_options(offer);
@@ -212,7 +215,7 @@ static void on_guard(uv_timer_t *timer) {
   dgram_offer_t *offer = timer->data;
   struct successor *successor = offer->successor;
   restore_options(offer);
-  if (uv_now(offer->loop) >= successor->deadline)
+  if (successor != NULL && uv_now(offer->loop) >= successor->deadline)
     expire(successor);
 }
 
