@@ -195,6 +195,25 @@ static void send_descriptors(void) {
   wait_for_death();
 }
 
+/* Urgent data is not read as other data is; and then half a frame. */
+static void send_urgent(void) {
+  must(send(DGRAM__CHANNEL_FD, "!", 1, MSG_OOB) == 1 || errno == EOPNOTSUPP);
+  report("urgent");
+  wait_for_death();
+}
+
+static void send_half(void) {
+  say_bytes("\1\1", 2);
+  report("half");
+  wait_for_death();
+}
+
+static void shut_down(void) {
+  shutdown(DGRAM__CHANNEL_FD, SHUT_RD);
+  report("shut");
+  wait_for_death();
+}
+
 static void listen_on_any(void) {
   uv_loop_t *loop = join();
   must(dgram_bind(reporting_udp4(loop), 0, "127.0.0.1", NULL, NULL) == 0);
@@ -216,10 +235,17 @@ static const struct role roles[] = {
     {"ask_for_many", ask_for_many},
     {"ask_without_end", ask_without_end},
     {"send_descriptors", send_descriptors},
+    {"send_urgent", send_urgent},
+    {"send_half", send_half},
+    {"shut_down", shut_down},
     {"listen_on_any", listen_on_any},
 };
 
 /* ---- the primary ---- */
+
+static void count_timer(uv_timer_t *timer) {
+  ++*(int *)timer->data;
+}
 
 static void who_breaks_the_rules_is_killed(void **state) {
   enum { BREAKERS = 8 };
@@ -278,6 +304,32 @@ static void nobody_may_hold_too_many(void **state) {
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)");
   assert_true(count_open_files() <= before + 4);
+  crew_close(&crew);
+}
+
+/* What reading does not clear must not be found readable again and again. */
+static void no_one_keeps_the_loop_busy(void **state) {
+  enum { REST_MS = 50, FEW = 20 };
+  static const char *const busy[] = {"send_urgent", "send_half", "shut_down"};
+  struct crew crew;
+  uv_timer_t rest;
+  crew_open(&crew, NULL);
+  assert_int_equal(uv_timer_init(crew.loop, &rest), 0);
+  for (int i = 0; i < 3; i++) {
+    crew_fork_as(&crew, busy[i]);
+    int over = 0;
+    int turns = 0;
+    run_until_noted(crew.loop, i == 0 ? "0:urgent" : i == 1 ? "0:half" : "0:shut", 1);
+    settle(crew.loop);
+    rest.data = &over;
+    assert_int_equal(uv_timer_start(&rest, count_timer, REST_MS, 0), 0);
+    for (; over == 0; turns++)
+      uv_run(crew.loop, UV_RUN_ONCE);
+    assert_in_range(turns, 1, FEW);
+  }
+  for (int id = 0; (id = dgram_cluster_next(crew.cluster, id)) > 0;)
+    dgram_cluster_kill(crew.cluster, id, SIGKILL);
+  uv_close((uv_handle_t *)&rest, NULL);
   crew_close(&crew);
 }
 
@@ -362,6 +414,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_that_does_not_read_is_not_heard),
     cmocka_unit_test(once_it_reads_it_is_heard_again),
     cmocka_unit_test(nobody_may_hold_too_many),
+    cmocka_unit_test(no_one_keeps_the_loop_busy),
     cmocka_unit_test(all_workers_together_have_a_bound),
     cmocka_unit_test(the_bound_comes_from_the_limit_of_the_process),
     cmocka_unit_test(descriptors_of_a_worker_are_not_taken_in),
