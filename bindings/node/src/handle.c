@@ -355,7 +355,7 @@ typedef int use_fn(struct handle *handle, int fd);
 
 /* Has a copy of a descriptor that others use too taken over. */
 static int use_copy(struct handle *handle, int fd, use_fn *use) {
-  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (copy < 0)
     return -errno;
   int err = use(handle, copy);
