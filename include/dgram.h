@@ -28,6 +28,9 @@
  * and a program must not close them. They go with the last socket: once every socket has been
  * closed, one that was never bound too, and `uv_run()` has returned 0, `uv_loop_close()` returns 0.
  *
+ * *fork(2).* The child may use sockets on loops that it makes. One of the parent's goes on in the
+ * child, with its sockets, after uv_loop_fork(); what waits to be sent there then leaves from both.
+ *
  * *Ownership.* A socket belongs to the library. `dgram_close()` ends the caller's rights to it,
  * except that inside callbacks it can still be named until the last of them has returned.
  * In the contracts, *copied* means that the library keeps no pointer to the argument after the
@@ -233,7 +236,7 @@ typedef struct dgram_signal dgram_signal_t;
 typedef struct dgram_options {
   size_t struct_size;     /**< set by dgram_default_options() */
   dgram_type_t type;      /**< required */
-  int reuse_addr;         /**< nonzero: SO_REUSEADDR at bind. Default 0 */
+  int reuse_addr;         /**< nonzero: SO_REUSEADDR at bind, but not on an `fd`. Default 0 */
   int ipv6_only;          /**< nonzero: IPV6_V6ONLY at bind. Default 0 (dual-stack) */
   int recv_buffer_size;   /**< SO_RCVBUF in bytes, set at bind; 0 leaves the system's */
   int send_buffer_size;   /**< SO_SNDBUF in bytes, set at bind; 0 leaves the system's */
@@ -358,7 +361,8 @@ typedef struct dgram_bind_options_s {
                             elsewhere it makes no difference */
   int fd;              /**< greater than 0: a system socket to use; `port` and `address` are
                             ignored. In a worker, unless `exclusive` is set, it is a descriptor of
-                            the primary's. Default 0 */
+                            the primary's, which must allow it (dgram_cluster_share_fd()).
+                            Default 0 */
 } dgram_bind_options_t;
 
 /**
@@ -376,14 +380,16 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  *
  * With `fd` the socket takes over a datagram socket of IPv4 or IPv6 that the program made: of UDP,
  * UDP-Lite, or ICMP (IPPROTO_ICMP, where the system permits it: messages then begin with the ICMP
- * header, and ports mean nothing). It is made non-blocking, gets SO_REUSEADDR, and will be closed.
- * This happens inside the call, and so does 'listening'. If it is connected, so is the socket. On
- * error the descriptor stays the program's, with the buffer sizes that the socket's options ask for
- * perhaps set. The system is not asked to join what comes there (UDP_GRO), since other programs may
- * read from it, too; one that knows better may set the option itself, and joined datagrams are
- * taken apart. In a worker of a cluster, without `exclusive`, the primary is asked for its own
- * descriptor of this number, which it keeps; a failure is then an 'error' event (`open EINVAL`),
- * and 'listening' comes from the loop.
+ * header, and ports mean nothing). It is made non-blocking, and will be closed. This happens inside
+ * the call, and so does 'listening'. If it is connected, so is the socket. SO_REUSEADDR and
+ * SO_REUSEPORT stay as they are, whatever the socket's options say: on a port that is bound already
+ * they would let others in. (Node.js sets the former.) On error the descriptor stays the program's,
+ * with the buffer sizes that the socket's options ask for perhaps set. The system is not asked to
+ * join what comes there (UDP_GRO), since other programs may read from it, too; one that knows better
+ * may set the option itself, and joined datagrams are taken apart. In a worker of a cluster, without
+ * `exclusive`, the primary is asked for its own descriptor of this number, which it keeps; a failure
+ * is then an 'error' event (`open EINVAL`; `open EACCES`: the primary has not allowed it), and
+ * 'listening' comes from the loop.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied
