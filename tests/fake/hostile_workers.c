@@ -243,6 +243,12 @@ static const struct role roles[] = {
 
 /* ---- the primary ---- */
 
+/* They would not end by themselves. */
+static void kill_all(const struct crew *crew) {
+  for (int id = 0; (id = dgram_cluster_next(crew->cluster, id)) > 0;)
+    dgram_cluster_kill(crew->cluster, id, SIGKILL);
+}
+
 static void count_timer(uv_timer_t *timer) {
   ++*(int *)timer->data;
 }
@@ -327,8 +333,7 @@ static void no_one_keeps_the_loop_busy(void **state) {
       uv_run(crew.loop, UV_RUN_ONCE);
     assert_in_range(turns, 1, FEW);
   }
-  for (int id = 0; (id = dgram_cluster_next(crew.cluster, id)) > 0;)
-    dgram_cluster_kill(crew.cluster, id, SIGKILL);
+  kill_all(&crew);
   uv_close((uv_handle_t *)&rest, NULL);
   crew_close(&crew);
 }
@@ -365,6 +370,7 @@ static void all_workers_together_have_a_bound(void **state) {
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)");
   assert_int_equal(got_by_another(&crew), 6); /* half of the eleven that are free again */
+  kill_all(&crew);
   crew_close(&crew);
 }
 
@@ -388,6 +394,7 @@ static void the_bound_comes_from_the_limit_of_the_process(void **state) {
   for (int i = 0; i < FREE; i++)
     close(files[i]);
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  kill_all(&crew);
   crew_close(&crew);
 }
 
