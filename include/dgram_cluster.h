@@ -156,10 +156,17 @@ DGRAM_EXTERN int dgram_cluster_create(uv_loop_t *loop, const dgram_cluster_optio
  * as SIGINT, it sends both.
  *
  * A program that never joins is never online, and hears nothing of dgram_cluster_disconnect().
+ *
+ * A program with more rights than its user does not believe its environment; as a worker it does so
+ * only if its primary has the user and group that the set-user-ID or set-group-ID program gives.
+ * With file capabilities, or once it has given up that user and group, it can start no workers:
+ * they would take themselves for primaries. (Ambient capabilities, as service managers give them,
+ * do.)
  * @param cluster the cluster
  * @param env     what to add to the environment, "NAME=value" each, then a NULL; copied. Or NULL
  * @return the worker's id: 1 for the first, then 2, ...; or UV_EINVAL (`cluster` is NULL),
- *         UV_ECANCELED (it closes), UV_ENOMEM, or what socketpair(2) or uv_spawn() returns
+ *         UV_ECANCELED (it closes), UV_EPERM (see above), UV_ENOMEM, or what socketpair(2) or
+ * uv_spawn() returns
  * @see Node.js, cluster: cluster.fork([env])
  */
 DGRAM_EXTERN int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]);

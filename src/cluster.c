@@ -287,10 +287,13 @@ int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[]) {
     return UV_EINVAL;
   if (cluster->closing)
     return UV_ECANCELED;
+  int err = dgram__invitation_check(); /* it would take itself for a primary, and so on */
+  if (err != 0)
+    return err;
   struct dgram__member *worker = new_worker(cluster, env);
   if (worker == NULL)
     return UV_ENOMEM;
-  int err = start(worker);
+  err = start(worker);
   if (err != 0)
     return err;
   enlist(worker);

@@ -1,10 +1,12 @@
 #include "invitation.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +40,38 @@ char **dgram__texts_copy(char *const texts[]) {
   copy[count] = NULL;
   return copy;
 }
+
+/* ---- programs with more rights than their users ---- */
+
+#ifdef __linux__
+int dgram__invitation_check(void) {
+  if (!dgram__environment_is_foreign())
+    return 0;
+  bool by_user = getauxval(AT_UID) != getauxval(AT_EUID) || getauxval(AT_GID) != getauxval(AT_EGID);
+  bool still = geteuid() == getauxval(AT_EUID) && getegid() == getauxval(AT_EGID);
+  return by_user && still ? 0 : UV_EPERM;
+}
+
+/* Whether who has made the channel has the user and group that only the program's file gives. */
+static bool is_trusted(int channel) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (!dgram__environment_is_foreign())
+    return true;
+  return dgram__invitation_check() == 0 &&
+         getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+         peer.uid == geteuid() && peer.gid == getegid();
+}
+#else
+int dgram__invitation_check(void) {
+  return dgram__environment_is_foreign() ? UV_EPERM : 0;
+}
+
+static bool is_trusted(int channel) {
+  (void)channel;
+  return !dgram__environment_is_foreign();
+}
+#endif
 
 /* ---- inviting ---- */
 
@@ -99,9 +133,9 @@ int dgram__invitation_read(int *id) {
   long version;
   long number;
   unsigned long long inode;
-  const char *variable = dgram__environment(VARIABLE);
+  const char *variable = getenv(VARIABLE);
   if (variable == NULL || !parse(variable, &version, &number, &inode) ||
-      !is_socket(DGRAM__CHANNEL_FD, inode))
+      !is_socket(DGRAM__CHANNEL_FD, inode) || !is_trusted(DGRAM__CHANNEL_FD))
     return UV_ENOENT;
   *id = (int)number;
   return version == DGRAM__WIRE_VERSION ? 0 : UV_EPROTONOSUPPORT;

@@ -22,6 +22,14 @@ char **dgram__texts_copy(char *const texts[]);
 char **dgram__invitation_environment(int id, int channel, char *const added[]);
 
 /*
+ * Whether workers that this process starts can know that they are: 0, or UV_EPERM. A program with
+ * more rights than its user gives those to its workers, too, whose environment is foreign then.
+ * They believe it only if the system says that their primary has these rights as a user or group:
+ * not if they are file capabilities, nor once it has given them up.
+ */
+int dgram__invitation_check(void);
+
+/*
  * Whether this process is a worker: 0, and its id; UV_ENOENT if it is none; UV_EPROTONOSUPPORT if
  * it is one but its primary speaks another version.
  */
