@@ -105,7 +105,8 @@ static void read_answers(struct dgram__channel *channel) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned char bytes[MOST_BYTES];
-  struct dgram_cluster cluster = {.loop = &loop, .options = {.on_disconnect = on_disconnect}};
+  struct dgram_cluster cluster = {
+      .loop = &loop, .options = {.on_disconnect = on_disconnect}, .shares = {.most = 1024}};
   struct dgram__channel theirs;
   int fds[2];
   open_loop();

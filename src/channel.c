@@ -54,7 +54,7 @@ int dgram__channel_resume(struct dgram__channel *channel) {
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (channel->out_fd >= 0)
       attach(&message, &control, channel->out_fd);
-    ssize_t sent = sendmsg(channel->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR)
       continue;
     if (sent < 0)
@@ -96,7 +96,7 @@ static ssize_t read_some(struct dgram__channel *channel, bool take_fd) {
   }
   ssize_t got;
   do
-    got = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC);
+    got = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   if (got < 0)
     return -errno;

@@ -53,13 +53,15 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
   struct msghdr shorter = *message;
   shorter.msg_iov = &iov;
   faked.attached += message->msg_control != NULL;
+  assert_true(flags & MSG_DONTWAIT);
   return interrupted() ? -1 : __real_sendmsg(fd, &shorter, flags);
 }
 
 ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
-  assert_int_equal(flags, MSG_CMSG_CLOEXEC); /* or a fork in another thread may inherit it */
+  assert_true(flags & MSG_CMSG_CLOEXEC); /* or a fork in another thread may inherit it */
+  assert_true(flags & MSG_DONTWAIT);     /* another that has the descriptor may make it blocking */
   if (interrupted())
     return -1;
   struct iovec whole = message->msg_iov[0];
