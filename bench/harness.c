@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -79,6 +81,21 @@ bool bench_chosen(const bench_side_t *side, const char *key, const char *value, 
   return chosen ? strcmp(chosen, value) == 0 : otherwise;
 }
 
+/* ---- cores ---- */
+
+void bench_use_core(int n) {
+  cpu_set_t all, one;
+  if (sched_getaffinity(0, sizeof all, &all) != 0)
+    bench_fail("sched_getaffinity", strerror(errno));
+  int skip = n % CPU_COUNT(&all), core = 0;
+  while (!CPU_ISSET(core, &all) || skip-- > 0)
+    core++;
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  if (sched_setaffinity(0, sizeof one, &one) != 0)
+    bench_fail("sched_setaffinity", strerror(errno));
+}
+
 /* ---- clocks ---- */
 
 static uint64_t read_ns(clockid_t clock) {
@@ -96,8 +113,7 @@ static uint64_t cpu_ns(const bench_side_t *side) {
   return read_ns(side->has_threads ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* How long the calling thread was ready to run but did not; 0 where the kernel does not tell. */
-static uint64_t kept_off_ns(void) {
+uint64_t bench_kept_off_ns(void) {
   FILE *file = fopen("/proc/thread-self/schedstat", "r");
   unsigned long long waited = 0;
   if (file && fscanf(file, "%*u %llu", &waited) != 1)
@@ -191,7 +207,7 @@ void bench_begin(bench_side_t *side, const uint16_t *ports) {
   side->started_ns = bench_now_ns();
   if (pthread_create(&listener, NULL, listen_to_runner, side) != 0 || pthread_detach(listener) != 0)
     bench_fail("threads", "cannot start one");
-  side->kept_off_ns = kept_off_ns();
+  side->kept_off_ns = bench_kept_off_ns();
   side->cpu_ns = cpu_ns(side);
 }
 
@@ -244,7 +260,7 @@ static uint64_t wrong(const bench_side_t *side) {
 
 static void print_result(const bench_side_t *side) {
   uint64_t used_ns = cpu_ns(side) - side->cpu_ns + side->others_cpu_ns;
-  double kept_off = (double)(kept_off_ns() - side->kept_off_ns) / 1e9 / seconds_since(side);
+  double kept_off = (double)(bench_kept_off_ns() - side->kept_off_ns) / 1e9 / seconds_since(side);
   if (!atomic_load(&side->time_over))
     bench_fail("the side", "ended before its time");
   printf("result counted=%llu rate=%.1f cpu_ns=%llu kept_off=%.4f wrong=%llu",

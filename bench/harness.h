@@ -89,6 +89,12 @@ bool bench_stop_receiving(bench_side_t *side);
 /* A clock in ns that no one sets. */
 uint64_t bench_now_ns(void);
 
+/* How long the calling thread was ready to run but did not; 0 where the kernel does not tell. */
+uint64_t bench_kept_off_ns(void);
+
+/* Has the calling process use the n-th of the cores that it may use, counted round. */
+void bench_use_core(int n);
+
 /* Notes how long something took: a round trip, or a round of sends. */
 void bench_took(bench_side_t *side, uint64_t ns);
 

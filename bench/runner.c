@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +21,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "harness.h"
 
 enum {
   HANG_SECONDS = 30,
@@ -95,18 +96,6 @@ static int checked(int result, const char *what) {
 
 /* ---- starting a side ---- */
 
-/* The n-th of the cores that this process may use, counted round. */
-static void use_core(int n) {
-  cpu_set_t all, one;
-  checked(sched_getaffinity(0, sizeof all, &all), "sched_getaffinity");
-  int skip = n % CPU_COUNT(&all), core = 0;
-  while (!CPU_ISSET(core, &all) || skip-- > 0)
-    core++;
-  CPU_ZERO(&one);
-  CPU_SET(core, &one);
-  checked(sched_setaffinity(0, sizeof one, &one), "sched_setaffinity");
-}
-
 /* The words of the command with the side's arguments among them, up to a NULL. */
 static void compose(char *words[MAX_WORDS], const plan_t *plan, const side_t *side, char *ports) {
   char *arguments[] = {(char *)side->role, plan->scenario, plan->size, plan->seconds, ports};
@@ -134,7 +123,7 @@ static bool wants_all_cores(char *words[]) {
 static _Noreturn void become(char *words[], int core, int input, int output) {
   signal(SIGPIPE, SIG_DFL);
   if (!wants_all_cores(words))
-    use_core(core);
+    bench_use_core(core);
   checked(dup2(input, STDIN_FILENO), "dup2");
   checked(dup2(output, STDOUT_FILENO), "dup2");
   execvp(words[0], words);

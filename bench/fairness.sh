@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Usage: fairness.sh [DIRECTORY]
+# What a flood of one socket does to the other work of its loop: how late a timer of 10 ms comes, and
+# how long another socket takes to answer, while the flooded one's listener takes 20 us for each
+# datagram; libdgram beside libuv. Writes the medians to fairness.csv in the folder for results, and
+# prints them with the ratios.
+# DIRECTORY, BENCH_SECONDS, BENCH_RUNS and BENCH_RESULTS are those of run.sh. BENCH_TRIES: how often
+# a run is tried in which other programs had the cores for more than 2 % of the time (5).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+bin=${1:-${BENCH_BIN:-$here/../build/release/bench}}
+seconds=${BENCH_SECONDS:-1}
+runs=${BENCH_RUNS:-5}
+tries=${BENCH_TRIES:-5}
+results=${BENCH_RESULTS:-$here/results}
+every_run=$results/fairness.tmp
+
+servers="dgram,message libuv,message libuv-mmsg,message dgram,messages"
+sizes="1 64 1472" # bytes of payload
+senders="1 200"
+
+# run SERVER,LISTENER SIZE SENDERS: the line of the quietest try.
+run() {
+  local line best="" try
+  for try in $(seq "$tries"); do
+    line=$("$bin/bench_fairness" "${1%,*}" "${1#*,}" "$2" "$3" "$seconds")
+    best=$(printf '%s\n' "$line" "$best" | sort -t, -k10,10n | grep -m 1 .)
+    [ "$(awk -v off="${best##*,}" 'BEGIN { print off > 0.02 }')" = 0 ] && break
+  done
+  echo "$best"
+}
+
+# The servers take turns, so that each has its part of a machine's slower and faster times.
+all_runs() {
+  local round server size count
+  for round in $(seq "$runs"); do
+    echo "bench: round $round of $runs" >&2
+    for size in $sizes; do
+      for count in $senders; do
+        for server in $servers; do
+          run "$server" "$size" "$count"
+        done
+      done
+    done
+  done
+}
+
+# Reads the lines of bench_fairness. A ratio is to the plain `libuv` of the same flood.
+medians() {
+  awk -F, '
+    function median(of, key,    i, j, count, sorted, held) {
+      count = runs[key]
+      for (i = 1; i <= count; i++) {
+        held = value[key, of, i]
+        for (j = i; j > 1 && sorted[j - 1] > held; j--) sorted[j] = sorted[j - 1]
+        sorted[j] = held
+      }
+      return count % 2 ? sorted[(count + 1) / 2] : (sorted[count / 2] + sorted[count / 2 + 1]) / 2
+    }
+    {
+      key = $1 "," $2 "," $3 "," $4
+      if (!(key in runs)) order[++keys] = key
+      runs[key]++
+      flood[key] = $3 "," $4
+      for (column = 5; column <= 10; column++) value[key, column, runs[key]] = $column + 0
+    }
+    END {
+      print "server,listener,size_bytes,senders,timer_p50_us,timer_p99_us,quiet_p50_us," \
+        "quiet_p99_us,received_per_second,kept_off,timer_p50_ratio,timer_p99_ratio," \
+        "quiet_p50_ratio,quiet_p99_ratio"
+      for (i = 1; i <= keys; i++) {
+        key = order[i]
+        printf "%s", key
+        for (column = 5; column <= 9; column++) printf ",%.0f", median(column, key)
+        printf ",%.4f", median(10, key)
+        for (column = 5; column <= 8; column++)
+          printf ",%.2f", median(column, key) / median(column, "libuv,message," flood[key])
+        print ""
+      }
+    }'
+}
+
+all_runs >"$every_run"
+medians <"$every_run" >"$results/fairness.csv"
+column -s, -t "$results/fairness.csv"
