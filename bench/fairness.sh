@@ -4,31 +4,18 @@
 # how long another socket takes to answer, while the flooded one's listener takes 20 us for each
 # datagram; libdgram beside libuv. Writes the medians to fairness.csv in the folder for results, and
 # prints them with the ratios.
-# DIRECTORY, BENCH_SECONDS, BENCH_RUNS and BENCH_RESULTS are those of run.sh. BENCH_TRIES: how often
-# a run is tried in which other programs had the cores for more than 2 % of the time (5).
+# DIRECTORY, BENCH_SECONDS, BENCH_RUNS and BENCH_RESULTS are those of run.sh.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=${1:-${BENCH_BIN:-$here/../build/release/bench}}
 seconds=${BENCH_SECONDS:-1}
 runs=${BENCH_RUNS:-5}
-tries=${BENCH_TRIES:-5}
 results=${BENCH_RESULTS:-$here/results}
 every_run=$results/fairness.tmp
 
 servers="dgram,message libuv,message libuv-mmsg,message dgram,messages"
 sizes="1 64 1472" # bytes of payload
 senders="1 200"
-
-# run SERVER,LISTENER SIZE SENDERS: the line of the quietest try.
-run() {
-  local line best="" try
-  for try in $(seq "$tries"); do
-    line=$("$bin/bench_fairness" "${1%,*}" "${1#*,}" "$2" "$3" "$seconds")
-    best=$(printf '%s\n' "$line" "$best" | sort -t, -k10,10n | grep -m 1 .)
-    [ "$(awk -v off="${best##*,}" 'BEGIN { print off > 0.02 }')" = 0 ] && break
-  done
-  echo "$best"
-}
 
 # The servers take turns, so that each has its part of a machine's slower and faster times.
 all_runs() {
@@ -38,14 +25,15 @@ all_runs() {
     for size in $sizes; do
       for count in $senders; do
         for server in $servers; do
-          run "$server" "$size" "$count"
+          "$bin/bench_fairness" "${server%,*}" "${server#*,}" "$size" "$count" "$seconds" ||
+            echo "bench: $server $size $count is left out of round $round" >&2
         done
       done
     done
   done
 }
 
-# Reads the lines of bench_fairness. A ratio is to the plain `libuv` of the same flood.
+# Reads the lines of bench_fairness. A ratio is to the plain `libuv` of the same flood, of medians.
 medians() {
   awk -F, '
     function median(of, key,    i, j, count, sorted, held) {
@@ -66,7 +54,7 @@ medians() {
     }
     END {
       print "server,listener,size_bytes,senders,timer_p50_us,timer_p99_us,quiet_p50_us," \
-        "quiet_p99_us,received_per_second,kept_off,timer_p50_ratio,timer_p99_ratio," \
+        "quiet_p99_us,received_per_second,calm,timer_p50_ratio,timer_p99_ratio," \
         "quiet_p50_ratio,quiet_p99_ratio"
       for (i = 1; i <= keys; i++) {
         key = order[i]

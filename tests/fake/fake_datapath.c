@@ -41,6 +41,7 @@ static struct {
 
   unsigned send_calls;
   unsigned recv_calls;
+  unsigned recv_most;
   struct fake_sent sent[MOST_SENT];
   unsigned sent_count;
   char text[2][TEXT]; /* being written, and handed out */
@@ -223,7 +224,7 @@ static void fill_slot(struct dgram__slot *slot, const struct fake_slot *from) {
 
 static int fake_recv(struct dgram__path *path, struct dgram__inbox *inbox, unsigned most) {
   fake.recv_calls++;
-  (void)most; /* a script may bring more than is asked for, as one buffer may hold many */
+  fake.recv_most = most; /* a script may bring more, as one buffer may hold many */
   char byte;
   if (recv(path->fd, &byte, 1, MSG_DONTWAIT) != 1)
     return 0;
@@ -240,6 +241,10 @@ static int fake_recv(struct dgram__path *path, struct dgram__inbox *inbox, unsig
 
 unsigned fake_recv_calls(void) {
   return fake.recv_calls;
+}
+
+unsigned fake_recv_most(void) {
+  return fake.recv_most;
 }
 
 const struct dgram__datapath fake_datapath = {

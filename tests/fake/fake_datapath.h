@@ -70,6 +70,9 @@ void fake_receive(const dgram_socket_t *socket, const struct fake_slot slots[], 
 /* Calls of recv so far. */
 unsigned fake_recv_calls(void);
 
+/* How many buffers the last one was to fill at most. */
+unsigned fake_recv_most(void);
+
 /* Where all of it comes from. */
 enum { FAKE_SENDER_PORT = 4321 }; /* of 192.0.2.1 */
 

@@ -1,0 +1,288 @@
+/*
+ * What bounds a turn's telling: time, by a clock that the test's listeners move, and what is done
+ * where there is no memory for the rest. The linker puts __wrap_uv_hrtime and __wrap_malloc in
+ * place of the true ones.
+ */
+#include "fake/scene.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { US = 1000, MS = 1000 * US };
+
+static uint64_t now = MS; /* ns */
+static bool out_of_memory;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+uint64_t __wrap_uv_hrtime(void);
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+
+uint64_t __wrap_uv_hrtime(void) {
+  return now;
+}
+
+void *__wrap_malloc(size_t size) {
+  return out_of_memory ? NULL : __real_malloc(size);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+/* ---- a flood, and listeners that take their time ---- */
+
+enum { PER_SLOT = 64, FLOOD = DGRAM__SLOTS * PER_SLOT };
+
+static unsigned told;     /* so many of the flood, in order */
+static unsigned slow_at;  /* from this one on a datagram takes ... */
+static uint64_t slow_ns;  /* ... so long, ... */
+static uint64_t quick_ns; /* ... and one before it so long */
+
+static void hear(const char *message, size_t size) {
+  uint16_t number;
+  assert_int_equal(size, sizeof number);
+  memcpy(&number, message, sizeof number);
+  assert_int_equal(number, told % FLOOD);
+  now += told++ < slow_at ? quick_ns : slow_ns;
+}
+
+static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
+  hear(message, rinfo->size);
+}
+
+static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                        void *context) {
+  for (size_t i = 0; i < count; i++)
+    hear(messages[i].message, messages[i].rinfo.size);
+}
+
+static void take_always(uint64_t ns) {
+  slow_at = 0;
+  slow_ns = ns;
+}
+
+static dgram_socket_t *new_listening(bool batches) {
+  dgram_socket_t *socket = scene_socket();
+  told = 0;
+  out_of_memory = false;
+  if (batches)
+    assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
+  else
+    assert_int_equal(dgram_on_message(socket, on_message, NULL), 0);
+  return socket;
+}
+
+/* Numbered datagrams, in full buffers. */
+static void flood(const dgram_socket_t *socket) {
+  static uint16_t numbers[FLOOD];
+  static struct fake_slot slots[DGRAM__SLOTS];
+  for (unsigned i = 0; i < FLOOD; i++)
+    numbers[i] = (uint16_t)i;
+  for (unsigned i = 0; i < DGRAM__SLOTS; i++)
+    slots[i] = (struct fake_slot){.data = (const char *)&numbers[i * PER_SLOT],
+                                  .size = PER_SLOT * sizeof numbers[0],
+                                  .segment = sizeof numbers[0]};
+  fake_receive(socket, slots, DGRAM__SLOTS);
+}
+
+static unsigned run_turn(void) {
+  unsigned before = told;
+  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  (void)scene_story();
+  return told - before;
+}
+
+/* ---- time ---- */
+
+enum { FEW = 8 }; /* are told without a look at the clock, however long they take */
+
+static void assert_bounded(unsigned count, uint64_t each) {
+  if (count > FEW)
+    assert_in_range((count - FEW) * each, 0, 420 * US);
+}
+
+/* A turn is not cut much shorter either: of the time that is there most is used. */
+static void assert_used(unsigned count, uint64_t each) {
+  if (told < FLOOD)
+    assert_true(count * each >= 250 * US);
+}
+
+static void bound_turns(bool batches, uint64_t each) {
+  dgram_socket_t *socket = new_listening(batches);
+  take_always(each);
+  flood(socket); /* what listeners of 'messages' take is not known before the first call */
+  while (told < FLOOD)
+    run_turn();
+  told = 0;
+  flood(socket);
+  while (told < FLOOD) {
+    unsigned count = run_turn();
+    assert_in_range(count, 1, FLOOD);
+    assert_bounded(count, each);
+    assert_used(count, each);
+  }
+}
+
+static void time_bounds_a_turn(void **state) {
+  static const uint64_t each[] = {200, 1 * US, 20 * US, 100 * US, 1 * MS, 50 * MS};
+  for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+    bound_turns(false, each[i]);
+    bound_turns(true, each[i]);
+  }
+}
+
+static void what_takes_no_time_is_told_at_once(void **state) {
+  for (int batches = 0; batches < 2; batches++) {
+    dgram_socket_t *socket = new_listening(batches != 0);
+    take_always(0);
+    flood(socket);
+    assert_int_equal(run_turn(), FLOOD);
+  }
+}
+
+/* As when cheap datagrams are sent before dear ones, to have them told in one turn. */
+static void a_listener_that_becomes_slow_is_noticed_soon(void **state) {
+  enum { SOON = 32 };
+  for (slow_at = 1; slow_at < 300; slow_at++) {
+    dgram_socket_t *socket = new_listening(false);
+    quick_ns = 500;
+    slow_ns = 10 * MS;
+    flood(socket);
+    unsigned count = run_turn();
+    assert_in_range(count, slow_at, slow_at + SOON);
+    scene_close(socket);
+    scene_end(NULL);
+    scene_begin(NULL);
+  }
+}
+
+/* ---- what a call asks for ---- */
+
+/* So many of a byte each, one a buffer, as the call has asked for. Returns how many were told. */
+static unsigned receive_window(const dgram_socket_t *socket, unsigned count) {
+  static const uint16_t number = 0;
+  static struct fake_slot slots[DGRAM__SLOTS];
+  for (unsigned i = 0; i < count; i++)
+    slots[i] = (struct fake_slot){.data = (const char *)&number, .size = sizeof number};
+  fake_receive(socket, slots, (int)count);
+  unsigned sum = 0;
+  for (int turn = 0; turn < DGRAM__SLOTS && sum < count; turn++) {
+    told = 0;
+    sum += run_turn();
+  }
+  assert_int_equal(sum, count);
+  return fake_recv_most();
+}
+
+static uint64_t takes_ns;
+
+static void on_any_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                           void *context) {
+  told++;
+  now += takes_ns;
+}
+
+static void a_call_asks_for_as_many_as_were_told_in_a_turn(void **state) {
+  dgram_socket_t *socket = scene_socket();
+  assert_int_equal(dgram_on_message(socket, on_any_message, NULL), 0);
+  takes_ns = 0;
+  unsigned most = receive_window(socket, 8);
+  assert_int_equal(most, 8);
+  for (unsigned wanted = 16; wanted <= DGRAM__SLOTS; wanted *= 2)
+    assert_int_equal(receive_window(socket, wanted), wanted);
+  assert_int_equal(receive_window(socket, DGRAM__SLOTS), DGRAM__SLOTS);
+  takes_ns = 1 * MS;
+  assert_int_equal(receive_window(socket, DGRAM__SLOTS), DGRAM__SLOTS);
+  most = receive_window(socket, FEW);
+  assert_in_range(most, 1, FEW);
+}
+
+/* ---- no memory ---- */
+
+static void run_out_of_memory(dgram_socket_t *socket, int number) {
+  out_of_memory = true;
+}
+
+static const struct fake_slot batch[] = {{.data = "a", .size = 1},
+                                         {.data = "bbccd", .size = 5, .segment = 2},
+                                         {.size = 0},
+                                         {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
+                                         {.data = "ffg", .size = 3, .segment = 2}};
+#define BATCH batch, sizeof batch / sizeof *batch
+#define STORY "(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)"
+
+static int heard; /* by a listener of 'messages' */
+
+static void count_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                           void *context) {
+  heard += (int)count;
+}
+
+static void without_memory_all_is_told_at_once(void **state) {
+  for (int batches = 0; batches < 2; batches++) {
+    dgram_socket_t *socket = scene_socket();
+    heard = 0;
+    if (batches)
+      assert_int_equal(dgram_on_messages(socket, count_messages, NULL), 0);
+    assert_int_equal(dgram_set_receive_budget(socket, 1), 0);
+    scene_on_message = run_out_of_memory;
+    fake_receive(socket, BATCH);
+    uv_run(&scene_loop, UV_RUN_NOWAIT);
+    out_of_memory = false;
+    assert_string_equal(scene_story(), STORY);
+    assert_int_equal(heard, batches ? 7 : 0);
+    scene_on_message = NULL;
+    fake_receive(socket, BATCH);
+    uv_run(&scene_loop, UV_RUN_NOWAIT);
+    assert_string_equal(scene_story(), "(a)"); /* now there is */
+    for (int i = 0; i < 10; i++)
+      uv_run(&scene_loop, UV_RUN_NOWAIT);
+    (void)scene_story();
+  }
+}
+
+static void close_socket(dgram_socket_t *socket, int number) {
+  if (number == 2)
+    scene_close(socket);
+}
+
+static void without_memory_a_close_ends_it_too(void **state) {
+  dgram_socket_t *socket = scene_socket();
+  assert_int_equal(dgram_set_receive_budget(socket, 1), 0);
+  scene_on_message = close_socket;
+  fake_receive(socket, BATCH);
+  out_of_memory = true;
+  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  out_of_memory = false;
+  scene_run();
+  assert_string_equal(scene_story(), "(a) (bb) (cc) close");
+}
+
+/* ---- what is left ---- */
+
+/* Empty ones and losses keep their place, however the turns part them. */
+static void turns_change_nothing_of_what_is_told(void **state) {
+  for (int budget = 1; budget < 8; budget++)
+    for (int batches = 0; batches < 2; batches++) {
+      dgram_socket_t *socket = scene_socket();
+      assert_int_equal(dgram_set_receive_budget(socket, budget), 0);
+      if (batches)
+        assert_int_equal(dgram_on_messages(socket, count_messages, NULL), 0);
+      fake_receive(socket, BATCH);
+      for (int i = 0; i < 10; i++)
+        uv_run(&scene_loop, UV_RUN_NOWAIT);
+      assert_string_equal(scene_story(), STORY);
+    }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCENE(time_bounds_a_turn),
+      SCENE(what_takes_no_time_is_told_at_once),
+      SCENE(a_listener_that_becomes_slow_is_noticed_soon),
+      SCENE(a_call_asks_for_as_many_as_were_told_in_a_turn),
+      SCENE(without_memory_all_is_told_at_once),
+      SCENE(without_memory_a_close_ends_it_too),
+      SCENE(turns_change_nothing_of_what_is_told),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

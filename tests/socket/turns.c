@@ -1,0 +1,451 @@
+/*
+ * A turn of the loop tells a socket's listeners a bounded number of datagrams; what is left of a
+ * burst is told in the next turns, in order, and timers and other sockets have theirs between.
+ */
+#define _GNU_SOURCE
+#include "socket_test.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdbool.h>
+
+enum { MOST = 64, WHO = 2 };
+
+/* One who receives, and others who send to it numbered datagrams, 2 bytes each. */
+static struct scene {
+  uv_loop_t *loop;
+  dgram_socket_t *socket;
+  int port;
+  int senders[WHO];
+  bool batches; /* listens to 'messages', else to 'message' */
+  bool joins;   /* bursts are sent as one: on linux they come in one buffer */
+  int calls;
+  int told;
+  int numbers[MOST * WHO];
+  void (*inside)(void); /* what a listener does for each; NULL: nothing */
+} scene;
+
+static void tell(const char *message, const dgram_rinfo_t *rinfo) {
+  uint16_t number;
+  assert_in_range(scene.told, 0, MOST * WHO - 1);
+  assert_int_equal(rinfo->size, sizeof number);
+  memcpy(&number, message, sizeof number);
+  scene.numbers[scene.told++] = number;
+}
+
+static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
+  scene.calls++;
+  tell(message, rinfo);
+  if (scene.inside != NULL)
+    scene.inside();
+}
+
+static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+                        void *context) {
+  scene.calls++;
+  for (size_t i = 0; i < count; i++)
+    tell(messages[i].message, &messages[i].rinfo);
+  if (scene.inside != NULL)
+    scene.inside();
+}
+
+/* ---- sending ---- */
+
+static void send_each(int sender, uint16_t first, int count) {
+  for (int i = 0; i < count; i++) {
+    uint16_t number = (uint16_t)(first + i);
+    raw_send(scene.senders[sender], &number, sizeof number, scene.port);
+  }
+}
+
+#ifdef UDP_SEGMENT
+/* As one segmented send: a socket that has joining on gets it in one buffer. */
+static void send_joined(int sender, uint16_t first, int count) {
+  uint16_t numbers[MOST];
+  int segment = sizeof numbers[0];
+  int none = 0;
+  assert_in_range(count, 1, MOST);
+  for (int i = 0; i < count; i++)
+    numbers[i] = (uint16_t)(first + i);
+  int fd = scene.senders[sender];
+  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+  raw_send(fd, numbers, sizeof numbers[0] * (size_t)count, scene.port);
+  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none), 0);
+}
+#else
+#define send_joined send_each
+#endif
+
+static void send_burst(int sender, uint16_t first, int count) {
+  if (scene.joins)
+    send_joined(sender, first, count);
+  else
+    send_each(sender, first, count);
+}
+
+/* ---- the scene ---- */
+
+/* Several datagrams at a time, upon which the socket asks for joining, until no call brings less.
+ */
+static void warm_up(void) {
+  enum { ROUNDS = 4, EACH = 16 };
+  for (int round = 1; round <= ROUNDS; round++) {
+    send_each(0, 0, EACH);
+    run_until(scene.loop, &scene.told, round * EACH);
+  }
+}
+
+static void forget(void) {
+  scene.calls = 0;
+  scene.told = 0;
+}
+
+static void open_scene(const dgram_options_t *options, bool batches, bool joins) {
+  memset(&scene, 0, sizeof scene);
+  scene.batches = batches;
+  scene.joins = joins;
+  scene.loop = open_loop();
+  for (int i = 0; i < WHO; i++)
+    scene.senders[i] = raw_socket();
+  assert_int_equal(dgram_create_socket_options(scene.loop, options, batches ? NULL : on_message,
+                                               NULL, &scene.socket),
+                   0);
+  if (batches)
+    assert_int_equal(dgram_on_messages(scene.socket, on_messages, NULL), 0);
+  scene.port = bind_now(scene.socket, "127.0.0.1");
+  warm_up();
+  forget();
+}
+
+static void close_scene(void) {
+  for (int i = 0; i < WHO; i++)
+    close(scene.senders[i]);
+  if (scene.socket != NULL)
+    close_socket(scene.socket);
+  close_loop(scene.loop);
+}
+
+static dgram_options_t with_budget(int budget) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.receive_budget = budget;
+  return options;
+}
+
+/* Runs the test with listeners of each event, and with bursts of each kind. */
+static void in_each_form(int budget, void (*test)(void)) {
+  dgram_options_t options = with_budget(budget);
+  for (int form = 0; form < 4; form++) {
+    open_scene(&options, (form & 1) != 0, (form & 2) != 0);
+    test();
+    close_scene();
+  }
+}
+
+/* One turn, in which at most so many may be told. */
+static void run_turn(int most) {
+  int before = scene.told;
+  uv_run(scene.loop, UV_RUN_NOWAIT);
+  assert_in_range(scene.told - before, 0, most);
+}
+
+static void run_turns(int most, int until) {
+  for (int turns = 0; scene.told < until; turns++) {
+    assert_in_range(turns, 0, 1000);
+    run_turn(most);
+  }
+}
+
+static void assert_numbers(int from, int count, int first) {
+  for (int i = 0; i < count; i++)
+    assert_int_equal(scene.numbers[from + i], first + i);
+}
+
+/* ---- the bound, and the order ---- */
+
+static int budget;
+
+static void no_turn_tells_more(void) {
+  send_burst(0, 0, MOST);
+  run_turns(budget, MOST);
+  assert_numbers(0, MOST, 0);
+}
+
+static void a_turn_tells_no_more_than_the_budget(void **state) {
+  static const int budgets[] = {1, 3, 32};
+  for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+    budget = budgets[i];
+    in_each_form(budget, no_turn_tells_more);
+  }
+}
+
+/* While a backlog is told more comes: it is told behind it. */
+static void keep_order(void) {
+  enum { BUDGET = 5 };
+  send_burst(0, 0, MOST / 2);
+  for (int sent = MOST / 2; sent < MOST; sent += 4) {
+    run_turn(BUDGET);
+    send_burst(0, (uint16_t)sent, 4);
+  }
+  run_turns(BUDGET, MOST);
+  assert_numbers(0, MOST, 0);
+}
+
+static void the_order_is_kept_over_turns(void **state) {
+  in_each_form(5, keep_order);
+}
+
+static void change_budget(void) {
+  send_burst(0, 0, MOST);
+  run_turns(10, 10);
+  assert_int_equal(dgram_set_receive_budget(scene.socket, 2), 0);
+  run_turns(2, MOST);
+  assert_numbers(0, MOST, 0);
+}
+
+static void a_new_budget_holds_from_the_next_turn_on(void **state) {
+  in_each_form(10, change_budget);
+}
+
+static void a_bad_budget_changes_nothing(void **state) {
+  dgram_options_t options = with_budget(3);
+  open_scene(&options, false, true);
+  assert_int_equal(dgram_set_receive_budget(NULL, 1), UV_EINVAL);
+  assert_int_equal(dgram_set_receive_budget(scene.socket, -1), UV_EINVAL);
+  send_burst(0, 0, MOST);
+  run_turns(3, MOST);
+  dgram_socket_t *refused = NULL;
+  options.receive_budget = -1;
+  assert_int_equal(dgram_create_socket_options(scene.loop, &options, NULL, NULL, &refused),
+                   UV_EINVAL);
+  options.receive_budget = 0;
+  options.receive_batch = -1;
+  assert_int_equal(dgram_create_socket_options(scene.loop, &options, NULL, NULL, &refused),
+                   UV_EINVAL);
+  close_scene();
+}
+
+/* ---- what comes between ---- */
+
+enum { BETWEEN = 4 }; /* the budget */
+
+static struct {
+  dgram_socket_t *socket;
+  int port;
+  uv_timer_t timer;
+  int message_after; /* so many of the burst; 0: not yet */
+  int timer_after;
+} other;
+
+static void on_other_message(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  other.message_after = scene.told;
+}
+
+static void on_other_timer(uv_timer_t *timer) {
+  other.timer_after = scene.told;
+}
+
+/* In the first turn of the burst. */
+static void make_others_ready(void) {
+  scene.inside = NULL;
+  raw_send(scene.senders[1], "x", 1, other.port);
+  assert_int_equal(uv_timer_start(&other.timer, on_other_timer, 0, 0), 0);
+}
+
+static void others_have_their_turn(void) {
+  memset(&other, 0, sizeof other);
+  other.socket = new_bound(scene.loop, on_other_message, NULL, &other.port);
+  assert_int_equal(uv_timer_init(scene.loop, &other.timer), 0);
+  scene.inside = make_others_ready;
+  send_burst(0, 0, MOST);
+  run_turns(BETWEEN, MOST);
+  assert_in_range(other.timer_after, 1, BETWEEN);
+  assert_in_range(other.message_after, 1, 2 * BETWEEN);
+  uv_close((uv_handle_t *)&other.timer, NULL);
+  close_socket(other.socket);
+}
+
+static void timers_and_other_sockets_come_between(void **state) {
+  in_each_form(BETWEEN, others_have_their_turn);
+}
+
+/* ---- what ends a backlog ---- */
+
+static int act_at; /* the listener acts when so many have been told */
+
+static void close_inside(void) {
+  if (scene.told < act_at)
+    return;
+  close_socket(scene.socket);
+  scene.socket = NULL;
+  scene.inside = NULL;
+}
+
+/* A call of 'messages' has up to so many as the budget says. */
+static void assert_ended_at(int told) {
+  if (scene.batches)
+    assert_in_range(scene.told, told, told + BETWEEN - 1);
+  else
+    assert_int_equal(scene.told, told);
+}
+
+static void close_in_a_listener(void) {
+  scene.inside = close_inside;
+  send_burst(0, 0, MOST);
+  run_to_end(scene.loop);
+  assert_ended_at(act_at);
+}
+
+static void a_close_in_a_listener_ends_it(void **state) {
+  for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
+    in_each_form(BETWEEN, close_in_a_listener);
+}
+
+static void close_between_turns(void) {
+  send_burst(0, 0, MOST);
+  run_turns(BETWEEN, act_at);
+  int told = scene.told;
+  close_socket(scene.socket);
+  assert_int_equal(dgram_set_receive_budget(scene.socket, 1), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  scene.socket = NULL;
+  run_to_end(scene.loop);
+  assert_int_equal(scene.told, told);
+}
+
+static void a_close_between_turns_ends_it(void **state) {
+  for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
+    in_each_form(BETWEEN, close_between_turns);
+}
+
+static void connect_to_first(void) {
+  if (scene.told < act_at)
+    return;
+  scene.inside = NULL;
+  act_at = scene.told;
+  assert_int_equal(dgram_connect_sync(scene.socket, raw_port(scene.senders[0]), NULL), 0);
+}
+
+/* Those of the first sender are even, and come with those of the second one in turn. */
+static void send_from_both(void) {
+  enum { EACH = 4 };
+  for (int i = 0; i < MOST; i += 2 * EACH) {
+    send_burst(0, (uint16_t)i, EACH);
+    send_burst(1, (uint16_t)(1000 + i), EACH);
+  }
+}
+
+/* From then on only the peer's are told, and all of these. */
+static void assert_filtered(void) {
+  int from_peer = 0;
+  for (int i = 0; i < scene.told; i++) {
+    from_peer += scene.numbers[i] < 1000;
+    if (i >= act_at)
+      assert_in_range(scene.numbers[i], 0, 999);
+  }
+  assert_int_equal(from_peer, MOST / 2);
+}
+
+static void run_until_quiet(void) {
+  for (int i = 0; i < MOST; i++)
+    run_turn(BETWEEN);
+}
+
+static void connect_in_a_listener(void) {
+  int wanted = act_at;
+  scene.inside = connect_to_first;
+  send_from_both();
+  run_until_quiet();
+  assert_filtered();
+  act_at = wanted;
+}
+
+static void a_connect_in_a_listener_drops_the_others(void **state) {
+  for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
+    in_each_form(BETWEEN, connect_in_a_listener);
+}
+
+static void connect_between_turns(void) {
+  int wanted = act_at;
+  send_from_both();
+  run_turns(BETWEEN, act_at);
+  connect_to_first();
+  run_until_quiet();
+  assert_filtered();
+  act_at = wanted;
+}
+
+static void a_connect_between_turns_drops_the_others(void **state) {
+  for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
+    in_each_form(BETWEEN, connect_between_turns);
+}
+
+/* ---- how many are taken ---- */
+
+static int count_left(int fd) {
+  char byte;
+  int left = 0;
+  while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0)
+    left++;
+  assert_int_equal(errno, EAGAIN);
+  return left;
+}
+
+/* Closes the socket in so manieth message; another holder of it then gets the rest. */
+static int left_after(int batch, int close_at) {
+  enum { SENT = 40 };
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.receive_batch = batch;
+  open_scene(&options, false, false);
+  int twin = dup(dgram_fileno(scene.socket));
+  scene.inside = close_inside;
+  act_at = close_at;
+  send_each(0, 0, SENT);
+  run_to_end(scene.loop);
+  assert_int_equal(scene.told, close_at);
+  assert_numbers(0, close_at, 0);
+  int left = count_left(twin);
+  close(twin);
+  close_scene();
+  return SENT - left;
+}
+
+static void a_call_takes_no_more_than_the_batch(void **state) {
+  for (int close_at = 1; close_at <= 10; close_at++) {
+    assert_int_equal(left_after(1, close_at), close_at);
+    assert_int_equal(left_after(3, close_at), (close_at + 2) / 3 * 3);
+  }
+}
+
+/* One at a time is not one a turn. */
+static void one_at_a_time_a_turn_tells_as_many(void **state) {
+  dgram_options_t options = with_budget(BETWEEN);
+  options.receive_batch = 1;
+  for (int batches = 0; batches < 2; batches++) {
+    open_scene(&options, batches != 0, false);
+    int turns = 0;
+    send_each(0, 0, MOST);
+    for (; scene.told < MOST; turns++)
+      run_turn(BETWEEN);
+    assert_int_equal(scene.calls, MOST);
+    assert_in_range(turns, MOST / BETWEEN, MOST - 1);
+    close_scene();
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_turn_tells_no_more_than_the_budget),
+      cmocka_unit_test(the_order_is_kept_over_turns),
+      cmocka_unit_test(a_new_budget_holds_from_the_next_turn_on),
+      cmocka_unit_test(a_bad_budget_changes_nothing),
+      cmocka_unit_test(timers_and_other_sockets_come_between),
+      cmocka_unit_test(a_close_in_a_listener_ends_it),
+      cmocka_unit_test(a_close_between_turns_ends_it),
+      cmocka_unit_test(a_connect_in_a_listener_drops_the_others),
+      cmocka_unit_test(a_connect_between_turns_drops_the_others),
+      cmocka_unit_test(a_call_takes_no_more_than_the_batch),
+      cmocka_unit_test(one_at_a_time_a_turn_tells_as_many),
+  };
+  return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
+}
