@@ -21,7 +21,7 @@
 enum {
   TURN_NS = 400 * 1000, /* that listeners may take of a turn */
   UNTIMED = 4,          /* datagrams of a turn before the clock is looked at */
-  LONGEST_STEP = 256,   /* datagrams between two looks */
+  LONGEST_STEP = 32,    /* datagrams between two looks: any of them may be a slow one */
   FIRST_WINDOW = 8,
   LEAST_CHUNK = 8 /* messages of a call of 'messages', however long it takes */
 };
