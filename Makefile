@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
-.PHONY: build setup demo test fuzz bench growth scaling programs lint docs install clean help
+.PHONY: build setup demo test fuzz bench growth scaling fairness programs lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build
@@ -58,6 +58,9 @@ growth: needs-growth
 scaling: needs-build programs
 	bench/scaling.sh build/release/bench
 
+fairness: needs-build programs
+	bench/fairness.sh build/release/bench
+
 # What is measured.
 programs:
 	cmake --preset release
@@ -90,6 +93,7 @@ help:
 	@echo "make bench                measure, beside the same work done by others"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
 	@echo "make scaling              measure what more threads bring a server"
+	@echo "make fairness             measure what a flood does to the rest of its loop"
 	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"
 	@echo "make docs                 the reference of the headers: HTML and man pages, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
