@@ -18,14 +18,14 @@ const MIXED = { clients: 100, replySize: 40, window: 256 };
  */
 
 /* node:dgram, and what takes its place: each send has a callback. */
-function overDgram(dgram, window) {
+function overDgram(dgram, window, options) {
   const onSingleSent = (error) => error && fail('send', error.message);
 
   return {
     window,
     hasCallbacks: true,
     async open({ connectTo, recvBufferSize, onMessage, batches }) {
-      const socket = dgram.createSocket({ type: 'udp4', recvBufferSize });
+      const socket = dgram.createSocket({ type: 'udp4', recvBufferSize, ...options });
       const onDatagram = ({ msg, rinfo }) => onMessage(socket, msg, rinfo);
       if (batches) socket.on('messages', (batch) => batch.forEach(onDatagram));
       else if (onMessage) socket.on('message', (msg, rinfo) => onMessage(socket, msg, rinfo));
@@ -276,6 +276,7 @@ function partsOver(peer) {
 const adapters = {
   node: () => overDgram(require('node:dgram'), 256),
   'libdgram-node': () => overDgram(require('../../bindings/node'), 1024),
+  'libdgram-node-pooled': () => overDgram(require('../../bindings/node'), 1024, { pooledMessages: true }),
   bun: () => overBun(256),
 };
 

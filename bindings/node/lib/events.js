@@ -1,12 +1,12 @@
 'use strict';
 // What the addon calls: each with the dgram.Socket as `this`.
 
-const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
-const { NUMBERS, OFFSET, PORT, SIZE, numbers } = require('./numbers');
+const { readMessage, stage } = require('./messages');
+const { NUMBERS, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
 const { resolveBinding } = require('./bind');
 const { resolveConnecting } = require('./connect');
@@ -14,28 +14,12 @@ const { concludeStalled } = require('./send');
 
 // ---- messages ----
 
-// The payloads of messages lie one after the other in slabs of this many bytes: a message that a
-// program keeps keeps its whole slab.
-const SLAB_SIZE = 64 * 1024;
-
-let slab; // the current one, an ArrayBuffer
 let senderAddress;
 let senderFamily;
-
-// Many messages share a slab: one of them can't take it to another thread.
-function onSlab(size) {
-  slab = Buffer.allocUnsafeSlow(Math.max(size, SLAB_SIZE)).buffer;
-  markAsUntransferable(slab);
-  return slab;
-}
 
 function onSender(address, family) {
   senderAddress = address;
   senderFamily = family;
-}
-
-function readMessage(place) {
-  return Buffer.from(slab, numbers[place + OFFSET], numbers[place + SIZE]);
 }
 
 function readRinfo(place) {
@@ -48,27 +32,27 @@ function readRinfo(place) {
 }
 
 function onMessage() {
-  const { receiveBlockList } = this[kState].options;
+  const { options: { receiveBlockList }, pool } = this[kState];
   if (this.listenerCount('messages') > 0)
     tellTogether(this, receiveBlockList);
   else if (receiveBlockList === undefined || !isBlocked(receiveBlockList, senderAddress))
-    this.emit('message', readMessage(0), readRinfo(0));
+    this.emit('message', readMessage(0, pool), readRinfo(0));
 }
 
 // ---- messages, a batch at a time ----
 
-function collect(messages, count, blockList) {
+function collect(messages, count, pool, blockList) {
   if (isBlocked(blockList, senderAddress))
     return;
   for (let place = 0; place < count * NUMBERS; place += NUMBERS)
-    messages.push({ msg: readMessage(place), rinfo: readRinfo(place) });
+    messages.push({ msg: readMessage(place, pool), rinfo: readRinfo(place) });
 }
 
 function tellTogether(socket, blockList) {
   const state = socket[kState];
   const messages = [];
   for (let count = 1; count > 0; count = state.handle.takeMessages())
-    collect(messages, count, blockList);
+    collect(messages, count, state.pool, blockList);
   if (messages.length === 0)
     return;
   if (socket.listenerCount('message') > 0)
@@ -165,7 +149,6 @@ native.setup({
   lookup: onLookup,
   message: onMessage,
   sender: onSender,
-  slab: onSlab,
   listening: onListening,
   connected: onConnected,
   connect_failed: onConnectFailed,
@@ -173,6 +156,4 @@ native.setup({
   sent: onSent,
   failed: onFailed,
   closed: onClosed,
-}, numbers);
-
-module.exports = { SLAB_SIZE };
+}, numbers, stage);

@@ -12,6 +12,7 @@ const { checkBufferSize, checkNumber, checkPort, checkString } = require('./argu
 const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
+const { Pool } = require('./messages');
 const { bindIfNeeded, enqueue, send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
 const {
@@ -48,6 +49,8 @@ function readOptions(state, options) {
     receiveBlockList,
     sendBlockList,
   };
+  if (options.pooledMessages)
+    state.pool = new Pool();
   return type;
 }
 

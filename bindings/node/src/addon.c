@@ -9,7 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* setup(callbacks, view): whom to call, and where the numbers of a message go. */
+/* Memory that JavaScript sees too, for as long as the environment lives. */
+static void *share(napi_env env, napi_value typed_array, napi_ref *reference, size_t *length) {
+  void *data;
+  napi_get_typedarray_info(env, typed_array, NULL, length, &data, NULL, NULL);
+  napi_create_reference(env, typed_array, 1, reference);
+  return data;
+}
+
+/*
+ * setup(callbacks, view, stage): whom to call, and where the numbers of a message go, and its bytes.
+ */
 static napi_value setup(napi_env env, napi_callback_info info) {
   static const char *const names[] = {
 #define NAME(name) #name,
@@ -17,8 +27,8 @@ static napi_value setup(napi_env env, napi_callback_info info) {
 #undef NAME
   };
   struct addon *addon;
-  size_t argc = 2;
-  napi_value argv[2], list;
+  size_t argc = 3;
+  napi_value argv[3], list;
   napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&addon);
   napi_create_array_with_length(env, ADDON_CALLBACK_COUNT, &list);
   for (uint32_t i = 0; i < ADDON_CALLBACK_COUNT; i++) {
@@ -27,10 +37,8 @@ static napi_value setup(napi_env env, napi_callback_info info) {
     napi_set_element(env, list, i, function);
   }
   napi_create_reference(env, list, 1, &addon->callbacks);
-  void *numbers;
-  napi_get_typedarray_info(env, argv[1], NULL, NULL, &numbers, NULL, NULL);
-  addon->view = numbers;
-  napi_create_reference(env, argv[1], 1, &addon->view_buffer);
+  addon->view = share(env, argv[1], &addon->view_buffer, NULL);
+  addon->stage = share(env, argv[2], &addon->stage_buffer, &addon->stage_size);
   return NULL;
 }
 

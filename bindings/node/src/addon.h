@@ -18,7 +18,6 @@
   XX(lookup)         /* (binding): where to bind, or connect; answered by answer() */    \
   XX(message)        /* (): a message; its numbers stand in the view */                  \
   XX(sender)         /* (address, family): whom the next messages are from */            \
-  XX(slab)           /* (size): a new Buffer for payloads, of at least this size */      \
   XX(listening)      /* () */                                                            \
   XX(connected)      /* () */                                                            \
   XX(connect_failed) /* (code) */                                                        \
@@ -49,10 +48,10 @@ struct addon {
   /* receive.c */
   int32_t *view;
   napi_ref view_buffer;
-  char *slab;
-  napi_ref slab_buffer;
-  size_t slab_size;
-  size_t slab_used;
+  char *stage; /* for the bytes of the messages that the view describes */
+  napi_ref stage_buffer;
+  size_t stage_size; /* at least that of the largest datagram */
+  size_t staged;     /* bytes there */
   struct sockaddr_storage sender;
 };
 
@@ -98,6 +97,16 @@ napi_value addon_call(struct handle *handle, enum addon_callback callback, size_
 /* The same for a function that runs none of the program's code: no ticks follow. */
 napi_value addon_ask(struct handle *handle, enum addon_callback callback, size_t argc,
                      const napi_value argv[]);
+
+/* A function of setup() and its `this`, for many calls in one handle scope. */
+struct addon_function {
+  napi_value owner;
+  napi_value function;
+};
+
+/* Finds it; false: nothing can be called. addon_call_found() is then addon_call() at less cost. */
+bool addon_find(struct handle *handle, enum addon_callback callback, struct addon_function *found);
+void addon_call_found(struct handle *handle, const struct addon_function *found);
 
 napi_value addon_int(napi_env env, int64_t number);
 napi_value addon_text(napi_env env, const char *text);

@@ -47,30 +47,41 @@ void addon_leave(struct addon *addon, napi_ref outer) {
 
 /* ---- calls ---- */
 
-static napi_status call_function(struct handle *handle, enum addon_callback callback, size_t argc,
-                                 const napi_value argv[], bool with_ticks, napi_value *result) {
+bool addon_find(struct handle *handle, enum addon_callback callback, struct addon_function *found) {
+  struct addon *addon = handle->addon;
+  napi_value callbacks;
+  if (addon->ending || !handle->wrapped)
+    return false;
+  napi_get_reference_value(addon->env, addon->callbacks, &callbacks);
+  napi_get_reference_value(addon->env, handle->owner, &found->owner);
+  return found->owner != NULL &&
+         napi_get_element(addon->env, callbacks, callback, &found->function) == napi_ok;
+}
+
+static napi_value call_found(struct handle *handle, const struct addon_function *found, size_t argc,
+                             const napi_value argv[], bool with_ticks) {
   struct addon *addon = handle->addon;
   napi_env env = addon->env;
-  napi_value callbacks, function, owner;
-  napi_get_reference_value(env, addon->callbacks, &callbacks);
-  napi_get_reference_value(env, handle->owner, &owner);
-  if (owner == NULL || napi_get_element(env, callbacks, callback, &function) != napi_ok)
-    return napi_cancelled;
-  if (addon->depth > 0 || !with_ticks)
-    return napi_call_function(env, owner, function, argc, argv, result);
-  return napi_make_callback(env, handle->context, owner, function, argc, argv, result);
+  napi_value owner = found->owner, function = found->function, result = NULL;
+  napi_status status =
+      addon->depth > 0 || !with_ticks
+          ? napi_call_function(env, owner, function, argc, argv, &result)
+          : napi_make_callback(env, handle->context, owner, function, argc, argv, &result);
+  if (status == napi_pending_exception)
+    take_exception(addon);
+  return status == napi_ok ? result : NULL;
+}
+
+void addon_call_found(struct handle *handle, const struct addon_function *found) {
+  call_found(handle, found, 0, NULL, true);
 }
 
 static napi_value call(struct handle *handle, enum addon_callback callback, size_t argc,
                        const napi_value argv[], bool with_ticks) {
-  struct addon *addon = handle->addon;
-  napi_value result = NULL;
-  if (addon->ending || !handle->wrapped)
+  struct addon_function found;
+  if (!addon_find(handle, callback, &found))
     return NULL;
-  napi_status status = call_function(handle, callback, argc, argv, with_ticks, &result);
-  if (status == napi_pending_exception)
-    take_exception(addon);
-  return status == napi_ok ? result : NULL;
+  return call_found(handle, &found, argc, argv, with_ticks);
 }
 
 napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,

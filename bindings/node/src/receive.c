@@ -1,7 +1,7 @@
 /*
- * Messages: the bytes are copied into a slab, an ArrayBuffer of JavaScript's that is used until it
- * is full, and then left to its messages. The numbers of a message stand in a view that both sides
- * see, so that no JavaScript value is made for it here.
+ * Messages: the bytes of each are copied to the stage, an ArrayBuffer that no program sees, and
+ * JavaScript copies them on, to memory that is the message's own or its socket's. The numbers of a
+ * message stand in a view that both sides see, so that no JavaScript value is made for it here.
  */
 #include "addon.h"
 
@@ -9,56 +9,21 @@
 
 enum {
   /* The numbers of one message in the view. */
-  OFFSET, /* in the slab, bytes */
+  OFFSET, /* on the stage, bytes */
   SIZE,   /* bytes */
   PORT,   /* the sender's */
-  NUMBERS,
-  ALIGNMENT = 8 /* of each message, so that any typed array can look at it */
+  NUMBERS
 };
 
-static bool fits(const struct addon *addon, size_t size) {
-  return addon->slab_buffer != NULL && size <= addon->slab_size - addon->slab_used;
-}
-
-/* A program may have given the memory of a message, and so the slab, to another thread. */
-static bool is_slab_there(const struct addon *addon) {
-  napi_value buffer;
-  bool detached = true;
-  if (addon->slab_buffer == NULL)
-    return false;
-  napi_get_reference_value(addon->env, addon->slab_buffer, &buffer);
-  napi_is_detached_arraybuffer(addon->env, buffer, &detached);
-  return !detached;
-}
-
-/* Asks JavaScript for a slab that holds at least so many bytes. */
-static bool new_slab(struct handle *handle, size_t size) {
-  struct addon *addon = handle->addon;
-  napi_env env = addon->env;
-  napi_value wanted = addon_int(env, (int64_t)size);
-  napi_value buffer = addon_ask(handle, ON_slab, 1, &wanted);
-  void *data;
-  if (buffer == NULL || napi_get_arraybuffer_info(env, buffer, &data, &addon->slab_size) != napi_ok)
-    return false;
-  if (addon->slab_buffer != NULL)
-    napi_delete_reference(env, addon->slab_buffer);
-  napi_create_reference(env, buffer, 1, &addon->slab_buffer);
-  addon->slab = data;
-  addon->slab_used = 0;
-  return true;
-}
-
-/* Copies the bytes into the slab, which has room, and describes them at `place` of the view. */
-static void copy(struct addon *addon, const dgram_message_t *message, size_t place) {
+/* Copies the bytes to the stage, which has room, and describes them at `place` of the view. */
+static void stage(struct addon *addon, const dgram_message_t *message, size_t place) {
   size_t size = message->rinfo.size;
   int32_t *numbers = addon->view + place * NUMBERS;
-  memcpy(addon->slab + addon->slab_used, message->message, size);
-  numbers[OFFSET] = (int32_t)addon->slab_used;
+  memcpy(addon->stage + addon->staged, message->message, size);
+  numbers[OFFSET] = (int32_t)addon->staged;
   numbers[SIZE] = (int32_t)size;
   numbers[PORT] = message->rinfo.port;
-  addon->slab_used += (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-  if (addon->slab_used > addon->slab_size)
-    addon->slab_used = addon->slab_size;
+  addon->staged += size;
 }
 
 static bool same_host(const struct sockaddr *a, const struct sockaddr *b) {
@@ -86,47 +51,44 @@ static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
   addon_ask(handle, ON_sender, 2, argv);
 }
 
-/* Gets what JavaScript must have before it sees the message: a slab with room, the sender. */
-static bool prepare(struct handle *handle, const dgram_message_t *message) {
+/* Tells the next message of the batch; its listeners may call takeMessages() for those after it. */
+static void tell(struct handle *handle, const struct addon_function *on_message) {
   struct addon *addon = handle->addon;
-  size_t size = message->rinfo.size;
-  if ((!fits(addon, size) || !is_slab_there(addon)) && !new_slab(handle, size))
-    return false;
+  const dgram_message_t *message = handle->batch++;
+  handle->batch_left--;
   tell_sender(handle, &message->rinfo);
-  return true;
-}
-
-static bool tell(struct handle *handle, const dgram_message_t *message) {
-  napi_handle_scope scope;
-  napi_open_handle_scope(handle->addon->env, &scope);
-  bool prepared = prepare(handle, message);
-  if (prepared) {
-    copy(handle->addon, message, 0);
-    addon_call(handle, ON_message, 0, NULL);
-  }
-  napi_close_handle_scope(handle->addon->env, scope);
-  return prepared;
+  addon->staged = 0;
+  stage(addon, message, 0);
+  addon_call_found(handle, on_message);
 }
 
 void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
                        void *context) {
   (void)socket;
   struct handle *handle = context;
+  struct addon_function on_message;
+  napi_handle_scope scope;
   handle->batch = messages;
   handle->batch_left = count;
   addon_pin(handle);
-  while (handle->batch_left > 0 && !handle->closing && !handle->addon->ending) {
-    handle->batch_left--;
-    if (!tell(handle, handle->batch++))
-      break;
+  napi_open_handle_scope(handle->addon->env, &scope);
+  if (addon_find(handle, ON_message, &on_message)) {
+    while (handle->batch_left > 0 && !handle->closing && !handle->addon->ending)
+      tell(handle, &on_message);
   }
+  napi_close_handle_scope(handle->addon->env, scope);
   handle->batch_left = 0;
   addon_unpin(handle);
 }
 
+static bool fits(const struct addon *addon, const dgram_message_t *message, size_t taken) {
+  return taken < ADDON_MOST_MESSAGES &&
+         message->rinfo.size <= addon->stage_size - addon->staged;
+}
+
 /*
- * takeMessages(): describes the messages of the batch that come next in the view. Returns how many:
- * those of one sender that lie in one slab; 0: there are no more.
+ * takeMessages(): puts the messages of the batch that come next on the stage. Returns how many:
+ * those of one sender that find room there; 0: there are no more.
  */
 napi_value addon_take_messages(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
@@ -135,11 +97,13 @@ napi_value addon_take_messages(napi_env env, napi_callback_info info) {
   struct addon *addon = handle->addon;
   size_t taken = 0;
   napi_ref outer = addon_enter(addon);
-  if (handle->batch_left > 0 && prepare(handle, handle->batch)) {
+  if (handle->batch_left > 0) {
     const struct sockaddr *sender = handle->batch->rinfo.sockaddr;
-    while (handle->batch_left > 0 && fits(addon, handle->batch->rinfo.size) &&
+    tell_sender(handle, &handle->batch->rinfo);
+    addon->staged = 0;
+    while (handle->batch_left > 0 && fits(addon, handle->batch, taken) &&
            same_host(handle->batch->rinfo.sockaddr, sender)) {
-      copy(addon, handle->batch++, taken++);
+      stage(addon, handle->batch++, taken++);
       handle->batch_left--;
     }
   }
