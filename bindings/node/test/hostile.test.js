@@ -235,7 +235,7 @@ const traps = {
   'the options of a socket': ({ t, act }) => {
     const names = ['type', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize',
       'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList', 'emitSendErrors',
-      'lowLatency'];
+      'lowLatency', 'pooledMessages'];
     for (const name of names) {
       const options = { type: 'udp4' };
       Object.defineProperty(options, name, { get: () => {
@@ -369,7 +369,7 @@ test('any value may be an argument of createSocket', async () => {
     const values = strange();
     const names = ['type', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize',
       'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList', 'emitSendErrors',
-      'lowLatency'];
+      'lowLatency', 'pooledMessages'];
     for (const value of values) {
       for (const other of [undefined, ...values]) {
         attempt(() => t.dgram.createSocket(value, other).close());
@@ -583,7 +583,8 @@ const polluted = ['port', 'address', 'family', 'size', 'exclusive', 'fd', 'type'
   'signal', 'reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize', 'msg', 'rinfo', 'buffer',
   'length', 'offset', 'callback', 'cb', 'handle', 'state', 'queue', 'socket', 'list', 'code',
   'errno', 'syscall', 'info', 'then', 'get', 'set', 'value', 'writable', 'enumerable',
-  'configurable', 'toJSON', 'emitSendErrors', 'lowLatency', 'sendBlockList', 'receiveBlockList',
+  'configurable', 'toJSON', 'emitSendErrors', 'lowLatency', 'pooledMessages', 'sendBlockList',
+  'receiveBlockList',
   'name',
   'message', 'stack', 'all', 'hints', 'order', 'verbatim', 'listener', 'error', 'next', '0', '1'];
 

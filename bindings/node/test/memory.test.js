@@ -15,8 +15,8 @@ const MiB = 1024 * KiB;
 const long = process.env.DGRAM_TEST_LONG ? 10 : 1;
 const messages = Number(process.env.DGRAM_TEST_MESSAGES) || (isBuiltIn ? 100_000 : 1_000_000);
 
-// What a kept message may keep with it: the block that the messages of a while share.
-const keptWithMessage = 64 * KiB;
+// What a kept message may keep with it: its own bytes, and what the engine needs to know of them.
+const keptWithMessage = KiB;
 
 // What the heap, the allocator and Node itself may need on the way. A small heap for young objects
 // keeps it so low that 200 bytes lost with each of 100,000 are seen.
@@ -287,7 +287,7 @@ for (const size of [64, 1200]) {
       const args = { count: messages * long / (size > 64 ? 5 : 1), size, every };
       if (every === Infinity) args.every = args.count + 1;
       const kept = Math.floor(args.count / args.every);
-      grownAtMost(kept * keptWithMessage + slack, await reports(async (t) => {
+      grownAtMost(kept * (size + keptWithMessage) + slack, await reports(async (t) => {
         const { count, size, every } = t.args;
         const kept = [];
         let received = 0;
@@ -313,6 +313,33 @@ for (const size of [64, 1200]) {
     });
   }
 }
+
+test('messages that are kept among others keep their own bytes alone', async () => {
+  const count = 1000;
+  const size = 1400;
+  const [before, after] = await reports(async (t) => {
+    const { count, size } = t.args;
+    const kept = [];
+    let received = 0;
+    const socket = await bound(t, (msg) => {
+      if (++received % 50 === 0) kept.push(msg);
+    });
+    await pour(t, socket, 1000, size);
+    kept.length = 0;
+    t.report(await memory());
+    socket.on('message', (msg) => {
+      if (++received % 50 === 0) kept.push(msg);
+    });
+    await pour(t, socket, count * 50, size);
+    t.report(await memory());
+    if (kept.length !== count) throw new Error(`kept ${kept.length}`);
+    socket.close();
+  }, { count, size });
+  const grown = after.arrayBuffers - before.arrayBuffers;
+  assert.ok(grown >= count * size, `${grown} bytes`);
+  assert.ok(grown <= count * size + 100 * KiB, `${grown} bytes`);
+  grownAtMost(count * (size + keptWithMessage) + slack, [before, after]);
+});
 
 test('sends do not add up', async () => {
   grownAtMost(slack, await reports(async (t) => {

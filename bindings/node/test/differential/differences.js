@@ -8,22 +8,6 @@ const recorded = require('./differences.json');
 const reasons = [
   {
     reason:
-      'A message is a view of a slab that it shares with others, which is what makes it ' +
-      "cheap; so its memory is larger than it, and can't be given away to another thread.",
-    scenarios: [
-      'B42 a datagram of 0 bytes has memory of its own',
-      'B42 a datagram of 1 bytes has memory of its own',
-      'B42 a datagram of 1472 bytes has memory of its own',
-      'B42 a datagram of 65507 bytes has memory of its own',
-      'B42 a datagram of 9000 bytes has memory of its own',
-      'B42 the message and its rinfo',
-      'B60 a message can be given to another thread',
-      'B60 a message can be kept and written',
-      'hostile: a message that is detached by its listener',
-    ],
-  },
-  {
-    reason:
       'A turn of the loop takes a batch of up to 64 buffers off a socket, where the built- ' +
       'in takes up to 32 datagrams and those that come meanwhile.',
     scenarios: [

@@ -11,6 +11,7 @@ const options: SocketOptions = {
   type: 'udp4',
   emitSendErrors: true,
   lowLatency: true,
+  pooledMessages: true,
   reusePort: true,
   sendBlockList: new BlockList(),
   receiveBlockList: new BlockList(),
@@ -54,6 +55,8 @@ dgram.dgram;
 createSocket({ type: 'udp4', emitSendErrors: 'yes' });
 // @ts-expect-error
 createSocket({ type: 'udp4', lowLatency: 'yes' });
+// @ts-expect-error
+createSocket({ type: 'udp4', pooledMessages: 1 });
 // @ts-expect-error
 createSocket({ type: 'udp4', reusePort: 1 });
 // @ts-expect-error an array is no block list
