@@ -21,7 +21,8 @@ set linetype 7 linecolor rgb '#2a9d8f'
 set linetype 8 linecolor rgb '#d4c34a'
 set linetype 9 linecolor rgb '#3f7d3a'
 set linetype 10 linecolor rgb '#8a5aa8'
-set linetype 11 linecolor rgb '#c4504b'
+set linetype 11 linecolor rgb '#cbb0dc'
+set linetype 12 linecolor rgb '#c4504b'
 
 # A peer has its colour whichever others are there.
 colour(peer) = sum [i = 1:words(all_peers)] (word(all_peers, i) eq peer ? i : 0)

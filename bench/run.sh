@@ -14,7 +14,8 @@ every_run=$results/runs.tmp
 
 all_scenarios="stream fanin fanout fanout-text pingpong echo-1 echo-16 many-1 many-100 many-10000 \
 many-all-100 many-all-10000 burst mixed"
-all_peers="raw raw-single libuv libuv-mmsg libdgram libdgram-posix go asyncio node libdgram-node bun"
+all_peers="raw raw-single libuv libuv-mmsg libdgram libdgram-posix go asyncio node libdgram-node \
+libdgram-node-pooled bun"
 wanted_scenarios=$(echo "${BENCH_ONLY:-$all_scenarios}" | tr ',' ' ')
 wanted_peers=$(echo "${BENCH_PEERS:-$all_peers}" | tr ',' ' ')
 scenarios=
@@ -34,7 +35,8 @@ note() {
 # The payload sizes of a scenario, in bytes.
 sizes() {
   case $1 in
-    stream | fanin | fanout | fanout-text | echo-1 | echo-16) echo 64 1200 ;;
+    stream) echo 64 512 1200 ;;
+    fanin | fanout | fanout-text | echo-1 | echo-16) echo 64 1200 ;;
     pingpong | burst | many-1 | many-100 | many-10000 | many-all-100 | many-all-10000) echo 64 ;;
     mixed) echo 1200 ;;
     *) fail "no scenario '$1'; there are: $all_scenarios" ;;
@@ -63,7 +65,7 @@ command_of() {
     libuv-mmsg) printf '%s\n' "$bin/bench_libuv" send=try receive=mmsg ;;
     libdgram | libdgram-posix) echo "$bin/bench_dgram" ;;
     asyncio) printf '%s\n' python3 "$here/peers/asyncio/side.py" ;;
-    node | libdgram-node) printf '%s\n' node "$here/peers/javascript.js" "$1" ;;
+    node | libdgram-node | libdgram-node-pooled) printf '%s\n' node "$here/peers/javascript.js" "$1" ;;
     bun) printf '%s\n' "$bun" "$here/peers/javascript.js" bun ;;
   esac
 }
@@ -101,7 +103,7 @@ why_not() {
       ;;
     asyncio) command -v python3 >/dev/null || echo "there is no python3" ;;
     node) command -v node >/dev/null || echo "there is no node (Debian: nodejs)" ;;
-    libdgram-node)
+    libdgram-node | libdgram-node-pooled)
       node -e 'require(process.argv[1])' "$here/../bindings/node" >/dev/null 2>&1 ||
         echo "bindings/node is not there, or not built"
       ;;

@@ -118,7 +118,7 @@ function write_csv(cell, peer,    name, column, line) {
 function print_head(cell,    name) {
   split(cell, name, SUBSEP)
   printf "\n%s, %s bytes; medians of %d x %s s\n", name[1], name[2], rounds, seconds
-  printf "  %-14s %8s  %-17s %6s %7s %6s", "peer", "k/s", "least to greatest", "loss %", "/ raw",
+  printf "  %-20s %8s  %-17s %6s %7s %6s", "peer", "k/s", "least to greatest", "loss %", "/ raw",
     "/ uv"
   if (measures(cell, SEND_CPU)) printf "  %8s %7s %6s", "send ns", "/ raw", "/ uv"
   if (measures(cell, RECEIVE_CPU)) printf "  %8s %7s %6s", "recv ns", "/ raw", "/ uv"
@@ -135,7 +135,7 @@ function print_ratios(cell, peer, column) {
 function print_rate(cell, peer,    rate, range) {
   rate = middle(cell, peer, rate_column(cell))
   range = sprintf("%.1f to %.1f", least / 1e3, greatest / 1e3)
-  printf "  %-14s %8.1f  %-17s %6.2f", peer, rate / 1e3, range, middle(cell, peer, LOSS)
+  printf "  %-20s %8.1f  %-17s %6.2f", peer, rate / 1e3, range, middle(cell, peer, LOSS)
   print_ratios(cell, peer, rate_column(cell))
 }
 
@@ -179,6 +179,7 @@ function print_table(cell,    p, peer) {
     printf "\n"
   }
   print_beside(cell, "libdgram-node", "node")
+  print_beside(cell, "libdgram-node-pooled", "node")
   print_beside(cell, "libdgram-node", "bun")
   print_beside(cell, "bun", "node")
 }
@@ -273,6 +274,20 @@ function compares(cell, column,    scenario) {
   return (column == SEND_CPU || column == RECEIVE_CPU) && measures(cell, column)
 }
 
+# What receiving costs in Node.js, by what it costs with the built-in.
+function by_node(peer, size, bound) {
+  at_most("stream " size ": receive CPU, " peer " / node",
+    ratio(cell_named("stream", size), peer, "node", RECEIVE_CPU), bound)
+}
+
+function node_targets() {
+  by_node("libdgram-node", 64, 0.0833)
+  by_node("libdgram-node", 512, 0.25)
+  by_node("libdgram-node", 1200, 0.25)
+  by_node("libdgram-node-pooled", 512, 0.125)
+  by_node("libdgram-node-pooled", 1200, 0.125)
+}
+
 # The worst of the ratios of libdgram-posix to the plain libuv, over all cells and figures.
 function posix_target(    c, column, number, worst, where) {
   worst = NONE
@@ -300,6 +315,7 @@ function print_targets() {
   echo_target("echo-16", 1200)
   many_targets()
   by_libuv("mixed", 1200, RECEIVE_CPU, 0.5)
+  node_targets()
   posix_target()
 }
 

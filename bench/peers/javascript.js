@@ -18,12 +18,13 @@ const MIXED = { clients: 100, replySize: 40, window: 256 };
  */
 
 /* node:dgram, and what takes its place: each send has a callback. */
-function overDgram(dgram, window, options) {
+function overDgram(dgram, window, options = {}) {
   const onSingleSent = (error) => error && fail('send', error.message);
 
   return {
     window,
     hasCallbacks: true,
+    receivesOnly: Boolean(options.pooledMessages), // as a sender it is as without the option
     async open({ connectTo, recvBufferSize, onMessage, batches }) {
       const socket = dgram.createSocket({ type: 'udp4', recvBufferSize, ...options });
       const onDatagram = ({ msg, rinfo }) => onMessage(socket, msg, rinfo);
@@ -263,12 +264,12 @@ function partsOver(peer) {
   return {
     stream: { send: stream, receive },
     fanin: { flows: 256, receive },
-    'fanout-text': { send: fanOut },
+    'fanout-text': { send: !peer.receivesOnly && fanOut },
     pingpong: { send: ask, receive: echo },
     echo: { receive: echo },
     many: { receive: receiveOnMany },
     'many-all': { receive: receiveOnMany },
-    burst: { send: peer.hasCallbacks && burst },
+    burst: { send: peer.hasCallbacks && !peer.receivesOnly && burst },
     mixed: { receive: serve },
   };
 }
@@ -276,7 +277,8 @@ function partsOver(peer) {
 const adapters = {
   node: () => overDgram(require('node:dgram'), 256),
   'libdgram-node': () => overDgram(require('../../bindings/node'), 1024),
-  'libdgram-node-pooled': () => overDgram(require('../../bindings/node'), 1024, { pooledMessages: true }),
+  'libdgram-node-pooled': () =>
+    overDgram(require('../../bindings/node'), 1024, { pooledMessages: true }),
   bun: () => overBun(256),
 };
 
