@@ -5,7 +5,7 @@ const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
-const { readMessage, stage } = require('./messages');
+const { newSlab, readMessage, stage } = require('./messages');
 const { NUMBERS, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
 const { resolveBinding } = require('./bind');
@@ -16,6 +16,10 @@ const { concludeStalled } = require('./send');
 
 let senderAddress;
 let senderFamily;
+
+function onSlab() {
+  return this[kState].slab = newSlab();
+}
 
 function onSender(address, family) {
   senderAddress = address;
@@ -32,27 +36,27 @@ function readRinfo(place) {
 }
 
 function onMessage() {
-  const { options: { receiveBlockList }, pool } = this[kState];
+  const { options: { receiveBlockList }, slab } = this[kState];
   if (this.listenerCount('messages') > 0)
     tellTogether(this, receiveBlockList);
   else if (receiveBlockList === undefined || !isBlocked(receiveBlockList, senderAddress))
-    this.emit('message', readMessage(0, pool), readRinfo(0));
+    this.emit('message', readMessage(0, slab), readRinfo(0));
 }
 
 // ---- messages, a batch at a time ----
 
-function collect(messages, count, pool, blockList) {
+function collect(messages, count, slab, blockList) {
   if (isBlocked(blockList, senderAddress))
     return;
   for (let place = 0; place < count * NUMBERS; place += NUMBERS)
-    messages.push({ msg: readMessage(place, pool), rinfo: readRinfo(place) });
+    messages.push({ msg: readMessage(place, slab), rinfo: readRinfo(place) });
 }
 
 function tellTogether(socket, blockList) {
   const state = socket[kState];
   const messages = [];
   for (let count = 1; count > 0; count = state.handle.takeMessages())
-    collect(messages, count, state.pool, blockList);
+    collect(messages, count, state.slab, blockList);
   if (messages.length === 0)
     return;
   if (socket.listenerCount('message') > 0)
@@ -119,6 +123,7 @@ function onError(code, syscall, address, port) {
 }
 
 function onClosed() {
+  this[kState].slab = null;
   this.emit('close');
 }
 
@@ -149,6 +154,7 @@ native.setup({
   lookup: onLookup,
   message: onMessage,
   sender: onSender,
+  slab: onSlab,
   listening: onListening,
   connected: onConnected,
   connect_failed: onConnectFailed,

@@ -1,6 +1,7 @@
 'use strict';
 // The memory of messages. The addon puts their bytes on the stage, which no program sees; from there
-// each is copied to memory of its own, or, where the program asks for that, to its socket's pool.
+// each is copied to memory of its own. Where the program asks for that, it puts them into a slab of
+// the socket's instead, and a message is a view of that.
 
 const { Buffer } = require('node:buffer');
 const { markAsUntransferable } = require('node:worker_threads');
@@ -48,43 +49,22 @@ function own({ size, bytes }) {
   return message;
 }
 
-// ---- the pool of a socket ----
+// ---- the slabs of a socket ----
 
 const SLAB_SIZE = 64 * 1024;
-const ALIGNMENT = 8; // of each message, so that any typed array can look at it
 
-// Slabs of one socket, one after the other: each is used until it is full, and then left to its
-// messages.
-class Pool {
-  slab = null; // an ArrayBuffer, zeroed when new
-  bytes = null; // the same
-  used = 0; // bytes
-
-  // A program may have taken the slab to another thread.
-  #isDetached() {
-    return this.slab.byteLength === 0;
-  }
-
-  #renew() {
-    this.slab = new Memory(SLAB_SIZE);
-    this.bytes = new Bytes(this.slab);
-    this.used = 0;
-    markAsUntransferable(this.slab); // many messages share it
-  }
-
-  take({ size, bytes }) {
-    if (this.slab === null || size > SLAB_SIZE - this.used || this.#isDetached())
-      this.#renew();
-    const offset = this.used;
-    call(set, this.bytes, bytes, offset);
-    this.used = (offset + size + ALIGNMENT - 1) & -ALIGNMENT;
-    return bufferFrom(this.slab, offset, size);
-  }
+// Many messages share a slab: one of them can't take it to another thread.
+function newSlab() {
+  const slab = new Memory(SLAB_SIZE);
+  markAsUntransferable(slab);
+  return slab;
 }
 
-// The message that the numbers at `place` describe.
-function readMessage(place, pool) {
-  return pool === null ? own(staged(place)) : pool.take(staged(place));
+// The message that the numbers at `place` describe: in the slab, if there is one.
+function readMessage(place, slab) {
+  if (slab === null)
+    return own(staged(place));
+  return bufferFrom(slab, numbers[place + OFFSET], numbers[place + SIZE]);
 }
 
-module.exports = { Pool, readMessage, stage };
+module.exports = { newSlab, readMessage, stage };

@@ -2,7 +2,7 @@
 // Numbers that the addon writes and JavaScript reads: cheaper than values passed with each call.
 
 // Of each message of a batch, one after the other.
-const OFFSET = 0; // on the stage, bytes
+const OFFSET = 0; // on the stage or in the slab, bytes
 const SIZE = 1; // bytes
 const PORT = 2; // the sender's
 const NUMBERS = 3;

@@ -12,7 +12,6 @@ const { checkBufferSize, checkNumber, checkPort, checkString } = require('./argu
 const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
-const { Pool } = require('./messages');
 const { bindIfNeeded, enqueue, send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
 const {
@@ -46,11 +45,10 @@ function readOptions(state, options) {
     reusePort: options.reusePort,
     emitSendErrors: options.emitSendErrors,
     lowLatency: options.lowLatency,
+    pooledMessages: options.pooledMessages,
     receiveBlockList,
     sendBlockList,
   };
-  if (options.pooledMessages)
-    state.pool = new Pool();
   return type;
 }
 
@@ -84,6 +82,8 @@ function Socket(typeOrOptions, listener) {
   const { reuseAddr, ipv6Only, reusePort, lowLatency } = state.options;
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
     reusePort ? 1 : 0, lowLatency ? 1 : 0);
+  if (state.options.pooledMessages)
+    state.handle.pool();
   this.type = type;
   this[kState] = state;
   if (typeof listener === 'function')

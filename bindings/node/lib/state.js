@@ -20,7 +20,7 @@ class State {
   options = { __proto__: null }; // those of createSocket() that are needed later
   binding = null; // the bind under way: { address, port, ip, cause, ... }
   connecting = null; // the connect under way: { address, port, callback, cause, ... }
-  pool = null; // where its messages lie together, if they shall
+  slab = null; // an ArrayBuffer, where its messages lie together if they shall
   shared = null; // the handle of a socket that other processes have too
   queue = undefined; // calls of send() and close() that wait for 'listening'
   aim = { ip: undefined, port: 0, error: 0 }; // where the Handle's sends go

@@ -38,7 +38,7 @@ static napi_value setup(napi_env env, napi_callback_info info) {
   }
   napi_create_reference(env, list, 1, &addon->callbacks);
   addon->view = share(env, argv[1], &addon->view_buffer, NULL);
-  addon->stage = share(env, argv[2], &addon->stage_buffer, &addon->stage_size);
+  addon->stage.bytes = share(env, argv[2], &addon->stage.reference, &addon->stage.size);
   return NULL;
 }
 

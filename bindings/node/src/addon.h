@@ -18,6 +18,7 @@
   XX(lookup)         /* (binding): where to bind, or connect; answered by answer() */    \
   XX(message)        /* (): a message; its numbers stand in the view */                  \
   XX(sender)         /* (address, family): whom the next messages are from */            \
+  XX(slab)           /* (): a new ArrayBuffer for the messages of a socket's pool */     \
   XX(listening)      /* () */                                                            \
   XX(connected)      /* () */                                                            \
   XX(connect_failed) /* (code) */                                                        \
@@ -32,6 +33,14 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
 
 /* The numbers that JavaScript sees too: three for each message of a batch, and this one. */
 enum { ADDON_MOST_MESSAGES = 1024, ADDON_SENT_SIZE = 3 * ADDON_MOST_MESSAGES };
+
+/* Memory of JavaScript's for the bytes of messages: more than the largest datagram. */
+struct addon_memory {
+  napi_ref reference;
+  char *bytes;
+  size_t size;
+  size_t used;
+};
 
 /* What the handles of one environment (the main thread's, a worker's) share. */
 struct addon {
@@ -48,10 +57,7 @@ struct addon {
   /* receive.c */
   int32_t *view;
   napi_ref view_buffer;
-  char *stage; /* for the bytes of the messages that the view describes */
-  napi_ref stage_buffer;
-  size_t stage_size; /* at least that of the largest datagram */
-  size_t staged;     /* bytes there */
+  struct addon_memory stage; /* for the bytes of the messages that the view describes */
   struct sockaddr_storage sender;
 };
 
@@ -71,6 +77,8 @@ struct handle {
   struct sockaddr_storage destination; /* of the sends to come; AF_UNSPEC: the peer */
   const dgram_message_t *batch;        /* messages that have not been told */
   size_t batch_left;
+  bool pooled;              /* the messages lie in slabs of this socket's */
+  struct addon_memory slab; /* the current one */
   uint32_t accepted;  /* sends with a callback so far, modulo 2^32 */
   uint32_t completed; /* of these, likewise */
   bool sending;       /* in send(): what it puts off is the loop's */
@@ -145,7 +153,9 @@ void addon_show_state(struct handle *handle);
 
 /* ---- receive.c ---- */
 
+napi_value addon_pool(napi_env env, napi_callback_info info);
 napi_value addon_take_messages(napi_env env, napi_callback_info info);
+void addon_drop_slab(struct handle *handle);
 void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
                        void *context);
 

@@ -154,6 +154,7 @@ static void on_close(dgram_socket_t *socket, void *context) {
   struct handle *handle = context;
   handle->socket = NULL;
   unlink_handle(handle);
+  addon_drop_slab(handle);
   WITH_SCOPE(handle, addon_call(handle, ON_closed, 0, NULL));
   addon_show_state(handle);
   addon_unpin(handle);

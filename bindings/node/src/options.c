@@ -195,6 +195,7 @@ const napi_property_descriptor addon_option_methods[] = {
     METHOD("dropSourceSpecificMembership", drop_source),
     METHOD("address", own_address),
     METHOD("remoteAddress", remote_address),
+    METHOD("pool", addon_pool),
     METHOD("takeMessages", addon_take_messages),
     {"fd", NULL, NULL, get_fd, NULL, NULL, napi_enumerable, NULL},
     METHOD("ref", ref),

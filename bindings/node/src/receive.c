@@ -1,7 +1,9 @@
 /*
- * Messages: the bytes of each are copied to the stage, an ArrayBuffer that no program sees, and
- * JavaScript copies them on, to memory that is the message's own or its socket's. The numbers of a
- * message stand in a view that both sides see, so that no JavaScript value is made for it here.
+ * Messages: the bytes of each are copied to the stage, memory that no program sees, and JavaScript
+ * copies them on, to memory that is the message's own. Where the socket shall have a pool they are
+ * copied to its slab, of which the message is a view: an ArrayBuffer that is used until it is full,
+ * and then left to its messages. The numbers of a message stand in a view that both sides see, so
+ * that no JavaScript value is made for it here.
  */
 #include "addon.h"
 
@@ -9,21 +11,72 @@
 
 enum {
   /* The numbers of one message in the view. */
-  OFFSET, /* on the stage, bytes */
+  OFFSET, /* on the stage or in the slab, bytes */
   SIZE,   /* bytes */
   PORT,   /* the sender's */
-  NUMBERS
+  NUMBERS,
+  ALIGNMENT = 8 /* of each message, so that any typed array can look at it in its slab */
 };
 
-/* Copies the bytes to the stage, which has room, and describes them at `place` of the view. */
-static void stage(struct addon *addon, const dgram_message_t *message, size_t place) {
+static struct addon_memory *memory_of(struct handle *handle) {
+  return handle->pooled ? &handle->slab : &handle->addon->stage;
+}
+
+static bool fits(const struct addon_memory *memory, size_t size) {
+  return size <= memory->size - memory->used;
+}
+
+/* A program may have given the memory of a message, and so the slab, to another thread. */
+static bool is_slab_there(const struct handle *handle) {
+  napi_env env = handle->addon->env;
+  napi_value buffer;
+  bool detached = true;
+  if (handle->slab.reference == NULL)
+    return false;
+  napi_get_reference_value(env, handle->slab.reference, &buffer);
+  napi_is_detached_arraybuffer(env, buffer, &detached);
+  return !detached;
+}
+
+void addon_drop_slab(struct handle *handle) {
+  if (handle->slab.reference != NULL)
+    napi_delete_reference(handle->addon->env, handle->slab.reference);
+  memset(&handle->slab, 0, sizeof handle->slab);
+}
+
+/* Asks JavaScript for a slab, which has room for any message. */
+static bool new_slab(struct handle *handle) {
+  napi_env env = handle->addon->env;
+  struct addon_memory slab = {.used = 0};
+  napi_value buffer = addon_ask(handle, ON_slab, 0, NULL);
+  if (buffer == NULL ||
+      napi_get_arraybuffer_info(env, buffer, (void **)&slab.bytes, &slab.size) != napi_ok ||
+      napi_create_reference(env, buffer, 1, &slab.reference) != napi_ok)
+    return false;
+  addon_drop_slab(handle);
+  handle->slab = slab;
+  return true;
+}
+
+/* Finds room for the message. On the stage nothing is needed any more: JavaScript has copied it. */
+static bool make_room(struct handle *handle, size_t size) {
+  handle->addon->stage.used = 0;
+  return !handle->pooled || (fits(&handle->slab, size) && is_slab_there(handle)) ||
+         new_slab(handle);
+}
+
+/* Copies the bytes, for which there is room, and describes them at `place` of the view. */
+static void copy(struct handle *handle, const dgram_message_t *message, size_t place) {
+  struct addon_memory *memory = memory_of(handle);
   size_t size = message->rinfo.size;
-  int32_t *numbers = addon->view + place * NUMBERS;
-  memcpy(addon->stage + addon->staged, message->message, size);
-  numbers[OFFSET] = (int32_t)addon->staged;
+  int32_t *numbers = handle->addon->view + place * NUMBERS;
+  memcpy(memory->bytes + memory->used, message->message, size);
+  numbers[OFFSET] = (int32_t)memory->used;
   numbers[SIZE] = (int32_t)size;
   numbers[PORT] = message->rinfo.port;
-  addon->staged += size;
+  memory->used += (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+  if (memory->used > memory->size)
+    memory->used = memory->size;
 }
 
 static bool same_host(const struct sockaddr *a, const struct sockaddr *b) {
@@ -52,14 +105,15 @@ static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
 }
 
 /* Tells the next message of the batch; its listeners may call takeMessages() for those after it. */
-static void tell(struct handle *handle, const struct addon_function *on_message) {
-  struct addon *addon = handle->addon;
+static bool tell(struct handle *handle, const struct addon_function *on_message) {
   const dgram_message_t *message = handle->batch++;
   handle->batch_left--;
+  if (!make_room(handle, message->rinfo.size))
+    return false;
   tell_sender(handle, &message->rinfo);
-  addon->staged = 0;
-  stage(addon, message, 0);
+  copy(handle, message, 0);
   addon_call_found(handle, on_message);
+  return true;
 }
 
 void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
@@ -73,40 +127,49 @@ void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[],
   addon_pin(handle);
   napi_open_handle_scope(handle->addon->env, &scope);
   if (addon_find(handle, ON_message, &on_message)) {
-    while (handle->batch_left > 0 && !handle->closing && !handle->addon->ending)
-      tell(handle, &on_message);
+    while (handle->batch_left > 0 && !handle->closing && !handle->addon->ending &&
+           tell(handle, &on_message))
+      ;
   }
   napi_close_handle_scope(handle->addon->env, scope);
   handle->batch_left = 0;
   addon_unpin(handle);
 }
 
-static bool fits(const struct addon *addon, const dgram_message_t *message, size_t taken) {
-  return taken < ADDON_MOST_MESSAGES &&
-         message->rinfo.size <= addon->stage_size - addon->staged;
+/* pool(): its messages shall lie in slabs. */
+napi_value addon_pool(napi_env env, napi_callback_info info) {
+  struct handle *handle = addon_arguments(env, info, 0, NULL);
+  if (handle != NULL)
+    handle->pooled = true;
+  return NULL;
+}
+
+/* Those of the batch that come next, of one sender, as far as there is room in one piece. */
+static size_t take(struct handle *handle) {
+  size_t taken = 0;
+  const struct sockaddr *sender = handle->batch->rinfo.sockaddr;
+  tell_sender(handle, &handle->batch->rinfo);
+  while (handle->batch_left > 0 && taken < ADDON_MOST_MESSAGES &&
+         fits(memory_of(handle), handle->batch->rinfo.size) &&
+         same_host(handle->batch->rinfo.sockaddr, sender)) {
+    copy(handle, handle->batch++, taken++);
+    handle->batch_left--;
+  }
+  return taken;
 }
 
 /*
- * takeMessages(): puts the messages of the batch that come next on the stage. Returns how many:
- * those of one sender that find room there; 0: there are no more.
+ * takeMessages(): describes the messages of the batch that come next in the view. Returns how many;
+ * 0: there are no more.
  */
 napi_value addon_take_messages(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  struct addon *addon = handle->addon;
   size_t taken = 0;
-  napi_ref outer = addon_enter(addon);
-  if (handle->batch_left > 0) {
-    const struct sockaddr *sender = handle->batch->rinfo.sockaddr;
-    tell_sender(handle, &handle->batch->rinfo);
-    addon->staged = 0;
-    while (handle->batch_left > 0 && fits(addon, handle->batch, taken) &&
-           same_host(handle->batch->rinfo.sockaddr, sender)) {
-      stage(addon, handle->batch++, taken++);
-      handle->batch_left--;
-    }
-  }
-  addon_leave(addon, outer);
+  napi_ref outer = addon_enter(handle->addon);
+  if (handle->batch_left > 0 && make_room(handle, handle->batch->rinfo.size))
+    taken = take(handle);
+  addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)taken);
 }

@@ -6,7 +6,7 @@ const { once } = require('node:events');
 const { describe, test } = require('node:test');
 const { MessageChannel, Worker, receiveMessageOnPort } = require('node:worker_threads');
 const child = require('./child');
-const { isBuiltIn, ours } = require('./subject');
+const { isBuiltIn, modulePath, ours } = require('./subject');
 const { open } = require('./sockets');
 
 const SLAB = 64 * 1024;
@@ -274,6 +274,66 @@ describe('pooledMessages', ours('an option of this package'), () => {
     for (let i = 0; i < 100; i++) sender.send(payload(100, i), receiver.address().port, '127.0.0.1');
     while (right.length < 100) await new Promise(setImmediate);
     assert.deepStrictEqual(right, Array(100).fill(true));
+  });
+
+  test('a socket that is closed keeps no slab, and a message that is kept does', async () => {
+    const [grown, kept] = await child.reports(async (t) => {
+      const { once } = require('node:events');
+      const collected = async () => {
+        for (let i = 0; i < 5; i++) {
+          gc();
+          await new Promise(setImmediate);
+        }
+        return process.memoryUsage().arrayBuffers;
+      };
+      const one = async () => {
+        const socket = t.dgram.createSocket({ type: 'udp4', pooledMessages: true });
+        socket.bind(0, '127.0.0.1');
+        await once(socket, 'listening');
+        socket.send('x', socket.address().port, '127.0.0.1');
+        const [msg] = await once(socket, 'message');
+        await once(socket.close(), 'close');
+        return [socket, msg];
+      };
+      const sockets = [(await one())[0]];
+      const before = await collected();
+      while (sockets.length < 100) sockets.push((await one())[0]);
+      t.report(await collected() - before);
+      sockets.push(await one());
+      t.report(await collected() - before);
+    }, { execArgv: ['--expose-gc'] });
+    assert.ok(grown < SLAB, `${grown} bytes`);
+    assert.ok(kept >= SLAB && kept < 2 * SLAB, `${kept} bytes`);
+  });
+
+  test('a worker ends in the middle of traffic, in every way', async (t) => {
+    for (const end of ['process.exit()', 'socket.close()', 'undefined', '(() => { throw 1 })()']) {
+      const worker = new Worker(`
+        const { parentPort } = require('node:worker_threads');
+        const dgram = require(${JSON.stringify(modulePath)});
+        const socket = dgram.createSocket({ type: 'udp4', pooledMessages: true });
+        let received = 0;
+        socket.on('message', (msg) => {
+          if (++received === 200) {
+            parentPort.postMessage(Buffer.from(msg));
+            ${end};
+          }
+          socket.send(msg, socket.address().port, '127.0.0.1', () => {});
+        });
+        socket.bind(0, '127.0.0.1', () => {
+          for (let i = 0; i < 50; i++)
+            socket.send(Buffer.alloc(1200, 'w'), socket.address().port, '127.0.0.1');
+        });`, { eval: true });
+      worker.on('error', () => {});
+      const gone = new Promise((resolve) => worker.once('exit', resolve));
+      const msg = await new Promise((resolve) => worker.once('message', resolve));
+      assert.ok(Buffer.alloc(1200, 'w').equals(msg));
+      await worker.terminate();
+      await gone;
+    }
+    const [receiver, sender] = await pair(t, options);
+    const [msg] = await exchange(receiver, sender, [payload(100, 1)]);
+    assert.ok(msg.equals(payload(100, 1)));
   });
 
   test('false, or left out: memory of its own', async (t) => {
