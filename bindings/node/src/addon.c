@@ -17,9 +17,7 @@ static void *share(napi_env env, napi_value typed_array, napi_ref *reference, si
   return data;
 }
 
-/*
- * setup(callbacks, view, stage): whom to call, and where the numbers of a message go, and its bytes.
- */
+/* setup(callbacks, view, stage): whom to call; where the numbers of a message go, and its bytes. */
 static napi_value setup(napi_env env, napi_callback_info info) {
   static const char *const names[] = {
 #define NAME(name) #name,

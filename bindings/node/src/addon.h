@@ -77,12 +77,13 @@ struct handle {
   struct sockaddr_storage destination; /* of the sends to come; AF_UNSPEC: the peer */
   const dgram_message_t *batch;        /* messages that have not been told */
   size_t batch_left;
-  bool pooled;              /* the messages lie in slabs of this socket's */
-  struct addon_memory slab; /* the current one */
   uint32_t accepted;  /* sends with a callback so far, modulo 2^32 */
   uint32_t completed; /* of these, likewise */
   bool sending;       /* in send(): what it puts off is the loop's */
   bool flushing;      /* JavaScript looks at `completed` when this is over */
+  /* receive.c */
+  bool pooled;              /* the messages lie in slabs of this socket's */
+  struct addon_memory slab; /* the current one */
 };
 
 /* ---- call.c: from C to JavaScript ---- */
