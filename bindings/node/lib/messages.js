@@ -1,18 +1,17 @@
 'use strict';
-// The memory of messages. The addon puts their bytes on the stage, which no program sees; from there
-// each is copied to memory of its own. Where the program asks for that, it puts them into a slab of
-// the socket's instead, and a message is a view of that.
+// The memory of messages. The addon puts their bytes on the stage, which no program sees; from
+// there each is copied to memory of its own. Where the program asks for that, it puts them into a
+// slab of the socket's instead, and a message is a view of that.
 
 const { Buffer } = require('node:buffer');
 const { markAsUntransferable } = require('node:worker_threads');
 const { NUMBERS, OFFSET, SIZE, numbers } = require('./numbers');
 
 // Taken before the program can replace them.
-const { allocUnsafeSlow, from: bufferFrom } = Buffer;
+const { alloc, allocUnsafeSlow, from: bufferFrom } = Buffer;
 const call = Function.prototype.call.bind(Function.prototype.call);
 const { set } = Uint8Array.prototype;
 const Bytes = Uint8Array;
-const Memory = ArrayBuffer;
 
 // ---- the stage ----
 
@@ -55,7 +54,7 @@ const SLAB_SIZE = 64 * 1024;
 
 // Many messages share a slab: one of them can't take it to another thread.
 function newSlab() {
-  const slab = new Memory(SLAB_SIZE);
+  const slab = alloc(SLAB_SIZE).buffer; // zeroed
   markAsUntransferable(slab);
   return slab;
 }

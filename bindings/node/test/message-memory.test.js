@@ -35,7 +35,7 @@ async function pair(t, options) {
   return [await open(t, { recvBufferSize: 1 << 20, ...options }), await open(t)];
 }
 
-// A transfer that works, by every way there is; resolves with what has arrived.
+// By every way that there is: gives the memory away, and returns what has arrived.
 const transfers = {
   structuredClone: (buffer) => structuredClone(buffer, { transfer: [buffer] }),
   postMessage(buffer) {
@@ -99,7 +99,8 @@ describe('memory of its own', () => {
       const kept = [];
       for (let round = 0; round < 50; round++) {
         const sent = sizes.slice(0, -2).map((size, i) => payload(size, 1 + (round + i) % 100));
-        kept.push(...(await exchange(receiver, sender, sent, event)).map((msg, i) => [msg, sent[i]]));
+        const received = await exchange(receiver, sender, sent, event);
+        kept.push(...received.map((msg, i) => [msg, sent[i]]));
         await exchange(other, sender, sent.map(({ length }) => payload(length, 0xee)), event);
       }
       for (const [msg, bytes] of kept) checkOwn(msg, bytes);
@@ -119,8 +120,9 @@ describe('memory of its own', () => {
         if (event === 'message') take(first);
         else first.forEach(({ msg }) => take(msg));
       });
+      const { port } = receiver.address();
       for (let i = 0; i < 300; i++) {
-        sender.send(payload(sizes[i % (sizes.length - 1)], i), receiver.address().port, '127.0.0.1');
+        sender.send(payload(sizes[i % (sizes.length - 1)], i), port, '127.0.0.1');
         if (i % 50 === 49) while (count <= i) await new Promise(setImmediate);
       }
       assert.deepStrictEqual(right, Array(300).fill(true));
@@ -138,7 +140,8 @@ describe('memory of its own', () => {
     t.after(() => worker.terminate());
     for (const size of sizes) {
       const text = 'm'.repeat(size);
-      const [cloned, moved] = await exchange(receiver, sender, [text, text].map((s) => Buffer.from(s)));
+      const twice = [Buffer.from(text), Buffer.from(text)];
+      const [cloned, moved] = await exchange(receiver, sender, twice);
       worker.postMessage(cloned);
       assert.deepStrictEqual((await once(worker, 'message'))[0], [size, text]);
       worker.postMessage(moved.buffer, [moved.buffer]);
@@ -241,7 +244,8 @@ describe('pooledMessages', ours('an option of this package'), () => {
       const kept = [];
       for (let round = 0; round < 30; round++) {
         const sent = [...small, 65507, 3].map((size, i) => payload(size, round + i));
-        kept.push(...(await exchange(receiver, sender, sent, event)).map((msg, i) => [msg, sent[i]]));
+        const received = await exchange(receiver, sender, sent, event);
+        kept.push(...received.map((msg, i) => [msg, sent[i]]));
       }
       for (const [msg, bytes] of kept) assert.ok(msg.equals(bytes));
     });
@@ -271,7 +275,8 @@ describe('pooledMessages', ours('an option of this package'), () => {
         // Refused, from Node.js 24 on.
       }
     });
-    for (let i = 0; i < 100; i++) sender.send(payload(100, i), receiver.address().port, '127.0.0.1');
+    const { port } = receiver.address();
+    for (let i = 0; i < 100; i++) sender.send(payload(100, i), port, '127.0.0.1');
     while (right.length < 100) await new Promise(setImmediate);
     assert.deepStrictEqual(right, Array(100).fill(true));
   });
