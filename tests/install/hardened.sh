@@ -42,13 +42,13 @@ control_flow() {
     [[ " $(notes "$file" | tr '\n' ' ')" == *" $note "* ]] || complain "$file has no note of $note"
   done
   first=$(nm -D --defined-only "$file" | sed -n 's/@.*//; s/.* T //p' | head -n 1)
-  objdump -d --no-show-raw-insn "$file" | grep -A 1 "<$first\(@@.*\)\?>:$" | grep -qwE "$3" ||
+  objdump -d --no-show-raw-insn "$file" | grep -A 1 "<$first\(@@.*\)\?>:$" | grep -wE "$3" >/dev/null ||
     complain "$file: $first does not begin as $flag has it"
 }
 
 # lacks FILE SECTION PATTERN: no line that readelf has of it matches.
 lacks() {
-  ! readelf "$2" -W "$1" | grep -qE "$3"
+  ! readelf "$2" -W "$1" | grep -E "$3" >/dev/null
 }
 
 check() {

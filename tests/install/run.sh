@@ -35,7 +35,7 @@ expect_ok() {
 
 # needs PROGRAM LIBRARY: the program loads that library when it starts.
 needs() {
-  readelf -d "$1" | grep -qF "Shared library: [$2]"
+  readelf -d "$1" | grep -F "Shared library: [$2]" >/dev/null
 }
 
 cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
@@ -49,7 +49,7 @@ case $version in # until 1.0 a minor version may break what the one before it pr
 0.*) soname=libdgram.so.${version%.*} ;;
 *) soname=libdgram.so.${version%%.*} ;;
 esac
-readelf -d "$libdir/libdgram.so" | grep -qF "Library soname: [$soname]" ||
+readelf -d "$libdir/libdgram.so" | grep -F "Library soname: [$soname]" >/dev/null ||
   fail "libdgram.so has not the SONAME $soname"
 [ "$(readlink -f "$libdir/$soname")" = "$(readlink -f "$libdir/libdgram.so.$version")" ] ||
   fail "$soname does not lead to libdgram.so.$version"
@@ -114,7 +114,7 @@ sed -i 's/^\(#define DGRAM_VERSION_PATCH\) .*/\1 99/' "$older/include/dgram.h"
     -Wl,-Bstatic $(pkg-config --libs-only-L --libs-only-l libdgram | grep -o -- '-L[^ ]*\|-ldgram') \
     -Wl,-Bdynamic $(pkg-config --static --libs libdgram | sed 's/-ldgram//')
 }
-nm -D --defined-only "$older/host" | grep -q ' dgram_bind$' || fail "the host exports nothing"
+nm -D --defined-only "$older/host" | grep ' dgram_bind$' >/dev/null || fail "the host exports nothing"
 (
   export LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT=$older/bindings
   expect_ok "$older/host" "${version%.*}.99" "$older/plugin.so" "$libdir/$soname" "$version"
