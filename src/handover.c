@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "datapath.h"
 #include "descriptor.h"
 #include "place.h"
+#include "sharing.h"
 
 enum {
   PAUSE_MS = 100,  /* until the next try, when the process has no descriptor to spare */
@@ -37,6 +39,7 @@ enum { OPENING = sizeof opening / sizeof *opening };
 /* A duplicate of what is offered, and the options as they were. */
 struct offered {
   int fd;
+  int original; /* the number that was offered; it may be another socket's by now */
   int options[OPENING];
 };
 
@@ -233,8 +236,27 @@ static void refuse(int fd, int status) {
   dgram__channel_close(&channel);
 }
 
+static bool is_same_socket(int a, int b) {
+  struct stat of_a;
+  struct stat of_b;
+  return fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+         of_a.st_ino == of_b.st_ino;
+}
+
+/* From now on a successor may read from the sockets, too. A listener may withdraw the offer. */
+static void lend_all(const dgram_offer_t *offer) {
+  for (size_t i = 0; i < offer->count && !offer->ended; i++) {
+    const struct offered *offered = &offer->sockets[i];
+    if (is_same_socket(offered->fd, offered->original))
+      dgram__share_descriptor(offer->loop, offered->original);
+  }
+}
+
 /* Returns 0, or an error with `fd` as it was. */
 static int welcome(dgram_offer_t *offer, int fd) {
+  lend_all(offer);
+  if (offer->ended)
+    return UV_ECANCELED;
   struct successor *successor = calloc(1, sizeof *successor);
   if (successor == NULL)
     return UV_ENOMEM;
@@ -299,6 +321,7 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 /* Takes a duplicate. Returns 0 or an error. */
 static int add(dgram_offer_t *offer, int fd) {
   struct offered *offered = &offer->sockets[offer->count];
+  offered->original = fd;
   offered->fd = dgram__descriptor_duplicate(fd);
   if (offered->fd < 0)
     return offered->fd;

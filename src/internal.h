@@ -118,6 +118,8 @@ struct dgram__basket {
   char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT]; /* as text, made when asked for */
 };
 
+/* ---- watch.c: what libuv watches for a socket ---- */
+
 /* A socket of this loop has the descriptor. */
 bool dgram__watch_knows(const struct dgram__loop *loop, int fd);
 
@@ -292,6 +294,9 @@ void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options)
 
 /* The system socket is one that others have, too. */
 void dgram__receive_share(dgram_socket_t *socket);
+
+/* It will be: what has been received is told now. */
+void dgram__receive_lend(dgram_socket_t *socket);
 
 /* Receives one batch and emits its messages, as far as the turn allows. Whether anything came. */
 bool dgram__receive(dgram_socket_t *socket);
@@ -496,6 +501,11 @@ struct dgram_socket {
   dgram_socket_t *signal_next; /* in the list of its abort signal */
   dgram_socket_t *signal_previous;
 };
+
+/* Whether the socket keeps the loop alive, once it is bound. */
+static inline bool dgram__holds_loop(const dgram_socket_t *socket) {
+  return socket->referenced || socket->outbox.ready.count > 0;
+}
 
 void dgram__pin(dgram_socket_t *socket);
 void dgram__unpin(dgram_socket_t *socket);

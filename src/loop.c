@@ -1,12 +1,13 @@
 /*
  * What the sockets of one loop share: receive buffers, the list of sockets to flush, deferred
- * work. The only file that touches libuv's handles.
+ * work, the timer. What libuv watches for a socket stands in watch.c.
  *
  * An idle handle runs while there is work, just before the loop would block: it flushes what was
  * sent in this turn, runs deferred work, and flushes what that sent. With a handle of this kind
  * active libuv polls without waiting, so work that comes after it in the turn isn't left to lie.
  */
 #include "internal.h"
+#include "sharing.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -15,11 +16,6 @@
 #include <time.h>
 
 #include "environment.h"
-
-enum {
-  PATIENCE = 3, /* wake-ups in a row: fewer that led to nothing are taken for chance */
-  DOUBLINGS = 7 /* of 1 ms: so a socket that can receive again is noticed within 128 ms */
-};
 
 static const struct dgram__datapath *const datapaths[] = {
 #ifdef __linux__
@@ -302,11 +298,6 @@ void dgram__tell_later(dgram_socket_t *socket) {
 
 /* ---- waiting for a time ---- */
 
-/* Such a socket keeps the loop alive. */
-static bool holds_loop(const dgram_socket_t *socket) {
-  return socket->referenced || socket->outbox.ready.count > 0;
-}
-
 static void on_retry(uv_timer_t *timer);
 
 /* Has the timer fire for the first of those that wait, and keep the loop alive if one of them does.
@@ -318,7 +309,7 @@ static void set_retry_timer(struct dgram__loop *loop) {
     const dgram_socket_t *socket = owner_of(task);
     if (socket->wake_at < first)
       first = socket->wake_at;
-    holds |= holds_loop(socket) || socket->closed;
+    holds |= dgram__holds_loop(socket) || socket->closed;
   }
   if (first == UINT64_MAX)
     return;
@@ -359,7 +350,7 @@ static void hasten_retry_timer(dgram_socket_t *socket) {
   }
   if (!active)
     uv_unref((uv_handle_t *)&loop->retry);
-  if (holds_loop(socket) || socket->closed)
+  if (dgram__holds_loop(socket) || socket->closed)
     uv_ref((uv_handle_t *)&loop->retry);
 }
 
@@ -386,135 +377,20 @@ void dgram__retry_now(dgram_socket_t *socket) {
   hasten_retry_timer(socket);
 }
 
-/* ---- readiness ---- */
+/* ---- found by others ---- */
 
-/*
- * libuv reports a pending socket error (POLLERR) as EBADF and stops watching. The error is taken
- * and told, and watching starts again. Whether there was one.
- */
-static bool on_poll_error(dgram_socket_t *socket) {
-  socket->poll_events = 0;
-  int err = socket->loop->datapath->take_error(&socket->path);
-  if (err < 0)
-    dgram__emit_error(socket, err, "recvmsg", NULL, 0);
-  return err != 0;
+static struct dgram__loop *find_loop(const uv_loop_t *uv) {
+  uv_once(&loops_once, make_lock);
+  uv_mutex_lock(&loops_lock);
+  struct dgram__loop *loop = loops;
+  while (loop != NULL && loop->uv != uv)
+    loop = loop->next;
+  uv_mutex_unlock(&loops_lock);
+  return loop;
 }
 
-/*
- * A wake-up has led to nothing. One that another holder of the system socket was quicker at is
- * over; else the next one would come at once, and nothing would come of it either: an error that
- * receiving does not clear, no memory to receive into, EAGAIN of a send for want of a free port, a
- * socket that was shut down. After a few of them in a row the socket is not watched for a while.
- */
-static void back_off(dgram_socket_t *socket) {
-  bool stalled = socket->outbox.stall == DGRAM__UNTIL_WRITABLE;
-  if (socket->vain < PATIENCE + DOUBLINGS)
-    socket->vain++;
-  if (socket->vain < PATIENCE)
-    return;
-  if (!dgram__path_has_event(&socket->path, stalled)) {
-    socket->vain = 0;
-    return;
-  }
-  socket->backed_off = true;
-  dgram__retry_later(socket, 1U << (socket->vain - PATIENCE));
-  if (stalled)
-    dgram__outbox_stuck(socket, socket->vain == PATIENCE);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-  dgram_socket_t *socket = poll->data;
-  bool progress = false;
-  dgram__pin(socket);
-  if (status != 0) { /* what else the socket was ready for, libuv does not say then */
-    progress = on_poll_error(socket);
-    events = UV_READABLE | UV_WRITABLE;
-  }
-  if ((events & UV_WRITABLE) && socket->outbox.stall == DGRAM__UNTIL_WRITABLE)
-    progress |= dgram__resume(socket);
-  if ((events & UV_READABLE) && !socket->closed)
-    progress |= dgram__receive(socket);
-  if (progress)
-    socket->vain = 0;
-  else if (!socket->closed)
-    back_off(socket);
-  dgram__watch(socket);
-  dgram__unpin(socket);
-}
-
-/* ---- the sockets by their descriptors ---- */
-
-bool dgram__watch_knows(const struct dgram__loop *loop, int fd) {
-  return fd < loop->fd_room && loop->by_fd[fd] != NULL;
-}
-
-/* libuv knows only those that it watches at the moment. Returns 0 or UV_ENOMEM. */
-static int enter_fd(dgram_socket_t *socket) {
-  struct dgram__loop *loop = socket->loop;
-  int fd = socket->path.fd;
-  if (fd >= loop->fd_room) {
-    int room = fd < 32 ? 64 : 2 * fd;
-    dgram_socket_t **grown = calloc((size_t)room, sizeof(dgram_socket_t *));
-    if (grown == NULL)
-      return UV_ENOMEM;
-    if (loop->fd_room > 0)
-      memcpy(grown, loop->by_fd, (size_t)loop->fd_room * sizeof(dgram_socket_t *));
-    free(loop->by_fd);
-    loop->by_fd = grown;
-    loop->fd_room = room;
-  }
-  loop->by_fd[fd] = socket;
-  return 0;
-}
-
-/* ---- watching ---- */
-
-int dgram__watch_open(dgram_socket_t *socket) {
-  int err = enter_fd(socket);
-  if (err != 0)
-    return err;
-  err = uv_poll_init_socket(socket->loop->uv, &socket->poll, socket->path.fd);
-  if (err != 0) {
-    socket->loop->by_fd[socket->path.fd] = NULL;
-    return err;
-  }
-  socket->poll.data = socket;
-  socket->watched = true;
-  socket->poll_events = 0;
-  dgram__pin(socket);
-  return 0;
-}
-
-static int wanted_events(const dgram_socket_t *socket) {
-  if (!socket->announced) /* no 'message' before 'listening' */
-    return 0;
-  bool stalled = socket->outbox.stall == DGRAM__UNTIL_WRITABLE;
-  return (socket->backed_off ? 0 : UV_READABLE) | (stalled ? UV_WRITABLE : 0);
-}
-
-void dgram__watch(dgram_socket_t *socket) {
-  if (!socket->watched)
-    return;
-  int events = wanted_events(socket);
-  if (events != socket->poll_events) {
-    uv_poll_start(&socket->poll, events, on_poll);
-    socket->poll_events = (unsigned char)events;
-  }
-  if (holds_loop(socket))
-    uv_ref((uv_handle_t *)&socket->poll);
-  else
-    uv_unref((uv_handle_t *)&socket->poll);
-}
-
-static void on_poll_closed(uv_handle_t *handle) {
-  dgram__unpin(handle->data);
-}
-
-void dgram__watch_close(dgram_socket_t *socket) {
-  if (!socket->watched)
-    return;
-  socket->watched = false;
-  socket->loop->by_fd[socket->path.fd] = NULL;
-  dgram__retry_now(socket);
-  uv_close((uv_handle_t *)&socket->poll, on_poll_closed);
+void dgram__share_descriptor(uv_loop_t *uv, int fd) {
+  const struct dgram__loop *loop = find_loop(uv);
+  if (loop != NULL && dgram__watch_knows(loop, fd))
+    dgram__receive_lend(loop->by_fd[fd]);
 }

@@ -458,6 +458,14 @@ bool dgram__receive(dgram_socket_t *socket) {
   return came;
 }
 
+void dgram__receive_lend(dgram_socket_t *socket) {
+  dgram__pin(socket);
+  dgram__receive_share(socket);
+  while (socket->receiving.backlog != NULL && socket->receiving.shares)
+    dgram__receive_backlog(socket);
+  dgram__unpin(socket);
+}
+
 /* Of what has been received only the peer's datagrams are told, and of what is queued. */
 void dgram__receive_connected(dgram_socket_t *socket) {
   struct dgram__receiving *receiving = &socket->receiving;

@@ -54,6 +54,7 @@
         '<(root)/src/send.c',
         '<(root)/src/socket.c',
         '<(root)/src/spin.c',
+        '<(root)/src/watch.c',
         '<(root)/src/wire.c',
         '<(root)/src/worker.c',
       ],

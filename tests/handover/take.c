@@ -151,6 +151,73 @@ static void nothing_is_left_over(void **state) {
   close_loop(loop);
 }
 
+/* ---- two servers have the socket ---- */
+
+static int until_close; /* datagrams that the old server still takes */
+
+static void take_and_close(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                           void *context) {
+  ++*(int *)context;
+  if (--until_close == 0)
+    close_socket(socket);
+}
+
+/* It closes of its own accord, in the midst of what has come: the rest is the next one's. */
+static void what_the_old_one_leaves_the_next_one_gets(void **state) {
+  enum { SENT = 40, OLD = 10 };
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  int by_old = 0;
+  int by_next = 0;
+  int client = raw_socket();
+  dgram_socket_t *old = new_roomy(loop, take_and_close, &by_old, &port);
+  until_close = OLD;
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(take_from(loop, &taker), 1);
+  for (int i = 0; i < SENT; i++)
+    raw_send(client, "x", 1, port);
+  settle(loop);
+  assert_int_equal(by_old, OLD);
+  dgram_socket_t *next = new_taken(loop, taker.fds[0], count_message, &by_next);
+  settle(loop);
+  assert_int_equal(by_next, SENT - OLD);
+  assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
+  run_until_notes(loop, "taken");
+  (void)offer;
+  close(client);
+  close_socket(next);
+  close_loop(loop);
+}
+
+/* What it had received before the next one came is told before that gets anything. */
+static void what_was_received_before_is_told_before(void **state) {
+  enum { SENT = 40 };
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  int by_old = 0;
+  int client = raw_socket();
+  dgram_socket_t *old = new_roomy(loop, count_message, &by_old, &port);
+  assert_int_equal(dgram_set_receive_budget(old, 1), 0);
+  dgram_offer_t *offer = offer_socket(old);
+  for (int i = 0; i < SENT; i++)
+    raw_send(client, "x", 1, port);
+  uv_run(loop, UV_RUN_NOWAIT);
+  assert_int_equal(by_old, 1); /* of several that it has */
+  assert_int_equal(take_from(loop, &taker), 1);
+  int left = 0;
+  char byte;
+  while (recv(taker.fds[0], &byte, 1, MSG_DONTWAIT) == 1)
+    left++;
+  close_socket(old);
+  assert_int_equal(by_old + left, SENT);
+  give_up(&taker);
+  dgram_handover_withdraw(offer);
+  close(client);
+  close_loop(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TAKEN_TEST(the_next_server_has_the_very_same_socket),
@@ -159,6 +226,8 @@ int main(void) {
       TAKEN_TEST(on_taken_may_be_left_out),
       HANDOVER_TEST(the_next_server_offers_in_the_place_of_the_last),
       TAKEN_TEST(nothing_is_left_over),
+      TAKEN_TEST(what_the_old_one_leaves_the_next_one_gets),
+      HANDOVER_TEST(what_was_received_before_is_told_before),
   };
   return cmocka_run_group_tests_name("take", tests, NULL, NULL);
 }
