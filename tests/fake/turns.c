@@ -196,6 +196,17 @@ static void a_call_asks_for_as_many_as_were_told_in_a_turn(void **state) {
   assert_in_range(most, 1, FEW);
 }
 
+/* From the first call on. */
+static void of_a_shared_system_socket_one_is_taken(void **state) {
+  dgram_socket_t *socket = scene_socket();
+  assert_int_equal(dgram_on_message(socket, on_any_message, NULL), 0);
+  assert_int_equal(dgram_set_receive_budget(socket, 1), 0); /* so there is one call a turn */
+  takes_ns = 0;
+  dgram__receive_share(socket);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(receive_window(socket, 1), 1);
+}
+
 /* ---- no memory ---- */
 
 static void run_out_of_memory(dgram_socket_t *socket, int number) {
@@ -297,6 +308,7 @@ int main(void) {
       SCENE(what_takes_no_time_is_told_at_once),
       SCENE(a_listener_that_becomes_slow_is_noticed_soon),
       SCENE(a_call_asks_for_as_many_as_were_told_in_a_turn),
+      SCENE(of_a_shared_system_socket_one_is_taken),
       SCENE(without_memory_all_is_told_at_once),
       SCENE(without_memory_a_close_ends_it_too),
       SCENE(while_some_is_left_nothing_is_received),
