@@ -158,10 +158,18 @@ static uint64_t answer_ns(const client_t *client) {
   return (uint64_t)stamp.tv_sec * 1000000000u + (uint64_t)stamp.tv_nsec;
 }
 
+static void send_some(int fd, const void *bytes, size_t size) {
+  if (send(fd, bytes, size, 0) >= 0 || errno == EAGAIN || errno == ENOBUFS)
+    return;
+  if (errno == ECONNREFUSED) /* the server has failed, and said why */
+    _exit(1);
+  checked(-1, "send");
+}
+
 static void ask(client_t *client) {
   client->question = ++client->next;
   client->asked_ns = wall_ns();
-  checked((int)send(client->fd, &client->question, sizeof client->question, 0), "send");
+  send_some(client->fd, &client->question, sizeof client->question);
 }
 
 /* A question that is not answered counts as one that was when it was given up. */
@@ -196,9 +204,7 @@ static void flood(const plan_t *plan, const uint16_t ports[2]) {
   checked(setsockopt(client.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), "SO_TIMESTAMPNS");
   open_senders(fds, plan, ports[0]);
   for (size_t i = 0; !atomic_load(&shared->over) || client.question != 0; i++) {
-    ssize_t sent = send(fds[i % plan->senders], payload, plan->size * plan->per_send, 0);
-    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
-      checked(-1, "send");
+    send_some(fds[i % plan->senders], payload, plan->size * plan->per_send);
     step_client(&client);
   }
   atomic_store(&shared->answered, true);
