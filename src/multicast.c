@@ -107,6 +107,12 @@ static int set_by_address(const dgram_socket_t *socket, const struct membership 
   return dgram__set_option(socket, IPPROTO_IP, name, &request, sizeof request);
 }
 
+static int read_source(struct membership *membership, const char *source) {
+  int err = read_address(&membership->source, source);
+  bool same = err == 0 && membership->source.any.sa_family == membership->group.any.sa_family;
+  return same ? 0 : UV_EINVAL;
+}
+
 static int set_source_membership(dgram_socket_t *socket, const char *source, const char *group,
                                  const char *interface, int name_by_address, int name_by_index) {
   struct membership membership;
@@ -114,17 +120,14 @@ static int set_source_membership(dgram_socket_t *socket, const char *source, con
     return UV_EINVAL;
   if (socket->closing)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  int err = read_address(&membership.source, source);
+  int err = read_membership(&membership, group, interface);
   if (err == 0)
-    err = read_membership(&membership, group, interface);
-  int family = membership.group.any.sa_family;
-  if (err == 0 && membership.source.any.sa_family != family)
-    err = UV_EINVAL;
+    err = read_source(&membership, source);
   if (err == 0)
     err = bind_if_unbound(socket);
   if (err != 0)
     return err;
-  if (family == AF_INET && membership.interface.index == 0)
+  if (membership.group.any.sa_family == AF_INET && membership.interface.index == 0)
     return set_by_address(socket, &membership, name_by_address);
   return set_by_index(socket, &membership, name_by_index);
 }
