@@ -30,6 +30,7 @@
  *
  * *fork(2).* The child may use sockets on loops that it makes. One of the parent's goes on in the
  * child, with its sockets, after uv_loop_fork(); what waits to be sent there then leaves from both.
+ * Groups (dgram_group.h) stay the parent's, since their threads do.
  *
  * *Ownership.* A socket belongs to the library. `dgram_close()` ends the caller's rights to it,
  * except that inside callbacks it can still be named until the last of them has returned.
