@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 static const char *path;
+static dgram_takeover_t *takeover;
 static int failed;
 static void on_error(dgram_socket_t *server, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "server error:\n%s\n", error->message);
@@ -25,13 +26,18 @@ static void on_listening(dgram_socket_t *server, void *ctx) {
   int fd = dgram_fileno(server);
   dgram_address(server, &address);
   printf("server listening %s:%d\n", address.address, address.port);
+  if (dgram_handover_confirm(takeover) == UV_ETIMEDOUT) { // the other one goes on
+    fprintf(stderr, "too late to replace it\n");
+    failed = 1;
+    dgram_close(server, NULL, NULL);
+    return;
+  }
   int err = dgram_handover_offer(uv_default_loop(), path, &fd, 1, on_taken, server, &offer);
   if (err != 0) // it serves nevertheless
     fprintf(stderr, "cannot be replaced: %s\n", dgram_strerror(err));
 }
 int main(int argc, char **argv) {
   int fds[DGRAM_HANDOVER_MOST];
-  dgram_takeover_t *takeover;
   dgram_socket_t *server;
   path = argc > 1 ? argv[1] : "handover.sock";
   int taken = dgram_handover_take(path, 5000, fds, &takeover);
@@ -49,7 +55,6 @@ int main(int argc, char **argv) {
     fprintf(stderr, "bind: %s\n", dgram_strerror(err));
     return 1;
   }
-  dgram_handover_confirm(takeover);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   return failed;
 }

@@ -15,9 +15,10 @@
  * dgram_bind_options_t options = dgram_default_bind_options();
  * options.port = 41234;
  * options.fd = count > 0 ? fds[0] : 0; // UV_ENOENT, UV_ECONNREFUSED: there is no server yet
- * dgram_bind_options(socket, &options, NULL, NULL);
- * dgram_handover_confirm(takeover);
+ * dgram_bind_options(socket, &options, on_listening, NULL);
  * // in 'listening':
+ * if (dgram_handover_confirm(takeover) == UV_ETIMEDOUT)
+ *   dgram_close(socket, NULL, NULL); // and no more: the other server goes on
  * int fd = dgram_fileno(socket);
  * dgram_handover_offer(loop, path, &fd, 1, close_all, NULL, &offer);
  * @endcode
@@ -65,7 +66,8 @@ typedef void (*dgram_taken_cb)(void *context);
  *
  * The path becomes a UNIX socket that only its owner may open (mode 0600). One that lies there is
  * replaced, whether another server still offers at it or nobody does; so a server that has taken
- * over puts its own offer in the place of the one before at once.
+ * over puts its own offer in the place of the one before at once. After its confirmation: if it had
+ * offered before that, and died, nobody would find the server before it any more.
  *
  * The offer has duplicates of the descriptors: until it ends the ports stay bound, though their
  * sockets be closed. It does not keep the loop alive.
