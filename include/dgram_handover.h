@@ -66,8 +66,8 @@ typedef void (*dgram_taken_cb)(void *context);
  *
  * The path becomes a UNIX socket that only its owner may open (mode 0600). One that lies there is
  * replaced, whether another server still offers at it or nobody does; so a server that has taken
- * over puts its own offer in the place of the one before at once. After its confirmation: if it had
- * offered before that, and died, nobody would find the server before it any more.
+ * over puts its own offer in the place of the one before at once. Best after its confirmation; if
+ * it has offered before that, and dies, the server before it offers again within a moment.
  *
  * The offer has duplicates of the descriptors: until it ends the ports stay bound, though their
  * sockets be closed. It does not keep the loop alive.

@@ -25,6 +25,20 @@ int dgram__descriptor_duplicate(int fd) {
   return copy >= 0 ? copy : -errno;
 }
 
+int dgram__descriptor_replace(int old, int fd) {
+#ifdef __linux__
+  int result = dup3(fd, old, O_CLOEXEC);
+#else
+  int result = dup2(fd, old);
+  if (result >= 0)
+    (void)fcntl(old, F_SETFD, FD_CLOEXEC);
+#endif
+  if (result < 0)
+    return -errno;
+  close(fd);
+  return 0;
+}
+
 /* Of a descriptor that was made without flags. On error it is closed. */
 static int set_flags(int fd) {
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0)

@@ -13,6 +13,9 @@ int dgram__descriptor_above_standard(int fd);
 /* Returns a duplicate, or an error. */
 int dgram__descriptor_duplicate(int fd);
 
+/* Puts a descriptor in the place of another, which is closed. On error nothing has changed. */
+int dgram__descriptor_replace(int old, int fd);
+
 /* Makes a socket, non-blocking. Returns its descriptor or an error. */
 int dgram__descriptor_socket(int family, int type);
 

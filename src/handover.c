@@ -19,9 +19,10 @@
 #include "sharing.h"
 
 enum {
-  PAUSE_MS = 100,  /* until the next try, when the process has no descriptor to spare */
-  GUARD_MS = 1,    /* between two looks at what a successor has changed */
-  DROPPED_MS = 100 /* likewise, if it was dropped and may still have the sockets */
+  PAUSE_MS = 100,   /* until the next try, when the process has no descriptor to spare */
+  GUARD_MS = 1,     /* between two looks at what a successor has changed */
+  DROPPED_MS = 100, /* likewise, if it was dropped and may still have the sockets */
+  LOOKS = 100       /* at the path, after one was dropped that may have offered in its place */
 };
 
 /*
@@ -65,6 +66,7 @@ struct dgram_offer {
   unsigned open_handles;
   bool ended;
   int limit_ms;                /* how long a successor may take; negative: without end */
+  unsigned looks;              /* at the path, that are left */
   struct successor *successor; /* NULL: none */
   size_t count;
   struct offered sockets[];
@@ -121,6 +123,7 @@ static void drop(dgram_offer_t *offer) {
   if (successor == NULL)
     return;
   offer->successor = NULL;
+  offer->looks = LOOKS;
   uv_timer_start(&offer->guard, on_guard, DROPPED_MS, DROPPED_MS);
   uv_close((uv_handle_t *)&successor->poll, on_successor_closed);
   dgram__channel_close(&successor->channel);
@@ -214,10 +217,41 @@ static void expire(struct successor *successor) {
   drop(offer);
 }
 
+/* ---- one that had offered in this one's place ---- */
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+/* Listens anew. Where that fails there are more looks. */
+static void offer_again(dgram_offer_t *offer) {
+  struct dgram__place place;
+  int fd = dgram__place_listen(offer->path, &place);
+  if (fd < 0)
+    return;
+  uv_poll_stop(&offer->poll);
+  if (dgram__descriptor_replace(offer->listener, fd) == 0) {
+    offer->place = place;
+  } else {
+    dgram__place_remove(offer->path, &place);
+    close(fd);
+  }
+  uv_poll_start(&offer->poll, UV_READABLE, on_connection);
+}
+
+/* A successor may have put its own offer there before it confirmed, and then died. */
+static void look_at_path(dgram_offer_t *offer) {
+  if (offer->looks == 0)
+    return;
+  offer->looks--;
+  if (dgram__place_is_deserted(offer->path, &offer->place))
+    offer_again(offer);
+}
+
 static void on_guard(uv_timer_t *timer) {
   dgram_offer_t *offer = timer->data;
   struct successor *successor = offer->successor;
   restore_options(offer);
+  if (successor == NULL)
+    look_at_path(offer);
   if (successor != NULL && uv_now(offer->loop) >= successor->deadline)
     expire(successor);
 }
@@ -297,8 +331,6 @@ static void receive(dgram_offer_t *offer, int fd) {
   if (err != 0)
     refuse(fd, err);
 }
-
-static void on_connection(uv_poll_t *poll, int status, int events);
 
 static void on_pause_over(uv_timer_t *timer) {
   dgram_offer_t *offer = timer->data;

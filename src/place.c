@@ -133,6 +133,15 @@ void dgram__place_remove(const char *path, const struct dgram__place *place) {
     put_back(name, path);
 }
 
+bool dgram__place_is_deserted(const char *path, const struct dgram__place *place) {
+  if (is_at(path, place))
+    return false;
+  int fd = dgram__place_connect(path);
+  if (fd >= 0)
+    close(fd);
+  return fd == UV_ECONNREFUSED || fd == UV_ENOENT;
+}
+
 /* ---- listening ---- */
 
 /* Binds to a name beside the path that is free. Returns 0 or an error. */

@@ -30,6 +30,12 @@ int dgram__place_listen(const char *path, struct dgram__place *place);
  */
 void dgram__place_remove(const char *path, const struct dgram__place *place);
 
+/*
+ * Whether another's file has come in the place of this one, or none, and nobody listens there: the
+ * other has died, or withdrawn.
+ */
+bool dgram__place_is_deserted(const char *path, const struct dgram__place *place);
+
 /* Returns the descriptor of one who has connected, UV_EAGAIN when there is none, or an error. */
 int dgram__place_accept(int listener);
 

@@ -4,6 +4,8 @@
  */
 #include "handover_test.h"
 
+#include <sys/wait.h>
+
 static void one_that_gives_up_makes_room_for_another(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker taker;
@@ -86,6 +88,103 @@ static void who_asks_too_late_is_refused(void **state) {
   assert_int_equal(status_from(late), UV_EBUSY);
   close(late);
   close(taker.fds[0]);
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* ---- one that has offered already ---- */
+
+/* Asks again until there is somebody who offers. */
+static void take_in_the_end(uv_loop_t *loop, struct taker *taker) {
+  do
+    settle(loop);
+  while (take_from(loop, taker) < 0 &&
+         (taker->count == UV_ENOENT || taker->count == UV_ECONNREFUSED ||
+          taker->count == UV_EBUSY || taker->count == UV_EOF));
+  assert_int_equal(taker->count, 1);
+}
+
+/* In a process of its own: it takes the socket, offers it, and dies. */
+static void offer_and_die(void) {
+  uv_loop_t loop;
+  int fds[DGRAM_HANDOVER_MOST];
+  dgram_takeover_t *takeover;
+  dgram_offer_t *offer;
+  if (uv_loop_init(&loop) != 0 || dgram_handover_take(path, PATIENCE_MS, fds, &takeover) != 1 ||
+      dgram_handover_offer(&loop, path, fds, 1, NULL, NULL, &offer) != 0)
+    _exit(1);
+  raise(SIGKILL);
+}
+
+static void one_that_offers_and_dies_leaves_the_old_offer(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int status;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  int before = count_open_files();
+  for (int i = 0; i < 2; i++) {
+    pid_t pid = fork();
+    if (pid == 0)
+      offer_and_die();
+    while (waitpid(pid, &status, WNOHANG) == 0)
+      uv_run(loop, UV_RUN_NOWAIT);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    take_in_the_end(loop, &taker);
+    assert_int_equal(raw_port(taker.fds[0]), port);
+    give_up(&taker);
+    settle(loop);
+    assert_int_equal(count_open_files(), before);
+  }
+  assert_usable(old);
+  dgram_handover_withdraw(offer);
+  assert_false(exists(path));
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* One that has seen that it is too late withdraws. */
+static void so_does_one_that_withdraws(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(take_from(loop, &taker), 1);
+  dgram_offer_t *another = offer_fds(loop, taker.fds, 1);
+  give_up(&taker);
+  settle(loop);
+  dgram_handover_withdraw(another);
+  settle(loop);
+  take_in_the_end(loop, &taker);
+  give_up(&taker);
+  dgram_handover_withdraw(offer);
+  assert_false(exists(path));
+  close_socket(old);
+  close_loop(loop);
+}
+
+/* And one that goes on offering keeps the place. */
+static void another_that_offers_keeps_its_place(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct taker taker;
+  int port;
+  int other_port;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  dgram_socket_t *other = new_bound(loop, NULL, NULL, &other_port);
+  dgram_offer_t *offer = offer_socket(old);
+  assert_int_equal(take_from(loop, &taker), 1);
+  dgram_offer_t *another = offer_socket(other);
+  give_up(&taker);
+  take_in_the_end(loop, &taker);
+  assert_int_equal(raw_port(taker.fds[0]), other_port);
+  give_up(&taker);
+  settle(loop);
+  dgram_handover_withdraw(offer);
+  assert_true(exists(path));
+  dgram_handover_withdraw(another);
+  close_socket(other);
   close_socket(old);
   close_loop(loop);
 }
@@ -247,6 +346,9 @@ int main(void) {
       HANDOVER_TEST(while_one_has_the_sockets_others_are_refused),
       HANDOVER_TEST(one_that_has_just_died_is_in_nobodys_way),
       TAKEN_TEST(who_asks_too_late_is_refused),
+      HANDOVER_TEST(one_that_offers_and_dies_leaves_the_old_offer),
+      HANDOVER_TEST(so_does_one_that_withdraws),
+      HANDOVER_TEST(another_that_offers_keeps_its_place),
       TAKEN_TEST(one_that_takes_too_long_makes_room),
       HANDOVER_TEST(so_does_one_that_is_silent),
       TAKEN_TEST(a_word_that_came_in_time_counts),
