@@ -39,7 +39,8 @@ function askPrimary(socket, state, question, fail) {
 function takeShared(socket, state, shared) {
   state.shared = shared;
   shared.owner = socket;
-  state.handle.answerDescriptor(shared.fd);
+  const isPrivate = state.binding.question === undefined && !state.options.reuseAddr;
+  state.handle.answerDescriptor(shared.fd, isPrivate ? 1 : 0);
 }
 
 // ---- an address ----

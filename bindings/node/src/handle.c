@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- what keeps it alive ---- */
@@ -398,14 +399,28 @@ static int answer_with(struct handle *handle, int fd) {
   return dgram_lookup_done_fd(take_lookup(handle), fd);
 }
 
-/* answerDescriptor(fd): to the question where to bind, with a copy of a socket that is bound. */
+/*
+ * libuv sets SO_REUSEADDR on each descriptor that it opens, with which any user of the host may
+ * bind to the port, too. The primary has bound it without.
+ */
+static int answer_with_private(struct handle *handle, int fd) {
+  int off = 0;
+  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off);
+  return answer_with(handle, fd);
+}
+
+/*
+ * answerDescriptor(fd, private): to the question where to bind, with a copy of a socket that is
+ * bound, and that nobody else may bind to if it is private.
+ */
 static napi_value answer_descriptor(napi_env env, napi_callback_info info) {
-  napi_value argv[1];
-  struct handle *handle = addon_arguments(env, info, 1, argv);
+  napi_value argv[2];
+  struct handle *handle = addon_arguments(env, info, 2, argv);
   if (handle == NULL)
     return NULL;
+  use_fn *use = addon_int_argument(env, argv[1]) != 0 ? answer_with_private : answer_with;
   napi_ref outer = addon_enter(handle->addon);
-  return done(handle, outer, use_copy(handle, addon_int_argument(env, argv[0]), answer_with));
+  return done(handle, outer, use_copy(handle, addon_int_argument(env, argv[0]), use));
 }
 
 static void on_connect_ended(dgram_socket_t *socket, const dgram_error_t *error, void *context) {

@@ -145,6 +145,25 @@ for (const [name, modules] of Object.entries(kinds)) describe(`workers with ${na
     assert.deepStrictEqual(asked, crew.map(() => port), 'the exclusive ones do not ask');
   });
 
+  // With the built-in it is taken: libuv sets SO_REUSEADDR on whatever descriptor it opens. With both
+  // the one decides that has come last.
+  test('nobody else gets the port, unless reuseAddr is given', options, async (t) => {
+    const ours = !modules.includes('node:dgram');
+    for (const reuseAddr of [false, true]) {
+      const [port] = await askAll(crew, 'bind', {}, { reuseAddr });
+      const thief = builtIn.createSocket({ type: 'udp4', reuseAddr: true });
+      const end = new Promise((resolve) => {
+        thief.once('error', ({ code }) => resolve(code));
+        thief.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve('bound'));
+      });
+      const outcome = await end;
+      if (name !== 'both at once')
+        assert.strictEqual(outcome, ours && !reuseAddr ? 'EADDRINUSE' : 'bound');
+      thief.close();
+      await askAll(crew, 'close');
+    }
+  });
+
   test('who wants a port exclusively is refused one that is taken', options, async () => {
     const [first, second] = crew;
     const port = await first.ask('bind', { exclusive: true });
