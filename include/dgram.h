@@ -264,8 +264,8 @@ typedef struct dgram_options {
                                before the next one is taken. Default 0: 64, or 1 where shared */
   int receive_budget;     /**< datagrams that the socket's listeners are told in one turn of the
                                loop, at least 1; the rest is told in the next turns, after timers
-                               and other sockets. Time is bounded, too: after some 400 us of
-                               listeners' work the turn goes on. Default 0: 4096 */
+                               and other sockets. A budget over 32 is also one of time: some 400 us
+                               of listeners' work. Default 0: 4096 */
 } dgram_options_t;
 
 /**

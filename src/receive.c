@@ -21,6 +21,7 @@
 enum {
   TURN_NS = 400 * 1000, /* that listeners may take of a turn */
   UNTIMED = 4,          /* datagrams of a turn before the clock is looked at */
+  SHORT_BUDGET = 32,    /* so few are told in a turn however long they take, as by libuv */
   LONGEST_STEP = 32,    /* datagrams between two looks: any of them may be a slow one */
   FIRST_WINDOW = 8,
   LEAST_CHUNK = 8 /* messages of a call of 'messages', however long it takes */
@@ -50,7 +51,7 @@ void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options)
 
 void dgram__receive_share(dgram_socket_t *socket) {
   if (socket->receiving.shares)
-    socket->receiving.most = 1;
+    socket->receiving.most = socket->receiving.window = 1;
 }
 
 void dgram__receive_forget(dgram_socket_t *socket) {
@@ -72,7 +73,7 @@ struct turn {
 
 static struct turn begin_turn(const dgram_socket_t *socket) {
   unsigned budget = socket->receiving.budget;
-  return (struct turn){.budget = budget, .look_at = budget < UNTIMED ? budget : UNTIMED};
+  return (struct turn){.budget = budget, .look_at = budget <= SHORT_BUDGET ? budget : UNTIMED};
 }
 
 /* The time that a datagram takes, ns; some have been told since the clock was first looked at. */
@@ -178,9 +179,12 @@ __attribute__((noinline)) static void tell_each(dgram_socket_t *socket, struct d
     const char *data = slot->data + offset;
     size_t left = slot->size - offset;
     bool wanted = is_wanted(socket, batch, slot);
-    if (!wanted) {
+    if (!wanted) { /* it counts, too: a turn ends though nobody listens */
       pass_slot(socket, slot);
-      goes_on = !socket->closing;
+      until--;
+      turn->told = turn->look_at - until;
+      goes_on = may_go_on(socket, turn);
+      until = turn->look_at - turn->told;
     }
     while (wanted && goes_on) {
       rinfo.size = dgram__first_piece(left, slot->segment);
@@ -210,7 +214,7 @@ __attribute__((noinline)) static void tell_each(dgram_socket_t *socket, struct d
 /* How many may be told by one call: as many as the listeners were quick enough for before. */
 static unsigned chunk_of(const struct dgram__receiving *receiving, const struct turn *turn) {
   uint64_t chunk = DGRAM__BASKET_SIZE;
-  if (receiving->each != 0)
+  if (receiving->each != 0 && turn->budget > SHORT_BUDGET)
     chunk = turn->spent < TURN_NS ? (TURN_NS - turn->spent) / receiving->each : 0;
   if (chunk < LEAST_CHUNK)
     chunk = LEAST_CHUNK;
@@ -289,14 +293,15 @@ static void tell_together(dgram_socket_t *socket, struct dgram__batch *batch, st
     bool measured = basket->count >= LEAST_CHUNK;
     uint64_t began = measured ? uv_hrtime() : 0;
     emit_gathered(socket, batch);
-    turn->told += (unsigned)basket->count;
+    turn->told += (unsigned)basket->count + basket->losses;
     if (measured) {
       uint64_t took = uv_hrtime() - began;
       uint64_t each = took / basket->count + 1;
       turn->spent += took;
       socket->receiving.each = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
     }
-    turn->over = turn->told >= turn->budget || turn->spent >= TURN_NS;
+    bool late = turn->spent >= TURN_NS && turn->budget > SHORT_BUDGET;
+    turn->over = turn->told >= turn->budget || late;
   }
 }
 
@@ -414,7 +419,7 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__batch *batch) {
   struct dgram__inbox *inbox = dgram__loop_inbox(loop);
   if (inbox == NULL)
     return UV_ENOMEM;
-  unsigned most = receiving->window < receiving->most ? receiving->window : receiving->most;
+  unsigned most = receiving->window;
   int received = loop->datapath->recv(&socket->path, inbox, most);
   if (received < 0)
     return received;
@@ -428,21 +433,30 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__batch *batch) {
   return received;
 }
 
-/* Whether anything came. */
-static bool receive_and_tell(dgram_socket_t *socket, struct turn *turn) {
+enum came {
+  NOTHING,
+  SOMETHING, /* or another error than before */
+  AND_MORE   /* perhaps: it filled all the buffers that there were for it */
+};
+
+static enum came receive_and_tell(dgram_socket_t *socket, struct turn *turn) {
   struct dgram__batch batch;
+  unsigned window = socket->receiving.window;
   int received = receive_batch(socket, &batch);
   /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
   dgram__outbox_complete_done(socket);
   if (received <= 0)
-    return received < 0 && tell_error(socket, received);
+    return received < 0 && tell_error(socket, received) ? SOMETHING : NOTHING;
   tell(socket, &batch, turn);
   set_window(&socket->receiving, turn, (unsigned)received, batch.count);
   if (batch.count > 0 && !socket->closing)
     keep(socket, &batch);
-  return true;
+  return (unsigned)received == window ? AND_MORE : SOMETHING;
 }
 
+/*
+ * One receive call, unless the calls or the turn are small: then as many as the turn has room for.
+ */
 bool dgram__receive(dgram_socket_t *socket) {
   struct dgram__receiving *receiving = &socket->receiving;
   if (socket->closed)
@@ -450,12 +464,12 @@ bool dgram__receive(dgram_socket_t *socket) {
   if (receiving->backlog != NULL || receiving->turn == socket->loop->turn)
     return true; /* in this turn it has been told enough */
   struct turn turn = begin_turn(socket);
-  bool came = receive_and_tell(socket, &turn);
-  bool more = came && receiving->most == 1;
-  for (unsigned calls = 1; more && calls < turn.budget && !turn.over; calls++)
-    more = !socket->closing && receiving->backlog == NULL && receive_and_tell(socket, &turn);
+  enum came first = receive_and_tell(socket, &turn);
+  enum came last = receiving->most == 1 || turn.budget <= SHORT_BUDGET ? first : NOTHING;
+  while (last == AND_MORE && !turn.over && !socket->closing && receiving->backlog == NULL)
+    last = receive_and_tell(socket, &turn);
   dgram__flush(socket);
-  return came;
+  return first != NOTHING;
 }
 
 void dgram__receive_lend(dgram_socket_t *socket) {
