@@ -386,11 +386,11 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  * SO_REUSEPORT stay as they are, whatever the socket's options say: on a port that is bound already
  * they would let others in. (Node.js sets the former.) On error the descriptor stays the program's,
  * with the buffer sizes that the socket's options ask for perhaps set. The system is not asked to
- * join what comes there (UDP_GRO), since other programs may read from it, too; one that knows better
- * may set the option itself, and joined datagrams are taken apart. In a worker of a cluster, without
- * `exclusive`, the primary is asked for its own descriptor of this number, which it keeps; a failure
- * is then an 'error' event (`open EINVAL`; `open EACCES`: the primary has not allowed it), and
- * 'listening' comes from the loop.
+ * join what comes there (UDP_GRO), since other programs may read from it, too; one that knows
+ * better may set the option itself, and joined datagrams are taken apart. In a worker of a cluster,
+ * without `exclusive`, the primary is asked for its own descriptor of this number, which it keeps;
+ * a failure is then an 'error' event (`open EINVAL`; `open EACCES`: the primary has not allowed
+ * it), and 'listening' comes from the loop.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied
@@ -927,8 +927,8 @@ DGRAM_EXTERN int dgram_off_close(dgram_socket_t *socket, dgram_close_cb listener
 
 /**
  * Replaces what happens to an 'error' event that nobody listens to. The default prints
- * `Unhandled 'error' event: MESSAGE` to stderr, with control characters in it, and bytes that are not
- * UTF-8, as "\xNN": a host name may be anybody's. So should a handler that prints.
+ * `Unhandled 'error' event: MESSAGE` to stderr, with control characters in it, and bytes that are
+ * not UTF-8, as "\xNN": a host name may be anybody's. So should a handler that prints.
  *
  * @param handler the new handler, for the sockets of the calling thread; NULL: the default
  * @param context for `handler`
