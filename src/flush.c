@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+
 enum {
   /* Finished sends that a loop keeps, as much as it has to receive into: malloc() and free() for
    * each of a large burst would cost as much as all the rest. */
@@ -277,7 +279,7 @@ void dgram__flush(dgram_socket_t *socket) {
 
 /* Tries the option on another system socket, so that the caller gets its error. */
 static int try_option(int family, int level, int name, const void *value, socklen_t length) {
-  int fd = socket(family, SOCK_DGRAM, 0);
+  int fd = dgram__descriptor_socket(family, SOCK_DGRAM);
   if (fd < 0)
     return -errno;
   int err = setsockopt(fd, level, name, value, length) == 0 ? 0 : -errno;
