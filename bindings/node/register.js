@@ -8,11 +8,13 @@
 // written to. So ours go over the built-in's, and those who already hold the object have them too.
 // It reaches this thread only; README.md says what worker threads and child processes need.
 
-const builtIn = require('node:dgram');
 const { syncBuiltinESMExports } = require('node:module');
 
-// Loaded before anything is replaced: it may keep what it needs of the built-in.
+// Loaded before anything is replaced: it keeps what it needs of the built-in.
 const ours = require('./index.js');
+
+// Not what a mock or an alias may give for this name.
+const builtIn = process.getBuiltinModule?.('node:dgram') ?? require('node:dgram');
 
 Object.assign(builtIn, ours);
 

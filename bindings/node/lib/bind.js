@@ -3,6 +3,7 @@
 
 const native = require('./native');
 const errors = require('./errors');
+const permission = require('./permission');
 const { checkHealth, kState } = require('./state');
 const { resolve, wildcards } = require('./resolve');
 
@@ -36,9 +37,16 @@ function askPrimary(socket, state, question, fail) {
   });
 }
 
-function takeShared(socket, state, shared) {
+// It shows among the active resources if the socket keeps the process, as the built-in's does.
+function adoptShared(socket, state, shared) {
   state.shared = shared;
   shared.owner = socket;
+  if (!state.refed)
+    shared.unref?.();
+}
+
+function takeShared(socket, state, shared) {
+  adoptShared(socket, state, shared);
   const isPrivate = state.binding.question === undefined && !state.options.reuseAddr;
   state.handle.answerDescriptor(shared.fd, isPrivate ? 1 : 0);
 }
@@ -73,7 +81,9 @@ function resolveBinding(socket, state) {
       return;
     binding.cause = error;
     binding.ip = ip;
-    if (error)
+    if (!error && permission.isDenied())
+      binding.cause = errors.bindDenied(ip, binding.shownPort);
+    if (binding.cause)
       answer(state, native.codes.EINVAL);
     else if (isShared(state, binding.exclusive) && !state.closed)
       shareAddress(socket, state, binding);
@@ -87,12 +97,19 @@ function start(state, binding) {
   throwIfRefused(state, state.handle.bind(binding.port), 'bind', binding);
 }
 
+// Errors show the port as it was given, unless to read it again would run code of the program's.
+function isPlain(port) {
+  return ['number', 'string', 'boolean', 'undefined'].includes(typeof port) || port === null;
+}
+
 function bindToAddress(socket, port, address, exclusive) {
   const state = socket[kState];
+  const number = port >>> 0;
   start(state, {
     address: address || wildcards[socket.type],
-    port: (port >>> 0) & 0xffff, // as the built-in reads it
+    port: number & 0xffff, // as the built-in reads it
     givenPort: port,
+    shownPort: isPlain(port) ? port : number,
     exclusive,
     ip: undefined,
     cause: null,
@@ -113,6 +130,7 @@ function bindDescriptor(socket, fd, exclusive) {
   }
   if (type !== 'UDP')
     throw errors.invalidFdType(type);
+  permission.checkDescriptor();
   const code = state.handle.bindDescriptor(fd);
   if (code < 0)
     throw errors.systemError(code, 'open');
@@ -121,8 +139,7 @@ function bindDescriptor(socket, fd, exclusive) {
 // A native handle of Node's own, as comes from another process: its socket is used as well.
 function bindHandle(socket, shared) {
   const state = checkHealth(socket);
-  state.shared = shared;
-  shared.owner = socket;
+  adoptShared(socket, state, shared);
   const code = state.handle.bindDescriptorCopy(shared.fd);
   if (code < 0)
     throw errors.systemError(code, 'open');

@@ -4,6 +4,7 @@
 const { codes } = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
+const permission = require('./permission');
 const { resolve } = require('./resolve');
 
 // Called by the library, once the socket is bound and on its way to be connected: where to?
@@ -14,6 +15,8 @@ function resolveConnecting(socket, state) {
   resolve(socket, state, connecting.address, (error, ip) => {
     if (state.connecting !== connecting)
       return;
+    if (!error)
+      permission.check();
     connecting.cause = error;
     if (!error && isBlocked(state.options.sendBlockList, ip))
       connecting.cause = errors.ipBlocked(ip);

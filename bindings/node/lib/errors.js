@@ -169,6 +169,26 @@ function endpointError(errno, syscall, address, port) {
   return error;
 }
 
+// ---- the permission model ----
+
+const restricted = 'Access to this API has been restricted. ' +
+  'Use --allow-net to manage permissions.';
+
+function accessDenied(resource) {
+  return Object.assign(new Error(restricted),
+    { code: 'ERR_ACCESS_DENIED', permission: 'Net', resource });
+}
+
+// What bind() then says: the refusal stands where a code of the system stands otherwise.
+function bindDenied(address, port) {
+  const errno = accessDenied(address);
+  const error = new Error(`bind ${errno.code} ${restricted}`);
+  return Object.assign(error, { errno, code: errno.code, syscall: 'bind', address },
+    port ? { port } : {});
+}
+
+// ---- errors with information ----
+
 function mirror(info, name) {
   return {
     get() {
@@ -215,10 +235,12 @@ function bufferSizeFailed(errno, syscall) {
 }
 
 module.exports = {
+  accessDenied,
   alreadyBound,
   badBufferSize,
   badPort,
   badType,
+  bindDenied,
   bufferOutOfBounds,
   bufferSizeFailed,
   endpointError,

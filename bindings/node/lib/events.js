@@ -1,6 +1,7 @@
 'use strict';
 // What the addon calls: each with the dgram.Socket as `this`.
 
+const calls = require('./calls');
 const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
@@ -8,6 +9,7 @@ const { applyBufferSizes } = require('./buffer-size');
 const { newSlab, readMessage, stage } = require('./messages');
 const { NUMBERS, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
+const { openIfBound } = require('./node-handle');
 const { resolveBinding } = require('./bind');
 const { resolveConnecting } = require('./connect');
 const { concludeStalled } = require('./send');
@@ -73,7 +75,9 @@ function tellOne(socket, { msg, rinfo }) {
 // ---- the others ----
 
 function onListening() {
-  this[kState].binding = null;
+  const state = this[kState];
+  state.binding = null;
+  openIfBound(state);
   applyBufferSizes(this);
   this.emit('listening');
 }
@@ -104,7 +108,7 @@ function bindError(binding, code) {
     return binding.cause;
   if (binding.syscall === 'open')
     return errors.systemError(code, 'open');
-  return errors.endpointError(code, 'bind', binding.ip, binding.port);
+  return errors.endpointError(code, 'bind', binding.ip, binding.shownPort);
 }
 
 function onError(code, syscall, address, port) {
@@ -146,10 +150,11 @@ function onLookup(binding) {
 
 function onDefer(errand) {
   process.nextTick(native.runErrand, errand);
-  return errand;
 }
 
 native.setup({
+  queue: calls.enqueue,
+  tick: calls.tellInTick,
   defer: onDefer,
   lookup: onLookup,
   message: onMessage,

@@ -2,13 +2,18 @@
 // Members that Node.js has deprecated (DEP0112), where it still has them.
 
 const { deprecate } = require('node:util');
-const builtin = require('node:dgram');
+const since = require('./since');
 const { Socket } = require('./socket');
-const { checkHealth, kState, liveHandle } = require('./state');
+const { BOUND, checkHealth, kState, liveHandle } = require('./state');
+
+function isReceiving(socket) {
+  const state = socket[kState];
+  return !state.closed && state.handle.bindState === BOUND;
+}
 
 const members = {
   _handle: { get: liveHandle, set() {} },
-  _receiving: { get: (socket) => socket[kState].handle.bindState === 2, set() {} },
+  _receiving: { get: isReceiving, set() {} },
   _bindState: { get: (socket) => socket[kState].handle.bindState, set() {} },
   _queue: {
     get: (socket) => socket[kState].queue,
@@ -39,7 +44,7 @@ function defineMember(name, { get, set }) {
   });
 }
 
-if ('_healthCheck' in builtin.Socket.prototype) {
+if (!since([25, 0])) {
   for (const [name, member] of Object.entries(members))
     defineMember(name, member);
   Socket.prototype._healthCheck = deprecated('_healthCheck()', function() {

@@ -11,7 +11,7 @@ const original = dns.lookup;
 const isOriginal = /GetAddrInfoReqWrap/.test(Function.prototype.toString.call(original));
 
 // From these versions on, the default look-up leaves literal addresses out.
-const skipsLiterals = since([24, 19], [26, 4]);
+const skipsLiterals = since([24, 19], [26, 5]);
 
 const families = { udp4: 4, udp6: 6 };
 const loopbacks = { udp4: '127.0.0.1', udp6: '::1' };

@@ -8,6 +8,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { errorMonitor } = require('node:events');
 const { isIP } = require('node:net');
+const { queue: told, release } = require('./calls');
 const native = require('./native');
 const errors = require('./errors');
 const { checkPort, checkString, slice, toBytes, toBytesList } =
@@ -15,6 +16,7 @@ const { checkPort, checkString, slice, toBytes, toBytesList } =
 const { SENT_SIZE, numbers } = require('./numbers');
 const { BOUND, CONNECTED, UNBOUND, checkHealth, kState } = require('./state');
 const { isBlocked } = require('./block');
+const permission = require('./permission');
 const { loopbacks, resolve } = require('./resolve');
 
 const { EISCONN, ERR_SOCKET_DGRAM_IS_CONNECTED } = native.codes;
@@ -80,12 +82,16 @@ function concludeStalled(state, completed) {
 
 // ---- handing it to the system ----
 
+function hasZone(ip) {
+  return typeof ip === 'string' && ip.includes('%');
+}
+
 // Has the Handle send to this address. Returns 0 or a negative code.
 function aimAt(state, ip, port) {
   const { aim } = state;
   if (aim.ip !== ip || aim.port !== port) {
     aim.error = state.handle.aim(port, ip);
-    aim.ip = ip;
+    aim.ip = hasZone(ip) ? undefined : ip; // what a zone stands for may change
     aim.port = port;
   }
   return aim.error;
@@ -100,7 +106,9 @@ function transmit(request, ip) {
     failed(request, errors.ipBlocked(ip));
     return;
   }
+  permission.check();
   const aimed = ip !== undefined;
+  const start = told.length;
   let result = aimed ? aimAt(state, ip, request.port) : 0;
   if (result === 0) {
     const { message } = request;
@@ -115,6 +123,8 @@ function transmit(request, ip) {
     request.sequence = result;
     process.nextTick(conclude, request);
   }
+  if (told.length > start)
+    release(start);
 }
 
 function isLiteral(state, address) {

@@ -14,6 +14,9 @@ const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { bindIfNeeded, enqueue, send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
+const { ours } = require('./builtin');
+const permission = require('./permission');
+const { stateKey, view } = require('./state-view');
 const {
   BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
 } = require('./state');
@@ -86,6 +89,7 @@ function Socket(typeOrOptions, listener) {
     state.handle.pool();
   this.type = type;
   this[kState] = state;
+  this[stateKey] = view(this);
   if (typeof listener === 'function')
     this.on('message', listener);
   if (given)
@@ -95,6 +99,7 @@ function Socket(typeOrOptions, listener) {
 }
 Object.setPrototypeOf(Socket.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Socket, EventEmitter);
+Object.defineProperty(Socket, ours, { __proto__: null, value: true });
 
 function createSocket(type, listener) {
   return new Socket(type, listener);
@@ -168,6 +173,8 @@ Socket.prototype.bindSync = function(options = {}) {
   const { port, address } = options;
   const number = port === undefined || port === null ? 0 : checkPort(port, true, 'options.port');
   const ip = checkNumeric(address, wildcards[this.type], 'options.address', 'bindSync');
+  if (permission.isDenied())
+    throw errors.bindDenied(ip, number);
   const code = state.handle.bindSync(number, ip);
   if (code < 0)
     throw errors.endpointError(code, 'bind', ip, number);
@@ -221,6 +228,7 @@ Socket.prototype.connectSync = function(port, address) {
     throw errors.alreadyBound();
   if (isBlocked(state.options.sendBlockList, ip))
     throw errors.ipBlocked(ip);
+  permission.check();
   const code = state.handle.connectSync(number, ip);
   if (code < 0)
     throw errors.endpointError(code, 'connect', ip, number);
@@ -263,6 +271,8 @@ Socket.prototype.close = function(callback) {
   state.handle.close();
   if (state.shared !== null)
     state.shared.close();
+  if (state.nodeHandle !== null)
+    state.nodeHandle.close();
   return this;
 };
 
@@ -337,8 +347,16 @@ function toText(value) {
   return value === undefined || value === null ? undefined : `${value}`;
 }
 
-function changeMembership(socket, method, group, interfaceAddress) {
+// A membership binds an unbound socket.
+function checkBeforeMembership(socket) {
   const { handle } = checkHealth(socket);
+  if (handle.bindState === UNBOUND)
+    permission.check();
+  return handle;
+}
+
+function changeMembership(socket, method, group, interfaceAddress) {
+  const handle = checkBeforeMembership(socket);
   if (!group)
     throw errors.missingArgument('multicastAddress');
   const code = handle[method](toText(group), toText(interfaceAddress));
@@ -346,7 +364,7 @@ function changeMembership(socket, method, group, interfaceAddress) {
 }
 
 function changeSourceMembership(socket, method, source, group, interfaceAddress) {
-  const { handle } = checkHealth(socket);
+  const handle = checkBeforeMembership(socket);
   checkString(source, 'sourceAddress');
   checkString(group, 'groupAddress');
   checkResult(handle[method](source, group, toText(interfaceAddress)), method);
@@ -370,14 +388,24 @@ Socket.prototype.dropSourceSpecificMembership = function(source, group, interfac
 
 // ---- ref, unref ----
 
+// A handle that is shared with other processes is one of Node.js's own, which does the same.
+function keepAlive(socket, refed) {
+  const state = socket[kState];
+  if (state.closed)
+    return socket;
+  const method = refed ? 'ref' : 'unref';
+  state.refed = refed;
+  state.handle[method]();
+  state.shared?.[method]?.();
+  return socket;
+}
+
 Socket.prototype.ref = function() {
-  liveHandle(this)?.ref();
-  return this;
+  return keepAlive(this, true);
 };
 
 Socket.prototype.unref = function() {
-  liveHandle(this)?.unref();
-  return this;
+  return keepAlive(this, false);
 };
 
 // ---- buffers ----

@@ -22,6 +22,8 @@ class State {
   connecting = null; // the connect under way: { address, port, callback, cause, ... }
   slab = null; // an ArrayBuffer, where its messages lie together if they shall
   shared = null; // the handle of a socket that other processes have too
+  nodeHandle = null; // a handle of Node.js's own (node-handle.js)
+  refed = true; // ref() or unref() was called last
   queue = undefined; // calls of send() and close() that wait for 'listening'
   aim = { ip: undefined, port: 0, error: 0 }; // where the Handle's sends go
   completed = 0; // sends with a callback, as far as is known here

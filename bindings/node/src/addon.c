@@ -6,8 +6,12 @@
  */
 #include "addon.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Memory that JavaScript sees too, for as long as the environment lives. */
 static void *share(napi_env env, napi_value typed_array, napi_ref *reference, size_t *length) {
@@ -76,22 +80,59 @@ static napi_value descriptor_type(napi_env env, napi_callback_info info) {
   }
 }
 
+/* copyDescriptor(fd): a copy, or a negative code. closeDescriptor(fd): closes it. */
+static napi_value copy_descriptor(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  int copy = fcntl(addon_int_argument(env, argv[0]), F_DUPFD_CLOEXEC, 0);
+  return addon_int(env, copy >= 0 ? copy : -errno);
+}
+
+static napi_value close_descriptor(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  close(addon_int_argument(env, argv[0]));
+  return NULL;
+}
+
+/* reuseAddress(fd): whether SO_REUSEADDR is set, as 0 or 1. setReuseAddress(fd, value): sets it. */
+static napi_value reuse_address(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  int value = 0;
+  socklen_t size = sizeof value;
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  getsockopt(addon_int_argument(env, argv[0]), SOL_SOCKET, SO_REUSEADDR, &value, &size);
+  return addon_int(env, value != 0);
+}
+
+static napi_value set_reuse_address(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value argv[2];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  int value = addon_int_argument(env, argv[1]);
+  setsockopt(addon_int_argument(env, argv[0]), SOL_SOCKET, SO_REUSEADDR, &value, sizeof value);
+  return NULL;
+}
+
 static void define_class(napi_env env, napi_value exports, struct addon *addon) {
-  size_t count = addon_life_method_count + addon_option_method_count + addon_send_method_count;
-  napi_property_descriptor *methods = calloc(count, sizeof *methods);
-  if (methods == NULL)
-    abort();
-  napi_property_descriptor *end = methods;
-  for (size_t i = 0; i < addon_life_method_count; i++)
-    *end++ = addon_life_methods[i];
-  for (size_t i = 0; i < addon_option_method_count; i++)
-    *end++ = addon_option_methods[i];
-  for (size_t i = 0; i < addon_send_method_count; i++)
-    *end++ = addon_send_methods[i];
+  const struct {
+    const napi_property_descriptor *methods;
+    size_t count;
+  } parts[] = {{addon_life_methods, addon_life_method_count},
+               {addon_option_methods, addon_option_method_count},
+               {addon_send_methods, addon_send_method_count}};
+  napi_property_descriptor methods[64];
+  size_t count = 0;
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    memcpy(methods + count, parts[i].methods, parts[i].count * sizeof *methods);
+    count += parts[i].count;
+  }
   napi_value class;
   napi_define_class(env, "Handle", NAPI_AUTO_LENGTH, addon_handle_new, addon, count, methods,
                     &class);
-  free(methods);
   napi_set_named_property(env, exports, "Handle", class);
 }
 
@@ -102,6 +143,10 @@ static void define_functions(napi_env env, napi_value exports, struct addon *add
   } functions[] = {{"setup", setup},
                    {"runErrand", addon_run_errand},
                    {"descriptorType", descriptor_type},
+                   {"copyDescriptor", copy_descriptor},
+                   {"closeDescriptor", close_descriptor},
+                   {"reuseAddress", reuse_address},
+                   {"setReuseAddress", set_reuse_address},
                    {"errorName", error_name},
                    {"errorText", error_text}};
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {

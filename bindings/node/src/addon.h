@@ -13,23 +13,28 @@
 #include <stdbool.h>
 
 /* The functions of setup(), by their names there. */
-#define ADDON_CALLBACKS(XX)                                                              \
-  XX(defer)          /* (errand): run it by runErrand(), in the next tick; returns it */ \
-  XX(lookup)         /* (binding): where to bind, or connect; answered by answer() */    \
-  XX(message)        /* (): a message; its numbers stand in the view */                  \
-  XX(sender)         /* (address, family): whom the next messages are from */            \
-  XX(slab)           /* (): a new ArrayBuffer for the messages of a socket's pool */     \
-  XX(listening)      /* () */                                                            \
-  XX(connected)      /* () */                                                            \
-  XX(connect_failed) /* (code) */                                                        \
-  XX(error)          /* (code, syscall, address, port) */                                \
-  XX(sent)           /* (completed): what had been stalled has ended, up to here */      \
-  XX(failed)         /* (sequence, code): this send has failed */                        \
+#define ADDON_CALLBACKS(XX)                                                                \
+  XX(queue)          /* (f, ...arguments): call f when the call from JavaScript returns */ \
+  XX(tick)           /* (f, ...arguments): call f in the next tick */                      \
+  XX(defer)          /* (errand): run it by runErrand(), in the next tick */               \
+  XX(lookup)         /* (binding): where to bind, or connect; answered by answer() */      \
+  XX(message)        /* (): a message; its numbers stand in the view */                    \
+  XX(sender)         /* (address, family): whom the next messages are from */              \
+  XX(slab)           /* (): a new ArrayBuffer for the messages of a socket's pool */       \
+  XX(listening)      /* () */                                                              \
+  XX(connected)      /* () */                                                              \
+  XX(connect_failed) /* (code) */                                                          \
+  XX(error)          /* (code, syscall, address, port) */                                  \
+  XX(sent)           /* (completed): what had been stalled has ended, up to here */        \
+  XX(failed)         /* (sequence, code): this send has failed */                          \
   XX(closed)         /* () */
 
 #define ADDON_CALLBACK_INDEX(name) ON_##name,
 enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT };
 #undef ADDON_CALLBACK_INDEX
+
+/* Of one of these functions. */
+enum { ADDON_MOST_ARGUMENTS = 4 };
 
 /* The numbers that JavaScript sees too: three for each message of a batch, and this one. */
 enum { ADDON_MOST_MESSAGES = 1024, ADDON_SENT_SIZE = 3 * ADDON_MOST_MESSAGES };
@@ -96,14 +101,18 @@ napi_ref addon_enter(struct addon *addon);
 void addon_leave(struct addon *addon, napi_ref outer);
 
 /*
- * Calls one of the functions of setup(). In a call from JavaScript what it throws is kept for
- * addon_leave(); in one from the loop it is an 'uncaughtException', and ticks run after it.
- * Returns what the function returned, or NULL.
+ * Has one of the functions of setup() called, which runs the program's code: by JavaScript itself,
+ * so that Node.js shows the program's own line for what that code throws, and not the one where
+ * Node-API has thrown it again. In a call from JavaScript it is queued until that call returns; in
+ * one from the loop it is a tick, which is run before this returns. False: it could not be.
  */
-napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
-                      const napi_value argv[]);
+bool addon_emit(struct handle *handle, enum addon_callback callback, size_t argc,
+                const napi_value argv[]);
 
-/* The same for a function that runs none of the program's code: no ticks follow. */
+/*
+ * Calls one of the functions of setup() that runs none of the program's code: no ticks follow. In a
+ * call from JavaScript what it throws is kept for addon_leave(). Returns what it returned, or NULL.
+ */
 napi_value addon_ask(struct handle *handle, enum addon_callback callback, size_t argc,
                      const napi_value argv[]);
 
@@ -113,7 +122,10 @@ struct addon_function {
   napi_value function;
 };
 
-/* Finds it; false: nothing can be called. addon_call_found() is then addon_call() at less cost. */
+/*
+ * Finds it; false: nothing can be called. addon_call_found() calls it from the loop, and ticks run
+ * after it: cheaper than addon_emit(), for messages. What it throws is an 'uncaughtException'.
+ */
 bool addon_find(struct handle *handle, enum addon_callback callback, struct addon_function *found);
 void addon_call_found(struct handle *handle, const struct addon_function *found);
 

@@ -84,14 +84,46 @@ static napi_value call(struct handle *handle, enum addon_callback callback, size
   return call_found(handle, &found, argc, argv, with_ticks);
 }
 
-napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
-                      const napi_value argv[]) {
-  return call(handle, callback, argc, argv, true);
-}
-
 napi_value addon_ask(struct handle *handle, enum addon_callback callback, size_t argc,
                      const napi_value argv[]) {
   return call(handle, callback, argc, argv, false);
+}
+
+/* Ticks run when it is closed, in the socket's context. False: the environment ends. */
+static bool open_scope(struct handle *handle, napi_callback_scope *scope) {
+  napi_env env = handle->addon->env;
+  napi_value wrapper = NULL;
+  napi_get_reference_value(env, handle->wrapper, &wrapper);
+  return wrapper != NULL && handle->context != NULL &&
+         napi_open_callback_scope(env, wrapper, handle->context, scope) == napi_ok;
+}
+
+/*
+ * A tick runs when the callback scope is closed. What it throws Node.js reports there, with the
+ * line that has thrown; inside of napi_make_callback() it would lose that. But since Node.js 24 it
+ * is that call which gives the tick the asynchronous context.
+ */
+static bool emit_in_tick(struct handle *handle, size_t argc, const napi_value argv[]) {
+  napi_callback_scope scope;
+  if (!open_scope(handle, &scope))
+    return false;
+  bool queued = call(handle, ON_tick, argc, argv, true) != NULL;
+  napi_close_callback_scope(handle->addon->env, scope);
+  return queued;
+}
+
+bool addon_emit(struct handle *handle, enum addon_callback callback, size_t argc,
+                const napi_value argv[]) {
+  napi_value with_function[1 + ADDON_MOST_ARGUMENTS];
+  struct addon_function found;
+  if (!addon_find(handle, callback, &found))
+    return false;
+  with_function[0] = found.function;
+  for (size_t i = 0; i < argc; i++)
+    with_function[1 + i] = argv[i];
+  if (handle->addon->depth == 0)
+    return emit_in_tick(handle, 1 + argc, with_function);
+  return addon_ask(handle, ON_queue, 1 + argc, with_function) != NULL;
 }
 
 /* ---- values ---- */

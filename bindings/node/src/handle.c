@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Of an address as text; what is longer is none. */
+enum { ADDRESS_SIZE = 256 };
 
 /* ---- what keeps it alive ---- */
 
@@ -115,7 +119,7 @@ static void on_finalize(napi_env env, void *data, void *hint) {
 static void tell(struct handle *handle, enum addon_callback callback, size_t argc,
                  const napi_value argv[]) {
   addon_show_state(handle);
-  addon_call(handle, callback, argc, argv);
+  addon_emit(handle, callback, argc, argv);
 }
 
 static void on_listening(dgram_socket_t *socket, void *context) {
@@ -156,7 +160,7 @@ static void on_close(dgram_socket_t *socket, void *context) {
   handle->socket = NULL;
   unlink_handle(handle);
   addon_drop_slab(handle);
-  WITH_SCOPE(handle, addon_call(handle, ON_closed, 0, NULL));
+  WITH_SCOPE(handle, addon_emit(handle, ON_closed, 0, NULL));
   addon_show_state(handle);
   addon_unpin(handle);
 }
@@ -170,7 +174,7 @@ static void on_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t typ
   napi_open_handle_scope(env, &scope);
   napi_value binding;
   napi_get_boolean(env, dgram_bind_state(handle->socket) != DGRAM_BOUND, &binding);
-  addon_call(handle, ON_lookup, 1, &binding);
+  addon_emit(handle, ON_lookup, 1, &binding);
   napi_close_handle_scope(env, scope);
 }
 
@@ -197,7 +201,7 @@ static void run_errand(struct addon *addon, struct errand *errand) {
 static bool put_off(struct handle *handle, struct errand *errand) {
   napi_value external;
   return napi_create_external(handle->addon->env, errand, NULL, NULL, &external) == napi_ok &&
-         addon_call(handle, ON_defer, 1, &external) != NULL;
+         addon_emit(handle, ON_defer, 1, &external);
 }
 
 /* Inside a call from JavaScript work is put off to the next tick; from the loop, to the loop. */
@@ -324,14 +328,28 @@ static napi_value bind_port(napi_env env, napi_callback_info info) {
               dgram_bind(handle->socket, addon_int_argument(env, argv[0]), NULL, NULL, NULL));
 }
 
+/*
+ * An argument that is an address, for the library. With Node.js a zone is the name of an interface,
+ * and what is none counts for no zone; the library also takes the number of an interface.
+ */
+static void address_argument(napi_env env, napi_value value, char text[DGRAM_ADDRESS_TEXT]) {
+  char given[ADDRESS_SIZE] = "";
+  struct sockaddr_in6 address;
+  addon_text_argument(env, value, given, sizeof given);
+  char *zone = strchr(given, '%');
+  if (zone != NULL && uv_ip6_addr(given, 0, &address) == 0 && address.sin6_scope_id == 0)
+    *zone = '\0';
+  snprintf(text, DGRAM_ADDRESS_TEXT, "%s", given);
+}
+
 /* bindSync(port, address): a numeric address. */
 static napi_value bind_sync(napi_env env, napi_callback_info info) {
   napi_value argv[2];
-  char address[DGRAM_ADDRESS_TEXT] = "";
+  char address[DGRAM_ADDRESS_TEXT];
   struct handle *handle = addon_arguments(env, info, 2, argv);
   if (handle == NULL)
     return NULL;
-  addon_text_argument(env, argv[1], address, sizeof address);
+  address_argument(env, argv[1], address);
   napi_ref outer = addon_enter(handle->addon);
   return done(handle, outer,
               dgram_bind_sync(handle->socket, addon_int_argument(env, argv[0]), address));
@@ -385,11 +403,11 @@ static dgram_lookup_t *take_lookup(struct handle *handle) {
 /* answer(status, address): to the question of `lookup`. */
 static napi_value answer(napi_env env, napi_callback_info info) {
   napi_value argv[2];
-  char address[DGRAM_ADDRESS_TEXT] = "";
+  char address[DGRAM_ADDRESS_TEXT];
   struct handle *handle = addon_arguments(env, info, 2, argv);
   if (handle == NULL)
     return NULL;
-  addon_text_argument(env, argv[1], address, sizeof address);
+  address_argument(env, argv[1], address);
   napi_ref outer = addon_enter(handle->addon);
   dgram_lookup_done(take_lookup(handle), addon_int_argument(env, argv[0]), address);
   return done(handle, outer, 0);
@@ -446,11 +464,11 @@ static napi_value connect_port(napi_env env, napi_callback_info info) {
 /* connectSync(port, address): a numeric address. */
 static napi_value connect_sync(napi_env env, napi_callback_info info) {
   napi_value argv[2];
-  char address[DGRAM_ADDRESS_TEXT] = "";
+  char address[DGRAM_ADDRESS_TEXT];
   struct handle *handle = addon_arguments(env, info, 2, argv);
   if (handle == NULL)
     return NULL;
-  addon_text_argument(env, argv[1], address, sizeof address);
+  address_argument(env, argv[1], address);
   napi_ref outer = addon_enter(handle->addon);
   int err = dgram_connect_sync(handle->socket, addon_int_argument(env, argv[0]), address);
   if (err == 0)

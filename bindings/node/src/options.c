@@ -59,7 +59,7 @@ static napi_value buffer_size_reason(napi_env env, napi_callback_info info) {
 
 /* Text arguments; one that is none is NULL. Up to three. */
 struct texts {
-  char memory[3][TEXT_SIZE];
+  char memory[3][TEXT_SIZE]; /* "" for what is none */
   const char *at[3];
 };
 
@@ -68,10 +68,21 @@ static struct handle *read_texts(napi_env env, napi_callback_info info, size_t c
   napi_value argv[3];
   struct handle *handle = addon_arguments(env, info, count, argv);
   for (size_t i = 0; handle != NULL && i < count; i++) {
+    texts->memory[i][0] = '\0';
     bool given = addon_text_argument(env, argv[i], texts->memory[i], TEXT_SIZE);
     texts->at[i] = given ? texts->memory[i] : NULL;
   }
   return handle;
+}
+
+/* With Node.js an interface is an address, whereas the library also takes a name or a number. */
+static bool is_interface(const char *text) {
+  union {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address;
+  return text == NULL || uv_ip4_addr(text, 0, &address.v4) == 0 ||
+         uv_ip6_addr(text, 0, &address.v6) == 0;
 }
 
 static napi_value set_multicast_interface(napi_env env, napi_callback_info info) {
@@ -79,7 +90,17 @@ static napi_value set_multicast_interface(napi_env env, napi_callback_info info)
   struct handle *handle = read_texts(env, info, 1, &texts);
   if (handle == NULL)
     return NULL;
+  if (!is_interface(texts.at[0]))
+    return addon_int(env, UV_EINVAL);
   return addon_int(env, dgram_set_multicast_interface(handle->socket, texts.at[0]));
+}
+
+/* With Node.js the zone of a group does not choose the interface. */
+static void drop_zone(char *group) {
+  struct sockaddr_in6 address;
+  char *zone = strchr(group, '%');
+  if (zone != NULL && uv_ip6_addr(group, 0, &address) == 0)
+    *zone = '\0';
 }
 
 typedef int membership_fn(dgram_socket_t *socket, const char *group, const char *interface);
@@ -90,8 +111,10 @@ static napi_value change_membership(napi_env env, napi_callback_info info, membe
   struct handle *handle = read_texts(env, info, 2, &texts);
   if (handle == NULL)
     return NULL;
+  drop_zone(texts.memory[0]);
   napi_ref outer = addon_enter(handle->addon);
-  int err = change(handle->socket, texts.at[0], texts.at[1]);
+  int err =
+      is_interface(texts.at[1]) ? change(handle->socket, texts.at[0], texts.at[1]) : UV_EINVAL;
   addon_show_state(handle);
   addon_leave(handle->addon, outer);
   return addon_int(env, err);
@@ -113,8 +136,11 @@ static napi_value change_source(napi_env env, napi_callback_info info, source_fn
   struct handle *handle = read_texts(env, info, 3, &texts);
   if (handle == NULL)
     return NULL;
+  drop_zone(texts.memory[1]);
   napi_ref outer = addon_enter(handle->addon);
-  int err = change(handle->socket, texts.at[0], texts.at[1], texts.at[2]);
+  int err = is_interface(texts.at[2])
+                ? change(handle->socket, texts.at[0], texts.at[1], texts.at[2])
+                : UV_EINVAL;
   addon_show_state(handle);
   addon_leave(handle->addon, outer);
   return addon_int(env, err);

@@ -91,11 +91,17 @@ static bool same_host(const struct sockaddr *a, const struct sockaddr *b) {
          memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
 }
 
+/* The text of an address in a zone has the interface's name, which may change. */
+static bool has_zone(const struct sockaddr *address) {
+  return address->sa_family == AF_INET6 &&
+         ((const struct sockaddr_in6 *)(const void *)address)->sin6_scope_id != 0;
+}
+
 /* The address as text is told only when it is another than the message's before. */
 static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
   struct addon *addon = handle->addon;
   const struct sockaddr *from = rinfo->sockaddr;
-  if (same_host(from, (const struct sockaddr *)&addon->sender))
+  if (same_host(from, (const struct sockaddr *)&addon->sender) && !has_zone(from))
     return;
   bool ip4 = from->sa_family == AF_INET;
   memcpy(&addon->sender, from, ip4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));

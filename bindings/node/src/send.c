@@ -28,7 +28,7 @@ static void tell(struct handle *handle, uint32_t sequence, int code) {
     tell_failed(handle, sequence, code);
   if (!handle->flushing) {
     napi_value completed = addon_int(handle->addon->env, handle->completed);
-    addon_call(handle, ON_sent, 1, &completed);
+    addon_emit(handle, ON_sent, 1, &completed);
   }
   napi_close_handle_scope(handle->addon->env, scope);
 }

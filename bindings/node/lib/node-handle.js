@@ -1,0 +1,61 @@
+'use strict';
+// A handle of Node.js's own beside a socket of ours, for those who look for one: child_process,
+// which sends it to another process, and packages that read its descriptor. It is made when it is
+// asked for, has a copy of the socket's descriptor, never receives, and keeps nothing alive.
+
+const native = require('./native');
+const { UDP, ownerKey } = require('./builtin');
+const { BOUND, kState } = require('./state');
+
+function hide(handle, name, value) {
+  Object.defineProperty(handle, name,
+    { __proto__: null, value, configurable: true, writable: true });
+}
+
+function create(socket, state) {
+  const handle = new UDP();
+  handle.unref();
+  handle.lookup = state.lookup;
+  handle[ownerKey] = socket;
+  hide(handle, 'ref', () => socket.ref());
+  hide(handle, 'unref', () => socket.unref());
+  hide(handle, 'hasRef', () => !state.closed && state.refed);
+  return handle;
+}
+
+// libuv sets SO_REUSEADDR on what it opens, which is the socket's own too: others could take its
+// port then.
+function open(handle, fd) {
+  const copy = native.copyDescriptor(fd);
+  if (copy < 0)
+    return;
+  const shares = native.reuseAddress(fd);
+  let opened = false;
+  try {
+    opened = handle.open(copy) === 0;
+  } finally {
+    native.setReuseAddress(fd, shares);
+    if (!opened)
+      native.closeDescriptor(copy);
+  }
+}
+
+function openIfBound({ nodeHandle, handle }) {
+  if (nodeHandle !== null && nodeHandle.fd < 0 && handle.bindState === BOUND)
+    open(nodeHandle, handle.fd);
+}
+
+function handleOf(socket) {
+  const state = socket[kState];
+  if (state.closed)
+    return null;
+  if (state.shared !== null)
+    return state.shared;
+  if (UDP === undefined)
+    return state.handle;
+  state.nodeHandle ??= create(socket, state);
+  openIfBound(state);
+  return state.nodeHandle;
+}
+
+module.exports = { handleOf, openIfBound };
