@@ -576,3 +576,45 @@ scenario('B23 a listener of \'listening\' that throws', { uncaught: true }, asyn
   attempt('address', () => a.address());
   a.close();
 });
+
+/* Zones */
+
+const zones = ['::1%nosuch', '::1%lo', '::1%1', '::1%99', '::1%', '::1%0', '::1%-1', '::1%lo ', '::%nosuch', '::%lo',
+  '::%', 'fe80::1%nosuch', 'fe80::1%1', '::ffff:127.0.0.1%nosuch', '127.0.0.1%lo', '%lo', `::1%${'a'.repeat(100)}`];
+
+const asks = {
+  bind: (one, address) => one.bind(0, address),
+  connect: (one, address) => one.connect(9, address),
+  send: (one, address, done) => one.send('x', 9, address, done),
+};
+
+for (const [method, call] of Object.entries(asks)) {
+  for (const family of ['udp4', 'udp6']) {
+    // The look-up passes on what it is given: the socket itself has to read it.
+    const lookup = (hostname, _, done) => process.nextTick(done, null, hostname, 6);
+    scenario(`B19 B28 B30 ${method} to addresses with a zone, ${family}`, { needs: ipv6 },
+      async ({ dgram, log, close }) => {
+        for (const zone of zones) {
+          const one = dgram.createSocket({ type: family, lookup });
+          const [error] = await new Promise((resolve) => {
+            one.once('error', (...values) => resolve(values));
+            if (method !== 'send') one.once(method === 'bind' ? 'listening' : 'connect', () => resolve([]));
+            call(one, zone, (...values) => resolve(values));
+          });
+          log(zone, error ? error.message : 'no error');
+          await close(one);
+        }
+      });
+  }
+}
+
+scenario('B18 B19 the port that the error of bind shows', async ({ dgram, event, log, show, close }) => {
+  for (const port of [1, '1', 70000, '70000', 65536, -1, 1.5, NaN, 'x', '', true, false, null, undefined]) {
+    const one = dgram.createSocket('udp4');
+    const failed = event(one, 'error');
+    one.bind(port, '203.0.113.9');
+    const [error] = await failed;
+    log(show(port), error);
+    await close(one);
+  }
+});

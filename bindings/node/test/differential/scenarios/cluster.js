@@ -2,7 +2,7 @@
 // Sockets of cluster workers (B26, B27). A worker plays a role; its lines stand under its name.
 
 const { scenario } = require('../book.js');
-const { ipv6, linux } = require('../needs.js');
+const { feature, ipv6, linux } = require('../needs.js');
 
 /** The roles of a scenario whose workers answer questions of the primary, one at a time. */
 const answering = (answers) => ({
@@ -506,3 +506,33 @@ scenario('B26 cluster.isWorker is looked up when bind is called', { alone: true 
   await turns(2);
   a.close();
 });
+
+scenario('B27 B44 active resources of a worker', {
+  needs: feature('getActiveResourcesInfo()', process.getActiveResourcesInfo),
+  roles: {
+    async worker({ dgram, director, log, turns, close }) {
+      const tell = async (when) => {
+        await turns(2);
+        log(when, process.getActiveResourcesInfo().filter((type) => /UDP/.test(type)));
+      };
+      const listening = (one) => new Promise((resolve) => one.bind(LOCAL, resolve));
+      const a = dgram.createSocket('udp4').unref();
+      await listening(a);
+      await tell('unref, then bind');
+      a.ref();
+      await tell('ref');
+      a.unref();
+      await tell('unref');
+      const b = dgram.createSocket('udp4');
+      await listening(b);
+      await tell('another one');
+      b.unref();
+      await tell('unref');
+      b.ref();
+      await close(b);
+      await tell('closed');
+      await close(a);
+      director().leave();
+    },
+  },
+}, ({ worker }) => worker('worker', 'w1').gone);

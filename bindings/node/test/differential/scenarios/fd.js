@@ -209,3 +209,63 @@ scenario('B25 a socket sent to another process', passes('a socket'), async ({ bo
   await other.gone;
   await close(a);
 });
+
+for (const who of ['an unbound socket', 'a closed socket', 'a connected socket']) {
+  scenario(`B25 ${who} sent to another process`, passes(who), async ({ bound, socket, attempt, child, told, close }) => {
+    const a = await (who === 'an unbound socket' ? socket('a') : bound('a'));
+    if (who === 'a connected socket') await new Promise((resolve) => a.connect(9, '127.0.0.1', resolve));
+    if (who === 'a closed socket') await close(a);
+    const other = child('gets', 'child');
+    attempt('send', () => other.of.send(who, a, told('sent')));
+    if (who !== 'a connected socket') other.tell('nothing');
+    await other.gone;
+    if (who !== 'a closed socket') await close(a);
+  });
+}
+
+scenario('B25 a socket that was sent goes on, and what the other process has does too', {
+  needs: linux,
+  roles: {
+    async gets({ director, arrived, told, close }) {
+      const { tell, leave } = director();
+      const [, a] = await new Promise((resolve) => process.once('message', (...all) => resolve(all)));
+      const [message] = await Promise.all([arrived(a), tell('listening')]);
+      a.send(`answer to ${message}`, a.address().port, '127.0.0.1', told('sent'));
+      await arrived(a);
+      await close(a);
+      leave();
+    },
+  },
+}, async ({ bound, attempt, child, arrived, log, told, close }) => {
+  const a = await bound('a');
+  const b = await bound('b');
+  const other = child('gets', 'child');
+  attempt('send', () => other.of.send('a socket', a));
+  await other.hear();
+  log('still bound', a.address().port > 0);
+  const got = arrived(b);
+  a.send('from the first', b.address().port, '127.0.0.1', told('sent'));
+  await got;
+  const { port } = a.address();
+  await close(a);
+  b.send('question', port, '127.0.0.1', told('sent'));
+  await other.gone;
+  await close(b);
+});
+
+scenario('B25 a socket that a child sends', {
+  needs: linux,
+  roles: {
+    async sends({ bound, director, close, attempt }) {
+      const a = await bound('a');
+      await new Promise((resolve) => attempt('send', () => process.send('a socket', a, resolve)));
+      await close(a);
+      director().leave();
+    },
+  },
+}, async ({ child, log, close }) => {
+  const other = child('sends', 'child');
+  const [, handle] = await new Promise((resolve) => other.of.once('message', (...all) => resolve(all)));
+  log('got', handle && handle.constructor.name, handle && handle.address().address);
+  await close(handle);
+});

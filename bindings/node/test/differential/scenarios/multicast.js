@@ -1,8 +1,9 @@
 'use strict';
 // Multicast memberships (B48, B49, B62). Traffic stays on the loopback interface.
 
+const fs = require('node:fs');
 const { scenario } = require('../book.js');
-const { ipv6 } = require('../needs.js');
+const { all, ipv6, linux } = require('../needs.js');
 
 const GROUP = '224.0.0.114';
 const SOURCE_GROUP = '232.0.0.114';
@@ -200,4 +201,84 @@ scenario('B48 what memberships return', async ({ bound, log, close }) => {
   const a = await bound('a');
   for (const call of Object.values(memberships)) log('returned', call(a));
   await close(a);
+});
+
+/* Every form of an address, for every argument. */
+
+const forms = ['', ' ', 'x', LOCAL, '127.0.0.1 ', '127.1', '0.0.0.0', '255.255.255.255', GROUP, SOURCE_GROUP,
+  '203.0.113.9', '::', '::1', '::1%lo', '::%lo', '::%1', '::%0', '::%nosuch', '::%', '::%99', '::%-1',
+  '::%4294967297', 'fe80::1%lo', 'ff02::1:3', 'ff02::1:3%lo', 'ff02::1:3%nosuch', 'ff3e::1', 'lo', '1', '0', '%lo',
+  '::ffff:127.0.0.1', '::ffff:224.0.0.1', '127.0.0.1%lo', 'lo\0x', '127.0.0.1\0', 'a'.repeat(300),
+  `::%${'a'.repeat(300)}`, '[::1]', 0, 1, NaN, true, {}, [], 5n];
+
+const known = {
+  udp4: { local: LOCAL, group: GROUP, sourceGroup: SOURCE_GROUP },
+  udp6: { local: '::1', group: 'ff02::1:3', sourceGroup: 'ff3e::1' },
+};
+
+const calls = {
+  'an interface of sends': (one, form) => one.setMulticastInterface(form),
+  'a group': (one, form) => one.addMembership(form),
+  'a group on an interface': (one, form, { local }) => one.addMembership(form, local),
+  'a group that was not joined': (one, form) => one.dropMembership(form),
+  'an interface': (one, form, { group }) => one.addMembership(group, form),
+  'an interface of another family': (one, form, { otherGroup }) => one.addMembership(otherGroup, form),
+  'a source': (one, form, { sourceGroup }) => one.addSourceSpecificMembership(form, sourceGroup),
+  'a group of a source': (one, form, { local }) => one.addSourceSpecificMembership(local, form),
+  'an interface of a source': (one, form, { local, sourceGroup }) =>
+    one.addSourceSpecificMembership(local, sourceGroup, form),
+  'all of a source that was not joined': (one, form) => one.dropSourceSpecificMembership(form, form, form),
+};
+
+for (const [type, { local, group, sourceGroup }] of Object.entries(known)) {
+  const others = { local, group, sourceGroup, otherGroup: known[type === 'udp4' ? 'udp6' : 'udp4'].group };
+  for (const [what, call] of Object.entries(calls)) {
+    scenario(`B47 B48 every form of ${what} on ${type}`, { needs: ipv6 }, async ({ dgram, attempt, bind, show, close }) => {
+      const sockets = forms.map(() => dgram.createSocket(type));
+      await Promise.all(sockets.map(bind));
+      forms.forEach((form, i) => attempt(show(form), () => call(sockets[i], form, others)));
+      await close(...sockets);
+    });
+  }
+
+  scenario(`B47 every form of an interface of sends on a new ${type}`, { needs: ipv6 }, async ({ dgram, attempt, show, close }) => {
+    const one = dgram.createSocket(type);
+    for (const form of forms) attempt(show(form), () => one.setMulticastInterface(form));
+    await close(one);
+  });
+}
+
+/** The interfaces on which some socket of this system is in a group. */
+function interfacesOf(group) {
+  const lines = fs.readFileSync('/proc/net/igmp6', 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.filter(([, , address]) => address === group).map(([, name]) => name);
+}
+
+scenario('B48 the zone of a group does not choose the interface', { needs: all(ipv6, linux) }, async ({ bound, log, close }) => {
+  const a = await bound('a', 'udp6');
+  // A group that no other process is in.
+  const last = (process.pid & 0xffff).toString(16).padStart(4, '0');
+  let outcome = 'joined';
+  try {
+    a.addMembership(`ff02::114:${last}%lo`);
+  } catch (error) {
+    outcome = error.code;
+  }
+  log(outcome, interfacesOf(`ff02000000000000000000000114${last}`));
+  await close(a);
+});
+
+scenario('B48 an IPv4 group reaches a udp6 socket', { needs: ipv6 }, async ({ dgram, socket, event, arrived, close }) => {
+  const b = socket('b', { type: 'udp6', reuseAddr: true });
+  b.bind(0);
+  await event(b, 'listening');
+  const group = `239.115.${process.pid >> 8 & 255}.${process.pid & 255}`;
+  b.addMembership(group, LOCAL);
+  const a = dgram.createSocket('udp4');
+  await new Promise((resolve) => a.bind(0, LOCAL, resolve));
+  a.setMulticastInterface(LOCAL);
+  a.setMulticastTTL(0);
+  a.send('to all', b.address().port, group);
+  await arrived(b);
+  await close(a, b);
 });

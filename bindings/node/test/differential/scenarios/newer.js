@@ -1,6 +1,7 @@
 'use strict';
 // What later versions of Node have (B51 to B56). Where the built-in does not have it, it is skipped.
 
+const fs = require('node:fs');
 const net = require('node:net');
 const { scenario } = require('../book.js');
 const { ipv6, method, option, feature, all } = require('../needs.js');
@@ -429,18 +430,112 @@ scenario('B55 literals of the other family', { needs: ipv6 }, async ({ socket, b
   await close(a, b);
 });
 
-scenario('B56 permissions without --allow-net', {
+const restricted = {
   needs: feature('--allow-net', process.allowedNodeEnvironmentFlags.has('--allow-net')),
   flags: ['--permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'],
-}, async ({ socket, event, attempt, told, turns, close }) => {
+  uncaught: true,
+};
+
+/** All of the refusal that binding meets. */
+const showRefusal = (log, { errno, ...others }) => log('refused', others, errno, Object.entries(errno));
+
+const inNeedOfBind = {
+  'bind()': (one) => one.bind(),
+  'bind(port, address)': (one) => one.bind(12345, LOCAL),
+  'bind(port) with a callback': (one, done) => one.bind(0, done),
+  'bind({ exclusive })': (one) => one.bind({ port: 0, exclusive: true }),
+  'bind(name)': (one) => one.bind(0, 'localhost'),
+  'bind(what is no address)': (one) => one.bind(0, '999.9.9.9'),
+  'bind(port out of range)': (one) => one.bind(70000, LOCAL),
+  send: (one, done) => one.send('x', 9, LOCAL, done),
+  'send without a callback': (one) => one.send('x', 9, LOCAL),
+  connect: (one, done) => one.connect(9, LOCAL, done),
+  'connect without a callback': (one) => one.connect(9),
+};
+
+for (const [what, call] of Object.entries(inNeedOfBind)) {
+  scenario(`B56 no --allow-net: ${what}`, restricted, async ({ socket, event, attempt, told, turns, log, close }) => {
+    const a = socket('a');
+    const refused = event(a, 'error');
+    attempt(what, () => call(a, told('callback')));
+    const [error] = await refused;
+    if (error.errno) showRefusal(log, error);
+    await turns(3);
+    attempt('address', () => a.address());
+    attempt('again', () => call(a, told('callback')));
+    await turns(3);
+    await close(a);
+  });
+}
+
+scenario('B56 no --allow-net: a lookup that answers at once', restricted, async ({ socket, attempt, log, close }) => {
+  const a = socket('a', { type: 'udp4', lookup: (name, family, done) => log('asked for', name) || done(null, LOCAL) });
+  attempt('bind', () => a.bind(0));
+  await close(a);
+});
+
+scenario('B56 no --allow-net: bindSync and connectSync', { ...restricted, needs: all(restricted.needs, method('bindSync')) },
+  async ({ socket, attempt, turns, close }) => {
+    const a = socket('a');
+    attempt('bindSync', () => a.bindSync({ address: LOCAL }));
+    attempt('connectSync', () => a.connectSync(9, LOCAL));
+    attempt('bindSync', () => a.bindSync());
+    await turns(2);
+    await close(a);
+  });
+
+scenario('B56 no --allow-net: descriptors', restricted, async ({ socket, attempt, close }) => {
+  const file = fs.openSync('/dev/null');
+  for (const fd of [file, 999]) {
+    const a = socket('a');
+    attempt('bind', () => a.bind({ fd }));
+    await close(a);
+  }
+  fs.closeSync(file);
+});
+
+scenario('B56 no --allow-net: a membership of a new socket', restricted, async ({ socket, attempt, close }) => {
   const a = socket('a');
-  a.bind(0, LOCAL);
-  await Promise.race([event(a, 'error'), event(a, 'listening')]);
-  const b = socket('b');
-  attempt('send', () => b.send('x', 9, LOCAL, told('sent')));
-  await turns(3);
-  const c = socket('c');
-  if (c.bindSync) attempt('bindSync', () => c.bindSync({ address: LOCAL }));
-  attempt('addMembership', () => c.addMembership('224.0.0.114', LOCAL));
-  await close(a, b, c);
+  attempt('addMembership', () => a.addMembership('224.0.0.114', LOCAL));
+  attempt('setTTL', () => a.setTTL(1));
+  await close(a);
+});
+
+const untilDropped = {
+  ...restricted,
+  needs: feature('process.permission.drop()', parseInt(process.versions.node, 10) >= 26),
+  flags: [...restricted.flags, '--allow-net'],
+};
+
+const inNeedOfNet = {
+  'send to a literal': (one, port, done) => one.send('x', port, LOCAL, done),
+  'send without a callback': (one, port) => one.send('x', port, LOCAL),
+  'send of a list': (one, port, done) => one.send(['x', 'y'], port, LOCAL, done),
+  'send to a name': (one, port, done) => one.send('x', port, 'localhost', done),
+  'send of nothing': (one) => one.send('x'),
+  connect: (one, port, done) => one.connect(port, LOCAL, done),
+  connectSync: (one, port) => one.connectSync(port, LOCAL),
+};
+
+for (const [what, call] of Object.entries(inNeedOfNet)) {
+  scenario(`B56 the permission is dropped: ${what}`, untilDropped, async ({ bound, attempt, told, turns, close }) => {
+    const [a, b] = [await bound('a'), await bound('b')];
+    process.permission.drop('net');
+    attempt(what, () => call(a, b.address().port, told('callback')));
+    await turns(3);
+    attempt('remoteAddress', () => a.remoteAddress().address);
+    attempt('setTTL', () => a.setTTL(3));
+    attempt('addMembership', () => a.addMembership('224.0.0.114', LOCAL));
+    await close(a, b);
+  });
+}
+
+scenario('B56 the permission is dropped: a connected socket', untilDropped, async ({ pair, attempt, told, turns, close }) => {
+  const { a, b } = await pair();
+  process.permission.drop('net');
+  attempt('send', () => a.send('x', told('callback')));
+  attempt('send', () => a.send('x'));
+  attempt('disconnect', () => a.disconnect());
+  await turns(2);
+  await close(a, b);
 });

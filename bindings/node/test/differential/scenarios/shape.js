@@ -128,3 +128,92 @@ scenario('B2 a frozen and a sealed socket', async ({ dgram, watch, attempt, bind
   attempt('bind', () => b.bind(0, '127.0.0.1', () => b.close()));
   log('frozen', Object.isFrozen(b));
 });
+
+/* The state symbol, which packages look for by its description */
+
+const stateOf = (one) =>
+  one[Object.getOwnPropertySymbols(one).find(({ description }) => description === 'state symbol')];
+
+const withoutHandle = ({ handle, ...others }) => others;
+
+scenario('B4 the state symbol: what it has', async ({ socket, log, close }) => {
+  const a = socket('a', { type: 'udp4', reuseAddr: true, recvBufferSize: 4096 });
+  const state = stateOf(a);
+  log('members', Object.keys(state), Object.getPrototypeOf(state) === Object.prototype);
+  log('values', withoutHandle(state));
+  for (const name of ['queue', 'reuseAddr', 'ipv6Only', 'recvBufferSize', 'sendBufferSize']) {
+    const { [name]: before } = state;
+    state[name] = before;
+    log(name, state[name]);
+  }
+  await close(a);
+  log('closed', withoutHandle(state), state.handle);
+});
+
+scenario('B4 the state symbol: each state', async ({ socket, log, event }) => {
+  const a = socket('a');
+  const state = stateOf(a);
+  const tell = (when) => log(when, state.bindState, state.connectState, state.receiving, state.queue && state.queue.length,
+    state.handle && state.handle.fd > 0);
+  tell('new');
+  a.send('x', 9, '127.0.0.1', () => tell('sent'));
+  tell('binding');
+  await event(a, 'listening');
+  tell('listening');
+  a.connect(9, '127.0.0.1');
+  tell('connecting');
+  await event(a, 'connect');
+  tell('connected');
+  a.disconnect();
+  tell('disconnected');
+  a.close();
+  tell('closed');
+});
+
+scenario('B4 the state symbol: a connect that waits for its bind', async ({ socket, log, event, close }) => {
+  const a = socket('a');
+  const state = stateOf(a);
+  a.connect(9, '127.0.0.1');
+  log('waiting', state.bindState, state.connectState, state.queue.length);
+  await event(a, 'connect');
+  await close(a);
+});
+
+scenario('B4 the state symbol: a bind that fails', async ({ socket, log, event, close }) => {
+  const a = socket('a');
+  const state = stateOf(a);
+  a.bind(0, '203.0.113.9');
+  log('binding', state.bindState, state.receiving);
+  await event(a, 'error');
+  log('failed', state.bindState, state.receiving);
+  await close(a);
+});
+
+scenario('B4 the state symbol: the handle', async ({ bound, socket, log, attempt, close }) => {
+  const a = socket('a');
+  const { handle } = stateOf(a);
+  log('new', handle.constructor.name, handle.fd, stateOf(a).handle === handle, typeof handle.lookup, handle.hasRef());
+  const owner = Object.getOwnPropertySymbols(handle).find(({ description }) => description === 'owner_symbol');
+  log('its owner', handle[owner] === a);
+  await new Promise((resolve) => a.bind(0, '127.0.0.1', resolve));
+  log('bound', handle.fd > 0, stateOf(a).handle === handle);
+  const b = await bound('b');
+  const address = {};
+  attempt('its address', () => stateOf(b).handle.getsockname(address));
+  log('its address', address.address, address.port === b.address().port);
+  b.unref();
+  log('unref', stateOf(b).handle.hasRef());
+  stateOf(b).handle.ref();
+  log('ref', stateOf(b).handle.hasRef());
+  await close(a, b);
+  log('closed', stateOf(a).handle, handle.fd);
+});
+
+scenario('B2 a socket is one of the class of the built-in', ({ builtin, dgram, log, socket }) => {
+  const a = socket('a');
+  log('instanceof', a instanceof builtin.Socket, a instanceof dgram.Socket);
+  class Derived extends builtin.Socket {}
+  log('others', {} instanceof builtin.Socket, null instanceof builtin.Socket, 5 instanceof builtin.Socket,
+    a instanceof Derived, Object.create(builtin.Socket.prototype) instanceof builtin.Socket);
+  a.close();
+});
