@@ -85,7 +85,7 @@ static napi_value copy_descriptor(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_value argv[1];
   napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  int copy = fcntl(addon_int_argument(env, argv[0]), F_DUPFD_CLOEXEC, 0);
+  int copy = fcntl(addon_int_argument(env, argv[0]), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   return addon_int(env, copy >= 0 ? copy : -errno);
 }
 
@@ -118,21 +118,21 @@ static napi_value set_reuse_address(napi_env env, napi_callback_info info) {
 }
 
 static void define_class(napi_env env, napi_value exports, struct addon *addon) {
-  const struct {
-    const napi_property_descriptor *methods;
-    size_t count;
-  } parts[] = {{addon_life_methods, addon_life_method_count},
-               {addon_option_methods, addon_option_method_count},
-               {addon_send_methods, addon_send_method_count}};
-  napi_property_descriptor methods[64];
-  size_t count = 0;
-  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-    memcpy(methods + count, parts[i].methods, parts[i].count * sizeof *methods);
-    count += parts[i].count;
-  }
+  size_t count = addon_life_method_count + addon_option_method_count + addon_send_method_count;
+  napi_property_descriptor *methods = calloc(count, sizeof *methods);
+  if (methods == NULL)
+    abort();
+  napi_property_descriptor *end = methods;
+  for (size_t i = 0; i < addon_life_method_count; i++)
+    *end++ = addon_life_methods[i];
+  for (size_t i = 0; i < addon_option_method_count; i++)
+    *end++ = addon_option_methods[i];
+  for (size_t i = 0; i < addon_send_method_count; i++)
+    *end++ = addon_send_methods[i];
   napi_value class;
   napi_define_class(env, "Handle", NAPI_AUTO_LENGTH, addon_handle_new, addon, count, methods,
                     &class);
+  free(methods);
   napi_set_named_property(env, exports, "Handle", class);
 }
 
