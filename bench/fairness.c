@@ -250,8 +250,8 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
   work(1);
 }
 
-static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                        void *context) {
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
   work(count);
 }
 

@@ -111,7 +111,10 @@ typedef struct dgram_rinfo {
   char *text;                      /**< private: use dgram_rinfo_address() */
 } dgram_rinfo_t;
 
-/** One message of a batch; see ::dgram_messages_cb. */
+/**
+ * One message of a batch; see ::dgram_messages_cb. Made by the library alone; later versions may
+ * add members to it and to ::dgram_rinfo_t, so a program never counts on their size.
+ */
 typedef struct dgram_message {
   const char *message; /**< the bytes, `rinfo.size` of them, at any alignment; borrowed */
   dgram_rinfo_t rinfo; /**< the sender */
@@ -141,12 +144,12 @@ typedef void (*dgram_message_cb)(dgram_socket_t *socket, const char *message,
  * A listener of 'messages': a batch of messages that came together, one call for all of them. It
  * looks itself whether it closed the socket, and then leaves the rest of the batch alone.
  * @param socket   the socket that received
- * @param messages the messages, in the order in which they came; borrowed until the listener
- *                 returns
+ * @param messages pointers to the messages, in the order in which they came; borrowed, as are the
+ *                 messages, until the listener returns
  * @param count    their number, 1 to 1024
  * @param context  as given with the listener
  */
-typedef void (*dgram_messages_cb)(dgram_socket_t *socket, const dgram_message_t messages[],
+typedef void (*dgram_messages_cb)(dgram_socket_t *socket, const dgram_message_t *const messages[],
                                   size_t count, void *context);
 /**
  * A listener of 'listening'.

@@ -55,7 +55,8 @@ DEFINE_EVENT(close)
 
 /* ---- emitting ---- */
 
-void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count) {
+void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                          size_t count) {
   struct dgram__emission emission = dgram__emission_begin(&socket->events.messages);
   const struct dgram__listener *to;
   while ((to = dgram__emission_next(&emission)) != NULL)

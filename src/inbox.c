@@ -51,6 +51,8 @@ static void make_inbox(struct dgram__loop *loop) {
   loop->inbox_memory = many;
   loop->inbox = (struct dgram__inbox *)(void *)(few + few_bytes);
   loop->basket = (struct dgram__basket *)(void *)(few + few_bytes + datapath->inbox_size);
+  for (size_t i = 0; i < DGRAM__BASKET_SIZE; i++)
+    loop->basket->told[i] = &loop->basket->messages[i];
   memset(loop->inbox, 0, datapath->inbox_size);
   place_slots(loop->inbox, many, few);
   datapath->inbox_init(loop->inbox);

@@ -115,7 +115,8 @@ struct dgram__basket {
     int code;
   } loss[DGRAM__SLOTS]; /* datagrams lost on the way in, in their order */
   dgram_message_t messages[DGRAM__BASKET_SIZE];
-  char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT]; /* as text, made when asked for */
+  const dgram_message_t *told[DGRAM__BASKET_SIZE]; /* their places, which stay the same */
+  char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT];  /* as text, made when asked for */
 };
 
 /* ---- watch.c: what libuv watches for a socket ---- */
@@ -321,7 +322,8 @@ struct dgram__events {
   struct dgram__listeners close;
 };
 
-void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count);
+void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                          size_t count);
 void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo);
 void dgram__emit_listening(dgram_socket_t *socket);
 void dgram__emit_connect(dgram_socket_t *socket);

@@ -280,7 +280,7 @@ static void emit_each(dgram_socket_t *socket, const struct dgram__batch *batch) 
 static void emit_gathered(dgram_socket_t *socket, const struct dgram__batch *batch) {
   const struct dgram__basket *basket = socket->loop->basket;
   if (basket->count > 0)
-    dgram__emit_messages(socket, basket->messages, basket->count);
+    dgram__emit_messages(socket, basket->told, basket->count);
   if (socket->events.message.first != NULL || basket->losses > 0)
     emit_each(socket, batch);
 }

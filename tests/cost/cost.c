@@ -113,8 +113,8 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
   ((struct play *)context)->heard++;
 }
 
-static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                        void *context) {
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
   ((struct play *)context)->heard += count;
 }
 

@@ -83,10 +83,10 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
     CHECK(message[i] == message[0]);
 }
 
-static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                        void *context) {
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
   for (size_t i = 0; i < count; i++)
-    on_message(socket, messages[i].message, &messages[i].rinfo, context);
+    on_message(socket, messages[i]->message, &messages[i]->rinfo, context);
 }
 
 static void on_listening(dgram_socket_t *socket, void *context) {

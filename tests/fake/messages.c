@@ -22,11 +22,11 @@ static void see(const char *before, int length, const char *text) {
   assert_true(written >= 0 && (size_t)written < sizeof seen - end);
 }
 
-static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                        void *context) {
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
   assert_in_range(count, 1, 1024);
   for (size_t i = 0; i < count; i++)
-    see(i == 0 ? "{" : " ", (int)messages[i].rinfo.size, messages[i].message);
+    see(i == 0 ? "{" : " ", (int)messages[i]->rinfo.size, messages[i]->message);
   see("}", 0, "");
   if (in_batch != NULL)
     in_batch(socket);
@@ -80,10 +80,10 @@ static void each_wake_up_is_a_batch(void **state) {
   assert_string_equal(seen, "{a}{a}{a}");
 }
 
-static void check_senders(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                          void *context) {
+static void check_senders(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                          size_t count, void *context) {
   for (size_t i = 0; i < count; i++) {
-    const dgram_rinfo_t *rinfo = &messages[i].rinfo;
+    const dgram_rinfo_t *rinfo = &messages[i]->rinfo;
     assert_string_equal(dgram_rinfo_address(rinfo), "192.0.2.1");
     assert_ptr_equal(dgram_rinfo_address(rinfo), dgram_rinfo_address(rinfo));
     assert_string_equal(rinfo->family, "IPv4");
@@ -111,18 +111,18 @@ static size_t received;
 static int close_at; /* the call in which the listener closes; 0: none */
 
 /* The datagrams are numbered by their bytes. */
-static void count_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                           void *context) {
+static void count_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                           size_t count, void *context) {
   assert_in_range(calls, 0, 7);
   counts[calls++] = count;
   for (size_t i = 0; i < count; i++) {
     uint16_t number;
-    assert_int_equal(messages[i].rinfo.size, sizeof number);
-    memcpy(&number, messages[i].message, sizeof number);
+    assert_int_equal(messages[i]->rinfo.size, sizeof number);
+    memcpy(&number, messages[i]->message, sizeof number);
     assert_int_equal(number, received++);
-    assert_int_equal(messages[i].rinfo.port, FAKE_SENDER_PORT);
+    assert_int_equal(messages[i]->rinfo.port, FAKE_SENDER_PORT);
   }
-  assert_string_equal(dgram_rinfo_address(&messages[count - 1].rinfo), "192.0.2.1");
+  assert_string_equal(dgram_rinfo_address(&messages[count - 1]->rinfo), "192.0.2.1");
   if (calls == close_at)
     scene_close(socket);
 }

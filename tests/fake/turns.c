@@ -49,10 +49,10 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
   hear(message, rinfo->size);
 }
 
-static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                        void *context) {
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
   for (size_t i = 0; i < count; i++)
-    hear(messages[i].message, messages[i].rinfo.size);
+    hear(messages[i]->message, messages[i]->rinfo.size);
 }
 
 static void take_always(uint64_t ns) {
@@ -224,8 +224,8 @@ static const struct fake_slot batch[] = {{.data = "a", .size = 1},
 
 static int heard; /* by a listener of 'messages' */
 
-static void count_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                           void *context) {
+static void count_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                           size_t count, void *context) {
   heard += (int)count;
 }
 

@@ -100,6 +100,21 @@ for language in c cc; do
   LD_LIBRARY_PATH=$libdir expect_ok "$scratch/shared/$language"
 done
 
+# A later library that has more to say of a message: a program that was compiled before still runs.
+later=$scratch/later
+mkdir "$later"
+cp -r "$sources/include" "$sources/src" "$later"
+sed -i 's/^} dgram_\(message\|rinfo\)_t;$/  double later[3];\n&/' "$later/include/dgram.h"
+[ "$(grep -c 'double later' "$later/include/dgram.h")" = 2 ] || fail "the structs are not found"
+# shellcheck disable=SC2046
+{
+  cc -std=gnu11 -D_GNU_SOURCE -fPIC -shared -I"$later/include" "$later"/src/*.c \
+    -Wl,-soname,"$soname" -o "$later/$soname" $(pkg-config --cflags --libs libuv)
+  cc "$here/batch.c" -o "$scratch/shared/batch" $(pkg-config --cflags --libs libdgram)
+}
+LD_LIBRARY_PATH=$libdir expect_ok "$scratch/shared/batch"
+LD_LIBRARY_PATH=$later expect_ok "$scratch/shared/batch" 2>"$scratch/warnings" # no symbol versions
+
 # Copies of two versions in one process: each calls itself, and both work on one loop. The program
 # has the older one, and exports it.
 older=$scratch/older

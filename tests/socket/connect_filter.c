@@ -171,8 +171,8 @@ static void connect_at_first(dgram_socket_t *socket, const char *message,
     assert_int_equal(dgram_connect_sync(socket, peer_port, "127.0.0.1"), 0);
 }
 
-static void connect_at_once(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                            void *context) {
+static void connect_at_once(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                            size_t count, void *context) {
   note("%zu", count);
   if (dgram_connect_state(socket) == DGRAM_DISCONNECTED)
     assert_int_equal(dgram_connect_sync(socket, peer_port, "127.0.0.1"), 0);

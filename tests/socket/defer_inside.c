@@ -33,7 +33,7 @@ static void close_in_message(dgram_socket_t *socket, const char *message,
   close_and_run(socket, context);
 }
 
-static void close_in_messages(dgram_socket_t *socket, const dgram_message_t messages[],
+static void close_in_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                               size_t count, void *context) {
   close_and_run(socket, context);
 }

@@ -4,13 +4,13 @@
 #include <arpa/inet.h>
 
 /* Notes a batch as "context[a b]". */
-static void note_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                          void *context) {
+static void note_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                          size_t count, void *context) {
   char text[1024] = "";
   for (size_t i = 0; i < count; i++) {
     size_t length = strlen(text);
     snprintf(text + length, sizeof text - length, i == 0 ? "%.*s" : " %.*s",
-             (int)messages[i].rinfo.size, messages[i].message);
+             (int)messages[i]->rinfo.size, messages[i]->message);
   }
   note("%s[%s]", (const char *)context, text);
 }
@@ -120,10 +120,10 @@ static void of_strangers_alone_there_is_none(void **state) {
   close_loop(loop);
 }
 
-static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t messages[],
+static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t *const messages[],
                                  size_t count, void *context) {
   note("%d", (int)count);
-  assert_int_equal(dgram_connect_sync(socket, messages[0].rinfo.port, NULL), 0);
+  assert_int_equal(dgram_connect_sync(socket, messages[0]->rinfo.port, NULL), 0);
 }
 
 /* The batch had been told; of its messages only the peer's follow. */
@@ -145,15 +145,15 @@ static void a_socket_may_be_connected_in_it(void **state) {
   close_loop(loop);
 }
 
-static void check_sender(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                         void *context) {
+static void check_sender(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                         size_t count, void *context) {
   static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
   const int *ports = context;
   for (size_t i = 0; i < count; i++)
-    (void)dgram_rinfo_address(&messages[i].rinfo); /* of all, before any is looked at */
+    (void)dgram_rinfo_address(&messages[i]->rinfo); /* of all, before any is looked at */
   for (size_t i = 0; i < count; i++) {
-    const dgram_rinfo_t *rinfo = &messages[i].rinfo;
-    int number = messages[i].message[0] - '0';
+    const dgram_rinfo_t *rinfo = &messages[i]->rinfo;
+    int number = messages[i]->message[0] - '0';
     assert_int_equal(rinfo->port, ports[number]);
     assert_string_equal(dgram_rinfo_address(rinfo), addresses[number]);
     assert_int_equal(ntohs(((const struct sockaddr_in *)(const void *)rinfo->sockaddr)->sin_port),
@@ -195,14 +195,14 @@ struct tally {
   int received;
 };
 
-static void count_in_order(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                           void *context) {
+static void count_in_order(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                           size_t count, void *context) {
   struct tally *tally = context;
   assert_in_range(count, 1, 1024);
   for (size_t i = 0; i < count; i++) {
     unsigned number;
-    assert_int_equal(messages[i].rinfo.size, sizeof number);
-    memcpy(&number, messages[i].message, sizeof number);
+    assert_int_equal(messages[i]->rinfo.size, sizeof number);
+    memcpy(&number, messages[i]->message, sizeof number);
     assert_int_equal(number, tally->next++);
   }
   tally->received += (int)count;

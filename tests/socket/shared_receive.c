@@ -19,10 +19,10 @@ static void take(dgram_socket_t *socket, const char *message, const dgram_rinfo_
     close_socket(socket);
 }
 
-static void take_many(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
+static void take_many(dgram_socket_t *socket, const dgram_message_t *const messages[], size_t count,
                       void *context) {
   for (size_t i = 0; i < count; i++)
-    take(socket, messages[i].message, &messages[i].rinfo, context);
+    take(socket, messages[i]->message, &messages[i]->rinfo, context);
 }
 
 static dgram_socket_t *adopt_copy(uv_loop_t *loop, int fd, int receive_batch) {

@@ -41,11 +41,11 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
     scene.inside();
 }
 
-static void on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                        void *context) {
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
   scene.calls++;
   for (size_t i = 0; i < count; i++)
-    tell(messages[i].message, &messages[i].rinfo);
+    tell(messages[i]->message, &messages[i]->rinfo);
   if (scene.inside != NULL)
     scene.inside();
 }

@@ -80,7 +80,7 @@ struct handle {
   bool held;                           /* ... and can't go */
   bool closing;                        /* no message is told any more */
   struct sockaddr_storage destination; /* of the sends to come; AF_UNSPEC: the peer */
-  const dgram_message_t *batch;        /* messages that have not been told */
+  const dgram_message_t *const *batch; /* messages that have not been told */
   size_t batch_left;
   uint32_t accepted;  /* sends with a callback so far, modulo 2^32 */
   uint32_t completed; /* of these, likewise */
@@ -169,7 +169,7 @@ void addon_show_state(struct handle *handle);
 napi_value addon_pool(napi_env env, napi_callback_info info);
 napi_value addon_take_messages(napi_env env, napi_callback_info info);
 void addon_drop_slab(struct handle *handle);
-void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                       void *context);
+void addon_on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                       size_t count, void *context);
 
 #endif

@@ -112,7 +112,7 @@ static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
 
 /* Tells the next message of the batch; its listeners may call takeMessages() for those after it. */
 static bool tell(struct handle *handle, const struct addon_function *on_message) {
-  const dgram_message_t *message = handle->batch++;
+  const dgram_message_t *message = *handle->batch++;
   handle->batch_left--;
   if (!make_room(handle, message->rinfo.size))
     return false;
@@ -122,8 +122,8 @@ static bool tell(struct handle *handle, const struct addon_function *on_message)
   return true;
 }
 
-void addon_on_messages(dgram_socket_t *socket, const dgram_message_t messages[], size_t count,
-                       void *context) {
+void addon_on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                       size_t count, void *context) {
   (void)socket;
   struct handle *handle = context;
   struct addon_function on_message;
@@ -153,12 +153,12 @@ napi_value addon_pool(napi_env env, napi_callback_info info) {
 /* Those of the batch that come next, of one sender, as far as there is room in one piece. */
 static size_t take(struct handle *handle) {
   size_t taken = 0;
-  const struct sockaddr *sender = handle->batch->rinfo.sockaddr;
-  tell_sender(handle, &handle->batch->rinfo);
+  const struct sockaddr *sender = (*handle->batch)->rinfo.sockaddr;
+  tell_sender(handle, &(*handle->batch)->rinfo);
   while (handle->batch_left > 0 && taken < ADDON_MOST_MESSAGES &&
-         fits(memory_of(handle), handle->batch->rinfo.size) &&
-         same_host(handle->batch->rinfo.sockaddr, sender)) {
-    copy(handle, handle->batch++, taken++);
+         fits(memory_of(handle), (*handle->batch)->rinfo.size) &&
+         same_host((*handle->batch)->rinfo.sockaddr, sender)) {
+    copy(handle, *handle->batch++, taken++);
     handle->batch_left--;
   }
   return taken;
@@ -174,7 +174,7 @@ napi_value addon_take_messages(napi_env env, napi_callback_info info) {
     return NULL;
   size_t taken = 0;
   napi_ref outer = addon_enter(handle->addon);
-  if (handle->batch_left > 0 && make_room(handle, handle->batch->rinfo.size))
+  if (handle->batch_left > 0 && make_room(handle, (*handle->batch)->rinfo.size))
     taken = take(handle);
   addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)taken);
