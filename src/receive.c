@@ -405,21 +405,20 @@ static void set_window(struct dgram__receiving *receiving, const struct turn *tu
   unsigned window = receiving->window;
   if (left > 0)
     window = received - left;
-  else if (received == window && 2 * turn->told <= turn->budget)
+  else if (received == window && turn->told < turn->budget)
     window *= 2;
   if (window > receiving->most)
     window = receiving->most;
   receiving->window = (unsigned char)(window > 0 ? window : 1);
 }
 
-/* Returns how many buffers were received, or an error. */
-static int receive_batch(dgram_socket_t *socket, struct dgram__batch *batch) {
+/* Receives up to `most` buffers. Returns how many, or an error. */
+static int receive_batch(dgram_socket_t *socket, struct dgram__batch *batch, unsigned most) {
   struct dgram__loop *loop = socket->loop;
   struct dgram__receiving *receiving = &socket->receiving;
   struct dgram__inbox *inbox = dgram__loop_inbox(loop);
   if (inbox == NULL)
     return UV_ENOMEM;
-  unsigned most = receiving->window;
   int received = loop->datapath->recv(&socket->path, inbox, most);
   if (received < 0)
     return received;
@@ -442,7 +441,9 @@ enum came {
 static enum came receive_and_tell(dgram_socket_t *socket, struct turn *turn) {
   struct dgram__batch batch;
   unsigned window = socket->receiving.window;
-  int received = receive_batch(socket, &batch);
+  if (window > turn->budget - turn->told) /* each has one datagram at least */
+    window = turn->budget - turn->told;
+  int received = receive_batch(socket, &batch, window);
   /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
   dgram__outbox_complete_done(socket);
   if (received <= 0)

@@ -55,6 +55,13 @@ export interface SocketOptions extends dgram.SocketOptions {
    */
   pooledMessages?: boolean | undefined;
   /**
+   * How many datagrams one system call may fetch, 1 to 64. What was fetched and not emitted is lost
+   * when the socket is closed. By default it is 64, but 1 where other processes may have the system
+   * socket too (a cluster, an adopted `fd`, a socket that came from another process): so nothing
+   * that another could have had is lost with one that closes.
+   */
+  receiveBatch?: number | undefined;
+  /**
    * Binds with `SO_REUSEPORT`: several sockets share the port, and the system spreads what arrives
    * over them. Such a socket is never shared between cluster workers. Here it works with every
    * version of Node.js; where the system has no such option, the bind fails with `ENOTSUP`.

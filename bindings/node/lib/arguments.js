@@ -36,6 +36,18 @@ function checkBufferSize(size, name) {
     throw errors.outOfRange(name, '>= 0 && <= 4294967295', size);
 }
 
+// How many datagrams a system call may fetch; none is fine.
+function checkBatch(count, name) {
+  if (count === undefined)
+    return undefined;
+  checkNumber(count, name);
+  if (!Number.isInteger(count))
+    throw errors.outOfRange(name, 'an integer', count);
+  if (count < 1 || count > 64)
+    throw errors.outOfRange(name, '>= 1 && <= 64', count);
+  return count;
+}
+
 function toBytes(message, name = 'buffer') {
   if (typeof message === 'string')
     return Buffer.from(message);
@@ -69,6 +81,7 @@ function toBytesList(list) {
 }
 
 module.exports = {
+  checkBatch,
   checkBufferSize,
   checkNumber,
   checkPort,

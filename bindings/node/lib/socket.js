@@ -8,7 +8,7 @@ const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
 const since = require('./since');
-const { checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
+const { checkBatch, checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
 const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
@@ -48,6 +48,7 @@ function readOptions(state, options) {
     reusePort: options.reusePort,
     emitSendErrors: options.emitSendErrors,
     lowLatency: options.lowLatency,
+    receiveBatch: checkBatch(options.receiveBatch, 'options.receiveBatch'),
     pooledMessages: options.pooledMessages,
     receiveBlockList,
     sendBlockList,
@@ -82,9 +83,9 @@ function Socket(typeOrOptions, listener) {
   if (state.lookup === undefined)
     state.lookup = defaultLookup();
   state.isDefaultLookup = isTransparent(state.lookup);
-  const { reuseAddr, ipv6Only, reusePort, lowLatency } = state.options;
+  const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch } = state.options;
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
-    reusePort ? 1 : 0, lowLatency ? 1 : 0);
+    reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0);
   if (state.options.pooledMessages)
     state.handle.pool();
   this.type = type;

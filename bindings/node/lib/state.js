@@ -27,6 +27,7 @@ class State {
   queue = undefined; // calls of send() and close() that wait for 'listening'
   aim = { ip: undefined, port: 0, error: 0 }; // where the Handle's sends go
   completed = 0; // sends with a callback, as far as is known here
+  budget = 32; // messages that a turn of the event loop tells
   stalled = []; // ... those that the system had no room for
   failures = new Map(); // ... their codes, by sequence number
 }

@@ -253,7 +253,9 @@ void addon_close_all(struct addon *addon) {
   }
 }
 
-/* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort, lowLatency) ---- */
+/* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch) ---- */
+
+enum { MESSAGES_A_TURN = 32 }; /* of the event loop, as the built-in tells */
 
 static int create_socket(struct handle *handle, napi_env env, const napi_value argv[]) {
   dgram_options_t options = dgram_default_options((dgram_type_t)addon_int_argument(env, argv[1]));
@@ -261,6 +263,8 @@ static int create_socket(struct handle *handle, napi_env env, const napi_value a
   options.ipv6_only = addon_int_argument(env, argv[3]);
   options.reuse_port = addon_int_argument(env, argv[4]);
   options.low_latency = addon_int_argument(env, argv[5]);
+  options.receive_batch = addon_int_argument(env, argv[6]);
+  options.receive_budget = MESSAGES_A_TURN;
   options.lookup = on_lookup;
   options.lookup_context = handle;
   options.defer = on_defer;
@@ -288,8 +292,8 @@ static void wrap(struct handle *handle, napi_env env, napi_value self, napi_valu
 
 napi_value addon_handle_new(napi_env env, napi_callback_info info) {
   struct addon *addon;
-  size_t argc = 6;
-  napi_value argv[6], self;
+  size_t argc = 7;
+  napi_value argv[7], self;
   napi_get_cb_info(env, info, &argc, argv, &self, (void **)&addon);
   struct handle *handle = calloc(1, sizeof *handle);
   int err = UV_ENOMEM;

@@ -28,6 +28,7 @@ SETTER(set_broadcast, dgram_set_broadcast)
 SETTER(set_ttl, dgram_set_ttl)
 SETTER(set_multicast_ttl, dgram_set_multicast_ttl)
 SETTER(set_multicast_loopback, dgram_set_multicast_loopback)
+SETTER(set_receive_budget, dgram_set_receive_budget)
 
 static int change_buffer_size(dgram_socket_t *socket, bool receives, int size) {
   int err = receives ? dgram_set_recv_buffer_size(socket, size)
@@ -212,6 +213,7 @@ const napi_property_descriptor addon_option_methods[] = {
     METHOD("setTTL", set_ttl),
     METHOD("setMulticastTTL", set_multicast_ttl),
     METHOD("setMulticastLoopback", set_multicast_loopback),
+    METHOD("setReceiveBudget", set_receive_budget),
     METHOD("setMulticastInterface", set_multicast_interface),
     METHOD("bufferSize", buffer_size),
     METHOD("bufferSizeReason", buffer_size_reason),
