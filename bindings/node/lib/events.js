@@ -14,6 +14,8 @@ const { resolveBinding } = require('./bind');
 const { resolveConnecting } = require('./connect');
 const { concludeStalled } = require('./send');
 
+const { ECANCELED } = native.codes;
+
 // ---- messages ----
 
 let senderAddress;
@@ -105,6 +107,8 @@ function onConnected() {
 // A connect that was given up is forgotten, as the built-in forgets it.
 function onConnectFailed(code) {
   const state = this[kState];
+  if (code === ECANCELED) // by disconnect() or close(), which know
+    return;
   const { address, port, callback, cause } = state.connecting;
   state.connecting = null;
   if (state.closed)

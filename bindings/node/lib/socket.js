@@ -235,12 +235,23 @@ Socket.prototype.connectSync = function(port, address) {
     throw errors.endpointError(code, 'connect', ip, number);
 };
 
+// 'connect' that was due still comes, as with the built-in.
+function emitDueConnect(socket) {
+  if (!socket[kState].closed)
+    socket.emit('connect');
+}
+
 Socket.prototype.disconnect = function() {
-  if (this[kState].handle.connectState !== CONNECTED)
+  const state = this[kState];
+  if (state.handle.connectState !== CONNECTED)
     throw errors.notConnected();
   const code = liveHandle(this).disconnect();
   if (code < 0)
     throw errors.systemError(code, 'connect');
+  if (state.connecting === null)
+    return;
+  state.connecting = null;
+  process.nextTick(emitDueConnect, this);
 };
 
 // ---- send ----

@@ -376,6 +376,32 @@ scenario('B31 while connecting', async ({ bound, attempt, event, close }) => {
   await close(a, b);
 });
 
+scenario('B31 disconnect before \'connect\', then another peer', async ({ bound, socket, attempt, event, log, close }) => {
+  const b = await bound('b');
+  const c = await bound('c');
+  const lookup = (name, family, callback) => callback(null, name, family);
+  const a = socket('a', { type: 'udp4', lookup });
+  a.bind();
+  a.connect(b.address().port, '127.0.0.1', () => log('the first callback'));
+  attempt('disconnect', () => a.disconnect());
+  attempt('connect', () => a.connect(c.address().port, '127.0.0.1', () => log('the second callback')));
+  await event(a, 'connect');
+  attempt('remoteAddress', () => a.remoteAddress());
+  await close(a, b, c);
+});
+
+scenario('B31 disconnect before \'connect\', and close', async ({ bound, socket, attempt, log, close }) => {
+  const b = await bound('b');
+  const lookup = (name, family, callback) => callback(null, name, family);
+  const a = socket('a', { type: 'udp4', lookup });
+  a.bind();
+  a.connect(b.address().port, '127.0.0.1', () => log('the callback'));
+  attempt('disconnect', () => a.disconnect());
+  attempt('remoteAddress', () => a.remoteAddress());
+  await close(b);
+  await close(a);
+});
+
 scenario('B31 disconnect in \'connect\', then another peer', async ({ bound, socket, attempt, arrived, close }) => {
   const b = await bound('b');
   const c = await bound('c');
