@@ -116,7 +116,8 @@ static double percentile_us(samples_t *samples, size_t percent) {
   if (samples->count == 0)
     bench_fail("samples", "there are none");
   qsort(samples->ns, samples->count, sizeof *samples->ns, compare);
-  return (double)samples->ns[(samples->count * percent - 1) / 100] / 1e3;
+  size_t rank = (samples->count * percent - 1) / 100;
+  return (double)samples->ns[rank] / 1e3;
 }
 
 /* ---- the flood, and the client of the quiet socket ---- */

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { US = 1000, MS = 1000 * US };
+#define US UINT64_C(1000) /* in ns */
+#define MS (1000 * US)
 
 static uint64_t now = MS; /* ns */
 static bool out_of_memory;
@@ -77,7 +78,7 @@ static void flood(const dgram_socket_t *socket) {
   static struct fake_slot slots[DGRAM__SLOTS];
   for (unsigned i = 0; i < FLOOD; i++)
     numbers[i] = (uint16_t)i;
-  for (unsigned i = 0; i < DGRAM__SLOTS; i++)
+  for (size_t i = 0; i < DGRAM__SLOTS; i++)
     slots[i] = (struct fake_slot){.data = (const char *)&numbers[i * PER_SLOT],
                                   .size = PER_SLOT * sizeof numbers[0],
                                   .segment = sizeof numbers[0]};
