@@ -61,13 +61,18 @@ medians() {
         printf "%s", key
         for (column = 5; column <= 9; column++) printf ",%.0f", median(column, key)
         printf ",%.4f", median(10, key)
+        beside = "libuv,message," flood[key]
+        known = beside in runs
         for (column = 5; column <= 8; column++)
-          printf ",%.2f", median(column, key) / median(column, "libuv,message," flood[key])
+          if (known)
+            printf ",%.2f", median(column, key) / median(column, beside)
+          else
+            printf ","
         print ""
       }
     }'
 }
 
 all_runs >"$every_run"
-medians <"$every_run" >"$results/fairness.csv"
+sort -s -t, -k3,3n -k4,4n "$every_run" | medians >"$results/fairness.csv"
 column -s, -t "$results/fairness.csv"
