@@ -285,6 +285,14 @@ static void emit_gathered(dgram_socket_t *socket, const struct dgram__batch *bat
     emit_each(socket, batch);
 }
 
+/* It falls slowly: a sender may put many that take little before many that take long. */
+static void note_each(struct dgram__receiving *receiving, uint64_t each) {
+  uint64_t least = receiving->each - receiving->each / 8;
+  if (each < least)
+    each = least;
+  receiving->each = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+}
+
 /* Tells messages many at a time, and measures how long the listeners take; few tell little. */
 static void tell_together(dgram_socket_t *socket, struct dgram__batch *batch, struct turn *turn) {
   const struct dgram__basket *basket = socket->loop->basket;
@@ -296,9 +304,8 @@ static void tell_together(dgram_socket_t *socket, struct dgram__batch *batch, st
     turn->told += (unsigned)basket->count + basket->losses;
     if (measured) {
       uint64_t took = uv_hrtime() - began;
-      uint64_t each = took / basket->count + 1;
       turn->spent += took;
-      socket->receiving.each = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+      note_each(&socket->receiving, took / basket->count + 1);
     }
     bool late = turn->spent >= TURN_NS && turn->budget > SHORT_BUDGET;
     turn->over = turn->told >= turn->budget || late;
