@@ -279,6 +279,8 @@ const adapters = {
   'libdgram-node': () => overDgram(require('../../bindings/node'), 1024),
   'libdgram-node-pooled': () =>
     overDgram(require('../../bindings/node'), 1024, { pooledMessages: true }),
+  'libdgram-node-single': () => // not in the tables: what a shared socket costs
+    overDgram(require('../../bindings/node'), 1024, { receiveBatch: 1 }),
   bun: () => overBun(256),
 };
 

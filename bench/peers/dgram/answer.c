@@ -66,7 +66,7 @@ void answer(bench_side_t *side) {
   uv_loop_t loop;
   watch_t watch;
   init_loop(&loop);
-  dgram_socket_t *socket = new_bound(&loop, on_request, side);
+  dgram_socket_t *socket = new_bound(side, &loop, on_request, side);
   uint16_t port = port_of(socket);
 
   bench_begin(side, &port);

@@ -34,7 +34,7 @@ void mixed_receive(bench_side_t *side) {
   watch_t watch;
   server_t server = {.side = side, .source = mixed_source(side->size)};
   init_loop(&loop);
-  dgram_socket_t *socket = new_bound(&loop, on_reply, &server);
+  dgram_socket_t *socket = new_bound(side, &loop, on_reply, &server);
   uint16_t port = port_of(socket);
   server.outbox =
       (outbox_t){.side = side, .socket = socket, .compose = compose, .context = &server};

@@ -4,15 +4,21 @@ static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *c
   bench_fail("error event", error->message);
 }
 
-dgram_socket_t *new_socket(uv_loop_t *loop, int recv_buffer, dgram_message_cb on_message,
-                           void *context) {
+static dgram_socket_t *new_with(uv_loop_t *loop, int recv_buffer, int batch,
+                                dgram_message_cb on_message, void *context) {
   dgram_socket_t *socket;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = recv_buffer;
+  options.receive_batch = batch;
   checked(dgram_create_socket_options(loop, &options, on_message, context, &socket),
           "dgram_create_socket_options");
   checked(dgram_on_error(socket, on_error, NULL), "dgram_on_error");
   return socket;
+}
+
+dgram_socket_t *new_socket(uv_loop_t *loop, int recv_buffer, dgram_message_cb on_message,
+                           void *context) {
+  return new_with(loop, recv_buffer, 0, on_message, context);
 }
 
 dgram_socket_t *new_connected(uv_loop_t *loop, const struct sockaddr_in *target,
@@ -22,8 +28,10 @@ dgram_socket_t *new_connected(uv_loop_t *loop, const struct sockaddr_in *target,
   return socket;
 }
 
-dgram_socket_t *new_bound(uv_loop_t *loop, dgram_message_cb on_message, void *context) {
-  dgram_socket_t *socket = new_socket(loop, BENCH_RECV_BUFFER, on_message, context);
+dgram_socket_t *new_bound(const bench_side_t *side, uv_loop_t *loop, dgram_message_cb on_message,
+                          void *context) {
+  int batch = (int)bench_number(side, "batch", 0);
+  dgram_socket_t *socket = new_with(loop, BENCH_RECV_BUFFER, batch, on_message, context);
   checked(dgram_bind_sync(socket, 0, "127.0.0.1"), "dgram_bind_sync");
   return socket;
 }

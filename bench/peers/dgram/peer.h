@@ -29,7 +29,8 @@ dgram_socket_t *new_socket(uv_loop_t *loop, int recv_buffer, dgram_message_cb on
 dgram_socket_t *new_connected(uv_loop_t *loop, const struct sockaddr_in *target,
                               dgram_message_cb on_message, void *context);
 /* With the buffer of a receiver, bound to a free port. */
-dgram_socket_t *new_bound(uv_loop_t *loop, dgram_message_cb on_message, void *context);
+dgram_socket_t *new_bound(const bench_side_t *side, uv_loop_t *loop, dgram_message_cb on_message,
+                          void *context);
 uint16_t port_of(const dgram_socket_t *socket);
 
 void init_loop(uv_loop_t *loop);

@@ -22,7 +22,7 @@ static dgram_socket_t **open_sockets(bench_side_t *side, uv_loop_t *loop, uint16
   dgram_socket_t **sockets = bench_allocate(side->sockets * sizeof(dgram_socket_t *));
   bench_weigh_sockets(side);
   for (size_t i = 0; i < side->sockets; i++) {
-    sockets[i] = new_bound(loop, listener, side);
+    sockets[i] = new_bound(side, loop, listener, side);
     ports[i] = port_of(sockets[i]);
   }
   return sockets;
