@@ -47,7 +47,7 @@ static int closed_port(void) {
 }
 
 /* After the ICMP error both ways are as they were, and the loop comes to rest. */
-static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, int *received) {
+static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *received) {
   int sender = raw_socket();
   int before = *received;
   assert_in_range(turns_of_50_ms(loop), 0, 40);
