@@ -100,7 +100,8 @@ uint64_t uv_now(const uv_loop_t *loop) {
 }
 
 uint64_t uv_hrtime(void) {
-  return 1000000000;
+  static uint64_t time = 1000000000;
+  return time += 100;
 }
 
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "control.h"
+#include "arrival.h"
 
 /* What the calls do, in order: bytes moved, or an error as a negative number. Then: EAGAIN. */
 static const int *script;
@@ -61,7 +61,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
 
 static const struct dgram__datapath *const posix_path = &dgram__datapath_posix;
 static struct dgram__path path = {.fd = -1}; /* never looked at */
-static struct dgram__inbox inbox;
+static struct dgram__arrival arrival;
+#define inbox arrival.inbox
 
 static int begin(void **state) {
   static char data[DGRAM__SLOTS][DGRAM__SLOT_SIZE];
