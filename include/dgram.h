@@ -47,7 +47,7 @@
 
 /** The version of this header; dgram_version() tells the library's. @{ */
 #define DGRAM_VERSION_MAJOR 0
-#define DGRAM_VERSION_MINOR 3
+#define DGRAM_VERSION_MINOR 4
 #define DGRAM_VERSION_PATCH 0
 /** @} */
 
