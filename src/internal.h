@@ -71,7 +71,6 @@ struct dgram__loop {
   struct dgram__line deferred;  /* before the loop blocks, then */
   struct dgram__line backlogs;  /* before the loop blocks, last: received, and not told yet */
   struct dgram__line waiting;   /* when the retry timer fires */
-  struct dgram__batch *telling; /* what listeners are being told, or NULL */
   dgram_socket_t **by_fd;       /* the sockets by their descriptors */
   int fd_room;                  /* descriptors that `by_fd` has room for */
   unsigned forks;               /* what dgram__loop_enter() counts, when it last saw the loop */
@@ -280,6 +279,7 @@ struct dgram__backlog {
 /* How a socket receives. */
 struct dgram__receiving {
   struct dgram__backlog *backlog; /* NULL: all that was received has been told */
+  struct dgram__batch *telling;   /* what listeners are being told, or will be; or NULL */
   unsigned budget;                /* datagrams told in a turn */
   unsigned turn;                  /* the last one in which the backlog was told from */
   uint32_t each;                  /* ns that a listener of 'messages' takes for one; 0: unknown */

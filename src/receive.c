@@ -315,14 +315,23 @@ static void tell_together(dgram_socket_t *socket, struct dgram__batch *batch, st
 /* ---- telling ---- */
 
 static void tell(dgram_socket_t *socket, struct dgram__batch *batch, struct turn *turn) {
-  struct dgram__loop *loop = socket->loop;
-  struct dgram__batch *outer = loop->telling;
-  loop->telling = batch;
+  socket->receiving.telling = batch;
   if (socket->events.messages.first != NULL)
     tell_together(socket, batch, turn);
   else
     tell_each(socket, batch, turn);
-  loop->telling = outer;
+  socket->receiving.telling = NULL;
+}
+
+/*
+ * A send's callback comes before the reply that it provokes: programs begin to listen in it, or
+ * connect the socket.
+ */
+static void tell_after_sends(dgram_socket_t *socket, struct dgram__batch *batch,
+                             struct turn *turn) {
+  socket->receiving.telling = batch;
+  dgram__outbox_complete_done(socket);
+  tell(socket, batch, turn);
 }
 
 /* ---- what is left for the next turns ---- */
@@ -381,8 +390,7 @@ void dgram__receive_backlog(dgram_socket_t *socket) {
   struct turn turn = begin_turn(socket);
   receiving->backlog = NULL;                /* a listener that closes the socket must not free it */
   receiving->turn = socket->loop->turn + 1; /* which begins when the loop polls */
-  dgram__outbox_complete_done(socket);
-  tell(socket, &backlog->batch, &turn);
+  tell_after_sends(socket, &backlog->batch, &turn);
   if (backlog->batch.count > 0 && !socket->closing) {
     receiving->backlog = backlog;
     dgram__tell_later(socket);
@@ -451,11 +459,11 @@ static enum came receive_and_tell(dgram_socket_t *socket, struct turn *turn) {
   if (window > turn->budget - turn->told) /* each has one datagram at least */
     window = turn->budget - turn->told;
   int received = receive_batch(socket, &batch, window);
-  /* A send's callback comes before the reply that it provokes: programs begin to listen in it. */
-  dgram__outbox_complete_done(socket);
-  if (received <= 0)
+  if (received <= 0) {
+    dgram__outbox_complete_done(socket);
     return received < 0 && tell_error(socket, received) ? SOMETHING : NOTHING;
-  tell(socket, &batch, turn);
+  }
+  tell_after_sends(socket, &batch, turn);
   set_window(&socket->receiving, turn, (unsigned)received, batch.count);
   if (batch.count > 0 && !socket->closing)
     keep(socket, &batch);
@@ -491,8 +499,8 @@ void dgram__receive_lend(dgram_socket_t *socket) {
 /* Of what has been received only the peer's datagrams are told, and of what is queued. */
 void dgram__receive_connected(dgram_socket_t *socket) {
   struct dgram__receiving *receiving = &socket->receiving;
-  if (socket->loop->telling != NULL)
-    socket->loop->telling->filter = true;
+  if (receiving->telling != NULL)
+    receiving->telling->filter = true;
   if (receiving->backlog != NULL)
     receiving->backlog->batch.filter = true;
   receiving->filter = dgram__path_is_readable(&socket->path);

@@ -92,6 +92,55 @@ static void a_server_may_connect_to_its_first_client(void **state) {
   close_scene(&scene);
 }
 
+static void connect_to_the_peer(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                                void *context) {
+  const struct scene *scene = context;
+  assert_null(error);
+  assert_int_equal(dgram_connect_sync(socket, raw_port(scene->peer), NULL), 0);
+  note("connected");
+}
+
+/* Hands a send to the system; the task that would tell its end is the program's, and waits. */
+static void send_to_the_peer(struct scene *scene) {
+  assert_int_equal(
+      dgram_send(scene->socket, "x", 1, raw_port(scene->peer), NULL, connect_to_the_peer, scene),
+      0);
+  assert_true(dgram_fileno(scene->socket) >= 0);
+}
+
+static struct scene open_deferring_scene(struct agenda *agenda) {
+  struct scene scene = open_scene();
+  close_socket(scene.socket);
+  dgram_options_t options = deferring_options(agenda);
+  options.receive_budget = 1;
+  scene.socket = new_with(scene.loop, &options);
+  assert_int_equal(dgram_bind_sync(scene.socket, 0, "127.0.0.1"), 0);
+  run_tasks(agenda);
+  scene.port = port_of(scene.socket);
+  return scene;
+}
+
+static void close_deferring_scene(struct scene *scene, struct agenda *agenda) {
+  settle(scene->loop);
+  close_socket(scene->socket);
+  run_tasks(agenda);
+  close(scene->peer);
+  close(scene->stranger);
+  close_loop(scene->loop);
+}
+
+/* A send's callback runs between the receive call and the 'message'. */
+static void a_sends_callback_may_connect_before_what_was_received_is_told(void **state) {
+  struct agenda agenda = {0};
+  struct scene scene = open_deferring_scene(&agenda);
+  assert_int_equal(dgram_on_message(scene.socket, note_message, "got"), 0);
+  send_to_the_peer(&scene);
+  raw_send(scene.stranger, "stranger", 8, scene.port);
+  settle(scene.loop);
+  assert_notes("connected");
+  close_deferring_scene(&scene, &agenda);
+}
+
 static void more_than_a_batch_of_strangers_is_skipped(void **state) {
   enum { SENT = 150 };
   struct scene scene = open_scene();
@@ -237,7 +286,31 @@ static void what_the_peer_sent_in_it_is_told(void **state) {
   assert_notes("got(1) got(2) got(3) got(4)");
   close_scene(&scene);
 }
+
+static void note_and_send(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                          void *context) {
+  note_message(socket, message, rinfo, "got");
+  send_to_the_peer(context);
+}
+
+/* What is joined comes at once, and with this budget is told in turns. */
+static void so_it_may_before_the_rest_is_told(void **state) {
+  struct agenda agenda = {0};
+  struct scene scene = open_deferring_scene(&agenda);
+  int segment = 1;
+  assert_int_equal(dgram_once_message(scene.socket, note_and_send, &scene), 0);
+  assert_int_equal(dgram_on_message(scene.socket, note_message, "heard"), 0);
+  assert_int_equal(setsockopt(scene.stranger, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment),
+                   0);
+  raw_send(scene.stranger, "abc", 3, scene.port);
+  settle(scene.loop);
+  assert_notes("got(a) heard(a) connected");
+  close_deferring_scene(&scene, &agenda);
+}
 #else
+static void so_it_may_before_the_rest_is_told(void **state) {
+  skip();
+}
 static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
   skip();
 }
@@ -256,6 +329,8 @@ int main(void) {
       cmocka_unit_test(the_whole_address_counts),
       cmocka_unit_test(until_it_is_connected_all_are_received),
       cmocka_unit_test(a_server_may_connect_to_its_first_client),
+      cmocka_unit_test(a_sends_callback_may_connect_before_what_was_received_is_told),
+      cmocka_unit_test(so_it_may_before_the_rest_is_told),
       cmocka_unit_test(more_than_a_batch_of_strangers_is_skipped),
       cmocka_unit_test(the_peers_own_bursts_are_received),
       cmocka_unit_test(a_dual_stack_socket_knows_a_mapped_peer),
