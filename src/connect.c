@@ -152,8 +152,10 @@ void dgram__connect_finish(dgram_socket_t *socket) {
     tell_failure(socket, take_attempt(socket));
   } else if (connecting->state == DGRAM__CONNECT_PENDING) {
     set_state(socket, DGRAM__CONNECT_DONE);
-    free_attempt(connecting->attempt); /* its callback is a listener of 'connect' */
+    free_attempt(connecting->attempt);
     connecting->attempt = NULL;
+    /* Its callback is a listener of 'connect', and those in front may begin the next attempt. */
+    dgram__listeners_attempt_succeeded(&socket->events.connect);
     dgram__emit_connect(socket);
   }
 }

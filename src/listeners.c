@@ -63,6 +63,12 @@ void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
   dgram__listeners_sweep(listeners);
 }
 
+void dgram__listeners_attempt_succeeded(struct dgram__listeners *listeners) {
+  for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
+    if (at->kind == DGRAM__ON_ATTEMPT)
+      at->kind = DGRAM__ONCE;
+}
+
 void dgram__listeners_clear(struct dgram__listeners *listeners) {
   assert(listeners->depth == 0);
   for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)

@@ -46,6 +46,9 @@ bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener
 void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
                                   enum dgram__listener_kind kind);
 
+/* What those of DGRAM__ON_ATTEMPT came with has succeeded: they are now as those of DGRAM__ONCE. */
+void dgram__listeners_attempt_succeeded(struct dgram__listeners *listeners);
+
 /* Removes all; not while an emission is under way. */
 void dgram__listeners_clear(struct dgram__listeners *listeners);
 

@@ -439,8 +439,9 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__batch *batch, uns
     return received;
   *batch = (struct dgram__batch){
       .slots = inbox->slots, .count = (unsigned)received, .filter = receiving->filter};
-  if ((unsigned)received < most) /* the system's queue was empty */
-    receiving->filter = false;
+  /* The system's queue was empty, or an error has come between. */
+  if (receiving->filter && (unsigned)received < most)
+    receiving->filter = dgram__path_is_readable(&socket->path);
   if (received > 0)
     receiving->said = 0;
   loop->pace.turn += (unsigned)received;

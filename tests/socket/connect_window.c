@@ -69,6 +69,27 @@ static void several_may_be_taken_back_in_one_turn(void **state) {
   close_loop(loop);
 }
 
+/* A listener of 'connect' in front of the callback of the dgram_connect() that is told. */
+static void connect_elsewhere_and_take_it_back(dgram_socket_t *socket, const dgram_error_t *error,
+                                               void *context) {
+  assert_int_equal(dgram_disconnect(socket), 0);
+  assert_int_equal(dgram_connect(socket, 9, "elsewhere", note_connect, "second"), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+}
+
+static void taking_back_the_next_one_does_not_silence_the_one_that_is_told(void **state) {
+  uv_loop_t *loop = open_loop();
+  struct hook hook = {0};
+  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  hook.at_once = "127.0.0.1";
+  assert_int_equal(dgram_once_connect(socket, connect_elsewhere_and_take_it_back, NULL), 0);
+  assert_int_equal(dgram_connect(socket, 9, "a.peer", note_connect, "first"), 0);
+  settle(loop);
+  assert_notes("ask(a.peer) ask(elsewhere) first second(ECANCELED)");
+  close_socket(socket);
+  close_loop(loop);
+}
+
 static void one_that_is_taken_back_and_closed_ends_once(void **state) {
   uv_loop_t *loop = open_loop();
   struct hook hook = {0};
@@ -281,6 +302,7 @@ int main(void) {
       cmocka_unit_test(a_connect_that_is_taken_back_is_no_success),
       cmocka_unit_test(without_a_callback_it_ends_silently),
       cmocka_unit_test(several_may_be_taken_back_in_one_turn),
+      cmocka_unit_test(taking_back_the_next_one_does_not_silence_the_one_that_is_told),
       cmocka_unit_test(one_that_is_taken_back_and_closed_ends_once),
       cmocka_unit_test(one_wins_and_the_other_is_refused),
       cmocka_unit_test(so_it_is_for_a_connect_inside_a_call),
