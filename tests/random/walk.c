@@ -1,0 +1,1569 @@
+/*
+ * A random walk through the public header: many sockets on one loop, and calls of every function
+ * from everywhere: from the top, from inside every callback, look-up and put-off task. After each
+ * call, and in each callback, what the header promises is compared with a small model.
+ *
+ *   DGRAM_TEST_SEED=N   walks again as before (time and the system's answers may differ)
+ *   DGRAM_TEST_STEPS=N  how many steps it takes in all
+ *   DGRAM_TEST_TRACE=1  tells each call and callback
+ *
+ * With WALK_FAULTS the program is linked over system calls that fail at random.
+ */
+#include <dgram.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "unit/random.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+enum {
+  MEMBERS = 30,
+  STEPS_OF_A_LIFE = 10000, /* of one loop and its sockets */
+  DEPTH = 4,               /* of calls from inside callbacks */
+  QUESTIONS = 256,
+  TASKS = 1024,
+  SIGNALS = 2,
+  PORTS = 64,
+  PATTERN = 3000,        /* bytes; longer datagrams are one of two */
+  MOST_UNDER_WAY = 2000, /* sends of a socket */
+  WATCHDOG_SECONDS = 30  /* for so many steps as a life has */
+};
+
+/* What may run inside a call; see the contracts. */
+enum event {
+  MESSAGE = 1,
+  LISTENING = 2,
+  ERROR = 4,
+  CONNECT = 8,
+  CLOSE = 16,
+  SENT = 32,
+  ASKED = 64,
+  EVERYTHING = 127
+};
+
+struct member {
+  dgram_socket_t *socket; /* NULL: there is none, or it has gone */
+  unsigned number;        /* of its kind; a member's callbacks carry it on */
+  dgram_type_t type;
+  bool looks_up;    /* has a look-up of the program's */
+  bool defers;      /* has a `defer` of the program's */
+  bool loose;       /* its system socket is in other hands, too */
+  bool reuses_port; /* so others may get what is sent to it */
+  bool foreseen;    /* the bind under way, or done, is told by 'listening' */
+  bool listened;    /* 'listening' has been told */
+  bool hears;       /* has a listener of 'message' that stays */
+  bool closing;
+  bool close_told;
+  bool was_connected; /* 'connect' has been told */
+  bool connect_told;  /* since then it was neither disconnected nor closed */
+  int signal;         /* or -1 */
+  unsigned sends;     /* with callbacks: accepted, and not told */
+  size_t bytes;       /* of these */
+  uint64_t sent;      /* accepted with a destination in binary form: their order is kept */
+  uint64_t told;      /* the last of these */
+  unsigned attempts;  /* callbacks of dgram_connect() that are to come */
+};
+
+/* A send with a callback. */
+struct ticket {
+  struct member *member;
+  unsigned number; /* of the socket */
+  uint64_t order;  /* 0: it may be overtaken */
+  size_t size;
+};
+
+/* A dgram_connect() with a callback. */
+struct attempt {
+  struct member *member;
+  unsigned number;
+};
+
+static struct {
+  uint64_t seed;
+  uint32_t random;
+  uint64_t step;
+  uint64_t calls;
+  uint64_t events;
+  uint64_t messages;
+  uint64_t sends;
+  bool trace;
+  bool quiet; /* callbacks do nothing, nothing fails */
+  unsigned depth;
+  unsigned allowed; /* events that may be told inside the call that is being made */
+  const char *call;
+  const struct member *flushed; /* the call is a flush of this one alone */
+  uv_loop_t *loop;
+  uv_prepare_t turns_handle;
+  uint64_t turns;
+  struct member members[MEMBERS];
+  unsigned next_number;
+  unsigned live_tickets;
+  unsigned live_attempts;
+  dgram_lookup_t *questions[QUESTIONS];
+  unsigned question_count;
+  dgram_task_t *tasks[TASKS];
+  unsigned task_count;
+  dgram_signal_t *signals[SIGNALS];
+  bool aborted[SIGNALS];
+  int raw4;
+  int raw6;
+  int closed_port;
+  int taken_port;
+  int taken_fd;
+  int shared_port;
+  int ports[2][PORTS]; /* that sockets of each family have had */
+  bool have_ipv6;
+  uint64_t heard; /* probes that came */
+} walk;
+
+static char pattern[256][PATTERN];
+static char huge[70000];
+static const char probe[] = "probe";
+
+/* ---- failing ---- */
+
+#ifndef PAST
+#define PAST 64 /* lines that are told of what led to a failure */
+#endif
+static char past[PAST][160];
+static unsigned past_at;
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...) {
+  char *line = past[past_at++ % PAST];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(line, sizeof past[0], format, arguments);
+  va_end(arguments);
+  if (walk.trace)
+    fprintf(stderr, "%*s%s\n", (int)walk.depth * 2, "", line);
+}
+
+static void tell_where(void) {
+  for (unsigned i = 0; i < PAST; i++)
+    if (past[(past_at + i) % PAST][0] != '\0')
+      fprintf(stderr, "  %s\n", past[(past_at + i) % PAST]);
+  fprintf(stderr, "in step %llu of the walk with DGRAM_TEST_SEED=%llu, inside %s\n",
+          (unsigned long long)walk.step, (unsigned long long)walk.seed,
+          walk.call != NULL ? walk.call : "the loop");
+}
+
+#define CHECK(condition, ...)                                               \
+  do {                                                                      \
+    if (!(condition)) {                                                     \
+      fprintf(stderr, "walk.c:%d: %s does not hold", __LINE__, #condition); \
+      fprintf(stderr, ": " __VA_ARGS__);                                    \
+      fprintf(stderr, "\n");                                                \
+      tell_where();                                                         \
+      abort();                                                              \
+    }                                                                       \
+  } while (0)
+
+static void watchdog_bites(int number) {
+  (void)number;
+  fprintf(stderr, "watchdog: this step does not come to its end\n");
+  tell_where();
+  abort();
+}
+
+/* ---- chance ---- */
+
+static uint32_t below(uint32_t limit) {
+  return random_below(&walk.random, limit);
+}
+
+static bool one_in(uint32_t of) {
+  return below(of) == 0;
+}
+
+#define PICK(list) (list)[below(sizeof(list) / sizeof *(list))]
+
+/* ---- failing system calls ---- */
+
+#ifdef WALK_FAULTS
+static struct {
+  unsigned left; /* calls that fail */
+  int error;
+} fault_of_send, fault_of_receive;
+
+static bool send_fails(void) {
+  static const int errors[] = {EAGAIN,  EAGAIN, EAGAIN, ENOBUFS,
+                               ENOBUFS, EPERM,  ENOMEM, ECONNREFUSED};
+  if (walk.quiet)
+    fault_of_send.left = 0;
+  else if (fault_of_send.left == 0 && one_in(20)) {
+    fault_of_send.left = 1 + below(one_in(4) ? 150 : 6);
+    fault_of_send.error = PICK(errors);
+  }
+  if (fault_of_send.left == 0)
+    return false;
+  fault_of_send.left--;
+  errno = fault_of_send.error;
+  return true;
+}
+
+static bool receive_fails(void) {
+  static const int errors[] = {EAGAIN, ENOMEM, ENOBUFS, ECONNREFUSED, EHOSTUNREACH, ENOTCONN};
+  if (walk.quiet)
+    fault_of_receive.left = 0;
+  else if (fault_of_receive.left == 0 && one_in(50)) {
+    fault_of_receive.left = 1 + below(one_in(4) ? 30 : 3);
+    fault_of_receive.error = PICK(errors);
+  }
+  if (fault_of_receive.left == 0)
+    return false;
+  fault_of_receive.left--;
+  errno = fault_of_receive.error;
+  return true;
+}
+
+static bool call_fails(int error) {
+  if (walk.quiet || !one_in(100))
+    return false;
+  errno = error;
+  return true;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+#define WRAP(type, name, parameters, arguments, fails, failure) \
+  type __real_##name parameters;                                \
+  type __wrap_##name parameters;                                \
+  type __wrap_##name parameters {                               \
+    return (fails) ? (failure) : __real_##name arguments;       \
+  }
+
+WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
+     send_fails(), -1)
+WRAP(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags),
+     (fd, messages, count, flags), send_fails(), -1)
+WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags),
+     receive_fails(), -1)
+WRAP(int, recvmmsg,
+     (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout),
+     (fd, messages, count, flags, timeout), receive_fails(), -1)
+WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t length), (fd, to, length),
+     call_fails(ENOBUFS), -1)
+WRAP(int, getsockname, (int fd, struct sockaddr *name, socklen_t *length), (fd, name, length),
+     call_fails(ENOBUFS), -1)
+WRAP(int, getpeername, (int fd, struct sockaddr *name, socklen_t *length), (fd, name, length),
+     call_fails(ENOBUFS), -1)
+WRAP(void *, malloc, (size_t size), (size), call_fails(ENOMEM), NULL)
+WRAP(void *, calloc, (size_t count, size_t size), (count, size), call_fails(ENOMEM), NULL)
+WRAP(char *, strdup, (const char *text), (text), call_fails(ENOMEM), NULL)
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+enum { FAULTS = true };
+#else
+enum { FAULTS = false };
+#endif
+
+/* Memory of the walk's own. */
+static void *keep(size_t size) {
+#ifdef WALK_FAULTS
+  void *memory = __real_calloc(1, size);
+#else
+  void *memory = calloc(1, size);
+#endif
+  CHECK(memory != NULL, "no memory");
+  return memory;
+}
+
+/* ---- the state of a socket, as it says itself ---- */
+
+struct seen {
+  dgram_bind_state_t bind;
+  dgram_connect_state_t connect;
+  size_t bytes;
+  size_t count;
+};
+
+static struct seen look_at(const struct member *member) {
+  const dgram_socket_t *socket = member->socket;
+  return (struct seen){dgram_bind_state(socket), dgram_connect_state(socket),
+                       dgram_get_send_queue_size(socket), dgram_get_send_queue_count(socket)};
+}
+
+static void check_member(struct member *member) {
+  if (member->socket == NULL)
+    return;
+  struct seen seen = look_at(member);
+  CHECK(seen.count >= member->sends, "socket %u has %zu sends, %u have not been told",
+        member->number, seen.count, member->sends);
+  CHECK(seen.bytes >= member->bytes, "socket %u has %zu bytes of %zu", member->number, seen.bytes,
+        member->bytes);
+  CHECK(seen.count > 0 || seen.bytes == 0, "socket %u", member->number);
+  CHECK(!member->listened || member->closing || seen.bind == DGRAM_BOUND,
+        "socket %u listens and is in state %d", member->number, seen.bind);
+  CHECK(!member->close_told || (seen.bind == DGRAM_UNBOUND && seen.connect == DGRAM_DISCONNECTED),
+        "socket %u is closed", member->number);
+  CHECK(seen.connect != DGRAM_CONNECTED || seen.bind == DGRAM_BOUND, "socket %u", member->number);
+  dgram_address_t address;
+  int err = dgram_remote_address(member->socket, &address);
+  if (FAULTS || member->loose)
+    return;
+  CHECK(err != 0 || seen.connect == DGRAM_CONNECTED, "socket %u", member->number);
+  CHECK(err == 0 || member->closing || seen.connect != DGRAM_CONNECTED, "socket %u: %s",
+        member->number, dgram_err_name(err));
+}
+
+/* ---- calls ---- */
+
+struct call {
+  struct member *member;
+  struct seen before;
+  uint64_t events;
+  unsigned allowed;
+  const char *name;
+  const struct member *flushed;
+};
+
+static struct call begin_call(struct member *member, const char *name, unsigned allowed) {
+  struct call call = {.member = member,
+                      .before = look_at(member),
+                      .events = walk.events,
+                      .allowed = walk.allowed,
+                      .name = walk.call,
+                      .flushed = walk.flushed};
+  say("%llu: %s(%u)", (unsigned long long)walk.step, name, member->number);
+  walk.calls++;
+  walk.allowed = allowed;
+  walk.call = name;
+  walk.flushed = NULL;
+  return call;
+}
+
+/* No callback ran in the call. */
+static bool was_alone(const struct call *call) {
+  return call->events == walk.events;
+}
+
+static int end_call(const struct call *call, int result) {
+  struct seen now = look_at(call->member);
+  say("%llu: %s(%u) = %d", (unsigned long long)walk.step, walk.call, call->member->number, result);
+  if (result < 0 && was_alone(call)) {
+    /* Silent sends that leave before an option is tried, say, are in it no more. */
+    CHECK(now.bytes <= call->before.bytes && now.count <= call->before.count,
+          "%s returned %s, and the queue has grown", walk.call, dgram_err_name(result));
+    CHECK(now.connect == call->before.connect, "%s returned %s, and the peer is another", walk.call,
+          dgram_err_name(result));
+    bool may_bind = strstr(walk.call, "membership") != NULL || strstr(walk.call, "_sync") != NULL;
+    CHECK(now.bind == call->before.bind || (may_bind && now.bind == DGRAM_BOUND),
+          "%s returned %s, and the port is another", walk.call, dgram_err_name(result));
+  }
+  walk.allowed = call->allowed;
+  walk.call = call->name;
+  walk.flushed = call->flushed;
+  check_member(call->member);
+  return result;
+}
+
+/* ---- callbacks ---- */
+
+static void act(void);
+
+struct callback {
+  unsigned allowed;
+  const char *call;
+  const struct member *flushed;
+};
+
+static struct callback begin_callback(enum event event, const char *name, unsigned number) {
+  struct callback callback = {walk.allowed, walk.call, walk.flushed};
+  say("%s of %u", name, number);
+  walk.events++;
+  CHECK((walk.allowed & event) != 0, "'%s' of socket %u is told inside %s", name, number,
+        walk.call);
+  walk.allowed = 0;
+  walk.call = name;
+  walk.flushed = NULL;
+  walk.depth++;
+  return callback;
+}
+
+/* Everything can be called from a callback. */
+static void do_something(void) {
+  if (walk.quiet || walk.depth > DEPTH)
+    return;
+  while (one_in(3))
+    act();
+}
+
+static void end_callback(const struct callback *callback) {
+  do_something();
+  walk.depth--;
+  walk.allowed = callback->allowed;
+  walk.call = callback->call;
+  walk.flushed = callback->flushed;
+}
+
+static bool is_same(const struct member *member, unsigned number) {
+  return member->number == number;
+}
+
+/* The last callback of a socket has begun; its name is not used any more. */
+static void forget_if_gone(struct member *member) {
+  if (member->close_told && member->sends == 0 && member->attempts == 0)
+    member->socket = NULL;
+}
+
+static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                    void *context) {
+  struct ticket *ticket = context;
+  struct member *member = ticket->member;
+  CHECK(walk.flushed == NULL || walk.flushed == member, "a flush of another one tells of a send");
+  struct callback callback = begin_callback(SENT, "sent", ticket->number);
+  CHECK(is_same(member, ticket->number) && member->socket == socket, "a send of one that is gone");
+  CHECK(member->sends > 0, "more sends are told than were made");
+  CHECK(error == NULL ? bytes == ticket->size : bytes == 0 && error->code < 0, "%zu of %zu", bytes,
+        ticket->size);
+  CHECK(!member->close_told || (error != NULL && error->code < 0), "sent after 'close'");
+  if (ticket->order != 0) {
+    CHECK(ticket->order > member->told, "send %llu is told after %llu",
+          (unsigned long long)ticket->order, (unsigned long long)member->told);
+    member->told = ticket->order;
+  }
+  member->sends--;
+  member->bytes -= ticket->size;
+  walk.live_tickets--;
+  free(ticket);
+  check_member(member);
+  do_something();
+  forget_if_gone(member);
+  end_callback(&callback);
+}
+
+static void on_attempt(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  struct attempt *attempt = context;
+  struct member *member = attempt->member;
+  struct callback callback = begin_callback(CONNECT, "connected", attempt->number);
+  CHECK(is_same(member, attempt->number) && member->socket == socket,
+        "a connect of one that is gone");
+  CHECK(member->attempts > 0, "more connects are told than were made");
+  CHECK(error != NULL || !member->connect_told || dgram_connect_state(socket) == DGRAM_CONNECTED,
+        "connected, and without a peer");
+  /* A listener in front of it may have closed the socket. */
+  CHECK(error != NULL || !member->close_told || member->was_connected, "connected after 'close'");
+  member->attempts--;
+  walk.live_attempts--;
+  free(attempt);
+  do_something();
+  forget_if_gone(member);
+  end_callback(&callback);
+}
+
+static void on_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  struct member *member = context;
+  struct callback callback = begin_callback(CONNECT, "connect", member->number);
+  CHECK(error == NULL, "'connect' with an error");
+  CHECK(!member->closing || !member->close_told, "'connect' after 'close'");
+  CHECK(dgram_connect_state(socket) == DGRAM_CONNECTED, "'connect' without a peer");
+  member->connect_told = true;
+  member->was_connected = true;
+  end_callback(&callback);
+}
+
+static void note_port(const struct member *member, int port) {
+  if (port != 0)
+    walk.ports[member->type == DGRAM_UDP6][below(PORTS)] = port;
+}
+
+static void on_listening(dgram_socket_t *socket, void *context) {
+  struct member *member = context;
+  struct callback callback = begin_callback(LISTENING, "listening", member->number);
+  CHECK(!member->listened, "'listening' twice");
+  CHECK(!member->close_told, "'listening' after 'close'");
+  CHECK(dgram_bind_state(socket) == DGRAM_BOUND, "'listening' and not bound");
+  member->listened = true;
+  dgram_address_t address;
+  if (dgram_address(socket, &address) == 0)
+    note_port(member, address.port);
+  end_callback(&callback);
+}
+
+static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  struct member *member = context;
+  struct callback callback = begin_callback(ERROR, "error", member->number);
+  say("error %s", error->message);
+  CHECK(error->code < 0 && error->name != NULL && error->syscall != NULL, "%s", error->message);
+  CHECK(!member->close_told, "'error' after 'close'");
+  if (strcmp(error->syscall, "bind") == 0 || strcmp(error->syscall, "open") == 0)
+    CHECK(!member->listened && dgram_bind_state(socket) == DGRAM_UNBOUND, "%s", error->message);
+  end_callback(&callback);
+}
+
+static void on_close(dgram_socket_t *socket, void *context) {
+  struct member *member = context;
+  struct callback callback = begin_callback(CLOSE, "close", member->number);
+  CHECK(member->closing && !member->close_told, "'close' of one that is open, or twice");
+  CHECK(member->socket == socket, "'close' of another");
+  member->close_told = true;
+  check_member(member);
+  do_something();
+  forget_if_gone(member);
+  end_callback(&callback);
+}
+
+/* ---- messages ---- */
+
+static void check_bytes(const char *message, size_t size) {
+  if (size == 0 || (size == sizeof probe && memcmp(message, probe, size) == 0))
+    return;
+  CHECK(size > PATTERN || (message[0] == (char)size && message[size - 1] == (char)size &&
+                           message[size / 2] == (char)size),
+        "a message of %zu bytes has others", size);
+}
+
+/* Those of a connected socket come from its peer. */
+static void check_sender(const struct member *member, const dgram_rinfo_t *rinfo) {
+  dgram_address_t peer;
+  if (member->loose || dgram_remote_address(member->socket, &peer) != 0)
+    return;
+  CHECK(peer.port == rinfo->port && strcmp(peer.address, dgram_rinfo_address(rinfo)) == 0,
+        "a message from %s:%d to one that is connected to %s:%d", dgram_rinfo_address(rinfo),
+        rinfo->port, peer.address, peer.port);
+}
+
+static void check_message(const struct member *member, const char *message,
+                          const dgram_rinfo_t *rinfo) {
+  CHECK(!member->closing, "a message after close");
+  CHECK(member->listened, "a message before 'listening'");
+  check_bytes(message, rinfo->size);
+  check_sender(member, rinfo);
+  walk.messages++;
+}
+
+static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
+  struct member *member = context;
+  struct callback callback = begin_callback(MESSAGE, "message", member->number);
+  CHECK(member->socket == socket, "a message of one that is gone");
+  check_message(member, message, rinfo);
+  if (rinfo->size == sizeof probe && memcmp(message, probe, sizeof probe) == 0)
+    walk.heard++;
+  do_something();
+  check_bytes(message, rinfo->size); /* they are still there */
+  end_callback(&callback);
+}
+
+static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                        size_t count, void *context) {
+  struct member *member = context;
+  struct callback callback = begin_callback(MESSAGE, "messages", member->number);
+  CHECK(member->socket == socket, "messages of one that is gone");
+  CHECK(count > 0 && count <= 1024, "%zu", count);
+  for (size_t i = 0; i < count; i++)
+    check_message(member, messages[i]->message, &messages[i]->rinfo);
+  do_something();
+  for (size_t i = 0; i < count; i++)
+    check_bytes(messages[i]->message, messages[i]->rinfo.size);
+  end_callback(&callback);
+}
+
+/* Listeners that come and go: they only call something. */
+
+static void pass_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                         void *context) {
+  const struct member *member = context;
+  (void)socket;
+  struct callback callback = begin_callback(MESSAGE, "passing message", member->number);
+  check_bytes(message, rinfo->size);
+  end_callback(&callback);
+}
+
+static void pass_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                          size_t count, void *context) {
+  const struct member *member = context;
+  (void)socket;
+  struct callback callback = begin_callback(MESSAGE, "passing messages", member->number);
+  for (size_t i = 0; i < count; i++)
+    check_bytes(messages[i]->message, messages[i]->rinfo.size);
+  end_callback(&callback);
+}
+
+static void pass_event(dgram_socket_t *socket, void *context) {
+  const struct member *member = context;
+  (void)socket;
+  struct callback callback = begin_callback(LISTENING | CLOSE, "passing event", member->number);
+  end_callback(&callback);
+}
+
+static void pass_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  const struct member *member = context;
+  (void)socket;
+  (void)error;
+  struct callback callback = begin_callback(ERROR, "passing error", member->number);
+  end_callback(&callback);
+}
+
+static void pass_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  const struct member *member = context;
+  (void)socket;
+  CHECK(error == NULL, "'connect' with an error");
+  struct callback callback = begin_callback(CONNECT, "passing connect", member->number);
+  end_callback(&callback);
+}
+
+static void on_unhandled(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  (void)socket;
+  (void)context;
+  CHECK(false, "unhandled 'error': %s", error->message);
+}
+
+/* ---- descriptors ---- */
+
+static socklen_t loopback(struct sockaddr_storage *address, dgram_type_t type, int port) {
+  memset(address, 0, sizeof *address);
+  if (type == DGRAM_UDP4) {
+    uv_ip4_addr("127.0.0.1", port, (struct sockaddr_in *)(void *)address);
+    return sizeof(struct sockaddr_in);
+  }
+  uv_ip6_addr("::1", port, (struct sockaddr_in6 *)(void *)address);
+  return sizeof(struct sockaddr_in6);
+}
+
+static int raw_socket(dgram_type_t type) {
+  struct sockaddr_storage address;
+  bool quiet = walk.quiet;
+  walk.quiet = true;
+  int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  CHECK(fd >= 0, "socket: %s", strerror(errno));
+  CHECK(bind(fd, (struct sockaddr *)&address, loopback(&address, type, 0)) == 0, "bind: %s",
+        strerror(errno));
+  walk.quiet = quiet;
+  return fd;
+}
+
+static int raw_port(int fd) {
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  bool quiet = walk.quiet;
+  walk.quiet = true;
+  CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0, "getsockname");
+  walk.quiet = quiet;
+  return ntohs(((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+static int some_port(dgram_type_t type) {
+  switch (below(16)) {
+  case 0:
+    return walk.closed_port;
+  case 1:
+    return raw_port(type == DGRAM_UDP4 ? walk.raw4 : walk.raw6);
+  default:
+    return PICK(walk.ports[type == DGRAM_UDP6]);
+  }
+}
+
+static struct member *some_member(void) {
+  return &PICK(walk.members);
+}
+
+/* A descriptor to take over: one of the program's own, or one that it should not have. */
+static int some_descriptor(dgram_type_t type, bool *own, bool *loose) {
+  struct sockaddr_storage to;
+  struct member *other = some_member();
+  *own = true;
+  *loose = false;
+  int fd = raw_socket(type);
+  if (one_in(3))
+    (void)connect(fd, (struct sockaddr *)&to, loopback(&to, type, some_port(type)));
+  int theirs = other->socket != NULL ? dgram_fileno(other->socket) : -1;
+  if (theirs >= 0 && one_in(3)) {
+    close(fd);
+    *loose = true;
+    if (one_in(2)) {
+      *own = false;
+      return theirs;
+    }
+    other->loose = true;
+    return fcntl(theirs, F_DUPFD_CLOEXEC, 3);
+  }
+  if (one_in(20)) {
+    close(fd);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  }
+  return fd;
+}
+
+/* ---- look-ups ---- */
+
+static void answer(dgram_lookup_t *lookup) {
+  static struct member nobody;
+  static const char *const addresses[] = {"127.0.0.1", "127.0.0.1", "127.0.0.1", "::1", "::1",
+                                          "0.0.0.0",   "::",        "nonsense",  NULL};
+  static const int codes[] = {UV_EAI_NONAME, UV_ENOMEM, UV_ETIMEDOUT, 1};
+  unsigned kind = below(8);
+  struct call call =
+      begin_call(&nobody, "dgram_lookup_done", walk.allowed | LISTENING | ERROR | ASKED);
+  if (kind == 0) {
+    dgram_lookup_done(lookup, PICK(codes), NULL);
+  } else if (kind == 1) {
+    bool own;
+    bool loose;
+    int fd = some_descriptor(one_in(2) ? DGRAM_UDP4 : DGRAM_UDP6, &own, &loose);
+    /* Whose question it is, is not known; that it is in other hands is known of nobody then. */
+    if (loose) {
+      if (own)
+        close(fd);
+      dgram_lookup_done(lookup, 0, "127.0.0.1");
+    } else if (dgram_lookup_done_fd(lookup, fd) != 0) {
+      close(fd);
+    }
+  } else {
+    dgram_lookup_done(lookup, 0, PICK(addresses));
+  }
+  end_call(&call, 0);
+}
+
+static void look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
+  const struct member *member = context;
+  unsigned outer = walk.allowed;
+  struct callback callback = begin_callback(ASKED, "look-up", member->number);
+  CHECK(host != NULL && (type == DGRAM_UDP4 || type == DGRAM_UDP6), "%s", host);
+  do_something();
+  if (walk.quiet || one_in(2) || walk.question_count == QUESTIONS) {
+    walk.allowed = outer & (LISTENING | ERROR | ASKED); /* what the call outside may tell */
+    answer(lookup);
+  } else {
+    walk.questions[walk.question_count++] = lookup;
+  }
+  end_callback(&callback);
+}
+
+static void answer_one(void) {
+  if (walk.question_count == 0)
+    return;
+  unsigned chosen = below(walk.question_count);
+  dgram_lookup_t *lookup = walk.questions[chosen];
+  walk.questions[chosen] = walk.questions[--walk.question_count];
+  answer(lookup);
+}
+
+/* ---- work that is put off ---- */
+
+static int put_off(dgram_task_t *task, void *context) {
+  (void)context;
+  if (walk.task_count == TASKS || (!walk.quiet && one_in(8)))
+    return 0;
+  walk.tasks[walk.task_count++] = task;
+  return 1;
+}
+
+static void run_a_task(void) {
+  static struct member nobody;
+  if (walk.task_count == 0)
+    return;
+  unsigned chosen = below(walk.task_count);
+  dgram_task_t *task = walk.tasks[chosen];
+  walk.tasks[chosen] = walk.tasks[--walk.task_count];
+  struct call call = begin_call(&nobody, "dgram_task_run", EVERYTHING);
+  dgram_task_run(task);
+  end_call(&call, 0);
+}
+
+/* ---- creating ---- */
+
+static void add_listeners(struct member *member) {
+  dgram_socket_t *socket = member->socket;
+  CHECK(dgram_on_error(socket, on_error, member) == 0, "no listener");
+  CHECK(dgram_on_close(socket, on_close, member) == 0, "no listener");
+  if (member->closing)
+    return;
+  CHECK(dgram_on_listening(socket, on_listening, member) == 0, "no listener");
+  CHECK(dgram_on_connect(socket, on_connect, member) == 0, "no listener");
+  member->hears = !one_in(4);
+  if (member->hears)
+    CHECK(dgram_on_message(socket, on_message, member) == 0, "no listener");
+  if (one_in(4))
+    CHECK(dgram_on_messages(socket, on_messages, member) == 0, "no listener");
+}
+
+static dgram_options_t some_options(struct member *member) {
+  static const int sizes[] = {0, 0, 0, 4096, 100000, 1000000};
+  dgram_options_t options = dgram_default_options(member->type);
+  options.reuse_addr = one_in(4);
+  options.ipv6_only = one_in(4);
+  options.recv_buffer_size = PICK(sizes);
+  options.send_buffer_size = PICK(sizes);
+  options.disable_gso = one_in(4);
+  options.low_latency = one_in(2);
+  options.receive_batch = one_in(2) ? (int)below(70) : 0;
+  options.receive_budget = one_in(2) ? (int)below(40) : 0;
+  options.reuse_port = member->reuses_port = one_in(5);
+  options.lookup_context = member;
+  if ((member->looks_up = one_in(3)))
+    options.lookup = look_up;
+  if ((member->defers = one_in(3)))
+    options.defer = put_off;
+  member->signal = one_in(4) ? (int)below(SIGNALS) : -1;
+  if (member->signal >= 0)
+    options.signal = walk.signals[member->signal];
+  return options;
+}
+
+static void create(struct member *member) {
+  bool quiet = walk.quiet;
+  if (member->socket != NULL)
+    return;
+  memset(member, 0, sizeof *member);
+  member->number = ++walk.next_number;
+  member->type = walk.have_ipv6 && one_in(3) ? DGRAM_UDP6 : DGRAM_UDP4;
+  dgram_options_t options = some_options(member);
+  struct call call = begin_call(member, "dgram_create_socket_options", 0);
+  int err = dgram_create_socket_options(walk.loop, &options, NULL, NULL, &member->socket);
+  CHECK(err == 0 ? member->socket != NULL : member->socket == NULL && FAULTS, "%d", err);
+  walk.quiet = true;
+  member->closing = member->signal >= 0 && walk.aborted[member->signal];
+  if (err == 0)
+    add_listeners(member);
+  walk.quiet = quiet;
+  end_call(&call, err);
+}
+
+/* ---- the calls that change the state of a socket ---- */
+
+/* Callbacks of a bind that ask a look-up of the program's. */
+static unsigned told_inside(const struct member *member) {
+  return member->looks_up ? ASKED | LISTENING | ERROR : 0;
+}
+
+static void check_bind(struct member *member, const struct call *call, int result) {
+  if (call->before.bind != DGRAM_UNBOUND && !member->closing)
+    CHECK(result < 0, "bound twice");
+  if (member->closing && was_alone(call))
+    CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%d", result);
+}
+
+static void call_bind(struct member *member) {
+  const int ports[] = {0, 0, 0, 0, walk.taken_port, walk.shared_port, 70000, -1};
+  const char *const hosts[] = {NULL, "127.0.0.1", "127.0.0.1", "::1", "::1", "", "192.0.2.1", "::"};
+  bool was_closing = member->closing;
+  struct call call = begin_call(member, "dgram_bind", told_inside(member));
+  int result =
+      dgram_bind(member->socket, PICK(ports), PICK(hosts), one_in(2) ? pass_event : NULL, member);
+  if (was_closing == member->closing)
+    check_bind(member, &call, result);
+  end_call(&call, result);
+}
+
+static void call_bind_sync(struct member *member) {
+  const int ports[] = {0, 0, 0, 0, walk.taken_port, walk.shared_port, 70000, -1};
+  const char *const hosts[] = {NULL, "127.0.0.1", "127.0.0.1", "::1", "::1", "", "192.0.2.1", "x"};
+  struct call call = begin_call(member, "dgram_bind_sync", 0);
+  int result = dgram_bind_sync(member->socket, PICK(ports), PICK(hosts));
+  check_bind(member, &call, result);
+  CHECK(result != 0 || dgram_bind_state(member->socket) == DGRAM_BOUND, "bound, and not");
+  end_call(&call, result);
+}
+
+static void call_adopt(struct member *member) {
+  bool own;
+  bool loose;
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = some_descriptor(member->type, &own, &loose);
+  options.exclusive = one_in(2);
+  struct call call = begin_call(member, "dgram_bind_options", told_inside(member) | LISTENING);
+  /* In 'listening' it must be known. */
+  bool was_loose = member->loose;
+  member->loose |= loose;
+  int result = dgram_bind_options(member->socket, &options, one_in(2) ? pass_event : NULL, member);
+  CHECK(result == 0 || result < 0, "%d", result);
+  if (!own)
+    CHECK(result < 0, "a descriptor is taken twice");
+  if (result != 0) {
+    member->loose = was_loose;
+    if (own)
+      close(options.fd);
+  }
+  end_call(&call, result);
+}
+
+static void call_connect(struct member *member) {
+  static const char *const hosts[] = {NULL, NULL, "127.0.0.1", "::1", "::ffff:127.0.0.1", ""};
+  struct attempt *attempt = keep(sizeof *attempt);
+  attempt->member = member;
+  attempt->number = member->number;
+  int port = one_in(20) ? 0 : some_port(member->type);
+  bool tells = !one_in(3);
+  bool open = !member->closing;
+  if (tells) {
+    member->attempts++; /* it may be told inside the call */
+    walk.live_attempts++;
+  }
+  struct call call = begin_call(member, "dgram_connect", told_inside(member));
+  int result = dgram_connect(member->socket, port, PICK(hosts), tells ? on_attempt : NULL,
+                             tells ? attempt : NULL);
+  if (tells && result != 0) {
+    member->attempts--;
+    walk.live_attempts--;
+  }
+  if (!tells || result != 0)
+    free(attempt);
+  if (open && port != 0 && was_alone(&call) && !FAULTS)
+    CHECK(result ==
+              (call.before.connect == DGRAM_DISCONNECTED ? 0 : DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED),
+          "%s in state %d", dgram_err_name(result), call.before.connect);
+  end_call(&call, result);
+}
+
+static void call_connect_sync(struct member *member) {
+  static const char *const hosts[] = {NULL, NULL, NULL, "127.0.0.1", "::1", "localhost"};
+  struct call call = begin_call(member, "dgram_connect_sync", told_inside(member) & ASKED);
+  int result =
+      dgram_connect_sync(member->socket, one_in(20) ? 0 : some_port(member->type), PICK(hosts));
+  if (result == 0)
+    CHECK(!was_alone(&call) || dgram_connect_state(member->socket) == DGRAM_CONNECTED,
+          "connected, and not");
+  CHECK(result != 0 || call.before.connect == DGRAM_DISCONNECTED, "connected twice");
+  if (result == 0)
+    member->connect_told = false;
+  end_call(&call, result);
+}
+
+static void call_disconnect(struct member *member) {
+  struct call call = begin_call(member, "dgram_disconnect", 0);
+  int result = dgram_disconnect(member->socket);
+  if (!FAULTS && !member->closing)
+    CHECK(result ==
+              (call.before.connect == DGRAM_CONNECTED ? 0 : DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED),
+          "%s in state %d", dgram_err_name(result), call.before.connect);
+  if (result == 0) {
+    CHECK(dgram_connect_state(member->socket) == DGRAM_DISCONNECTED, "disconnected, and not");
+    member->connect_told = false;
+  }
+  end_call(&call, result);
+}
+
+static void call_close(struct member *member) {
+  bool open = !member->closing;
+  struct call call = begin_call(member, "dgram_close", 0);
+  int result = dgram_close(member->socket, one_in(2) ? pass_event : NULL, member);
+  CHECK(open ? result == 0 || (FAULTS && result == UV_ENOMEM)
+             : result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING,
+        "%s", dgram_err_name(result));
+  if (result == 0) {
+    member->closing = true;
+    member->connect_told = false;
+  }
+  end_call(&call, result);
+}
+
+/* A new signal takes the place of one that is freed. */
+static void call_abort(void) {
+  static struct member nobody;
+  unsigned chosen = below(SIGNALS);
+  bool aborts = !one_in(4);
+  bool frees = one_in(4);
+  struct call call = begin_call(&nobody, aborts ? "dgram_signal_abort" : "dgram_signal_free", 0);
+  if (aborts)
+    dgram_signal_abort(walk.signals[chosen]);
+  walk.aborted[chosen] |= aborts;
+  for (struct member *member = walk.members; member < walk.members + MEMBERS; member++) {
+    if (member->signal != (int)chosen)
+      continue;
+    member->closing |= aborts;
+    member->connect_told &= !aborts;
+    if (frees)
+      member->signal = -1;
+  }
+  if (frees) {
+    bool quiet = walk.quiet;
+    walk.quiet = true;
+    dgram_signal_free(walk.signals[chosen]);
+    CHECK(dgram_signal_create(&walk.signals[chosen]) == 0, "no signal");
+    walk.aborted[chosen] = false;
+    walk.quiet = quiet;
+  }
+  end_call(&call, 0);
+}
+
+/* ---- sending ---- */
+
+static size_t some_size(void) {
+  switch (below(16)) {
+  case 0:
+    return 0;
+  case 1:
+    return one_in(10) ? one_in(4) ? 66000 : 65507 : 1;
+  case 2:
+  case 3:
+    return 100; /* alike: they are joined */
+  default:
+    return below(PATTERN);
+  }
+}
+
+static char *bytes_of(size_t size) {
+  return size > PATTERN ? huge : pattern[size & 255];
+}
+
+/* Cuts the bytes into some buffers. */
+static size_t cut(uv_buf_t buffers[8], size_t size) {
+  size_t count = 0;
+  size_t at = 0;
+  char *bytes = bytes_of(size);
+  while (count < 7 && one_in(2)) {
+    size_t length = below((uint32_t)(size - at) + 1);
+    buffers[count++] = uv_buf_init(bytes + at, (unsigned)length);
+    at += length;
+  }
+  buffers[count++] = uv_buf_init(bytes + at, (unsigned)(size - at));
+  return count;
+}
+
+static struct ticket *new_ticket(struct member *member, size_t size, bool ordered) {
+  struct ticket *ticket = keep(sizeof *ticket);
+  ticket->member = member;
+  ticket->number = member->number;
+  ticket->size = size;
+  if (ordered)
+    ticket->order = ++member->sent;
+  member->sends++;
+  member->bytes += size;
+  walk.live_tickets++;
+  return ticket;
+}
+
+static void take_back(struct ticket *ticket) {
+  struct member *member = ticket->member;
+  member->sends--;
+  member->bytes -= ticket->size;
+  walk.live_tickets--;
+  free(ticket);
+}
+
+static int send_somehow(struct member *member, size_t size, int port, bool binary,
+                        struct ticket *ticket) {
+  static const char *const hosts[] = {NULL,  NULL, "127.0.0.1",        "127.0.0.1",
+                                      "::1", "",   "::ffff:127.0.0.1", "127.0.0.2"};
+  dgram_socket_t *socket = member->socket;
+  dgram_send_cb callback = ticket != NULL ? on_sent : NULL;
+  struct sockaddr_storage to;
+  uv_buf_t buffers[8];
+  if (binary) {
+    size_t count = one_in(3) ? cut(buffers, size) : 1;
+    if (count == 1)
+      buffers[0] = uv_buf_init(bytes_of(size), (unsigned)size);
+    loopback(&to, member->type, port);
+    return dgram_send_to(socket, buffers, count, port != 0 ? (struct sockaddr *)&to : NULL,
+                         callback, ticket);
+  }
+  if (one_in(2))
+    return dgram_send_buffers(socket, buffers, cut(buffers, size), port,
+                              port != 0 ? PICK(hosts) : NULL, callback, ticket);
+  if (ticket != NULL)
+    return dgram_send(socket, bytes_of(size), size, port, port != 0 ? PICK(hosts) : NULL, callback,
+                      ticket);
+  char *copy = keep(size + 1); /* its bytes are copied */
+  memcpy(copy, bytes_of(size), size);
+  int result = dgram_send(socket, copy, size, port, port != 0 ? PICK(hosts) : NULL, NULL, NULL);
+  memset(copy, 'X', size);
+  free(copy);
+  return result;
+}
+
+static void call_send(struct member *member) {
+  size_t size = some_size();
+  bool connected = dgram_connect_state(member->socket) == DGRAM_CONNECTED;
+  int port = connected != one_in(20) ? 0 : some_port(member->type);
+  bool binary = one_in(2);
+  bool was_closing = member->closing;
+  if (member->sends > MOST_UNDER_WAY)
+    return;
+  struct ticket *ticket = NULL;
+  if (!one_in(3))
+    ticket = new_ticket(member, size, binary || connected || !member->looks_up);
+  struct call call = begin_call(member, "dgram_send", told_inside(member));
+  int result = send_somehow(member, size, port, binary, ticket);
+  if (was_closing)
+    CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
+  else if (!FAULTS)
+    CHECK(result == (connected   ? port == 0 ? 0 : DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED
+                     : port == 0 ? DGRAM_ERR_SOCKET_BAD_PORT
+                                 : 0),
+          "%s", dgram_err_name(result));
+  if (result != 0 && ticket != NULL)
+    take_back(ticket);
+  walk.sends += result == 0;
+  end_call(&call, result);
+}
+
+static void call_burst(struct member *member) {
+  for (unsigned left = below(one_in(50) ? 1500 : 30); left > 0 && member->socket != NULL; left--)
+    call_send(member);
+}
+
+static void call_flush(struct member *member) {
+  struct call call = begin_call(member, "dgram_flush", SENT | ERROR | ASKED);
+  walk.flushed = member;
+  dgram_flush(member->socket);
+  end_call(&call, 0);
+}
+
+/* ---- options and the like ---- */
+
+static int set_something(struct member *member) {
+  static const char *const interfaces[] = {"127.0.0.1", "0.0.0.0", "lo", "::", "::%lo", "x", "1"};
+  dgram_socket_t *socket = member->socket;
+  switch (below(10)) {
+  case 0:
+    return dgram_set_broadcast(socket, (int)below(2));
+  case 1:
+    return dgram_set_ttl(socket, (int)below(260));
+  case 2:
+    return dgram_set_multicast_ttl(socket, (int)below(260));
+  case 3:
+    return dgram_set_multicast_loopback(socket, (int)below(2));
+  case 4:
+    return dgram_set_multicast_interface(socket, PICK(interfaces));
+  case 5:
+    return dgram_set_recv_buffer_size(socket, (int)below(100000));
+  case 6:
+    return dgram_set_send_buffer_size(socket, (int)below(100000));
+  case 7:
+    return dgram_get_recv_buffer_size(socket) < 0 ? -1 : 0;
+  case 8:
+    return dgram_get_send_buffer_size(socket) < 0 ? -1 : 0;
+  default:
+    return dgram_set_receive_budget(socket, (int)below(40));
+  }
+}
+
+static void call_setter(struct member *member) {
+  struct call call = begin_call(member, "a setter", 0);
+  end_call(&call, set_something(member));
+}
+
+static void call_membership(struct member *member) {
+  static const char *const groups[] = {"224.0.0.114", "232.1.2.3", "ff02::1234", "ff3e::1", "x"};
+  static const char *const sources[] = {"127.0.0.1", "::1", "x"};
+  static const char *const interfaces[] = {NULL, NULL, "127.0.0.1", "lo", "::%lo"};
+  dgram_socket_t *socket = member->socket;
+  struct call call = begin_call(member, "a membership", 0);
+  int result = 0;
+  switch (below(4)) {
+  case 0:
+    result = dgram_add_membership(socket, PICK(groups), PICK(interfaces));
+    break;
+  case 1:
+    result = dgram_drop_membership(socket, PICK(groups), PICK(interfaces));
+    break;
+  case 2:
+    result =
+        dgram_add_source_specific_membership(socket, PICK(sources), PICK(groups), PICK(interfaces));
+    break;
+  default:
+    result = dgram_drop_source_specific_membership(socket, PICK(sources), PICK(groups),
+                                                   PICK(interfaces));
+  }
+  end_call(&call, result);
+}
+
+static void call_getters(struct member *member) {
+  dgram_socket_t *socket = member->socket;
+  dgram_address_t address;
+  struct call call = begin_call(member, "the getters", 0);
+  if (dgram_address(socket, &address) == 0)
+    note_port(member, address.port);
+  (void)dgram_remote_address(socket, &address);
+  (void)dgram_buffer_size_reason(socket);
+  CHECK(dgram_loop(socket) == walk.loop, "another loop");
+  if (one_in(4))
+    (void)dgram_fileno(socket);
+  (void)dgram_address(NULL, &address);
+  (void)dgram_bind_state(NULL);
+  (void)dgram_connect_state(NULL);
+  end_call(&call, 0);
+}
+
+static void call_ref(struct member *member) {
+  struct call call = begin_call(member, "dgram_ref", 0);
+  CHECK((one_in(2) ? dgram_ref : dgram_unref)(member->socket) == member->socket, "another");
+  end_call(&call, 0);
+}
+
+static void call_listeners(struct member *member) {
+  dgram_socket_t *s = member->socket;
+  void *m = member;
+  struct call call = begin_call(member, "listeners", 0);
+  int result = 0;
+  switch (below(20)) {
+  case 0:
+    result = dgram_on_message(s, pass_message, m);
+    break;
+  case 1:
+    result = dgram_once_message(s, pass_message, m);
+    break;
+  case 2:
+  case 3:
+    result = dgram_off_message(s, pass_message, m);
+    break;
+  case 4:
+    result = dgram_once_messages(s, pass_messages, m);
+    break;
+  case 5:
+    result = dgram_on_messages(s, pass_messages, m);
+    break;
+  case 6:
+  case 7:
+    result = dgram_off_messages(s, pass_messages, m);
+    break;
+  case 8:
+    result = dgram_once_error(s, pass_error, m);
+    break;
+  case 9:
+    result = dgram_off_error(s, pass_error, m);
+    break;
+  case 10:
+    result = dgram_once_connect(s, pass_connect, m);
+    break;
+  case 11:
+    result = dgram_off_connect(s, pass_connect, m);
+    break;
+  case 12:
+    result = dgram_once_listening(s, pass_event, m);
+    break;
+  case 13:
+    result = dgram_off_listening(s, pass_event, m);
+    break;
+  case 14:
+    result = dgram_once_close(s, pass_event, m);
+    break;
+  case 15:
+    result = dgram_off_close(s, pass_event, m);
+    break;
+  case 16:
+  case 17:
+    result = dgram_off_message(s, on_message, m);
+    if (result == 0)
+      member->hears = false;
+    break;
+  case 18:
+    result = dgram_off_messages(s, on_messages, m);
+    break;
+  default: /* in front of the others, to whom it is not known what it does */
+    while (!member->hears && dgram_off_message(s, pass_message, m) == 0)
+      ;
+    if (!member->hears && (result = dgram_on_message(s, on_message, m)) == 0)
+      member->hears = true;
+  }
+  end_call(&call, result);
+}
+
+/* ---- datagrams of others ---- */
+
+static void raw_send(int fd, dgram_type_t type, const char *bytes, size_t size, int port,
+                     size_t segment) {
+  struct sockaddr_storage to;
+  union {
+    char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    struct cmsghdr align;
+  } control = {{0}};
+  struct iovec iov = {.iov_base = (char *)bytes, .iov_len = size};
+  struct msghdr message = {
+      .msg_name = &to, .msg_namelen = loopback(&to, type, port), .msg_iov = &iov, .msg_iovlen = 1};
+  if (segment > 0) {
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    uint16_t value = (uint16_t)segment;
+    memcpy(CMSG_DATA(header), &value, sizeof value);
+  }
+  bool quiet = walk.quiet;
+  walk.quiet = true;
+  (void)sendmsg(fd, &message, MSG_DONTWAIT);
+  walk.quiet = quiet;
+}
+
+static void send_joined(int fd, dgram_type_t type, int port) {
+  char bytes[60000];
+  size_t segment = 1 + below(1400);
+  size_t count = 1 + below(60000 / (uint32_t)segment < 63 ? 60000 / (uint32_t)segment : 63);
+  size_t last = below((uint32_t)segment + 1);
+  memset(bytes, (char)segment, (count - 1) * segment);
+  memset(bytes + (count - 1) * segment, (char)last, last);
+  raw_send(fd, type, bytes, (count - 1) * segment + last, port, segment);
+}
+
+static void come_from_outside(void) {
+  dgram_type_t type = walk.have_ipv6 && one_in(3) ? DGRAM_UDP6 : DGRAM_UDP4;
+  int fd = type == DGRAM_UDP4 ? walk.raw4 : walk.raw6;
+  int port = PICK(walk.ports[type == DGRAM_UDP6]);
+  if (port == 0)
+    return;
+  if (one_in(3)) {
+    send_joined(fd, type, port);
+    return;
+  }
+  for (unsigned left = 1 + below(one_in(10) ? 200 : 10); left > 0; left--) {
+    size_t size = below(one_in(3) ? 2 : PATTERN);
+    raw_send(fd, type, pattern[size & 255], size, port, 0);
+  }
+}
+
+/* What was sent to the program's own sockets is read by nobody. */
+static void drain(int fd) {
+  char byte;
+  while (fd >= 0 && recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
+    ;
+}
+
+/* ---- steps ---- */
+
+static void call_some(struct member *member) {
+  static void (*const calls[])(struct member * member) = {
+      call_bind,         call_bind,         call_bind_sync,  call_bind_sync,  call_adopt,
+      call_connect,      call_connect,      call_connect,    call_disconnect, call_disconnect,
+      call_connect_sync, call_connect_sync, call_send,       call_send,       call_send,
+      call_burst,        call_burst,        call_burst,      call_flush,      call_flush,
+      call_setter,       call_setter,       call_membership, call_getters,    call_getters,
+      call_ref,          call_listeners,    call_listeners};
+  if (member->socket == NULL)
+    create(member);
+  else if (one_in(60))
+    call_close(member);
+  else
+    PICK(calls)(member);
+}
+
+static void act(void) {
+  walk.step++;
+  switch (below(16)) {
+  case 0:
+    answer_one();
+    break;
+  case 1:
+  case 2:
+    run_a_task();
+    break;
+  case 3:
+    come_from_outside();
+    break;
+  case 4:
+    if (one_in(40))
+      call_abort();
+    break;
+  default:
+    call_some(some_member());
+  }
+}
+
+static void run(uv_run_mode mode) {
+  walk.allowed = EVERYTHING;
+  uv_run(walk.loop, mode);
+  walk.allowed = 0;
+}
+
+static void count_turn(uv_prepare_t *handle) {
+  (void)handle;
+  walk.turns++;
+}
+
+/* Everything that waits for the program goes on, and all that follows from it. */
+static void settle(void) {
+  unsigned idle = 0;
+  walk.quiet = true;
+  for (unsigned turn = 0; idle < 20; turn++) {
+    uint64_t before = walk.events;
+    while (walk.task_count > 0)
+      run_a_task();
+    while (walk.question_count > 0)
+      answer_one();
+    run(UV_RUN_NOWAIT);
+    idle = walk.events == before ? idle + 1 : 0;
+    CHECK(turn < 200000, "it does not come to rest");
+  }
+}
+
+static void stop_waiting(uv_timer_t *timer) {
+  *(bool *)timer->data = true;
+}
+
+/* With nothing to do the loop turns a few times at most: it retries by a clock of ms. */
+static void check_turns(void) {
+  uv_timer_t timer;
+  bool over = false;
+  uv_timer_init(walk.loop, &timer);
+  timer.data = &over;
+  uv_timer_start(&timer, stop_waiting, 4, 0);
+  uint64_t before = walk.turns;
+  while (!over)
+    run(UV_RUN_ONCE);
+  CHECK(walk.turns - before < 60, "the loop turned %llu times in 4 ms",
+        (unsigned long long)(walk.turns - before));
+  uv_close((uv_handle_t *)&timer, NULL);
+  run(UV_RUN_NOWAIT);
+}
+
+/* One that listens hears what is sent to it. */
+static void check_hearing(struct member *member) {
+  dgram_address_t address;
+  if (member->socket == NULL || member->closing || !member->listened || !member->hears ||
+      member->loose || member->reuses_port ||
+      dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
+      dgram_address(member->socket, &address) != 0 || address.port == 0)
+    return;
+  uint64_t before = walk.heard;
+  int fd = raw_socket(member->type);
+  raw_send(fd, member->type, probe, sizeof probe, address.port, 0);
+  for (unsigned turn = 0; walk.heard == before && turn < 400; turn++) {
+    run(UV_RUN_NOWAIT);
+    if (turn > 20)
+      usleep(1000);
+  }
+  close(fd);
+  CHECK(walk.heard > before, "socket %u on %s:%d is deaf", member->number, address.address,
+        address.port);
+}
+
+static bool anything_is_queued(void) {
+  bool queued = walk.live_tickets + walk.live_attempts > 0;
+  for (unsigned i = 0; i < MEMBERS && !queued; i++)
+    queued = dgram_get_send_queue_count(walk.members[i].socket) > 0;
+  return queued;
+}
+
+/* Each accepted send has ended, since nothing that it could wait for is left. */
+static void check_rest(void) {
+  settle();
+  for (unsigned wait = 0; anything_is_queued() && wait < 4000; wait++) {
+    usleep(1000); /* sends that the system had no buffers for */
+    settle();
+  }
+  for (unsigned i = 0; i < MEMBERS; i++) {
+    const struct member *member = &walk.members[i];
+    CHECK(member->socket == NULL || (member->sends == 0 && member->attempts == 0),
+          "socket %u: %u sends and %u connects are not told", member->number, member->sends,
+          member->attempts);
+    CHECK(member->socket == NULL || dgram_get_send_queue_count(member->socket) == 0,
+          "socket %u has %zu silent sends", member->number,
+          dgram_get_send_queue_count(member->socket));
+    CHECK(!(member->closing && member->socket != NULL), "socket %u is not closed", member->number);
+    CHECK(member->socket == NULL || (dgram_bind_state(member->socket) != DGRAM_BINDING &&
+                                     dgram_connect_state(member->socket) != DGRAM_CONNECTING),
+          "socket %u does not come to its end", member->number);
+  }
+  check_turns();
+  for (unsigned i = 0; i < 3; i++)
+    check_hearing(some_member());
+  walk.quiet = false;
+}
+
+/* ---- a life ---- */
+
+static void begin_life(void) {
+  walk.loop = keep(sizeof *walk.loop);
+  walk.quiet = true;
+  CHECK(uv_loop_init(walk.loop) == 0, "uv_loop_init");
+  uv_prepare_init(walk.loop, &walk.turns_handle);
+  uv_prepare_start(&walk.turns_handle, count_turn);
+  uv_unref((uv_handle_t *)&walk.turns_handle);
+  for (unsigned i = 0; i < SIGNALS; i++)
+    CHECK(dgram_signal_create(&walk.signals[i]) == 0, "no signal");
+  memset(walk.aborted, 0, sizeof walk.aborted);
+  walk.raw4 = raw_socket(DGRAM_UDP4);
+  walk.raw6 = walk.have_ipv6 ? raw_socket(DGRAM_UDP6) : -1;
+  walk.taken_fd = raw_socket(DGRAM_UDP4);
+  walk.taken_port = raw_port(walk.taken_fd);
+  int fd = raw_socket(DGRAM_UDP4);
+  walk.closed_port = raw_port(fd);
+  close(fd);
+  fd = raw_socket(DGRAM_UDP4);
+  walk.shared_port = raw_port(fd);
+  close(fd);
+  for (unsigned i = 0; i < PORTS; i++)
+    walk.ports[0][i] = walk.ports[1][i] = walk.closed_port;
+  walk.quiet = false;
+}
+
+static void end_life(void) {
+  walk.quiet = true;
+  for (unsigned i = 0; i < MEMBERS; i++)
+    if (walk.members[i].socket != NULL && !walk.members[i].closing)
+      call_close(&walk.members[i]);
+  settle();
+  for (unsigned i = 0; i < SIGNALS; i++)
+    dgram_signal_free(walk.signals[i]);
+  uv_close((uv_handle_t *)&walk.turns_handle, NULL);
+  walk.allowed = EVERYTHING;
+  CHECK(uv_run(walk.loop, UV_RUN_DEFAULT) == 0, "the loop does not end");
+  walk.allowed = 0;
+  CHECK(walk.live_tickets == 0 && walk.live_attempts == 0, "%u sends, %u connects",
+        walk.live_tickets, walk.live_attempts);
+  for (unsigned i = 0; i < MEMBERS; i++)
+    CHECK(walk.members[i].socket == NULL, "socket %u is left", walk.members[i].number);
+  CHECK(uv_loop_close(walk.loop) == 0, "the loop cannot be closed");
+  free(walk.loop);
+  close(walk.raw4);
+  close(walk.taken_fd);
+  if (walk.raw6 >= 0)
+    close(walk.raw6);
+}
+
+static void live(uint64_t steps) {
+  begin_life();
+  for (uint64_t end = walk.step + steps; walk.step < end;) {
+    act();
+    if (one_in(3))
+      run(UV_RUN_NOWAIT);
+    if (one_in(50)) {
+      drain(walk.raw4);
+      drain(walk.raw6);
+    }
+    if (one_in(500))
+      check_rest();
+  }
+  end_life();
+}
+
+static uint64_t number_of(const char *name, uint64_t otherwise) {
+  const char *text = getenv(name);
+  return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+int main(void) {
+  uint64_t steps = number_of("DGRAM_TEST_STEPS", 50000);
+  uint64_t first = number_of("DGRAM_TEST_SEED", uv_hrtime() % 1000000000);
+  walk.trace = getenv("DGRAM_TEST_TRACE") != NULL;
+  walk.quiet = true;
+  for (unsigned i = 0; i < 256; i++)
+    memset(pattern[i], (int)i, PATTERN);
+  signal(SIGALRM, watchdog_bites);
+  dgram_on_unhandled_error(on_unhandled, NULL);
+  struct sockaddr_storage address;
+  int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+  walk.have_ipv6 =
+      fd >= 0 && bind(fd, (struct sockaddr *)&address, loopback(&address, DGRAM_UDP6, 0)) == 0;
+  close(fd);
+  for (walk.seed = first; steps > 0; walk.seed++) {
+    uint64_t part = steps < STEPS_OF_A_LIFE ? steps : STEPS_OF_A_LIFE;
+    walk.random = (uint32_t)(walk.seed * 2654435761U) | 1U;
+    alarm(WATCHDOG_SECONDS);
+    fprintf(stderr, "\rDGRAM_TEST_SEED=%llu ", (unsigned long long)walk.seed);
+    live(part);
+    steps -= part;
+  }
+  printf("%llu steps, %llu calls, %llu callbacks, %llu messages, %llu sends\n",
+         (unsigned long long)walk.step, (unsigned long long)walk.calls,
+         (unsigned long long)walk.events, (unsigned long long)walk.messages,
+         (unsigned long long)walk.sends);
+  return 0;
+}
