@@ -355,7 +355,7 @@ int dgram_disconnect(dgram_socket_t *socket) {
     return UV_EINVAL;
   if (socket->closing || !dgram__is_connected(&socket->connecting))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
-  dgram__flush(socket);
+  dgram__outbox_leave(socket);
   int err = dgram__path_connect(&socket->path, &dgram__nobody);
   if (err != 0)
     return err;

@@ -307,7 +307,7 @@ static struct dgram__send *new_option(int level, int name, const void *value, so
 int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
                          socklen_t length) {
   struct dgram__outbox *outbox = &socket->outbox;
-  dgram__flush(socket);
+  dgram__outbox_leave(socket);
   if (outbox->ready.count == 0)
     return dgram__set_option(socket, level, name, value, length);
   struct dgram__send *send = new_option(level, name, value, length);

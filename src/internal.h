@@ -245,6 +245,12 @@ void dgram__outbox_complete_done(dgram_socket_t *socket);
 /* The socket is bound: what waited for it goes its way. */
 void dgram__outbox_release(dgram_socket_t *socket);
 
+/*
+ * The system socket is about to change in a way that is not meant for what was sent before: what
+ * can leave does, also what only waits for 'listening'.
+ */
+void dgram__outbox_leave(dgram_socket_t *socket);
+
 /* The socket could not be bound: what waited for it ends with this error. */
 void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *syscall);
 

@@ -40,7 +40,7 @@ static int read_interface(struct membership *membership, const char *interface) 
 static int bind_if_unbound(dgram_socket_t *socket) {
   if (socket->state == DGRAM_BINDING)
     return UV_EBADF;
-  dgram__flush(socket);
+  dgram__outbox_leave(socket);
   return socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
 }
 

@@ -193,6 +193,19 @@ void dgram__outbox_release(dgram_socket_t *socket) {
     go(socket, dgram__queue_pop(unbound));
 }
 
+void dgram__outbox_leave(dgram_socket_t *socket) {
+  struct dgram__queue *unbound = &socket->outbox.unbound;
+  bool waits = socket->state == DGRAM_BOUND && !socket->announced;
+  for (unsigned left = waits ? unbound->count : 0; left > 0; left--) {
+    struct dgram__send *send = dgram__queue_pop(unbound);
+    if (send->host == NULL)
+      set_out(socket, send);
+    else
+      dgram__queue_push(unbound, send);
+  }
+  dgram__flush(socket);
+}
+
 void dgram__outbox_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
   struct dgram__queue *unbound = &socket->outbox.unbound;
   while (unbound->count > 0) {

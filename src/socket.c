@@ -231,7 +231,7 @@ int dgram_fileno(dgram_socket_t *socket) {
     return UV_EINVAL;
   if (socket->path.fd < 0)
     return UV_EBADF;
-  dgram__flush(socket);
+  dgram__outbox_leave(socket);
   return socket->path.fd;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "api_test.h"
 
+#include <stdbool.h>
+
 /* What the peer sees of a datagram. */
 static int hops_of(int fd, int level, int type) {
   char byte;
@@ -45,6 +47,58 @@ static void a_ttl_acts_on_the_sends_behind_it(void **state) {
   settle(loop);
   for (int ttl = 10; ttl <= 30; ttl += 10)
     assert_int_equal(hops_of(peer, IPPROTO_IP, IP_TTL), ttl);
+  close(peer);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+/* What waits for 'listening' was sent before, too; the last one leaves after it. */
+static void so_it_does_before_listening(bool connected) {
+  uv_loop_t *loop = open_loop();
+  int peer = raw_socket();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  ask_for_hops(peer, IPPROTO_IP, IP_RECVTTL);
+  assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
+  if (connected)
+    assert_int_equal(dgram_connect_sync(socket, raw_port(peer), NULL), 0);
+  for (int ttl = 10; ttl <= 30; ttl += 10) {
+    assert_int_equal(dgram_set_ttl(socket, ttl), 0);
+    assert_int_equal(
+        dgram_send(socket, "x", 1, connected ? 0 : raw_port(peer), NULL, note_sent, "x"), 0);
+  }
+  int last = 40;
+  assert_int_equal(setsockopt(dgram_fileno(socket), IPPROTO_IP, IP_TTL, &last, sizeof last), 0);
+  if (connected)
+    assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop);
+  for (int ttl = 10; ttl <= 30; ttl += 10)
+    assert_int_equal(hops_of(peer, IPPROTO_IP, IP_TTL), ttl);
+  assert_notes("x x x");
+  close(peer);
+  close_socket(socket);
+  close_loop(loop);
+}
+
+static void so_it_does_on_a_socket_that_does_not_listen_yet(void **state) {
+  so_it_does_before_listening(false);
+}
+
+static void so_it_does_on_one_that_is_connected(void **state) {
+  so_it_does_before_listening(true);
+}
+
+/* Its own port is given back by the call. */
+static void what_waits_for_listening_leaves_before_a_disconnect(void **state) {
+  uv_loop_t *loop = open_loop();
+  int peer = raw_socket();
+  char text[8];
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_connect_sync(socket, raw_port(peer), NULL), 0);
+  int port = port_of(socket);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop);
+  assert_int_equal(raw_receive(peer, text, sizeof text), port);
   close(peer);
   close_socket(socket);
   close_loop(loop);
@@ -117,6 +171,9 @@ static void a_permission_to_broadcast_holds_for_the_sends_before_it_is_taken_bac
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_ttl_acts_on_the_sends_behind_it),
+      cmocka_unit_test(so_it_does_on_a_socket_that_does_not_listen_yet),
+      cmocka_unit_test(so_it_does_on_one_that_is_connected),
+      cmocka_unit_test(what_waits_for_listening_leaves_before_a_disconnect),
       cmocka_unit_test(so_does_a_hop_limit_of_IPv6),
       cmocka_unit_test(so_does_what_is_set_by_the_descriptor),
       cmocka_unit_test(a_permission_to_broadcast_holds_for_the_sends_before_it_is_taken_back),
