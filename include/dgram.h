@@ -930,8 +930,9 @@ DGRAM_EXTERN int dgram_off_close(dgram_socket_t *socket, dgram_close_cb listener
 
 /**
  * Replaces what happens to an 'error' event that nobody listens to. The default prints
- * `Unhandled 'error' event: MESSAGE` to stderr, with control characters in it, and bytes that are
- * not UTF-8, as "\xNN": a host name may be anybody's. So should a handler that prints.
+ * `Unhandled 'error' event: MESSAGE` to stderr, with control characters in it, those that break
+ * lines or change the direction of text (U+2028, U+202E), and bytes that are not UTF-8, as "\xNN":
+ * a host name may be anybody's. So should a handler that prints.
  *
  * @param handler the new handler, for the sockets of the calling thread; NULL: the default
  * @param context for `handler`

@@ -112,20 +112,48 @@ bool dgram__is_icmp_error(int code) {
 /* ---- text for a terminal ---- */
 
 /*
- * The length of the character that a text in UTF-8 begins with, if a terminal only shows it: 0 for
- * a control character (those from U+0080 on, C1, too) and for what is no UTF-8.
+ * The length of the character that a text in UTF-8 begins with, and its number. 0 for what is no
+ * UTF-8: surrogates, numbers over U+10FFFF and longer forms than needed are none (RFC 3629, 3).
  */
-static size_t shown_length(const unsigned char *text) {
-  static const unsigned char first[] = {0, 0x20, 0xc2, 0xe0, 0xf0, 0xf5};
+static size_t character_read(const unsigned char *text, unsigned *number) {
+  static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0, 0xf8};
+  static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
   size_t length = 4;
-  while (length > 0 && text[0] < first[length])
+  while (text[0] < first[length])
     length--;
-  if (length == 0 || text[0] >= first[5] || text[0] == 0x7f || (length == 1 && text[0] > 0x7f))
+  if (text[0] >= first[5] || (length == 1 && text[0] > 0x7f))
     return 0;
-  for (size_t i = 1; i < length; i++)
+  *number = text[0] - first[length];
+  for (size_t i = 1; i < length; i++) {
     if ((text[i] & 0xc0) != 0x80)
       return 0;
-  return length == 2 && text[0] == 0xc2 && text[1] < 0xa0 ? 0 : length;
+    *number = *number << 6 | (text[i] & 0x3f);
+  }
+  bool is_surrogate = *number >= 0xd800 && *number <= 0xdfff;
+  return *number < least[length] || *number > 0x10ffff || is_surrogate ? 0 : length;
+}
+
+/*
+ * Whether a terminal or a log acts on a character: control characters (C0, DEL, C1), the separators
+ * of lines and paragraphs, and what changes the direction of the text around it.
+ */
+static bool is_control(unsigned number) {
+  static const struct {
+    unsigned first;
+    unsigned last;
+  } ranges[] = {{0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},
+                {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}};
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    if (number >= ranges[i].first && number <= ranges[i].last)
+      return true;
+  return false;
+}
+
+/* The length of the character that a text begins with; 0 if its first byte is to be escaped. */
+static size_t shown_length(const unsigned char *text) {
+  unsigned number = 0;
+  size_t length = character_read(text, &number);
+  return length > 0 && is_control(number) ? 0 : length;
 }
 
 void dgram__error_escape(char escaped[DGRAM__ERROR_ESCAPED], const char *text) {

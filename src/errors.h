@@ -26,8 +26,8 @@ enum {
 
 /*
  * Writes a text of at most DGRAM__ERROR_TEXT bytes so that a terminal or a log only shows it: a
- * host name in it may be anybody's. Control characters, bytes that are not UTF-8 and the backslash
- * become "\xNN" and "\\".
+ * host name in it may be anybody's. Control characters, those that break lines or change the
+ * direction of text, bytes that are not UTF-8 and the backslash become "\xNN" and "\\".
  */
 void dgram__error_escape(char escaped[DGRAM__ERROR_ESCAPED], const char *text);
 
