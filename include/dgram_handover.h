@@ -7,7 +7,9 @@
  * version say, *takes* them: it gets descriptors of the same system sockets, binds to these, and
  * *confirms*; then the old one closes its own and ends. What the system has received for them waits
  * there for whoever reads next, so no datagram is lost and none is read twice. Until it is
- * confirmed nothing has changed for the old server: the next one may fail, hang or die.
+ * confirmed nothing has changed for the old server: the next one may fail, hang or die. (What it
+ * does to the system sockets is done to both: one that reads, connects or shuts them down, or sets
+ * their options, does that for the old server, too.)
  *
  * @code
  * int fds[DGRAM_HANDOVER_MOST];
