@@ -420,8 +420,9 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  * @param port    0 to 65535; 0: the system chooses one
  * @param address a numeric address; NULL or "": all interfaces. Copied
  * @retval 0
- * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, or of the
- *                                        other family; or a udp4 socket has `ipv6_only`
+ * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, over 255
+ *                                        bytes, or of the other family; or a udp4 socket has
+ * `ipv6_only`
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND bound already, or being bound
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
@@ -468,8 +469,8 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
  * @param port    the remote port, 1 to 65535
  * @param address a numeric address; NULL or "": 127.0.0.1, or ::1 for udp6. Copied
  * @retval 0
- * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, or of the
- *                                        other family
+ * @retval UV_EINVAL                      `socket` is NULL; or `address` is not numeric, over 255
+ *                                        bytes, or of the other family
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected

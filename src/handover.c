@@ -406,6 +406,8 @@ int dgram_handover_offer(uv_loop_t *loop, const char *path, const int fds[], siz
   if (loop == NULL || path == NULL || *path == '\0' || fds == NULL || count == 0 ||
       count > DGRAM_HANDOVER_MOST)
     return UV_EINVAL;
+  if (strnlen(path, DGRAM__PLACE_MOST_PATH + 1) > DGRAM__PLACE_MOST_PATH)
+    return UV_ENAMETOOLONG;
   dgram_offer_t *made = calloc(1, sizeof *made + count * sizeof *made->sockets);
   if (made == NULL)
     return UV_ENOMEM;

@@ -137,16 +137,21 @@ static bool is_given(const char *address) {
   return address != NULL && *address != '\0';
 }
 
+/* Asked before anything else reads the text, which may be without an end. */
+static bool is_too_long(const char *address) {
+  return address != NULL && strnlen(address, DGRAM__HOST_MAX + 1) > DGRAM__HOST_MAX;
+}
+
 int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
                             bool to_this_host, struct dgram__destination *destination) {
   union dgram__address *to = &destination->address;
   bool given = is_given(address);
   bool asks_program = socket->options.lookup != NULL; /* for everything */
   destination->host = NULL;
+  if (is_too_long(address))
+    return UV_EINVAL;
   if (given && !asks_program && dgram__address_parse_literal(to, address, port))
     return 0;
-  if (given && strlen(address) > DGRAM__HOST_MAX)
-    return UV_EINVAL;
   read_default(dgram__family(socket->options.type), port, to_this_host, to);
   if (given) {
     destination->host = address;
@@ -160,6 +165,8 @@ int dgram__destination_read(const dgram_socket_t *socket, int port, const char *
 int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *address,
                         bool to_this_host, union dgram__address *numeric) {
   int family = dgram__family(socket->options.type);
+  if (is_too_long(address))
+    return UV_EINVAL;
   read_default(family, port, to_this_host, numeric);
   if (is_given(address) &&
       (!dgram__address_parse_literal(numeric, address, port) || numeric->any.sa_family != family))

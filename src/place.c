@@ -16,14 +16,18 @@
 #include "descriptor.h"
 
 enum {
-  BACKLOG = 8,    /* of those who have not been accepted yet */
-  MOST_PATH = 80, /* so that there is room for a name of our own */
-  NAME_SIZE = MOST_PATH + 18,
+  BACKLOG = 8, /* of those who have not been accepted yet */
+  NAME_SIZE = DGRAM__PLACE_MOST_PATH + 18,
   TRIES = 16, /* to find a name that is free */
   OWNER_ONLY = S_IRUSR | S_IWUSR
 };
 
 /* ---- sockets ---- */
+
+/* A path may be without an end. */
+static bool is_too_long(const char *path) {
+  return strnlen(path, DGRAM__PLACE_MOST_PATH + 1) > DGRAM__PLACE_MOST_PATH;
+}
 
 int dgram__place_accept(int listener) {
   return dgram__descriptor_accept(listener);
@@ -31,7 +35,7 @@ int dgram__place_accept(int listener) {
 
 int dgram__place_connect(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path)
+  if (is_too_long(path))
     return UV_ENAMETOOLONG;
   int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
   if (fd < 0)
@@ -77,7 +81,7 @@ static void name_beside(const char *path, char name[NAME_SIZE]) {
   clock_gettime(CLOCK_REALTIME, &now);
   uint64_t number = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
   number = (number ^ (uint64_t)getpid() << 40) * 0x9e3779b97f4a7c15 + ++made;
-  snprintf(name, NAME_SIZE, "%.*s.%016" PRIx64, MOST_PATH, path, number);
+  snprintf(name, NAME_SIZE, "%.*s.%016" PRIx64, DGRAM__PLACE_MOST_PATH, path, number);
 }
 
 /* ---- the file ---- */
@@ -188,7 +192,7 @@ static int listen_beside(int fd, const char *path, struct sockaddr_un *address,
 
 static int listen_at(int fd, const char *path, struct dgram__place *place) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) > MOST_PATH)
+  if (is_too_long(path))
     return UV_ENAMETOOLONG;
   if (!is_free(path))
     return UV_EEXIST;

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Bytes of a path, so that there is room in an address for a name beside it. */
+enum { DGRAM__PLACE_MOST_PATH = 80 };
+
 /*
  * The file at a path, to be known again: another may have been put there since. It is no other
  * file's as long as the socket that listens there is open, since the system keeps the inode for it.

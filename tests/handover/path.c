@@ -1,6 +1,8 @@
 /* The file at the path: who may open it, what it replaces, and when it goes. */
 #include "handover_test.h"
 
+#include <sys/mman.h>
+
 static int take_without_waiting(void) {
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover = (dgram_takeover_t *)path;
@@ -205,6 +207,28 @@ static void a_path_has_80_bytes_at_most(void **state) {
   close_loop(loop);
 }
 
+/* The byte behind the first one too many cannot be read. */
+static void a_path_without_an_end_is_too_long(void **state) {
+  enum { TOO_MANY = 81 };
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *area = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uv_loop_t *loop = open_loop();
+  int port;
+  int fds[DGRAM_HANDOVER_MOST];
+  dgram_offer_t *offer;
+  dgram_takeover_t *takeover;
+  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
+  int fd = dgram_fileno(old);
+  assert_ptr_not_equal(area, MAP_FAILED);
+  assert_int_equal(mprotect(area + page, page, PROT_NONE), 0);
+  char *name = memset(area + page - TOO_MANY, 'x', TOO_MANY);
+  assert_int_equal(dgram_handover_take(name, 0, fds, &takeover), UV_ENAMETOOLONG);
+  assert_int_equal(dgram_handover_offer(loop, name, &fd, 1, NULL, NULL, &offer), UV_ENAMETOOLONG);
+  close_socket(old);
+  close_loop(loop);
+  assert_int_equal(munmap(area, 2 * page), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       HANDOVER_TEST(only_the_owner_may_open_it),
@@ -218,6 +242,7 @@ int main(void) {
       TAKEN_TEST(one_that_was_taken_leaves_a_file_that_is_no_offer),
       HANDOVER_TEST(a_folder_that_is_not_there_is_an_error),
       HANDOVER_TEST(a_path_has_80_bytes_at_most),
+      HANDOVER_TEST(a_path_without_an_end_is_too_long),
   };
   return cmocka_run_group_tests_name("path", tests, NULL, NULL);
 }

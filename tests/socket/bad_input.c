@@ -1,6 +1,8 @@
 /* Bad arguments get their documented code, and the socket stays usable. */
 #include "socket_test.h"
 
+#include <sys/mman.h>
+
 /* Longer than a host name may be (RFC 1035, 2.3.4), and the longest. */
 static char host_256[257];
 static char host_255[256];
@@ -246,6 +248,46 @@ static void listen_without_socket_or_listener(void **state) {
 
 #define BAD_INPUT(test) cmocka_unit_test_setup(test, begin)
 
+/* A text without an end, of `size` bytes; the byte behind it cannot be read. */
+static const char *new_endless(size_t size, char **area, size_t *area_size) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  *area_size = 2 * page;
+  *area = mmap(NULL, *area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(*area, MAP_FAILED);
+  assert_int_equal(mprotect(*area + page, page, PROT_NONE), 0);
+  memset(*area + page - size, 'a', size);
+  return *area + page - size;
+}
+
+static void no_address_is_read_beyond_256_bytes(void **state) {
+  char *area;
+  size_t size;
+  const char *name = new_endless(256, &area, &size);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_bind(socket, 0, name, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_bind_sync(socket, 0, name), UV_EINVAL);
+  assert_int_equal(dgram_connect(socket, 9, name, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_connect_sync(socket, 9, name), UV_EINVAL);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, name, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_bind_state(socket), DGRAM_UNBOUND);
+  close_socket(socket);
+  assert_int_equal(munmap(area, size), 0);
+  end();
+}
+
+/* A zone that names no interface counts as none, but not one of any length. */
+static void bind_to_a_numeric_address_too_long(void **state) {
+  char address[sizeof host_256 + 4] = "::1%";
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, NULL, NULL);
+  memcpy(address + 4, host_256, sizeof host_256);
+  assert_int_equal(dgram_bind(socket, 0, address, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_bind_sync(socket, 0, address), UV_EINVAL);
+  assert_int_equal(dgram_connect(socket, 9, address, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, address, NULL, NULL), UV_EINVAL);
+  close_socket(socket);
+  end();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       BAD_INPUT(create_without_loop_or_socket),
@@ -255,6 +297,8 @@ int main(void) {
       BAD_INPUT(bind_without_socket),
       BAD_INPUT(bind_to_a_port_out_of_range),
       BAD_INPUT(bind_to_a_host_name_too_long),
+      BAD_INPUT(no_address_is_read_beyond_256_bytes),
+      BAD_INPUT(bind_to_a_numeric_address_too_long),
       BAD_INPUT(bind_to_what_is_no_address),
       BAD_INPUT(bind_to_a_name_that_is_no_text),
       BAD_INPUT(close_without_socket),
