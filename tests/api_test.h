@@ -18,7 +18,7 @@
  * is there when its send has returned. What has not happened then will not.
  */
 static inline void settle(uv_loop_t *loop) {
-  enum { TURNS = 10 };
+  enum { TURNS = 100 }; /* a turn tells few datagrams where the machine is slow */
   for (int i = 0; i < TURNS; i++)
     uv_run(loop, UV_RUN_NOWAIT);
 }

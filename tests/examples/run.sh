@@ -106,7 +106,7 @@ to_its_end() {
 # fails STDERR ARGUMENT...: runs the example; it ends with code 1, and said only why. It leaves it
 # to the system to free what it has.
 fails() {
-  ASAN_OPTIONS=detect_leaks=0 to_its_end_with 1 '' "$@"
+  DGRAM_TEST_LAUNCHER='' ASAN_OPTIONS=detect_leaks=0 to_its_end_with 1 '' "$@"
 }
 to_its_end_with() {
   local code=0

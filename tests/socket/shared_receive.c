@@ -116,7 +116,8 @@ static void a_flood_comes_whole_and_in_order(void **state) {
   for (int i = 0; i < DATAGRAMS; i++)
     raw_send(sender, "x", 1, raw_port(fd));
   assert_int_equal(uv_run(loop, UV_RUN_ONCE), 1);
-  assert_int_equal(taker.received, DATAGRAMS);
+  assert_in_range(taker.received, 2, DATAGRAMS); /* as many as the turn has time for */
+  run_until(loop, &taker.received, DATAGRAMS);
   close(sender);
   close(fd);
   close_socket(socket);
