@@ -73,6 +73,7 @@
         'src/options.c',
         'src/receive.c',
         'src/send.c',
+        'src/table.c',
       ],
     },
   ],

@@ -3,20 +3,22 @@
 // it; it is told here when the call returns, so that no call of ours from C stands between a
 // program's listener that throws and its catch, or Node's report of the exception.
 
-const queue = []; // of the calls under way, the inner ones behind the outer ones
+const { apply, later, plainList } = require('./primordials');
+
+const queue = plainList(); // of the calls under way, the inner ones behind the outer ones
 
 // Told by the addon, with the dgram.Socket as `this`.
 function enqueue(act, ...values) {
-  queue.push({ act, socket: this, values });
+  queue[queue.length] = { act, socket: this, values };
 }
 
 function tell({ act, socket, values }) {
-  act.apply(socket, values);
+  apply(act, socket, values);
 }
 
 // From the loop: as a tick, which Node.js runs at once.
 function tellInTick(act, ...values) {
-  process.nextTick(tell, { act, socket: this, values });
+  later(tell, { act, socket: this, values });
 }
 
 // Tells what has been queued from this place on. If something throws, the rest has ticks of its
@@ -28,7 +30,7 @@ function release(start) {
       tell(queue[place++]);
   } finally {
     for (; place < queue.length; place++)
-      process.nextTick(tell, queue[place]);
+      later(tell, queue[place]);
     queue.length = start;
   }
 }
@@ -38,7 +40,7 @@ function release(start) {
 function releasing(call) {
   return function(a, b, c) {
     const start = queue.length;
-    const result = call.call(this, a, b, c);
+    const result = apply(call, this, [a, b, c]);
     if (queue.length > start)
       release(start);
     return result;

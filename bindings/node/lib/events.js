@@ -6,6 +6,7 @@ const native = require('./native');
 const errors = require('./errors');
 const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
+const { later } = require('./primordials');
 const { newSlab, readMessage, stage } = require('./messages');
 const { NUMBERS, PORT, SIZE, numbers } = require('./numbers');
 const { kState } = require('./state');
@@ -14,7 +15,7 @@ const { resolveBinding } = require('./bind');
 const { resolveConnecting } = require('./connect');
 const { concludeStalled } = require('./send');
 
-const { ECANCELED } = native.codes;
+const { codes: { ECANCELED }, runErrand } = native;
 
 // ---- messages ----
 
@@ -168,7 +169,7 @@ function onLookup(binding) {
 }
 
 function onDefer(errand) {
-  process.nextTick(native.runErrand, errand);
+  later(runErrand, errand);
 }
 
 native.setup({

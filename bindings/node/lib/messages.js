@@ -3,32 +3,18 @@
 // there each is copied to memory of its own. Where the program asks for that, it puts them into a
 // slab of the socket's instead, and a message is a view of that.
 
-const { Buffer } = require('node:buffer');
-const { markAsUntransferable } = require('node:worker_threads');
+const { Bytes, alloc, allocUnsafeSlow, bufferFrom, bufferOf, copyInto, markAsUntransferable,
+  plainList } = require('./primordials');
 const { NUMBERS, OFFSET, SIZE, numbers } = require('./numbers');
-
-// Taken before the program can replace them.
-const { alloc, allocUnsafeSlow, from: bufferFrom } = Buffer;
-const call = Function.prototype.call.bind(Function.prototype.call);
-const { set } = Uint8Array.prototype;
-const Bytes = Uint8Array;
 
 // ---- the stage ----
 
-// More than the largest datagram.
-const stage = new Bytes(64 * 1024);
-const stageMemory = stage.buffer;
+// More than the largest datagram. Shared memory, since nobody can detach or shrink it.
+const stageMemory = new SharedArrayBuffer(64 * 1024);
+const stage = new Bytes(stageMemory);
 
 // What lay there last at each place, for a stream's datagrams are mostly of one size.
-const seen = [];
-
-class Staged {
-  constructor(offset, size) {
-    this.offset = offset;
-    this.size = size;
-    this.bytes = new Bytes(stageMemory, offset, size);
-  }
-}
+const seen = plainList();
 
 function staged(place) {
   const offset = numbers[place + OFFSET];
@@ -36,7 +22,8 @@ function staged(place) {
   const last = seen[place / NUMBERS];
   if (last !== undefined && last.offset === offset && last.size === size)
     return last;
-  return seen[place / NUMBERS] = new Staged(offset, size);
+  const bytes = new Bytes(stageMemory, offset, size);
+  return seen[place / NUMBERS] = { offset, size, bytes };
 }
 
 // ---- memory of its own ----
@@ -44,7 +31,7 @@ function staged(place) {
 // allocUnsafeSlow() gives the memory to nobody else, and all of it is written here at once.
 function own({ size, bytes }) {
   const message = allocUnsafeSlow(size);
-  call(set, message, bytes);
+  copyInto(message, bytes);
   return message;
 }
 
@@ -54,7 +41,7 @@ const SLAB_SIZE = 64 * 1024;
 
 // Many messages share a slab: one of them can't take it to another thread.
 function newSlab() {
-  const slab = alloc(SLAB_SIZE).buffer; // zeroed
+  const slab = bufferOf(alloc(SLAB_SIZE)); // zeroed
   markAsUntransferable(slab);
   return slab;
 }

@@ -3,7 +3,7 @@
 // which sends it to another process, and packages that read its descriptor. It is made when it is
 // asked for, has a copy of the socket's descriptor, never receives, and keeps nothing alive.
 
-const native = require('./native');
+const { apply } = require('./primordials');
 const { UDP, ownerKey } = require('./builtin');
 const { BOUND, kState } = require('./state');
 
@@ -23,26 +23,14 @@ function create(socket, state) {
   return handle;
 }
 
-// libuv sets SO_REUSEADDR on what it opens, which is the socket's own too: others could take its
-// port then.
-function open(handle, fd) {
-  const copy = native.copyDescriptor(fd);
-  if (copy < 0)
-    return;
-  const shares = native.reuseAddress(fd);
-  let opened = false;
-  try {
-    opened = handle.open(copy) === 0;
-  } finally {
-    native.setReuseAddress(fd, shares);
-    if (!opened)
-      native.closeDescriptor(copy);
-  }
+// A copy of the descriptor that it can't open is closed again.
+function open(nodeHandle, handle) {
+  handle.lendDescriptor((copy) => apply(UDP.prototype.open, nodeHandle, [copy]));
 }
 
 function openIfBound({ nodeHandle, handle }) {
   if (nodeHandle !== null && nodeHandle.fd < 0 && handle.bindState === BOUND)
-    open(nodeHandle, handle.fd);
+    open(nodeHandle, handle);
 }
 
 function handleOf(socket) {

@@ -11,6 +11,8 @@ const MOST_MESSAGES = 1024;
 // Of the last send, its bytes.
 const SENT_SIZE = NUMBERS * MOST_MESSAGES;
 
-const numbers = new Int32Array(SENT_SIZE + 1);
+// Shared memory, since nobody can detach or shrink it.
+const numbers = new Int32Array(
+  new SharedArrayBuffer((SENT_SIZE + 1) * Int32Array.BYTES_PER_ELEMENT));
 
 module.exports = { NUMBERS, OFFSET, PORT, SENT_SIZE, SIZE, numbers };

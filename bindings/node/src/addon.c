@@ -6,43 +6,97 @@
  */
 #include "addon.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-/* Memory that JavaScript sees too, for as long as the environment lives. */
-static void *share(napi_env env, napi_value typed_array, napi_ref *reference, size_t *length) {
-  void *data;
-  napi_get_typedarray_info(env, typed_array, NULL, length, &data, NULL, NULL);
-  napi_create_reference(env, typed_array, 1, reference);
+/* ---- setup() ---- */
+
+/*
+ * Memory that JavaScript sees too, for as long as the environment lives: a view of the type, of at
+ * least `least` elements, of shared memory. Any other the program could detach or shrink. NULL: it
+ * is none.
+ */
+static void *share(napi_env env, napi_value view, napi_typedarray_type type, size_t least,
+                   napi_ref *reference, size_t *length) {
+  void *data = NULL;
+  napi_value buffer;
+  napi_typedarray_type given;
+  bool can_go = true;
+  if (napi_get_typedarray_info(env, view, &given, length, &data, &buffer, NULL) != napi_ok ||
+      napi_is_arraybuffer(env, buffer, &can_go) != napi_ok || can_go || given != type ||
+      *length < least || napi_create_reference(env, view, 1, reference) != napi_ok)
+    return NULL;
   return data;
 }
 
-/* setup(callbacks, view, stage): whom to call; where the numbers of a message go, and its bytes. */
-static napi_value setup(napi_env env, napi_callback_info info) {
+/* The functions of setup(), which a getter may give. False: one is none. */
+static bool read_functions(napi_env env, napi_value given, napi_value functions[]) {
   static const char *const names[] = {
 #define NAME(name) #name,
       ADDON_CALLBACKS(NAME)
 #undef NAME
   };
-  struct addon *addon;
-  size_t argc = 3;
-  napi_value argv[3], list;
-  napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&addon);
-  napi_create_array_with_length(env, ADDON_CALLBACK_COUNT, &list);
-  for (uint32_t i = 0; i < ADDON_CALLBACK_COUNT; i++) {
-    napi_value function;
-    napi_get_named_property(env, argv[0], names[i], &function);
-    napi_set_element(env, list, i, function);
+  for (size_t i = 0; i < ADDON_CALLBACK_COUNT; i++) {
+    napi_valuetype type;
+    if (napi_get_named_property(env, given, names[i], &functions[i]) != napi_ok ||
+        napi_typeof(env, functions[i], &type) != napi_ok || type != napi_function)
+      return false;
   }
-  napi_create_reference(env, list, 1, &addon->callbacks);
-  addon->view = share(env, argv[1], &addon->view_buffer, NULL);
-  addon->stage.bytes = share(env, argv[2], &addon->stage.reference, &addon->stage.size);
+  return true;
+}
+
+static bool keep_functions(struct addon *addon, const napi_value functions[]) {
+  for (size_t i = 0; i < ADDON_CALLBACK_COUNT; i++)
+    if (napi_create_reference(addon->env, functions[i], 1, &addon->callbacks[i]) != napi_ok)
+      return false;
+  return true;
+}
+
+static void drop(napi_env env, napi_ref *reference) {
+  if (*reference != NULL)
+    napi_delete_reference(env, *reference);
+  *reference = NULL;
+}
+
+static bool keep(struct addon *addon, const napi_value functions[], const napi_value argv[]) {
+  napi_env env = addon->env;
+  size_t length;
+  addon->view =
+      share(env, argv[1], napi_int32_array, ADDON_SENT_SIZE + 1, &addon->view_buffer, &length);
+  addon->stage.bytes = share(env, argv[2], napi_uint8_array, ADDON_STAGE_SIZE,
+                             &addon->stage.reference, &addon->stage.size);
+  if (addon->view != NULL && addon->stage.bytes != NULL && keep_functions(addon, functions))
+    return true;
+  drop(env, &addon->view_buffer);
+  drop(env, &addon->stage.reference);
+  for (size_t i = 0; i < ADDON_CALLBACK_COUNT; i++)
+    drop(env, &addon->callbacks[i]);
+  return false;
+}
+
+/*
+ * setup(callbacks, view, stage), once: whom to call; where the numbers of a message go, an
+ * Int32Array, and its bytes, a Uint8Array, both of shared memory.
+ */
+static napi_value setup(napi_env env, napi_callback_info info) {
+  void *data;
+  size_t argc = 3;
+  napi_value argv[3], functions[ADDON_CALLBACK_COUNT];
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, &data) != napi_ok)
+    return NULL;
+  struct addon *addon = data;
+  /* Getters run before it is looked at whether this is the first call. */
+  if (!read_functions(env, argv[0], functions))
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "setup() needs functions");
+  else if (addon->ready)
+    napi_throw_error(env, NULL, "setup() has been called already");
+  else if (!keep(addon, functions, argv))
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "setup() needs views of shared memory");
+  else
+    addon->ready = true;
   return NULL;
 }
+
+/* ---- functions ---- */
 
 /* errorName(code), errorText(code): as the system's errors are shown. */
 static napi_value error_name(napi_env env, napi_callback_info info) {
@@ -80,93 +134,60 @@ static napi_value descriptor_type(napi_env env, napi_callback_info info) {
   }
 }
 
-/* copyDescriptor(fd): a copy, or a negative code. closeDescriptor(fd): closes it. */
-static napi_value copy_descriptor(napi_env env, napi_callback_info info) {
-  size_t argc = 1;
-  napi_value argv[1];
-  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  int copy = fcntl(addon_int_argument(env, argv[0]), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  return addon_int(env, copy >= 0 ? copy : -errno);
+/* Each method has the addon with it, whose Handles alone it takes. */
+static napi_property_descriptor *add_methods(napi_property_descriptor *end,
+                                             const napi_property_descriptor methods[], size_t count,
+                                             struct addon *addon) {
+  for (size_t i = 0; i < count; i++) {
+    *end = methods[i];
+    end++->data = addon;
+  }
+  return end;
 }
 
-static napi_value close_descriptor(napi_env env, napi_callback_info info) {
-  size_t argc = 1;
-  napi_value argv[1];
-  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  close(addon_int_argument(env, argv[0]));
-  return NULL;
-}
-
-/* reuseAddress(fd): whether SO_REUSEADDR is set, as 0 or 1. setReuseAddress(fd, value): sets it. */
-static napi_value reuse_address(napi_env env, napi_callback_info info) {
-  size_t argc = 1;
-  napi_value argv[1];
-  int value = 0;
-  socklen_t size = sizeof value;
-  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  getsockopt(addon_int_argument(env, argv[0]), SOL_SOCKET, SO_REUSEADDR, &value, &size);
-  return addon_int(env, value != 0);
-}
-
-static napi_value set_reuse_address(napi_env env, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2];
-  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  int value = addon_int_argument(env, argv[1]);
-  setsockopt(addon_int_argument(env, argv[0]), SOL_SOCKET, SO_REUSEADDR, &value, sizeof value);
-  return NULL;
-}
-
-static void define_class(napi_env env, napi_value exports, struct addon *addon) {
+static bool define_class(napi_env env, napi_value exports, struct addon *addon) {
   size_t count = addon_life_method_count + addon_option_method_count + addon_send_method_count;
   napi_property_descriptor *methods = calloc(count, sizeof *methods);
   if (methods == NULL)
-    abort();
+    return false;
   napi_property_descriptor *end = methods;
-  for (size_t i = 0; i < addon_life_method_count; i++)
-    *end++ = addon_life_methods[i];
-  for (size_t i = 0; i < addon_option_method_count; i++)
-    *end++ = addon_option_methods[i];
-  for (size_t i = 0; i < addon_send_method_count; i++)
-    *end++ = addon_send_methods[i];
-  napi_value class;
-  napi_define_class(env, "Handle", NAPI_AUTO_LENGTH, addon_handle_new, addon, count, methods,
-                    &class);
+  end = add_methods(end, addon_life_methods, addon_life_method_count, addon);
+  end = add_methods(end, addon_option_methods, addon_option_method_count, addon);
+  add_methods(end, addon_send_methods, addon_send_method_count, addon);
+  napi_value class = NULL;
+  bool defined = napi_define_class(env, "Handle", NAPI_AUTO_LENGTH, addon_handle_new, addon, count,
+                                   methods, &class) == napi_ok &&
+                 addon_define(env, exports, "Handle", class);
   free(methods);
-  napi_set_named_property(env, exports, "Handle", class);
+  return defined;
 }
 
-static void define_functions(napi_env env, napi_value exports, struct addon *addon) {
-  static const struct {
-    const char *name;
-    napi_callback function;
-  } functions[] = {{"setup", setup},
-                   {"runErrand", addon_run_errand},
-                   {"descriptorType", descriptor_type},
-                   {"copyDescriptor", copy_descriptor},
-                   {"closeDescriptor", close_descriptor},
-                   {"reuseAddress", reuse_address},
-                   {"setReuseAddress", set_reuse_address},
-                   {"errorName", error_name},
-                   {"errorText", error_text}};
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    napi_value function;
-    napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, addon,
-                         &function);
-    napi_set_named_property(env, exports, functions[i].name, function);
-  }
+static bool define_function(napi_env env, napi_value exports, const char *name,
+                            napi_callback callback, struct addon *addon) {
+  napi_value function;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, addon, &function) == napi_ok &&
+         addon_define(env, exports, name, function);
 }
 
-static void define_codes(napi_env env, napi_value exports) {
+static bool define_functions(napi_env env, napi_value exports, struct addon *addon) {
+  return define_function(env, exports, "setup", setup, addon) &&
+         define_function(env, exports, "runErrand", addon_run_errand, addon) &&
+         define_function(env, exports, "descriptorType", descriptor_type, addon) &&
+         define_function(env, exports, "errorName", error_name, addon) &&
+         define_function(env, exports, "errorText", error_text, addon);
+}
+
+static bool define_codes(napi_env env, napi_value exports) {
   napi_value codes;
-  napi_create_object(env, &codes);
-#define CODE(name, code, text) napi_set_named_property(env, codes, #name, addon_int(env, code));
+  if (napi_create_object(env, &codes) != napi_ok)
+    return false;
+#define CODE(name, code, text) addon_define(env, codes, #name, addon_int(env, code));
   DGRAM_ERROR_MAP(CODE)
 #undef CODE
-#define CODE(name, text) napi_set_named_property(env, codes, #name, addon_int(env, UV_##name));
+#define CODE(name, text) addon_define(env, codes, #name, addon_int(env, UV_##name));
   UV_ERRNO_MAP(CODE)
 #undef CODE
-  napi_set_named_property(env, exports, "codes", codes);
+  return addon_define(env, exports, "codes", codes);
 }
 
 /* ---- the end ---- */
@@ -198,6 +219,18 @@ static void forget_main(struct addon *addon) {
   *at = addon->next;
 }
 
+void addon_hold(struct addon *addon) {
+  addon->users++;
+}
+
+void addon_release(struct addon *addon) {
+  if (--addon->users > 0)
+    return;
+  addon_table_free(&addon->handles);
+  addon_table_free(&addon->errands);
+  free(addon);
+}
+
 /* A worker's environment ends, or the main one when its loop has. */
 static void on_cleanup(void *data) {
   struct addon *addon = data;
@@ -205,35 +238,40 @@ static void on_cleanup(void *data) {
   addon_close_all(addon);
   if (addon->in_main)
     forget_main(addon);
-  free(addon);
+  addon_release(addon);
 }
 
 /* ---- the beginning ---- */
 
-static napi_value create(napi_env env, napi_callback_info info) {
-  (void)info;
+/* NULL: it could not be made. */
+static struct addon *new_addon(napi_env env) {
   struct addon *addon = calloc(1, sizeof *addon);
-  if (addon == NULL || napi_get_uv_event_loop(env, &addon->loop) != napi_ok) {
+  if (addon == NULL || napi_get_uv_event_loop(env, &addon->loop) != napi_ok ||
+      napi_add_env_cleanup_hook(env, on_cleanup, addon) != napi_ok) {
     free(addon);
-    napi_throw_error(env, NULL, "libdgram: no memory, or no event loop");
     return NULL;
   }
   addon->env = env;
+  addon->users = 1; /* the environment */
   addon->in_main = addon->loop == uv_default_loop();
   if (addon->in_main)
     remember_main(addon);
-  napi_add_env_cleanup_hook(env, on_cleanup, addon);
+  return addon;
+}
+
+static napi_value create(napi_env env, napi_callback_info info) {
+  (void)info;
   napi_value exports;
-  napi_create_object(env, &exports);
-  define_class(env, exports, addon);
-  define_functions(env, exports, addon);
-  define_codes(env, exports);
-  return exports;
+  struct addon *addon = new_addon(env);
+  if (addon != NULL && napi_create_object(env, &exports) == napi_ok &&
+      define_class(env, exports, addon) && define_functions(env, exports, addon) &&
+      define_codes(env, exports))
+    return exports;
+  napi_throw_error(env, NULL, "libdgram: no memory, or no event loop");
+  return NULL;
 }
 
 NAPI_MODULE_INIT() {
-  napi_value function;
-  napi_create_function(env, "create", NAPI_AUTO_LENGTH, create, NULL, &function);
-  napi_set_named_property(env, exports, "create", function);
+  define_function(env, exports, "create", create, NULL);
   return exports;
 }

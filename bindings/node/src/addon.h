@@ -11,6 +11,7 @@
 #include <dgram.h>
 #include <node_api.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The functions of setup(), by their names there. */
 #define ADDON_CALLBACKS(XX)                                                                \
@@ -39,6 +40,26 @@ enum { ADDON_MOST_ARGUMENTS = 4 };
 /* The numbers that JavaScript sees too: three for each message of a batch, and this one. */
 enum { ADDON_MOST_MESSAGES = 1024, ADDON_SENT_SIZE = 3 * ADDON_MOST_MESSAGES };
 
+/* Bytes: more than the largest datagram. */
+enum { ADDON_STAGE_SIZE = 64 * 1024 };
+
+/* A number that stands for a pointer where JavaScript could hand in another's. Never 0. */
+typedef uintptr_t addon_id;
+
+/* Exact as a number of JavaScript's. */
+#if UINTPTR_MAX > UINT32_MAX
+#define ADDON_MOST_ID ((UINT64_C(1) << 52) - 1)
+#else
+#define ADDON_MOST_ID UINTPTR_MAX
+#endif
+
+/* table.c: items by id. */
+struct addon_table {
+  struct addon_slot *slots;
+  uint32_t capacity;
+  uint32_t first_free; /* the capacity: none */
+};
+
 /* Memory of JavaScript's for the bytes of messages: more than the largest datagram. */
 struct addon_memory {
   napi_ref reference;
@@ -51,15 +72,18 @@ struct addon_memory {
 struct addon {
   struct addon *next; /* of the main thread's */
   bool in_main;
+  unsigned users; /* the environment, and each handle */
   napi_env env;
   uv_loop_t *loop;
-  napi_ref callbacks;          /* an object with the functions, by index */
+  bool ready; /* setup() was called: without it there are no handles */
+  napi_ref callbacks[ADDON_CALLBACK_COUNT];
   unsigned depth;              /* of calls from JavaScript: 0 means that the loop has called */
   bool ending;                 /* JavaScript can't be called any more */
   napi_ref thrown;             /* by a listener, to be thrown where the call from JavaScript ends */
   struct handle *first, *last; /* the handles with a socket, by age */
-  struct errand *errands;
-  /* receive.c */
+  struct addon_table handles;  /* those that a JavaScript object stands for */
+  struct addon_table errands;  /* dgram_task_t, which wait for their ticks */
+  /* receive.c: shared memory, which nobody can take away or shrink */
   int32_t *view;
   napi_ref view_buffer;
   struct addon_memory stage; /* for the bytes of the messages that the view describes */
@@ -69,6 +93,7 @@ struct addon {
 /* One socket. It lives until the socket has closed and the JavaScript object is gone. */
 struct handle {
   struct addon *addon;
+  addon_id id; /* what the JavaScript object has of it */
   struct handle *next, *previous;
   dgram_socket_t *socket; /* NULL: closed */
   dgram_lookup_t *lookup; /* the open question where to bind or connect */
@@ -129,10 +154,19 @@ struct addon_function {
 bool addon_find(struct handle *handle, enum addon_callback callback, struct addon_function *found);
 void addon_call_found(struct handle *handle, const struct addon_function *found);
 
+/*
+ * Gives an object a property of its own: no setter of the program runs. False: the object does not
+ * let it, or is none.
+ */
+bool addon_define(napi_env env, napi_value object, const char *name, napi_value value);
+
 napi_value addon_int(napi_env env, int64_t number);
 napi_value addon_text(napi_env env, const char *text);
 
-/* The Handle that a method was called on, and its arguments. NULL: there is none; it has thrown. */
+/*
+ * The Handle that a method was called on, and its arguments; those that are missing are undefined.
+ * NULL: it is no Handle of the method's own class, which has been thrown.
+ */
 struct handle *addon_arguments(napi_env env, napi_callback_info info, size_t count,
                                napi_value argv[]);
 
@@ -141,6 +175,28 @@ int32_t addon_int_argument(napi_env env, napi_value value);
 
 /* An argument as text, of which at most `size` - 1 bytes are read; false: it is none. */
 bool addon_text_argument(napi_env env, napi_value value, char *text, size_t size);
+
+/* ---- table.c ---- */
+
+/* Returns the item's id; 0: no memory. An item that is NULL is not found until it is set. */
+addon_id addon_table_add(struct addon_table *table, void *item);
+
+/* NULL: there is none, whatever the id is. */
+void *addon_table_get(const struct addon_table *table, addon_id id);
+void addon_table_set(struct addon_table *table, addon_id id, void *item);
+
+/* Returns what was there. */
+void *addon_table_remove(struct addon_table *table, addon_id id);
+
+/* The id of the item behind that of `after`, 0: of the first one; 0: there is none. */
+addon_id addon_table_next(const struct addon_table *table, addon_id after);
+void addon_table_free(struct addon_table *table);
+
+/* ---- addon.c ---- */
+
+/* A handle refers to it, also when the environment has ended. */
+void addon_hold(struct addon *addon);
+void addon_release(struct addon *addon);
 
 /* ---- handle.c, options.c, send.c: the methods of Handle ---- */
 
@@ -161,7 +217,7 @@ void addon_close_all(struct addon *addon);
 void addon_pin(struct handle *handle);
 void addon_unpin(struct handle *handle);
 
-/* Mirrors the socket's states as properties of the Handle, where JavaScript reads them. */
+/* Mirrors the socket's states as own properties of the Handle, where JavaScript reads them. */
 void addon_show_state(struct handle *handle);
 
 /* ---- receive.c ---- */

@@ -35,27 +35,27 @@ napi_ref addon_enter(struct addon *addon) {
 
 void addon_leave(struct addon *addon, napi_ref outer) {
   napi_ref thrown = addon->thrown;
-  napi_value error;
+  napi_value error = NULL;
   addon->depth--;
   addon->thrown = outer;
   if (thrown == NULL)
     return;
   napi_get_reference_value(addon->env, thrown, &error);
   napi_delete_reference(addon->env, thrown);
-  napi_throw(addon->env, error);
+  if (error != NULL)
+    napi_throw(addon->env, error);
 }
 
 /* ---- calls ---- */
 
 bool addon_find(struct handle *handle, enum addon_callback callback, struct addon_function *found) {
   struct addon *addon = handle->addon;
-  napi_value callbacks;
-  if (addon->ending || !handle->wrapped)
-    return false;
-  napi_get_reference_value(addon->env, addon->callbacks, &callbacks);
-  napi_get_reference_value(addon->env, handle->owner, &found->owner);
-  return found->owner != NULL &&
-         napi_get_element(addon->env, callbacks, callback, &found->function) == napi_ok;
+  napi_env env = addon->env;
+  *found = (struct addon_function){NULL, NULL};
+  return !addon->ending && handle->wrapped &&
+         napi_get_reference_value(env, addon->callbacks[callback], &found->function) == napi_ok &&
+         napi_get_reference_value(env, handle->owner, &found->owner) == napi_ok &&
+         found->function != NULL && found->owner != NULL;
 }
 
 static napi_value call_found(struct handle *handle, const struct addon_function *found, size_t argc,
@@ -140,13 +140,27 @@ napi_value addon_text(napi_env env, const char *text) {
   return value;
 }
 
+bool addon_define(napi_env env, napi_value object, const char *name, napi_value value) {
+  napi_property_descriptor property = {
+      .utf8name = name, .value = value, .attributes = napi_default_jsproperty};
+  return napi_define_properties(env, object, 1, &property) == napi_ok;
+}
+
+/*
+ * What another addon has wrapped is found here as well, whatever it may point to. Hence ids: ours
+ * alone are in the table.
+ */
 struct handle *addon_arguments(napi_env env, napi_callback_info info, size_t count,
                                napi_value argv[]) {
   napi_value self;
-  struct handle *handle = NULL;
-  if (napi_get_cb_info(env, info, &count, argv, &self, NULL) != napi_ok)
+  void *id, *data;
+  if (napi_get_cb_info(env, info, &count, argv, &self, &data) != napi_ok)
     return NULL;
-  if (napi_unwrap(env, self, (void **)&handle) != napi_ok)
+  const struct addon *addon = data;
+  struct handle *handle = NULL;
+  if (napi_unwrap(env, self, &id) == napi_ok)
+    handle = addon_table_get(&addon->handles, (addon_id)id);
+  if (handle == NULL)
     napi_throw_type_error(env, "ERR_INVALID_THIS", "Value of \"this\" must be of type Handle");
   return handle;
 }

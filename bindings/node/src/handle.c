@@ -16,10 +16,6 @@ enum { ADDRESS_SIZE = 256 };
 
 /* ---- what keeps it alive ---- */
 
-static void set_property(struct handle *handle, napi_value wrapper, const char *name, int value) {
-  napi_set_named_property(handle->addon->env, wrapper, name, addon_int(handle->addon->env, value));
-}
-
 /* A socket that nobody else refers to lives on while it is bound, or on its way there. */
 static void hold(struct handle *handle, bool held) {
   if (handle->held == held)
@@ -44,8 +40,9 @@ void addon_show_state(struct handle *handle) {
   napi_get_reference_value(addon->env, handle->wrapper, &wrapper);
   if (wrapper == NULL)
     return;
-  set_property(handle, wrapper, "bindState", bound);
-  set_property(handle, wrapper, "connectState", dgram_connect_state(handle->socket));
+  addon_define(addon->env, wrapper, "bindState", addon_int(addon->env, bound));
+  addon_define(addon->env, wrapper, "connectState",
+               addon_int(addon->env, dgram_connect_state(handle->socket)));
 }
 
 static void link_handle(struct handle *handle) {
@@ -74,6 +71,7 @@ static void free_if_unused(struct handle *handle) {
   if (handle->wrapped || handle->pins > 0)
     return;
   dgram_lookup_done(handle->lookup, UV_ECANCELED, NULL);
+  addon_release(handle->addon);
   free(handle);
 }
 
@@ -90,15 +88,22 @@ void addon_unpin(struct handle *handle) {
   free_if_unused(handle);
 }
 
-/* The JavaScript object is gone; it was not bound, or it would have been held. */
-static void on_finalize(napi_env env, void *data, void *hint) {
-  (void)hint;
-  struct handle *handle = data;
-  napi_delete_reference(env, handle->wrapper);
-  napi_delete_reference(env, handle->owner);
+static void forget_wrapper(struct handle *handle, napi_env env) {
+  if (handle->wrapper != NULL)
+    napi_delete_reference(env, handle->wrapper);
+  if (handle->owner != NULL)
+    napi_delete_reference(env, handle->owner);
   handle->wrapper = NULL;
   handle->owner = NULL;
   handle->wrapped = false;
+  addon_table_remove(&handle->addon->handles, handle->id);
+}
+
+/* The JavaScript object is gone; it was not bound, or it would have been held. */
+static void on_finalize(napi_env env, void *data, void *hint) {
+  (void)data;
+  struct handle *handle = hint;
+  forget_wrapper(handle, env);
   if (handle->socket != NULL && !handle->closing)
     dgram_close(handle->socket, NULL, NULL);
   else
@@ -180,58 +185,56 @@ static void on_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t typ
 
 /* ---- put-off work ---- */
 
-/* Work of a socket that waits for its tick. */
-struct errand {
-  struct errand *next, *previous;
-  dgram_task_t *task;
-};
-
-static void run_errand(struct addon *addon, struct errand *errand) {
-  dgram_task_t *task = errand->task;
-  if (errand->previous != NULL)
-    errand->previous->next = errand->next;
-  else
-    addon->errands = errand->next;
-  if (errand->next != NULL)
-    errand->next->previous = errand->previous;
-  free(errand);
-  dgram_task_run(task);
+/* Whoever runs it first: a program may have had a tick run twice, or make up the number. */
+static void run_errand(struct addon *addon, addon_id errand) {
+  dgram_task_run(addon_table_remove(&addon->errands, errand));
 }
 
-static bool put_off(struct handle *handle, struct errand *errand) {
-  napi_value external;
-  return napi_create_external(handle->addon->env, errand, NULL, NULL, &external) == napi_ok &&
-         addon_emit(handle, ON_defer, 1, &external);
+static bool put_off(struct handle *handle, addon_id errand) {
+  napi_value number = addon_int(handle->addon->env, (int64_t)errand);
+  return addon_emit(handle, ON_defer, 1, &number);
 }
 
-/* Inside a call from JavaScript work is put off to the next tick; from the loop, to the loop. */
+/*
+ * Inside a call from JavaScript work is put off to the next tick; from the loop, to the loop. The
+ * errand is not to be found before this returns: the task is the library's until then.
+ */
 static int on_defer(dgram_task_t *task, void *context) {
   struct handle *handle = context;
   struct addon *addon = handle->addon;
   if (addon->depth == 0 || addon->ending || !handle->wrapped || handle->sending)
     return 0;
-  struct errand *errand = calloc(1, sizeof *errand);
-  if (errand == NULL)
+  addon_id errand = addon_table_add(&addon->errands, NULL);
+  if (errand == 0)
     return 0;
-  errand->task = task;
   if (!put_off(handle, errand)) {
-    free(errand);
+    addon_table_remove(&addon->errands, errand);
     return 0;
   }
-  errand->next = addon->errands;
-  if (errand->next != NULL)
-    errand->next->previous = errand;
-  addon->errands = errand;
+  addon_table_set(&addon->errands, errand, task);
   return 1;
 }
 
+/* An argument as the number of an errand that waits; 0: it is none. */
+static addon_id errand_argument(const struct addon *addon, napi_env env, napi_value value) {
+  double number = 0;
+  if (napi_get_value_double(env, value, &number) != napi_ok ||
+      !(number >= 1 && number <= (double)ADDON_MOST_ID))
+    return 0;
+  addon_id id = (addon_id)number;
+  return (double)id == number && addon_table_get(&addon->errands, id) != NULL ? id : 0;
+}
+
+/* runErrand(number): what `defer` was told; nothing, if that has been run or is none. */
 napi_value addon_run_errand(napi_env env, napi_callback_info info) {
-  struct addon *addon;
+  void *data;
   size_t argc = 1;
   napi_value argv[1];
-  void *errand;
-  napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&addon);
-  if (napi_get_value_external(env, argv[0], &errand) != napi_ok)
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, &data) != napi_ok)
+    return NULL;
+  struct addon *addon = data;
+  addon_id errand = errand_argument(addon, env, argv[0]);
+  if (errand == 0)
     return NULL;
   napi_ref outer = addon_enter(addon);
   run_errand(addon, errand);
@@ -242,8 +245,9 @@ napi_value addon_run_errand(napi_env env, napi_callback_info info) {
 /* ---- the end of the environment ---- */
 
 void addon_close_all(struct addon *addon) {
-  while (addon->errands != NULL)
-    run_errand(addon, addon->errands);
+  addon_id errand = 0;
+  while ((errand = addon_table_next(&addon->errands, errand)) != 0)
+    run_errand(addon, errand);
   while (addon->first != NULL) {
     struct handle *handle = addon->first;
     dgram_lookup_t *lookup = handle->lookup;
@@ -280,36 +284,91 @@ static int create_socket(struct handle *handle, napi_env env, const napi_value a
   return err;
 }
 
-static void wrap(struct handle *handle, napi_env env, napi_value self, napi_value owner) {
+/*
+ * Ties it to the JavaScript object. napi_async_init() runs the program's hooks, to which the object
+ * is no Handle yet. False: it could not be, or the program has made the object another's meanwhile.
+ */
+static bool wrap(struct handle *handle, napi_env env, napi_value self, napi_value owner) {
   napi_value name;
-  napi_create_string_utf8(env, "UDPWRAP", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, self, name, &handle->context);
-  napi_create_reference(env, owner, 0, &handle->owner);
-  napi_wrap(env, self, handle, on_finalize, NULL, &handle->wrapper);
+  void *id = (void *)handle->id; /* never a pointer */
+  if (napi_create_string_utf8(env, "UDPWRAP", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, self, name, &handle->context) != napi_ok ||
+      napi_create_reference(env, owner, 0, &handle->owner) != napi_ok ||
+      napi_wrap(env, self, id, on_finalize, handle, &handle->wrapper) != napi_ok)
+    return false;
   handle->wrapped = true;
   addon_show_state(handle);
+  return true;
 }
 
-napi_value addon_handle_new(napi_env env, napi_callback_info info) {
-  struct addon *addon;
-  size_t argc = 7;
-  napi_value argv[7], self;
-  napi_get_cb_info(env, info, &argc, argv, &self, (void **)&addon);
+/* NULL: no memory. */
+static struct handle *new_handle(struct addon *addon) {
   struct handle *handle = calloc(1, sizeof *handle);
-  int err = UV_ENOMEM;
-  if (handle != NULL) {
-    handle->addon = addon;
-    err = create_socket(handle, env, argv);
-  }
-  if (err != 0) {
-    free(handle);
-    napi_throw_error(env, dgram_err_name(err), dgram_strerror(err));
+  if (handle == NULL)
     return NULL;
+  handle->id = addon_table_add(&addon->handles, handle);
+  if (handle->id == 0) {
+    free(handle);
+    return NULL;
+  }
+  handle->addon = addon;
+  addon_hold(addon);
+  return handle;
+}
+
+static int make_handle(struct addon *addon, napi_value self, const napi_value argv[]) {
+  napi_env env = addon->env;
+  struct handle *handle = new_handle(addon);
+  if (handle == NULL)
+    return UV_ENOMEM;
+  int err = create_socket(handle, env, argv);
+  if (err != 0) {
+    forget_wrapper(handle, env);
+    free_if_unused(handle);
+    return err;
   }
   handle->pins = 1; /* until 'close' */
   link_handle(handle);
-  wrap(handle, env, self, argv[0]);
-  return self;
+  if (wrap(handle, env, self, argv[0]))
+    return 0;
+  forget_wrapper(handle, env);
+  dgram_close(handle->socket, NULL, NULL);
+  return UV_EINVAL;
+}
+
+/* Whether a socket can be made of it; what else has been thrown. */
+static bool is_construction(const struct addon *addon, napi_env env, napi_callback_info info,
+                            napi_value owner) {
+  napi_value class = NULL;
+  napi_valuetype type = napi_undefined;
+  napi_get_new_target(env, info, &class);
+  napi_typeof(env, owner, &type);
+  const char *problem = NULL;
+  if (class == NULL)
+    problem = "Class constructor Handle cannot be invoked without 'new'";
+  else if (!addon->ready)
+    problem = "setup() has not been called";
+  else if (type != napi_object && type != napi_function)
+    problem = "The owner of a Handle must be an object";
+  if (problem != NULL)
+    napi_throw_type_error(env, NULL, problem);
+  return problem == NULL;
+}
+
+napi_value addon_handle_new(napi_env env, napi_callback_info info) {
+  void *data;
+  size_t argc = 7;
+  napi_value argv[7], self;
+  if (napi_get_cb_info(env, info, &argc, argv, &self, &data) != napi_ok)
+    return NULL;
+  struct addon *addon = data;
+  if (!is_construction(addon, env, info, argv[0]))
+    return NULL;
+  int err = make_handle(addon, self, argv);
+  if (err == 0)
+    return self;
+  napi_throw_error(env, dgram_err_name(err), dgram_strerror(err));
+  return NULL;
 }
 
 /* ---- bind, connect, close ---- */
@@ -497,6 +556,36 @@ static napi_value close_socket(napi_env env, napi_callback_info info) {
   return done(handle, outer, dgram_close(handle->socket, NULL, NULL));
 }
 
+/*
+ * lendDescriptor(open): calls open(copy) with a copy of the descriptor, which is open()'s from then
+ * on if it returns 0. Meanwhile others may set SO_REUSEADDR, which is the socket's own too: libuv
+ * does on what it opens, and others could take the port then.
+ */
+static napi_value lend_descriptor(napi_env env, napi_callback_info info) {
+  napi_value argv[1], undefined, result;
+  struct handle *handle = addon_arguments(env, info, 1, argv);
+  if (handle == NULL || napi_get_undefined(env, &undefined) != napi_ok)
+    return NULL;
+  int reuse = 0, code = UV_EINVAL;
+  socklen_t size = sizeof reuse;
+  int copy = fcntl(dgram_fileno(handle->socket), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copy < 0)
+    return addon_int(env, -errno);
+  int kept = fcntl(copy, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  (void)getsockopt(copy, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
+  napi_value number = addon_int(env, copy);
+  if (kept < 0 || napi_call_function(env, undefined, argv[0], 1, &number, &result) != napi_ok ||
+      napi_get_value_int32(env, result, &code) != napi_ok)
+    code = UV_EINVAL;
+  if (kept >= 0) {
+    (void)setsockopt(kept, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+    close(kept);
+  }
+  if (code != 0)
+    close(copy);
+  return addon_int(env, code);
+}
+
 #define METHOD(name, function) \
   { name, NULL, function, NULL, NULL, NULL, napi_default_method, NULL }
 
@@ -511,5 +600,6 @@ const napi_property_descriptor addon_life_methods[] = {
     METHOD("connectSync", connect_sync),
     METHOD("disconnect", disconnect),
     METHOD("close", close_socket),
+    METHOD("lendDescriptor", lend_descriptor),
 };
 const size_t addon_life_method_count = sizeof addon_life_methods / sizeof addon_life_methods[0];

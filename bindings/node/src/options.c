@@ -167,11 +167,10 @@ static napi_value describe(napi_env env, napi_callback_info info, name_fn *name)
   if (handle == NULL)
     return NULL;
   int err = name(handle->socket, &address);
-  if (err == 0) {
-    napi_set_named_property(env, argv[0], "address", addon_text(env, address.address));
-    napi_set_named_property(env, argv[0], "family", addon_text(env, address.family));
-    napi_set_named_property(env, argv[0], "port", addon_int(env, address.port));
-  }
+  if (err == 0 && (!addon_define(env, argv[0], "address", addon_text(env, address.address)) ||
+                   !addon_define(env, argv[0], "family", addon_text(env, address.family)) ||
+                   !addon_define(env, argv[0], "port", addon_int(env, address.port))))
+    err = UV_EINVAL;
   return addon_int(env, err);
 }
 

@@ -23,19 +23,26 @@ static struct addon_memory *memory_of(struct handle *handle) {
 }
 
 static bool fits(const struct addon_memory *memory, size_t size) {
-  return size <= memory->size - memory->used;
+  return memory->bytes != NULL && memory->used <= memory->size &&
+         size <= memory->size - memory->used;
 }
 
-/* A program may have given the memory of a message, and so the slab, to another thread. */
-static bool is_slab_there(const struct handle *handle) {
+/*
+ * Looks where the slab is now, and how large: a program may have given the memory of a message, and
+ * so the slab, to another thread, or shrunk it. That holds until JavaScript runs again.
+ */
+static bool locate_slab(struct handle *handle) {
   napi_env env = handle->addon->env;
-  napi_value buffer;
-  bool detached = true;
-  if (handle->slab.reference == NULL)
+  struct addon_memory *slab = &handle->slab;
+  napi_value buffer = NULL;
+  void *bytes = NULL;
+  slab->size = 0;
+  if (slab->reference == NULL ||
+      napi_get_reference_value(env, slab->reference, &buffer) != napi_ok || buffer == NULL ||
+      napi_get_arraybuffer_info(env, buffer, &bytes, &slab->size) != napi_ok)
     return false;
-  napi_get_reference_value(env, handle->slab.reference, &buffer);
-  napi_is_detached_arraybuffer(env, buffer, &detached);
-  return !detached;
+  slab->bytes = bytes;
+  return true;
 }
 
 void addon_drop_slab(struct handle *handle) {
@@ -46,23 +53,27 @@ void addon_drop_slab(struct handle *handle) {
 
 /* Asks JavaScript for a slab, which has room for any message. */
 static bool new_slab(struct handle *handle) {
-  napi_env env = handle->addon->env;
-  struct addon_memory slab = {.used = 0};
+  napi_ref reference;
   napi_value buffer = addon_ask(handle, ON_slab, 0, NULL);
-  if (buffer == NULL ||
-      napi_get_arraybuffer_info(env, buffer, (void **)&slab.bytes, &slab.size) != napi_ok ||
-      napi_create_reference(env, buffer, 1, &slab.reference) != napi_ok)
+  if (buffer == NULL || napi_create_reference(handle->addon->env, buffer, 1, &reference) != napi_ok)
     return false;
   addon_drop_slab(handle);
-  handle->slab = slab;
-  return true;
+  handle->slab.reference = reference;
+  return locate_slab(handle);
 }
 
-/* Finds room for the message. On the stage nothing is needed any more: JavaScript has copied it. */
+/*
+ * Finds room for the message, which is there until JavaScript runs again. On the stage nothing is
+ * needed any more: JavaScript has copied it.
+ */
 static bool make_room(struct handle *handle, size_t size) {
-  handle->addon->stage.used = 0;
-  return !handle->pooled || (fits(&handle->slab, size) && is_slab_there(handle)) ||
-         new_slab(handle);
+  struct addon_memory *stage = &handle->addon->stage;
+  stage->used = 0;
+  if (!handle->pooled)
+    return fits(stage, size);
+  if (locate_slab(handle) && fits(&handle->slab, size))
+    return true;
+  return new_slab(handle) && fits(&handle->slab, size);
 }
 
 /* Copies the bytes, for which there is room, and describes them at `place` of the view. */
@@ -114,9 +125,9 @@ static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
 static bool tell(struct handle *handle, const struct addon_function *on_message) {
   const dgram_message_t *message = *handle->batch++;
   handle->batch_left--;
+  tell_sender(handle, &message->rinfo);
   if (!make_room(handle, message->rinfo.size))
     return false;
-  tell_sender(handle, &message->rinfo);
   copy(handle, message, 0);
   addon_call_found(handle, on_message);
   return true;
@@ -154,7 +165,6 @@ napi_value addon_pool(napi_env env, napi_callback_info info) {
 static size_t take(struct handle *handle) {
   size_t taken = 0;
   const struct sockaddr *sender = (*handle->batch)->rinfo.sockaddr;
-  tell_sender(handle, &(*handle->batch)->rinfo);
   while (handle->batch_left > 0 && taken < ADDON_MOST_MESSAGES &&
          fits(memory_of(handle), (*handle->batch)->rinfo.size) &&
          same_host((*handle->batch)->rinfo.sockaddr, sender)) {
@@ -162,6 +172,15 @@ static size_t take(struct handle *handle) {
     handle->batch_left--;
   }
   return taken;
+}
+
+/* Both steps run JavaScript, which may have taken the rest of the batch itself. */
+static bool prepare(struct handle *handle) {
+  if (handle->batch_left == 0)
+    return false;
+  tell_sender(handle, &(*handle->batch)->rinfo);
+  return handle->batch_left > 0 && make_room(handle, (*handle->batch)->rinfo.size) &&
+         handle->batch_left > 0;
 }
 
 /*
@@ -172,10 +191,8 @@ napi_value addon_take_messages(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  size_t taken = 0;
   napi_ref outer = addon_enter(handle->addon);
-  if (handle->batch_left > 0 && make_room(handle, (*handle->batch)->rinfo.size))
-    taken = take(handle);
+  size_t taken = prepare(handle) ? take(handle) : 0;
   addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)taken);
 }

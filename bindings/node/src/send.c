@@ -84,17 +84,27 @@ static size_t size_of_element(napi_typedarray_type type) {
   }
 }
 
-/* What a typed array or DataView shows now; nothing when its memory is gone. */
-static uv_buf_t bytes_of(napi_env env, napi_value view) {
+/* Over any UDP length: the library has EMSGSIZE for it, whatever the bytes beyond it are. */
+enum { OVERLONG = 65536 };
+
+/*
+ * What a typed array or DataView shows now; nothing when its memory is gone. It is to be read
+ * before JavaScript runs again. False: it is neither, which has been thrown.
+ */
+static bool bytes_of(napi_env env, napi_value view, uv_buf_t *bytes) {
   void *data = NULL;
   size_t length = 0;
   napi_typedarray_type type = napi_uint8_array;
-  if (napi_get_typedarray_info(env, view, &type, &length, &data, NULL, NULL) == napi_ok)
+  if (napi_get_typedarray_info(env, view, &type, &length, &data, NULL, NULL) == napi_ok) {
     length *= size_of_element(type);
-  else
-    napi_get_dataview_info(env, view, &length, &data, NULL, NULL);
-  return (uv_buf_t){.base = length > 0 && data != NULL ? data : "",
-                    .len = data != NULL ? length : 0};
+  } else if (napi_get_dataview_info(env, view, &length, &data, NULL, NULL) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "A message must be a view of memory");
+    return false;
+  }
+  if (data == NULL)
+    length = 0;
+  *bytes = (uv_buf_t){.base = length > 0 ? data : "", .len = length};
+  return true;
 }
 
 static bool bool_of(napi_env env, napi_value value) {
@@ -109,13 +119,16 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, const napi_valu
   if (bool_of(env, argv[1]))
     to = (const struct sockaddr *)&handle->destination;
   bool told = bool_of(env, argv[2]);
+  bool was_sending = handle->sending;
   handle->addon->view[ADDON_SENT_SIZE] = (int32_t)bytes.len;
+  if (bytes.len > OVERLONG)
+    bytes.len = OVERLONG;
   handle->sending = true;
   napi_ref outer = addon_enter(handle->addon);
   int64_t result = told ? send_told(handle, bytes, to)
                         : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
   addon_leave(handle->addon, outer);
-  handle->sending = false;
+  handle->sending = was_sending;
   return result;
 }
 
@@ -126,47 +139,66 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, const napi_valu
  */
 static napi_value send_one(napi_env env, napi_callback_info info) {
   napi_value argv[3];
+  uv_buf_t bytes;
   struct handle *handle = addon_arguments(env, info, 3, argv);
-  if (handle == NULL)
+  if (handle == NULL || !bytes_of(env, argv[0], &bytes))
     return NULL;
-  return addon_int(env, send_bytes(handle, bytes_of(env, argv[0]), argv));
+  return addon_int(env, send_bytes(handle, bytes, argv));
 }
 
-/* Puts the bytes of a list of views one after the other. False: no memory; else `base` is owned. */
-static bool concatenate(napi_env env, napi_value list, uint32_t count, uv_buf_t *all) {
-  size_t capacity = 0;
-  *all = (uv_buf_t){.base = NULL, .len = 0};
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value view;
-    napi_get_element(env, list, i, &view);
-    uv_buf_t part = bytes_of(env, view);
-    if (all->len + part.len > capacity || all->base == NULL) {
-      capacity = 2 * (all->len + part.len) + 1;
-      char *grown = realloc(all->base, capacity);
-      if (grown == NULL) {
-        free(all->base);
-        return false;
-      }
-      all->base = grown;
-    }
-    memcpy(all->base + all->len, part.base, part.len);
-    all->len += part.len;
+/* Adds a part to what there is room for; false: no memory. */
+static bool append(uv_buf_t *all, size_t *capacity, uv_buf_t part) {
+  if (all->len + part.len > *capacity || all->base == NULL) {
+    size_t grown = 2 * (all->len + part.len) + 1;
+    char *base = realloc(all->base, grown);
+    if (base == NULL)
+      return false;
+    all->base = base;
+    *capacity = grown;
   }
+  memcpy(all->base + all->len, part.base, part.len);
+  all->len += part.len;
   return true;
+}
+
+/*
+ * Puts the bytes of a list of views one after the other, as many as a datagram can't have at most.
+ * To read an element may run the program's code, so each is copied at once. Returns 0, or an error,
+ * which may have been thrown too; `base` is owned either way.
+ */
+static int concatenate(napi_env env, napi_value list, uv_buf_t *all) {
+  size_t capacity = 0;
+  uint32_t count;
+  *all = (uv_buf_t){.base = NULL, .len = 0};
+  if (napi_get_array_length(env, list, &count) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The list of messages must be an array");
+    return UV_EINVAL;
+  }
+  for (uint32_t i = 0; i < count && all->len < OVERLONG; i++) {
+    napi_value view;
+    uv_buf_t part;
+    if (napi_get_element(env, list, i, &view) != napi_ok || !bytes_of(env, view, &part))
+      return UV_EINVAL;
+    if (part.len > OVERLONG)
+      part.len = OVERLONG;
+    if (!append(all, &capacity, part))
+      return UV_ENOMEM;
+  }
+  if (all->base == NULL)
+    all->base = calloc(1, 1);
+  return all->base != NULL ? 0 : UV_ENOMEM;
 }
 
 /* sendList(views, aimed, told): the same with the bytes of all views, one after the other. */
 static napi_value send_list(napi_env env, napi_callback_info info) {
   napi_value argv[3];
-  uint32_t count = 0;
   uv_buf_t all;
   struct handle *handle = addon_arguments(env, info, 3, argv);
   if (handle == NULL)
     return NULL;
-  napi_get_array_length(env, argv[0], &count);
-  if (!concatenate(env, argv[0], count, &all))
-    return addon_int(env, UV_ENOMEM);
-  int64_t result = send_bytes(handle, all, argv);
+  int64_t result = concatenate(env, argv[0], &all);
+  if (result == 0)
+    result = send_bytes(handle, all, argv);
   free(all.base);
   return addon_int(env, result);
 }
@@ -187,7 +219,8 @@ static napi_value aim(napi_env env, napi_callback_info info) {
     if (err != 0)
       err = uv_ip6_addr(text, port, (struct sockaddr_in6 *)&to);
   }
-  handle->destination = to;
+  if (err == 0)
+    handle->destination = to;
   return addon_int(env, err);
 }
 

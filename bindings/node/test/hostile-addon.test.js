@@ -1,0 +1,841 @@
+'use strict';
+// What a program can do to the addon itself: the functions that it exports, the class of its
+// handles, and what a call of it runs of the program's own code meanwhile. Each case runs in a
+// process of its own, which may see errors but ends as it should: by no signal, with exit code 0.
+
+const assert = require('node:assert');
+const path = require('node:path');
+const test = require('node:test');
+const child = require('./child');
+const { modulePath, ours } = require('./subject');
+
+// ---- these run in the child ----
+
+const turn = () => new Promise(setImmediate);
+
+async function turns(count) {
+  for (let i = 0; i < count; i++) await turn();
+}
+
+function ignore() {}
+
+function attempt(call) {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}
+
+const addonPath = (t) => t.args.addon;
+
+// The names of setup()'s functions, each of which does nothing.
+function quiet() {
+  const names = ['queue', 'tick', 'defer', 'lookup', 'message', 'sender', 'slab', 'listening',
+    'connected', 'connect_failed', 'error', 'sent', 'failed', 'closed'];
+  return Object.fromEntries(names.map((name) => [name, () => undefined]));
+}
+
+const numbersOf = () => new Int32Array(new SharedArrayBuffer(4 * 3073));
+const stageOf = () => new Uint8Array(new SharedArrayBuffer(65536));
+
+// The addon as another JavaScript would use it, set up with some functions of its own.
+function addonOf(t, functions = {}) {
+  const addon = require(addonPath(t)).create();
+  addon.setup({ ...quiet(), ...functions }, numbersOf(), stageOf());
+  return addon;
+}
+
+// What the addon's functions are called in.
+const calling = (queue) => ({
+  queue(act, ...values) { queue.push(() => Reflect.apply(act, this, values)); },
+  tick(act, ...values) { Reflect.apply(act, this, values); },
+});
+
+// A Handle of another setup, bound to a port of the loopback interface.
+function boundHandle(addon) {
+  const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+  if (handle.bindSync(0, '127.0.0.1') !== 0) throw new Error('could not bind');
+  return handle;
+}
+
+// The package's own Handle, of a socket that is bound: its state is behind a symbol.
+async function bound({ dgram }, options = {}) {
+  const socket = dgram.createSocket({ type: 'udp4', ...options }).on('error', ignore);
+  await new Promise((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  return socket;
+}
+
+function handleOf(socket) {
+  const symbols = Object.getOwnPropertySymbols(socket);
+  return symbols.map((symbol) => socket[symbol]?.handle).find((handle) => handle?.sendList);
+}
+
+async function exchange(t) {
+  const [a, b] = [await bound(t), await bound(t)];
+  const told = new Promise((resolve) => a.on('message', (message) => resolve(`${message}`)));
+  b.send('hello', a.address().port, '127.0.0.1');
+  const right = await told === 'hello';
+  a.close();
+  b.close();
+  return right;
+}
+
+function throwing() {
+  throw new Error('on purpose');
+}
+
+// Every kind of value, made anew.
+function kinds() {
+  const detached = new Uint8Array(8);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  const resizable = new ArrayBuffer(64, { maxByteLength: 128 });
+  const shrunk = new DataView(resizable);
+  resizable.resize?.(1);
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+  return [
+    undefined, null, true, false, 0, -0, 1, -1, 4, 6, 4.5, NaN, Infinity, 2 ** 31, 2 ** 32, 2 ** 53,
+    -(2 ** 53), 1e300, 0n, 2n ** 64n, '', 'text', '127.0.0.1', '::1', '\ud800', 'a\0b',
+    'x'.repeat(1 << 20), Symbol('s'), Symbol.iterator, {}, [], Object.create(null), ignore, throwing,
+    class {}, new Proxy({}, { get: throwing, set: throwing, has: throwing, ownKeys: throwing }),
+    new Proxy([], {}), new Proxy(ignore, { apply: throwing }), revoked.proxy,
+    { get address() { return throwing(); }, set address(value) { throwing(); }, length: 3 },
+    { valueOf: throwing, toString: throwing, [Symbol.toPrimitive]: throwing },
+    detached, detached.buffer, new Uint8Array(64), new ArrayBuffer(64), new Float64Array(4),
+    new DataView(new ArrayBuffer(8)), new SharedArrayBuffer(8),
+    new Uint8Array(new SharedArrayBuffer(8)), resizable, shrunk, new Uint8Array(resizable),
+    Buffer.alloc(100000), new Array(1e6), new Array(2 ** 32 - 1), Array(100).fill(Buffer.alloc(9)),
+    [undefined], [throwing], new Map(), new Date(), /x/, new Error('e'), Promise.resolve(),
+    globalThis, process, new (require('node:events'))(),
+    Object.freeze({}), Object.defineProperty([1, 2], 1, { get: throwing }),
+  ];
+}
+
+// Objects that other addons, those inside Node.js or outside, stand behind.
+function foreign(t) {
+  const { UDP } = attempt(() => process.binding('udp_wrap')) ?? {};
+  const { Pipe } = attempt(() => process.binding('pipe_wrap')) ?? {};
+  const other = addonOf(t);
+  const { MessageChannel } = require('node:worker_threads');
+  const { port1, port2 } = new MessageChannel();
+  port1.close();
+  return [other.Handle && boundHandle(other), other, other.Handle, other.Handle.prototype, port2,
+    typeof UDP === 'function' && new UDP(), typeof Pipe === 'function' && new Pipe(0),
+    require('node:zlib').createGzip()._handle, new (require('node:vm').Script)('1'),
+    require('node:crypto').createHash('md5'), new WebAssembly.Memory({ initial: 1 }),
+    process.stdout, Object.create(boundHandle(other)), new Proxy(boundHandle(other), {})];
+}
+
+function members(object) {
+  return Object.getOwnPropertyNames(object)
+    .filter((name) => name !== 'constructor')
+    .map((name) => [name, Object.getOwnPropertyDescriptor(object, name)]);
+}
+
+// Functions to call a method or getter by.
+const callable = ([name, { value, get }]) => [name, value ?? get];
+const methods = (object) =>
+  members(object).map(callable).filter(([, method]) => typeof method === 'function');
+
+const using = [turn, turns, ignore, attempt, addonPath, quiet, numbersOf, stageOf, addonOf, calling,
+  boundHandle, bound, handleOf, exchange, throwing, kinds, foreign, members, callable, methods];
+
+// ---- here ----
+
+const addon = path.join(path.dirname(require.resolve(modulePath)), 'build/Release/dgram.node');
+const own = ours('the built-in has its native part hidden');
+
+const flags = ['--expose-gc', '--no-deprecation'];
+// Each runs with these as well.
+const modes = { '': [], 'with a heap that moves': ['--stress-compaction', '--gc-interval=2000'] };
+
+// Ends well, and the package still works.
+async function harmless(body, { args = {}, execArgv = [], ...options } = {}) {
+  const { code, stderr, reports } = await child.run(body, {
+    using, args: { addon, ...args }, execArgv: [...flags, ...execArgv], patience: 60, ...options,
+  });
+  assert.strictEqual(code, 0, `${reports.slice(-2)}: ${stderr}`);
+  assert.strictEqual(reports.at(-1), true, `${reports.slice(-2)}: ${stderr}`);
+  return reports;
+}
+
+// ---- single attacks ----
+
+const attacks = {
+  'a Handle before setup()': async (t) => {
+    const { Handle } = require(addonPath(t)).create();
+    const handle = attempt(() => new Handle({}, 4, 0, 0, 0, 0, 0));
+    attempt(() => handle.bindSync(0, '127.0.0.1'));
+    attempt(() => handle.send(new Uint8Array(1), false, true));
+    attempt(() => handle.bind(0));
+    await turns(3);
+  },
+  'runErrand() and others before setup()': async (t) => {
+    const addon = require(addonPath(t)).create();
+    for (const [, method] of methods(addon)) {
+      for (const value of kinds()) {
+        attempt(() => Reflect.apply(method, addon, [value]));
+        attempt(() => Reflect.apply(method, value, []));
+      }
+    }
+  },
+  'setup() without arguments': (t) => {
+    const addon = require(addonPath(t)).create();
+    for (const args of [[], [undefined], [quiet()], [quiet(), numbersOf()]])
+      t.report(`${attempt(() => addon.setup(...args))}`);
+    attempt(() => new addon.Handle({}, 4).bindSync(0, '127.0.0.1'));
+  },
+  'setup() with any memory': async (t) => {
+    for (const value of kinds()) {
+      for (const args of [[quiet(), value, stageOf()], [quiet(), numbersOf(), value],
+        [value, numbersOf(), stageOf()], [quiet(), value, value]]) {
+        const addon = require(addonPath(t)).create();
+        attempt(() => addon.setup(...args));
+        attempt(() => {
+          const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+          handle.bindSync(0, '127.0.0.1');
+          handle.connectSync(9, '127.0.0.1');
+          handle.send(new Uint8Array(9), false, false);
+        });
+      }
+    }
+    await turns(3);
+  },
+  'setup() with a getter that calls setup()': async (t) => {
+    const addon = require(addonPath(t)).create();
+    let depth = 0;
+    const functions = { ...quiet(), get closed() {
+      if (depth++ < 3) attempt(() => addon.setup(functions, numbersOf(), stageOf()));
+      return ignore;
+    } };
+    attempt(() => addon.setup(functions, numbersOf(), stageOf()));
+    attempt(() => boundHandle(addon));
+    await turns(3);
+  },
+  'setup() with one function that is none': async (t) => {
+    for (const name of Object.keys(quiet())) {
+      for (const value of [undefined, null, 1, {}, 'x', Symbol('x')]) {
+        const addon = require(addonPath(t)).create();
+        attempt(() => addon.setup({ ...quiet(), [name]: value }, numbersOf(), stageOf()));
+        attempt(() => {
+          const handle = boundHandle(addon);
+          handle.bind(0);
+          handle.connect(9);
+          handle.send(new Uint8Array(1), false, true);
+          handle.close();
+        });
+      }
+    }
+    await turns(3);
+  },
+  'an errand is run twice': async (t) => {
+    const errands = [];
+    const queue = [];
+    const addon = addonOf(t, { ...calling(queue), defer: (errand) => errands.push(errand) });
+    for (let i = 0; i < 50; i++) {
+      const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+      handle.bindSync(0, '127.0.0.1');
+      handle.connectSync(9, '127.0.0.1');
+      handle.close();
+      queue.splice(0).forEach((act) => act());
+    }
+    if (errands.length === 0) throw new Error('nothing was put off');
+    for (let round = 0; round < 3; round++) {
+      for (const errand of errands) {
+        attempt(() => addon.runErrand(errand));
+        queue.splice(0).forEach((act) => act());
+      }
+      gc();
+      await turn();
+    }
+  },
+  'an errand is run inside of the call that puts it off, and that call throws': async (t) => {
+    for (const queueing of [(addon, errand) => addon.runErrand(errand),
+      (addon, errand) => {
+        addon.runErrand(errand);
+        throwing();
+      }]) {
+      const addon = addonOf(t, { queue(act, errand) { queueing(addon, errand); } });
+      for (let i = 0; i < 20; i++) {
+        const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+        attempt(() => handle.bindSync(0, '127.0.0.1'));
+        attempt(() => handle.connectSync(9, '127.0.0.1'));
+        attempt(() => handle.close());
+        attempt(() => new addon.Handle({}, 4).bind(0));
+      }
+      await turns(3);
+    }
+  },
+  'errands that are others\', or none': async (t) => {
+    const addon = addonOf(t);
+    // An external that is not this addon's: the built-in's compile cache, or another's setup.
+    const externals = [];
+    const queue = [];
+    const other = addonOf(t, { ...calling(queue), defer: (errand) => externals.push(errand) });
+    boundHandle(other).close();
+    queue.splice(0).forEach((act) => act());
+    for (const errand of [...externals, ...kinds(), ...foreign(t)])
+      attempt(() => addon.runErrand(errand));
+    for (let i = 0; i < 1000; i++) {
+      attempt(() => addon.runErrand(i));
+      attempt(() => addon.runErrand((i << 22) + i));
+      attempt(() => addon.runErrand(2 ** 22 * i));
+    }
+    attempt(() => addon.runErrand());
+    externals.forEach((errand) => attempt(() => other.runErrand(errand)));
+    await turns(3);
+  },
+  'process.nextTick calls twice': async (t) => {
+    void t.dgram;
+    const { nextTick } = process;
+    process.nextTick = (callback, ...args) => {
+      nextTick(callback, ...args);
+      nextTick(callback, ...args);
+    };
+    process.on('uncaughtException', ignore);
+    for (let i = 0; i < 30; i++) {
+      const socket = t.dgram.createSocket('udp4').on('error', ignore);
+      attempt(() => socket.bindSync?.());
+      attempt(() => socket.connectSync?.(socket.address().port));
+      attempt(() => socket.send('x', ignore));
+      attempt(() => socket.close());
+      const other = t.dgram.createSocket('udp4').on('error', ignore);
+      other.bind(0, '127.0.0.1');
+      other.send('x', 9, '127.0.0.1', ignore);
+      await turn();
+      attempt(() => other.close());
+      gc();
+      await turn();
+    }
+    process.nextTick = nextTick;
+  },
+  'a list whose element throws': async (t) => {
+    const handle = boundHandle(addonOf(t));
+    handle.aim(9, '127.0.0.1');
+    const list = Object.defineProperty([Buffer.from('x'), 1], 1, { get: throwing });
+    for (let i = 0; i < 100; i++) {
+      attempt(() => handle.sendList(list, true, true));
+      attempt(() => handle.sendList(Object.defineProperty([1], 0, { get: throwing }), true, false));
+    }
+    await turn();
+  },
+  'a list of very much': async (t) => {
+    const handle = boundHandle(addonOf(t));
+    handle.aim(9, '127.0.0.1');
+    const part = new Uint8Array(2 ** 26);
+    const list = new Array(2 ** 20).fill(part); // 64 TB
+    for (const told of [true, false]) attempt(() => handle.sendList(list, true, told));
+    for (let i = 0; i < 200; i++) {
+      attempt(() => handle.sendList([part], true, true));
+      attempt(() => handle.send(part, true, true));
+    }
+    t.report(process.memoryUsage().rss < 2 ** 30);
+    if (process.memoryUsage().rss > 2 ** 30) throw new Error('it is all copied');
+  },
+  'an owner that is no object': async (t) => {
+    const queue = [];
+    const addon = addonOf(t, calling(queue));
+    for (const owner of kinds()) {
+      attempt(() => {
+        const handle = new addon.Handle(owner, 4, 0, 0, 0, 0, 0);
+        handle.bind(0);
+        handle.bindSync(0, '127.0.0.1');
+        handle.connectSync(9, '127.0.0.1');
+        handle.close();
+      });
+      attempt(() => new addon.Handle());
+    }
+    await turns(3);
+    gc();
+    await turns(3);
+  },
+  'an owner that is gone': async (t) => {
+    const addon = addonOf(t);
+    const handles = [];
+    for (let i = 0; i < 100; i++) handles.push(new addon.Handle({}, 4, 0, 0, 0, 0, 0));
+    gc();
+    await turn();
+    for (const handle of handles) {
+      attempt(() => handle.bindSync(0, '127.0.0.1'));
+      attempt(() => handle.connectSync(9, '127.0.0.1'));
+      attempt(() => handle.close());
+    }
+    await turns(3);
+  },
+  'Handle called without new, on anything': async (t) => {
+    const addon = addonOf(t);
+    const made = boundHandle(addon);
+    for (const self of [...kinds(), ...foreign(t), made, made, addon]) {
+      attempt(() => addon.Handle.call(self, {}, 4, 0, 0, 0, 0, 0));
+      attempt(() => self.bindSync(0, '127.0.0.1'));
+      for (const [, method] of methods(addon.Handle.prototype)) attempt(() => method.call(self));
+    }
+    attempt(() => Reflect.construct(addon.Handle, [{}, 4], Object));
+    attempt(() => Reflect.construct(Object, [{}, 4], addon.Handle));
+    attempt(() => new (class extends addon.Handle {})({}, 4));
+    gc();
+    await turns(3);
+  },
+  'methods and getters on foreign objects': async (t) => {
+    await bound(t).then(async (socket) => {
+      const { Handle } = addonOf(t);
+      for (const self of [...foreign(t), ...kinds(), handleOf(socket)]) {
+        for (const [name, method] of methods(Handle.prototype)) {
+          t.report(name);
+          attempt(() => Reflect.apply(method, self, [1, 1, 1]));
+          attempt(() => Reflect.get(Handle.prototype, 'fd', self));
+        }
+      }
+      socket.close();
+    });
+    await turns(3);
+  },
+  'a hook that uses a Handle while it is made': async (t) => {
+    const addon = addonOf(t);
+    const hook = require('node:async_hooks').createHook({
+      init(id, type, trigger, resource) {
+        if (type !== 'UDPWRAP') return;
+        for (const [, method] of methods(addon.Handle.prototype))
+          attempt(() => method.call(resource, 0, '127.0.0.1'));
+        attempt(() => addon.Handle.call(resource, {}, 4));
+      },
+    }).enable();
+    for (let i = 0; i < 20; i++) attempt(() => boundHandle(addon).close());
+    hook.disable();
+    gc();
+    await turns(3);
+  },
+  'setters where the addon writes': async (t) => {
+    const queue = [];
+    const addon = addonOf(t, calling(queue));
+    let handle;
+    const act = () => {
+      attempt(() => handle.close());
+      gc();
+      throwing();
+    };
+    for (const owner of [Object.prototype, addon.Handle.prototype]) {
+      for (const name of ['bindState', 'connectState', 'address', 'family', 'port'])
+        Object.defineProperty(owner, name, { configurable: true, get: ignore, set: act });
+      for (let i = 0; i < 20; i++) {
+        handle = attempt(() => boundHandle(addon));
+        attempt(() => handle.connectSync(9, '127.0.0.1'));
+        attempt(() => handle.address({ set address(value) { act(); } }));
+        attempt(() => handle.remoteAddress({}));
+      }
+      for (const name of ['bindState', 'connectState', 'address', 'family', 'port'])
+        delete owner[name];
+      await turns(2);
+      queue.splice(0).forEach((f) => f());
+    }
+  },
+  'frozen and proxied handles': async (t) => {
+    const addon = addonOf(t);
+    const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+    Object.freeze(handle);
+    attempt(() => handle.bindSync(0, '127.0.0.1'));
+    attempt(() => handle.address(Object.freeze({})));
+    Object.setPrototypeOf(new addon.Handle({}, 4), new Proxy({}, { set: throwing, get: throwing }));
+    attempt(() => handle.close());
+    await turns(2);
+  },
+  'lendDescriptor() of anything': async (t) => {
+    const handle = boundHandle(addonOf(t));
+    for (const value of kinds()) {
+      attempt(() => handle.lendDescriptor?.(value));
+      attempt(() => handle.lendDescriptor?.(() => value));
+    }
+    attempt(() => handle.lendDescriptor?.(() => handle.close()));
+    await turns(2);
+    attempt(() => handle.lendDescriptor?.(() => 0));
+  },
+};
+
+// A socket whose messages lie in slabs, with what the addon gets for a slab.
+const slabs = {
+  'a short one': () => new ArrayBuffer(1),
+  'one of another size each time': () => new ArrayBuffer(Math.random() * 99),
+  'none': () => undefined,
+  'a view': () => new Uint8Array(65536),
+  'shared memory': () => new SharedArrayBuffer(65536),
+  'a detached one'() {
+    const memory = new ArrayBuffer(65536);
+    structuredClone(memory, { transfer: [memory] });
+    return memory;
+  },
+  'one that is resizable, and shrinks'() {
+    const memory = new ArrayBuffer(1 << 20, { maxByteLength: 1 << 20 });
+    setImmediate(() => memory.resize?.(0));
+    process.nextTick(() => memory.resize?.(0));
+    return memory;
+  },
+  'one that throws': () => { throw new Error('on purpose'); },
+};
+
+for (const [mode, execArgv] of Object.entries(modes)) {
+  for (const [name, attack] of Object.entries(attacks)) {
+    test(`${name} ${mode}`, own, async () => {
+      await harmless(`async (t) => {
+        await (${`${attack}`})(t);
+        t.report(await exchange(t));
+        process.exit();
+      }`, { execArgv });
+    });
+  }
+}
+
+for (const [name, slab] of Object.entries(slabs)) {
+  test(`a slab that the program gives: ${name}`, own, async () => {
+    await harmless(`async (t) => {
+      void t.dgram;
+      process.on('uncaughtException', ignore);
+      const slab = (${`${slab}`.replace(/^'[^']*'\(\)/, 'function()')});
+      const getBuffer = Object.getOwnPropertyDescriptor(
+        Object.getPrototypeOf(Uint8Array.prototype), 'buffer');
+      const pairs = [];
+      // By what a program can replace.
+      for (const owner of [Buffer.prototype, Object.getPrototypeOf(Uint8Array.prototype)]) {
+        const to = await bound(t, { pooledMessages: true });
+        const { port } = to.address();
+        to.on('message', ignore);
+        Object.defineProperty(owner, 'buffer', { configurable: true, get() {
+          const memory = Reflect.apply(getBuffer.get, this, []);
+          return memory.byteLength === 65536 ? slab() : memory;
+        } });
+        for (let i = 0; i < 200; i++)
+          to.send(Buffer.alloc(9000, 7), port, '127.0.0.1');
+        await turns(20);
+        if (owner === Buffer.prototype) delete owner.buffer;
+        else Object.defineProperty(owner, 'buffer', getBuffer);
+        to.close();
+      }
+      // By setup().
+      const addon = addonOf(t, { slab, message() { attempt(() => handle.takeMessages()); } });
+      const handle = boundHandle(addon);
+      const where = {};
+      handle.address(where);
+      handle.pool();
+      for (let i = 0; i < 200; i++) {
+        handle.aim(where.port, '127.0.0.1');
+        handle.send(Buffer.alloc(9000, 7), true, false);
+      }
+      await turns(20);
+      t.report(await exchange(t));
+      process.exit();
+    }`);
+  });
+}
+
+// Whatever a function of setup() does to the socket while the addon is in the midst of something.
+test('functions of setup() that use the handle they are called for', own, async () => {
+  await harmless(async (t) => {
+    process.on('uncaughtException', ignore);
+    const actions = {
+      take: (handle) => { while (handle.takeMessages() > 0); },
+      pool: (handle) => handle.pool(),
+      close: (handle) => handle.close(),
+      send: (handle) => handle.send(new Uint8Array(9), true, true),
+      flush: (handle) => handle.flush(),
+      answer: (handle) => handle.answer(0, '127.0.0.1'),
+      bind: (handle) => handle.bind(0),
+      connect: (handle) => handle.connect(9),
+      throw: throwing,
+      collect: () => gc(),
+      'act at once': (handle, act, ...values) => typeof act === 'function' && act(...values),
+    };
+    for (const name of Object.keys(quiet())) {
+      for (const [what, action] of Object.entries(actions)) {
+        t.report(`${name}: ${what}`);
+        let handle;
+        let left = 20;
+        const queue = [];
+        const functions = { ...calling(queue), lookup() {
+          handle.answer(0, '127.0.0.1');
+        }, slab: () => new ArrayBuffer(65536) };
+        const original = functions[name];
+        functions[name] = function(...args) {
+          if (left-- > 0) attempt(() => action(handle, ...args));
+          if (original) return Reflect.apply(original, this, args);
+        };
+        const addon = addonOf(t, functions);
+        const owner = {};
+        handle = new addon.Handle(owner, 4, 0, 0, 0, 0, 0);
+        const where = {};
+        attempt(() => handle.bind(0));
+        queue.splice(0).forEach((act) => attempt(act));
+        await turn();
+        attempt(() => handle.bindSync(0, '127.0.0.1'));
+        attempt(() => handle.address(where));
+        for (const size of [1, 60000, 9]) {
+          attempt(() => handle.aim(where.port, '127.0.0.1'));
+          for (let i = 0; i < 50; i++)
+            attempt(() => handle.send(Buffer.alloc(size, 7), true, i % 2 === 0));
+          await turn();
+          queue.splice(0).forEach((act) => attempt(act));
+        }
+        attempt(() => handle.connect(where.port));
+        queue.splice(0).forEach((act) => attempt(act));
+        attempt(() => handle.close());
+        await turns(2);
+        queue.splice(0).forEach((act) => attempt(act));
+        void owner;
+      }
+    }
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
+
+// ---- a table: every method, every kind of value, in every state, as every argument ----
+
+const table = async (t) => {
+  process.on('uncaughtException', ignore);
+  const states = {
+    unbound: (addon) => new addon.Handle({}, 4, 0, 0, 0, 0, 0),
+    bound: boundHandle,
+    connected(addon) {
+      const handle = boundHandle(addon);
+      handle.connectSync(9, '127.0.0.1');
+      return handle;
+    },
+    async closed(addon) {
+      const handle = boundHandle(addon);
+      handle.close();
+      await turns(2);
+      return handle;
+    },
+  };
+  const values = kinds();
+  for (const [state, make] of Object.entries(states)) {
+    const addon = addonOf(t);
+    const { Handle } = addon;
+    for (const [name, method] of methods(Handle.prototype)) {
+      t.report(`${state} ${name}`);
+      let handle = await make(addon);
+      for (let i = 0; i < values.length; i++) {
+        // A descriptor that is another's is the program's own affair.
+        const isNumber = /escriptor/.test(name) && typeof values[i] === 'number';
+        const a = isNumber && values[i] >= 0 ? -1 : values[i];
+        const [b, c] = [values[(i * 7 + 3) % values.length], values[(i * 11 + 5) % values.length]];
+        const owned = /bindDescriptor|answerDescriptor/.test(name);
+        for (const args of [[], [a], [a, b], [a, b, c], owned ? [a, c] : [b, a],
+          owned ? [a] : [c, b, a]]) {
+          attempt(() => Reflect.apply(method, handle, args));
+          attempt(() => Reflect.apply(method, a, args));
+        }
+        if (i % 20 === 0) {
+          handle = await make(addon);
+          await turn();
+        }
+      }
+    }
+    for (let i = 0; i < values.length; i++) {
+      const at = (step) => values[(i * step + step) % values.length];
+      attempt(() => new Handle(at(1)));
+      attempt(() => new Handle({}, at(1)));
+      attempt(() => new Handle({}, 4, at(1), at(3), at(5), at(7), at(11)));
+      attempt(() => addon.errorName(at(1)));
+      attempt(() => addon.errorText(at(1)));
+      attempt(() => addon.descriptorType(at(1)));
+      attempt(() => addon.runErrand(at(1)));
+    }
+    await turn();
+  }
+  t.report(await exchange(t));
+  process.exit();
+};
+
+for (const [mode, execArgv] of Object.entries(modes)) {
+  test(`every method with every kind of value ${mode}`, own, async () => {
+    await harmless(table, { execArgv, patience: 120 });
+  });
+}
+
+test('the same in a worker thread, which ends in the midst of it', own, async () => {
+  await harmless(async (t) => {
+    const { Worker } = require('node:worker_threads');
+    const source = `'use strict';
+      ${t.args.helpers}
+      const t = { report: ignore, args: ${JSON.stringify({ addon: t.args.addon })},
+        get dgram() { return require(${JSON.stringify(t.modulePath)}); } };
+      globalThis.gc ??= ignore;
+      const exit = process.exit;
+      require('node:worker_threads').parentPort.postMessage('there');
+      (${t.args.table})(t);
+    `;
+    for (let i = 0; i < 4; i++) {
+      const worker = new Worker(source, { eval: true });
+      worker.on('error', ignore);
+      const ended = new Promise((resolve) => worker.once('exit', resolve));
+      await new Promise((resolve) => worker.once('message', resolve));
+      if (i < 3) setTimeout(() => worker.terminate(), 200 * i);
+      await ended;
+    }
+    t.report(await exchange(t));
+  }, {
+    args: {
+      table: `${table}`,
+      helpers: using.map((helper) => `const ${helper.name} = (${helper});`).join('\n'),
+    },
+    patience: 120,
+  });
+});
+
+// ---- what a program may replace ----
+
+test('setters of the program see no memory of the addon\'s', own, async () => {
+  await harmless(async (t) => {
+    void t.dgram;
+    process.on('uncaughtException', ignore);
+    const stolen = [];
+    const steal = (value) => {
+      const view = ArrayBuffer.isView(value) ? value : value?.bytes;
+      if (ArrayBuffer.isView(view) && view.buffer.byteLength === 65536) stolen.push(view.buffer);
+    };
+    for (const [owner, names] of [[Object.prototype, ['offset', 'size', 'bytes', 'act', 'values']],
+      [Array.prototype, Array.from({ length: 40 }, (nothing, i) => `${i}`)]]) {
+      const a = await bound(t);
+      const { port } = a.address();
+      a.on('message', ignore).on('messages', ignore);
+      for (let i = 0; i < 100; i++) a.send(Buffer.alloc(100 + i), port, '127.0.0.1');
+      a.once('message', () => {
+        for (const name of names) {
+          Object.defineProperty(owner, name, { configurable: true, get: ignore, set(value) {
+            steal(value);
+            Object.defineProperty(this, name,
+              { value, configurable: true, writable: true, enumerable: true });
+          } });
+        }
+      });
+      await turn();
+      await turn();
+      for (const name of names) delete owner[name];
+      a.close();
+      await turn();
+    }
+    // Detached, the addon would write where it was.
+    for (const memory of stolen) attempt(() => structuredClone(memory, { transfer: [memory] }));
+    gc();
+    t.report(stolen.length);
+    if (stolen.length > 0) throw new Error(`${stolen.length} views of the stage`);
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
+
+test('what the language and Node.js offer is replaced after loading', own, async () => {
+  await harmless(async (t) => {
+    void t.dgram;
+    process.on('uncaughtException', ignore);
+    const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
+    const typed = getPrototypeOf(Uint8Array.prototype);
+    const globals = [
+      [Buffer, ['alloc', 'allocUnsafe', 'allocUnsafeSlow', 'from']],
+      [process, ['nextTick']],
+      [Array.prototype, ['push', 'shift', 'forEach', 'map', Symbol.iterator]],
+      [Function.prototype, ['call', 'apply', 'bind']],
+      [Reflect, ['apply', 'get', 'construct']],
+      [typed, ['buffer', 'byteLength', 'byteOffset', 'length', 'set', 'subarray']],
+      [Map.prototype, ['get', 'set', 'delete']],
+      [require('node:events').prototype, ['emit', 'listenerCount', 'once', 'on']],
+      [require('node:dns'), ['lookup']],
+      [require('node:net'), ['isIP']],
+      [ArrayBuffer, ['isView', Symbol.species]],
+      [Uint8Array, [Symbol.species]],
+      [globalThis, ['Buffer', 'ArrayBuffer', 'Uint8Array', 'Int32Array', 'Reflect', 'Object']],
+    ];
+    const short = new ArrayBuffer(1);
+    const replacements = [() => undefined, () => 1, () => new Uint8Array(1), () => short,
+      () => Buffer.from(new ArrayBuffer(2)), throwing, (f, ...rest) => {
+        if (typeof f !== 'function') return;
+        f(...rest);
+        f(...rest);
+      }];
+    for (const [owner, names] of globals) {
+      for (const name of names) {
+        for (const replacement of replacements) {
+          t.report(String(name));
+          const sockets = [await bound(t), await bound(t, { pooledMessages: true })];
+          const ports = sockets.map((socket) => socket.address().port);
+          sockets.forEach((socket) => socket.on('message', ignore));
+          sockets[0].on('messages', ignore);
+          const payload = Buffer.alloc(3000);
+          const kept = getOwnPropertyDescriptor(owner, name);
+          // In and after the send; then as it was, for Node.js itself needs these.
+          const [replaced, restored] = [
+            { __proto__: null, configurable: true,
+              ...kept.get ? { get: replacement } : { value: replacement, writable: true } },
+            { __proto__: null, ...kept }];
+          defineProperty(owner, name, replaced);
+          try {
+            for (const port of ports) {
+              sockets[0].send(payload, port, '127.0.0.1', ignore);
+              sockets[1].send([payload, 'x'], port, '127.0.0.1');
+            }
+            sockets[0].connect(ports[1], '127.0.0.1');
+          } catch {
+            // It may well fail.
+          }
+          defineProperty(owner, name, restored);
+          const take = () => {
+            defineProperty(owner, name, replaced);
+            setTimeoutOf(() => defineProperty(owner, name, restored));
+          };
+          const setTimeoutOf = (f) => queueMicrotask(f);
+          sockets[0].once('message', take);
+          sockets[1].once('message', take);
+          await turns(3);
+          defineProperty(owner, name, restored);
+          sockets.forEach((socket) => attempt(() => socket.close()));
+          await turn();
+        }
+      }
+    }
+    t.report(await exchange(t));
+    process.exit();
+  }, { patience: 120 });
+});
+
+test('a stage or slab that is taken from under the messages', own, async () => {
+  await harmless(async (t) => {
+    process.on('uncaughtException', ignore);
+    const socket = await bound(t, { pooledMessages: true });
+    const { port } = socket.address();
+    socket.on('message', ({ buffer }) => {
+      attempt(() => buffer.transfer?.(1));
+      attempt(() => structuredClone(buffer, { transfer: [buffer] }));
+      gc();
+    });
+    for (let i = 0; i < 300; i++) socket.send(Buffer.alloc(500), port, '127.0.0.1');
+    await turns(20);
+    socket.close();
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
+
+test('the package\'s own handles, their class, and its methods on others', own, async () => {
+  await harmless(async (t) => {
+    process.on('uncaughtException', ignore);
+    const socket = await bound(t);
+    const closed = await bound(t);
+    const handle = handleOf(socket);
+    if (!handle) throw new Error('no handle was found');
+    const gone = handleOf(closed);
+    closed.close();
+    await turns(2);
+    const Handle = handle.constructor;
+    const others = [...foreign(t), ...kinds(), gone, Handle, Handle.prototype];
+    for (const [name, method] of methods(Handle.prototype)) {
+      for (const self of others) attempt(() => Reflect.apply(method, self, []));
+      t.report(name);
+    }
+    attempt(() => new Handle());
+    attempt(() => Handle());
+    gc();
+    socket.close();
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
