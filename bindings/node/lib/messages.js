@@ -9,8 +9,19 @@ const { NUMBERS, OFFSET, SIZE, numbers } = require('./numbers');
 
 // ---- the stage ----
 
-// More than the largest datagram. Shared memory, since nobody can detach or shrink it.
-const stageMemory = new SharedArrayBuffer(64 * 1024);
+const STAGE_SIZE = 64 * 1024; // bytes, more than the largest datagram; a page of WebAssembly's
+
+// Memory that nobody can detach or shrink, since nobody else has the object that could grow it. That
+// of WebAssembly is copied from faster than shared memory, but takes more address space.
+function lastingMemory() {
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer;
+  } catch {
+    return new SharedArrayBuffer(STAGE_SIZE);
+  }
+}
+
+const stageMemory = lastingMemory();
 const stage = new Bytes(stageMemory);
 
 // What lay there last at each place, for a stream's datagrams are mostly of one size.

@@ -11,19 +11,28 @@
 /* ---- setup() ---- */
 
 /*
+ * Whether nobody can detach or shrink this memory: it is shared, or WebAssembly's. Other memory is
+ * not asked politely: it is detached by that.
+ */
+static bool stays(napi_env env, napi_value buffer) {
+  bool is_own = true;
+  if (napi_is_arraybuffer(env, buffer, &is_own) != napi_ok)
+    return false;
+  return !is_own || napi_detach_arraybuffer(env, buffer) == napi_detachable_arraybuffer_expected;
+}
+
+/*
  * Memory that JavaScript sees too, for as long as the environment lives: a view of the type, of at
- * least `least` elements, of shared memory. Any other the program could detach or shrink. NULL: it
- * is none.
+ * least `least` elements, of memory that stays. NULL: it is none.
  */
 static void *share(napi_env env, napi_value view, napi_typedarray_type type, size_t least,
                    napi_ref *reference, size_t *length) {
   void *data = NULL;
   napi_value buffer;
   napi_typedarray_type given;
-  bool can_go = true;
   if (napi_get_typedarray_info(env, view, &given, length, &data, &buffer, NULL) != napi_ok ||
-      napi_is_arraybuffer(env, buffer, &can_go) != napi_ok || can_go || given != type ||
-      *length < least || napi_create_reference(env, view, 1, reference) != napi_ok)
+      given != type || *length < least || !stays(env, buffer) ||
+      napi_create_reference(env, view, 1, reference) != napi_ok)
     return NULL;
   return data;
 }
@@ -75,7 +84,7 @@ static bool keep(struct addon *addon, const napi_value functions[], const napi_v
 
 /*
  * setup(callbacks, view, stage), once: whom to call; where the numbers of a message go, an
- * Int32Array, and its bytes, a Uint8Array, both of shared memory.
+ * Int32Array, and its bytes, a Uint8Array, both of memory that stays.
  */
 static napi_value setup(napi_env env, napi_callback_info info) {
   void *data;
@@ -90,7 +99,7 @@ static napi_value setup(napi_env env, napi_callback_info info) {
   else if (addon->ready)
     napi_throw_error(env, NULL, "setup() has been called already");
   else if (!keep(addon, functions, argv))
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "setup() needs views of shared memory");
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "setup() needs views of memory that stays");
   else
     addon->ready = true;
   return NULL;

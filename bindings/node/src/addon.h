@@ -83,7 +83,7 @@ struct addon {
   struct handle *first, *last; /* the handles with a socket, by age */
   struct addon_table handles;  /* those that a JavaScript object stands for */
   struct addon_table errands;  /* dgram_task_t, which wait for their ticks */
-  /* receive.c: shared memory, which nobody can take away or shrink */
+  /* receive.c: memory that nobody can take away or shrink */
   int32_t *view;
   napi_ref view_buffer;
   struct addon_memory stage; /* for the bytes of the messages that the view describes */

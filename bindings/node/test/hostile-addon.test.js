@@ -4,6 +4,9 @@
 // process of its own, which may see errors but ends as it should: by no signal, with exit code 0.
 
 const assert = require('node:assert');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 const child = require('./child');
@@ -202,6 +205,27 @@ const attacks = {
     }
     await turns(3);
   },
+  'setup() twice, and with memory that can go': (t) => {
+    const { create } = require(addonPath(t));
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const good = [[quiet(), numbersOf(), stageOf()],
+      [quiet(), numbersOf(), new Uint8Array(memory.buffer)]];
+    const bad = [[quiet(), new Int32Array(3073), stageOf()],
+      [quiet(), numbersOf(), new Uint8Array(65536)], [quiet(), numbersOf(), Buffer.alloc(65536)],
+      [quiet(), numbersOf().subarray(1), stageOf()], [quiet(), numbersOf(), stageOf().subarray(1)],
+      [quiet(), stageOf(), numbersOf()], [{}, numbersOf(), stageOf()]];
+    for (const args of bad) {
+      const addon = create();
+      if (!(attempt(() => addon.setup(...args)) instanceof TypeError)) throw new Error('it took it');
+      if (!(attempt(() => new addon.Handle({}, 4)) instanceof TypeError)) throw new Error('a Handle');
+    }
+    for (const args of good) {
+      const addon = create();
+      addon.setup(...args);
+      if (!(attempt(() => addon.setup(...args)) instanceof Error)) throw new Error('twice');
+      boundHandle(addon);
+    }
+  },
   'setup() with a getter that calls setup()': async (t) => {
     const addon = require(addonPath(t)).create();
     let depth = 0;
@@ -269,7 +293,7 @@ const attacks = {
   },
   'errands that are others\', or none': async (t) => {
     const addon = addonOf(t);
-    // An external that is not this addon's: the built-in's compile cache, or another's setup.
+    // Those of another setup.
     const externals = [];
     const queue = [];
     const other = addonOf(t, { ...calling(queue), defer: (errand) => externals.push(errand) });
@@ -311,14 +335,19 @@ const attacks = {
     process.nextTick = nextTick;
   },
   'a list whose element throws': async (t) => {
-    const handle = boundHandle(addonOf(t));
-    handle.aim(9, '127.0.0.1');
+    let received = 0;
+    const handle = boundHandle(addonOf(t, { message() { received++; } }));
+    const where = {};
+    handle.address(where);
+    handle.aim(where.port, '127.0.0.1');
     const list = Object.defineProperty([Buffer.from('x'), 1], 1, { get: throwing });
     for (let i = 0; i < 100; i++) {
       attempt(() => handle.sendList(list, true, true));
       attempt(() => handle.sendList(Object.defineProperty([1], 0, { get: throwing }), true, false));
+      attempt(() => handle.send('no view', true, false));
     }
-    await turn();
+    await turns(3);
+    if (received > 0) throw new Error(`${received} messages were sent`);
   },
   'a list of very much': async (t) => {
     const handle = boundHandle(addonOf(t));
@@ -660,7 +689,6 @@ test('the same in a worker thread, which ends in the midst of it', own, async ()
       const t = { report: ignore, args: ${JSON.stringify({ addon: t.args.addon })},
         get dgram() { return require(${JSON.stringify(t.modulePath)}); } };
       globalThis.gc ??= ignore;
-      const exit = process.exit;
       require('node:worker_threads').parentPort.postMessage('there');
       (${t.args.table})(t);
     `;
@@ -680,6 +708,56 @@ test('the same in a worker thread, which ends in the midst of it', own, async ()
     },
     patience: 120,
   });
+});
+
+// ---- objects of another addon ----
+
+// Builds an addon of somebody else's. The compiler is there where ours was built.
+function buildForeign(t) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'foreign-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'foreign.node');
+  const flags = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
+  const { status, stderr, error } = spawnSync(process.env.CC || 'cc', ['-shared', '-fPIC', ...flags,
+    '-o', file, path.join(__dirname, 'foreign-addon.c')],
+  { env: { ...process.env, LD_PRELOAD: '' }, encoding: 'utf8' });
+  assert.strictEqual(status, 0, `${error} ${stderr}`);
+  return file;
+}
+
+// In a process for each, since the first may end it.
+test('methods, getters and functions get what another addon has wrapped', own, async (t) => {
+  const foreign = buildForeign(t);
+  const names = ['fd', 'bind', 'bindSync', 'answer', 'connect', 'disconnect', 'close', 'send',
+    'sendList', 'aim', 'flush', 'address', 'takeMessages', 'setTTL', 'ref', 'runErrand'];
+  for (const name of names) {
+    await harmless(async (t) => {
+      const { wrap, external } = require(t.args.foreign);
+      const addon = addonOf(t);
+      const { Handle } = addon;
+      const { name } = t.args;
+      if (name === 'runErrand') {
+        attempt(() => addon.runErrand(external()));
+      } else {
+        const { get, value } = Object.getOwnPropertyDescriptor(Handle.prototype, name);
+        // An object of the class's own that another addon wraps before the addon does.
+        const taken = [];
+        const hook = require('node:async_hooks').createHook({
+          init(id, type, trigger, resource) {
+            if (type === 'UDPWRAP') taken.push(wrap(resource));
+          },
+        }).enable();
+        attempt(() => new Handle({}, 4, 0, 0, 0, 0, 0));
+        hook.disable();
+        for (const self of [wrap({}), wrap(Object.create(Handle.prototype)), ...taken]) {
+          const error = attempt(() => Reflect.apply(value ?? get, self, [new Uint8Array(1)]));
+          if (!(error instanceof TypeError)) throw new Error(`${name}: ${error}`);
+        }
+      }
+      t.report(await exchange(t));
+      process.exit();
+    }, { args: { foreign, name } });
+  }
 });
 
 // ---- what a program may replace ----
@@ -747,7 +825,7 @@ test('what the language and Node.js offer is replaced after loading', own, async
     ];
     const short = new ArrayBuffer(1);
     const replacements = [() => undefined, () => 1, () => new Uint8Array(1), () => short,
-      () => Buffer.from(new ArrayBuffer(2)), throwing, (f, ...rest) => {
+      () => ({ length: 2 }), throwing, (f, ...rest) => {
         if (typeof f !== 'function') return;
         f(...rest);
         f(...rest);
@@ -780,9 +858,8 @@ test('what the language and Node.js offer is replaced after loading', own, async
           defineProperty(owner, name, restored);
           const take = () => {
             defineProperty(owner, name, replaced);
-            setTimeoutOf(() => defineProperty(owner, name, restored));
+            queueMicrotask(() => defineProperty(owner, name, restored));
           };
-          const setTimeoutOf = (f) => queueMicrotask(f);
           sockets[0].once('message', take);
           sockets[1].once('message', take);
           await turns(3);
