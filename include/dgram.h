@@ -480,8 +480,9 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
 DGRAM_EXTERN int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address);
 
 /**
- * Disconnects the socket, at once. The system then also releases a port that it chose itself:
- * until the next send gets another, dgram_address() tells port 0, and nothing can be received.
+ * Disconnects the socket, at once; what was sent before leaves first. The system then also releases
+ * a port that it chose itself: until the next send gets another, dgram_address() tells port 0, and
+ * nothing can be received.
  *
  * @param socket the socket
  * @retval 0
@@ -944,9 +945,10 @@ DGRAM_EXTERN void dgram_on_unhandled_error(dgram_error_cb handler, void *context
  * @}
  * @name Options of the system socket
  *
- * They are set at once, on a bound socket. Each returns 0 or a negative code: UV_EINVAL (`socket`
- * is NULL, or an argument out of range), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed), UV_EBADF (not
- * bound), or what setsockopt(2) returns.
+ * They are set at once, on a bound socket; what was sent before leaves first, also what waits for
+ * 'listening'. Each returns 0 or a negative code: UV_EINVAL (`socket` is NULL, or an argument out
+ * of range), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING (closed), UV_EBADF (not bound), or what
+ * setsockopt(2) returns.
  * @{
  */
 
