@@ -40,7 +40,7 @@ enum {
   SIGNALS = 2,
   PORTS = 64,
   PATTERN = 3000,        /* bytes; longer datagrams are one of two */
-  MOST_TURNS = 20,       /* in 4 ms in which nothing happens */
+  MOST_TURNS = 200,      /* in 8 ms in which nothing happens; a loop that spins has more */
   MOST_UNDER_WAY = 2000, /* sends of a socket */
   WATCHDOG_SECONDS = 30  /* for so many steps as a life has */
 };
@@ -1421,23 +1421,26 @@ static void check_turns(void) {
   uv_timer_init(walk.loop, &timer);
   timer.data = &over;
   uv_update_time(walk.loop);
-  uv_timer_start(&timer, stop_waiting, 4, 0);
+  uv_timer_start(&timer, stop_waiting, 8, 0);
   uint64_t before = walk.turns;
   uint64_t events = walk.events; /* one that was backed off may go on */
   while (!over)
     run(UV_RUN_ONCE);
   uint64_t idle = walk.turns - before;
-  CHECK(idle < MOST_TURNS + (walk.events - events), "the loop turned %llu times in 4 ms",
+  CHECK(idle < MOST_TURNS + (walk.events - events), "the loop turned %llu times in 8 ms",
         (unsigned long long)idle);
   uv_close((uv_handle_t *)&timer, NULL);
   run(UV_RUN_NOWAIT);
 }
 
-/* One that listens hears what is sent to it. */
+/*
+ * One that listens hears what is sent to it. Not asked is one that was connected: after a peer of
+ * IPv4 Linux lets a udp6 socket hear IPv4 only, whatever it is connected to later.
+ */
 static void check_hearing(struct member *member) {
   dgram_address_t address;
   if (member->socket == NULL || member->closing || !member->listened || !member->hears ||
-      member->loose || member->reuses ||
+      member->loose || member->reuses || member->was_connected ||
       dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
       dgram_address(member->socket, &address) != 0 || address.port == 0)
     return;
