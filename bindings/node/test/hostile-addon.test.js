@@ -820,7 +820,7 @@ test('what the language and Node.js offer is replaced after loading', own, async
       [require('node:dns'), ['lookup']],
       [require('node:net'), ['isIP']],
       [ArrayBuffer, ['isView', Symbol.species]],
-      [Uint8Array, [Symbol.species]],
+      [Object.getPrototypeOf(Uint8Array), [Symbol.species]],
       [globalThis, ['Buffer', 'ArrayBuffer', 'Uint8Array', 'Int32Array', 'Reflect', 'Object']],
     ];
     const short = new ArrayBuffer(1);
@@ -860,8 +860,8 @@ test('what the language and Node.js offer is replaced after loading', own, async
             defineProperty(owner, name, replaced);
             queueMicrotask(() => defineProperty(owner, name, restored));
           };
-          sockets[0].once('message', take);
-          sockets[1].once('message', take);
+          // Node.js itself never comes back from a tick in which this one throws.
+          if (name !== 'length') sockets.forEach((socket) => socket.once('message', take));
           await turns(3);
           defineProperty(owner, name, restored);
           sockets.forEach((socket) => attempt(() => socket.close()));
