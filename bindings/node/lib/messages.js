@@ -11,8 +11,8 @@ const { NUMBERS, OFFSET, SIZE, numbers } = require('./numbers');
 
 const STAGE_SIZE = 64 * 1024; // bytes, more than the largest datagram; a page of WebAssembly's
 
-// Memory that nobody can detach or shrink, since nobody else has the object that could grow it. That
-// of WebAssembly is copied from faster than shared memory, but takes more address space.
+// Memory that nobody can detach or shrink, since nobody else has the object that could grow it.
+// That of WebAssembly is copied from faster than shared memory, but takes more address space.
 function lastingMemory() {
   try {
     return new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer;

@@ -100,8 +100,8 @@ function kinds() {
   return [
     undefined, null, true, false, 0, -0, 1, -1, 4, 6, 4.5, NaN, Infinity, 2 ** 31, 2 ** 32, 2 ** 53,
     -(2 ** 53), 1e300, 0n, 2n ** 64n, '', 'text', '127.0.0.1', '::1', '\ud800', 'a\0b',
-    'x'.repeat(1 << 20), Symbol('s'), Symbol.iterator, {}, [], Object.create(null), ignore, throwing,
-    class {}, new Proxy({}, { get: throwing, set: throwing, has: throwing, ownKeys: throwing }),
+    'x'.repeat(1 << 20), Symbol('s'), Symbol.iterator, {}, [], Object.create(null), ignore,
+    throwing, class {}, new Proxy({}, { get: throwing, set: throwing, has: throwing, ownKeys: throwing }),
     new Proxy([], {}), new Proxy(ignore, { apply: throwing }), revoked.proxy,
     { get address() { return throwing(); }, set address(value) { throwing(); }, length: 3 },
     { valueOf: throwing, toString: throwing, [Symbol.toPrimitive]: throwing },
@@ -216,8 +216,8 @@ const attacks = {
       [quiet(), stageOf(), numbersOf()], [{}, numbersOf(), stageOf()]];
     for (const args of bad) {
       const addon = create();
-      if (!(attempt(() => addon.setup(...args)) instanceof TypeError)) throw new Error('it took it');
-      if (!(attempt(() => new addon.Handle({}, 4)) instanceof TypeError)) throw new Error('a Handle');
+      if (!(attempt(() => addon.setup(...args)) instanceof TypeError)) throw new Error('taken');
+      if (!(attempt(() => new addon.Handle({}, 4)) instanceof TypeError)) throw new Error('made');
     }
     for (const args of good) {
       const addon = create();
