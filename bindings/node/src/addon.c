@@ -29,7 +29,7 @@ static void *share(napi_env env, napi_value view, napi_typedarray_type type, siz
                    napi_ref *reference, size_t *length) {
   void *data = NULL;
   napi_value buffer;
-  napi_typedarray_type given;
+  napi_typedarray_type given = napi_float64_array; /* stays where there is no name for it */
   if (napi_get_typedarray_info(env, view, &given, length, &data, &buffer, NULL) != napi_ok ||
       given != type || *length < least || !stays(env, buffer) ||
       napi_create_reference(env, view, 1, reference) != napi_ok)

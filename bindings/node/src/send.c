@@ -68,9 +68,10 @@ static int64_t send_told(struct handle *handle, uv_buf_t bytes, const struct soc
 
 static size_t size_of_element(napi_typedarray_type type) {
   switch (type) {
-  case napi_int16_array:
-  case napi_uint16_array:
-    return 2;
+  case napi_int8_array:
+  case napi_uint8_array:
+  case napi_uint8_clamped_array:
+    return 1;
   case napi_int32_array:
   case napi_uint32_array:
   case napi_float32_array:
@@ -79,8 +80,8 @@ static size_t size_of_element(napi_typedarray_type type) {
   case napi_bigint64_array:
   case napi_biguint64_array:
     return 8;
-  default:
-    return 1;
+  default: /* and Float16Array, of Node.js 24 and later, which not every Node-API names */
+    return 2;
   }
 }
 
@@ -94,7 +95,7 @@ enum { OVERLONG = 65536 };
 static bool bytes_of(napi_env env, napi_value view, uv_buf_t *bytes) {
   void *data = NULL;
   size_t length = 0;
-  napi_typedarray_type type = napi_uint8_array;
+  napi_typedarray_type type = napi_int16_array; /* stays where there is no name for it */
   if (napi_get_typedarray_info(env, view, &type, &length, &data, NULL, NULL) == napi_ok) {
     length *= size_of_element(type);
   } else if (napi_get_dataview_info(env, view, &length, &data, NULL, NULL) != napi_ok) {
