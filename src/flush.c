@@ -281,7 +281,7 @@ void dgram__flush(dgram_socket_t *socket) {
 static int try_option(int family, int level, int name, const void *value, socklen_t length) {
   int fd = dgram__descriptor_socket(family, SOCK_DGRAM);
   if (fd < 0)
-    return -errno;
+    return fd;
   int err = setsockopt(fd, level, name, value, length) == 0 ? 0 : -errno;
   close(fd);
   return err;
