@@ -118,7 +118,14 @@ static struct dgram__loop *make_loop(uv_loop_t *uv) {
   return loop;
 }
 
-/* The two below are called under the lock. */
+/* The three below are called under the lock. */
+
+static struct dgram__loop *find_loop(const uv_loop_t *uv) {
+  struct dgram__loop *loop = loops;
+  while (loop != NULL && loop->uv != uv)
+    loop = loop->next;
+  return loop;
+}
 
 static void take_off_list(struct dgram__loop *loop) {
   struct dgram__loop **at = &loops;
@@ -150,9 +157,7 @@ static bool is_current(struct dgram__loop *loop) {
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
   uv_once(&loops_once, make_lock);
   uv_mutex_lock(&loops_lock);
-  struct dgram__loop *loop = loops;
-  while (loop != NULL && loop->uv != uv)
-    loop = loop->next;
+  struct dgram__loop *loop = find_loop(uv);
   if (loop != NULL && !is_current(loop)) {
     take_off_list(loop);
     loop = NULL;
@@ -300,6 +305,16 @@ void dgram__tell_later(dgram_socket_t *socket) {
 
 static void on_retry(uv_timer_t *timer);
 
+static void start_retry_timer(struct dgram__loop *loop, uint64_t at) {
+  uint64_t now = uv_now(loop->uv);
+  loop->retry_at = at;
+  uv_timer_start(&loop->retry, on_retry, at > now ? at - now : 0, 0);
+}
+
+static bool holds_retry_timer(const dgram_socket_t *socket) {
+  return dgram__holds_loop(socket) || socket->closed;
+}
+
 /* Has the timer fire for the first of those that wait, and keep the loop alive if one of them does.
  */
 static void set_retry_timer(struct dgram__loop *loop) {
@@ -309,13 +324,11 @@ static void set_retry_timer(struct dgram__loop *loop) {
     const dgram_socket_t *socket = owner_of(task);
     if (socket->wake_at < first)
       first = socket->wake_at;
-    holds |= dgram__holds_loop(socket) || socket->closed;
+    holds |= holds_retry_timer(socket);
   }
   if (first == UINT64_MAX)
     return;
-  uint64_t now = uv_now(loop->uv);
-  loop->retry_at = first;
-  uv_timer_start(&loop->retry, on_retry, first > now ? first - now : 0, 0);
+  start_retry_timer(loop, first);
   if (holds)
     uv_ref((uv_handle_t *)&loop->retry);
   else
@@ -343,14 +356,11 @@ static void on_retry(uv_timer_t *timer) {
 static void hasten_retry_timer(dgram_socket_t *socket) {
   struct dgram__loop *loop = socket->loop;
   bool active = uv_is_active((uv_handle_t *)&loop->retry) != 0;
-  if (!active || socket->wake_at < loop->retry_at) {
-    uint64_t now = uv_now(loop->uv);
-    loop->retry_at = socket->wake_at;
-    uv_timer_start(&loop->retry, on_retry, socket->wake_at > now ? socket->wake_at - now : 0, 0);
-  }
+  if (!active || socket->wake_at < loop->retry_at)
+    start_retry_timer(loop, socket->wake_at);
   if (!active)
     uv_unref((uv_handle_t *)&loop->retry);
-  if (dgram__holds_loop(socket) || socket->closed)
+  if (holds_retry_timer(socket))
     uv_ref((uv_handle_t *)&loop->retry);
 }
 
@@ -379,18 +389,11 @@ void dgram__retry_now(dgram_socket_t *socket) {
 
 /* ---- found by others ---- */
 
-static struct dgram__loop *find_loop(const uv_loop_t *uv) {
+void dgram__share_descriptor(uv_loop_t *uv, int fd) {
   uv_once(&loops_once, make_lock);
   uv_mutex_lock(&loops_lock);
-  struct dgram__loop *loop = loops;
-  while (loop != NULL && loop->uv != uv)
-    loop = loop->next;
-  uv_mutex_unlock(&loops_lock);
-  return loop;
-}
-
-void dgram__share_descriptor(uv_loop_t *uv, int fd) {
   const struct dgram__loop *loop = find_loop(uv);
+  uv_mutex_unlock(&loops_lock);
   if (loop != NULL && dgram__watch_knows(loop, fd))
     dgram__receive_lend(loop->by_fd[fd]);
 }
