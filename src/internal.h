@@ -13,11 +13,13 @@
 
 #include "address.h"
 #include "batch.h"
+#include "connect.h"
 #include "datapath.h"
 #include "errors.h"
 #include "listeners.h"
 #include "pace.h"
 #include "queue.h"
+#include "receive.h"
 #include "spin.h"
 
 /* ---- loop.c: what the sockets of a loop share ---- */
@@ -103,20 +105,6 @@ void dgram__retry_refer(struct dgram__loop *loop);
 
 /* The socket closes: what waits for a time is over in the loop's next turn. */
 void dgram__retry_now(dgram_socket_t *socket);
-
-/* A batch of messages, for listeners of 'messages'. */
-enum { DGRAM__BASKET_SIZE = 1024 };
-struct dgram__basket {
-  size_t count;
-  unsigned losses;
-  struct {
-    size_t before; /* this message */
-    int code;
-  } loss[DGRAM__SLOTS]; /* datagrams lost on the way in, in their order */
-  dgram_message_t messages[DGRAM__BASKET_SIZE];
-  const dgram_message_t *told[DGRAM__BASKET_SIZE]; /* their places, which stay the same */
-  char senders[DGRAM__SLOTS][DGRAM_ADDRESS_TEXT];  /* as text, made when asked for */
-};
 
 /* ---- watch.c: what libuv watches for a socket ---- */
 
@@ -263,60 +251,6 @@ void dgram__outbox_take_refusal(dgram_socket_t *socket);
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__outbox_cancel(dgram_socket_t *socket);
 
-/* ---- receive.c ---- */
-
-/* The most of what a socket is told in a turn of the loop: datagrams. */
-enum { DGRAM__RECEIVE_BUDGET = 4096 };
-
-/* What one receive call has brought, and has not been told yet. */
-struct dgram__batch {
-  const struct dgram__slot *slots;
-  unsigned count;
-  size_t offset; /* bytes of the first one that have been told */
-  bool filter;   /* received before the socket was connected: only the peer's are told */
-};
-
-/* A batch that is told over several turns, with its bytes. */
-struct dgram__backlog {
-  struct dgram__batch batch;
-  struct dgram__slot slots[];
-};
-
-/* How a socket receives. */
-struct dgram__receiving {
-  struct dgram__backlog *backlog; /* NULL: all that was received has been told */
-  struct dgram__batch *telling;   /* what listeners are being told, or will be; or NULL */
-  unsigned budget;                /* datagrams told in a turn */
-  unsigned turn;                  /* the last one in which the backlog was told from */
-  uint32_t each;                  /* ns that a listener of 'messages' takes for one; 0: unknown */
-  int said;                       /* the receive error that was told last, and has not gone; or 0 */
-  unsigned char window;           /* buffers of the next receive call */
-  unsigned char most;             /* ... at most */
-  bool shares;                    /* `most` was left to the library: 1 where others have it too */
-  bool recheck;                   /* a listener has closed or connected the socket */
-  bool filter;                    /* in the system's queue are datagrams from before the connect */
-};
-
-void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options);
-
-/* The system socket is one that others have, too. */
-void dgram__receive_share(dgram_socket_t *socket);
-
-/* It will be: what has been received is told now. */
-void dgram__receive_lend(dgram_socket_t *socket);
-
-/* Receives one batch and emits its messages, as far as the turn allows. Whether anything came. */
-bool dgram__receive(dgram_socket_t *socket);
-
-/* Emits messages of the backlog. */
-void dgram__receive_backlog(dgram_socket_t *socket);
-
-/* The socket has been connected just now. */
-void dgram__receive_connected(dgram_socket_t *socket);
-
-/* The socket closes. */
-void dgram__receive_forget(dgram_socket_t *socket);
-
 /* ---- events.c: what a socket tells, and to whom ---- */
 
 struct dgram__events {
@@ -385,64 +319,6 @@ int dgram__share_ask(dgram_socket_t *socket, int fd);
 /* Says that the shared socket listens; that it is closed. */
 void dgram__share_listening(dgram_socket_t *socket);
 void dgram__share_release(dgram_socket_t *socket);
-
-/* ---- connect.c ---- */
-
-/* How far a socket is on its way to a peer; connect.c draws it. */
-enum dgram__connect_state {
-  DGRAM__CONNECT_NONE,
-  DGRAM__CONNECT_WAITS_FOR_BIND,
-  DGRAM__CONNECT_RESOLVING,
-  DGRAM__CONNECT_SCHEDULED, /* the address is known; the loop, or the call under way, connects */
-  DGRAM__CONNECT_FAILED,    /* and that is to be told */
-  DGRAM__CONNECT_PENDING,   /* connected, and that is to be told */
-  DGRAM__CONNECT_DONE
-};
-
-/* A dgram_connect() that has not been told its end. */
-struct dgram__attempt {
-  struct dgram__attempt *next;
-  union dgram__address to;
-  int status; /* an error that is to be told, with what failed */
-  enum dgram__shown shown;
-  const char *syscall;
-  char *host; /* as given, if it is a name; or NULL */
-  dgram_lookup_t *lookup;
-  dgram_connect_cb callback;
-  void *context;
-};
-
-/* The peer, and an attempt to connect. */
-struct dgram__connecting {
-  enum dgram__connect_state state;
-  union dgram__address to;        /* when connected: the peer as the program named it */
-  union dgram__address peer;      /* ... and as the system does */
-  struct dgram__attempt *attempt; /* that the state is about; NULL: it is a dgram_connect_sync() */
-  struct dgram__attempt *ended;   /* the program has disconnected before it was told */
-};
-
-/* Whether sends go to a peer. */
-static inline bool dgram__is_connected(const struct dgram__connecting *connecting) {
-  return connecting->state >= DGRAM__CONNECT_PENDING;
-}
-
-/* Makes the attempt, unless it is made, and tells how it ended. */
-void dgram__connect_finish(dgram_socket_t *socket);
-
-/* The socket is bound: a connect that waited goes on. */
-void dgram__connect_release(dgram_socket_t *socket);
-
-/* The socket could not be bound: a connect that waited ends with this error. */
-void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall);
-
-/* The socket closes: a connect under way is given up. */
-void dgram__connect_cancel(dgram_socket_t *socket);
-
-/* Tells a connect that was given up of it, after 'close'. */
-void dgram__connect_tell_cancelled(dgram_socket_t *socket);
-
-/* A socket that was taken over is connected already, perhaps. */
-void dgram__connect_adopt(dgram_socket_t *socket);
 
 /* ---- options.c ---- */
 

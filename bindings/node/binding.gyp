@@ -35,6 +35,7 @@
         '<(root)/src/connect.c',
         '<(root)/src/control.c',
         '<(root)/src/datapath_posix.c',
+        '<(root)/src/deliver.c',
         '<(root)/src/departure.c',
         '<(root)/src/descriptor.c',
         '<(root)/src/errors.c',
