@@ -35,16 +35,7 @@ all_runs() {
 
 # Reads the lines of bench_fairness. A ratio is to the plain `libuv` of the same flood, of medians.
 medians() {
-  awk -F, '
-    function median(of, key,    i, j, count, sorted, held) {
-      count = runs[key]
-      for (i = 1; i <= count; i++) {
-        held = value[key, of, i]
-        for (j = i; j > 1 && sorted[j - 1] > held; j--) sorted[j] = sorted[j - 1]
-        sorted[j] = held
-      }
-      return count % 2 ? sorted[(count + 1) / 2] : (sorted[count / 2] + sorted[count / 2 + 1]) / 2
-    }
+  awk -F, "$(cat "$here/median.awk")"'
     {
       key = $1 "," $2 "," $3 "," $4
       if (!(key in runs)) order[++keys] = key

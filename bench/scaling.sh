@@ -51,16 +51,7 @@ all_runs() {
 # Reads lines of WORK and the columns of results.csv (README.md): what is the client's there was
 # sent, what is the server's was received.
 medians() {
-  awk -F, '
-    function median(of, key,    i, j, count, sorted, held) {
-      count = runs[key]
-      for (i = 1; i <= count; i++) {
-        held = value[key, of, i]
-        for (j = i; j > 1 && sorted[j - 1] > held; j--) sorted[j] = sorted[j - 1]
-        sorted[j] = held
-      }
-      return count % 2 ? sorted[(count + 1) / 2] : (sorted[count / 2] + sorted[count / 2 + 1]) / 2
-    }
+  awk -F, "$(cat "$here/median.awk")"'
     {
       key = $4 "," $1
       if (!(key in runs)) order[++keys] = key
