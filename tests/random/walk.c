@@ -1425,23 +1425,27 @@ static void stop_waiting(uv_timer_t *timer) {
   *(bool *)timer->data = true;
 }
 
-/* With nothing to do the loop turns a few times at most: it retries by a clock of ms. */
-static void check_turns(void) {
+static void run_for(unsigned ms) {
   uv_timer_t timer;
   bool over = false;
   uv_timer_init(walk.loop, &timer);
   timer.data = &over;
   uv_update_time(walk.loop);
-  uv_timer_start(&timer, stop_waiting, 8, 0);
-  uint64_t before = walk.turns;
-  uint64_t events = walk.events; /* one that was backed off may go on */
+  uv_timer_start(&timer, stop_waiting, ms, 0);
   while (!over)
     run(UV_RUN_ONCE);
+  uv_close((uv_handle_t *)&timer, NULL);
+  run(UV_RUN_NOWAIT);
+}
+
+/* With nothing to do the loop turns a few times at most: it retries by a clock of ms. */
+static void check_turns(void) {
+  uint64_t before = walk.turns;
+  uint64_t events = walk.events; /* one that was backed off may go on */
+  run_for(8);
   uint64_t idle = walk.turns - before;
   CHECK(idle < MOST_TURNS + (walk.events - events), "the loop turned %llu times in 8 ms",
         (unsigned long long)idle);
-  uv_close((uv_handle_t *)&timer, NULL);
-  run(UV_RUN_NOWAIT);
 }
 
 /*
@@ -1459,9 +1463,10 @@ static void check_hearing(struct member *member) {
   int fd = raw_socket(member->type);
   raw_send(fd, member->type, probe, sizeof probe, address.port, 0);
   for (unsigned turn = 0; walk.heard == before && turn < 400; turn++) {
-    run(UV_RUN_NOWAIT);
     if (turn > 20)
-      usleep(1000);
+      run_for(1);
+    else
+      run(UV_RUN_NOWAIT);
   }
   close(fd);
   CHECK(walk.heard > before, "socket %u on %s:%d is deaf", member->number, address.address,
@@ -1479,7 +1484,7 @@ static bool anything_is_queued(void) {
 static void check_rest(void) {
   settle();
   for (unsigned wait = 0; anything_is_queued() && wait < 4000; wait++) {
-    usleep(1000); /* sends that the system had no buffers for */
+    run_for(1); /* sends that the system had no buffers for */
     settle();
   }
   for (unsigned i = 0; i < MEMBERS; i++) {
