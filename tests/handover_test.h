@@ -6,6 +6,7 @@
 #define HANDOVER_TEST_H
 
 #include "api_test.h"
+#include "folder.h"
 #include "open_files.h"
 
 #include <sys/stat.h>
@@ -14,23 +15,6 @@
 #include <dgram_handover.h>
 
 /* ---- a path ---- */
-
-static char folder[32];
-static char path[64]; /* in it */
-
-/* Setup and teardown of each test: the folder must be empty again. */
-
-static inline int make_folder(void **state) {
-  keep_text(folder, sizeof folder, "/tmp/dgram-XXXXXX");
-  assert_non_null(mkdtemp(folder));
-  snprintf(path, sizeof path, "%s/offer", folder);
-  return 0;
-}
-
-static inline int remove_folder(void **state) {
-  assert_int_equal(rmdir(folder), 0);
-  return 0;
-}
 
 /* A test that leaves a file at the path, as one that has been taken does. */
 static inline int remove_folder_and_file(void **state) {
@@ -62,6 +46,21 @@ static inline dgram_offer_t *offer_fds(uv_loop_t *loop, const int fds[], size_t 
 static inline dgram_offer_t *offer_socket(dgram_socket_t *socket) {
   int fd = dgram_fileno(socket);
   return offer_fds(dgram_loop(socket), &fd, 1);
+}
+
+/* A socket that is bound and offered. */
+static inline dgram_socket_t *new_offered(uv_loop_t *loop, dgram_offer_t **offer) {
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  *offer = offer_socket(socket);
+  return socket;
+}
+
+static inline void withdraw_and_close(uv_loop_t *loop, dgram_socket_t *socket,
+                                      dgram_offer_t *offer) {
+  dgram_handover_withdraw(offer);
+  close_socket(socket);
+  close_loop(loop);
 }
 
 /* ---- the server that comes ---- */
@@ -116,6 +115,20 @@ static inline dgram_socket_t *new_taken(uv_loop_t *loop, int fd, dgram_message_c
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, on_message, context);
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
   return socket;
+}
+
+/* A next server takes the socket and confirms; the one before closes. Returns the new one. */
+static inline dgram_socket_t *hand_over(uv_loop_t *loop, dgram_socket_t *old) {
+  struct taker taker;
+  notes[0] = '\0';
+  offer_socket(old);
+  assert_int_equal(take_from(loop, &taker), 1);
+  dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
+  assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
+  run_until_notes(loop, "taken");
+  close_socket(old);
+  settle(loop);
+  return next;
 }
 
 /* ---- one that keeps to no rules ---- */

@@ -12,12 +12,12 @@
 #include <dirent.h>
 
 static inline int count_open_files(void) {
-  DIR *folder = opendir("/proc/self/fd");
-  assert_non_null(folder);
+  DIR *entries = opendir("/proc/self/fd");
+  assert_non_null(entries);
   int count = 0;
-  while (readdir(folder) != NULL)
+  while (readdir(entries) != NULL)
     count++;
-  closedir(folder);
+  closedir(entries);
   return count;
 }
 

@@ -9,6 +9,8 @@
 
 #include <dgram_handover.h>
 
+#include "folder.h"
+
 static void share(void) {
   uv_loop_t *loop = join();
   must(dgram_bind(reporting_udp4(loop), 0, "127.0.0.1", NULL, NULL) == 0);
@@ -47,11 +49,8 @@ static void sockets_have_other_numbers(void **state) {
   dgram_socket_t *sends = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *connects = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *joins = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  char path[] = "/tmp/dgram-XXXXXX";
-  char file[32];
   dgram_offer_t *offer = NULL;
-  assert_non_null(mkdtemp(path));
-  snprintf(file, sizeof file, "%s/offer", path);
+  make_folder(NULL);
   close_standard();
   dgram_bind(bound, 0, "127.0.0.1", NULL, NULL);
   int err = dgram_bind_sync(sync, 0, "127.0.0.1");
@@ -60,7 +59,7 @@ static void sockets_have_other_numbers(void **state) {
   dgram_add_membership(joins, "224.0.0.114", "127.0.0.1");
   settle(loop);
   int fd = dgram_fileno(sync);
-  err += dgram_handover_offer(loop, file, &fd, 1, NULL, NULL, &offer);
+  err += dgram_handover_offer(loop, path, &fd, 1, NULL, NULL, &offer);
   int numbers[] = {dgram_fileno(bound), dgram_fileno(sync), dgram_fileno(sends),
                    dgram_fileno(connects)};
   int sockets = open_standard();
@@ -69,7 +68,7 @@ static void sockets_have_other_numbers(void **state) {
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     assert_true(numbers[i] >= STANDARD);
   dgram_handover_withdraw(offer);
-  assert_int_equal(rmdir(path), 0);
+  remove_folder(NULL);
   close_socket(bound);
   close_socket(sync);
   close_socket(sends);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "channel.h"
+#include "folder.h"
 #include "invitation.h"
 #include "unit/random.h"
 
@@ -298,9 +299,6 @@ static void workers_may_do_anything(void **state) {
 
 /* ---- a next server ---- */
 
-static char folder[32];
-static char path[64];
-
 static int connect_to_offer(void) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -416,8 +414,7 @@ static void have_next_servers_do_anything(void) {
   uint32_t seed = (uint32_t)getpid();
   uv_thread_t thread;
   int count = 0;
-  snprintf(folder, sizeof folder, "/tmp/dgram-XXXXXX");
-  snprintf(path, sizeof path, "%s/offer", mkdtemp(folder));
+  make_folder(NULL);
   old.taken = 0;
   open_server(&old.server);
   offer();
@@ -448,7 +445,7 @@ static void have_next_servers_do_anything(void) {
   assert_int_equal(count, 2);
   dgram_handover_withdraw(old.offer);
   close_server(&old.server);
-  assert_int_equal(rmdir(folder), 0);
+  remove_folder(NULL);
 }
 
 static void next_servers_may_do_anything(void **state) {

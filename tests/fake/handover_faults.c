@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "folder.h"
+
 enum { THIS_USER = 1001, ANOTHER_USER = 1002, ROOT = 0 }; /* who takes part, as the system says */
 
 static uv_loop_t *loop; /* of the server that goes; it runs while the other waits */
@@ -75,8 +77,6 @@ int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
 
 enum { SOCKETS = 2, PATIENCE_MS = 1000 };
 
-static char folder[32];
-static char path[64];
 static int taken;      /* times that the server was told */
 static int first_take; /* what the first dgram_handover_take() returned */
 
@@ -230,15 +230,13 @@ static void no_socket_is_taken_for_standard_input_or_output(void **state) {
 }
 
 static int begin(void **state) {
-  snprintf(folder, sizeof folder, "/tmp/dgram-XXXXXX");
-  assert_non_null(mkdtemp(folder));
-  snprintf(path, sizeof path, "%s/offer", folder);
+  make_folder(state);
   return open_first_loop(state);
 }
 
 static int end(void **state) {
   end_faults(state);
-  return rmdir(folder);
+  return remove_folder(state);
 }
 
 int main(void) {

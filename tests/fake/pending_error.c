@@ -7,17 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A socket on 127.0.0.1 as the system has it; its address in `address`. */
-static int system_socket(union dgram__address *address) {
-  int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  assert_true(fd >= 0);
-  dgram__address_loopback(address, AF_INET, 0);
-  assert_int_equal(bind(fd, &address->any, dgram__address_length(address)), 0);
-  socklen_t length = sizeof *address;
-  assert_int_equal(getsockname(fd, &address->any, &length), 0);
-  return fd;
-}
-
 static dgram_socket_t *socket_over(const struct dgram__datapath *datapath) {
   dgram_socket_t *socket = scene_unbound_socket();
   socket->loop->datapath = datapath;
@@ -30,7 +19,7 @@ static dgram_socket_t *socket_over(const struct dgram__datapath *datapath) {
 /* Connects the socket to a peer that goes away, and has it learn that. */
 static void provoke_refusal(const dgram_socket_t *socket) {
   union dgram__address peer;
-  int peer_fd = system_socket(&peer);
+  int peer_fd = scene_system_socket(&peer);
   assert_int_equal(connect(socket->path.fd, &peer.any, dgram__address_length(&peer)), 0);
   close(peer_fd);
   assert_int_equal(send(socket->path.fd, "x", 1, 0), 1);
@@ -43,7 +32,7 @@ static void send_hello(dgram_socket_t *socket) {
   union dgram__address to;
   assert_true(dgram__address_parse(&to, "127.0.0.1", address.port));
   union dgram__address peer;
-  int peer_fd = system_socket(&peer);
+  int peer_fd = scene_system_socket(&peer);
   assert_int_equal(connect(socket->path.fd, &peer.any, dgram__address_length(&peer)), 0);
   assert_int_equal(sendto(peer_fd, "hello", 5, 0, &to.any, dgram__address_length(&to)), 5);
   close(peer_fd);

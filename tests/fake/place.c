@@ -16,10 +16,8 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
 #include "open_files.h"
-
-static char folder[32];
-static char path[64];
 
 /* ---- the moments ---- */
 
@@ -87,16 +85,6 @@ int __wrap_link(const char *from, const char *to) {
 
 /* ---- withdrawals ---- */
 
-static int files(void) {
-  DIR *entries = opendir(folder);
-  assert_non_null(entries);
-  int count = 0;
-  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
-    count += entry->d_name[0] != '.';
-  closedir(entries);
-  return count;
-}
-
 static bool lies_there(const struct dgram__place *place) {
   struct stat file;
   return __real_lstat(path, &file) == 0 && file.st_dev == place->device &&
@@ -119,14 +107,14 @@ static void withdraw(int first, int second) {
 
 /* The last of those that came is there, and nothing else; then it goes. */
 static void the_last_is_there(void) {
-  assert_int_equal(files(), moments.others > 0);
+  assert_int_equal(count_files(), moments.others > 0);
   for (int i = 0; i < moments.others; i++) {
     assert_int_equal(lies_there(&moments.places[i]), i == moments.others - 1);
     if (i == moments.others - 1)
       dgram__place_remove(path, &moments.places[i]);
     close(moments.fds[i]);
   }
-  assert_int_equal(files(), 0);
+  assert_int_equal(count_files(), 0);
 }
 
 static void with_nobody_there_it_goes(void **state) {
@@ -160,16 +148,6 @@ static void also_where_the_system_lacks_a_call(void **state) {
   moments.refused = 0;
 }
 
-static int begin(void **state) {
-  snprintf(folder, sizeof folder, "/tmp/dgram-XXXXXX");
-  snprintf(path, sizeof path, "%s/offer", mkdtemp(folder));
-  return 0;
-}
-
-static int end(void **state) {
-  return rmdir(folder);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(with_nobody_there_it_goes),
@@ -177,5 +155,5 @@ int main(void) {
       cmocka_unit_test(whenever_two_come_the_last_stays),
       cmocka_unit_test(also_where_the_system_lacks_a_call),
   };
-  return cmocka_run_group_tests(tests, begin, end);
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

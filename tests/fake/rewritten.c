@@ -49,27 +49,16 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static int system_socket(struct sockaddr_in *address) {
-  socklen_t length = sizeof *address;
-  int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  *address = (struct sockaddr_in){.sin_family = AF_INET};
-  address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  assert_true(fd >= 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)address, length), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)address, &length), 0);
-  return fd;
-}
-
 /* A socket that is connected gets the answers of its peer. */
 static void answers_come(const struct dgram__datapath *datapath) {
-  struct sockaddr_in peer;
+  union dgram__address peer;
   struct sockaddr_in own;
   socklen_t length = sizeof own;
-  int fd = system_socket(&peer);
+  int fd = scene_system_socket(&peer);
   dgram_socket_t *socket = scene_unbound_socket();
   socket->loop->datapath = datapath;
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
-  assert_int_equal(dgram_connect_sync(socket, ntohs(peer.sin_port), "127.0.0.1"), 0);
+  assert_int_equal(dgram_connect_sync(socket, ntohs(peer.v4.sin_port), "127.0.0.1"), 0);
   assert_int_equal(getsockname(socket->path.fd, (struct sockaddr *)&own, &length), 0);
   for (int i = 0; i < 3; i++) {
     assert_int_equal(sendto(fd, "answer", 6, 0, (struct sockaddr *)&own, sizeof own), 6);

@@ -116,6 +116,16 @@ static void send_number(dgram_socket_t *socket, int number, dgram_send_cb callba
       dgram_send(socket, payload, strlen(payload), 1000 + number, NULL, callback, payload), 0);
 }
 
+int scene_system_socket(union dgram__address *address) {
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_true(fd >= 0);
+  dgram__address_loopback(address, AF_INET, 0);
+  assert_int_equal(bind(fd, &address->any, dgram__address_length(address)), 0);
+  socklen_t length = sizeof *address;
+  assert_int_equal(getsockname(fd, &address->any, &length), 0);
+  return fd;
+}
+
 void scene_send(dgram_socket_t *socket, int number) {
   send_number(socket, number, on_sent);
 }

@@ -25,6 +25,9 @@ int scene_end(void **state);
 dgram_socket_t *scene_unbound_socket(void);
 dgram_socket_t *scene_socket(void);
 
+/* A socket of the system's on 127.0.0.1; its address in `address`. */
+int scene_system_socket(union dgram__address *address);
+
 /* Sends the number as text to 127.0.0.1, port 1000 + number. In the story: "7" or "7:ECODE". */
 void scene_send(dgram_socket_t *socket, int number);
 void scene_send_all(dgram_socket_t *socket, int first, int last);

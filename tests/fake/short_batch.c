@@ -20,29 +20,18 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static int system_socket(struct sockaddr_in *address) {
-  socklen_t length = sizeof *address;
-  int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  *address = (struct sockaddr_in){.sin_family = AF_INET};
-  address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  assert_true(fd >= 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)address, length), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)address, &length), 0);
-  return fd;
-}
-
 static void send_text(int fd, const char *text, const struct sockaddr_in *to) {
   size_t size = strlen(text);
   assert_int_equal(sendto(fd, text, size, 0, (const struct sockaddr *)to, sizeof *to), size);
 }
 
 static void strangers_stay_out(const struct dgram__datapath *datapath) {
-  struct sockaddr_in peer;
-  struct sockaddr_in other;
+  union dgram__address peer;
+  union dgram__address other;
   struct sockaddr_in own;
   socklen_t length = sizeof own;
-  int fd = system_socket(&peer);
-  int stranger = system_socket(&other);
+  int fd = scene_system_socket(&peer);
+  int stranger = scene_system_socket(&other);
   dgram_socket_t *socket = scene_unbound_socket();
   socket->loop->datapath = datapath;
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
@@ -50,7 +39,7 @@ static void strangers_stay_out(const struct dgram__datapath *datapath) {
   for (int i = 0; i < 3; i++)
     send_text(stranger, "stranger", &own);
   send_text(fd, "peer", &own);
-  assert_int_equal(dgram_connect_sync(socket, ntohs(peer.sin_port), "127.0.0.1"), 0);
+  assert_int_equal(dgram_connect_sync(socket, ntohs(peer.v4.sin_port), "127.0.0.1"), 0);
   scene_run();
   assert_string_equal(scene_story(), "listening (peer)");
   close(fd);

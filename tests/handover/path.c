@@ -52,17 +52,6 @@ static void a_file_that_nobody_listens_on_is_no_offer_and_is_replaced(void **sta
   close_loop(loop);
 }
 
-/* How many files there are in the folder. */
-static int files(void) {
-  DIR *entries = opendir(folder);
-  assert_non_null(entries);
-  int count = 0;
-  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
-    count += entry->d_name[0] != '.';
-  closedir(entries);
-  return count;
-}
-
 /* Names of its own are gone once the offer stands, and when it has ended. */
 static void there_is_no_other_file(void **state) {
   uv_loop_t *loop = open_loop();
@@ -70,9 +59,9 @@ static void there_is_no_other_file(void **state) {
   dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
   dgram_offer_t *first = offer_socket(old);
   dgram_offer_t *second = offer_socket(old);
-  assert_int_equal(files(), 1);
+  assert_int_equal(count_files(), 1);
   dgram_handover_withdraw(second);
-  assert_int_equal(files(), 0);
+  assert_int_equal(count_files(), 0);
   dgram_handover_withdraw(first);
   close_socket(old);
   close_loop(loop);

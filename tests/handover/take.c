@@ -132,19 +132,11 @@ static void the_next_server_offers_in_the_place_of_the_last(void **state) {
 }
 
 static void nothing_is_left_over(void **state) {
-  struct taker taker;
   int port;
   uv_loop_t *loop = open_loop();
   int before = count_open_files();
   for (int i = 0; i < 5; i++) {
-    dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-    offer_socket(old);
-    assert_int_equal(take_from(loop, &taker), 1);
-    dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
-    assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-    run_until_notes(loop, "taken");
-    close_socket(old);
-    close_socket(next);
+    close_socket(hand_over(loop, new_bound(loop, NULL, NULL, &port)));
     settle(loop);
     assert_int_equal(count_open_files(), before);
   }

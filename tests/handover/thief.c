@@ -42,20 +42,6 @@ static int handovers_wanted(void) {
   return wanted != NULL ? atoi(wanted) : (int)(100 / test_scale());
 }
 
-/* Each server takes from the one before. */
-static dgram_socket_t *hand_over(uv_loop_t *loop, dgram_socket_t *old) {
-  struct taker taker;
-  notes[0] = '\0';
-  offer_socket(old);
-  assert_int_equal(take_from(loop, &taker), 1);
-  dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
-  assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
-  close_socket(old);
-  settle(loop);
-  return next;
-}
-
 static void hand_overs(void **state) {
   uv_loop_t *loop = open_loop();
   struct thief thief;

@@ -9,9 +9,8 @@
 static void one_that_gives_up_makes_room_for_another(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker taker;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   int before = count_open_files();
   for (int i = 0; i < 5; i++) {
     assert_int_equal(take_from(loop, &taker), 1);
@@ -21,18 +20,15 @@ static void one_that_gives_up_makes_room_for_another(void **state) {
     assert_int_equal(count_open_files(), before);
   }
   assert_notes("");
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 static void while_one_has_the_sockets_others_are_refused(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker first;
   struct taker second;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(take_from(loop, &first), 1);
   for (int i = 0; i < 3; i++)
     assert_int_equal(take_from(loop, &second), UV_EBUSY);
@@ -41,9 +37,7 @@ static void while_one_has_the_sockets_others_are_refused(void **state) {
   give_up(&first);
   assert_int_equal(take_from(loop, &second), 1);
   give_up(&second);
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 /* What the offer has sent: a frame, whose status is in these bytes; see src/wire.c. */
@@ -59,18 +53,15 @@ static int status_from(int fd) {
 static void one_that_has_just_died_is_in_nobodys_way(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker taker;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(take_from(loop, &taker), 1);
   int next = raw_successor();
   give_up(&taker);
   settle(loop);
   assert_int_equal(status_from(next), 0);
   close(next);
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 /* The same with one that has just confirmed. */
@@ -148,9 +139,8 @@ static void one_that_offers_and_dies_leaves_the_old_offer(void **state) {
 static void so_does_one_that_withdraws(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker taker;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(take_from(loop, &taker), 1);
   dgram_offer_t *another = offer_fds(loop, taker.fds, 1);
   give_up(&taker);
@@ -204,9 +194,8 @@ static void one_that_takes_too_long_makes_room(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker first;
   struct taker second;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(dgram_handover_limit(offer, SHORT_MS), 0);
   assert_int_equal(take_from(loop, &first), 1);
   assert_int_equal(dgram_handover_limit(offer, -1), 0); /* for the next one */
@@ -227,9 +216,8 @@ static void one_that_takes_too_long_makes_room(void **state) {
 static void so_does_one_that_is_silent(void **state) {
   uv_loop_t *loop = open_loop();
   struct taker taker;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(dgram_handover_limit(offer, SHORT_MS), 0);
   int silent = raw_successor();
   settle(loop);
@@ -237,9 +225,7 @@ static void so_does_one_that_is_silent(void **state) {
   take_after_another(loop, &taker);
   give_up(&taker);
   close(silent);
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 /* The word came in time, and the loop was busy: it has been taken. */
@@ -247,9 +233,8 @@ static void a_word_that_came_in_time_counts(void **state) {
   enum { LIMIT_MS = 100 };
   uv_loop_t *loop = open_loop();
   struct taker taker;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(dgram_handover_limit(offer, LIMIT_MS), 0);
   for (;;) { /* the machine may be slow: until it is not dropped before it can confirm */
     assert_int_equal(take_from(loop, &taker), 1);
@@ -269,15 +254,12 @@ static void a_word_that_came_in_time_counts(void **state) {
 
 static void a_limit_is_a_number_other_than_0(void **state) {
   uv_loop_t *loop = open_loop();
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   assert_int_equal(dgram_handover_limit(offer, 0), UV_EINVAL);
   assert_int_equal(dgram_handover_limit(NULL, 1), UV_EINVAL);
   assert_int_equal(dgram_handover_limit(offer, -1), 0);
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 /* It has connected, and neither reads nor says anything: no more than a descriptor is spent. */
@@ -285,9 +267,8 @@ static void one_that_hangs_costs_nothing(void **state) {
   enum { SILENT = 20 };
   uv_loop_t *loop = open_loop();
   int silent[SILENT];
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   for (int i = 0; i < SILENT; i++) {
     silent[i] = raw_successor();
     settle(loop);
@@ -298,9 +279,7 @@ static void one_that_hangs_costs_nothing(void **state) {
     close(silent[i]);
   settle(loop);
   assert_int_equal(count_open_files(), before - SILENT - 1);
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 static void where_too_many_wait_it_is_busy(void **state) {
@@ -310,9 +289,8 @@ static void where_too_many_wait_it_is_busy(void **state) {
   int waiting[MANY];
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   for (int i = 0; i < MANY; i++) { /* the loop does not run */
     waiting[i] = raw_unix();
     assert_int_equal(fcntl(waiting[i], F_SETFL, O_NONBLOCK), 0);
@@ -321,16 +299,13 @@ static void where_too_many_wait_it_is_busy(void **state) {
   assert_int_equal(dgram_handover_take(path, 0, fds, &takeover), UV_EBUSY);
   for (int i = 0; i < MANY; i++)
     close(waiting[i]);
-  dgram_handover_withdraw(offer);
-  close_socket(old);
-  close_loop(loop);
+  withdraw_and_close(loop, old, offer);
 }
 
 static void an_offer_does_not_keep_the_loop_alive(void **state) {
   uv_loop_t *loop = open_loop();
-  int port;
-  dgram_socket_t *old = new_bound(loop, NULL, NULL, &port);
-  dgram_offer_t *offer = offer_socket(old);
+  dgram_offer_t *offer;
+  dgram_socket_t *old = new_offered(loop, &offer);
   int silent = raw_successor();
   settle(loop);
   dgram_unref(old);

@@ -4,33 +4,9 @@
  * once; and when a port is free the send leaves.
  */
 #include "hosts.h"
+#include "loop_turns.h"
 
 enum { FIRST = 40000, PORTS = 2 };
-
-static int turns;
-
-static void count_turn(uv_prepare_t *prepare) {
-  turns++;
-}
-
-static void on_time(uv_timer_t *timer) {
-  uv_close((uv_handle_t *)timer, NULL);
-}
-
-static int turns_of_100_ms(uv_loop_t *loop) {
-  uv_prepare_t prepare;
-  uv_timer_t timer;
-  turns = 0;
-  assert_int_equal(uv_prepare_init(loop, &prepare), 0);
-  assert_int_equal(uv_prepare_start(&prepare, count_turn), 0);
-  assert_int_equal(uv_timer_init(loop, &timer), 0);
-  assert_int_equal(uv_timer_start(&timer, on_time, 100, 0), 0);
-  while (!uv_is_closing((uv_handle_t *)&timer))
-    uv_run(loop, UV_RUN_ONCE);
-  uv_close((uv_handle_t *)&prepare, NULL);
-  uv_run(loop, UV_RUN_NOWAIT);
-  return turns;
-}
 
 static int hold_a_port(void) {
   struct sockaddr_in any = {.sin_family = AF_INET};
@@ -54,11 +30,11 @@ static void a_send_without_a_port_waits_for_one(void **state) {
     fds[i] = hold_a_port();
   uv_run(left->loop, UV_RUN_NOWAIT);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", note_sent, "sent"), 0);
-  assert_in_range(turns_of_100_ms(left->loop), 0, 60);
+  assert_in_range(turns_in(left->loop, 100), 0, 60);
   assert_int_equal(error.calls, 1);
   assert_string_equal(error.message, "send EAGAIN 127.0.0.1:9");
   assert_string_equal(notes, "");
-  assert_in_range(turns_of_100_ms(left->loop), 0, 60);
+  assert_in_range(turns_in(left->loop, 100), 0, 60);
   assert_int_equal(error.calls, 1);
   close(fds[0]);
   while (notes[0] == '\0')

@@ -3,36 +3,10 @@
  * in it wakes the loop until it is read: the library reads it, and receiving goes on.
  */
 #include "api_test.h"
+#include "loop_turns.h"
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
-
-/* Turns of the loop are counted; there are few as long as nothing happens. */
-static int turns;
-
-static void count_turn(uv_prepare_t *prepare) {
-  turns++;
-}
-
-static void on_time(uv_timer_t *timer) {
-  uv_close((uv_handle_t *)timer, NULL);
-}
-
-/* Runs the loop for 50 ms; returns the number of its turns. */
-static int turns_of_50_ms(uv_loop_t *loop) {
-  uv_prepare_t prepare;
-  uv_timer_t timer;
-  turns = 0;
-  assert_int_equal(uv_prepare_init(loop, &prepare), 0);
-  assert_int_equal(uv_prepare_start(&prepare, count_turn), 0);
-  assert_int_equal(uv_timer_init(loop, &timer), 0);
-  assert_int_equal(uv_timer_start(&timer, on_time, 50, 0), 0);
-  while (!uv_is_closing((uv_handle_t *)&timer))
-    uv_run(loop, UV_RUN_ONCE);
-  uv_close((uv_handle_t *)&prepare, NULL);
-  uv_run(loop, UV_RUN_NOWAIT);
-  return turns;
-}
 
 static void set_on(int fd, int level, int name) {
   int on = 1;
@@ -50,7 +24,7 @@ static int closed_port(void) {
 static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *received) {
   int sender = raw_socket();
   int before = *received;
-  assert_in_range(turns_of_50_ms(loop), 0, 40);
+  assert_in_range(turns_in(loop, 50), 0, 40);
   raw_send(sender, "x", 1, port_of(socket));
   settle(loop);
   assert_int_equal(*received, before + 1);
@@ -58,7 +32,7 @@ static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *rec
   settle(loop);
   assert_string_equal(arrived(sender), "y");
   assert_notes("sent");
-  assert_in_range(turns_of_50_ms(loop), 0, 40);
+  assert_in_range(turns_in(loop, 50), 0, 40);
   close(sender);
 }
 
@@ -114,7 +88,7 @@ static void an_icmp_error_about_a_connected_socket(void **state) {
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   settle(loop);
   assert_int_equal(error.calls, 1);
-  assert_in_range(turns_of_50_ms(loop), 0, 40);
+  assert_in_range(turns_in(loop, 50), 0, 40);
   assert_int_equal(dgram_disconnect(socket), 0);
   assert_alive(loop, socket, &received);
   close_socket(socket);

@@ -3,53 +3,32 @@
  * nevertheless is received.
  */
 #include "api_test.h"
-
-static int turns;
-
-static void count_turn(uv_prepare_t *prepare) {
-  turns++;
-}
-
-static void on_time(uv_timer_t *timer) {
-  uv_close((uv_handle_t *)timer, NULL);
-}
-
-/* Runs the loop for 100 ms; returns the number of its turns. A loop that spins has thousands. */
-static int turns_of_100_ms(uv_loop_t *loop) {
-  uv_prepare_t prepare;
-  uv_timer_t timer;
-  turns = 0;
-  assert_int_equal(uv_prepare_init(loop, &prepare), 0);
-  assert_int_equal(uv_prepare_start(&prepare, count_turn), 0);
-  assert_int_equal(uv_timer_init(loop, &timer), 0);
-  assert_int_equal(uv_timer_start(&timer, on_time, 100, 0), 0);
-  while (!uv_is_closing((uv_handle_t *)&timer))
-    uv_run(loop, UV_RUN_ONCE);
-  uv_close((uv_handle_t *)&prepare, NULL);
-  uv_run(loop, UV_RUN_NOWAIT);
-  return turns;
-}
+#include "loop_turns.h"
 
 enum { FEW = 40 };
 
 /* Another holder of the system socket shuts it down: it is readable for ever, and empty. */
+static void shut_down(dgram_socket_t *socket, int peer_port) {
+  int copy = dup(dgram_fileno(socket));
+  connect_now(socket, peer_port); /* shutdown(2) wants that */
+  assert_int_equal(shutdown(copy, SHUT_RD), 0);
+  assert_in_range(turns_in(dgram_loop(socket), 100), 0, FEW);
+  close(copy);
+}
+
 static void a_socket_that_was_shut_down(void **state) {
   uv_loop_t *loop = open_loop();
   int received = 0;
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
   int peer = raw_socket();
-  int copy = dup(dgram_fileno(socket));
-  connect_now(socket, raw_port(peer)); /* shutdown(2) wants that */
-  assert_int_equal(shutdown(copy, SHUT_RD), 0);
-  assert_in_range(turns_of_100_ms(loop), 0, FEW);
+  shut_down(socket, raw_port(peer));
   raw_send(peer, "x", 1, port);
   run_until(loop, &received, 1);
-  assert_in_range(turns_of_100_ms(loop), 0, FEW);
+  assert_in_range(turns_in(loop, 100), 0, FEW);
   assert_int_equal(dgram_send(socket, "y", 1, 0, NULL, note_sent, "sent"), 0);
   run_until_notes(loop, "sent");
   assert_string_equal(arrived(peer), "y");
-  close(copy);
   close(peer);
   close_socket(socket);
   close_loop(loop);
@@ -60,14 +39,10 @@ static void one_that_is_closed_meanwhile_does_not_keep_the_loop(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int peer = raw_socket();
-  int copy = dup(dgram_fileno(socket));
-  connect_now(socket, raw_port(peer));
-  assert_int_equal(shutdown(copy, SHUT_RD), 0);
-  assert_in_range(turns_of_100_ms(loop), 0, FEW);
+  shut_down(socket, raw_port(peer));
   close_socket(socket);
   settle(loop);
   assert_int_equal(uv_loop_alive(loop), 0); /* without waiting for a timer */
-  close(copy);
   close(peer);
   close_loop(loop);
 }
@@ -77,15 +52,11 @@ static void one_without_a_reference_does_not_keep_the_loop(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int peer = raw_socket();
-  int copy = dup(dgram_fileno(socket));
-  connect_now(socket, raw_port(peer));
-  assert_int_equal(shutdown(copy, SHUT_RD), 0);
-  assert_in_range(turns_of_100_ms(loop), 0, FEW);
+  shut_down(socket, raw_port(peer));
   dgram_unref(socket);
   assert_int_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
   dgram_ref(socket);
   assert_int_not_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
-  close(copy);
   close(peer);
   close_socket(socket);
   close_loop(loop);
