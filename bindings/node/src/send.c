@@ -227,9 +227,11 @@ static napi_value aim(napi_env env, napi_callback_info info) {
 
 static void flush(struct handle *handle) {
   bool was_flushing = handle->flushing;
+  napi_ref outer = addon_enter(handle->addon);
   handle->flushing = true;
   dgram_flush(handle->socket);
   handle->flushing = was_flushing;
+  addon_leave(handle->addon, outer);
 }
 
 /* flush(): sends now. Returns how many sends that are told have ended so far, modulo 2^32. */
@@ -237,9 +239,7 @@ static napi_value flush_now(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  napi_ref outer = addon_enter(handle->addon);
   flush(handle);
-  addon_leave(handle->addon, outer);
   return addon_int(env, handle->completed);
 }
 
@@ -248,9 +248,7 @@ static napi_value queue_size(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  napi_ref outer = addon_enter(handle->addon);
   flush(handle);
-  addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)dgram_get_send_queue_size(handle->socket));
 }
 
@@ -258,9 +256,7 @@ static napi_value queue_count(napi_env env, napi_callback_info info) {
   struct handle *handle = addon_arguments(env, info, 0, NULL);
   if (handle == NULL)
     return NULL;
-  napi_ref outer = addon_enter(handle->addon);
   flush(handle);
-  addon_leave(handle->addon, outer);
   return addon_int(env, (int64_t)dgram_get_send_queue_count(handle->socket));
 }
 
