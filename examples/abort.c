@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-static dgram_signal_t *controller; // the controller is its own signal
+static dgram_abort_signal_t *controller; // the controller is its own signal
 static int failed;
 static void on_error(dgram_socket_t *s, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "%s\n", error->message);
@@ -17,12 +17,12 @@ static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *
          rinfo->port);
 }
 static void on_ctrl_c(uv_signal_t *ctrl_c, int number) {
-  dgram_signal_abort(controller);
+  dgram_abort_signal_abort(controller);
 }
 int main(int argc, char **argv) {
   dgram_socket_t *server;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  dgram_signal_create(&controller);
+  dgram_abort_signal_create(&controller);
   options.signal = controller;
   dgram_create_socket_options(uv_default_loop(), &options, NULL, NULL, &server);
   dgram_on_error(server, on_error, NULL);
@@ -38,6 +38,6 @@ int main(int argc, char **argv) {
   uv_signal_start_oneshot(&ctrl_c, on_ctrl_c, SIGINT);
   uv_unref((uv_handle_t *)&ctrl_c);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-  dgram_signal_free(controller);
+  dgram_abort_signal_free(controller);
   return failed;
 }

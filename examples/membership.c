@@ -22,7 +22,7 @@ static void on_listening(dgram_socket_t *s, void *ctx) {
 }
 static int fork_two(char *argv[]) {
   dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(argv);
+  dgram_cluster_options_t options = dgram_default_cluster_options(argv);
   if (dgram_cluster_create(uv_default_loop(), &options, &cluster) != 0)
     return 1;
   dgram_cluster_fork(cluster, NULL);         // Works ok.

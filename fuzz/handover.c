@@ -16,7 +16,7 @@
 
 #include "channel.h"
 #include "descriptors.h"
-#include "place.h"
+#include "unix_listener.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -82,7 +82,7 @@ static void to_the_offer(const uint8_t *data, size_t size) {
   dgram_offer_t *offer;
   taken = false;
   must(dgram_handover_offer(&loop, path, &udp, 1, on_taken, NULL, &offer) == 0);
-  int fd = dgram__place_connect(path);
+  int fd = dgram__unix_listener_connect(path);
   must(fd >= 0);
   say(fd, data, size);
   turn();
@@ -102,7 +102,7 @@ static size_t to_say_size;
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
-  int fd = dgram__place_accept(listener);
+  int fd = dgram__unix_listener_accept(listener);
   if (fd >= 0) {
     say(fd, to_say, to_say_size);
     close(fd);
@@ -112,12 +112,12 @@ int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static void to_the_taker(const uint8_t *data, size_t size) {
-  struct dgram__place place;
+  struct dgram__unix_listener place;
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
   to_say = data;
   to_say_size = size;
-  listener = dgram__place_listen(path, &place);
+  listener = dgram__unix_listener_listen(path, &place);
   must(listener >= 0);
   int count = dgram_handover_take(path, -1, fds, &takeover);
   must(count != 0 && count <= DGRAM_HANDOVER_MOST && (count > 0) == (takeover != NULL));

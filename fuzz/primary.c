@@ -3,7 +3,7 @@
  * connection ends when the worker has gone. With an odd first byte the input is frames that are
  * well formed, in short: four bytes each; else it is the bytes that come.
  */
-#include "cluster.h"
+#include "primary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +79,8 @@ static void close_loop(void) {
 }
 
 /* A worker without a process. */
-static struct dgram__member *enlist(dgram_cluster_t *cluster, int fd) {
-  struct dgram__member *worker = calloc(1, sizeof *worker);
+static struct dgram__worker_process *enlist(dgram_cluster_t *cluster, int fd) {
+  struct dgram__worker_process *worker = calloc(1, sizeof *worker);
   must(worker != NULL && uv_poll_init(&loop, &worker->poll, fd) == 0);
   worker->cluster = cluster;
   worker->id = 1;
@@ -91,7 +91,7 @@ static struct dgram__member *enlist(dgram_cluster_t *cluster, int fd) {
   dgram__channel_init(&worker->channel, fd);
   cluster->workers = worker;
   cluster->count = 1;
-  dgram__member_go_on(worker);
+  dgram__primary_write(worker);
   return worker;
 }
 
@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int descriptors = count_descriptors();
   must(dgram__descriptor_pair(fds) == 0);
   dgram__channel_init(&theirs, fds[1]);
-  struct dgram__member *worker = enlist(&cluster, fds[0]);
+  struct dgram__worker_process *worker = enlist(&cluster, fds[0]);
   size_t length = compose(bytes, data, size);
   must(length == 0 || write(theirs.fd, bytes, length) == (ssize_t)length);
   shutdown(theirs.fd, SHUT_WR);

@@ -228,7 +228,7 @@ typedef struct dgram_task dgram_task_t;
 typedef int (*dgram_defer_cb)(dgram_task_t *task, void *context);
 
 /** Closes any number of sockets at one call; the specification's AbortSignal and its controller. */
-typedef struct dgram_signal dgram_signal_t;
+typedef struct dgram_abort_signal dgram_abort_signal_t;
 
 /**
  * Options of a socket. Start from dgram_default_options(); later versions add members.
@@ -247,28 +247,28 @@ typedef struct dgram_options {
   int disable_gso;        /**< nonzero: never use segmentation offload (UDP_SEGMENT). Default 0 */
   dgram_lookup_cb lookup; /**< looks up addresses; NULL: the system does. Default NULL */
   void *lookup_context;   /**< for `lookup` */
-  dgram_signal_t *signal; /**< closes the socket when aborted; borrowed until 'close', or until
-                               dgram_signal_free(). Default NULL */
-  int reuse_port;         /**< nonzero: SO_REUSEPORT at bind: the system spreads what comes over all
-                               sockets bound to the port. Where there is no such thing the bind
-                               fails with ENOTSUP. Default 0 */
-  dgram_defer_cb defer;   /**< puts work off, for a program with a queue of its own; NULL: the loop
-                               does. Default NULL */
-  void *defer_context;    /**< for `defer`; it may be asked until 'close' */
-  int low_latency;        /**< nonzero: the loop never waits for more datagrams to come. By default,
-                               while more than 100 come in a millisecond, and one by one, it sleeps
-                               for some 20 to 100 us between its turns so that several are read at
-                               a wake-up; it does so also in uv_run() with UV_RUN_NOWAIT. One
-                               socket with this option sets its whole loop free. Default 0 */
-  int receive_batch;      /**< receive buffers that one system call may fill, 1 to 64. What was
-                               received and not told is lost when the socket is closed; so on a
-                               system socket that others have too (an adopted descriptor, a
-                               cluster, a hand-over) it is 1 by default: each datagram is told
-                               before the next one is taken. Default 0: 64, or 1 where shared */
-  int receive_budget;     /**< datagrams that the socket's listeners are told in one turn of the
-                               loop, at least 1; the rest is told in the next turns, after timers
-                               and other sockets. A budget over 32 is also one of time: some 400 us
-                               of listeners' work. Default 0: 4096 */
+  dgram_abort_signal_t *signal; /**< closes the socket when aborted; borrowed until 'close', or
+                               until dgram_abort_signal_free(). Default NULL */
+  int reuse_port;       /**< nonzero: SO_REUSEPORT at bind: the system spreads what comes over all
+                             sockets bound to the port. Where there is no such thing the bind
+                             fails with ENOTSUP. Default 0 */
+  dgram_defer_cb defer; /**< puts work off, for a program with a queue of its own; NULL: the loop
+                             does. Default NULL */
+  void *defer_context;  /**< for `defer`; it may be asked until 'close' */
+  int low_latency;      /**< nonzero: the loop never waits for more datagrams to come. By default,
+                             while more than 100 come in a millisecond, and one by one, it sleeps
+                             for some 20 to 100 us between its turns so that several are read at
+                             a wake-up; it does so also in uv_run() with UV_RUN_NOWAIT. One
+                             socket with this option sets its whole loop free. Default 0 */
+  int receive_batch;    /**< receive buffers that one system call may fill, 1 to 64. What was
+                             received and not told is lost when the socket is closed; so on a
+                             system socket that others have too (an adopted descriptor, a
+                             cluster, a hand-over) it is 1 by default: each datagram is told
+                             before the next one is taken. Default 0: 64, or 1 where shared */
+  int receive_budget;   /**< datagrams that the socket's listeners are told in one turn of the
+                             loop, at least 1; the rest is told in the next turns, after timers
+                             and other sockets. A budget over 32 is also one of time: some 400 us
+                             of listeners' work. Default 0: 4096 */
 } dgram_options_t;
 
 /**
@@ -1146,7 +1146,7 @@ DGRAM_EXTERN int dgram_drop_source_specific_membership(dgram_socket_t *socket,
  * @retval UV_ENOMEM
  * @see spec: dgram.createSocket(options[, callback]); AbortController
  */
-DGRAM_EXTERN int dgram_signal_create(dgram_signal_t **signal);
+DGRAM_EXTERN int dgram_abort_signal_create(dgram_abort_signal_t **signal);
 
 /**
  * Aborts: closes every open socket that has the signal, as dgram_close() does, in the order of
@@ -1155,13 +1155,13 @@ DGRAM_EXTERN int dgram_signal_create(dgram_signal_t **signal);
  * @param signal the signal
  * @see spec: dgram.createSocket(options[, callback]); abort()
  */
-DGRAM_EXTERN void dgram_signal_abort(dgram_signal_t *signal);
+DGRAM_EXTERN void dgram_abort_signal_abort(dgram_abort_signal_t *signal);
 
 /**
  * Frees the signal. Sockets that have it stay open, and have it no more.
  * @param signal the signal, or NULL
  */
-DGRAM_EXTERN void dgram_signal_free(dgram_signal_t *signal);
+DGRAM_EXTERN void dgram_abort_signal_free(dgram_abort_signal_t *signal);
 
 /**
  * @}

@@ -19,7 +19,7 @@
  *
  * @code
  * if (dgram_cluster_is_primary()) {
- *   dgram_cluster_options_t options = dgram_cluster_default_options(argv);
+ *   dgram_cluster_options_t options = dgram_default_cluster_options(argv);
  *   dgram_cluster_create(loop, &options, &cluster);
  *   dgram_cluster_fork(cluster, NULL);
  *   dgram_cluster_fork(cluster, NULL);
@@ -98,11 +98,11 @@ typedef void (*dgram_cluster_exit_cb)(dgram_cluster_t *cluster, int id, int64_t 
 typedef void (*dgram_cluster_close_cb)(void *context);
 
 /**
- * Options of a cluster. Start from dgram_cluster_default_options(); later versions add members.
+ * Options of a cluster. Start from dgram_default_cluster_options(); later versions add members.
  * Inside the callbacks every function of this header may be called.
  */
 typedef struct dgram_cluster_options {
-  size_t struct_size;                      /**< set by dgram_cluster_default_options() */
+  size_t struct_size;                      /**< set by dgram_default_cluster_options() */
   char *const *args;                       /**< the workers' arguments, args[0] first, then a NULL;
                                                 copied. Required */
   const char *file;                        /**< the program that workers run, as in execvp(3);
@@ -126,7 +126,7 @@ typedef struct dgram_cluster_options {
  * @param args the arguments of main(), or others; NULL-terminated
  * @return the options, by value
  */
-static inline dgram_cluster_options_t dgram_cluster_default_options(char *const args[]) {
+static inline dgram_cluster_options_t dgram_default_cluster_options(char *const args[]) {
   dgram_cluster_options_t options = {0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0};
   options.struct_size = sizeof options;
   options.args = args;
@@ -137,7 +137,7 @@ static inline dgram_cluster_options_t dgram_cluster_default_options(char *const 
  * Makes a cluster without workers. It does not keep the loop alive; its workers do. Without workers
  * too it takes dgram_cluster_close() and then the loop to free it.
  * @param loop         the loop that it lives on; borrowed until it has closed
- * @param options      made by dgram_cluster_default_options() and changed; copied
+ * @param options      made by dgram_default_cluster_options() and changed; copied
  * @param[out] cluster the new cluster; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL `loop`, `options`, `cluster`, `args` or `args[0]` is NULL, or `struct_size` was

@@ -7,8 +7,8 @@
  * dgram.h holds here; more is said where it differs.
  *
  * *Threads.* A group's sockets are made by dgram_group_start(); from then on each belongs to its
- * thread, and so do its loop and all that is called about it. dgram_group_run() is how others reach
- * a socket. A thread has the signal mask of the one that started the group.
+ * thread, and so do its loop and all that is called about it. dgram_group_post() is how others
+ * reach a socket. A thread has the signal mask of the one that started the group.
  * dgram_on_unhandled_error() is for a thread: call it in `on_start`.
  *
  * *Places.* The socket at index i is the one that the kernel has in place i, as long as all are
@@ -154,7 +154,7 @@ static inline dgram_group_options_t dgram_default_group_options(const dgram_opti
 DGRAM_EXTERN int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **group);
 
 /**
- * Stops a group, and waits for its threads. Each first runs the functions that dgram_group_run()
+ * Stops a group, and waits for its threads. Each first runs the functions that dgram_group_post()
  * took, then `on_stop`, then closes its socket; 'close' and the callbacks of sends come as after
  * dgram_close(). The thread ends when its loop has nothing left to do: a handle or socket of the
  * program's own that is active keeps it, and this call, waiting. What comes meanwhile goes to the
@@ -209,8 +209,8 @@ DGRAM_EXTERN int dgram_group_address(const dgram_group_t *group, dgram_address_t
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING not every `on_start` has returned, or the thread is
  *                   about to end: `callback` will not run
  */
-DGRAM_EXTERN int dgram_group_run(dgram_group_t *group, int index, dgram_group_cb callback,
-                                 void *context);
+DGRAM_EXTERN int dgram_group_post(dgram_group_t *group, int index, dgram_group_cb callback,
+                                  void *context);
 
 /** @} */
 

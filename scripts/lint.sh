@@ -70,7 +70,6 @@ check javascript javascript
 check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/install/*.sh \
   tests/examples/run.sh tests/cost/*.sh bench/*.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
-check check-layers scripts/check-layers.sh
 check check-exports scripts/check-exports.sh build/dev/libdgram.so
 check check-contracts scripts/check-contracts.sh
 

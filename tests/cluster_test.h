@@ -59,7 +59,7 @@ static inline void note_report(dgram_socket_t *socket, const char *message,
 }
 
 static inline dgram_cluster_options_t crew_options(char *const args[]) {
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   options.on_online = crew_online;
   options.on_listening = crew_listening;
   options.on_disconnect = crew_disconnect;

@@ -6,7 +6,7 @@ static char *const args[] = {"worker", NULL};
 static void create(void **state) {
   static char *const no_args[] = {NULL};
   uv_loop_t *loop = open_loop();
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   dgram_cluster_t *cluster = (dgram_cluster_t *)state;
   assert_int_equal(dgram_cluster_create(NULL, &options, &cluster), UV_EINVAL);
   assert_null(cluster);
@@ -16,7 +16,7 @@ static void create(void **state) {
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
   options.args = NULL;
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
-  options = dgram_cluster_default_options(args);
+  options = dgram_default_cluster_options(args);
   options.struct_size = 0;
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), UV_EINVAL);
   options.struct_size = sizeof options + 8;
@@ -31,7 +31,7 @@ static void create(void **state) {
 static void create_with_the_options_of_version_0_3(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   options.struct_size = offsetof(dgram_cluster_options_t, most_sockets);
   options.most_sockets = 1; /* what lies there is none of the library's business */
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), 0);
@@ -53,7 +53,7 @@ static void no_cluster(void **state) {
 static void no_worker(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   assert_int_equal(dgram_cluster_create(loop, &options, &cluster), 0);
   for (int id = -1; id <= 1; id++) {
     assert_int_equal(dgram_cluster_pid(cluster, id), UV_ESRCH);

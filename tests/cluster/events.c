@@ -141,7 +141,7 @@ static void callbacks_may_call_everything(void **state) {
   struct crew crew;
   crew_open(&crew, "end_with_7");
   dgram_cluster_t *unused = crew.cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   options.on_exit = replace_or_close;
   options.context = &crew;
   assert_int_equal(dgram_cluster_create(crew.loop, &options, &crew.cluster), 0);

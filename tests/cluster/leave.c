@@ -84,7 +84,7 @@ static void be_primary(void) {
   char *const args[] = {"worker", NULL};
   char *const env[] = {"ROLE=be_orphaned", NULL};
   dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   must(dgram_cluster_create(uv_default_loop(), &options, &cluster) == 0);
   must(dgram_cluster_fork(cluster, env) == 1);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "control.h"
+#include "cmsg.h"
 
 static uint64_t bytes_sent;
 

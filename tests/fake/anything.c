@@ -17,7 +17,7 @@
 
 #include "channel.h"
 #include "folder.h"
-#include "invitation.h"
+#include "worker_env.h"
 #include "unit/random.h"
 
 static uint64_t nanoseconds_wanted(void) {
@@ -266,7 +266,7 @@ static void workers_may_do_anything(void **state) {
   const struct rlimit limit = {.rlim_cur = LIMIT, .rlim_max = before.rlim_max};
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
   open_server(&server);
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   options.on_exit = on_end;
   assert_int_equal(dgram_cluster_create(server.loop, &options, &crew.cluster), 0);
   assert_int_equal(dgram_cluster_share_fd(crew.cluster, server.client), 0);

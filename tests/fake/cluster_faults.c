@@ -18,7 +18,7 @@
 #include "fake/fault.h"
 
 #include "channel.h"
-#include "invitation.h"
+#include "worker_env.h"
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
 FAULT(socket)
@@ -104,7 +104,7 @@ static void on_cluster_closed(void *context) {
 static void a_primary(void) {
   char *const args[] = {"worker", NULL};
   dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   options.on_online = on_online;
   options.on_listening = on_listening;
   options.on_disconnect = on_worker_disconnect;
@@ -168,7 +168,7 @@ static void invite(void) {
   __real_fcntl(ours, F_SETFL, O_NONBLOCK);
   __real_fcntl(DGRAM__CHANNEL_FD, F_SETFL, O_NONBLOCK);
   CHECK(fstat(DGRAM__CHANNEL_FD, &file) == 0);
-  snprintf(variable, sizeof variable, "%d:1:%llu", DGRAM__WIRE_VERSION,
+  snprintf(variable, sizeof variable, "%d:1:%llu", DGRAM__FRAME_VERSION,
            (unsigned long long)file.st_ino);
   CHECK(setenv("DGRAM_CLUSTER", variable, 1) == 0);
   dgram__channel_init(&primary, ours);
@@ -182,9 +182,9 @@ static void answer_asks(void) {
     dgram__channel_close(&primary);
   if (got <= 0 || primary.fd < 0 || frame.kind != DGRAM__ASK)
     return;
-  struct dgram__path path;
+  struct dgram__udp path;
   struct dgram__settings settings = {.local = frame.address};
-  int err = dgram__path_open(&path, &settings);
+  int err = dgram__udp_open(&path, &settings);
   const struct dgram__frame answer = {.kind = DGRAM__ANSWER, .number = frame.number, .status = err};
   if (dgram__channel_send(&primary, &answer, err == 0 ? path.fd : -1) != 0)
     dgram__channel_close(&primary);

@@ -78,7 +78,7 @@ void fake_fail_open(int code) {
   fake.open_error = code;
 }
 
-static int fake_open(struct dgram__path *path, const struct dgram__settings *settings) {
+static int fake_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
   (void)settings;
   int err = fake.open_error;
   fake.open_error = 0;
@@ -89,12 +89,12 @@ static int fake_open(struct dgram__path *path, const struct dgram__settings *set
   check(fake.pair_count < MOST_PAIRS, "too many sockets");
   fake.pairs[fake.pair_count].fd = pair[0];
   fake.pairs[fake.pair_count++].peer = pair[1];
-  *path = (struct dgram__path){.fd = pair[0], .limits = {.datagrams = 1}};
+  *udp = (struct dgram__udp){.fd = pair[0], .limits = {.datagrams = 1}};
   return 0;
 }
 
-static void fake_adopt(struct dgram__path *path, bool gso, bool gro) {
-  (void)path;
+static void fake_adopt(struct dgram__udp *udp, bool gso, bool gro) {
+  (void)udp;
   (void)gso;
   check(false, "adopts no sockets");
 }
@@ -123,7 +123,7 @@ static void make_unwritable(int fd) {
 
 void fake_make_writable(const dgram_socket_t *socket) {
   char byte;
-  while (recv(peer_of(socket->path.fd), &byte, 1, MSG_DONTWAIT) == 1)
+  while (recv(peer_of(socket->udp.fd), &byte, 1, MSG_DONTWAIT) == 1)
     ;
 }
 
@@ -160,14 +160,13 @@ static void write_datagram(int fd, const struct dgram__datagram *datagram) {
   write_word(sent->bytes, 20);
 }
 
-static int fake_send(struct dgram__path *path, const struct dgram__datagram *first,
-                     unsigned count) {
+static int fake_send(struct dgram__udp *udp, const struct dgram__datagram *first, unsigned count) {
   check(count >= 1, "asked to send nothing");
   int reply = next_reply();
   if (fake.send_calls++ > 0 && fake.text_length > 0)
     write_word("|", 1);
   if (reply == UV_EAGAIN)
-    make_unwritable(path->fd);
+    make_unwritable(udp->fd);
   if (reply < 0) {
     write_word(dgram_err_name(reply), 20);
     return reply;
@@ -175,7 +174,7 @@ static int fake_send(struct dgram__path *path, const struct dgram__datagram *fir
   unsigned left = (unsigned)reply < count ? (unsigned)reply : count;
   const struct dgram__datagram *datagram = first;
   for (unsigned i = 0; i < left; i++, datagram = datagram->next)
-    write_datagram(path->fd, datagram);
+    write_datagram(udp->fd, datagram);
   return (int)left;
 }
 
@@ -201,18 +200,18 @@ const struct fake_sent *fake_sent(unsigned number) {
 
 /* ---- recv ---- */
 
-static void fake_inbox_init(struct dgram__inbox *inbox) {
+static void fake_inbox_init(struct dgram__rx_buffers *inbox) {
   (void)inbox;
 }
 
 void fake_receive(const dgram_socket_t *socket, const struct fake_slot slots[], int count) {
-  check(fake.receipt_count < MOST_RECEIPTS && count <= DGRAM__SLOTS, "too much to receive");
+  check(fake.receipt_count < MOST_RECEIPTS && count <= DGRAM__RX_BUFFERS, "too much to receive");
   fake.receipts[fake.receipt_count++] =
-      (struct receipt){.fd = socket->path.fd, .slots = slots, .count = count};
-  check(send(peer_of(socket->path.fd), "", 1, 0) == 1, "can't make the socket readable");
+      (struct receipt){.fd = socket->udp.fd, .slots = slots, .count = count};
+  check(send(peer_of(socket->udp.fd), "", 1, 0) == 1, "can't make the socket readable");
 }
 
-static void fill_slot(struct dgram__slot *slot, const struct fake_slot *from) {
+static void fill_slot(struct dgram__rx_buffer *slot, const struct fake_slot *from) {
   if (from->data != NULL)
     memcpy(slot->data, from->data, from->size);
   else
@@ -222,14 +221,14 @@ static void fill_slot(struct dgram__slot *slot, const struct fake_slot *from) {
   dgram__address_parse(&slot->from, "192.0.2.1", FAKE_SENDER_PORT);
 }
 
-static int fake_recv(struct dgram__path *path, struct dgram__inbox *inbox, unsigned most) {
+static int fake_recv(struct dgram__udp *udp, struct dgram__rx_buffers *inbox, unsigned most) {
   fake.recv_calls++;
   fake.recv_most = most; /* a script may bring more, as one buffer may hold many */
   char byte;
-  if (recv(path->fd, &byte, 1, MSG_DONTWAIT) != 1)
+  if (recv(udp->fd, &byte, 1, MSG_DONTWAIT) != 1)
     return 0;
   struct receipt *receipt = fake.receipts;
-  while (receipt->fd != path->fd || receipt->taken)
+  while (receipt->fd != udp->fd || receipt->taken)
     check(++receipt < fake.receipts + fake.receipt_count, "readable without a script");
   receipt->taken = true;
   for (int i = 0; i < receipt->count; i++)
@@ -249,11 +248,11 @@ unsigned fake_recv_most(void) {
 
 const struct dgram__datapath fake_datapath = {
     .name = "fake",
-    .inbox_size = sizeof(struct dgram__inbox),
+    .inbox_size = sizeof(struct dgram__rx_buffers),
     .inbox_init = fake_inbox_init,
     .open = fake_open,
     .adopt = fake_adopt,
     .recv = fake_recv,
     .send = fake_send,
-    .take_error = dgram__path_take_error,
+    .take_error = dgram__udp_take_error,
 };

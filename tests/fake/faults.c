@@ -104,12 +104,12 @@ static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *c
 static bool is_connected(const dgram_socket_t *socket) {
   union dgram__address peer;
   socklen_t length = sizeof peer;
-  return __real_getpeername(socket->path.fd, &peer.any, &length) == 0;
+  return __real_getpeername(socket->udp.fd, &peer.any, &length) == 0;
 }
 
 /* The end of an attempt: both sides agree on what came of it. */
 static void on_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  CHECK(socket->path.fd < 0 || is_connected(socket) == (error == NULL));
+  CHECK(socket->udp.fd < 0 || is_connected(socket) == (error == NULL));
   ++*(int *)context;
 }
 

@@ -8,13 +8,13 @@
 #include <string.h>
 
 static const struct dgram__datapath *const linux_path = &dgram__datapath_linux;
-static struct dgram__path path;
+static struct dgram__udp udp;
 
 static void open_with(bool gso) {
-  dgram__path_close(&path);
+  dgram__udp_close(&udp);
   struct dgram__settings settings = {.gso = gso};
   dgram__address_loopback(&settings.local, AF_INET, 0);
-  assert_int_equal(linux_path->open(&path, &settings), 0);
+  assert_int_equal(linux_path->open(&udp, &settings), 0);
 }
 
 static int begin(void **state) {
@@ -23,13 +23,13 @@ static int begin(void **state) {
   kernel.release = "6.18.44";
   kernel.size_error = EINVAL;
   queued = 0;
-  path.fd = -1;
+  udp.fd = -1;
   open_with(true);
   return 0;
 }
 
 static int end(void **state) {
-  dgram__path_close(&path);
+  dgram__udp_close(&udp);
   return 0;
 }
 
@@ -38,7 +38,7 @@ static int send_queue(void) {
   unsigned at = 0;
   kernel.left = 0;
   while (at < queued) {
-    int sent = linux_path->send(&path, &queue[at], queued - at);
+    int sent = linux_path->send(&udp, &queue[at], queued - at);
     if (sent < 0) {
       assert_int_equal(kernel.left, at);
       return sent;

@@ -8,8 +8,8 @@
 #include <sys/resource.h>
 
 #include "channel.h"
-#include "invitation.h"
-#include "shares.h"
+#include "worker_env.h"
+#include "shared_sockets.h"
 
 /* ---- workers ---- */
 
@@ -45,7 +45,7 @@ static void say_another_version(void) {
   unsigned char bytes[DGRAM__FRAME_SIZE];
   const struct dgram__frame frame = {.kind = DGRAM__ONLINE};
   dgram__frame_write(&frame, bytes);
-  bytes[0] = DGRAM__WIRE_VERSION + 1;
+  bytes[0] = DGRAM__FRAME_VERSION + 1;
   say_bytes(bytes, sizeof bytes);
   wait_for_death();
 }
@@ -147,7 +147,7 @@ static void ask_for_many(void) {
   int got = 0;
   must(uv_loop_init(&loop) == 0);
   dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
-  for (uint32_t number = 0; number <= DGRAM__MOST_HOLDINGS; number++) {
+  for (uint32_t number = 0; number <= DGRAM__MAX_LEASES; number++) {
     const struct dgram__frame frame = any_port(number);
     say(&frame);
     while ((got = dgram__channel_receive(&channel, &heard, &fd)) == 0)
@@ -306,7 +306,7 @@ static void nobody_may_hold_too_many(void **state) {
   int before = count_open_files();
   crew_fork(&crew);
   crew_await(&crew, "0:last(EMFILE)");
-  assert_true(count_open_files() <= before + DGRAM__MOST_HOLDINGS + 4);
+  assert_true(count_open_files() <= before + DGRAM__MAX_LEASES + 4);
   assert_int_equal(dgram_cluster_kill(crew.cluster, 1, SIGKILL), 0);
   crew_await(&crew, "exit(1,0,9)");
   assert_true(count_open_files() <= before + 4);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "control.h"
+#include "cmsg.h"
 
 char memory[MOST * ROOM];
 struct dgram__datagram queue[MOST];

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "datapath.h"
+#include "udp.h"
 
 /* ---- datagrams to send ---- */
 

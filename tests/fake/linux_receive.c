@@ -2,7 +2,7 @@
  * How the linux datapath receives: over a recvmmsg that the tests play. The linker puts it
  * (__wrap_recvmmsg) in the place of the true one (__real_recvmmsg).
  */
-#include "datapath.h"
+#include "udp.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "control.h"
+#include "cmsg.h"
 
 /* What recvmmsg does; NULL: the true one. */
 static int (*receive)(struct mmsghdr *headers, unsigned count);
@@ -31,7 +31,7 @@ int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 
 int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
                     struct timespec *timeout) {
-  assert_int_equal(count, DGRAM__SLOTS);
+  assert_int_equal(count, DGRAM__RX_BUFFERS);
   assert_int_equal(flags, MSG_DONTWAIT);
   if (receive == NULL)
     return __real_recvmmsg(fd, headers, count, flags, timeout);
@@ -49,16 +49,16 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static const struct dgram__datapath *const linux_path = &dgram__datapath_linux;
-static struct dgram__path path;
-static struct dgram__inbox *inbox;
+static struct dgram__udp udp;
+static struct dgram__rx_buffers *inbox;
 
-static struct dgram__inbox *new_inbox(void) {
-  struct dgram__inbox *made = calloc(1, linux_path->inbox_size);
-  char *data = malloc((size_t)DGRAM__SLOTS * DGRAM__SLOT_SIZE);
+static struct dgram__rx_buffers *new_inbox(void) {
+  struct dgram__rx_buffers *made = calloc(1, linux_path->inbox_size);
+  char *data = malloc((size_t)DGRAM__RX_BUFFERS * DGRAM__RX_BUFFER_SIZE);
   assert_non_null(made);
   assert_non_null(data);
-  for (size_t i = 0; i < DGRAM__SLOTS; i++)
-    made->slots[i].data = data + i * DGRAM__SLOT_SIZE;
+  for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
+    made->slots[i].data = data + i * DGRAM__RX_BUFFER_SIZE;
   linux_path->inbox_init(made);
   return made;
 }
@@ -66,7 +66,7 @@ static struct dgram__inbox *new_inbox(void) {
 static void open_path(void) {
   struct dgram__settings settings = {.gso = true};
   dgram__address_loopback(&settings.local, AF_INET, 0);
-  assert_int_equal(linux_path->open(&path, &settings), 0);
+  assert_int_equal(linux_path->open(&udp, &settings), 0);
 }
 
 static int begin(void **state) {
@@ -81,26 +81,26 @@ static int begin(void **state) {
 static int end(void **state) {
   free(inbox->slots[0].data);
   free(inbox);
-  return close(path.fd);
+  return close(udp.fd);
 }
 
-/* Sends to the path itself, and receives. */
+/* Sends to the udp itself, and receives. */
 static void receive_hellos(int count) {
   union dgram__address own = {0};
   socklen_t length = sizeof own;
-  assert_int_equal(getsockname(path.fd, &own.any, &length), 0);
+  assert_int_equal(getsockname(udp.fd, &own.any, &length), 0);
   for (int i = 0; i < count; i++)
-    assert_int_equal(sendto(path.fd, "hello", 5, 0, &own.any, length), 5);
-  struct pollfd readable = {.fd = path.fd, .events = POLLIN};
+    assert_int_equal(sendto(udp.fd, "hello", 5, 0, &own.any, length), 5);
+  struct pollfd readable = {.fd = udp.fd, .events = POLLIN};
   assert_int_equal(poll(&readable, 1, -1), 1);
-  assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), count);
+  assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), count);
   for (int i = 0; i < count; i++) {
     assert_int_equal(inbox->slots[i].size, 5);
     assert_int_equal(inbox->slots[i].segment, 0);
     assert_memory_equal(inbox->slots[i].data, "hello", 5);
     assert_true(dgram__address_equal(&inbox->slots[i].from, &own));
   }
-  assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 0);
+  assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 0);
 }
 
 /* Where UDP_GRO is not in use yet, it is dear. */
@@ -112,7 +112,7 @@ static void joining_is_asked_for_when_several_have_come_at_a_time(void **state) 
   assert_int_equal(joins_asked, 1);
   int on = 0;
   socklen_t length = sizeof on;
-  if (getsockopt(path.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
+  if (getsockopt(udp.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
     assert_int_equal(on, 1);
 }
 
@@ -127,11 +127,11 @@ static void joining_is_asked_for_once(void **state) {
 static void check_header(const struct mmsghdr *header) {
   const struct msghdr *message = &header->msg_hdr;
   assert_int_equal(message->msg_namelen, sizeof(struct sockaddr_in6));
-  assert_int_equal(message->msg_controllen, sizeof(struct dgram__control_in));
+  assert_int_equal(message->msg_controllen, sizeof(struct dgram__cmsg_in));
   assert_non_null(message->msg_control);
   assert_int_equal(message->msg_flags, 0);
   assert_int_equal(message->msg_iovlen, 1);
-  assert_int_equal(message->msg_iov[0].iov_len, DGRAM__SLOT_SIZE);
+  assert_int_equal(message->msg_iov[0].iov_len, DGRAM__RX_BUFFER_SIZE);
 }
 
 /* A filled header, as the kernel leaves it. */
@@ -177,7 +177,7 @@ static int receive_two_plain(struct mmsghdr *headers, unsigned count) {
 static void headers_are_as_new_at_every_call(void **state) {
   for (int i = 0; i < 3; i++) {
     receive = receive_three;
-    assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 3);
+    assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 3);
     assert_int_equal(inbox->slots[0].size, 3000);
     assert_int_equal(inbox->slots[0].segment, 1200);
     assert_int_equal(inbox->slots[1].size, 10);
@@ -186,7 +186,7 @@ static void headers_are_as_new_at_every_call(void **state) {
     assert_int_equal(inbox->slots[2].segment, 0);
 
     receive = receive_two_plain;
-    assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 2);
+    assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 2);
     assert_int_equal(inbox->slots[0].size, 7);
     assert_int_equal(inbox->slots[0].segment, 0);
     assert_int_equal(inbox->slots[1].size, 8);
@@ -210,7 +210,7 @@ static int receive_two_cut_off(struct mmsghdr *headers, unsigned count) {
 
 static void assert_cut_off(int segment) {
   receive = receive_two_cut_off;
-  assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), 2);
+  assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 2);
   assert_int_equal(inbox->slots[0].segment, segment);
   assert_int_equal(inbox->slots[1].segment, 1200);
 }
@@ -219,7 +219,7 @@ static void assert_cut_off(int segment) {
 static void skip_where_joining_is_not_told(void) {
   int on;
   socklen_t length = sizeof on;
-  if (getsockopt(path.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
+  if (getsockopt(udp.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
     return;
   print_message("skipped: this system does not say whether it joins\n");
   skip();
@@ -243,8 +243,8 @@ static void where_it_may_be_many_it_is_lost(void **state) {
 static void whoever_has_datagrams_joined_counts(void **state) {
   skip_where_joining_is_not_told();
   int on = 1;
-  int twin = dup(path.fd);
-  can_join = false; /* so this path has not asked */
+  int twin = dup(udp.fd);
+  can_join = false; /* so this udp has not asked */
   assert_cut_off(0);
   assert_int_equal(__real_setsockopt(twin, SOL_UDP, UDP_GRO, &on, sizeof on), 0);
   assert_cut_off(UV_EMSGSIZE);
@@ -284,7 +284,7 @@ static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
   for (int i = 0; i < 3; i++) {
     receive = cases[i].receive;
     calls = 0;
-    assert_int_equal(linux_path->recv(&path, inbox, DGRAM__SLOTS), cases[i].result);
+    assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), cases[i].result);
     assert_int_equal(calls, cases[i].calls);
   }
 }

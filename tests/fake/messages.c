@@ -144,12 +144,12 @@ static void count_message(dgram_socket_t *socket, const char *message, const dgr
   singles++;
 }
 
-enum { MOST = DGRAM__SLOTS * 64 };
+enum { MOST = DGRAM__RX_BUFFERS * 64 };
 
 /* So many numbered datagrams, 64 in a slot. */
 static dgram_socket_t *receive_many(int many) {
   static uint16_t numbers[MOST];
-  static struct fake_slot slots[DGRAM__SLOTS];
+  static struct fake_slot slots[DGRAM__RX_BUFFERS];
   int used = 0;
   for (int i = 0; i < many; i++)
     numbers[i] = (uint16_t)i;

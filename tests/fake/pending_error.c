@@ -20,9 +20,9 @@ static dgram_socket_t *socket_over(const struct dgram__datapath *datapath) {
 static void provoke_refusal(const dgram_socket_t *socket) {
   union dgram__address peer;
   int peer_fd = scene_system_socket(&peer);
-  assert_int_equal(connect(socket->path.fd, &peer.any, dgram__address_length(&peer)), 0);
+  assert_int_equal(connect(socket->udp.fd, &peer.any, dgram__address_length(&peer)), 0);
   close(peer_fd);
-  assert_int_equal(send(socket->path.fd, "x", 1, 0), 1);
+  assert_int_equal(send(socket->udp.fd, "x", 1, 0), 1);
 }
 
 /* Connects the socket to a peer that sends. */
@@ -33,7 +33,7 @@ static void send_hello(dgram_socket_t *socket) {
   assert_true(dgram__address_parse(&to, "127.0.0.1", address.port));
   union dgram__address peer;
   int peer_fd = scene_system_socket(&peer);
-  assert_int_equal(connect(socket->path.fd, &peer.any, dgram__address_length(&peer)), 0);
+  assert_int_equal(connect(socket->udp.fd, &peer.any, dgram__address_length(&peer)), 0);
   assert_int_equal(sendto(peer_fd, "hello", 5, 0, &to.any, dgram__address_length(&to)), 5);
   close(peer_fd);
 }
@@ -58,12 +58,12 @@ static void it_is_told_and_receiving_goes_on(const struct dgram__datapath *datap
 
 static void it_does_not_end_a_stall(const struct dgram__datapath *datapath) {
   dgram_socket_t *socket = socket_over(datapath);
-  socket->outbox.stall = DGRAM__UNTIL_WRITABLE;
-  dgram__watch(socket);
+  socket->tx.blocked = DGRAM__BLOCKED_BY_EAGAIN;
+  dgram__poll_update(socket);
   provoke_refusal(socket);
   run_once();
   assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED)");
-  assert_int_equal(socket->outbox.stall, DGRAM__NOT_STALLED); /* it is writable all the time */
+  assert_int_equal(socket->tx.blocked, DGRAM__NOT_BLOCKED); /* it is writable all the time */
   assert_int_equal(socket->poll_events, UV_READABLE);
 }
 

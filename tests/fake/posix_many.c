@@ -7,21 +7,21 @@
 #include <string.h>
 
 static const struct dgram__datapath *const posix_path = &dgram__datapath_posix;
-static struct dgram__path path;
+static struct dgram__udp udp;
 
 static int begin(void **state) {
   memset(&kernel, 0, sizeof kernel);
   kernel.segments = true; /* nobody may ask for it */
   kernel.release = "6.18.44";
   queued = 0;
-  path.fd = -1; /* never looked at */
-  posix_path->adopt(&path, true, true);
+  udp.fd = -1; /* never looked at */
+  posix_path->adopt(&udp, true, true);
   return 0;
 }
 
 /* One call, with the queue from `at` on. */
 static int send_from(unsigned at) {
-  return posix_path->send(&path, &queue[at], queued - at);
+  return posix_path->send(&udp, &queue[at], queued - at);
 }
 
 /* As on a connected socket. */
@@ -117,7 +117,7 @@ static void a_socket_that_is_taken_over_begins_without_care(void **state) {
   leave_all_to_the_peer();
   assert_int_equal(send_from(0), 1);
   kernel.stop_after = 0;
-  posix_path->adopt(&path, false, false);
+  posix_path->adopt(&udp, false, false);
   assert_int_equal(send_from(1), 2);
 }
 

@@ -3,7 +3,7 @@
  * systems without recvmmsg and sendmmsg. The linker puts the functions __wrap_... of this file in
  * the place of the true ones.
  */
-#include "datapath.h"
+#include "udp.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "arrival.h"
+#include "udp_recv.h"
 
 /* What the calls do, in order: bytes moved, or an error as a negative number. Then: EAGAIN. */
 static const int *script;
@@ -36,8 +36,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
   assert_int_equal(flags, MSG_DONTWAIT); /* others may have made the socket blocking */
   assert_int_equal(message->msg_namelen, sizeof(union dgram__address));
-  assert_int_equal(message->msg_iov[0].iov_len, DGRAM__SLOT_SIZE);
-  assert_int_equal(message->msg_controllen, sizeof(struct dgram__control_in));
+  assert_int_equal(message->msg_iov[0].iov_len, DGRAM__RX_BUFFER_SIZE);
+  assert_int_equal(message->msg_controllen, sizeof(struct dgram__cmsg_in));
   ssize_t size = next_result();
   if (size >= 0)
     message->msg_controllen = 0; /* nothing more is told of it */
@@ -60,14 +60,14 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static const struct dgram__datapath *const posix_path = &dgram__datapath_posix;
-static struct dgram__path path = {.fd = -1}; /* never looked at */
-static struct dgram__arrival arrival;
+static struct dgram__udp udp = {.fd = -1}; /* never looked at */
+static struct dgram__rx_batch arrival;
 #define inbox arrival.inbox
 
 static int begin(void **state) {
-  static char data[DGRAM__SLOTS][DGRAM__SLOT_SIZE];
-  for (int i = 0; i < DGRAM__SLOTS; i++)
-    inbox.slots[i] = (struct dgram__slot){.data = data[i], .size = 77, .segment = 77};
+  static char data[DGRAM__RX_BUFFERS][DGRAM__RX_BUFFER_SIZE];
+  for (int i = 0; i < DGRAM__RX_BUFFERS; i++)
+    inbox.slots[i] = (struct dgram__rx_buffer){.data = data[i], .size = 77, .segment = 77};
   posix_path->inbox_init(&inbox);
   sent_to[0] = '\0';
   calls = 0;
@@ -84,7 +84,7 @@ static int begin(void **state) {
 
 static void each_datagram_has_its_slot(void **state) {
   PLAY(3, 0, 5);
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), 3);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), 3);
   assert_int_equal(inbox.slots[0].size, 3);
   assert_int_equal(inbox.slots[1].size, 0); /* an empty one does not end the batch */
   assert_int_equal(inbox.slots[2].size, 5);
@@ -95,39 +95,39 @@ static void each_datagram_has_its_slot(void **state) {
 }
 
 static void a_batch_is_bounded(void **state) {
-  static int ones[2 * DGRAM__SLOTS];
-  for (int i = 0; i < 2 * DGRAM__SLOTS; i++)
+  static int ones[2 * DGRAM__RX_BUFFERS];
+  for (int i = 0; i < 2 * DGRAM__RX_BUFFERS; i++)
     ones[i] = 1;
   script = ones;
-  script_length = 2 * (size_t)DGRAM__SLOTS;
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), DGRAM__SLOTS);
-  assert_int_equal(calls, DGRAM__SLOTS);
+  script_length = 2 * (size_t)DGRAM__RX_BUFFERS;
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), DGRAM__RX_BUFFERS);
+  assert_int_equal(calls, DGRAM__RX_BUFFERS);
 }
 
 static void nothing_to_receive_is_none(void **state) {
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), 0);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), 0);
   assert_int_equal(calls, 1);
 }
 
 static void an_error_before_all_is_returned(void **state) {
   PLAY(-ECONNREFUSED, 3);
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), UV_ECONNREFUSED);
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), 1);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), UV_ECONNREFUSED);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), 1);
 }
 
 static void an_error_among_datagrams_has_a_slot_of_its_own(void **state) {
   PLAY(3, -ECONNREFUSED, 5);
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), 2);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), 2);
   assert_int_equal(inbox.slots[0].segment, 0);
   assert_int_equal(inbox.slots[1].segment, UV_ECONNREFUSED);
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), 1);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), 1);
   assert_int_equal(inbox.slots[0].segment, 0);
   assert_int_equal(inbox.slots[0].size, 5);
 }
 
 static void an_interrupted_receive_is_repeated(void **state) {
   PLAY(-EINTR, 3, -EINTR, -EINTR, 5);
-  assert_int_equal(posix_path->recv(&path, &inbox, DGRAM__SLOTS), 2);
+  assert_int_equal(posix_path->recv(&udp, &inbox, DGRAM__RX_BUFFERS), 2);
   assert_int_equal(inbox.slots[1].size, 5);
 }
 
@@ -142,7 +142,7 @@ static int send_four(void) {
     queue[i].next = i < 3 ? &queue[i + 1] : NULL;
     dgram__address_loopback(&queue[i].to, AF_INET, 1 + i);
   }
-  return posix_path->send(&path, queue, 4);
+  return posix_path->send(&udp, queue, 4);
 }
 
 static void all_leave_one_a_call(void **state) {
@@ -160,7 +160,7 @@ static void an_error_after_k_is_k_and_nothing_behind_is_tried(void **state) {
   assert_int_equal(send_four(), UV_EPERM); /* the system would not tell it again */
   assert_int_equal(calls, 3);
   assert_int_equal(send_four(), 1);
-  assert_int_equal(path.deferred_error, 0); /* EAGAIN, which it does */
+  assert_int_equal(udp.deferred_error, 0); /* EAGAIN, which it does */
 }
 
 static void an_error_about_the_first_is_returned(void **state) {

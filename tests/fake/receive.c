@@ -56,8 +56,8 @@ static void an_empty_datagram_is_a_message(void **state) {
 
 static void less_than_all_slots_is_one_call_and_no_more(void **state) {
   dgram_socket_t *socket = scene_socket();
-  for (int count = 1; count < DGRAM__SLOTS; count++) {
-    struct fake_slot slots[DGRAM__SLOTS];
+  for (int count = 1; count < DGRAM__RX_BUFFERS; count++) {
+    struct fake_slot slots[DGRAM__RX_BUFFERS];
     for (int i = 0; i < count; i++)
       slots[i] = hello;
     unsigned before = fake_recv_calls();
@@ -78,35 +78,35 @@ static void count_received(dgram_socket_t *socket, const char *message, const dg
 }
 
 static void a_full_inbox_is_delivered_in_one_turn_and_the_next_waits(void **state) {
-  static struct fake_slot slots[DGRAM__SLOTS];
-  for (int i = 0; i < DGRAM__SLOTS; i++) /* 64 datagrams in each */
+  static struct fake_slot slots[DGRAM__RX_BUFFERS];
+  for (int i = 0; i < DGRAM__RX_BUFFERS; i++) /* 64 datagrams in each */
     slots[i] = (struct fake_slot){.size = 128, .segment = 2};
   dgram_socket_t *socket = scene_socket();
   assert_int_equal(dgram_on_message(socket, count_received, NULL), 0);
-  fake_receive(socket, slots, DGRAM__SLOTS);
-  fake_receive(socket, slots, DGRAM__SLOTS);
+  fake_receive(socket, slots, DGRAM__RX_BUFFERS);
+  fake_receive(socket, slots, DGRAM__RX_BUFFERS);
   received = 0;
   uv_run(&scene_loop, UV_RUN_NOWAIT);
-  assert_int_equal(received, DGRAM__SLOTS * 64);
+  assert_int_equal(received, DGRAM__RX_BUFFERS * 64);
   assert_int_equal(fake_recv_calls(), 1);
   uv_run(&scene_loop, UV_RUN_NOWAIT);
-  assert_int_equal(received, 2 * DGRAM__SLOTS * 64);
+  assert_int_equal(received, 2 * DGRAM__RX_BUFFERS * 64);
   assert_int_equal(fake_recv_calls(), 2);
 }
 
 static void a_turn_gives_each_socket_one_batch(void **state) {
   dgram_socket_t *a = scene_socket();
   dgram_socket_t *b = scene_socket();
-  struct fake_slot slots[DGRAM__SLOTS];
-  for (int i = 0; i < DGRAM__SLOTS; i++)
+  struct fake_slot slots[DGRAM__RX_BUFFERS];
+  for (int i = 0; i < DGRAM__RX_BUFFERS; i++)
     slots[i] = (struct fake_slot){.size = 2};
   assert_int_equal(dgram_on_message(b, count_received, NULL), 0);
   for (int i = 0; i < 3; i++)
-    fake_receive(a, slots, DGRAM__SLOTS);
-  fake_receive(b, slots, DGRAM__SLOTS);
+    fake_receive(a, slots, DGRAM__RX_BUFFERS);
+  fake_receive(b, slots, DGRAM__RX_BUFFERS);
   received = 0;
   uv_run(&scene_loop, UV_RUN_NOWAIT);
-  assert_int_equal(received, DGRAM__SLOTS);
+  assert_int_equal(received, DGRAM__RX_BUFFERS);
   assert_int_equal(fake_recv_calls(), 2);
 }
 

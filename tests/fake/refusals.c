@@ -9,7 +9,7 @@
 /* A socket that believes that it is connected. */
 static dgram_socket_t *connected_socket(void) {
   dgram_socket_t *socket = scene_socket();
-  socket->connecting.state = DGRAM__CONNECT_DONE;
+  socket->connecting.state = DGRAM__CONNECTED;
   dgram__address_loopback(&socket->connecting.peer, AF_INET, 53);
   return socket;
 }
@@ -123,10 +123,10 @@ static void after_a_disconnect_what_waits_still_goes_to_the_peer(void **state) {
   fake_reply(UV_EAGAIN);
   send_text(socket, "a");
   scene_run();
-  assert_int_equal(socket->outbox.ready.first->datagram.to.any.sa_family, AF_UNSPEC);
-  dgram__outbox_readdress(socket, &socket->connecting.peer);
-  assert_int_equal(dgram__address_port(&socket->outbox.ready.first->datagram.to), 53);
-  socket->connecting.state = DGRAM__CONNECT_NONE;
+  assert_int_equal(socket->tx.ready.first->datagram.to.any.sa_family, AF_UNSPEC);
+  dgram__send_disconnected(socket, &socket->connecting.peer);
+  assert_int_equal(dgram__address_port(&socket->tx.ready.first->datagram.to), 53);
+  socket->connecting.state = DGRAM__DISCONNECTED;
   fake_make_writable(socket);
   scene_run();
   assert_string_equal(calls, "a ");

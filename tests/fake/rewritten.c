@@ -59,7 +59,7 @@ static void answers_come(const struct dgram__datapath *datapath) {
   socket->loop->datapath = datapath;
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
   assert_int_equal(dgram_connect_sync(socket, ntohs(peer.v4.sin_port), "127.0.0.1"), 0);
-  assert_int_equal(getsockname(socket->path.fd, (struct sockaddr *)&own, &length), 0);
+  assert_int_equal(getsockname(socket->udp.fd, (struct sockaddr *)&own, &length), 0);
   for (int i = 0; i < 3; i++) {
     assert_int_equal(sendto(fd, "answer", 6, 0, (struct sockaddr *)&own, sizeof own), 6);
     scene_run();

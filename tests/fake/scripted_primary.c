@@ -8,7 +8,7 @@
 
 #include "channel.h"
 #include "descriptor.h"
-#include "invitation.h"
+#include "worker_env.h"
 
 /* ---- the primary ---- */
 
@@ -42,7 +42,7 @@ static int begin(void **state) {
       close(fds[i]);
   dgram__channel_init(&primary, ours);
   assert_int_equal(fstat(DGRAM__CHANNEL_FD, &file), 0);
-  snprintf(variable, sizeof variable, "%d:5:%llu", DGRAM__WIRE_VERSION,
+  snprintf(variable, sizeof variable, "%d:5:%llu", DGRAM__FRAME_VERSION,
            (unsigned long long)file.st_ino);
   assert_int_equal(setenv("DGRAM_CLUSTER", variable, 1), 0);
   loop = open_loop();

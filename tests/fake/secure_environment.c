@@ -22,8 +22,8 @@
 #include <cmocka.h>
 
 #include "descriptor.h"
-#include "invitation.h"
-#include "wire.h"
+#include "worker_env.h"
+#include "frame.h"
 
 enum { SOME_GROUP = 65534 };
 
@@ -59,7 +59,7 @@ static int be_primary(char *program, bool gives_up) {
   char *const args[] = {program, role, NULL};
   uv_loop_t *loop = uv_default_loop();
   dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   options.on_exit = on_worker_end;
   if ((gives_up && setegid(getgid()) != 0) || dgram_cluster_create(loop, &options, &cluster) != 0)
     return 1;
@@ -96,7 +96,7 @@ static void believe_this(int output, const char *mode, uid_t user) {
   if (dup2(fds[1], DGRAM__CHANNEL_FD) < 0 || fcntl(DGRAM__CHANNEL_FD, F_SETFD, 0) != 0 ||
       fstat(DGRAM__CHANNEL_FD, &file) != 0)
     _exit(3);
-  snprintf(text, sizeof text, "%d:1:%llu", DGRAM__WIRE_VERSION, (unsigned long long)file.st_ino);
+  snprintf(text, sizeof text, "%d:1:%llu", DGRAM__FRAME_VERSION, (unsigned long long)file.st_ino);
   setenv("DGRAM_CLUSTER", text, 1);
   snprintf(text, sizeof text, "%d", getpid());
   setenv("LISTEN_PID", text, 1);

@@ -5,8 +5,8 @@
 
 static struct dgram__settings asked; /* by the last bind */
 
-static int note_settings(struct dgram__path *path, const struct dgram__settings *settings) {
-  (void)path;
+static int note_settings(struct dgram__udp *udp, const struct dgram__settings *settings) {
+  (void)udp;
   asked = *settings;
   return UV_EPERM;
 }

@@ -35,7 +35,7 @@ static void strangers_stay_out(const struct dgram__datapath *datapath) {
   dgram_socket_t *socket = scene_unbound_socket();
   socket->loop->datapath = datapath;
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
-  assert_int_equal(getsockname(socket->path.fd, (struct sockaddr *)&own, &length), 0);
+  assert_int_equal(getsockname(socket->udp.fd, (struct sockaddr *)&own, &length), 0);
   for (int i = 0; i < 3; i++)
     send_text(stranger, "stranger", &own);
   send_text(fd, "peer", &own);

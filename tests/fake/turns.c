@@ -30,7 +30,7 @@ void *__wrap_malloc(size_t size) {
 
 /* ---- a flood, and listeners that take their time ---- */
 
-enum { PER_SLOT = 64, FLOOD = DGRAM__SLOTS * PER_SLOT };
+enum { PER_SLOT = 64, FLOOD = DGRAM__RX_BUFFERS * PER_SLOT };
 
 static unsigned told;     /* so many of the flood, in order */
 static unsigned slow_at;  /* from this one on a datagram takes ... */
@@ -75,14 +75,14 @@ static dgram_socket_t *new_listening(bool batches) {
 /* Numbered datagrams, in full buffers. */
 static void flood(const dgram_socket_t *socket) {
   static uint16_t numbers[FLOOD];
-  static struct fake_slot slots[DGRAM__SLOTS];
+  static struct fake_slot slots[DGRAM__RX_BUFFERS];
   for (unsigned i = 0; i < FLOOD; i++)
     numbers[i] = (uint16_t)i;
-  for (size_t i = 0; i < DGRAM__SLOTS; i++)
+  for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
     slots[i] = (struct fake_slot){.data = (const char *)&numbers[i * PER_SLOT],
                                   .size = PER_SLOT * sizeof numbers[0],
                                   .segment = sizeof numbers[0]};
-  fake_receive(socket, slots, DGRAM__SLOTS);
+  fake_receive(socket, slots, DGRAM__RX_BUFFERS);
 }
 
 static unsigned run_turn(void) {
@@ -161,12 +161,12 @@ static void a_listener_that_becomes_slow_is_noticed_soon(void **state) {
 /* So many of a byte each, one a buffer, as the call has asked for. Returns how many were told. */
 static unsigned receive_window(const dgram_socket_t *socket, unsigned count) {
   static const uint16_t number = 0;
-  static struct fake_slot slots[DGRAM__SLOTS];
+  static struct fake_slot slots[DGRAM__RX_BUFFERS];
   for (unsigned i = 0; i < count; i++)
     slots[i] = (struct fake_slot){.data = (const char *)&number, .size = sizeof number};
   fake_receive(socket, slots, (int)count);
   unsigned sum = 0;
-  for (int turn = 0; turn < DGRAM__SLOTS && sum < count; turn++) {
+  for (int turn = 0; turn < DGRAM__RX_BUFFERS && sum < count; turn++) {
     told = 0;
     sum += run_turn();
   }
@@ -188,11 +188,11 @@ static void a_call_asks_for_as_many_as_were_told_in_a_turn(void **state) {
   takes_ns = 0;
   unsigned most = receive_window(socket, 8);
   assert_int_equal(most, 8);
-  for (unsigned wanted = 16; wanted <= DGRAM__SLOTS; wanted *= 2)
+  for (unsigned wanted = 16; wanted <= DGRAM__RX_BUFFERS; wanted *= 2)
     assert_int_equal(receive_window(socket, wanted), wanted);
-  assert_int_equal(receive_window(socket, DGRAM__SLOTS), DGRAM__SLOTS);
+  assert_int_equal(receive_window(socket, DGRAM__RX_BUFFERS), DGRAM__RX_BUFFERS);
   takes_ns = 1 * MS;
-  assert_int_equal(receive_window(socket, DGRAM__SLOTS), DGRAM__SLOTS);
+  assert_int_equal(receive_window(socket, DGRAM__RX_BUFFERS), DGRAM__RX_BUFFERS);
   most = receive_window(socket, FEW);
   assert_in_range(most, 1, FEW);
 }

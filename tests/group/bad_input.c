@@ -89,9 +89,9 @@ static void what_is_for_one_thread_is_refused(void **state) {
   socket_options.defer = put_off_nothing;
   assert_refused(&options);
   options = plain();
-  assert_int_equal(dgram_signal_create(&socket_options.signal), 0);
+  assert_int_equal(dgram_abort_signal_create(&socket_options.signal), 0);
   assert_refused(&options);
-  dgram_signal_free(socket_options.signal);
+  dgram_abort_signal_free(socket_options.signal);
   options = answering(&socket_options, 2);
   socket_options = dgram_default_options(DGRAM_UDP4);
   socket_options.lookup = ignore_lookup;
@@ -103,7 +103,7 @@ static void calls_on_null_do_nothing(void **state) {
   assert_int_equal(dgram_group_stop(NULL), 0);
   assert_int_equal(dgram_group_size(NULL), 0);
   assert_int_equal(dgram_group_address(NULL, &address), UV_EINVAL);
-  assert_int_equal(dgram_group_run(NULL, 0, count_stop, NULL), UV_EINVAL);
+  assert_int_equal(dgram_group_post(NULL, 0, count_stop, NULL), UV_EINVAL);
 }
 
 static void calls_with_bad_arguments_are_refused(void **state) {
@@ -112,9 +112,9 @@ static void calls_with_bad_arguments_are_refused(void **state) {
   options.on_stop = count_stop;
   dgram_group_t *group = start_group(&options);
   assert_int_equal(dgram_group_address(group, NULL), UV_EINVAL);
-  assert_int_equal(dgram_group_run(group, -1, count_stop, NULL), UV_EINVAL);
-  assert_int_equal(dgram_group_run(group, 2, count_stop, NULL), UV_EINVAL);
-  assert_int_equal(dgram_group_run(group, 0, NULL, NULL), UV_EINVAL);
+  assert_int_equal(dgram_group_post(group, -1, count_stop, NULL), UV_EINVAL);
+  assert_int_equal(dgram_group_post(group, 2, count_stop, NULL), UV_EINVAL);
+  assert_int_equal(dgram_group_post(group, 0, NULL, NULL), UV_EINVAL);
   stop_group(group);
 }
 

@@ -1,4 +1,4 @@
-/* dgram_group_run(): functions that run on a thread of the group. */
+/* dgram_group_post(): functions that run on a thread of the group. */
 #include "group_test.h"
 
 enum { THREADS = 2, CALLS = 1000 };
@@ -33,7 +33,7 @@ static void they_run_on_the_thread_in_their_order(void **state) {
   uv_thread_t self = uv_thread_self();
   for (int i = 0; i < CALLS; i++) {
     numbers[i] = i;
-    assert_int_equal(dgram_group_run(group, 1, note_call, &numbers[i]), 0);
+    assert_int_equal(dgram_group_post(group, 1, note_call, &numbers[i]), 0);
   }
   stop_group(group); /* what was taken runs before */
   assert_int_equal(ran, CALLS);
@@ -48,14 +48,14 @@ static void pass_on(dgram_group_t *group, int index, dgram_socket_t *socket, voi
   int *rounds = context;
   if (--*rounds == 0)
     uv_sem_post(&done);
-  else if (dgram_group_run(group, (index + 1) % THREADS, pass_on, rounds) != 0)
+  else if (dgram_group_post(group, (index + 1) % THREADS, pass_on, rounds) != 0)
     places[index].failures++;
 }
 
 static void threads_may_hand_work_to_each_other(void **state) {
   int rounds = 200;
   dgram_group_t *group = start();
-  assert_int_equal(dgram_group_run(group, 0, pass_on, &rounds), 0);
+  assert_int_equal(dgram_group_post(group, 0, pass_on, &rounds), 0);
   uv_sem_wait(&done);
   assert_int_equal(rounds, 0);
   stop_group(group);
@@ -65,7 +65,7 @@ static void threads_may_hand_work_to_each_other(void **state) {
 static void give_itself(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
   int *inside = context;
   *inside = 1;
-  if (dgram_group_run(group, index, tell, NULL) != 0)
+  if (dgram_group_post(group, index, tell, NULL) != 0)
     places[index].failures++;
   *inside = uv_sem_trywait(&done) == 0 ? -1 : 0;
 }
@@ -73,7 +73,7 @@ static void give_itself(dgram_group_t *group, int index, dgram_socket_t *socket,
 static void a_thread_may_give_itself_one_for_later(void **state) {
   int inside = 1;
   dgram_group_t *group = start();
-  assert_int_equal(dgram_group_run(group, 0, give_itself, &inside), 0);
+  assert_int_equal(dgram_group_post(group, 0, give_itself, &inside), 0);
   uv_sem_wait(&done);
   assert_int_equal(inside, 0);
   stop_group(group);
@@ -85,12 +85,12 @@ static void a_thread_may_give_itself_one_for_later(void **state) {
 static int refusals[THREADS];
 
 static int ask_too_early(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
-  refusals[index] = dgram_group_run(group, 0, tell, NULL);
+  refusals[index] = dgram_group_post(group, 0, tell, NULL);
   return start_answering(group, index, socket, context);
 }
 
 static void ask_too_late(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
-  refusals[index] = dgram_group_run(group, index, tell, NULL);
+  refusals[index] = dgram_group_post(group, index, tell, NULL);
   places[index].stops++;
 }
 

@@ -75,7 +75,7 @@ static int fail_late(dgram_group_t *group, int index, dgram_socket_t *socket, vo
 
 /* There is nobody left to run anything. */
 static void check_refusal(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
-  int err = dgram_group_run(group, index, count_stop, NULL);
+  int err = dgram_group_post(group, index, count_stop, NULL);
   places[index].failures += err != DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   places[index].stops++;
 }

@@ -72,7 +72,7 @@ static void a_thread_cannot_stop_its_own_group(void **state) {
   dgram_group_t *group = start_group(&options);
   uv_sem_t done;
   assert_int_equal(uv_sem_init(&done, 0), 0);
-  assert_int_equal(dgram_group_run(group, 0, stop_inside, &done), 0);
+  assert_int_equal(dgram_group_post(group, 0, stop_inside, &done), 0);
   uv_sem_wait(&done);
   assert_int_equal(refusal, UV_EPERM);
   stop_group(group);
@@ -89,7 +89,7 @@ static void it_can_stop_another(void **state) {
   dgram_group_t *other = start_group(&options);
   dgram_group_t *group = start_group(&options);
   refusal = UV_EPERM;
-  assert_int_equal(dgram_group_run(group, 0, stop_other, other), 0);
+  assert_int_equal(dgram_group_post(group, 0, stop_other, other), 0);
   assert_int_equal(dgram_group_stop(group), 0);
   assert_int_equal(refusal, 0);
   for (int i = 0; i < THREADS; i++)
@@ -120,7 +120,7 @@ static void a_program_may_have_closed_a_socket(void **state) {
   dgram_group_t *group = start_group(&options);
   uv_sem_t done;
   assert_int_equal(uv_sem_init(&done, 0), 0);
-  assert_int_equal(dgram_group_run(group, 0, close_and_tell, &done), 0);
+  assert_int_equal(dgram_group_post(group, 0, close_and_tell, &done), 0);
   uv_sem_wait(&done);
   for (int i = 0; i < 8; i++) { /* from anywhere it comes to the other now */
     int fd = raw_socket();

@@ -33,6 +33,11 @@ expect_ok() {
   echo "ok: ${1#"$scratch"/}"
 }
 
+# includes ROOT: the options with which the library's sources compile, one a line.
+includes() {
+  printf -- '-I%s\n' "$1"/include "$1"/src/*/
+}
+
 # needs PROGRAM LIBRARY: the program loads that library when it starts.
 needs() {
   readelf -d "$1" | grep -F "Shared library: [$2]" >/dev/null
@@ -108,7 +113,7 @@ sed -i 's/^} dgram_\(message\|rinfo\)_t;$/  double later[3];\n&/' "$later/includ
 [ "$(grep -c 'double later' "$later/include/dgram.h")" = 2 ] || fail "the structs are not found"
 # shellcheck disable=SC2046
 {
-  cc -std=gnu11 -D_GNU_SOURCE -fPIC -shared -I"$later/include" "$later"/src/*.c \
+  cc -std=gnu11 -D_GNU_SOURCE -fPIC -shared $(includes "$later") "$later"/src/*/*.c \
     -Wl,-soname,"$soname" -o "$later/$soname" $(pkg-config --cflags --libs libuv)
   cc "$here/batch.c" -o "$scratch/shared/batch" $(pkg-config --cflags --libs libdgram)
 }
@@ -123,7 +128,7 @@ cp -r "$sources/include" "$sources/src" "$older"
 sed -i 's/^\(#define DGRAM_VERSION_PATCH\) .*/\1 99/' "$older/include/dgram.h"
 # shellcheck disable=SC2046
 {
-  cc -std=gnu11 -D_GNU_SOURCE -I"$older/include" "$older"/src/*.c "$here/copy_host.c" -rdynamic \
+  cc -std=gnu11 -D_GNU_SOURCE $(includes "$older") "$older"/src/*/*.c "$here/copy_host.c" -rdynamic \
     -o "$older/host" $(pkg-config --cflags --libs libuv) -ldl
   cc -shared -fPIC "$here/copy_plugin.c" -o "$older/plugin.so" $(pkg-config --cflags libdgram) \
     -Wl,-Bstatic $(pkg-config --libs-only-L --libs-only-l libdgram | grep -o -- '-L[^ ]*\|-ldgram') \
@@ -211,6 +216,6 @@ done
 
 # Without CMake, as a program that takes the sources in does; as the README says.
 # shellcheck disable=SC2046 # pkg-config's answer is a list of words
-cc -std=gnu11 -D_GNU_SOURCE -I"$sources/include" "$sources"/src/*.c "$here/consumer.c" \
+cc -std=gnu11 -D_GNU_SOURCE $(includes "$sources") "$sources"/src/*/*.c "$here/consumer.c" \
   -o "$scratch/vendored" $(pkg-config --cflags --libs libuv)
 expect_ok "$scratch/vendored"

@@ -119,7 +119,7 @@ static struct {
   unsigned question_count;
   dgram_task_t *tasks[TASKS];
   unsigned task_count;
-  dgram_signal_t *signals[SIGNALS];
+  dgram_abort_signal_t *signals[SIGNALS];
   bool aborted[SIGNALS];
   int raw4;
   int raw6;
@@ -996,9 +996,10 @@ static void call_abort(void) {
   unsigned chosen = below(SIGNALS);
   bool aborts = !one_in(4);
   bool frees = one_in(4);
-  struct call call = begin_call(&nobody, aborts ? "dgram_signal_abort" : "dgram_signal_free", 0);
+  struct call call =
+      begin_call(&nobody, aborts ? "dgram_abort_signal_abort" : "dgram_abort_signal_free", 0);
   if (aborts)
-    dgram_signal_abort(walk.signals[chosen]);
+    dgram_abort_signal_abort(walk.signals[chosen]);
   walk.aborted[chosen] |= aborts;
   for (struct member *member = walk.members; member < walk.members + MEMBERS; member++) {
     if (member->signal != (int)chosen)
@@ -1011,8 +1012,8 @@ static void call_abort(void) {
   if (frees) {
     bool quiet = walk.quiet;
     walk.quiet = true;
-    dgram_signal_free(walk.signals[chosen]);
-    CHECK(dgram_signal_create(&walk.signals[chosen]) == 0, "no signal");
+    dgram_abort_signal_free(walk.signals[chosen]);
+    CHECK(dgram_abort_signal_create(&walk.signals[chosen]) == 0, "no signal");
     walk.aborted[chosen] = false;
     walk.quiet = quiet;
   }
@@ -1515,7 +1516,7 @@ static void begin_life(void) {
   uv_prepare_init(walk.loop, &walk.turns_handle);
   uv_prepare_start(&walk.turns_handle, count_turn); /* so the loop turns though all are unref'd */
   for (unsigned i = 0; i < SIGNALS; i++)
-    CHECK(dgram_signal_create(&walk.signals[i]) == 0, "no signal");
+    CHECK(dgram_abort_signal_create(&walk.signals[i]) == 0, "no signal");
   memset(walk.aborted, 0, sizeof walk.aborted);
   walk.raw4 = raw_socket(DGRAM_UDP4);
   walk.raw6 = walk.have_ipv6 ? raw_socket(DGRAM_UDP6) : -1;
@@ -1539,7 +1540,7 @@ static void end_life(void) {
       call_close(&walk.members[i]);
   settle();
   for (unsigned i = 0; i < SIGNALS; i++)
-    dgram_signal_free(walk.signals[i]);
+    dgram_abort_signal_free(walk.signals[i]);
   uv_close((uv_handle_t *)&walk.turns_handle, NULL);
   walk.allowed = EVERYTHING;
   CHECK(uv_run(walk.loop, UV_RUN_DEFAULT) == 0, "the loop does not end");

@@ -7,7 +7,7 @@ static void of_a_shorter_struct_the_members_beyond_it_have_their_default(void **
   struct hook hook = {0};
   dgram_options_t options = hooked_options(DGRAM_UDP4, &hook);
   options.struct_size = offsetof(dgram_options_t, disable_gso) + sizeof options.disable_gso;
-  options.signal = (dgram_signal_t *)&hook; /* none: it must not be touched */
+  options.signal = (dgram_abort_signal_t *)&hook; /* none: it must not be touched */
   dgram_socket_t *socket = new_with(loop, &options);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);

@@ -248,9 +248,9 @@ static void a_task_does_not_keep_the_loop_alive(void **state) {
 static void one_that_is_closed_as_it_is_made_asks_too(void **state) {
   uv_loop_t *loop = open_loop();
   struct agenda agenda = {0};
-  dgram_signal_t *signal;
-  assert_int_equal(dgram_signal_create(&signal), 0);
-  dgram_signal_abort(signal);
+  dgram_abort_signal_t *signal;
+  assert_int_equal(dgram_abort_signal_create(&signal), 0);
+  dgram_abort_signal_abort(signal);
   dgram_options_t options = deferring_options(&agenda);
   options.signal = signal;
   dgram_socket_t *socket = new_with(loop, &options);
@@ -258,7 +258,7 @@ static void one_that_is_closed_as_it_is_made_asks_too(void **state) {
   assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
   run_tasks(&agenda);
   assert_notes("close");
-  dgram_signal_free(signal);
+  dgram_abort_signal_free(signal);
   close_loop(loop);
 }
 

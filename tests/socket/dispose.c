@@ -120,13 +120,13 @@ static void of_nothing_it_does_nothing(void **state) {
 
 static void its_signal_forgets_it(void **state) {
   uv_loop_t *loop = open_loop();
-  dgram_signal_t *signal;
-  assert_int_equal(dgram_signal_create(&signal), 0);
+  dgram_abort_signal_t *signal;
+  assert_int_equal(dgram_abort_signal_create(&signal), 0);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.signal = signal;
   dgram_dispose(new_with(loop, &options));
-  dgram_signal_abort(signal);
-  dgram_signal_free(signal);
+  dgram_abort_signal_abort(signal);
+  dgram_abort_signal_free(signal);
   assert_loop_is_empty(loop);
 }
 

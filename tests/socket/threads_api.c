@@ -98,12 +98,12 @@ static void run_worker(struct worker *worker, const int *reached, int wanted) {
 }
 
 static void play_round(struct worker *worker, int round) {
-  dgram_signal_t *signal = NULL;
+  dgram_abort_signal_t *signal = NULL;
   dgram_socket_t *server = NULL;
   dgram_socket_t *client = NULL;
   dgram_socket_t *late = NULL;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  EXPECT(worker, dgram_signal_create(&signal) == 0);
+  EXPECT(worker, dgram_abort_signal_create(&signal) == 0);
   options.signal = signal;
   options.lookup = on_hook;
   options.lookup_context = worker;
@@ -126,11 +126,11 @@ static void play_round(struct worker *worker, int round) {
   EXPECT(worker, dgram_disconnect(client) == 0);
   EXPECT(worker, dgram_bind(late, 0, NULL, NULL, NULL) == 0);
   EXPECT(worker, dgram_connect(late, 9, "late", on_failed_connect, worker) == 0);
-  dgram_signal_abort(signal);
+  dgram_abort_signal_abort(signal);
   run_worker(worker, &worker->cancelled, round + 1);
   run_worker(worker, &worker->closed, 3 * round + 3);
   dgram_lookup_done(worker->late, 0, "127.0.0.1");
-  dgram_signal_free(signal);
+  dgram_abort_signal_free(signal);
 }
 
 static void play(void *context) {

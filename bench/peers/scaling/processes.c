@@ -95,7 +95,7 @@ static dgram_cluster_t *start(crew_t *crew, int fd, size_t bytes) {
   char board_fd[32];
   char board_size[64];
   char *const env[] = {board_fd, board_size, NULL};
-  dgram_cluster_options_t options = dgram_cluster_default_options(args);
+  dgram_cluster_options_t options = dgram_default_cluster_options(args);
   dgram_cluster_t *cluster;
   options.on_listening = on_listening;
   options.context = crew;

@@ -1,0 +1,19 @@
+'use strict';
+// For binding.gyp: the files of the C library, or the folders of its headers, as the library's own
+// list has them.
+//   node src/sources.js sources|include ROOT
+
+const fs = require('fs');
+
+const FOLDERS = ['base', 'udp', 'ipc', 'core', 'cluster']; // no more of it is needed
+
+const [, , wanted, root] = process.argv;
+const list = fs.readFileSync(`${root}/src/sources.cmake`, 'utf8').replace(/#.*/g, '');
+for (const folder of FOLDERS) {
+  const [, files] = new RegExp(`set\\(dgram_${folder}\\s([^)]*)\\)`).exec(list);
+  const paths = files.trim().split(/\s+/).map((file) => `${root}/src/${folder}/${file}`);
+  if (folder === 'udp' && process.platform === 'linux')
+    paths.push(`${root}/src/udp/udp_linux.c`);
+  for (const path of wanted === 'include' ? [`${root}/src/${folder}`] : paths)
+    console.log(path);
+}

@@ -1,0 +1,176 @@
+#include "errors.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * libuv's own uv_err_name() and uv_strerror() allocate (and leak) for an unknown code; hence these
+ * tables from its list.
+ */
+const char *dgram_err_name(int code) {
+  /* The resolver has two ways to say that there is no such host; Node.js has one name for both. */
+  if (code == UV_EAI_NODATA || code == UV_EAI_NONAME)
+    return "ENOTFOUND";
+  switch (code) {
+  case 0:
+    return "OK";
+#define NAME_OF_OURS(name, value, text) \
+  case value:                           \
+    return #name;
+    DGRAM_ERROR_MAP(NAME_OF_OURS)
+#undef NAME_OF_OURS
+#define NAME_OF_UV(name, text) \
+  case UV_##name:              \
+    return #name;
+    UV_ERRNO_MAP(NAME_OF_UV)
+#undef NAME_OF_UV
+  default:
+    return "UNKNOWN";
+  }
+}
+
+const char *dgram_strerror(int code) {
+  switch (code) {
+  case 0:
+    return "success";
+#define TEXT_OF_OURS(name, value, text) \
+  case value:                           \
+    return text;
+    DGRAM_ERROR_MAP(TEXT_OF_OURS)
+#undef TEXT_OF_OURS
+#define TEXT_OF_UV(name, text) \
+  case UV_##name:              \
+    return text;
+    UV_ERRNO_MAP(TEXT_OF_UV)
+#undef TEXT_OF_UV
+  default:
+    return "unknown error";
+  }
+}
+
+static void error_write_message(char text[DGRAM__ERROR_TEXT], const dgram_error_t *error) {
+  if (error->syscall == NULL)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s", dgram_strerror(error->code));
+  else if (error->address == NULL)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s", error->syscall, error->name);
+  else if (error->port == 0)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s", error->syscall, error->name, error->address);
+  else
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s:%d", error->syscall, error->name, error->address,
+             error->port);
+}
+
+void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
+                           const char *syscall, const char *address, int port) {
+  error->code = code;
+  error->name = dgram_err_name(code);
+  error->syscall = syscall;
+  error->address = address;
+  error->port = port;
+  error->message = text;
+  error_write_message(text, error);
+}
+
+void dgram__error_describe_at(struct dgram__described *described, int code, const char *syscall,
+                              enum dgram__shown shown, const char *host,
+                              const union dgram__address *to) {
+  const char *address = shown != DGRAM__SHOW_NOTHING ? host : NULL;
+  int port = 0;
+  if (shown == DGRAM__SHOW_ENDPOINT && to->any.sa_family != AF_UNSPEC) {
+    port = dgram__address_port(to);
+    dgram__address_text(to, described->address);
+    if (host == NULL)
+      address = described->address;
+  }
+  dgram__error_describe(&described->error, described->text, code, syscall, address, port);
+}
+
+/* icmp_err_convert() and icmpv6_err_convert() of Linux; others have fewer. */
+bool dgram__is_icmp_error(int code) {
+  switch (-code) {
+  case ECONNREFUSED:
+  case EHOSTUNREACH:
+  case ENETUNREACH:
+  case EMSGSIZE:
+  case ENOPROTOOPT:
+  case EOPNOTSUPP:
+  case EPROTO:
+  case EACCES:
+#ifdef EHOSTDOWN
+  case EHOSTDOWN:
+#endif
+#ifdef ENONET
+  case ENONET:
+#endif
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* ---- text for a terminal ---- */
+
+/*
+ * The length of the character that a text in UTF-8 begins with, and its number. 0 for what is no
+ * UTF-8: surrogates, numbers over U+10FFFF and longer forms than needed are none (RFC 3629, 3).
+ */
+static size_t error_character_read(const unsigned char *text, unsigned *number) {
+  static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0, 0xf8};
+  static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+  size_t length = 4;
+  while (text[0] < first[length])
+    length--;
+  if (text[0] >= first[5] || (length == 1 && text[0] > 0x7f))
+    return 0;
+  *number = text[0] - first[length];
+  for (size_t i = 1; i < length; i++) {
+    if ((text[i] & 0xc0) != 0x80)
+      return 0;
+    *number = *number << 6 | (text[i] & 0x3f);
+  }
+  bool is_surrogate = *number >= 0xd800 && *number <= 0xdfff;
+  return *number < least[length] || *number > 0x10ffff || is_surrogate ? 0 : length;
+}
+
+/*
+ * Whether a terminal or a log acts on a character: control characters (C0, DEL, C1), the separators
+ * of lines and paragraphs, and what changes the direction of the text around it.
+ */
+static bool error_is_control(unsigned number) {
+  static const struct {
+    unsigned first;
+    unsigned last;
+  } ranges[] = {{0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},
+                {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}};
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    if (number >= ranges[i].first && number <= ranges[i].last)
+      return true;
+  return false;
+}
+
+/* The length of the character that a text begins with; 0 if its first byte is to be escaped. */
+static size_t error_shown_length(const unsigned char *text) {
+  unsigned number = 0;
+  size_t length = error_character_read(text, &number);
+  return length > 0 && error_is_control(number) ? 0 : length;
+}
+
+void dgram__error_escape(char escaped[DGRAM__ERROR_ESCAPED], const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  char *to = escaped;
+  while (*at != '\0' && to + DGRAM__ESCAPED_BYTE < escaped + DGRAM__ERROR_ESCAPED) {
+    size_t length = error_shown_length(at);
+    if (*at == '\\') {
+      memcpy(to, "\\\\", 2);
+      to += 2;
+    } else if (length > 0) {
+      memcpy(to, at, length);
+      to += length;
+    } else {
+      to += snprintf(to, DGRAM__ESCAPED_BYTE + 1, "\\x%02x", *at);
+    }
+    at += length > 0 ? length : 1;
+  }
+  *to = '\0';
+}

@@ -1,0 +1,323 @@
+/*
+ * From a socket of ours to one of the system's: bind, or take one over.
+ *
+ *   UNBOUND -> BINDING -> BOUND   dgram_bind(), or the first send or connect
+ *           <----------           binding failed
+ */
+#include "internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(dgram_bind_options_t) == offsetof(dgram_bind_options_t, fd) + sizeof(int),
+               "With more members, read_options() takes the size of version 0.2, which ends with "
+               "`fd`, too.");
+
+/* ---- the end of a bind ---- */
+
+/* In the listeners of 'error' the program may already start the next bind. */
+static void bind_failed(dgram_socket_t *socket, int code, const char *syscall, const char *address,
+                        int port) {
+  socket->state = DGRAM_UNBOUND;
+  dgram__listeners_remove_kind(&socket->events.listening, DGRAM__ON_ATTEMPT);
+  dgram__send_bind_failed(socket, code, syscall);
+  dgram__connect_fail_unbound(socket, code, syscall);
+  dgram__emit_error(socket, code, syscall, address, port);
+  dgram__close_if_ready(socket);
+}
+
+/* Begins to receive, emits 'listening', and then lets go what waited for it. */
+static void bind_announce(dgram_socket_t *socket) {
+  if (socket->closed)
+    return;
+  socket->announced = true;
+  dgram__poll_update(socket);
+  if (socket->shared)
+    dgram__bind_request_listening(socket);
+  dgram__emit_listening(socket);
+  if (socket->closed)
+    return;
+  dgram__send_bound(socket);
+  dgram__connect_release(socket);
+  dgram__close_if_ready(socket);
+}
+
+/* Sets up the system socket as the options say, and has it watched; all of it or nothing. */
+static int bind_start_udp(dgram_socket_t *socket) {
+  int err = dgram__set_buffer_size(socket, SO_RCVBUF, socket->options.recv_buffer_size);
+  if (err == 0)
+    err = dgram__set_buffer_size(socket, SO_SNDBUF, socket->options.send_buffer_size);
+  return err != 0 ? err : dgram__poll_open(socket);
+}
+
+static bool bind_gso_wanted(const dgram_socket_t *socket) {
+  return socket->loop->gso && !socket->options.disable_gso;
+}
+
+static bool bind_is_of_its_family(const dgram_socket_t *socket,
+                                  const union dgram__address *address) {
+  return address->any.sa_family == dgram__family(socket->options.type);
+}
+
+static int bind_open_udp(dgram_socket_t *socket) {
+  struct dgram__settings settings = {.local = socket->binding.to,
+                                     .reuse_addr = socket->options.reuse_addr,
+                                     .reuse_port = socket->options.reuse_port,
+                                     .ipv6_only = socket->options.ipv6_only,
+                                     .gso = bind_gso_wanted(socket)};
+  if (!bind_is_of_its_family(socket, &settings.local))
+    return UV_EINVAL;
+  int err = socket->loop->datapath->open(&socket->udp, &settings);
+  if (err != 0)
+    return err;
+  err = bind_start_udp(socket);
+  if (err != 0)
+    dgram__udp_close(&socket->udp);
+  return err;
+}
+
+static void bind_finish_attempt(dgram_socket_t *socket, int err) {
+  const union dgram__address *to = &socket->binding.to;
+  char text[DGRAM_ADDRESS_TEXT];
+  if (err == 0) {
+    socket->state = DGRAM_BOUND;
+    bind_announce(socket);
+  } else if (to->any.sa_family == AF_UNSPEC) {
+    bind_failed(socket, err, "open", NULL, 0);
+  } else {
+    dgram__address_text(to, text);
+    bind_failed(socket, err, "bind", text, dgram__address_port(to));
+  }
+}
+
+static int bind_ask_primary(dgram_socket_t *socket) {
+  return bind_is_of_its_family(socket, &socket->binding.to) ? dgram__bind_request_ask(socket, 0)
+                                                            : UV_EINVAL;
+}
+
+void dgram__bind_finish(dgram_socket_t *socket) {
+  if (socket->closed)
+    return;
+  bool asks = socket->shares && socket->loop->worker != NULL;
+  int err = 0;
+  if (socket->state != DGRAM_BOUND)
+    err = asks ? bind_ask_primary(socket) : bind_open_udp(socket);
+  if (err != 0 || !asks)
+    bind_finish_attempt(socket, err);
+}
+
+/* ---- what a bind waits for ---- */
+
+/* The look-up has ended: returns what was looked up, now the caller's. */
+static char *bind_end_resolve(dgram_socket_t *socket) {
+  char *host = socket->binding.host;
+  socket->binding.host = NULL;
+  socket->binding.lookup = NULL;
+  return host;
+}
+
+void dgram__bind_resolved(void *owner, int status, const union dgram__address *address) {
+  dgram_socket_t *socket = owner;
+  char *host = bind_end_resolve(socket);
+  dgram__hold(socket);
+  if (status != 0) {
+    bind_failed(socket, status, "getaddrinfo", host, 0);
+  } else {
+    dgram__address_set_host(&socket->binding.to, address);
+    dgram__bind_finish(socket);
+  }
+  dgram__release(socket);
+  free(host);
+}
+
+static int bind_resolve(dgram_socket_t *socket, const char *host) {
+  struct dgram__binding *binding = &socket->binding;
+  binding->host = strdup(host);
+  if (binding->host == NULL)
+    return UV_ENOMEM;
+  int err = dgram__resolve_start(socket, &binding->lookup, host, dgram__bind_resolved, socket);
+  if (err != 0) {
+    free(binding->host);
+    binding->host = NULL;
+  }
+  return err;
+}
+
+/* Starts to bind. A numeric address too is bound to later, from the loop: one order of events. */
+static int bind_start(dgram_socket_t *socket, int port, const char *address, bool shares) {
+  struct dgram__destination local;
+  int err = dgram__destination_read(socket, port, address, false, &local);
+  if (err != 0)
+    return err;
+  socket->state = DGRAM_BINDING;
+  socket->shares = shares;
+  socket->binding.to = local.address;
+  if (local.host == NULL)
+    dgram__defer(socket, DGRAM__TASK_BIND);
+  else
+    err = bind_resolve(socket, local.host);
+  if (err != 0)
+    socket->state = DGRAM_UNBOUND;
+  return err;
+}
+
+int dgram__bind_implicitly(dgram_socket_t *socket) {
+  return bind_start(socket, 0, NULL, false);
+}
+
+static int bind_now(dgram_socket_t *socket, const union dgram__address *local) {
+  socket->binding.to = *local;
+  socket->shares = false;
+  int err = bind_open_udp(socket);
+  if (err != 0)
+    return err;
+  socket->state = DGRAM_BOUND;
+  dgram__defer(socket, DGRAM__TASK_BIND);
+  return 0;
+}
+
+int dgram__bind_at_once(dgram_socket_t *socket) {
+  union dgram__address local;
+  dgram__address_any(&local, dgram__family(socket->options.type), 0);
+  return bind_now(socket, &local);
+}
+
+void dgram__bind_forget(dgram_socket_t *socket) {
+  struct dgram__binding *binding = &socket->binding;
+  if (socket->shared)
+    dgram__bind_request_release(socket);
+  else if (binding->lookup != NULL)
+    dgram__resolve_forget(binding->lookup);
+  free(binding->host);
+  binding->host = NULL;
+}
+
+/* ---- taking a system socket over ---- */
+
+/*
+ * Returns 0, or an error with `fd` still the program's. `ours`: nobody but this library has it;
+ * another program would take datagrams that the system has joined for one.
+ */
+static int bind_adopt_udp(dgram_socket_t *socket, int fd, bool ours) {
+  int family = dgram__udp_family(fd);
+  if (family == 0)
+    return DGRAM_ERR_INVALID_FD_TYPE;
+  if (family != dgram__family(socket->options.type))
+    return UV_EINVAL;
+  if (dgram__poll_has_fd(socket->loop, fd))
+    return UV_EEXIST;
+  socket->udp.fd = fd;
+  int err = bind_start_udp(socket);
+  if (err != 0) {
+    socket->udp.fd = -1;
+    return err;
+  }
+  dgram__receive_share(socket);
+  bool is_udp = dgram__udp_is_udp(fd);
+  socket->loop->datapath->adopt(&socket->udp, is_udp && bind_gso_wanted(socket), is_udp && ours);
+  dgram__connect_adopt(socket);
+  return 0;
+}
+
+static int bind_adopt(dgram_socket_t *socket, int fd) {
+  int err = bind_adopt_udp(socket, fd, false);
+  if (err != 0)
+    return err;
+  socket->state = DGRAM_BOUND;
+  bind_announce(socket);
+  return 0;
+}
+
+int dgram__bind_resolved_fd(dgram_socket_t *socket, int fd) {
+  dgram__hold(socket);
+  free(bind_end_resolve(socket));
+  int err = bind_adopt(socket, fd);
+  if (err != 0)
+    bind_failed(socket, err, "open", NULL, 0);
+  dgram__release(socket);
+  return err;
+}
+
+/* ---- sharing one that a primary has bound ---- */
+
+static int bind_start_shared(dgram_socket_t *socket, int fd) {
+  socket->binding.to = dgram__address_unspec;
+  int err = dgram__bind_request_ask(socket, fd);
+  if (err == 0)
+    socket->state = DGRAM_BINDING;
+  return err;
+}
+
+int dgram__bind_take_shared(dgram_socket_t *socket, int fd) {
+  return bind_adopt_udp(socket, fd, true);
+}
+
+void dgram__bind_answered_shared(dgram_socket_t *socket, int status) {
+  dgram__hold(socket);
+  bind_finish_attempt(socket, status);
+  dgram__release(socket);
+}
+
+/* ---- the public functions ---- */
+
+static int bind_read_options(dgram_bind_options_t *options, const dgram_bind_options_t *given) {
+  if (given->struct_size != sizeof *options)
+    return UV_EINVAL;
+  *options = *given;
+  return 0;
+}
+
+static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t *options) {
+  bool shares = !options->exclusive && !socket->options.reuse_port && socket->loop->worker != NULL;
+  if (options->fd <= 0)
+    return bind_start(socket, options->port, options->address, shares);
+  return shares ? bind_start_shared(socket, options->fd) : bind_adopt(socket, options->fd);
+}
+
+int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *options,
+                       dgram_listening_cb callback, void *context) {
+  dgram_bind_options_t read;
+  if (socket == NULL || options == NULL || bind_read_options(&read, options) != 0)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->state != DGRAM_UNBOUND)
+    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  if (read.fd <= 0 && (read.port < 0 || read.port > UINT16_MAX))
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  struct dgram__listeners *listening = &socket->events.listening;
+  if (callback != NULL &&
+      !dgram__listeners_add(listening, (dgram__listener_fn *)callback, context, DGRAM__ON_ATTEMPT))
+    return UV_ENOMEM;
+  int err = bind_start_options(socket, &read);
+  if (err != 0)
+    dgram__listeners_remove_kind(listening, DGRAM__ON_ATTEMPT);
+  return err;
+}
+
+int dgram_bind_sync(dgram_socket_t *socket, int port, const char *address) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->state != DGRAM_UNBOUND)
+    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  if (port < 0 || port > UINT16_MAX)
+    return DGRAM_ERR_SOCKET_BAD_PORT;
+  union dgram__address local;
+  int err = dgram__numeric_read(socket, port, address, false, &local);
+  return err != 0 ? err : bind_now(socket, &local);
+}
+
+dgram_bind_state_t dgram_bind_state(const dgram_socket_t *socket) {
+  return socket != NULL && !socket->closed ? socket->state : DGRAM_UNBOUND;
+}
+
+int dgram_bind(dgram_socket_t *socket, int port, const char *address, dgram_listening_cb callback,
+               void *context) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.port = port;
+  options.address = address;
+  return dgram_bind_options(socket, &options, callback, context);
+}

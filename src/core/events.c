@@ -1,0 +1,149 @@
+/*
+ * What a socket tells, and to whom: the typed listeners of its events.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+/* Once a socket is closed, only its end can still be listened for. */
+static int events_check(const dgram_socket_t *socket, dgram__listener_fn *listener,
+                        const struct dgram__listeners *listeners) {
+  if (socket == NULL || listener == NULL)
+    return UV_EINVAL;
+  bool of_the_end = listeners == &socket->events.close || listeners == &socket->events.error;
+  return socket->closing && !of_the_end ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
+}
+
+static int events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,
+                      dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
+  int err = events_check(socket, listener, listeners);
+  if (err != 0)
+    return err;
+  return dgram__listeners_add(listeners, listener, context, kind) ? 0 : UV_ENOMEM;
+}
+
+static int events_off(dgram_socket_t *socket, struct dgram__listeners *listeners,
+                      dgram__listener_fn *listener, void *context) {
+  int err = events_check(socket, listener, listeners);
+  if (err != 0)
+    return err;
+  return dgram__listeners_remove(listeners, listener, context) ? 0 : UV_ENOENT;
+}
+
+/* The three functions of an event: they differ only in the listener's type. */
+#define DEFINE_EVENT(event)                                                                    \
+  static struct dgram__listeners *event##_list(dgram_socket_t *socket) {                       \
+    return socket != NULL ? &socket->events.event : NULL;                                      \
+  }                                                                                            \
+  int dgram_on_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {   \
+    return events_add(socket, event##_list(socket), (dgram__listener_fn *)listener, context,   \
+                      DGRAM__ON);                                                              \
+  }                                                                                            \
+  int dgram_once_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) { \
+    return events_add(socket, event##_list(socket), (dgram__listener_fn *)listener, context,   \
+                      DGRAM__ONCE);                                                            \
+  }                                                                                            \
+  int dgram_off_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {  \
+    return events_off(socket, event##_list(socket), (dgram__listener_fn *)listener, context);  \
+  }
+
+DEFINE_EVENT(messages)
+DEFINE_EVENT(message)
+DEFINE_EVENT(listening)
+DEFINE_EVENT(error)
+DEFINE_EVENT(connect)
+DEFINE_EVENT(close)
+
+/* ---- emitting ---- */
+
+void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                          size_t count) {
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.messages);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_messages_cb)to->function)(socket, messages, count, to->context);
+}
+
+/* Done for each datagram; nearly always there is one listener, and it stays. */
+void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo) {
+  struct dgram__listener *only = dgram__emission_begin_only(&socket->events.message);
+  if (only != NULL) {
+    ((dgram_message_cb)only->function)(socket, message, rinfo, only->context);
+    dgram__emission_end(&socket->events.message);
+    return;
+  }
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.message);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_message_cb)to->function)(socket, message, rinfo, to->context);
+}
+
+void dgram__emit_listening(dgram_socket_t *socket) {
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.listening);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_listening_cb)to->function)(socket, to->context);
+}
+
+void dgram__emit_connect(dgram_socket_t *socket) {
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.connect);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_connect_cb)to->function)(socket, NULL, to->context);
+}
+
+void dgram__emit_close(dgram_socket_t *socket) {
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.close);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_close_cb)to->function)(socket, to->context);
+}
+
+/* ---- 'error' ---- */
+
+static void events_print_unhandled(dgram_socket_t *socket, const dgram_error_t *error,
+                                   void *context) {
+  char message[DGRAM__ERROR_ESCAPED];
+  (void)socket;
+  (void)context;
+  dgram__error_escape(message, error->message);
+  fprintf(stderr, "Unhandled 'error' event: %s\n", message);
+}
+
+/* A thread's own, as its loop and sockets are. */
+static _Thread_local dgram_error_cb unhandled = events_print_unhandled;
+static _Thread_local void *unhandled_context;
+
+void dgram_on_unhandled_error(dgram_error_cb handler, void *context) {
+  unhandled = handler != NULL ? handler : events_print_unhandled;
+  unhandled_context = context;
+}
+
+void dgram__emit_described_error(dgram_socket_t *socket, const dgram_error_t *error) {
+  struct dgram__emission emission = dgram__emission_begin(&socket->events.error);
+  const struct dgram__listener *to;
+  bool told = false;
+  while ((to = dgram__emission_next(&emission)) != NULL) {
+    ((dgram_error_cb)to->function)(socket, error, to->context);
+    told = true;
+  }
+  if (!told)
+    unhandled(socket, error, unhandled_context);
+}
+
+void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
+                       int port) {
+  char text[DGRAM__ERROR_TEXT];
+  dgram_error_t error;
+  dgram__error_describe(&error, text, code, syscall, address, port);
+  dgram__emit_described_error(socket, &error);
+}
+
+void dgram__events_clear(struct dgram__events *events) {
+  dgram__listeners_clear(&events->messages);
+  dgram__listeners_clear(&events->message);
+  dgram__listeners_clear(&events->listening);
+  dgram__listeners_clear(&events->error);
+  dgram__listeners_clear(&events->connect);
+  dgram__listeners_clear(&events->close);
+}

@@ -1,0 +1,131 @@
+/*
+ * Options of the system socket: set at once, on a bound socket.
+ */
+#include "internal.h"
+
+#include <errno.h>
+
+int dgram__check_bound(const dgram_socket_t *socket) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  return socket->state == DGRAM_BOUND ? 0 : UV_EBADF;
+}
+
+int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
+                      socklen_t length) {
+  return setsockopt(socket->udp.fd, level, name, value, length) == 0 ? 0 : -errno;
+}
+
+/* For sends to come: those before it leave first. */
+static int options_set_int(dgram_socket_t *socket, int level, int name, int value) {
+  return dgram__send_then_set(socket, level, name, &value, sizeof value);
+}
+
+/* Sets an option that goes by one name on IPv4 and by another on IPv6. */
+static int options_set_by_family(dgram_socket_t *socket, int name_v4, int name_v6, int value) {
+  if (socket->options.type == DGRAM_UDP4)
+    return options_set_int(socket, IPPROTO_IP, name_v4, value);
+  return options_set_int(socket, IPPROTO_IPV6, name_v6, value);
+}
+
+int dgram_set_broadcast(dgram_socket_t *socket, int flag) {
+  int err = dgram__check_bound(socket);
+  return err != 0 ? err : options_set_int(socket, SOL_SOCKET, SO_BROADCAST, flag != 0);
+}
+
+int dgram_set_ttl(dgram_socket_t *socket, int ttl) {
+  if (ttl < 1 || ttl > 255)
+    return UV_EINVAL;
+  int err = dgram__check_bound(socket);
+  return err != 0 ? err : options_set_by_family(socket, IP_TTL, IPV6_UNICAST_HOPS, ttl);
+}
+
+int dgram_set_multicast_ttl(dgram_socket_t *socket, int ttl) {
+  if (ttl < 0 || ttl > 255)
+    return UV_EINVAL;
+  int err = dgram__check_bound(socket);
+  return err != 0 ? err : options_set_by_family(socket, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
+}
+
+int dgram_set_multicast_loopback(dgram_socket_t *socket, int flag) {
+  int err = dgram__check_bound(socket);
+  if (err != 0)
+    return err;
+  return options_set_by_family(socket, IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, flag != 0);
+}
+
+int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_interface) {
+  struct dgram__interface chosen;
+  if (socket == NULL || multicast_interface == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (!dgram__interface_parse(&chosen, multicast_interface, dgram__family(socket->options.type)))
+    return UV_EINVAL;
+  if (socket->state != DGRAM_BOUND)
+    return UV_EBADF;
+  /* An address of the other family is the kernel's to judge: it may be of use on udp6. */
+  if (chosen.family == AF_INET6)
+    return options_set_int(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)chosen.index);
+  struct ip_mreqn request = {.imr_address = chosen.address, .imr_ifindex = (int)chosen.index};
+  return dgram__send_then_set(socket, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request);
+}
+
+/* ---- buffer sizes ---- */
+
+/* Keeps the system's code for dgram_buffer_size_reason(); returns the specification's. */
+static int options_buffer_size_failed(dgram_socket_t *socket, int reason) {
+  socket->binding.buffer_size_reason = reason;
+  return DGRAM_ERR_SOCKET_BUFFER_SIZE;
+}
+
+int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size) {
+  if (size == 0)
+    return 0;
+  int err = dgram__set_option(socket, SOL_SOCKET, name, &size, sizeof size);
+  return err == 0 ? 0 : options_buffer_size_failed(socket, err);
+}
+
+static int options_set_buffer_size(dgram_socket_t *socket, int name, int size) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (size < 0)
+    return DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE;
+  if (dgram__check_bound(socket) != 0)
+    return options_buffer_size_failed(socket, UV_EBADF);
+  return dgram__set_buffer_size(socket, name, size);
+}
+
+static int options_get_buffer_size(dgram_socket_t *socket, int name) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (dgram__check_bound(socket) != 0)
+    return options_buffer_size_failed(socket, UV_EBADF);
+  int size = 0;
+  socklen_t length = sizeof size;
+  if (getsockopt(socket->udp.fd, SOL_SOCKET, name, &size, &length) != 0)
+    return options_buffer_size_failed(socket, -errno);
+  return size;
+}
+
+int dgram_set_recv_buffer_size(dgram_socket_t *socket, int size) {
+  return options_set_buffer_size(socket, SO_RCVBUF, size);
+}
+
+int dgram_set_send_buffer_size(dgram_socket_t *socket, int size) {
+  return options_set_buffer_size(socket, SO_SNDBUF, size);
+}
+
+int dgram_get_recv_buffer_size(dgram_socket_t *socket) {
+  return options_get_buffer_size(socket, SO_RCVBUF);
+}
+
+int dgram_get_send_buffer_size(dgram_socket_t *socket) {
+  return options_get_buffer_size(socket, SO_SNDBUF);
+}
+
+int dgram_buffer_size_reason(const dgram_socket_t *socket) {
+  return socket != NULL ? socket->binding.buffer_size_reason : UV_EINVAL;
+}

@@ -1,0 +1,255 @@
+/*
+ * The socket's life: create, close, and what it can say of itself.
+ *
+ *   open -> closing -> closed   dgram_close(), or its signal's abort; `closing` lasts while sends
+ *                               or a connect wait for the bind
+ */
+#include "internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION_TEXT(major, minor, patch) #major "." #minor "." #patch
+#define VERSION_OF(major, minor, patch) VERSION_TEXT(major, minor, patch)
+
+/*
+ * What a program's dgram_options_t may measure: it ends where a member begins, or with the last
+ * one. In version 0.1, the first, it ended before `lookup`; in 0.2 before `reuse_port`; in 0.3 with
+ * padding behind `low_latency`, where `receive_batch` is now.
+ */
+#define OPTIONS_SIZE_0_3 offsetof(dgram_options_t, receive_budget)
+static const size_t options_sizes[] = {
+    offsetof(dgram_options_t, lookup),
+    offsetof(dgram_options_t, lookup_context),
+    offsetof(dgram_options_t, signal),
+    offsetof(dgram_options_t, reuse_port),
+    offsetof(dgram_options_t, defer),
+    offsetof(dgram_options_t, defer_context),
+    offsetof(dgram_options_t, low_latency),
+    offsetof(dgram_options_t, receive_batch),
+    OPTIONS_SIZE_0_3,
+    sizeof(dgram_options_t),
+};
+
+const char *dgram_version(void) {
+  return VERSION_OF(DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR, DGRAM_VERSION_PATCH);
+}
+
+/* ---- memory ---- */
+
+void dgram__hold(dgram_socket_t *socket) {
+  socket->holds++;
+}
+
+void dgram__release(dgram_socket_t *socket) {
+  assert(socket->holds > 0);
+  if (--socket->holds > 0)
+    return;
+  assert(socket->tx.count == 0);
+  dgram__events_clear(&socket->events);
+  if (socket->options.low_latency)
+    socket->loop->low_latency--;
+  dgram__loop_leave(socket->loop);
+  if (socket->gone != NULL)
+    *socket->gone = true;
+  free(socket);
+}
+
+/* ---- create ---- */
+
+static bool socket_is_options_size(size_t size) {
+  for (size_t i = 0; i < sizeof options_sizes / sizeof *options_sizes; i++)
+    if (size == options_sizes[i])
+      return true;
+  return false;
+}
+
+/* Reads the members that the program knew when it was compiled; the others have their default. */
+static int socket_read_options(dgram_options_t *options, const dgram_options_t *given) {
+  if (!socket_is_options_size(given->struct_size))
+    return UV_EINVAL;
+  *options = dgram_default_options(given->type);
+  memcpy(options, given, given->struct_size);
+  if (given->struct_size == OPTIONS_SIZE_0_3)
+    options->receive_batch = 0;
+  if (options->recv_buffer_size < 0 || options->send_buffer_size < 0 ||
+      options->receive_batch < 0 || options->receive_budget < 0)
+    return UV_EINVAL;
+  if (options->type != DGRAM_UDP4 && options->type != DGRAM_UDP6)
+    return DGRAM_ERR_SOCKET_BAD_TYPE;
+  return 0;
+}
+
+static dgram_socket_t *socket_new_socket(uv_loop_t *loop, const dgram_options_t *options) {
+  dgram_socket_t *socket = calloc(1, sizeof *socket);
+  if (socket == NULL)
+    return NULL;
+  socket->loop = dgram__loop_enter(loop);
+  if (socket->loop == NULL) {
+    free(socket);
+    return NULL;
+  }
+  socket->options = (struct dgram__options){.type = options->type,
+                                            .recv_buffer_size = options->recv_buffer_size,
+                                            .send_buffer_size = options->send_buffer_size,
+                                            .reuse_addr = options->reuse_addr != 0,
+                                            .reuse_port = options->reuse_port != 0,
+                                            .ipv6_only = options->ipv6_only != 0,
+                                            .disable_gso = options->disable_gso != 0,
+                                            .low_latency = options->low_latency != 0,
+                                            .lookup = options->lookup,
+                                            .lookup_context = options->lookup_context,
+                                            .defer = options->defer,
+                                            .defer_context = options->defer_context,
+                                            .signal = options->signal};
+  if (options->low_latency)
+    socket->loop->low_latency++;
+  socket->holds = 1; /* until closed */
+  socket->referenced = true;
+  socket->udp.fd = -1;
+  dgram__receive_init(socket, options);
+  for (int kind = 0; kind < DGRAM__TASK_KINDS; kind++)
+    socket->tasks[kind].kind = (unsigned char)kind;
+  return socket;
+}
+
+int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
+                                dgram_message_cb on_message, void *context,
+                                dgram_socket_t **socket) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  *socket = NULL;
+  if (loop == NULL || options == NULL)
+    return UV_EINVAL;
+  dgram_options_t read;
+  int err = socket_read_options(&read, options);
+  if (err != 0)
+    return err;
+  dgram_socket_t *created = socket_new_socket(loop, &read);
+  if (created == NULL)
+    return UV_ENOMEM;
+  if (on_message != NULL && dgram_on_message(created, on_message, context) != 0) {
+    dgram__release(created);
+    return UV_ENOMEM;
+  }
+  *socket = created;
+  return dgram__abort_signal_join(created) ? 0 : dgram_close(created, NULL, NULL);
+}
+
+int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_message,
+                        void *context, dgram_socket_t **socket) {
+  dgram_options_t options = dgram_default_options(type);
+  return dgram_create_socket_options(loop, &options, on_message, context, socket);
+}
+
+/* ---- close ---- */
+
+void dgram__close_finish(dgram_socket_t *socket) {
+  dgram__send_complete(socket, &socket->tx.completed);
+  dgram__emit_close(socket);
+  dgram__connect_report_cancelled(socket);
+  dgram__send_complete(socket, &socket->tx.cancelled);
+  dgram__release(socket); /* the pin of new_socket(): the task holds another */
+}
+
+static void socket_shut(dgram_socket_t *socket) {
+  dgram__send_resume(socket);
+  socket->closed = true;
+  dgram__send_cancel_all(socket);
+  dgram__connect_cancel(socket);
+  dgram__receive_forget(socket);
+  dgram__poll_close(socket);
+  dgram__udp_close(&socket->udp);
+  dgram__bind_forget(socket); /* last: a primary may hear that the port is free */
+  dgram__defer(socket, DGRAM__TASK_CLOSE);
+}
+
+void dgram__close_if_ready(dgram_socket_t *socket) {
+  bool waited_for =
+      socket->tx.wait_bind.count > 0 || socket->connecting.state == DGRAM__CONNECT_WAITING_FOR_BIND;
+  if (socket->closing && !socket->closed && !waited_for)
+    socket_shut(socket);
+}
+
+int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->closing)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (callback != NULL) {
+    int err = dgram_on_close(socket, callback, context);
+    if (err != 0)
+      return err;
+  }
+  socket->closing = true;
+  socket->rx.recheck = true;
+  dgram__abort_signal_leave(socket);
+  dgram__close_if_ready(socket);
+  return 0;
+}
+
+void dgram_dispose(dgram_socket_t *socket) {
+  if (socket == NULL)
+    return;
+  uv_loop_t *loop = socket->loop->uv;
+  bool gone = false;
+  socket->gone = &gone; // cppcheck-suppress autoVariables ; the socket goes before this returns
+  if (!socket->closing)
+    dgram_close(socket, NULL, NULL);
+  while (!gone)
+    uv_run(loop, UV_RUN_ONCE);
+  uv_run(loop, UV_RUN_NOWAIT); /* if it was the last one, what the loop shared goes too */
+}
+
+/* ---- what it can say of itself ---- */
+
+static dgram_socket_t *socket_set_referenced(dgram_socket_t *socket, bool referenced) {
+  if (socket != NULL) {
+    socket->referenced = referenced;
+    dgram__poll_update(socket);
+    dgram__retry_refer(socket->loop);
+  }
+  return socket;
+}
+
+dgram_socket_t *dgram_ref(dgram_socket_t *socket) {
+  return socket_set_referenced(socket, true);
+}
+
+dgram_socket_t *dgram_unref(dgram_socket_t *socket) {
+  return socket_set_referenced(socket, false);
+}
+
+uv_loop_t *dgram_loop(const dgram_socket_t *socket) {
+  return socket != NULL ? socket->loop->uv : NULL;
+}
+
+/* What was sent leaves first: the program is about to change the system socket. */
+int dgram_fileno(dgram_socket_t *socket) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (socket->udp.fd < 0)
+    return UV_EBADF;
+  dgram__send_before_change(socket);
+  return socket->udp.fd;
+}
+
+int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address) {
+  union dgram__address name;
+  int err = dgram__udp_name(&socket->udp, peer, &name);
+  if (err == 0)
+    dgram__address_describe(&name, address);
+  return err;
+}
+
+int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {
+  if (socket == NULL || address == NULL)
+    return UV_EINVAL;
+  /* In a 'listening' that a close waits for, the address can still be asked for. */
+  if (socket->closed || (socket->closing && socket->state != DGRAM_BOUND))
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  if (socket->state != DGRAM_BOUND)
+    return UV_EBADF;
+  return dgram__describe_name(socket, false, address);
+}

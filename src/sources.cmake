@@ -1,0 +1,54 @@
+# The files of the library: the one list of them. A folder sees those above it, never those below.
+
+set(dgram_folders base udp ipc core cluster handover group)
+
+set(dgram_base # pure: no system call, no loop
+  address.c
+  errors.c
+  listeners.c)
+set(dgram_udp # system calls on one UDP descriptor: no loop
+  cmsg.c
+  descriptor.c
+  gso.c
+  gso_refusals.c
+  mmsg.c
+  udp_recv.c
+  udp_send.c
+  udp_socket.c)
+set(dgram_ipc # frames and descriptors between the processes of one host
+  channel.c
+  frame.c
+  unix_listener.c)
+set(dgram_core # the socket on a libuv loop
+  abort.c
+  bind.c
+  busy_poll.c
+  connect.c
+  deliver.c
+  events.c
+  flush.c
+  loop.c
+  multicast.c
+  options.c
+  poll.c
+  receive.c
+  resolve.c
+  rx_buffers.c
+  rx_coalesce.c
+  send.c
+  socket.c)
+set(dgram_cluster # a primary and its workers
+  primary.c
+  primary_read.c
+  shared_sockets.c
+  worker.c
+  worker_env.c)
+set(dgram_handover # from one server to the next
+  listen_fds.c
+  offer.c
+  take.c)
+set(dgram_group # one port, many threads
+  affinity.c
+  group.c
+  group_options.c
+  reuseport_bpf.c)

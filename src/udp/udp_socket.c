@@ -1,0 +1,233 @@
+/*
+ * The portable datapath: no segmentation. It is also where the parts stand that every datapath
+ * shares: opening a socket, taking its error.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "udp_recv.h"
+#include "cmsg.h"
+#include "descriptor.h"
+
+static int udp_set_flag(int fd, int level, int name) {
+  int on = 1;
+  return setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
+#if defined(__linux__) && defined(SO_REUSEPORT)
+static int
+udp_share_port(int fd) { /* some sandboxes' kernels don't know it: socket(7), Linux 3.9 */
+  int err = udp_set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+  return err == UV_ENOPROTOOPT ? UV_ENOTSUP : err;
+}
+#else
+static int udp_share_port(int fd) { /* elsewhere it may exist, but does not spread what comes */
+  (void)fd;
+  return UV_ENOTSUP;
+}
+#endif
+
+static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
+  const union dgram__address *local = &settings->local;
+  int err = 0;
+  if (settings->ipv6_only && local->any.sa_family != AF_INET6)
+    return UV_EINVAL;
+  if (settings->reuse_addr)
+    err = udp_set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+  if (err == 0 && settings->reuse_port)
+    err = udp_share_port(fd);
+  if (err == 0 && settings->ipv6_only)
+    err = udp_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)
+    err = -errno;
+  return err;
+}
+
+static void udp_posix_adopt(struct dgram__udp *udp, bool gso, bool gro) {
+  (void)gso;
+  (void)gro;
+  *udp = (struct dgram__udp){.fd = udp->fd, .limits = {.datagrams = 1}};
+}
+
+int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
+  int fd = dgram__descriptor_socket(settings->local.any.sa_family, SOCK_DGRAM);
+  if (fd < 0)
+    return fd;
+  int err = udp_bind_socket(fd, settings);
+  if (err != 0) {
+    close(fd);
+    return err;
+  }
+  udp->fd = fd;
+  udp_posix_adopt(udp, false, false);
+  return 0;
+}
+
+static bool udp_has_option(int fd, int name, int wanted) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 && value == wanted;
+}
+
+#ifdef SO_PROTOCOL
+bool dgram__udp_is_udp(int fd) {
+  return udp_has_option(fd, SO_PROTOCOL, IPPROTO_UDP);
+}
+#else
+bool dgram__udp_is_udp(int fd) { /* such systems neither segment nor join */
+  (void)fd;
+  return true;
+}
+#endif
+
+int dgram__udp_family(int fd) {
+  union dgram__address name = {0};
+  socklen_t length = sizeof name;
+  if (!udp_has_option(fd, SO_TYPE, SOCK_DGRAM) || getsockname(fd, &name.any, &length) != 0)
+    return 0;
+  int family = name.any.sa_family;
+  return family == AF_INET || family == AF_INET6 ? family : 0;
+}
+
+void dgram__udp_abandon(struct dgram__udp *udp) {
+  free(udp->refusals);
+  udp->refusals = NULL;
+  udp->fd = -1;
+}
+
+void dgram__udp_close(struct dgram__udp *udp) {
+  if (udp->fd >= 0)
+    close(udp->fd);
+  dgram__udp_abandon(udp);
+}
+
+int dgram__udp_connect(struct dgram__udp *udp, const union dgram__address *to) {
+  if (udp->refusals != NULL)
+    dgram__gso_refusals_forget_peer(udp->refusals);
+  socklen_t length = dgram__address_length(to);
+  if (length == 0)
+    length = sizeof *to;
+  return connect(udp->fd, &to->any, length) == 0 ? 0 : -errno;
+}
+
+int dgram__udp_name(const struct dgram__udp *udp, bool peer, union dgram__address *name) {
+  socklen_t length = sizeof *name;
+  memset(name, 0, sizeof *name);
+  int result =
+      peer ? getpeername(udp->fd, &name->any, &length) : getsockname(udp->fd, &name->any, &length);
+  return result == 0 ? 0 : -errno;
+}
+
+/* What poll(2) reports; everything, if it can't be asked. */
+static short udp_events_of(int fd, short wanted) {
+  struct pollfd watched = {.fd = fd, .events = wanted};
+  int count = poll(&watched, 1, 0);
+  if (count < 0)
+    return wanted;
+  return count > 0 ? watched.revents : 0;
+}
+
+bool dgram__udp_is_readable(const struct dgram__udp *udp) {
+  return (udp_events_of(udp->fd, POLLIN) & POLLIN) != 0;
+}
+
+bool dgram__udp_has_event(const struct dgram__udp *udp, bool sends) {
+  return udp_events_of(udp->fd, sends ? POLLIN | POLLOUT : POLLIN) != 0;
+}
+
+#if defined(IP_RECVERR) && defined(IPV6_RECVERR)
+static bool udp_is_on(int fd, int level, int name) {
+  int on = 0;
+  socklen_t length = sizeof on;
+  return getsockopt(fd, level, name, &on, &length) == 0 && on != 0;
+}
+
+bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
+  return udp_is_on(udp->fd, IPPROTO_IP, IP_RECVERR) ||
+         udp_is_on(udp->fd, IPPROTO_IPV6, IPV6_RECVERR);
+}
+#else
+bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
+  (void)udp;
+  return false;
+}
+#endif
+
+static int udp_take_pending_error(int fd) {
+  int err = 0;
+  socklen_t length = sizeof err;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) == 0 ? -err : 0;
+}
+
+#ifdef MSG_ERRQUEUE
+/*
+ * The library asks for no error queue, but the program or another holder of the system socket may
+ * have. What is in it makes poll(2) report POLLERR until it is read. Returns how many were read.
+ */
+static int udp_drain_error_queue(int fd) {
+  enum { MOST = 64 }; /* each is some bytes of the system's; more of them wake the loop again */
+  int drained = 0;
+  struct msghdr message = {.msg_flags = 0};
+  while (drained < MOST && recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
+    drained++;
+  return drained;
+}
+#else
+static int udp_drain_error_queue(int fd) {
+  (void)fd;
+  return 0;
+}
+#endif
+
+/* The pending error first: Linux clears it when the queue is read. */
+int dgram__udp_take_error(struct dgram__udp *udp) {
+  int err = udp_take_pending_error(udp->fd);
+  int drained = udp_drain_error_queue(udp->fd);
+  return err != 0 ? err : drained;
+}
+
+#ifdef __linux__
+/*
+ * Whether what was received may have been joined. It is asked, not remembered: whoever shares the
+ * system socket may want joining. Kernels before 5.8 don't say.
+ */
+static bool udp_may_be_joined(int fd) {
+  int on = 1;
+  socklen_t length = sizeof on;
+  return dgram__udp_is_udp(fd) && (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
+}
+#else
+static bool udp_may_be_joined(int fd) {
+  (void)fd;
+  return false;
+}
+#endif
+
+int dgram__udp_segment_of(int fd, const struct msghdr *message) {
+  int segment = dgram__cmsg_segment(message);
+  return segment >= 0 || udp_may_be_joined(fd) ? segment : 0;
+}
+
+static int udp_posix_send(struct dgram__udp *udp, const struct dgram__datagram *first,
+                          unsigned count) {
+  if (count == 1) /* there is nothing to plan */
+    return dgram__udp_send_one(udp, first);
+  return dgram__udp_send_batches(udp, &udp->limits, first, count);
+}
+
+const struct dgram__datapath dgram__datapath_posix = {
+    .name = "posix",
+    .inbox_size = sizeof(struct dgram__rx_batch),
+    .inbox_init = dgram__rx_batch_init,
+    .recv = dgram__rx_batch_recv,
+    .open = dgram__udp_open,
+    .adopt = udp_posix_adopt,
+    .send = udp_posix_send,
+    .take_error = dgram__udp_take_error,
+};

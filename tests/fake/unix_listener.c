@@ -1,0 +1,159 @@
+/*
+ * The file at which servers meet: whatever another server does there at any moment of a withdrawal,
+ * its own offer stays. The linker puts the functions __wrap_... in the place of the true ones.
+ */
+#include "unix_listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "folder.h"
+#include "open_files.h"
+
+/* ---- the moments ---- */
+
+enum {
+  MOST_OTHERS = 3,
+  MOST_CALLS = 8 /* of a withdrawal */
+};
+
+static struct {
+  int at[MOST_OTHERS]; /* before which calls another server puts its file there; 0: none */
+  int calls;
+  int others; /* so far */
+  int fds[MOST_OTHERS];
+  struct dgram__unix_listener places[MOST_OTHERS];
+  int refused; /* the error of what renames only where nothing lies; 0: none */
+  bool in_other;
+} moments;
+
+static void another_comes(void) {
+  int other = moments.others++;
+  moments.in_other = true;
+  moments.fds[other] = dgram__unix_listener_listen(path, &moments.places[other]);
+  moments.in_other = false;
+  assert_true(moments.fds[other] >= 0);
+}
+
+static void before_call(void) {
+  if (moments.in_other)
+    return;
+  moments.calls++;
+  for (int i = 0; i < MOST_OTHERS; i++)
+    if (moments.at[i] == moments.calls)
+      another_comes();
+}
+
+#define MOMENT(name, parameters, arguments) \
+  int __real_##name parameters;             \
+  int __wrap_##name parameters;             \
+  int __wrap_##name parameters {            \
+    before_call();                          \
+    return __real_##name arguments;         \
+  }
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+MOMENT(lstat, (const char *at, struct stat *file), (at, file))
+MOMENT(rename, (const char *from, const char *to), (from, to))
+MOMENT(unlink, (const char *at), (at))
+
+int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags) {
+  before_call();
+  errno = moments.refused;
+  return moments.refused != 0 ? -1 : __real_renameat2(from_fd, from, to_fd, to, flags);
+}
+
+int __real_link(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to) {
+  before_call();
+  errno = EPERM;
+  return moments.refused == EPERM ? -1 : __real_link(from, to);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+/* ---- withdrawals ---- */
+
+static bool lies_there(const struct dgram__unix_listener *place) {
+  struct stat file;
+  return __real_lstat(path, &file) == 0 && file.st_dev == place->device &&
+         file.st_ino == place->inode;
+}
+
+/* Withdraws while others come at these moments. */
+static void withdraw(int first, int second) {
+  struct dgram__unix_listener place;
+  int fd = dgram__unix_listener_listen(path, &place);
+  assert_true(fd >= 0);
+  moments.at[0] = first;
+  moments.at[1] = second;
+  moments.calls = moments.others = 0;
+  dgram__unix_listener_remove(path, &place);
+  moments.at[0] = moments.at[1] = 0;
+  assert_in_range(moments.calls, 1, MOST_CALLS);
+  close(fd);
+}
+
+/* The last of those that came is there, and nothing else; then it goes. */
+static void the_last_is_there(void) {
+  assert_int_equal(count_files(), moments.others > 0);
+  for (int i = 0; i < moments.others; i++) {
+    assert_int_equal(lies_there(&moments.places[i]), i == moments.others - 1);
+    if (i == moments.others - 1)
+      dgram__unix_listener_remove(path, &moments.places[i]);
+    close(moments.fds[i]);
+  }
+  assert_int_equal(count_files(), 0);
+}
+
+static void with_nobody_there_it_goes(void **state) {
+  withdraw(0, 0);
+  the_last_is_there();
+}
+
+static void whenever_another_comes_it_stays(void **state) {
+  for (int first = 1; first <= MOST_CALLS; first++) {
+    withdraw(first, 0);
+    the_last_is_there();
+  }
+}
+
+static void whenever_two_come_the_last_stays(void **state) {
+  for (int first = 1; first < MOST_CALLS; first++) {
+    for (int second = first + 1; second <= MOST_CALLS; second++) {
+      withdraw(first, second);
+      the_last_is_there();
+    }
+  }
+}
+
+/* Kernels before 3.15, other systems, and file systems that can't do it. */
+static void also_where_the_system_lacks_a_call(void **state) {
+  moments.refused = ENOSYS;
+  whenever_another_comes_it_stays(state);
+  whenever_two_come_the_last_stays(state);
+  moments.refused = EPERM; /* links, too */
+  whenever_another_comes_it_stays(state);
+  moments.refused = 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(with_nobody_there_it_goes),
+      cmocka_unit_test(whenever_another_comes_it_stays),
+      cmocka_unit_test(whenever_two_come_the_last_stays),
+      cmocka_unit_test(also_where_the_system_lacks_a_call),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

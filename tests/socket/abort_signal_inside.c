@@ -1,0 +1,143 @@
+/* One signal of several sockets, aborted inside a listener of one of them. */
+#include "api_test.h"
+
+enum { SOCKETS = 3 };
+
+struct scene {
+  uv_loop_t *loop;
+  dgram_abort_signal_t *signal;
+  dgram_socket_t *sockets[SOCKETS];
+  int ports[SOCKETS];
+};
+
+static const char *const names[SOCKETS] = {"a", "b", "c"};
+
+static struct scene open_scene(void) {
+  struct scene scene = {.loop = open_loop()};
+  assert_int_equal(dgram_abort_signal_create(&scene.signal), 0);
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.signal = scene.signal;
+  for (int i = 0; i < SOCKETS; i++) {
+    scene.sockets[i] = new_with(scene.loop, &options);
+    assert_int_equal(dgram_on_close(scene.sockets[i], note_event, (void *)names[i]), 0);
+    scene.ports[i] = bind_now(scene.sockets[i], "127.0.0.1");
+  }
+  return scene;
+}
+
+static void close_scene(struct scene *scene) {
+  close_loop(scene->loop);
+  dgram_abort_signal_free(scene->signal);
+}
+
+static void abort_in_message(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  note("message");
+  dgram_abort_signal_abort(context);
+}
+
+/* Each of them has something to read in this turn of the loop. */
+static void in_message_all_are_closed_and_no_other_message_comes(void **state) {
+  struct scene scene = open_scene();
+  int fd = raw_socket();
+  for (int i = 0; i < SOCKETS; i++) {
+    assert_int_equal(dgram_on_message(scene.sockets[i], abort_in_message, scene.signal), 0);
+    raw_send(fd, "1", 1, scene.ports[i]);
+    raw_send(fd, "2", 1, scene.ports[i]);
+  }
+  close_scene(&scene);
+  assert_notes("message a b c");
+  close(fd);
+}
+
+static void abort_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                          void *context) {
+  note("sent");
+  dgram_abort_signal_abort(context);
+}
+
+static void in_the_callback_of_a_send_the_others_sends_have_left(void **state) {
+  struct scene scene = open_scene();
+  int fd = raw_socket();
+  for (int i = 0; i < SOCKETS; i++)
+    send_text(scene.sockets[i], names[i], raw_port(fd), i == 1 ? abort_in_sent : note_sent,
+              i == 1 ? (void *)scene.signal : "other");
+  close_scene(&scene);
+  assert_notes("other sent other a b c");
+  assert_string_equal(arrived(fd), "a b c");
+  close(fd);
+}
+
+static void abort_in_close(dgram_socket_t *socket, void *context) {
+  note("closed");
+  dgram_abort_signal_abort(context);
+}
+
+static void in_close_of_one_the_others_are_closed(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_close(scene.sockets[1], abort_in_close, scene.signal), 0);
+  close_scene(&scene);
+  assert_notes("b closed a c");
+}
+
+static void free_in_close(dgram_socket_t *socket, void *context) {
+  dgram_abort_signal_t **signal = context;
+  dgram_abort_signal_free(*signal);
+  *signal = NULL;
+}
+
+static void in_close_the_signal_may_be_freed(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_on_close(scene.sockets[0], free_in_close, &scene.signal), 0);
+  dgram_abort_signal_abort(scene.signal);
+  close_scene(&scene);
+  assert_notes("a b c");
+}
+
+static void create_and_abort(dgram_socket_t *socket, void *context) {
+  struct scene *scene = context;
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.signal = scene->signal;
+  assert_int_equal(dgram_on_close(new_with(scene->loop, &options), note_event, "new"), 0);
+}
+
+static void one_created_in_close_after_the_abort_is_closed_too(void **state) {
+  struct scene scene = open_scene();
+  assert_int_equal(dgram_on_close(scene.sockets[0], create_and_abort, &scene), 0);
+  dgram_abort_signal_abort(scene.signal);
+  close_scene(&scene);
+  assert_notes("a b c new");
+}
+
+static void abort_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                          void *context) {
+  note("ask(%s)", host);
+  dgram_abort_signal_abort(context);
+  dgram_lookup_done(lookup, 0, "127.0.0.1");
+}
+
+static void in_a_look_up_all_are_closed(void **state) {
+  struct scene scene = open_scene();
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.signal = scene.signal;
+  options.lookup = abort_in_hook;
+  options.lookup_context = scene.signal;
+  dgram_socket_t *socket = new_with(scene.loop, &options);
+  assert_int_equal(dgram_on_close(socket, note_event, "d"), 0);
+  assert_int_equal(dgram_on_listening(socket, note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
+  close_scene(&scene);
+  assert_notes("ask(name) a b c d");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(in_message_all_are_closed_and_no_other_message_comes),
+      cmocka_unit_test(in_the_callback_of_a_send_the_others_sends_have_left),
+      cmocka_unit_test(in_close_of_one_the_others_are_closed),
+      cmocka_unit_test(in_close_the_signal_may_be_freed),
+      cmocka_unit_test(one_created_in_close_after_the_abort_is_closed_too),
+      cmocka_unit_test(in_a_look_up_all_are_closed),
+  };
+  return cmocka_run_group_tests_name("signal_inside", tests, NULL, NULL);
+}
