@@ -12,7 +12,7 @@ enum { MOST_FRAMES = 64 }; /* of one worker at a time, so that none keeps the ot
 
 static void primary_read_answer(struct dgram__worker_process *worker,
                                 const struct dgram__frame *ask, int status, int fd) {
-  struct dgram__frame frame = {.kind = DGRAM__ANSWER, .number = ask->number, .status = status};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY, .number = ask->number, .status = status};
   /* An error shows when the channel is read, or written to, next. */
   (void)dgram__channel_send(&worker->channel, &frame, fd);
 }
@@ -83,13 +83,13 @@ static int primary_read_on_listening(struct dgram__worker_process *worker, uint3
 static int primary_read_on_frame(struct dgram__worker_process *worker,
                                  const struct dgram__frame *frame) {
   switch (frame->kind) {
-  case DGRAM__ONLINE:
+  case DGRAM__FRAME_ONLINE:
     return primary_read_on_online(worker);
-  case DGRAM__ASK:
+  case DGRAM__FRAME_REQUEST:
     return primary_read_on_ask(worker, frame);
-  case DGRAM__LISTENING:
+  case DGRAM__FRAME_LISTENING:
     return primary_read_on_listening(worker, frame->number);
-  case DGRAM__RELEASE:
+  case DGRAM__FRAME_RELEASE:
     return dgram__shared_sockets_take(&worker->cluster->shares, &worker->holder, frame->number)
                ? 0
                : UV_EPROTO;
@@ -126,7 +126,7 @@ static void primary_read_on_poll(uv_poll_t *poll, int status, int events) {
 
 void dgram__primary_write(struct dgram__worker_process *worker) {
   struct dgram__channel *channel = &worker->channel;
-  const struct dgram__frame frame = {.kind = DGRAM__DISCONNECT};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_DISCONNECT};
   if (worker->to_disconnect && !dgram__channel_busy(channel)) {
     worker->to_disconnect = false;
     (void)dgram__channel_send(channel, &frame, -1);

@@ -103,10 +103,11 @@ static void worker_write_first(dgram_worker_t *worker) {
   struct dgram__bind_request *share = worker->first_said;
   struct dgram__frame frame = {.kind = share->says, .number = share->ask.number};
   /* An error shows when the channel is read next. */
-  (void)dgram__channel_send(&worker->channel, share->says == DGRAM__ASK ? &share->ask : &frame, -1);
+  (void)dgram__channel_send(&worker->channel,
+                            share->says == DGRAM__FRAME_REQUEST ? &share->ask : &frame, -1);
   worker->first_said = share->next_said;
   share->in_line = false;
-  if (share->says == DGRAM__RELEASE)
+  if (share->says == DGRAM__FRAME_RELEASE)
     worker_drop_request(share);
 }
 
@@ -139,7 +140,7 @@ static void worker_give_back(struct dgram__bind_request *share, bool held) {
   if (share->socket != NULL)
     worker_unlink_socket(share);
   if (held)
-    worker_queue(share, DGRAM__RELEASE);
+    worker_queue(share, DGRAM__FRAME_RELEASE);
   else
     worker_drop_request(share);
 }
@@ -169,11 +170,11 @@ static int worker_on_answer(dgram_worker_t *worker, const struct dgram__frame *f
 }
 
 static int worker_on_frame(dgram_worker_t *worker, const struct dgram__frame *frame, int fd) {
-  if (frame->kind == DGRAM__ANSWER)
+  if (frame->kind == DGRAM__FRAME_REPLY)
     return worker_on_answer(worker, frame, fd);
   if (fd >= 0)
     close(fd);
-  return frame->kind == DGRAM__DISCONNECT ? UV_EOF : UV_EPROTO;
+  return frame->kind == DGRAM__FRAME_DISCONNECT ? UV_EOF : UV_EPROTO;
 }
 
 /* Returns 0, or that or why the connection is to end. */
@@ -257,7 +258,7 @@ int dgram__bind_request_ask(dgram_socket_t *socket, int fd) {
     return UV_ENOMEM;
   share->worker = worker;
   share->socket = socket;
-  share->ask = (struct dgram__frame){.kind = DGRAM__ASK,
+  share->ask = (struct dgram__frame){.kind = DGRAM__FRAME_REQUEST,
                                      .number = worker->questions++,
                                      .fd = fd,
                                      .reuse_addr = fd == 0 && socket->options.reuse_addr,
@@ -269,12 +270,12 @@ int dgram__bind_request_ask(dgram_socket_t *socket, int fd) {
     share->ask.address = socket->binding.to;
   worker->waiting++;
   worker_append(worker, share);
-  worker_queue(share, DGRAM__ASK);
+  worker_queue(share, DGRAM__FRAME_REQUEST);
   return 0;
 }
 
 void dgram__bind_request_listening(dgram_socket_t *socket) {
-  worker_queue(socket->binding.share, DGRAM__LISTENING);
+  worker_queue(socket->binding.share, DGRAM__FRAME_LISTENING);
 }
 
 void dgram__bind_request_release(dgram_socket_t *socket) {
@@ -284,7 +285,7 @@ void dgram__bind_request_release(dgram_socket_t *socket) {
   if (worker->loop->worker == NULL) /* it ends: nobody is to be told */
     return;
   if (share->answered) {
-    worker_queue(share, DGRAM__RELEASE);
+    worker_queue(share, DGRAM__FRAME_RELEASE);
   } else {
     worker->waiting--;
     worker_watch(worker);
@@ -318,7 +319,7 @@ static int worker_connect_to_primary(dgram_worker_t *worker, uv_loop_t *loop) {
   }
   worker->poll.data = worker;
   dgram__channel_init(&worker->channel, DGRAM__CHANNEL_FD);
-  const struct dgram__frame online = {.kind = DGRAM__ONLINE};
+  const struct dgram__frame online = {.kind = DGRAM__FRAME_ONLINE};
   (void)dgram__channel_send(&worker->channel, &online, -1);
   worker_watch(worker);
   return 0;

@@ -155,7 +155,7 @@ static int offer_give(struct successor *successor) {
   int err = dgram__channel_resume(&successor->channel);
   while (err == 0 && successor->given < offer->count && !dgram__channel_busy(&successor->channel)) {
     int fd = offer->sockets[successor->given++].fd;
-    struct dgram__frame frame = {.kind = DGRAM__GIVE,
+    struct dgram__frame frame = {.kind = DGRAM__FRAME_DESCRIPTOR,
                                  .number = (uint32_t)(offer->count - successor->given)};
     err = dgram__channel_send(&successor->channel, &frame, fd);
   }
@@ -170,7 +170,8 @@ static bool offer_has_all(const struct successor *successor) {
 static int offer_read(struct successor *successor) {
   struct dgram__frame frame;
   int got = dgram__channel_receive(&successor->channel, &frame, NULL);
-  return got <= 0 || (frame.kind == DGRAM__TAKEN && offer_has_all(successor)) ? got : UV_EPROTO;
+  return got <= 0 || (frame.kind == DGRAM__FRAME_CONFIRM && offer_has_all(successor)) ? got
+                                                                                      : UV_EPROTO;
 }
 
 static void offer_on_successor(uv_poll_t *poll, int status, int events);
@@ -206,7 +207,7 @@ static void offer_on_successor(uv_poll_t *poll, int status, int events) {
 static void offer_expire(struct successor *successor) {
   dgram_offer_t *offer = successor->offer;
   struct dgram__channel *channel = &successor->channel;
-  const struct dgram__frame frame = {.kind = DGRAM__GIVE, .status = UV_ETIMEDOUT};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_DESCRIPTOR, .status = UV_ETIMEDOUT};
   shutdown(channel->fd, SHUT_RD);
   if (offer_read(successor) > 0) {
     offer_taken(offer);
@@ -264,7 +265,7 @@ static uint64_t offer_deadline(const dgram_offer_t *offer) {
 
 static void offer_refuse(int fd, int status) {
   struct dgram__channel channel;
-  struct dgram__frame frame = {.kind = DGRAM__GIVE, .status = status};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_DESCRIPTOR, .status = status};
   dgram__channel_init(&channel, fd);
   (void)dgram__channel_send(&channel, &frame, -1); /* a new connection has room for it */
   dgram__channel_close(&channel);

@@ -63,11 +63,11 @@ static int take_receive_one(dgram_takeover_t *takeover, uint64_t deadline, uint3
   if (err != 0)
     return err;
   *left = frame.number;
-  if (frame.kind == DGRAM__GIVE && frame.status == 0 && fd >= 0)
+  if (frame.kind == DGRAM__FRAME_DESCRIPTOR && frame.status == 0 && fd >= 0)
     return fd;
   if (fd >= 0)
     close(fd);
-  return frame.kind == DGRAM__GIVE && frame.status != 0 ? frame.status : UV_EPROTO;
+  return frame.kind == DGRAM__FRAME_DESCRIPTOR && frame.status != 0 ? frame.status : UV_EPROTO;
 }
 
 /* Returns the number of descriptors, or an error with none left open. */
@@ -125,12 +125,12 @@ int dgram_handover_take(const char *path, int timeout_ms, int fds[], dgram_takeo
 static int take_refusal(dgram_takeover_t *takeover) {
   struct dgram__frame frame;
   int got = dgram__channel_receive(&takeover->channel, &frame, NULL);
-  return got > 0 && frame.kind == DGRAM__GIVE ? frame.status : 0;
+  return got > 0 && frame.kind == DGRAM__FRAME_DESCRIPTOR ? frame.status : 0;
 }
 
 /* The refusal may come in the moment before the word is sent, which then fails. */
 static int take_confirm(dgram_takeover_t *takeover) {
-  const struct dgram__frame frame = {.kind = DGRAM__TAKEN};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_CONFIRM};
   int err = take_refusal(takeover);
   if (err != 0)
     return err;

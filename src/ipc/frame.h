@@ -19,18 +19,20 @@ enum {
 
 enum dgram__frame_kind {
   /* A worker says to its primary: */
-  DGRAM__ONLINE = 1, /* it runs */
-  DGRAM__ASK,        /* it wants a socket bound to `address`, or with `fd` that of the primary's */
-  DGRAM__LISTENING,  /* the socket that it asked for as `number` listens */
-  DGRAM__RELEASE,    /* it has no more use for it */
+  DGRAM__FRAME_ONLINE = 1, /* it runs */
+  DGRAM__FRAME_REQUEST, /* it wants a socket bound to `address`, or with `fd` that of the primary's
+                         */
+  DGRAM__FRAME_LISTENING, /* the socket that it asked for as `number` listens */
+  DGRAM__FRAME_RELEASE,   /* it has no more use for it */
   /* A primary says to a worker: */
-  DGRAM__ANSWER,     /* to the question `number`: an error, or with status 0 a descriptor */
-  DGRAM__DISCONNECT, /* it shall close what it shares, and then the connection */
+  DGRAM__FRAME_REPLY,      /* to the question `number`: an error, or with status 0 a descriptor */
+  DGRAM__FRAME_DISCONNECT, /* it shall close what it shares, and then the connection */
   /* A server says to the one that follows it: */
-  DGRAM__GIVE, /* a descriptor, of those of which `number` are still to come; or why it gives none
-                */
+  DGRAM__FRAME_DESCRIPTOR, /* a descriptor, of those of which `number` are still to come; or why it
+                            * gives none
+                            */
   /* And that one to it: */
-  DGRAM__TAKEN, /* it listens on all of them */
+  DGRAM__FRAME_CONFIRM, /* it listens on all of them */
   DGRAM__FRAME_KINDS
 };
 

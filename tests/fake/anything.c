@@ -109,7 +109,7 @@ static void pause_a_while(void) {
 /* ---- a worker ---- */
 
 static struct dgram__frame any_frame(uint32_t *asked) {
-  struct dgram__frame frame = {.kind = DGRAM__ASK, .number = (*asked)++};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REQUEST, .number = (*asked)++};
   dgram__address_loopback(&frame.address, one_in(4) ? AF_INET6 : AF_INET,
                           one_in(4) ? (int)below(65536) : 0);
   frame.reuse_addr = one_in(4);
@@ -117,7 +117,7 @@ static struct dgram__frame any_frame(uint32_t *asked) {
   if (one_in(3))
     frame.fd = (int)(one_in(2) ? below(64) : below(INT32_MAX));
   if (one_in(3)) /* of what it has, most likely */
-    frame = (struct dgram__frame){.kind = one_in(2) ? DGRAM__RELEASE : DGRAM__LISTENING,
+    frame = (struct dgram__frame){.kind = one_in(2) ? DGRAM__FRAME_RELEASE : DGRAM__FRAME_LISTENING,
                                   .number = *asked > 20 ? *asked - 1 - below(20) : 0};
   if (one_in(200))
     frame.kind = (enum dgram__frame_kind)below(DGRAM__FRAME_KINDS + 1);
@@ -312,7 +312,7 @@ static int connect_to_offer(void) {
 static bool confirms; /* it also says the word that ends the offer */
 
 static void say_anything(int fd, int kept[MOST_KEPT]) {
-  struct dgram__frame frame = {.kind = confirms ? DGRAM__TAKEN : DGRAM__GIVE};
+  struct dgram__frame frame = {.kind = confirms ? DGRAM__FRAME_CONFIRM : DGRAM__FRAME_DESCRIPTOR};
   do {
     if (one_in(2))
       read_some(fd, kept);

@@ -106,7 +106,7 @@ static int end(void **state) {
 }
 
 static int send_number(uint32_t number, int fd) {
-  struct dgram__frame frame = {.kind = DGRAM__ANSWER, .number = number};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY, .number = number};
   return dgram__channel_send(&ours, &frame, fd);
 }
 
@@ -114,7 +114,7 @@ static int send_number(uint32_t number, int fd) {
 static uint32_t receive_number(int *fd) {
   struct dgram__frame frame;
   assert_int_equal(dgram__channel_receive(&theirs, &frame, fd), 1);
-  assert_int_equal(frame.kind, DGRAM__ANSWER);
+  assert_int_equal(frame.kind, DGRAM__FRAME_REPLY);
   return frame.number;
 }
 
@@ -173,7 +173,7 @@ static void send_raw(const void *bytes, size_t size, const int fds[], size_t cou
 }
 
 static void write_number(unsigned char bytes[DGRAM__FRAME_SIZE], uint32_t number) {
-  dgram__frame_write(&(struct dgram__frame){.kind = DGRAM__ANSWER, .number = number}, bytes);
+  dgram__frame_write(&(struct dgram__frame){.kind = DGRAM__FRAME_REPLY, .number = number}, bytes);
 }
 
 /* ---- the ends themselves ---- */
@@ -223,7 +223,7 @@ static void each_descriptor_comes_with_its_frame(void **state) {
 }
 
 static void both_sides_may_speak_at_once(void **state) {
-  struct dgram__frame frame = {.kind = DGRAM__LISTENING, .number = 7};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_LISTENING, .number = 7};
   assert_int_equal(send_number(1, -1), 0);
   assert_int_equal(dgram__channel_send(&theirs, &frame, -1), 0);
   assert_received(1);
@@ -339,7 +339,7 @@ static void an_end_within_a_frame_is_one_too(void **state) {
 
 /* The other side closes without reading what was said to it: ECONNRESET. */
 static void so_is_a_reset(void **state) {
-  struct dgram__frame frame = {.kind = DGRAM__ANSWER};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY};
   assert_int_equal(dgram__channel_send(&theirs, &frame, -1), 0);
   dgram__channel_close(&ours);
   assert_int_equal(receive_none(), UV_EOF);

@@ -180,12 +180,13 @@ static void answer_asks(void) {
   int got = dgram__channel_receive(&primary, &frame, NULL);
   if (got < 0 || dgram__channel_resume(&primary) != 0)
     dgram__channel_close(&primary);
-  if (got <= 0 || primary.fd < 0 || frame.kind != DGRAM__ASK)
+  if (got <= 0 || primary.fd < 0 || frame.kind != DGRAM__FRAME_REQUEST)
     return;
   struct dgram__udp path;
   struct dgram__settings settings = {.local = frame.address};
   int err = dgram__udp_open(&path, &settings);
-  const struct dgram__frame answer = {.kind = DGRAM__ANSWER, .number = frame.number, .status = err};
+  const struct dgram__frame answer = {
+      .kind = DGRAM__FRAME_REPLY, .number = frame.number, .status = err};
   if (dgram__channel_send(&primary, &answer, err == 0 ? path.fd : -1) != 0)
     dgram__channel_close(&primary);
   if (err == 0)

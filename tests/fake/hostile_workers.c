@@ -30,7 +30,7 @@ static void wait_for_death(void) {
 }
 
 static struct dgram__frame any_port(uint32_t number) {
-  struct dgram__frame frame = {.kind = DGRAM__ASK, .number = number};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REQUEST, .number = number};
   dgram__address_loopback(&frame.address, AF_INET, 0);
   return frame;
 }
@@ -43,7 +43,7 @@ static void say_garbage(void) {
 
 static void say_another_version(void) {
   unsigned char bytes[DGRAM__FRAME_SIZE];
-  const struct dgram__frame frame = {.kind = DGRAM__ONLINE};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_ONLINE};
   dgram__frame_write(&frame, bytes);
   bytes[0] = DGRAM__FRAME_VERSION + 1;
   say_bytes(bytes, sizeof bytes);
@@ -51,20 +51,20 @@ static void say_another_version(void) {
 }
 
 static void say_what_a_primary_says(void) {
-  const struct dgram__frame frame = {.kind = DGRAM__ANSWER};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY};
   say(&frame);
   wait_for_death();
 }
 
 static void be_online_twice(void) {
-  const struct dgram__frame frame = {.kind = DGRAM__ONLINE};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_ONLINE};
   say(&frame);
   say(&frame);
   wait_for_death();
 }
 
 static void ask_for_nothing(void) {
-  const struct dgram__frame frame = {.kind = DGRAM__ASK, .number = 1};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_REQUEST, .number = 1};
   say(&frame);
   wait_for_death();
 }
@@ -77,13 +77,13 @@ static void use_a_number_twice(void) {
 }
 
 static void listen_to_what_it_has_not(void) {
-  const struct dgram__frame frame = {.kind = DGRAM__LISTENING, .number = 1};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_LISTENING, .number = 1};
   say(&frame);
   wait_for_death();
 }
 
 static void release_what_it_has_not(void) {
-  const struct dgram__frame frame = {.kind = DGRAM__RELEASE, .number = 1};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_RELEASE, .number = 1};
   say(&frame);
   wait_for_death();
 }
@@ -131,7 +131,7 @@ static void flood_and_read(void) {
     int got;
     while ((got = dgram__channel_receive(&channel, &heard, &fd)) == 0)
       ;
-    must(got == 1 && heard.kind == DGRAM__ANSWER && heard.number == number);
+    must(got == 1 && heard.kind == DGRAM__FRAME_REPLY && heard.number == number);
     must(heard.status != 0 || close(fd) == 0);
   }
   report("all answered");
@@ -184,11 +184,11 @@ static void ask_without_end(void) {
 static void send_descriptors(void) {
   struct dgram__channel channel;
   dgram__channel_init(&channel, DGRAM__CHANNEL_FD);
-  const struct dgram__frame online = {.kind = DGRAM__ONLINE};
+  const struct dgram__frame online = {.kind = DGRAM__FRAME_ONLINE};
   must(dgram__channel_send(&channel, &online, STDERR_FILENO) == 0);
   for (uint32_t i = 0; i < 100; i++) {
     const struct dgram__frame frame = any_port(i);
-    const struct dgram__frame release = {.kind = DGRAM__RELEASE, .number = i};
+    const struct dgram__frame release = {.kind = DGRAM__FRAME_RELEASE, .number = i};
     must(dgram__channel_send(&channel, &frame, STDERR_FILENO) == 0);
     must(dgram__channel_send(&channel, &release, STDERR_FILENO) == 0);
   }

@@ -76,7 +76,8 @@ static struct dgram__frame hear(enum dgram__frame_kind expected) {
 }
 
 static void give(uint32_t number, int status, int fd) {
-  const struct dgram__frame frame = {.kind = DGRAM__ANSWER, .number = number, .status = status};
+  const struct dgram__frame frame = {
+      .kind = DGRAM__FRAME_REPLY, .number = number, .status = status};
   assert_int_equal(dgram__channel_send(&primary, &frame, fd), 0);
 }
 
@@ -98,7 +99,7 @@ static dgram_socket_t *new_asking(uint32_t *number) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   note_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0);
-  *number = hear(DGRAM__ASK).number;
+  *number = hear(DGRAM__FRAME_REQUEST).number;
   return socket;
 }
 
@@ -112,22 +113,22 @@ static int udp_socket(int family) {
 
 static void it_is_bound_and_says_so(void **state) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   dgram_socket_t *socket = new_asking(&number);
   assert_true(uv_loop_alive(loop));
   int fd = raw_socket();
   give(number, 0, fd);
-  assert_int_equal(hear(DGRAM__LISTENING).number, number);
+  assert_int_equal(hear(DGRAM__FRAME_LISTENING).number, number);
   assert_notes("listening");
   assert_int_equal(port_of(socket), raw_port(fd));
   close(fd);
   close_socket(socket);
-  assert_int_equal(hear(DGRAM__RELEASE).number, number);
+  assert_int_equal(hear(DGRAM__FRAME_RELEASE).number, number);
 }
 
 static void one_that_waits_keeps_the_loop_alive(void **state) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   uv_unref((uv_handle_t *)&awake);
   assert_false(uv_loop_alive(loop));
   dgram_socket_t *socket = new_asking(&number);
@@ -139,14 +140,14 @@ static void one_that_waits_keeps_the_loop_alive(void **state) {
 
 static void an_answer_that_nobody_waits_for_is_given_back(void **state) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   dgram_socket_t *socket = new_asking(&number);
   close_socket(socket);
   settle(loop);
   int descriptors = lowest_free();
   int fd = raw_socket();
   give(number, 0, fd);
-  assert_int_equal(hear(DGRAM__RELEASE).number, number);
+  assert_int_equal(hear(DGRAM__FRAME_RELEASE).number, number);
   close(fd);
   assert_int_equal(lowest_free(), descriptors);
   assert_notes("close");
@@ -156,7 +157,7 @@ static void an_answer_that_nobody_waits_for_is_given_back(void **state) {
 static void thousands_ask_in_order(void **state) {
   enum { SOCKETS = 3000 };
   static dgram_socket_t *sockets[SOCKETS];
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   for (int i = 0; i < SOCKETS; i++) {
     sockets[i] = new_socket(loop, DGRAM_UDP4, NULL, NULL);
     assert_int_equal(dgram_bind(sockets[i], 1 + i, "127.0.0.1", NULL, NULL), 0);
@@ -165,7 +166,7 @@ static void thousands_ask_in_order(void **state) {
   for (int i = 0; i < SOCKETS; i += 2)
     close_socket(sockets[i]); /* some have asked, some haven't: all are answered */
   for (int i = 0; i < SOCKETS; i++) {
-    struct dgram__frame frame = hear(DGRAM__ASK);
+    struct dgram__frame frame = hear(DGRAM__FRAME_REQUEST);
     assert_int_equal(frame.number, i);
     assert_int_equal(dgram__address_port(&frame.address), 1 + i);
   }
@@ -177,19 +178,19 @@ static void thousands_ask_in_order(void **state) {
 
 static void an_error_is_told(void **state) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   dgram_socket_t *socket = new_asking(&number);
   give(number, UV_EADDRINUSE, -1);
   run_until_notes(loop, "error(EADDRINUSE)");
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0); /* it may ask again */
-  assert_int_equal(hear(DGRAM__ASK).number, number + 1);
+  assert_int_equal(hear(DGRAM__FRAME_REQUEST).number, number + 1);
   close_socket(socket);
 }
 
 static void what_is_no_use_is_given_back(void **state) {
   static const char *const expected[] = {"error(EMFILE)", "error(ERR_INVALID_FD_TYPE)",
                                          "error(EINVAL)"};
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   for (int i = 0; i < 3; i++) {
     uint32_t number;
     dgram_socket_t *socket = new_asking(&number);
@@ -197,7 +198,7 @@ static void what_is_no_use_is_given_back(void **state) {
     int descriptors = lowest_free();
     give(number, 0, fd);
     run_until_notes(loop, expected[i]);
-    assert_int_equal(hear(DGRAM__RELEASE).number, number);
+    assert_int_equal(hear(DGRAM__FRAME_RELEASE).number, number);
     assert_int_equal(lowest_free(), descriptors);
     notes[0] = '\0';
     close_socket(socket);
@@ -212,12 +213,12 @@ static void what_is_no_use_is_given_back(void **state) {
 
 static void ask_and_share(dgram_socket_t **asking, dgram_socket_t **sharing) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   *sharing = new_asking(&number);
   int fd = raw_socket();
   give(number, 0, fd);
   close(fd);
-  hear(DGRAM__LISTENING);
+  hear(DGRAM__FRAME_LISTENING);
   *asking = new_asking(&number);
   notes[0] = '\0';
 }
@@ -242,7 +243,7 @@ static void leaving_ends_all(void **state) {
 static void so_does_being_asked_to(void **state) {
   dgram_socket_t *asking;
   dgram_socket_t *sharing;
-  const struct dgram__frame frame = {.kind = DGRAM__DISCONNECT};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_DISCONNECT};
   ask_and_share(&asking, &sharing);
   assert_int_equal(dgram__channel_send(&primary, &frame, -1), 0);
   assert_parted(asking);
@@ -260,7 +261,7 @@ static void so_does_what_no_primary_says(void **state) {
   dgram_socket_t *asking;
   dgram_socket_t *sharing;
   ask_and_share(&asking, &sharing);
-  const struct dgram__frame frame = {.kind = DGRAM__ASK};
+  const struct dgram__frame frame = {.kind = DGRAM__FRAME_REQUEST};
   int descriptors = lowest_free();
   assert_int_equal(dgram__channel_send(&primary, &frame, STDERR_FILENO), 0);
   assert_parted(asking);
@@ -292,7 +293,7 @@ static void leave(dgram_socket_t *socket, void *context) {
 
 static void a_listener_may_leave_and_close(void **state) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   dgram_socket_t *socket = new_asking(&number);
   assert_int_equal(dgram_on_listening(socket, leave, NULL), 0);
   int fd = raw_socket();
@@ -312,7 +313,7 @@ static void close_others(dgram_socket_t *socket, const dgram_error_t *error, voi
 
 static void a_listener_may_close_the_others_at_the_end(void **state) {
   uint32_t number;
-  hear(DGRAM__ONLINE);
+  hear(DGRAM__FRAME_ONLINE);
   dgram_socket_t *asking = new_asking(&number);
   assert_int_equal(dgram_on_error(asking, close_others, NULL), 0);
   for (int i = 0; i < 2; i++)

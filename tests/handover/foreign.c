@@ -142,7 +142,8 @@ static int take_from_impostor(const struct script *script, int stays, int timeou
   return count;
 }
 
-/* Byte 1 says what a frame is, 7 is DGRAM__GIVE; byte 7 how many are to come, 8 to 11 a status. */
+/* Byte 1 says what a frame is, 7 is DGRAM__FRAME_DESCRIPTOR; byte 7 how many are to come, 8 to 11 a
+ * status. */
 
 static void what_breaks_the_rules_is_EPROTO(void **state) {
   static const unsigned char nonsense[FRAME] = "HTTP/1.1 400 Bad Request\r\n";

@@ -29,7 +29,7 @@ static const unsigned char v4_bytes[DGRAM__FRAME_SIZE] = {
 static const unsigned char plain_bytes[DGRAM__FRAME_SIZE] = {[0] = 1, [1] = 1};
 
 static struct dgram__frame full_frame(void) {
-  struct dgram__frame frame = {.kind = DGRAM__ASK,
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REQUEST,
                                .number = 0x01020304,
                                .status = -98,
                                .fd = 0x11121314,
@@ -72,7 +72,7 @@ static void so_are_the_smallest_and_the_largest_numbers(void **state) {
   static const uint32_t numbers[] = {0, 1, INT32_MAX, UINT32_MAX};
   static const int32_t statuses[] = {0, -1, INT32_MIN};
   static const int32_t fds[] = {0, 1, INT32_MAX};
-  struct dgram__frame frame = {.kind = DGRAM__ANSWER};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY};
   for (size_t i = 0; i < COUNT(numbers); i++) {
     frame.number = numbers[i];
     assert_round_trip(&frame);
@@ -90,7 +90,7 @@ static void so_are_the_smallest_and_the_largest_numbers(void **state) {
 static void so_are_both_families_and_none(void **state) {
   static const char *const texts[] = {
       "0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1", "fe80::1%1", "::ffff:1.2.3.4"};
-  struct dgram__frame frame = {.kind = DGRAM__ASK};
+  struct dgram__frame frame = {.kind = DGRAM__FRAME_REQUEST};
   assert_round_trip(&frame);
   for (size_t i = 0; i < COUNT(texts); i++) {
     assert_true(dgram__address_parse(&frame.address, texts[i], i % 2 == 0 ? 0 : 65535));
@@ -104,7 +104,7 @@ static void the_bytes_are_these(void **state) {
   dgram__frame_write(&frame, bytes);
   assert_memory_equal(bytes, full_bytes, sizeof bytes);
 
-  frame = (struct dgram__frame){.kind = DGRAM__ASK};
+  frame = (struct dgram__frame){.kind = DGRAM__FRAME_REQUEST};
   dgram__address_loopback(&frame.address, AF_INET, 41222);
   dgram__frame_write(&frame, bytes);
   assert_memory_equal(bytes, v4_bytes, sizeof bytes);
