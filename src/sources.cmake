@@ -24,16 +24,13 @@ set(dgram_core # the socket on a libuv loop
   bind.c
   busy_poll.c
   connect.c
-  deliver.c
   events.c
-  flush.c
   loop.c
   multicast.c
   options.c
   poll.c
   receive.c
   resolve.c
-  rx_buffers.c
   rx_coalesce.c
   send.c
   socket.c)
