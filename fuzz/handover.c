@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "descriptor.h"
 #include "descriptors.h"
 #include "unix_listener.h"
 
@@ -102,7 +103,7 @@ static size_t to_say_size;
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
-  int fd = dgram__unix_listener_accept(listener);
+  int fd = dgram__descriptor_accept(listener);
   if (fd >= 0) {
     say(fd, to_say, to_say_size);
     close(fd);
@@ -112,12 +113,12 @@ int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static void to_the_taker(const uint8_t *data, size_t size) {
-  struct dgram__unix_listener place;
+  struct dgram__unix_listener file;
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
   to_say = data;
   to_say_size = size;
-  listener = dgram__unix_listener_listen(path, &place);
+  listener = dgram__unix_listener_listen(path, &file);
   must(listener >= 0);
   int count = dgram_handover_take(path, -1, fds, &takeover);
   must(count != 0 && count <= DGRAM_HANDOVER_MOST && (count > 0) == (takeover != NULL));

@@ -1,5 +1,5 @@
 /*
- * The bytes of a frame; numbers have the byte order of the network.
+ * The encoding of a frame; numbers are in network byte order.
  *
  *   0 version   1 kind   2 family (0, 4, 6)   3 flags   4 number   8 status   12 fd
  *   16 port   18 zero   20 zone   24 host: 4 bytes and zeros, or 16
@@ -48,7 +48,7 @@ static void frame_write_address(const union dgram__address *address, unsigned ch
     memcpy(bytes + AT_HOST, &address->v6.sin6_addr, sizeof address->v6.sin6_addr);
     frame_put32(bytes + AT_ZONE, address->v6.sin6_scope_id);
     break;
-  default: /* none: zeros */
+  default: /* AF_UNSPEC: zeros */
     break;
   }
 }
@@ -83,8 +83,9 @@ void dgram__frame_write(const struct dgram__frame *frame, unsigned char bytes[DG
   frame_write_address(&frame->address, bytes);
 }
 
-/* Reads what is there, right or wrong; what has no place in a frame is lost. */
-static void frame_read_members(struct dgram__frame *frame, const unsigned char *bytes) {
+/* A frame that is not well formed differs from what its members encode to. */
+bool dgram__frame_read(struct dgram__frame *frame, const unsigned char bytes[DGRAM__FRAME_SIZE]) {
+  unsigned char encoded[DGRAM__FRAME_SIZE];
   *frame = (struct dgram__frame){.kind = bytes[AT_KIND],
                                  .number = frame_get32(bytes + AT_NUMBER),
                                  .status = (int32_t)frame_get32(bytes + AT_STATUS),
@@ -92,13 +93,7 @@ static void frame_read_members(struct dgram__frame *frame, const unsigned char *
                                  .reuse_addr = (bytes[AT_FLAGS] & REUSE_ADDR) != 0,
                                  .ipv6_only = (bytes[AT_FLAGS] & IPV6_ONLY) != 0};
   frame_read_address(&frame->address, bytes);
-}
-
-/* Whatever is wrong with the form of a frame does not come back when it is written again. */
-bool dgram__frame_read(struct dgram__frame *frame, const unsigned char bytes[DGRAM__FRAME_SIZE]) {
-  unsigned char again[DGRAM__FRAME_SIZE];
-  frame_read_members(frame, bytes);
-  dgram__frame_write(frame, again);
-  return memcmp(again, bytes, sizeof again) == 0 && frame->kind > 0 &&
+  dgram__frame_write(frame, encoded);
+  return memcmp(encoded, bytes, sizeof encoded) == 0 && frame->kind > 0 &&
          frame->kind < DGRAM__FRAME_KINDS && frame->status <= 0 && frame->fd >= 0;
 }

@@ -16,66 +16,22 @@
 #include "descriptor.h"
 
 enum {
-  BACKLOG = 8, /* of those who have not been accepted yet */
+  BACKLOG = 8, /* connections that wait for accept(2) */
   NAME_SIZE = DGRAM__UNIX_LISTENER_MAX_PATH + 18,
-  TRIES = 16, /* to find a name that is free */
+  TRIES = 16, /* to find an unused temporary name */
   OWNER_ONLY = S_IRUSR | S_IWUSR
 };
 
-/* ---- sockets ---- */
-
-/* A path may be without an end. */
-static bool unix_listener_is_too_long(const char *path) {
+bool dgram__unix_listener_is_too_long(const char *path) {
   return strnlen(path, DGRAM__UNIX_LISTENER_MAX_PATH + 1) > DGRAM__UNIX_LISTENER_MAX_PATH;
 }
 
-int dgram__unix_listener_accept(int listener) {
-  return dgram__descriptor_accept(listener);
-}
-
-int dgram__unix_listener_connect(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (unix_listener_is_too_long(path))
-    return UV_ENAMETOOLONG;
-  int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
-  if (fd < 0)
-    return fd;
-  memcpy(address.sun_path, path, strlen(path) + 1);
-  if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-    return fd;
-  int err = -errno;
-  close(fd);
-  return err;
-}
-
-#ifdef __linux__
-static int unix_listener_peer_user(int fd, uid_t *user) {
-  struct ucred peer;
-  socklen_t length = sizeof peer;
-  int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-  if (result == 0)
-    *user = peer.uid;
-  return result;
-}
-#else
-static int unix_listener_peer_user(int fd, uid_t *user) {
-  gid_t group;
-  return getpeereid(fd, user, &group);
-}
-#endif
-
-bool dgram__unix_listener_trusts(int fd) {
-  uid_t user;
-  return unix_listener_peer_user(fd, &user) == 0 && (user == geteuid() || user == 0);
-}
-
-/* ---- names ---- */
-
 /*
- * A name beside the path. Process ids won't do: in containers that share a folder two processes may
- * have the same. It need not be a secret, since what is done with it fails where a file lies.
+ * A temporary name in the same folder. A process id would not do: in containers that share a folder
+ * two processes may have the same one. The name need not be secret, since what is done with it
+ * fails where a file exists.
  */
-static void unix_listener_name_beside(const char *path, char name[NAME_SIZE]) {
+static void unix_listener_temporary_name(const char *path, char name[NAME_SIZE]) {
   static atomic_uint made;
   struct timespec now = {0};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -84,19 +40,74 @@ static void unix_listener_name_beside(const char *path, char name[NAME_SIZE]) {
   snprintf(name, NAME_SIZE, "%.*s.%016" PRIx64, DGRAM__UNIX_LISTENER_MAX_PATH, path, number);
 }
 
-/* ---- the file ---- */
+/* ---- listening ---- */
 
-static bool unix_listener_is_free(const char *path) {
-  struct stat file;
-  return lstat(path, &file) != 0 ? errno == ENOENT : S_ISSOCK(file.st_mode);
+/* Binds to an unused temporary name. Returns 0 or an error. */
+static int unix_listener_bind(int fd, const char *path, struct sockaddr_un *address) {
+  char name[NAME_SIZE];
+  int err = UV_EADDRINUSE;
+  for (int i = 0; i < TRIES && err == UV_EADDRINUSE; i++) {
+    unix_listener_temporary_name(path, name);
+    memcpy(address->sun_path, name, strlen(name) + 1);
+    err = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : -errno;
+  }
+  return err;
 }
 
-static bool unix_listener_is_at(const char *path, const struct dgram__unix_listener *place) {
-  struct stat file;
-  return lstat(path, &file) == 0 && file.st_dev == place->device && file.st_ino == place->inode;
+/*
+ * Sets the file's mode where it did not inherit the socket's. A symbolic link is not followed:
+ * whoever may write to the folder could have put one there.
+ */
+static int unix_listener_restrict_mode(const char *name, struct stat *file) {
+  if (lstat(name, file) != 0)
+    return -errno;
+  if ((file->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO)) == OWNER_ONLY)
+    return 0;
+  return fchmodat(AT_FDCWD, name, OWNER_ONLY, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
 }
 
-/* Renames, unless something lies there already. Returns 0 or -1, as rename(2). */
+/* Nobody can connect before listen(2), and then the file has its mode. Renamed, it replaces. */
+static int unix_listener_listen_at(int fd, const char *path,
+                                   struct dgram__unix_listener *listener) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct stat file;
+  if (dgram__unix_listener_is_too_long(path))
+    return UV_ENAMETOOLONG;
+  if (lstat(path, &file) == 0 ? !S_ISSOCK(file.st_mode) : errno != ENOENT)
+    return UV_EEXIST;
+  (void)fchmod(fd, OWNER_ONLY); /* on Linux the file inherits the socket's mode */
+  int err = unix_listener_bind(fd, path, &address);
+  if (err != 0)
+    return err;
+  err = unix_listener_restrict_mode(address.sun_path, &file);
+  if (err == 0 && (listen(fd, BACKLOG) != 0 || rename(address.sun_path, path) != 0))
+    err = -errno;
+  if (err != 0)
+    unlink(address.sun_path);
+  else
+    *listener = (struct dgram__unix_listener){.device = file.st_dev, .inode = file.st_ino};
+  return err;
+}
+
+int dgram__unix_listener_listen(const char *path, struct dgram__unix_listener *listener) {
+  int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
+  if (fd < 0)
+    return fd;
+  int err = unix_listener_listen_at(fd, path, listener);
+  if (err != 0)
+    close(fd);
+  return err != 0 ? err : fd;
+}
+
+/* ---- removing the file ---- */
+
+static bool unix_listener_is_at(const char *path, const struct dgram__unix_listener *listener) {
+  struct stat file;
+  return lstat(path, &file) == 0 && file.st_dev == listener->device &&
+         file.st_ino == listener->inode;
+}
+
+/* Renames, unless `to` exists: EEXIST. Returns 0 or -1, as rename(2). */
 static int unix_listener_rename_to_free(const char *from, const char *to) {
 #if defined(__linux__) && defined(RENAME_NOREPLACE)
   if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
@@ -110,35 +121,48 @@ static int unix_listener_rename_to_free(const char *from, const char *to) {
   return 0;
 }
 
-/* Another's file was moved away: back with it, unless a third one's has come in its place. */
-static void unix_listener_put_back(const char *name, const char *path) {
-  if (unix_listener_rename_to_free(name, path) == 0)
-    return;
-  if (errno == EEXIST)
-    unlink(name);
-  else /* this file system can only replace */
-    (void)rename(name, path);
-}
-
 /*
- * No system call removes a file only if it is a certain one, and between looking and removing
- * another may come to lie there. So it is moved away first, and looked at where nobody else is.
+ * No system call removes a file on condition of its inode, and between lstat(2) and unlink(2)
+ * another process may replace it. So the file is first moved to a name that nobody else uses, and
+ * checked there; another process's file is moved back, unless a third one has replaced it already.
  */
-void dgram__unix_listener_remove(const char *path, const struct dgram__unix_listener *place) {
+void dgram__unix_listener_remove(const char *path, const struct dgram__unix_listener *listener) {
   char name[NAME_SIZE];
-  if (!unix_listener_is_at(path, place))
+  if (!unix_listener_is_at(path, listener))
     return;
-  unix_listener_name_beside(path, name);
+  unix_listener_temporary_name(path, name);
   if (rename(path, name) != 0)
     return;
-  if (unix_listener_is_at(name, place))
+  if (unix_listener_is_at(name, listener)) {
     unlink(name);
-  else
-    unix_listener_put_back(name, path);
+  } else if (unix_listener_rename_to_free(name, path) != 0) {
+    if (errno == EEXIST)
+      unlink(name);
+    else /* this file system can only replace */
+      (void)rename(name, path);
+  }
 }
 
-bool dgram__unix_listener_is_deserted(const char *path, const struct dgram__unix_listener *place) {
-  if (unix_listener_is_at(path, place))
+/* ---- connecting ---- */
+
+int dgram__unix_listener_connect(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (dgram__unix_listener_is_too_long(path))
+    return UV_ENAMETOOLONG;
+  int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
+  if (fd < 0)
+    return fd;
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    return fd;
+  int err = -errno;
+  close(fd);
+  return err;
+}
+
+bool dgram__unix_listener_is_deserted(const char *path,
+                                      const struct dgram__unix_listener *listener) {
+  if (unix_listener_is_at(path, listener))
     return false;
   int fd = dgram__unix_listener_connect(path);
   if (fd >= 0)
@@ -146,70 +170,16 @@ bool dgram__unix_listener_is_deserted(const char *path, const struct dgram__unix
   return fd == UV_ECONNREFUSED || fd == UV_ENOENT;
 }
 
-/* ---- listening ---- */
-
-/* Binds to a name beside the path that is free. Returns 0 or an error. */
-static int unix_listener_bind_beside(int fd, const char *path, struct sockaddr_un *address) {
-  char name[NAME_SIZE];
-  int err = UV_EADDRINUSE;
-  for (int i = 0; i < TRIES && err == UV_EADDRINUSE; i++) {
-    unix_listener_name_beside(path, name);
-    memcpy(address->sun_path, name, strlen(name) + 1);
-    err = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : -errno;
-  }
-  return err;
-}
-
-/*
- * Gives the file the mode that it must have, where it has not got it from the socket. A symbolic
- * link is not followed: whoever may write to the folder could have put one there.
- */
-static int unix_listener_restrict_mode(const char *name, struct stat *file) {
-  if (lstat(name, file) != 0)
-    return -errno;
-  if ((file->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO)) == OWNER_ONLY)
-    return 0;
-  return fchmodat(AT_FDCWD, name, OWNER_ONLY, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
-}
-
-/* Nobody can connect before the socket listens, and then the file's mode is right. */
-static int unix_listener_listen_beside(int fd, const char *path, struct sockaddr_un *address,
-                                       struct dgram__unix_listener *place) {
-  struct stat file;
-  (void)fchmod(fd, OWNER_ONLY); /* Linux makes the file with the socket's mode */
-  int err = unix_listener_bind_beside(fd, path, address);
-  if (err != 0)
-    return err;
-  err = unix_listener_restrict_mode(address->sun_path, &file);
-  if (err == 0 && listen(fd, BACKLOG) != 0)
-    err = -errno;
-  if (err != 0)
-    unlink(address->sun_path);
-  else
-    *place = (struct dgram__unix_listener){.device = file.st_dev, .inode = file.st_ino};
-  return err;
-}
-
-static int unix_listener_listen_at(int fd, const char *path, struct dgram__unix_listener *place) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (unix_listener_is_too_long(path))
-    return UV_ENAMETOOLONG;
-  if (!unix_listener_is_free(path))
-    return UV_EEXIST;
-  int err = unix_listener_listen_beside(fd, path, &address, place);
-  if (err == 0 && rename(address.sun_path, path) != 0) {
-    err = -errno;
-    unlink(address.sun_path);
-  }
-  return err;
-}
-
-int dgram__unix_listener_listen(const char *path, struct dgram__unix_listener *place) {
-  int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
-  if (fd < 0)
-    return fd;
-  int err = unix_listener_listen_at(fd, path, place);
-  if (err != 0)
-    close(fd);
-  return err != 0 ? err : fd;
+bool dgram__unix_listener_trusts(int fd) {
+#ifdef __linux__
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  uid_t user = known ? peer.uid : 0;
+#else
+  uid_t user = 0;
+  gid_t group;
+  bool known = getpeereid(fd, &user, &group) == 0;
+#endif
+  return known && (user == geteuid() || user == 0);
 }

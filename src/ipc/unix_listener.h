@@ -1,7 +1,7 @@
 /*
- * A place in the file system where two processes of a host meet: a UNIX socket at a path (unix(7)).
- * Nothing here blocks, and no descriptor is inherited.
- * Floor 1: knows neither libuv's loop nor what the processes say.
+ * UNIX stream sockets at a path (unix(7)), where two processes of a host meet. No call blocks, and
+ * every descriptor is close-on-exec.
+ * Knows neither libuv's loop nor what the processes exchange.
  */
 #ifndef DGRAM_UNIX_LISTENER_H
 #define DGRAM_UNIX_LISTENER_H
@@ -9,43 +9,45 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Bytes of a path, so that there is room in an address for a name beside it. */
+/* Bytes of a path: sun_path must also have room for a temporary name made of it. */
 enum { DGRAM__UNIX_LISTENER_MAX_PATH = 80 };
 
 /*
- * The file at a path, to be known again: another may have been put there since. It is no other
- * file's as long as the socket that listens there is open, since the system keeps the inode for it.
+ * Identifies the socket file of a listener, since another process may replace the file. While the
+ * listening socket is open the kernel keeps the inode, so no other file can have the same.
  */
 struct dgram__unix_listener {
   dev_t device;
   ino_t inode;
 };
 
-/*
- * Listens at a path, in the place of any socket that lies there; whoever connects meets the one or
- * the other, never none. Only this user may connect. Returns a descriptor or an error.
- */
-int dgram__unix_listener_listen(const char *path, struct dgram__unix_listener *place);
+/* Whether a path is too long to listen or connect at. It need not be terminated. */
+bool dgram__unix_listener_is_too_long(const char *path);
 
 /*
- * Removes the file, if it is still this one; that of another stays, whenever it comes. Call it
- * while the socket listens. Where the file can't be removed it stays: one that nobody listens on.
+ * Listens at a path, and atomically replaces a socket file that is there: at any time a client
+ * connects to the one or the other. Mode 0600. Returns a descriptor or an error.
  */
-void dgram__unix_listener_remove(const char *path, const struct dgram__unix_listener *place);
+int dgram__unix_listener_listen(const char *path, struct dgram__unix_listener *listener);
 
 /*
- * Whether another's file has come in the place of this one, or none, and nobody listens there: the
- * other has died, or withdrawn.
+ * Removes the file at the path if it is this listener's; a file that another process puts there,
+ * at whatever moment, stays. To be called while the listening socket is open. A file that can't be
+ * removed stays, and connecting to it fails with ECONNREFUSED.
  */
-bool dgram__unix_listener_is_deserted(const char *path, const struct dgram__unix_listener *place);
+void dgram__unix_listener_remove(const char *path, const struct dgram__unix_listener *listener);
 
-/* Returns the descriptor of one who has connected, UV_EAGAIN when there is none, or an error. */
-int dgram__unix_listener_accept(int listener);
+/*
+ * Whether this listener's file was replaced or removed and nobody listens at the path now: the
+ * process that replaced it has died, or withdrawn its offer.
+ */
+bool dgram__unix_listener_is_deserted(const char *path,
+                                      const struct dgram__unix_listener *listener);
 
-/* Connects to who listens at a path. Returns a descriptor; UV_EAGAIN: too many do; or an error. */
+/* Connects to a path. Returns a descriptor; UV_EAGAIN: the backlog is full; or an error. */
 int dgram__unix_listener_connect(const char *path);
 
-/* Whether the process at the other end is of this effective user, or of root. */
+/* Whether the peer of a connection has this process's effective user id, or root's. */
 bool dgram__unix_listener_trusts(int fd);
 
 #endif

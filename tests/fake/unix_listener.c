@@ -31,7 +31,7 @@ static struct {
   int calls;
   int others; /* so far */
   int fds[MOST_OTHERS];
-  struct dgram__unix_listener places[MOST_OTHERS];
+  struct dgram__unix_listener listeners[MOST_OTHERS];
   int refused; /* the error of what renames only where nothing lies; 0: none */
   bool in_other;
 } moments;
@@ -39,7 +39,7 @@ static struct {
 static void another_comes(void) {
   int other = moments.others++;
   moments.in_other = true;
-  moments.fds[other] = dgram__unix_listener_listen(path, &moments.places[other]);
+  moments.fds[other] = dgram__unix_listener_listen(path, &moments.listeners[other]);
   moments.in_other = false;
   assert_true(moments.fds[other] >= 0);
 }
@@ -85,21 +85,21 @@ int __wrap_link(const char *from, const char *to) {
 
 /* ---- withdrawals ---- */
 
-static bool lies_there(const struct dgram__unix_listener *place) {
+static bool lies_there(const struct dgram__unix_listener *listener) {
   struct stat file;
-  return __real_lstat(path, &file) == 0 && file.st_dev == place->device &&
-         file.st_ino == place->inode;
+  return __real_lstat(path, &file) == 0 && file.st_dev == listener->device &&
+         file.st_ino == listener->inode;
 }
 
 /* Withdraws while others come at these moments. */
 static void withdraw(int first, int second) {
-  struct dgram__unix_listener place;
-  int fd = dgram__unix_listener_listen(path, &place);
+  struct dgram__unix_listener listener;
+  int fd = dgram__unix_listener_listen(path, &listener);
   assert_true(fd >= 0);
   moments.at[0] = first;
   moments.at[1] = second;
   moments.calls = moments.others = 0;
-  dgram__unix_listener_remove(path, &place);
+  dgram__unix_listener_remove(path, &listener);
   moments.at[0] = moments.at[1] = 0;
   assert_in_range(moments.calls, 1, MOST_CALLS);
   close(fd);
@@ -109,9 +109,9 @@ static void withdraw(int first, int second) {
 static void the_last_is_there(void) {
   assert_int_equal(count_files(), moments.others > 0);
   for (int i = 0; i < moments.others; i++) {
-    assert_int_equal(lies_there(&moments.places[i]), i == moments.others - 1);
+    assert_int_equal(lies_there(&moments.listeners[i]), i == moments.others - 1);
     if (i == moments.others - 1)
-      dgram__unix_listener_remove(path, &moments.places[i]);
+      dgram__unix_listener_remove(path, &moments.listeners[i]);
     close(moments.fds[i]);
   }
   assert_int_equal(count_files(), 0);
