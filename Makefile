@@ -18,10 +18,13 @@ setup:
 needs-%:
 	@scripts/setup.sh check $*
 
-setup-test:
-	@scripts/setup.sh install test
+setup-%:
+	@scripts/setup.sh install $*
 
-demo:
+demo: setup-demo
+	cmake --preset release
+	cmake --build --preset release --target example_server
+	scripts/node.sh build
 	@scripts/demo.sh
 
 # The suite four times: as it is, under two sets of sanitizers, under valgrind; CMakePresets.json
@@ -94,7 +97,7 @@ help:
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
 	@echo "make scaling              measure what more threads bring a server"
 	@echo "make fairness             measure what a flood does to the rest of its loop"
-	@echo "make lint                 formatter, linters; checks of layers, exports, contracts"
+	@echo "make lint                 formatter, linters; that each function has its contract"
 	@echo "make docs                 the reference of the headers: HTML and man pages, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
 	@echo "make clean                remove build/"

@@ -1,28 +1,47 @@
 #!/usr/bin/env bash
-# Makes the reference from include/*.h: HTML in build/docs/html, man pages in build/docs/man.
+# Makes the reference from include/*.h: HTML in build/docs/html, man pages in build/docs/man. Fails
+# if a function is without its contract: a description, each parameter, what it returns (Doxygen and
+# docs/man.awk see to that), and the part of the specification that it is (`@see spec:`). Which
+# parts there are, and which functions are none, stands in docs/node-map.md; each function must be
+# found there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=build/docs
+man=$out/man/man3
+map=docs/node-map.md
 
-# version_part NAME: a number of the version, as the header says it.
-version_part() {
-  sed -n "s/^#define DGRAM_VERSION_$1 \([0-9]*\)$/\1/p" include/dgram.h
+# compare WHAT EXPECTED FOUND: fails if one of two lists has a line that the other has not.
+compare() {
+  diff --label expected --label found -u <(sort -u <<<"$2") <(sort -u <<<"$3") >&2 || {
+    echo "docs: $1" >&2
+    exit 1
+  }
 }
 
 scripts/setup.sh check docs
-scripts/check-contracts.sh
+version=$(sed -n 's/^#define DGRAM_VERSION_[A-Z]* \([0-9]*\)$/\1/p' include/dgram.h | paste -sd.)
 
 rm -rf "$out"
-mkdir -p "$out/man/man3"
-DGRAM_VERSION="$(version_part MAJOR).$(version_part MINOR).$(version_part PATCH)" \
-  doxygen docs/Doxyfile
+mkdir -p "$out"
+DGRAM_VERSION=$version doxygen docs/Doxyfile
 # The main header's page is the reference; there is nothing for a page before it to say. Its tab
 # "Headers" lists the others.
 cp "$out/html/dgram_8h.html" "$out/html/index.html"
 
-xsltproc "$out/xml/combine.xslt" "$out/xml/index.xml" |
-  xsltproc --stringparam folder "$out/man/man3/" docs/man.xsl -
+contracts=$(awk -v folder="$man" -v version="$version" -f docs/man.awk "$man"/*.h.3)
+rm "$man"/*.h.3
+
+# The map's sections: the specification's parts, each with a heading of the third level; and then
+# the functions that are none of them.
+compare "@see spec: must be in each function's contract, but for those that $map has only in C" \
+  "$(sed '1,/^## Only in C/d' "$map" | grep -oE '\bdgram_\w+\(' | tr -d '(')" \
+  "$(sed -n 's/\t$//p' <<<"$contracts")"
+compare "@see spec: must name the parts of the specification by their headings in $map" \
+  "$(sed -n '/^## Only in C/q; s/^### //p' "$map" | tr -d '`')" \
+  "$(cut -f 2 <<<"$contracts" | grep .)"
+compare "$map must name each function, and no other" \
+  "$(cut -f 1 <<<"$contracts")" "$(grep -oE '\bdgram_\w+\(' "$map" | tr -d '(')"
 
 echo "The reference is there:"
 echo "  $out/html/index.html"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Usage: node.sh build | test | versions
+# Usage: node.sh build | test | versions | example mjs|cjs
 # The drop-in for Node.js, bindings/node: builds its addon; runs all its tests with the Node.js at
-# hand; runs what depends on Node.js again with other versions, on the same build.
+# hand; runs what depends on Node.js again with other versions, on the same build; runs the first
+# example of the specification, as an ECMAScript module or with require().
 set -euo pipefail
 cd "$(dirname "$0")/../bindings/node"
 
@@ -51,8 +52,19 @@ test_version() {
   run $behaviour
 }
 
+# The specification's text, with the module's name changed.
+example() {
+  local folder=$versions/example
+  mkdir -p "$folder/node_modules"
+  ln -sfn "$PWD" "$folder/node_modules/libdgram"
+  node -p "require('./test/examples/document').examples()['$1' === 'mjs' ? 0 : 1]
+    .text.replaceAll(\"'node:dgram'\", \"'libdgram'\")" >"$folder/server.$1"
+  exec node "$folder/server.$1"
+}
+
 case ${1-} in
 build) build ;;
+example) example "$2" ;;
 test)
   build
   install_for_tests
@@ -65,7 +77,7 @@ versions)
   done
   ;;
 *)
-  echo "usage: $0 build | test | versions" >&2
+  echo "usage: $0 build | test | versions | example mjs|cjs" >&2
   exit 2
   ;;
 esac

@@ -15,7 +15,7 @@ for_node="c++:g++ node:nodejs npm:npm python3:python3" # npm brings node-gyp
 for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 socat:socat
   ethtool:ethtool dnsmasq:dnsmasq-base $for_node"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
-for_docs="doxygen:doxygen xsltproc:xsltproc"
+for_docs="doxygen:doxygen"
 
 usage() {
   echo "usage: $0 check|install [build|demo|test|lint|docs|fuzz|bench|growth]..." >&2

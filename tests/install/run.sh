@@ -58,7 +58,9 @@ readelf -d "$libdir/libdgram.so" | grep -F "Library soname: [$soname]" >/dev/nul
   fail "libdgram.so has not the SONAME $soname"
 [ "$(readlink -f "$libdir/$soname")" = "$(readlink -f "$libdir/libdgram.so.$version")" ] ||
   fail "$soname does not lead to libdgram.so.$version"
-"$sources/scripts/check-exports.sh" "$libdir/libdgram.so" || fail "wrong exports"
+# Which names it exports the linker checks: the tests call every function of the headers.
+! nm -D --defined-only "$libdir/libdgram.so" | grep -v "LIBDGRAM_${soname#*.so.}$" ||
+  fail "exported without the version LIBDGRAM_${soname#*.so.}"
 echo "ok: SONAME $soname"
 
 # By find_package(), shared and static.
