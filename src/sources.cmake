@@ -47,5 +47,4 @@ set(dgram_handover # from one server to the next
 set(dgram_group # one port, many threads
   affinity.c
   group.c
-  group_options.c
   reuseport_bpf.c)

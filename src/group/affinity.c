@@ -29,13 +29,10 @@ int dgram__affinity_set(int cpu) {
 #else
 
 int dgram__affinity_allowed(int cpus[], int count) {
-  (void)cpus;
-  (void)count;
   return UV_ENOTSUP;
 }
 
 int dgram__affinity_set(int cpu) {
-  (void)cpu;
   return UV_ENOTSUP;
 }
 

@@ -1,16 +1,14 @@
 /*
- * The CPUs that the process may use, and keeping a thread on one.
- * Floor 1: makes system calls, knows neither loop nor socket. Codes are UV_E*; UV_ENOTSUP where
- * the system cannot.
+ * CPU affinity: the CPUs that a thread may run on (sched_setaffinity(2)). The functions return 0 or
+ * an error, UV_ENOTSUP where the system has no such call.
  */
 #ifndef DGRAM_AFFINITY_H
 #define DGRAM_AFFINITY_H
 
-/* Numbers of the CPUs that the calling thread may use, from the least on, and again from there
- * until `cpus` is full. */
+/* Writes the CPUs of the calling thread's mask in ascending order, repeated until `count`. */
 int dgram__affinity_allowed(int cpus[], int count);
 
-/* Keeps the calling thread on one. */
+/* Pins the calling thread to a CPU. */
 int dgram__affinity_set(int cpu);
 
 #endif

@@ -1,116 +1,145 @@
 /*
  * A group: sockets that share a port, each with a loop and a thread of its own.
  *
- *   opened by the caller's thread   loop, wake, socket: of each, in order; the port steers
- *   begun on its own thread         pinned, `on_start`
- *   running                         once all have begun: takes calls, receives
- *   ending                          `on_stop`; socket and wake closed; the loop runs until empty
- *   closed by the caller's thread   once all threads have ended
+ *   group    STARTING -> RUNNING -> STOPPED
+ *                     -> FAILED
+ *   thread   OPEN -> RUNNING -> STOPPING -> ENDING -> CLOSED
+ *                 -> CLOSED   the group has FAILED
  *
- * Floor 3: knows the socket by <dgram.h> alone.
+ * 1. Options are checked.
+ * 2. The caller's thread opens each loop and socket, in order; the first socket takes the port and
+ *    steers it before the second one joins.
+ * 3. Each thread is pinned and calls `on_start`. No socket receives before all threads have.
+ * 4. A running thread runs its loop, and the calls that dgram_group_post() has queued.
+ * 5. A thread ends: it calls `on_stop`, closes what the group has on its loop, and runs the loop
+ *    until the program's handles are closed too.
+ * 6. The caller's thread closes the loops when all threads have ended.
+ *
+ * It knows the socket by <dgram.h> alone.
  */
 #include <dgram_group.h>
 
-#include "affinity.h"
-#include "group_options.h"
-#include "reuseport_bpf.h"
-
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "affinity.h"
+#include "list.h"
+#include "reuseport_bpf.h"
+
 /* A function that is to run on a thread. */
-struct call {
-  struct call *next;
+struct group_call {
+  struct dgram__list_node node;
   dgram_group_cb callback;
   void *context;
 };
 
+enum group_thread_state {
+  THREAD_OPEN,     /* it takes no calls yet */
+  THREAD_RUNNING,  /* it takes calls */
+  THREAD_STOPPING, /* it takes calls until it finds that it is to end */
+  THREAD_ENDING,   /* it takes no calls any more */
+  THREAD_CLOSED    /* its loop is closed, its lock destroyed */
+};
+
 /* One socket with its loop and thread. */
-struct member {
+struct group_thread {
   dgram_group_t *group;
   int index;
   uv_loop_t loop;
-  dgram_socket_t *socket; /* NULL: none yet, or the program has closed it */
-  uv_async_t wake;        /* there are calls, or it is to end; keeps the loop alive */
+  dgram_socket_t *socket; /* NULL: not made yet, or the program has closed it */
+  uv_async_t wake;        /* sent when there are calls or the state changes; keeps the loop alive */
   uv_thread_t thread;
-  int status;       /* what began as it should has 0; then `on_stop` is owed */
-  bool loop_closed; /* and so nothing is left of it but this */
+  int status; /* what `on_start` returned; 0: `on_stop` is to be called */
 
-  uv_mutex_t lock; /* of what follows */
-  bool running;    /* takes calls */
-  bool stopping;
-  struct call *first_call;
-  struct call **last_call; /* where the next one is linked */
+  uv_mutex_t lock; /* guards what follows */
+  enum group_thread_state state;
+  struct dgram__list calls;
 };
+
+enum group_state { GROUP_STARTING, GROUP_RUNNING, GROUP_STOPPED, GROUP_FAILED };
 
 struct dgram_group {
   dgram_group_options_t options; /* what the threads need; what it points to may be gone */
-  int cpus[DGRAM_GROUP_THREADS]; /* where each thread runs, if pinned */
+  int cpus[DGRAM_GROUP_THREADS]; /* the CPU of each thread, if pinned */
   dgram_address_t address;
-  uv_sem_t begun; /* posted by each thread once it has begun, well or ill */
-  uv_sem_t go;    /* posted for each thread once all have */
-  bool failed;    /* read after `go`: the group will not run */
-  bool ended;     /* the threads are gone */
-  int size;       /* members whose loop is open */
-  struct member members[];
+  uv_sem_t begun;         /* posted by each thread when `on_start` has returned */
+  uv_sem_t go;            /* posted for each thread when all have begun */
+  enum group_state state; /* read by the threads after `go` only, until they are joined */
+  int size;               /* threads whose loop has been opened */
+  struct group_thread threads[];
 };
 
-/* The group whose thread this is. */
+/* The group that this thread belongs to. */
 static _Thread_local const dgram_group_t *own_group;
 
-/* ---- on a member's thread ---- */
-
-static struct call *group_take_calls(struct member *member, bool *stopping) {
-  uv_mutex_lock(&member->lock);
-  struct call *calls = member->first_call;
-  member->first_call = NULL;
-  member->last_call = &member->first_call;
-  *stopping = member->stopping;
-  if (member->stopping)
-    member->running = false;
-  uv_mutex_unlock(&member->lock);
-  return calls;
+static void group_set_state(dgram_group_t *group, enum group_state state) {
+  assert(group->state == (state == GROUP_STOPPED ? GROUP_RUNNING : GROUP_STARTING));
+  group->state = state;
 }
 
-static void group_run_calls(struct member *member, struct call *calls) {
-  while (calls != NULL) {
-    struct call call = *calls;
-    free(calls);
-    calls = call.next;
-    call.callback(member->group, member->index, member->socket, call.context);
+/* The caller holds the lock, or is the only one that can see the thread. */
+static void group_thread_set_state(struct group_thread *thread, enum group_thread_state state) {
+  assert(thread->state + 1 == state || (thread->state == THREAD_OPEN && state == THREAD_CLOSED));
+  assert(state != THREAD_CLOSED || dgram__list_is_empty(&thread->calls));
+  thread->state = state;
+}
+
+/* ---- 1. options ---- */
+
+_Static_assert(sizeof(dgram_group_options_t) ==
+                   offsetof(dgram_group_options_t, context) + sizeof(void *),
+               "With more members, group_read_options() takes the size of version 0.3, too.");
+
+static bool group_steering_is_valid(const dgram_group_options_t *options) {
+  enum { MAX_PAYLOAD = 65527 }; /* over IPv6 */
+  int width = options->payload_width;
+  switch (options->steer) {
+  case DGRAM_STEER_FLOW:
+  case DGRAM_STEER_CPU:
+    return true;
+  case DGRAM_STEER_PAYLOAD:
+    return (width == 1 || width == 2 || width == 4) && options->payload_offset >= 0 &&
+           options->payload_offset <= MAX_PAYLOAD - width;
   }
+  return false;
 }
 
-/* What is the group's own on the loop goes; the loop then runs until the program's has gone too. */
-static void group_member_end(struct member *member) {
-  const dgram_group_options_t *options = &member->group->options;
-  if (member->status == 0 && options->on_stop != NULL)
-    options->on_stop(member->group, member->index, member->socket, options->context);
-  if (member->socket != NULL)
-    dgram_close(member->socket, NULL, NULL); /* nothing happens if the program just did */
-  uv_close((uv_handle_t *)&member->wake, NULL);
+/* Reads the options and those of the sockets; `threads` is then a number of threads, not 0. */
+static int group_read_options(dgram_group_options_t *options, dgram_options_t *socket,
+                              const dgram_group_options_t *given) {
+  if (given->struct_size != sizeof *options)
+    return UV_EINVAL;
+  *options = *given;
+  if (options->socket == NULL || options->on_start == NULL || !group_steering_is_valid(options) ||
+      options->threads < 0 || options->threads > DGRAM_GROUP_THREADS)
+    return UV_EINVAL;
+  if (options->threads == 0) {
+    unsigned cpus = uv_available_parallelism();
+    options->threads = cpus < DGRAM_GROUP_THREADS ? (int)cpus : DGRAM_GROUP_THREADS;
+  }
+  if (options->socket->struct_size != sizeof *socket)
+    return UV_EINVAL;
+  *socket = *options->socket;
+  socket->reuse_port = 1;
+  return socket->signal != NULL || socket->defer != NULL ? UV_EINVAL : 0;
 }
 
-static void group_on_wake(uv_async_t *wake) {
-  struct member *member = wake->data;
-  bool stopping;
-  struct call *calls = group_take_calls(member, &stopping);
-  group_run_calls(member, calls);
-  if (stopping)
-    group_member_end(member);
-}
+/* ---- 2. opening ---- */
 
-static void group_on_socket_closed(dgram_socket_t *socket, void *context) {
-  struct member *member = context;
-  member->socket = NULL;
-}
-
-static int group_member_begin(struct member *member) {
-  dgram_group_t *group = member->group;
-  int err = group->options.pin ? dgram__affinity_set(group->cpus[member->index]) : 0;
-  if (err != 0)
-    return err;
-  return group->options.on_start(group, member->index, member->socket, group->options.context);
+static dgram_group_t *group_new(const dgram_group_options_t *options) {
+  size_t size = sizeof(dgram_group_t) + (size_t)options->threads * sizeof(struct group_thread);
+  dgram_group_t *group = calloc(1, size);
+  if (group == NULL)
+    return NULL;
+  group->options = *options;
+  if (uv_sem_init(&group->begun, 0) == 0) {
+    if (uv_sem_init(&group->go, 0) == 0)
+      return group;
+    uv_sem_destroy(&group->begun);
+  }
+  free(group);
+  return NULL;
 }
 
 /* A program's uv_stop() does not end a thread. */
@@ -119,99 +148,59 @@ static void group_run_until_empty(uv_loop_t *loop) {
     continue;
 }
 
-static void group_member_thread(void *context) {
-  struct member *member = context;
-  dgram_group_t *group = member->group;
-  own_group = group;
-  member->status = group_member_begin(member);
-  uv_sem_post(&group->begun);
-  uv_sem_wait(&group->go);
-  if (group->failed)
-    group_member_end(member);
-  group_run_until_empty(&member->loop);
-}
+static void group_on_wake(uv_async_t *wake);
 
-/* ---- a member, on the caller's thread ---- */
-
-/* Makes what member_end() needs, or nothing. */
-static int group_member_open(struct member *member, dgram_group_t *group, int index) {
-  member->group = group;
-  member->index = index;
-  member->status = UV_ECANCELED; /* until it has begun */
-  member->last_call = &member->first_call;
-  member->wake.data = member;
-  int err = uv_loop_init(&member->loop);
+/* Opens what group_thread_end() and group_free() close, or nothing. */
+static int group_thread_open(struct group_thread *thread, dgram_group_t *group, int index) {
+  thread->group = group;
+  thread->index = index;
+  thread->status = UV_ECANCELED; /* until it has begun */
+  thread->wake.data = thread;
+  int err = uv_loop_init(&thread->loop);
   if (err != 0)
     return err;
-  err = uv_async_init(&member->loop, &member->wake, group_on_wake);
+  err = uv_async_init(&thread->loop, &thread->wake, group_on_wake);
   if (err == 0) {
-    err = uv_mutex_init(&member->lock);
+    err = uv_mutex_init(&thread->lock);
     if (err == 0)
       return 0;
-    uv_close((uv_handle_t *)&member->wake, NULL);
-    group_run_until_empty(&member->loop);
+    uv_close((uv_handle_t *)&thread->wake, NULL);
+    group_run_until_empty(&thread->loop);
   }
-  uv_loop_close(&member->loop);
+  uv_loop_close(&thread->loop);
   return err;
 }
 
-static int group_member_open_socket(struct member *member, const dgram_options_t *options, int port,
-                                    const char *address) {
-  int err = dgram_create_socket_options(&member->loop, options, NULL, NULL, &member->socket);
+static void group_on_socket_closed(dgram_socket_t *socket, void *context) {
+  struct group_thread *thread = context;
+  thread->socket = NULL;
+}
+
+/*
+ * Finds a port that no socket is bound to. For a socket with `reuse_port` the kernel may choose one
+ * that others share, for a socket without never; so one without is bound, and closed again.
+ */
+static int group_choose_port(uv_loop_t *loop, const dgram_options_t *options, const char *address,
+                             int *port) {
+  dgram_options_t exclusive = *options;
+  dgram_address_t chosen;
+  dgram_socket_t *probe;
+  exclusive.reuse_port = 0;
+  int err = dgram_create_socket_options(loop, &exclusive, NULL, NULL, &probe);
+  if (err != 0)
+    return err;
+  err = dgram_bind_sync(probe, 0, address);
   if (err == 0)
-    err = dgram_on_close(member->socket, group_on_socket_closed, member);
+    err = dgram_address(probe, &chosen);
   if (err == 0)
-    err = dgram_bind_sync(member->socket, port, address);
+    *port = chosen.port;
+  dgram_close(probe, NULL, NULL);
   return err;
-}
-
-/* After member_end() on whichever thread, and when that has gone. Returns whether it is closed. */
-static bool group_member_close(struct member *member) {
-  if (member->loop_closed)
-    return true;
-  if (uv_loop_close(&member->loop) != 0)
-    return false;
-  uv_mutex_destroy(&member->lock);
-  member->loop_closed = true;
-  return true;
-}
-
-/* ---- the group ---- */
-
-static dgram_group_t *group_new_group(const dgram_group_options_t *options) {
-  size_t room = sizeof(dgram_group_t) + (size_t)options->threads * sizeof(struct member);
-  dgram_group_t *group = calloc(1, room);
-  if (group == NULL)
-    return NULL;
-  group->options = *options;
-  if (uv_sem_init(&group->begun, 0) != 0) {
-    free(group);
-    return NULL;
-  }
-  if (uv_sem_init(&group->go, 0) != 0) {
-    uv_sem_destroy(&group->begun);
-    free(group);
-    return NULL;
-  }
-  return group;
-}
-
-/* Closes what is open. Returns whether that is all, and the group gone. */
-static bool group_free(dgram_group_t *group) {
-  bool closed = true;
-  for (int i = 0; i < group->size; i++)
-    closed = group_member_close(&group->members[i]) && closed;
-  if (!closed)
-    return false;
-  uv_sem_destroy(&group->begun);
-  uv_sem_destroy(&group->go);
-  free(group);
-  return true;
 }
 
 static int group_steer(const dgram_group_t *group) {
   const dgram_group_options_t *options = &group->options;
-  int fd = dgram_fileno(group->members[0].socket);
+  int fd = dgram_fileno(group->threads[0].socket);
   unsigned count = (unsigned)options->threads;
   switch (options->steer) {
   case DGRAM_STEER_FLOW:
@@ -225,116 +214,149 @@ static int group_steer(const dgram_group_t *group) {
   return 0;
 }
 
-/*
- * A port that nobody has. For a socket with `reuse_port` the system may choose one that others
- * share, for one without never: so such a one chooses, and makes room.
- */
-static int group_choose_port(uv_loop_t *loop, const dgram_options_t *options, const char *address,
-                             int *port) {
-  dgram_options_t alone = *options;
-  dgram_address_t chosen;
-  dgram_socket_t *scout;
-  alone.reuse_port = 0;
-  int err = dgram_create_socket_options(loop, &alone, NULL, NULL, &scout);
-  if (err != 0)
-    return err;
-  err = dgram_bind_sync(scout, 0, address);
-  if (err == 0)
-    err = dgram_address(scout, &chosen);
-  if (err == 0)
-    *port = chosen.port;
-  dgram_close(scout, NULL, NULL);
-  return err;
-}
-
-/* The first socket takes the port; the others join it while it steers already. */
-static int group_open_first(dgram_group_t *group, const dgram_options_t *socket_options) {
-  struct member *first = &group->members[0];
-  const char *address = group->options.address;
-  int port = group->options.port;
-  int err = port == 0 ? group_choose_port(&first->loop, socket_options, address, &port) : 0;
-  if (err == 0)
-    err = group_member_open_socket(first, socket_options, port, address);
-  if (err == 0)
-    err = dgram_address(first->socket, &group->address);
-  return err == 0 ? group_steer(group) : err;
-}
-
 static int group_open(dgram_group_t *group, const dgram_options_t *socket_options) {
   const dgram_group_options_t *options = &group->options;
+  int port = options->port;
   int err = options->pin ? dgram__affinity_allowed(group->cpus, options->threads) : 0;
   for (int i = 0; err == 0 && i < options->threads; i++) {
-    struct member *member = &group->members[i];
-    err = group_member_open(member, group, i);
+    struct group_thread *thread = &group->threads[i];
+    err = group_thread_open(thread, group, i);
     if (err != 0)
       return err;
     group->size++;
-    err = i == 0 ? group_open_first(group, socket_options)
-                 : group_member_open_socket(member, socket_options, group->address.port,
-                                            options->address);
+    if (port == 0)
+      err = group_choose_port(&thread->loop, socket_options, options->address, &port);
+    if (err == 0)
+      err = dgram_create_socket_options(&thread->loop, socket_options, NULL, NULL, &thread->socket);
+    if (err == 0)
+      err = dgram_on_close(thread->socket, group_on_socket_closed, thread);
+    if (err == 0)
+      err = dgram_bind_sync(thread->socket, port, options->address);
+    if (err == 0 && i == 0)
+      err = dgram_address(thread->socket, &group->address);
+    if (err == 0 && i == 0)
+      err = group_steer(group);
   }
   return err;
 }
 
-/* Returns how many threads there are: fewer than wanted if the system refuses one. */
-static int group_start_threads(dgram_group_t *group, int *err) {
+/* ---- 3. beginning ---- */
+
+static void group_thread_end(struct group_thread *thread);
+
+static void group_thread_main(void *context) {
+  struct group_thread *thread = context;
+  dgram_group_t *group = thread->group;
+  const dgram_group_options_t *options = &group->options;
+  own_group = group;
+  thread->status = options->pin ? dgram__affinity_set(group->cpus[thread->index]) : 0;
+  if (thread->status == 0)
+    thread->status = options->on_start(group, thread->index, thread->socket, options->context);
+  uv_sem_post(&group->begun);
+  uv_sem_wait(&group->go);
+  if (group->state == GROUP_FAILED)
+    group_thread_end(thread);
+  group_run_until_empty(&thread->loop);
+}
+
+/* Starts the threads; `started` gets their number, fewer than wanted if the system refuses one. */
+static int group_run(dgram_group_t *group, int *started) {
   int count = 0;
-  while (*err == 0 && count < group->size) {
-    struct member *member = &group->members[count];
-    *err = uv_thread_create(&member->thread, group_member_thread, member);
-    count += *err == 0;
-  }
-  return count;
-}
-
-/* Returns the first error of one. */
-static int group_await_begun(dgram_group_t *group, int threads) {
   int err = 0;
-  for (int i = 0; i < threads; i++)
+  while (err == 0 && count < group->size) {
+    struct group_thread *thread = &group->threads[count];
+    err = uv_thread_create(&thread->thread, group_thread_main, thread);
+    count += err == 0;
+  }
+  for (int i = 0; i < count; i++)
     uv_sem_wait(&group->begun);
-  for (int i = 0; err == 0 && i < threads; i++)
-    err = group->members[i].status;
-  return err;
-}
-
-static void group_let_go(dgram_group_t *group, int threads) {
-  for (int i = 0; i < threads; i++) {
-    struct member *member = &group->members[i];
-    uv_mutex_lock(&member->lock);
-    member->running = !group->failed;
-    uv_mutex_unlock(&member->lock);
+  for (int i = 0; err == 0 && i < count; i++)
+    err = group->threads[i].status;
+  group_set_state(group, err == 0 ? GROUP_RUNNING : GROUP_FAILED);
+  for (int i = 0; err == 0 && i < count; i++) {
+    struct group_thread *thread = &group->threads[i];
+    uv_mutex_lock(&thread->lock);
+    group_thread_set_state(thread, THREAD_RUNNING);
+    uv_mutex_unlock(&thread->lock);
   }
-  for (int i = 0; i < threads; i++)
+  for (int i = 0; i < count; i++)
     uv_sem_post(&group->go);
-}
-
-static void group_join(dgram_group_t *group, int threads) {
-  for (int i = 0; i < threads; i++)
-    uv_thread_join(&group->members[i].thread);
-}
-
-/* No thread receives before all have begun. */
-static int group_run(dgram_group_t *group, int *threads) {
-  int err = 0;
-  *threads = group_start_threads(group, &err);
-  int begun = group_await_begun(group, *threads);
-  err = err != 0 ? err : begun;
-  group->failed = err != 0;
-  group_let_go(group, *threads);
+  *started = count;
   return err;
 }
 
-/* What a failed on_start has left on its loop keeps the memory, which is lost then. */
-static void group_abandon(dgram_group_t *group, int threads) {
-  group_join(group, threads);
-  for (int i = threads; i < group->size; i++) {
-    group_member_end(&group->members[i]);
-    group_run_until_empty(&group->members[i].loop);
+/* ---- 4. running, on the thread ---- */
+
+static void group_on_wake(uv_async_t *wake) {
+  struct group_thread *thread = wake->data;
+  uv_mutex_lock(&thread->lock);
+  struct dgram__list calls = dgram__list_take_all(&thread->calls);
+  bool ends = thread->state == THREAD_STOPPING;
+  if (ends)
+    group_thread_set_state(thread, THREAD_ENDING);
+  uv_mutex_unlock(&thread->lock);
+  struct dgram__list_node *node;
+  while ((node = dgram__list_take_first(&calls)) != NULL) {
+    struct group_call *taken = DGRAM__LIST_ENTRY(node, struct group_call, node);
+    const struct group_call call = *taken;
+    free(taken);
+    call.callback(thread->group, thread->index, thread->socket, call.context);
+  }
+  if (ends)
+    group_thread_end(thread);
+}
+
+/* ---- 5. ending, on the thread ---- */
+
+static void group_thread_end(struct group_thread *thread) {
+  const dgram_group_options_t *options = &thread->group->options;
+  if (thread->status == 0 && options->on_stop != NULL)
+    options->on_stop(thread->group, thread->index, thread->socket, options->context);
+  if (thread->socket != NULL)
+    dgram_close(thread->socket, NULL, NULL); /* no effect if the program has just closed it */
+  uv_close((uv_handle_t *)&thread->wake, NULL);
+}
+
+/* ---- 6. closing ---- */
+
+static void group_join(dgram_group_t *group, int count) {
+  for (int i = 0; i < count; i++)
+    uv_thread_join(&group->threads[i].thread);
+}
+
+/* Frees the group if all loops can be closed. Returns whether they could. */
+static bool group_free(dgram_group_t *group) {
+  bool closed = true;
+  for (int i = 0; i < group->size; i++) {
+    struct group_thread *thread = &group->threads[i];
+    if (thread->state == THREAD_CLOSED)
+      continue;
+    if (uv_loop_close(&thread->loop) != 0) {
+      closed = false;
+      continue;
+    }
+    uv_mutex_destroy(&thread->lock);
+    group_thread_set_state(thread, THREAD_CLOSED);
+  }
+  if (!closed)
+    return false;
+  uv_sem_destroy(&group->begun);
+  uv_sem_destroy(&group->go);
+  free(group);
+  return true;
+}
+
+/* Handles that a failed on_start has left on its loop keep the memory, which is leaked then. */
+static void group_abandon(dgram_group_t *group, int started) {
+  group_join(group, started);
+  for (int i = started; i < group->size; i++) {
+    group_thread_end(&group->threads[i]);
+    group_run_until_empty(&group->threads[i].loop);
   }
   group_free(group);
 }
 
-/* ---- the public calls ---- */
+/* ---- the public functions ---- */
 
 int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **group) {
   dgram_group_options_t read;
@@ -342,30 +364,20 @@ int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **grou
   if (group == NULL)
     return UV_EINVAL;
   *group = NULL;
-  if (options == NULL)
+  if (options == NULL || group_read_options(&read, &socket, options) != 0)
     return UV_EINVAL;
-  int err = dgram__group_read_options(&read, &socket, options);
-  if (err != 0)
-    return err;
-  dgram_group_t *started = group_new_group(&read);
-  if (started == NULL)
+  dgram_group_t *made = group_new(&read);
+  if (made == NULL)
     return UV_ENOMEM;
-  int threads = 0;
-  err = group_open(started, &socket);
+  int started = 0;
+  int err = group_open(made, &socket);
   if (err == 0)
-    err = group_run(started, &threads);
+    err = group_run(made, &started);
   if (err == 0)
-    *group = started;
+    *group = made;
   else
-    group_abandon(started, threads);
+    group_abandon(made, started);
   return err;
-}
-
-static void group_ask_to_stop(struct member *member) {
-  uv_mutex_lock(&member->lock);
-  member->stopping = true;
-  uv_async_send(&member->wake);
-  uv_mutex_unlock(&member->lock);
 }
 
 int dgram_group_stop(dgram_group_t *group) {
@@ -373,11 +385,16 @@ int dgram_group_stop(dgram_group_t *group) {
     return 0;
   if (own_group == group)
     return UV_EPERM;
-  if (!group->ended) {
-    for (int i = 0; i < group->size; i++)
-      group_ask_to_stop(&group->members[i]);
+  if (group->state == GROUP_RUNNING) {
+    for (int i = 0; i < group->size; i++) {
+      struct group_thread *thread = &group->threads[i];
+      uv_mutex_lock(&thread->lock);
+      group_thread_set_state(thread, THREAD_STOPPING);
+      uv_async_send(&thread->wake);
+      uv_mutex_unlock(&thread->lock);
+    }
     group_join(group, group->size);
-    group->ended = true;
+    group_set_state(group, GROUP_STOPPED);
   }
   return group_free(group) ? 0 : UV_EBUSY;
 }
@@ -393,27 +410,23 @@ int dgram_group_address(const dgram_group_t *group, dgram_address_t *address) {
   return 0;
 }
 
-/* Returns whether the member takes calls; it wakes up for this one then. */
-static bool group_give_call(struct member *member, struct call *call) {
-  uv_mutex_lock(&member->lock);
-  bool running = member->running;
-  if (running) {
-    *member->last_call = call;
-    member->last_call = &call->next;
-    uv_async_send(&member->wake);
-  }
-  uv_mutex_unlock(&member->lock);
-  return running;
-}
-
 int dgram_group_post(dgram_group_t *group, int index, dgram_group_cb callback, void *context) {
   if (group == NULL || callback == NULL || index < 0 || index >= group->size)
     return UV_EINVAL;
-  struct call *call = malloc(sizeof *call);
+  struct group_thread *thread = &group->threads[index];
+  struct group_call *call = malloc(sizeof *call);
   if (call == NULL)
     return UV_ENOMEM;
-  *call = (struct call){.callback = callback, .context = context};
-  if (group_give_call(&group->members[index], call))
+  call->callback = callback;
+  call->context = context;
+  uv_mutex_lock(&thread->lock);
+  bool taken = thread->state == THREAD_RUNNING || thread->state == THREAD_STOPPING;
+  if (taken) {
+    dgram__list_append(&thread->calls, &call->node);
+    uv_async_send(&thread->wake);
+  }
+  uv_mutex_unlock(&thread->lock);
+  if (taken)
     return 0;
   free(call);
   return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;

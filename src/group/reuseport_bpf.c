@@ -1,6 +1,6 @@
 /*
- * The programs that choose a socket. The kernel runs them with the payload in front: offset 0 is
- * its first byte. A result that is no socket's place leaves the choice to the kernel's hash.
+ * The programs return an index into the kernel's array of the sockets of a port. Offset 0 is the
+ * first byte of the payload. A result beyond the array leaves the choice to the kernel's hash.
  * See the kernel's Documentation/networking/filter.rst, and net/core/sock_reuseport.c.
  */
 #include "reuseport_bpf.h"
@@ -14,7 +14,7 @@
 #include <linux/filter.h>
 #include <string.h>
 
-/* No socket's place. */
+/* An index that no socket has. */
 #define BY_HASH UINT32_MAX
 
 #define STATEMENT(code, k) ((struct sock_filter)BPF_STMT(code, k))
@@ -22,29 +22,29 @@
 
 enum {
   PER_CPU = 2, /* instructions */
-  REST = 3,
-  LONGEST = PER_CPU * DGRAM__REUSEPORT_STEERED + REST
+  OTHERS = 3,
+  MAX_LENGTH = PER_CPU * DGRAM__REUSEPORT_MAX_SOCKETS + OTHERS
 };
 
-struct program {
-  struct sock_filter code[LONGEST];
+struct bpf_program {
+  struct sock_filter code[MAX_LENGTH];
   unsigned short length;
 };
 
-static void reuseport_bpf_add(struct program *program, struct sock_filter instruction) {
-  assert(program->length < LONGEST);
+static void reuseport_bpf_add(struct bpf_program *program, struct sock_filter instruction) {
+  assert(program->length < MAX_LENGTH);
   program->code[program->length++] = instruction;
 }
 
-/* The end of each: the number that was loaded, modulo the sockets. */
-static void reuseport_bpf_add_modulo(struct program *program, unsigned count) {
+/* Ends a program with the number in the accumulator, modulo the number of sockets. */
+static void reuseport_bpf_add_modulo(struct bpf_program *program, unsigned count) {
   reuseport_bpf_add(program, STATEMENT(BPF_ALU | BPF_MOD | BPF_K, count));
   reuseport_bpf_add(program, STATEMENT(BPF_RET | BPF_A, 0));
 }
 
-static int reuseport_bpf_attach(int fd, struct program *program) {
+static int reuseport_bpf_attach(int fd, struct bpf_program *program) {
   struct sock_fprog code;
-  memset(&code, 0, sizeof code); /* its gap too: the kernel is handed all of it */
+  memset(&code, 0, sizeof code); /* the padding too, which the kernel copies */
   code.len = program->length;
   code.filter = program->code;
   if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &code, sizeof code) == 0)
@@ -53,7 +53,7 @@ static int reuseport_bpf_attach(int fd, struct program *program) {
 }
 
 int dgram__reuseport_by_cpu(int fd, const int cpus[], unsigned count) {
-  struct program program = {.length = 0};
+  struct bpf_program program = {.length = 0};
   reuseport_bpf_add(&program,
                     STATEMENT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_CPU)));
   for (unsigned i = 0; cpus != NULL && i < count; i++) {
@@ -64,9 +64,9 @@ int dgram__reuseport_by_cpu(int fd, const int cpus[], unsigned count) {
   return reuseport_bpf_attach(fd, &program);
 }
 
-/* A load beyond the end would end the program with 0, and make socket 0 the one for all such. */
+/* A load beyond the payload ends a program with 0, so the length is compared first. */
 int dgram__reuseport_by_payload(int fd, unsigned offset, unsigned width, unsigned count) {
-  struct program program = {.length = 0};
+  struct bpf_program program = {.length = 0};
   unsigned short load = width == 1 ? BPF_B : width == 2 ? BPF_H : BPF_W;
   reuseport_bpf_add(&program, STATEMENT(BPF_LD | BPF_W | BPF_LEN, 0));
   reuseport_bpf_add(&program, JUMP(BPF_JMP | BPF_JGE | BPF_K, offset + width, 1, 0));
@@ -79,17 +79,10 @@ int dgram__reuseport_by_payload(int fd, unsigned offset, unsigned width, unsigne
 #else
 
 int dgram__reuseport_by_cpu(int fd, const int cpus[], unsigned count) {
-  (void)fd;
-  (void)cpus;
-  (void)count;
   return UV_ENOTSUP;
 }
 
 int dgram__reuseport_by_payload(int fd, unsigned offset, unsigned width, unsigned count) {
-  (void)fd;
-  (void)offset;
-  (void)width;
-  (void)count;
   return UV_ENOTSUP;
 }
 
