@@ -6,11 +6,11 @@
 #ifndef CLUSTER_TEST_H
 #define CLUSTER_TEST_H
 
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <dgram_cluster.h>
 
-#include "open_files.h"
+#include "lib/raw.h"
 
 /* ---- the primary ---- */
 
@@ -25,17 +25,17 @@ struct crew {
 };
 
 static inline void crew_online(dgram_cluster_t *cluster, int id, void *context) {
-  note("online(%d)", id);
+  trace("online(%d)", id);
 }
 
 static inline void crew_listening(dgram_cluster_t *cluster, int id, const dgram_address_t *address,
                                   void *context) {
   assert_in_range(address->port, 1, 65535);
-  note("listening(%d)", id);
+  trace("listening(%d)", id);
 }
 
 static inline void crew_disconnect(dgram_cluster_t *cluster, int id, void *context) {
-  note("disconnect(%d)", id);
+  trace("disconnect(%d)", id);
 }
 
 static inline void crew_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
@@ -43,7 +43,7 @@ static inline void crew_exit(dgram_cluster_t *cluster, int id, int64_t status, i
   struct crew *crew = context;
   if (status >= 70)
     fail_msg("worker %d has failed", id);
-  note("exit(%d,%d,%d)", id, (int)status, signum);
+  trace("exit(%d,%d,%d)", id, (int)status, signum);
   if (crew != NULL && crew->on_exit != NULL)
     crew->on_exit(crew, id);
 }
@@ -55,7 +55,7 @@ static inline void crew_closed(void *context) {
 
 static inline void note_report(dgram_socket_t *socket, const char *message,
                                const dgram_rinfo_t *rinfo, void *context) {
-  note("%.*s", (int)rinfo->size, message);
+  trace("%.*s", (int)rinfo->size, message);
 }
 
 static inline dgram_cluster_options_t crew_options(char *const args[]) {
@@ -126,7 +126,7 @@ static inline int port_wanted(void) {
 /* How often something has been noted. */
 static inline int times_noted(const char *what) {
   int times = 0;
-  for (const char *at = strstr(notes, what); at != NULL; at = strstr(at + 1, what))
+  for (const char *at = strstr(trace_text, what); at != NULL; at = strstr(at + 1, what))
     times++;
   return times;
 }
@@ -134,7 +134,7 @@ static inline int times_noted(const char *what) {
 static inline void run_until_noted(uv_loop_t *loop, const char *what, int times) {
   while (times_noted(what) < times)
     if (uv_run(loop, UV_RUN_ONCE) == 0 && times_noted(what) < times)
-      fail_msg("%s never came; %s", what, notes);
+      fail_msg("%s never came; %s", what, trace_text);
 }
 
 /* Runs the loop until all of these words have been noted. */

@@ -7,7 +7,7 @@
 #ifndef GROUP_TEST_H
 #define GROUP_TEST_H
 
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 #include <dgram_group.h>
 

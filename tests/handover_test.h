@@ -5,9 +5,9 @@
 #ifndef HANDOVER_TEST_H
 #define HANDOVER_TEST_H
 
-#include "api_test.h"
+#include "lib/fixture.h"
 #include "folder.h"
-#include "open_files.h"
+#include "lib/raw.h"
 
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -33,7 +33,7 @@ static inline int exists(const char *name) {
 /* ---- the server that goes ---- */
 
 static inline void note_taken(void *context) {
-  note("%s", (const char *)context);
+  trace("%s", (const char *)context);
 }
 
 static inline dgram_offer_t *offer_fds(uv_loop_t *loop, const int fds[], size_t count) {
@@ -120,12 +120,12 @@ static inline dgram_socket_t *new_taken(uv_loop_t *loop, int fd, dgram_message_c
 /* A next server takes the socket and confirms; the one before closes. Returns the new one. */
 static inline dgram_socket_t *hand_over(uv_loop_t *loop, dgram_socket_t *old) {
   struct taker taker;
-  notes[0] = '\0';
+  trace_clear();
   offer_socket(old);
   assert_int_equal(take_from(loop, &taker), 1);
   dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close_socket(old);
   settle(loop);
   return next;

@@ -5,7 +5,7 @@
 #ifndef THIEF_H
 #define THIEF_H
 
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <stdatomic.h>
 #include <sched.h>

@@ -47,13 +47,13 @@ static void they_come_in_order(void **state) {
   assert_int_equal(dgram_cluster_disconnect(crew.cluster, 1), 0);
   assert_int_equal(dgram_cluster_disconnect(crew.cluster, 1), 0); /* twice is once */
   crew_await(&crew, "exit(1,0,0)");
-  const char *online = strstr(notes, "online(1)");
-  const char *listening = strstr(notes, "listening(1)");
-  const char *disconnected = strstr(notes, "disconnect(1)");
+  const char *online = strstr(trace_text, "online(1)");
+  const char *listening = strstr(trace_text, "listening(1)");
+  const char *disconnected = strstr(trace_text, "disconnect(1)");
   assert_non_null(online);
   assert_true(online < listening);
   assert_true(listening < disconnected);
-  assert_true(disconnected < strstr(notes, "exit(1,0,0)"));
+  assert_true(disconnected < strstr(trace_text, "exit(1,0,0)"));
   assert_int_equal(times_noted("disconnect(1)"), 1);
   crew_await(&crew, "1:close", "1:disconnected");
   crew_close(&crew);
@@ -114,7 +114,7 @@ static void what_a_worker_starts_is_no_worker(void **state) {
 static void replace_or_close(dgram_cluster_t *cluster, int id, int64_t status, int signum,
                              void *context) {
   struct crew *crew = context;
-  note("exit(%d)", id);
+  trace("exit(%d)", id);
   assert_int_equal(dgram_cluster_kill(cluster, id, SIGKILL), UV_ESRCH);
   assert_int_equal(dgram_cluster_next(cluster, 0), id); /* it is known until this returns */
   if (id < 3)
@@ -147,7 +147,7 @@ static void callbacks_may_call_everything(void **state) {
   assert_int_equal(dgram_cluster_create(crew.loop, &options, &crew.cluster), 0);
   crew_fork(&crew);
   run_until(crew.loop, &crew.closed, 1);
-  assert_notes("exit(1) exit(2) exit(3)");
+  assert_trace("exit(1) exit(2) exit(3)");
   crew.cluster = unused;
   crew.closed = 0;
   crew_close(&crew);

@@ -42,7 +42,7 @@ static void kill_one(struct scene *scene, int number) {
   char gone[32];
   char listening[32];
   int id = dgram_cluster_next(scene->crew.cluster, 0); /* the oldest */
-  notes[0] = '\0';
+  trace_clear();
   assert_int_equal(dgram_cluster_kill(scene->crew.cluster, id, SIGKILL), 0);
   snprintf(gone, sizeof gone, "exit(%d,0,9)", id);
   snprintf(listening, sizeof listening, "listening(%d)", WORKERS + number);

@@ -36,7 +36,7 @@ static void the_old_one_goes_when_the_new_one_listens(void **state) {
   struct crew crew;
   begin_restart(&crew, "listen_on_port");
   crew_await(&crew, "exit(1,0,0)");
-  assert_true(strstr(notes, "listening(2)") < strstr(notes, "disconnect(1)"));
+  assert_true(strstr(trace_text, "listening(2)") < strstr(trace_text, "disconnect(1)"));
   assert_int_equal(dgram_cluster_restart(crew.cluster, 2), 3); /* with the same environment */
   crew_await(&crew, "exit(2,0,0)");
   assert_int_equal(dgram_cluster_restart(crew.cluster, 2), UV_ESRCH);

@@ -76,7 +76,7 @@ static const struct role roles[] = {
 /* The n-th port that a worker has reported. */
 static int reported_port(int id, int n) {
   char word[32];
-  const char *at = notes;
+  const char *at = trace_text;
   snprintf(word, sizeof word, "%d:bound(", id);
   for (int i = 0; i < n; i++) {
     at = strstr(at, word);

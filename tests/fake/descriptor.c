@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "open_files.h"
+#include "lib/raw.h"
 
 /* ---- the system ---- */
 

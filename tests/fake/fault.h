@@ -18,7 +18,7 @@
 #include <cmocka.h>
 #include <uv.h>
 
-#include "open_files.h"
+#include "lib/raw.h"
 
 static struct {
   int error;         /* the errno that it leaves */

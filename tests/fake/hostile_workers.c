@@ -353,7 +353,7 @@ static int got_by_another(struct crew *crew) {
   id = crew_fork_as(crew, "ask_without_end");
   snprintf(words, sizeof words, "%d:got(", id);
   run_until_noted(crew->loop, words, 1);
-  const char *got = strstr(notes, words) + strlen(words);
+  const char *got = strstr(trace_text, words) + strlen(words);
   assert_non_null(strstr(got, ",EMFILE)"));
   return atoi(got);
 }

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "loop_turns.h"
+#include "lib/fixture.h"
 
 static bool none;
 

@@ -1,7 +1,7 @@
 /*
  * A worker in this process, whose primary is the test: it answers late, wrongly, or not at all.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <dgram_cluster.h>
 #include <sys/stat.h>
@@ -97,7 +97,7 @@ static int lowest_free(void) {
 
 static dgram_socket_t *new_asking(uint32_t *number) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0);
   *number = hear(DGRAM__FRAME_REQUEST).number;
   return socket;
@@ -119,7 +119,7 @@ static void it_is_bound_and_says_so(void **state) {
   int fd = raw_socket();
   give(number, 0, fd);
   assert_int_equal(hear(DGRAM__FRAME_LISTENING).number, number);
-  assert_notes("listening");
+  assert_trace("listening");
   assert_int_equal(port_of(socket), raw_port(fd));
   close(fd);
   close_socket(socket);
@@ -150,7 +150,7 @@ static void an_answer_that_nobody_waits_for_is_given_back(void **state) {
   assert_int_equal(hear(DGRAM__FRAME_RELEASE).number, number);
   close(fd);
   assert_int_equal(lowest_free(), descriptors);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 /* The channel holds only so many: the others are asked when there is room, in order. */
@@ -181,7 +181,7 @@ static void an_error_is_told(void **state) {
   hear(DGRAM__FRAME_ONLINE);
   dgram_socket_t *socket = new_asking(&number);
   give(number, UV_EADDRINUSE, -1);
-  run_until_notes(loop, "error(EADDRINUSE)");
+  run_until_trace(loop, "error(EADDRINUSE)");
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0); /* it may ask again */
   assert_int_equal(hear(DGRAM__FRAME_REQUEST).number, number + 1);
   close_socket(socket);
@@ -197,15 +197,15 @@ static void what_is_no_use_is_given_back(void **state) {
     int fd = i == 0 ? -1 : i == 1 ? STDERR_FILENO : udp_socket(AF_INET6);
     int descriptors = lowest_free();
     give(number, 0, fd);
-    run_until_notes(loop, expected[i]);
+    run_until_trace(loop, expected[i]);
     assert_int_equal(hear(DGRAM__FRAME_RELEASE).number, number);
     assert_int_equal(lowest_free(), descriptors);
-    notes[0] = '\0';
+    trace_clear();
     close_socket(socket);
     if (i == 2)
       close(fd);
     settle(loop);
-    notes[0] = '\0';
+    trace_clear();
   }
 }
 
@@ -220,13 +220,13 @@ static void ask_and_share(dgram_socket_t **asking, dgram_socket_t **sharing) {
   close(fd);
   hear(DGRAM__FRAME_LISTENING);
   *asking = new_asking(&number);
-  notes[0] = '\0';
+  trace_clear();
 }
 
 /* Both have ended, and the loop binds for itself now. */
 static void assert_parted(dgram_socket_t *asking) {
   run_until_disconnected();
-  run_until_notes(loop, "error(ECANCELED) close");
+  run_until_trace(loop, "error(ECANCELED) close");
   assert_int_equal(bind_now(asking, "127.0.0.1") > 0, 1);
   close_socket(asking);
 }
@@ -236,7 +236,7 @@ static void leaving_ends_all(void **state) {
   dgram_socket_t *sharing;
   ask_and_share(&asking, &sharing);
   dgram_worker_leave(worker);
-  assert_notes(""); /* not inside the call */
+  assert_trace(""); /* not inside the call */
   assert_parted(asking);
 }
 
@@ -300,7 +300,7 @@ static void a_listener_may_leave_and_close(void **state) {
   give(number, 0, fd);
   close(fd);
   run_until_disconnected();
-  run_until_notes(loop, "listening close");
+  run_until_trace(loop, "listening close");
 }
 
 /* In the listener of one's end the others are closed, which wait for an answer, too. */
@@ -320,28 +320,28 @@ static void a_listener_may_close_the_others_at_the_end(void **state) {
     others[i] = new_asking(&number);
   dgram_worker_leave(worker);
   run_until_disconnected();
-  run_until_notes(loop, "error(ECANCELED) close close");
+  run_until_trace(loop, "error(ECANCELED) close close");
   close_socket(asking);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define PRIMARY_TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(it_is_bound_and_says_so),
-      TEST(one_that_waits_keeps_the_loop_alive),
-      TEST(an_answer_that_nobody_waits_for_is_given_back),
-      TEST(thousands_ask_in_order),
-      TEST(an_error_is_told),
-      TEST(what_is_no_use_is_given_back),
-      TEST(leaving_ends_all),
-      TEST(so_does_being_asked_to),
-      TEST(so_does_the_primarys_death),
-      TEST(so_does_what_no_primary_says),
-      TEST(so_does_an_answer_to_another_question),
-      TEST(so_does_garbage),
-      TEST(a_listener_may_leave_and_close),
-      TEST(a_listener_may_close_the_others_at_the_end),
+      PRIMARY_TEST(it_is_bound_and_says_so),
+      PRIMARY_TEST(one_that_waits_keeps_the_loop_alive),
+      PRIMARY_TEST(an_answer_that_nobody_waits_for_is_given_back),
+      PRIMARY_TEST(thousands_ask_in_order),
+      PRIMARY_TEST(an_error_is_told),
+      PRIMARY_TEST(what_is_no_use_is_given_back),
+      PRIMARY_TEST(leaving_ends_all),
+      PRIMARY_TEST(so_does_being_asked_to),
+      PRIMARY_TEST(so_does_the_primarys_death),
+      PRIMARY_TEST(so_does_what_no_primary_says),
+      PRIMARY_TEST(so_does_an_answer_to_another_question),
+      PRIMARY_TEST(so_does_garbage),
+      PRIMARY_TEST(a_listener_may_leave_and_close),
+      PRIMARY_TEST(a_listener_may_close_the_others_at_the_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "folder.h"
-#include "open_files.h"
+#include "lib/raw.h"
 
 /* ---- the moments ---- */
 

@@ -35,7 +35,7 @@ static void one_who_says_something_else_is_dropped(void **state) {
   say(old, nonsense, FRAME);
   say(old, nonsense, sizeof nonsense);
   say(old, give, FRAME);
-  assert_notes("");
+  assert_trace("");
   assert_int_equal(count_open_files(), before);
   assert_int_equal(take_from(loop, &taker), 1);
   give_up(&taker);
@@ -54,16 +54,16 @@ static void half_a_frame_and_the_end_is_nothing(void **state) {
   int fd = raw_successor();
   assert_int_equal(send(fd, taken, FRAME / 2, 0), FRAME / 2);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   close(fd);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_int_equal(count_open_files(), before);
 
   fd = raw_successor();
   assert_int_equal(send(fd, taken, FRAME, 0), FRAME);
   settle(loop);
-  assert_notes("taken"); /* all of it is the word */
+  assert_trace("taken"); /* all of it is the word */
   close(fd);
   close_socket(old);
   close_loop(loop);

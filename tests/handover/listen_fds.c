@@ -179,13 +179,13 @@ static void it_serves_a_socket_of_systemd_socket_activate(void **state) {
   uv_process_t process;
   uv_process_options_t options = {.exit_cb = exited_well, .file = activate, .args = args};
   assert_int_equal(uv_spawn(loop, &process, &options), 0);
-  dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, note_message, "answer");
+  dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, trace_message, "answer");
   bind_now(client, "127.0.0.1");
   loop->data = &port;
   again.data = client;
   assert_int_equal(uv_timer_init(loop, &again), 0);
   assert_int_equal(uv_timer_start(&again, send_again, 0, AGAIN_MS), 0);
-  run_until_notes(loop, "answer(x)");
+  run_until_trace(loop, "answer(x)");
   uv_close((uv_handle_t *)&again, NULL);
   close_socket(client);
   close_loop(loop);

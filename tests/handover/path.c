@@ -150,7 +150,7 @@ static void one_that_was_taken_leaves_a_file_that_is_no_offer(void **state) {
   assert_int_equal(take_from(loop, &taker), 1);
   close(taker.fds[0]);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   assert_int_equal(take_without_waiting(), UV_ECONNREFUSED);
   close_socket(old);
   close_loop(loop);

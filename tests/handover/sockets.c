@@ -43,7 +43,7 @@ static void both_families_come(void **state) {
   assert_int_equal(dgram_bind_options(next6, &options, NULL, NULL), 0);
   dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close_socket(old);
   close_socket(old6);
   settle(loop);
@@ -107,7 +107,7 @@ static void end_in(enum end end, dgram_offer_t *offer, struct taker *taker, uv_l
   else
     dgram_handover_abandon(taker->takeover);
   if (end == CONFIRMS)
-    run_until_notes(loop, "taken");
+    run_until_trace(loop, "taken");
   settle(loop);
 }
 
@@ -195,7 +195,7 @@ static void to_bind_to_what_was_taken_changes_nothing(void **state) {
   assert_options(dgram_fileno(next), was);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
   assert_options(dgram_fileno(next), was);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close_socket(old);
   close_socket(next);
   close_loop(loop);

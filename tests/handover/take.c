@@ -10,11 +10,11 @@ static void the_next_server_has_the_very_same_socket(void **state) {
   assert_int_equal(take_from(loop, &taker), 1);
   assert_int_equal(raw_port(taker.fds[0]), port);
   assert_int_equal(fcntl(taker.fds[0], F_GETFD), FD_CLOEXEC);
-  assert_notes(""); /* not before it is confirmed */
+  assert_trace(""); /* not before it is confirmed */
 
   dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close_socket(old);
   settle(loop);
   assert_usable(next);
@@ -28,20 +28,20 @@ static void what_the_system_holds_is_read_by_the_next(void **state) {
   struct taker taker;
   int port;
   int sender = raw_socket();
-  dgram_socket_t *old = new_bound(loop, note_message, "old", &port);
+  dgram_socket_t *old = new_bound(loop, trace_message, "old", &port);
   offer_socket(old);
   assert_int_equal(take_from(loop, &taker), 1);
   raw_send(sender, "1", 1, port);
-  run_until_notes(loop, "old(1)");
+  run_until_trace(loop, "old(1)");
 
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close_socket(old);
   raw_send(sender, "2", 1, port);
   settle(loop);
   raw_send(sender, "3", 1, port);
-  dgram_socket_t *next = new_taken(loop, taker.fds[0], note_message, "next");
-  run_until_notes(loop, "next(2) next(3)");
+  dgram_socket_t *next = new_taken(loop, taker.fds[0], trace_message, "next");
+  run_until_trace(loop, "next(2) next(3)");
   close(sender);
   close_socket(next);
   close_loop(loop);
@@ -118,7 +118,7 @@ static void the_next_server_offers_in_the_place_of_the_last(void **state) {
   dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
   dgram_offer_t *offer = offer_socket(next); /* before the old one has heard of it */
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close_socket(old);
   assert_int_equal(take_from(loop, &another), 1);
   assert_int_equal(raw_port(another.fds[0]), port);
@@ -175,7 +175,7 @@ static void what_the_old_one_leaves_the_next_one_gets(void **state) {
   settle(loop);
   assert_int_equal(by_next, SENT - OLD);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   (void)offer;
   close(client);
   close_socket(next);

@@ -127,13 +127,13 @@ static void next_servers_that_die(void **state) {
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
   thief_starts(&thief, port);
   for (int last = CONNECTED; last < STEPS; last++) {
-    notes[0] = '\0';
+    trace_clear();
     dgram_offer_t *offer = offer_socket(server);
     one_dies_at(loop, (enum step)last);
     if (last < CONFIRMED)
       dgram_handover_withdraw(offer);
     settle(loop);
-    assert_notes(last < CONFIRMED ? "" : "taken");
+    assert_trace(last < CONFIRMED ? "" : "taken");
     assert_int_equal(reuse_addr_of(dgram_fileno(server)), 0);
     thief_tries(&thief, 100);
     assert_usable(server);

@@ -19,7 +19,7 @@ static void one_that_gives_up_makes_room_for_another(void **state) {
     settle(loop);
     assert_int_equal(count_open_files(), before);
   }
-  assert_notes("");
+  assert_trace("");
   withdraw_and_close(loop, old, offer);
 }
 
@@ -74,7 +74,7 @@ static void who_asks_too_late_is_refused(void **state) {
   assert_int_equal(take_from(loop, &taker), 1);
   int late = raw_successor();
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   settle(loop);
   assert_int_equal(status_from(late), UV_EBUSY);
   close(late);
@@ -203,10 +203,10 @@ static void one_that_takes_too_long_makes_room(void **state) {
   assert_int_equal(dgram_handover_confirm(first.takeover), UV_ETIMEDOUT);
   close(first.fds[0]);
   settle(loop);
-  assert_notes(""); /* what it said is not heard */
+  assert_trace(""); /* what it said is not heard */
 
   assert_int_equal(dgram_handover_confirm(second.takeover), 0);
-  run_until_notes(loop, "taken");
+  run_until_trace(loop, "taken");
   close(second.fds[0]);
   close_socket(old);
   close_loop(loop);
@@ -247,7 +247,7 @@ static void a_word_that_came_in_time_counts(void **state) {
   }
   for (uint64_t now = uv_hrtime(); uv_hrtime() - now < UINT64_C(2000000) * LIMIT_MS;)
     ;
-  run_until_notes(loop, "taken"); /* the timer is called first */
+  run_until_trace(loop, "taken"); /* the timer is called first */
   close_socket(old);
   close_loop(loop);
 }

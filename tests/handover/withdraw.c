@@ -12,7 +12,7 @@ static void it_is_gone_at_once(void **state) {
   assert_false(exists(path));
   assert_int_equal(take_from(loop, &taker), UV_ENOENT);
   assert_int_equal(count_open_files(), before);
-  assert_notes("");
+  assert_trace("");
   assert_usable(old);
   close_socket(old);
   close_loop(loop);
@@ -31,7 +31,7 @@ static void one_that_has_taken_hears_of_it_when_it_confirms(void **state) {
   assert_int_equal(dgram_handover_confirm(taker.takeover), UV_EPIPE);
   close_socket(old);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_usable(next);
   close_socket(next);
   close_loop(loop);
@@ -70,7 +70,7 @@ static void an_offer_and_its_path_may_be_made_anew(void **state) {
 static dgram_offer_t *told;
 
 static void withdraw_it(void *context) {
-  note("taken");
+  trace("taken");
   dgram_handover_withdraw(told);
 }
 
@@ -85,7 +85,7 @@ static void in_on_taken_there_is_nothing_left_to_withdraw(void **state) {
   close(taker.fds[0]);
   assert_int_equal(dgram_handover_confirm(taker.takeover), 0);
   settle(loop);
-  assert_notes("taken");
+  assert_trace("taken");
   close_socket(old);
   close_loop(loop);
 }

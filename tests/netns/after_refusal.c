@@ -2,7 +2,7 @@
  * A refusal (ICMP) that is there before the next send on a connected socket: the system tells it to
  * that one, but the library tells it by 'error', and the healthy send leaves.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 /* What one test says. The shell commands make middle refuse, and not refuse any more. */
 struct case_of_refusal {

@@ -1,5 +1,5 @@
 /* Broadcast: refused without the flag, delivered to the other hosts of the link with it. */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 static void refuses(dgram_socket_t *speaker, const char *address) {
   struct kept_error kept = {0};

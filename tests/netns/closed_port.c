@@ -2,7 +2,7 @@
  * A port on which nobody listens: its host says so (ICMP). A connected socket is told by 'error',
  * and stays connected; an unconnected one is not told.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 static dgram_socket_t *connect_left(dgram_type_t type, const char *address,
                                     struct kept_error *kept) {

@@ -2,7 +2,7 @@
  * A router that forbids the way over IPv6 (ICMPv6, code 1), which the system calls EACCES: the next
  * send on the connected socket must not pay for it.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 struct scene {
   int wire; /* of left */

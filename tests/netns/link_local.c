@@ -2,7 +2,7 @@
  * IPv6 link-local addresses, which mean something on one link only: their zone says which. Both
  * neighbours of middle have the same one, so that only the zone tells them apart.
  */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 #define NEIGHBOUR "fe80::2"
 #define SELF "fe80::1" /* middle's, on both links */
@@ -48,7 +48,7 @@ static void answer(dgram_socket_t *socket, const char *message, const dgram_rinf
   char text[64];
   int length = snprintf(text, sizeof text, "re:%.*s", (int)rinfo->size, message);
   assert_string_equal(rinfo->family, "IPv6");
-  note("%s", dgram_rinfo_address(rinfo));
+  trace("%s", dgram_rinfo_address(rinfo));
   assert_int_equal(
       dgram_send(socket, text, (size_t)length, rinfo->port, dgram_rinfo_address(rinfo), NULL, NULL),
       0);
@@ -63,10 +63,10 @@ static void the_senders_zone_leads_back_to_it(void **state) {
 
   say(second, "two", SELF "%eth0");
   assert_heard(right, "re:two");
-  assert_notes(NEIGHBOUR "%eth1");
+  assert_trace(NEIGHBOUR "%eth1");
   say(first, "one", SELF "%eth0");
   assert_heard(left, "re:one");
-  assert_notes(NEIGHBOUR "%eth0");
+  assert_trace(NEIGHBOUR "%eth0");
   close_socket(first);
   close_socket(second);
   close_socket(echo);
@@ -183,7 +183,7 @@ static void other_addresses_have_no_zone(void **state) {
   assert_int_equal(dgram_on_message(echo, answer, NULL), 0);
   say(speaker, "hello", "fd00:1::1");
   assert_heard(left, "re:hello");
-  assert_notes("fd00:1::2");
+  assert_trace("fd00:1::2");
   close_socket(speaker);
   close_socket(echo);
   close_hosts();

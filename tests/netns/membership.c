@@ -2,7 +2,7 @@
  * Joining and leaving a group: the neighbour sees the report, the system lists the group, and only
  * a member hears.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 /* Whether the interface listens to the group, as ip(8) shows it. */
 static int is_listed(const char *interface, const char *group) {

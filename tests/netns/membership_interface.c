@@ -2,7 +2,7 @@
  * On which of two interfaces a group is joined: left and right both speak to it, and middle hears
  * those whose interface it chose.
  */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 struct scene {
   dgram_socket_t *member;

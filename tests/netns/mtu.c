@@ -2,7 +2,7 @@
  * Datagrams around the link's MTU: what fits leaves whole, what does not leaves in fragments, and
  * either arrives whole, byte for byte. What no datagram can be is EMSGSIZE.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 enum { MTU = 1500, MOST_V4 = 65507, MOST_V6 = 65527 };
 

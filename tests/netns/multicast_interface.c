@@ -2,7 +2,7 @@
  * By which interface multicast leaves: left and right are members of the group, and the one hears
  * it by whose link middle sends.
  */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 struct scene {
   const char *group;

@@ -1,5 +1,5 @@
 /* Whether the sender's own host hears what it sends to a group; the others always do. */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 static void the_flag_decides(dgram_type_t type, const char *group, const char *own,
                              const char *others) {

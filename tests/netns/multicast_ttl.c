@@ -2,7 +2,7 @@
  * How far multicast travels. middle routes the group from left to right, as a multicast routing
  * daemon would have it do; the first hop is spent on the way to it.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 #include <linux/mroute.h>
 #include <linux/mroute6.h>

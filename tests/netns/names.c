@@ -2,7 +2,7 @@
  * Host names that a name server knows, knows in one family only, or does not know: as the
  * destination of a send, to bind to and to connect to.
  */
-#include "name_server.h"
+#include "lib/name_server.h"
 
 static const struct {
   dgram_type_t type;
@@ -34,14 +34,14 @@ static void a_send_goes_to(uv_loop_t *loop, dgram_type_t type, const char *name,
                            const char *address) {
   int received = 0;
   int sent = 0;
-  dgram_socket_t *listener = new_socket(loop, type, note_message, "got");
+  dgram_socket_t *listener = new_socket(loop, type, trace_message, "got");
   assert_int_equal(dgram_on_message(listener, count_message, &received), 0);
   int port = bind_now(listener, address);
   dgram_socket_t *speaker = new_socket(loop, type, NULL, NULL);
   assert_int_equal(dgram_send(speaker, name, strlen(name), port, name, count_sent, &sent), 0);
   run_until(loop, &received, 1);
   assert_int_equal(sent, 1);
-  note("%s", name);
+  trace("%s", name);
   close_socket(speaker);
   close_socket(listener);
 }
@@ -69,7 +69,7 @@ static void a_send_takes_the_address_of_its_family(void **state) {
     else
       a_send_fails(loop, hosts_of_test[i].type, hosts_of_test[i].name);
   }
-  assert_notes("got(four.test) four.test got(six.test) six.test got(both.test) both.test "
+  assert_trace("got(four.test) four.test got(six.test) six.test got(both.test) both.test "
                "got(both.test) both.test");
   close_loop(loop);
 }
@@ -88,14 +88,15 @@ static void bind_takes_the_address_of_its_family(void **state) {
       assert_string_equal(address.address, hosts_of_test[i].address);
     } else {
       assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
-      assert_int_equal(dgram_bind(socket, PORT, hosts_of_test[i].name, note_event, "listening"), 0);
+      assert_int_equal(dgram_bind(socket, PORT, hosts_of_test[i].name, trace_event, "listening"),
+                       0);
       run_until(loop, &kept.calls, 1);
       assert_not_found(&kept, hosts_of_test[i].name);
       bind_now(socket, NULL); /* it can be bound again */
     }
     close_socket(socket);
   }
-  assert_notes("");
+  assert_trace("");
   close_loop(loop);
 }
 

@@ -3,7 +3,7 @@
  * capitals, decomposed and in full width they are the same name. Without it libuv encodes the
  * characters as they stand. Either way a program sees the name as it gave it.
  */
-#include "name_server.h"
+#include "lib/name_server.h"
 
 #ifdef DGRAM_HAVE_LIBIDN2
 enum { MAPPED = 1 };
@@ -68,17 +68,12 @@ static void bind_to_a_name(void **state) {
   close_loop(loop);
 }
 
-static void count_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  assert_null(error);
-  ++*(int *)context;
-}
-
 static void connect_and_send_to_a_name(void **state) {
   uv_loop_t *loop = open_loop();
   int connected = 0;
   int received = 0;
   dgram_address_t peer;
-  dgram_socket_t *listener = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *listener = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   assert_int_equal(dgram_on_message(listener, count_message, &received), 0);
   int port = bind_now(listener, "127.0.0.7");
   const char *name = MAPPED ? "BÜCHER.test" : "bücher.test";
@@ -89,7 +84,7 @@ static void connect_and_send_to_a_name(void **state) {
   run_until(loop, &connected, 1);
   assert_int_equal(dgram_remote_address(socket, &peer), 0);
   assert_string_equal(peer.address, "127.0.0.7");
-  assert_notes("got(one)");
+  assert_trace("got(one)");
   close_socket(socket);
   close_socket(listener);
   close_loop(loop);
@@ -124,7 +119,7 @@ static void what_is_no_text_is_einval(void **state) {
 
 static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                           void *context) {
-  note("asked(%s)", host);
+  trace("asked(%s)", host);
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
@@ -137,9 +132,9 @@ static void a_programs_look_up_is_asked_for_it_as_given(void **state) {
   assert_int_equal(dgram_bind(socket, 0,
                               "BU\xcc\x88"
                               "CHER。test",
-                              note_event, "listening"),
+                              trace_event, "listening"),
                    0);
-  assert_notes("asked(BU\xcc\x88"
+  assert_trace("asked(BU\xcc\x88"
                "CHER。test) listening");
   close_socket(socket);
   close_loop(loop);

@@ -3,7 +3,7 @@
  * is told so, once, and not by 'error' besides, as if it had been the answer to an earlier
  * datagram.
  */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 static void a_failed_send_is_told_once(void **state) {
   struct kept_error kept = {0};

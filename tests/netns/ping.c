@@ -2,7 +2,7 @@
  * The kernel's ICMP sockets ("ping", icmp(7)) are taken over as descriptors: a request leaves, and
  * its answer comes, in both families. A network of the test's own permits them to every group.
  */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>

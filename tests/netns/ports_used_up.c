@@ -3,8 +3,8 @@
  * says EAGAIN, though the socket is writable. The loop does not turn at full speed; it is said
  * once; and when a port is free the send leaves.
  */
-#include "hosts.h"
-#include "loop_turns.h"
+#include "lib/hosts.h"
+#include "lib/fixture.h"
 
 enum { FIRST = 40000, PORTS = 2 };
 
@@ -29,17 +29,17 @@ static void a_send_without_a_port_waits_for_one(void **state) {
   for (int i = 0; i < PORTS; i++)
     fds[i] = hold_a_port();
   uv_run(left->loop, UV_RUN_NOWAIT);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", trace_sent, "sent"), 0);
   assert_in_range(turns_in(left->loop, 100), 0, 60);
   assert_int_equal(error.calls, 1);
   assert_string_equal(error.message, "send EAGAIN 127.0.0.1:9");
-  assert_string_equal(notes, "");
+  assert_string_equal(trace_text, "");
   assert_in_range(turns_in(left->loop, 100), 0, 60);
   assert_int_equal(error.calls, 1);
   close(fds[0]);
-  while (notes[0] == '\0')
+  while (trace_text[0] == '\0')
     uv_run(left->loop, UV_RUN_ONCE);
-  assert_string_equal(notes, "sent");
+  assert_string_equal(trace_text, "sent");
   close(fds[1]);
   close_socket(socket);
   close_host(left);

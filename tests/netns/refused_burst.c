@@ -3,7 +3,7 @@
  * its ICMP messages): the connected socket must be told at least once, though each answer is met,
  * and taken from the system, by the send after it.
  */
-#include "hosts.h"
+#include "lib/hosts.h"
 
 static void it_is_told_once_at_least(void **state) {
   enum { SENDS = 10 };

@@ -2,7 +2,7 @@
  * Many datagrams of one size, which may leave as one segmented send: whatever the devices can and
  * however narrow the way is, all arrive, in order, byte for byte.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 #include <sys/utsname.h>
 

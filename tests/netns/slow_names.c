@@ -2,11 +2,11 @@
  * A name server that takes its time, which here is until the test has seen what goes on meanwhile;
  * that fails, or that does not answer at all.
  */
-#include "name_server.h"
+#include "lib/name_server.h"
 
 /* A udp4 socket on 127.0.0.1 that notes and counts what it gets. */
 static dgram_socket_t *open_listener(uv_loop_t *loop, int *received, int *port) {
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", port);
   assert_int_equal(dgram_on_message(socket, count_message, received), 0);
   return socket;
 }
@@ -34,17 +34,17 @@ static void sends_to_numeric_addresses_do_not_wait(void **state) {
     snprintf(name, sizeof name, "good%d.up.test", i);
     send_to_name(speaker, "slow", port, name, count_sent, &sent);
   }
-  send_text(speaker, "quick", port, note_sent, "sent");
+  send_text(speaker, "quick", port, trace_sent, "sent");
   wait_for_query(loop, &query);
   run_until(loop, &received, 1);
-  send_text(speaker, "too", port, note_sent, "sent");
+  send_text(speaker, "too", port, trace_sent, "sent");
   run_until(loop, &received, 2);
-  assert_notes("sent got(quick) sent got(too)");
+  assert_trace("sent got(quick) sent got(too)");
   assert_int_equal(sent, 0);
   assert_int_equal(dgram_get_send_queue_count(speaker), SLOW);
   assert_int_equal(dgram_get_send_queue_size(speaker), SLOW * strlen("slow"));
 
-  answer(&query, FOUND, "127.0.0.1");
+  answer_query(&query, FOUND, "127.0.0.1");
   run_answering_until(loop, FOUND, &received, 2 + SLOW);
   assert_int_equal(sent, SLOW);
   assert_int_equal(dgram_get_send_queue_count(speaker), 0);
@@ -63,11 +63,11 @@ static void a_later_name_may_be_known_earlier(void **state) {
   wait_for_query(loop, &queries[0]);
   send_to_name(socket, "b", port, "b.up.test", NULL, NULL);
   wait_for_query(loop, &queries[1]);
-  answer(&queries[1], FOUND, "127.0.0.1");
+  answer_query(&queries[1], FOUND, "127.0.0.1");
   run_until(loop, &received, 1);
-  answer(&queries[0], FOUND, "127.0.0.1");
+  answer_query(&queries[0], FOUND, "127.0.0.1");
   run_until(loop, &received, 2);
-  assert_notes("got(b) got(a)");
+  assert_trace("got(b) got(a)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -107,18 +107,18 @@ static void sends_wait_for_a_bind_to_a_slow_name(void **state) {
   dgram_address_t address;
   dgram_socket_t *listener = open_listener(loop, &received, &port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(socket, 0, "a.up.test", note_event, "listening"), 0);
-  send_text(socket, "1", port, note_sent, "sent");
-  send_text(socket, "2", port, note_sent, "sent");
+  assert_int_equal(dgram_bind(socket, 0, "a.up.test", trace_event, "listening"), 0);
+  send_text(socket, "1", port, trace_sent, "sent");
+  send_text(socket, "2", port, trace_sent, "sent");
   wait_for_query(loop, &query);
   send_text(listener, "other", port, NULL, NULL);
   run_until(loop, &received, 1);
-  assert_notes("got(other)");
+  assert_trace("got(other)");
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
 
-  answer(&query, FOUND, "127.0.0.7");
+  answer_query(&query, FOUND, "127.0.0.7");
   run_until(loop, &received, 3);
-  assert_notes("listening sent sent got(1) got(2)");
+  assert_trace("listening sent sent got(1) got(2)");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "127.0.0.7");
   close_socket(socket);
@@ -128,8 +128,8 @@ static void sends_wait_for_a_bind_to_a_slow_name(void **state) {
 
 /* ---- close while a look-up is under way ---- */
 
-static void note_connected(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("%s(%s)", (const char *)context, error != NULL ? error->name : "");
+static void trace_connected(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  trace("%s(%s)", (const char *)context, error != NULL ? error->name : "");
 }
 
 static void close_cancels_sends(void **state) {
@@ -137,18 +137,18 @@ static void close_cancels_sends(void **state) {
   struct query queries[2];
   int closed = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  send_to_name(socket, "x", PORT, "a.up.test", note_sent, "first");
+  send_to_name(socket, "x", PORT, "a.up.test", trace_sent, "first");
   wait_for_query(loop, &queries[0]);
   send_to_name(socket, "x", PORT, "b.up.test", NULL, NULL);
   wait_for_query(loop, &queries[1]);
-  send_to_name(socket, "x", PORT, "c.up.test", note_sent, "third");
-  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  send_to_name(socket, "x", PORT, "c.up.test", trace_sent, "third");
+  assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_close(socket, count_event, &closed), 0);
-  assert_notes("");
+  assert_trace("");
   run_until(loop, &closed, 1);
-  assert_notes("close first(ECANCELED) third(ECANCELED)");
-  answer(&queries[0], FOUND, "127.0.0.1"); /* finds nobody, which must harm nobody */
-  answer(&queries[1], FOUND, "127.0.0.1");
+  assert_trace("close first(ECANCELED) third(ECANCELED)");
+  answer_query(&queries[0], FOUND, "127.0.0.1"); /* finds nobody, which must harm nobody */
+  answer_query(&queries[1], FOUND, "127.0.0.1");
   run_answering_until(loop, FOUND, &closed, 2); /* to the loop's end */
   close_loop(loop);
 }
@@ -172,7 +172,7 @@ static void close_cancels_what_waits_for_its_turn(void **state) {
   run_until(loop, &kept.calls, SENDS);
   assert_string_equal(kept.name, "ECANCELED");
   assert_int_equal(kept.calls, SENDS);
-  answer(&query, FOUND, "127.0.0.1");
+  answer_query(&query, FOUND, "127.0.0.1");
   run_answering_until(loop, FOUND, &closed, 2); /* to the loop's end */
   close_loop(loop);
 }
@@ -182,13 +182,13 @@ static void close_ends_a_bind(void **state) {
   struct query query;
   int closed = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(socket, 0, "a.up.test", note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "a.up.test", trace_event, "listening"), 0);
   wait_for_query(loop, &query);
   assert_int_equal(dgram_close(socket, count_event, &closed), 0);
   run_until(loop, &closed, 1);
-  answer(&query, FOUND, "127.0.0.1");
+  answer_query(&query, FOUND, "127.0.0.1");
   run_to_end(loop);
-  assert_notes("");
+  assert_trace("");
   close_loop(loop);
 }
 
@@ -197,12 +197,12 @@ static void close_cancels_a_connect(void **state) {
   struct query query;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, "127.0.0.1");
-  assert_int_equal(dgram_connect(socket, PORT, "a.up.test", note_connected, "connect"), 0);
+  assert_int_equal(dgram_connect(socket, PORT, "a.up.test", trace_connected, "connect"), 0);
   wait_for_query(loop, &query);
-  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
-  answer(&query, FOUND, "127.0.0.1");
+  assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
+  answer_query(&query, FOUND, "127.0.0.1");
   run_to_end(loop);
-  assert_notes("close connect(ECANCELED)");
+  assert_trace("close connect(ECANCELED)");
   close_loop(loop);
 }
 
@@ -220,7 +220,7 @@ static void all_fail(const char *name, uint8_t code, const char *error) {
     assert_int_equal(dgram_on_error(sockets[i], keep_error, &kept[i]), 0);
   }
   send_to_name(sockets[SEND], "x", PORT, name, keep_send_error, &kept[SEND]);
-  assert_int_equal(dgram_bind(sockets[BIND], 0, name, note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(sockets[BIND], 0, name, trace_event, "listening"), 0);
   assert_int_equal(dgram_connect(sockets[CONNECT], PORT, name, NULL, NULL), 0);
   snprintf(message, sizeof message, "getaddrinfo %s %s", error, name);
   for (int i = 0; i < CALLS; i++) {
@@ -229,7 +229,7 @@ static void all_fail(const char *name, uint8_t code, const char *error) {
     assert_int_equal(kept[i].calls, 1);
     close_socket(sockets[i]);
   }
-  assert_notes("");
+  assert_trace("");
   close_loop(loop);
 }
 

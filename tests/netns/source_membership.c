@@ -2,7 +2,7 @@
  * Joining a group for the datagrams of one source: left has two addresses, and of what they send
  * to the group, middle hears the wanted one's.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 /* What the test says in one family. */
 struct words {

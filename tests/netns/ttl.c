@@ -2,7 +2,7 @@
  * How far a unicast datagram travels: from left to right there is one router, middle, so 1 hop is
  * not enough and 2 are.
  */
-#include "packets.h"
+#include "lib/packets.h"
 
 static void one_hop_dies_at_the_router(dgram_type_t type, const char *to) {
   open_hosts();

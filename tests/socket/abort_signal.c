@@ -1,5 +1,5 @@
 /* An abort signal closes the sockets that have it: how many, in which order, and when. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static dgram_abort_signal_t *new_signal(void) {
   dgram_abort_signal_t *signal = NULL;
@@ -22,13 +22,13 @@ static void abort_closes_the_socket(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *socket = new_signalled(loop, signal);
-  note_events(socket);
+  trace_events(socket);
   bind_now(socket, NULL);
   dgram_abort_signal_abort(signal);
   assert_closed(socket);
-  assert_notes("listening"); /* 'close' comes from the loop */
+  assert_trace("listening"); /* 'close' comes from the loop */
   close_loop(loop);
-  assert_notes("close"); /* and no 'error' (B10) */
+  assert_trace("close"); /* and no 'error' (B10) */
   dgram_abort_signal_free(signal);
 }
 
@@ -39,13 +39,13 @@ static void it_closes_many_in_the_order_of_their_creation(void **state) {
   dgram_socket_t *sockets[4];
   for (int i = 0; i < 4; i++) {
     sockets[i] = new_signalled(loop, signal);
-    assert_int_equal(dgram_on_close(sockets[i], note_event, (void *)names[i]), 0);
+    assert_int_equal(dgram_on_close(sockets[i], trace_event, (void *)names[i]), 0);
   }
   bind_now(sockets[2], NULL); /* the order is not that of their binding */
   bind_now(sockets[0], NULL);
   dgram_abort_signal_abort(signal);
   close_loop(loop);
-  assert_notes("a b c d");
+  assert_trace("a b c d");
   dgram_abort_signal_free(signal);
 }
 
@@ -54,12 +54,12 @@ static void it_closes_sockets_of_several_loops(void **state) {
   dgram_abort_signal_t *signal = new_signal();
   for (int i = 0; i < 2; i++)
     assert_int_equal(
-        dgram_on_close(new_signalled(loops[i], signal), note_event, i == 0 ? "a" : "b"), 0);
+        dgram_on_close(new_signalled(loops[i], signal), trace_event, i == 0 ? "a" : "b"), 0);
   dgram_abort_signal_abort(signal);
   close_loop(loops[0]);
-  assert_notes("a");
+  assert_trace("a");
   close_loop(loops[1]);
-  assert_notes("b");
+  assert_trace("b");
   dgram_abort_signal_free(signal);
 }
 
@@ -92,11 +92,11 @@ static void a_socket_created_with_an_aborted_one_is_closed_at_once(void **state)
     dgram_socket_t *socket = new_signalled(loop, signal);
     assert_closed(socket);
     assert_int_equal(dgram_close(socket, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-    assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+    assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   }
-  assert_notes("");
+  assert_trace("");
   close_loop(loop);
-  assert_notes("close close");
+  assert_trace("close close");
   dgram_abort_signal_free(signal);
 }
 
@@ -104,13 +104,13 @@ static void aborting_twice_is_aborting_once(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *socket = new_signalled(loop, signal);
-  note_events(socket);
+  trace_events(socket);
   dgram_abort_signal_abort(signal);
   dgram_abort_signal_abort(signal);
   run_to_end(loop);
   dgram_abort_signal_abort(signal);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
   dgram_abort_signal_free(signal);
 }
 
@@ -122,12 +122,12 @@ static void a_socket_that_was_closed_is_not_touched(void **state) {
   dgram_socket_t *open = new_signalled(loop, signal);
   close_socket(gone);
   run_to_end(loop);
-  note_events(closing);
-  note_events(open);
+  trace_events(closing);
+  trace_events(open);
   close_socket(closing);
   dgram_abort_signal_abort(signal);
   close_loop(loop);
-  assert_notes("close close");
+  assert_trace("close close");
   dgram_abort_signal_free(signal);
 }
 
@@ -151,11 +151,11 @@ static void freed_before_they_have_closed_it_is_not_missed(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *socket = new_signalled(loop, signal);
-  note_events(socket);
+  trace_events(socket);
   dgram_abort_signal_abort(signal);
   dgram_abort_signal_free(signal);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 static void freed_after_them_it_is_gone(void **state) {

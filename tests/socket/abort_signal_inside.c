@@ -1,5 +1,5 @@
 /* One signal of several sockets, aborted inside a listener of one of them. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 enum { SOCKETS = 3 };
 
@@ -19,7 +19,7 @@ static struct scene open_scene(void) {
   options.signal = scene.signal;
   for (int i = 0; i < SOCKETS; i++) {
     scene.sockets[i] = new_with(scene.loop, &options);
-    assert_int_equal(dgram_on_close(scene.sockets[i], note_event, (void *)names[i]), 0);
+    assert_int_equal(dgram_on_close(scene.sockets[i], trace_event, (void *)names[i]), 0);
     scene.ports[i] = bind_now(scene.sockets[i], "127.0.0.1");
   }
   return scene;
@@ -32,7 +32,7 @@ static void close_scene(struct scene *scene) {
 
 static void abort_in_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  note("message");
+  trace("message");
   dgram_abort_signal_abort(context);
 }
 
@@ -46,13 +46,13 @@ static void in_message_all_are_closed_and_no_other_message_comes(void **state) {
     raw_send(fd, "2", 1, scene.ports[i]);
   }
   close_scene(&scene);
-  assert_notes("message a b c");
+  assert_trace("message a b c");
   close(fd);
 }
 
 static void abort_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
-  note("sent");
+  trace("sent");
   dgram_abort_signal_abort(context);
 }
 
@@ -60,16 +60,16 @@ static void in_the_callback_of_a_send_the_others_sends_have_left(void **state) {
   struct scene scene = open_scene();
   int fd = raw_socket();
   for (int i = 0; i < SOCKETS; i++)
-    send_text(scene.sockets[i], names[i], raw_port(fd), i == 1 ? abort_in_sent : note_sent,
+    send_text(scene.sockets[i], names[i], raw_port(fd), i == 1 ? abort_in_sent : trace_sent,
               i == 1 ? (void *)scene.signal : "other");
   close_scene(&scene);
-  assert_notes("other sent other a b c");
+  assert_trace("other sent other a b c");
   assert_string_equal(arrived(fd), "a b c");
   close(fd);
 }
 
 static void abort_in_close(dgram_socket_t *socket, void *context) {
-  note("closed");
+  trace("closed");
   dgram_abort_signal_abort(context);
 }
 
@@ -77,7 +77,7 @@ static void in_close_of_one_the_others_are_closed(void **state) {
   struct scene scene = open_scene();
   assert_int_equal(dgram_close(scene.sockets[1], abort_in_close, scene.signal), 0);
   close_scene(&scene);
-  assert_notes("b closed a c");
+  assert_trace("b closed a c");
 }
 
 static void free_in_close(dgram_socket_t *socket, void *context) {
@@ -91,14 +91,14 @@ static void in_close_the_signal_may_be_freed(void **state) {
   assert_int_equal(dgram_on_close(scene.sockets[0], free_in_close, &scene.signal), 0);
   dgram_abort_signal_abort(scene.signal);
   close_scene(&scene);
-  assert_notes("a b c");
+  assert_trace("a b c");
 }
 
 static void create_and_abort(dgram_socket_t *socket, void *context) {
   struct scene *scene = context;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.signal = scene->signal;
-  assert_int_equal(dgram_on_close(new_with(scene->loop, &options), note_event, "new"), 0);
+  assert_int_equal(dgram_on_close(new_with(scene->loop, &options), trace_event, "new"), 0);
 }
 
 static void one_created_in_close_after_the_abort_is_closed_too(void **state) {
@@ -106,12 +106,12 @@ static void one_created_in_close_after_the_abort_is_closed_too(void **state) {
   assert_int_equal(dgram_on_close(scene.sockets[0], create_and_abort, &scene), 0);
   dgram_abort_signal_abort(scene.signal);
   close_scene(&scene);
-  assert_notes("a b c new");
+  assert_trace("a b c new");
 }
 
 static void abort_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                           void *context) {
-  note("ask(%s)", host);
+  trace("ask(%s)", host);
   dgram_abort_signal_abort(context);
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
@@ -123,11 +123,11 @@ static void in_a_look_up_all_are_closed(void **state) {
   options.lookup = abort_in_hook;
   options.lookup_context = scene.signal;
   dgram_socket_t *socket = new_with(scene.loop, &options);
-  assert_int_equal(dgram_on_close(socket, note_event, "d"), 0);
-  assert_int_equal(dgram_on_listening(socket, note_event, "listening"), 0);
+  assert_int_equal(dgram_on_close(socket, trace_event, "d"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_event, "listening"), 0);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   close_scene(&scene);
-  assert_notes("ask(name) a b c d");
+  assert_trace("ask(name) a b c d");
 }
 
 int main(void) {

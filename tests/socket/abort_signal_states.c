@@ -2,13 +2,14 @@
  * Aborting is closing, in whatever state the socket is and whatever listener it is done in:
  * the same notes as if dgram_close() had been called. What they are is told by the tests of close.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 struct scene {
   uv_loop_t *loop;
   dgram_abort_signal_t *signal;
   dgram_socket_t *socket;
-  struct hook hook;
+  struct lookup_stub stub;
   int by_signal;
   int fd; /* receives the socket's sends */
 };
@@ -27,18 +28,19 @@ static void bind_it(struct scene *scene) {
 
 static void bind_it_now(struct scene *scene) {
   bind_it(scene);
-  answer(&scene->hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 0, 0, "127.0.0.1");
 }
 
 static void send_it(struct scene *scene, const char *text) {
   uv_buf_t buffer = uv_buf_init((char *)text, (unsigned)strlen(text));
   struct sockaddr_in to = loopback_address(raw_port(scene->fd));
   assert_int_equal(
-      dgram_send_to(scene->socket, &buffer, 1, (struct sockaddr *)&to, note_sent, (void *)text), 0);
+      dgram_send_to(scene->socket, &buffer, 1, (struct sockaddr *)&to, trace_sent, (void *)text),
+      0);
 }
 
 static void connect_it(struct scene *scene) {
-  assert_int_equal(dgram_connect(scene->socket, 9, "peer", note_connect, "callback"), 0);
+  assert_int_equal(dgram_connect(scene->socket, 9, "peer", trace_connect, "callback"), 0);
 }
 
 /* ---- the states ---- */
@@ -57,20 +59,20 @@ static void binding_with_sends(struct scene *scene) {
   send_it(scene, "1");
   send_it(scene, "2");
   close_it(scene);
-  answer(&scene->hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 0, 0, "127.0.0.1");
 }
 
 static void binding_with_sends_and_it_fails(struct scene *scene) {
   bind_it(scene);
   send_it(scene, "1");
   close_it(scene);
-  answer(&scene->hook, 0, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&scene->stub, 0, UV_EAI_FAIL, NULL);
 }
 
 static void bound_implicitly(struct scene *scene) {
   send_it(scene, "1");
   close_it(scene);
-  answer(&scene->hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 0, 0, "127.0.0.1");
 }
 
 static void bound_by_a_membership(struct scene *scene) {
@@ -93,7 +95,7 @@ static void sending(struct scene *scene) {
 
 static void looking_up(struct scene *scene) {
   bind_it_now(scene);
-  assert_int_equal(dgram_send(scene->socket, "x", 1, 9, "host", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(scene->socket, "x", 1, 9, "host", trace_sent, "sent"), 0);
   close_it(scene);
 }
 
@@ -107,13 +109,13 @@ static void connecting_while_binding(struct scene *scene) {
   bind_it(scene);
   connect_it(scene);
   close_it(scene);
-  answer(&scene->hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 0, 0, "127.0.0.1");
 }
 
 static void connected(struct scene *scene) {
   bind_it_now(scene);
   connect_it(scene);
-  answer(&scene->hook, 1, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 1, 0, "127.0.0.1");
   settle(scene->loop);
   close_it(scene);
 }
@@ -121,7 +123,7 @@ static void connected(struct scene *scene) {
 /* ---- the listeners ---- */
 
 static void close_in_event(dgram_socket_t *socket, void *context) {
-  note("in");
+  trace("in");
   close_it(context);
 }
 
@@ -134,12 +136,12 @@ static void in_listening_with_sends(struct scene *scene) {
   assert_int_equal(dgram_on_listening(scene->socket, close_in_event, scene), 0);
   bind_it(scene);
   send_it(scene, "1");
-  answer(&scene->hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 0, 0, "127.0.0.1");
 }
 
 static void close_in_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  note("in(%.*s)", (int)rinfo->size, message);
+  trace("in(%.*s)", (int)rinfo->size, message);
   close_it(context);
 }
 
@@ -151,7 +153,7 @@ static void in_message(struct scene *scene) {
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("in(%s)", error->name);
+  trace("in(%s)", error->name);
   close_it(context);
 }
 
@@ -159,18 +161,18 @@ static void in_error(struct scene *scene) {
   assert_int_equal(dgram_once_error(scene->socket, close_in_error, scene), 0);
   bind_it(scene);
   send_it(scene, "1");
-  answer(&scene->hook, 0, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&scene->stub, 0, UV_EAI_FAIL, NULL);
 }
 
 static void close_in_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("in(%s)", error != NULL ? error->name : "");
+  trace("in(%s)", error != NULL ? error->name : "");
   close_it(context);
 }
 
 static void in_connect_or_its_callback(struct scene *scene, int status) {
   bind_it_now(scene);
   assert_int_equal(dgram_connect(scene->socket, 9, "peer", close_in_connect, scene), 0);
-  answer(&scene->hook, 1, status, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 1, status, "127.0.0.1");
 }
 
 static void in_the_callback_of_a_connect(struct scene *scene) {
@@ -183,7 +185,7 @@ static void in_the_failed_callback_of_a_connect(struct scene *scene) {
 
 static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
-  note("in");
+  trace("in");
   close_it(context);
 }
 
@@ -197,7 +199,7 @@ static void in_the_callback_of_a_send(struct scene *scene) {
 
 static void abort_again(dgram_socket_t *socket, void *context) {
   struct scene *scene = context;
-  note("in");
+  trace("in");
   dgram_abort_signal_abort(scene->signal);
   assert_int_equal(dgram_close(scene->socket, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
 }
@@ -212,18 +214,18 @@ static void in_close(struct scene *scene) {
 /* Plays a scene to its end; what it noted stays in `noted`. */
 static void play(void (*act)(struct scene *scene), int by_signal, char *noted, size_t size) {
   struct scene scene = {.loop = open_loop(), .by_signal = by_signal, .fd = raw_socket()};
-  dgram_options_t options = hooked_options(DGRAM_UDP4, &scene.hook);
+  dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &scene.stub);
   assert_int_equal(dgram_abort_signal_create(&scene.signal), 0);
   options.signal = scene.signal;
   scene.socket = new_with(scene.loop, &options);
-  note_events(scene.socket);
+  trace_events(scene.socket);
   act(&scene);
   settle(scene.loop);
-  for (int i = 0; i < scene.hook.asked; i++)
-    if (scene.hook.questions[i].lookup != NULL)
-      answer(&scene.hook, i, 0, "127.0.0.1");
-  note("arrived(%s)", arrived(scene.fd));
-  keep_text(noted, size, notes);
+  for (int i = 0; i < scene.stub.asked; i++)
+    if (scene.stub.queries[i].lookup != NULL)
+      lookup_stub_answer(&scene.stub, i, 0, "127.0.0.1");
+  trace("arrived(%s)", arrived(scene.fd));
+  keep_text(noted, size, trace_text);
   close(scene.fd);
   close_loop(scene.loop);
   dgram_abort_signal_free(scene.signal);
@@ -257,8 +259,8 @@ static const struct {
 
 static void aborting_is_closing_in_every_state(void **state) {
   for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
-    char by_call[sizeof notes];
-    char by_signal[sizeof notes];
+    char by_call[sizeof trace_text];
+    char by_signal[sizeof trace_text];
     play(acts[i].act, 0, by_call, sizeof by_call);
     play(acts[i].act, 1, by_signal, sizeof by_signal);
     if (strcmp(by_call, by_signal) != 0)
@@ -270,7 +272,7 @@ static void aborting_is_closing_in_every_state(void **state) {
 
 /* What waits for the bind leaves first (B10, B14). */
 static void sends_that_wait_for_the_bind_leave_first(void **state) {
-  char noted[sizeof notes];
+  char noted[sizeof trace_text];
   play(binding_with_sends, 1, noted, sizeof noted);
   assert_string_equal(noted, "ask(name) listening 1 2 close arrived(1 2)");
 }

@@ -1,10 +1,11 @@
 /* A UDP socket that the program made is taken over: inside the call, and with all that it has. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static void adopt(dgram_socket_t *socket, int fd) {
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = fd;
-  assert_int_equal(dgram_bind_options(socket, &options, note_event, "callback"), 0);
+  assert_int_equal(dgram_bind_options(socket, &options, trace_event, "callback"), 0);
 }
 
 /* B24 */
@@ -13,12 +14,12 @@ static void listening_is_emitted_inside_the_call(void **state) {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   adopt(socket, fd);
-  assert_notes("listening callback");
+  assert_trace("listening callback");
   assert_int_equal(port_of(socket), port);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_usable(socket);
   close_socket(socket);
   close_loop(loop);
@@ -75,9 +76,9 @@ static void what_had_arrived_is_received(void **state) {
   int fd = raw_socket();
   int sender = raw_socket();
   raw_send(sender, "early", 5, raw_port(fd));
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   adopt(socket, fd);
-  run_until_notes(loop, "callback got(early)");
+  run_until_trace(loop, "callback got(early)");
   close(sender);
   close_socket(socket);
   close_loop(loop);
@@ -100,10 +101,10 @@ static void port_and_address_are_ignored(void **state) {
 
 static void no_look_up_is_asked(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   adopt(socket, raw_socket());
-  assert_notes("callback");
+  assert_trace("callback");
   close_socket(socket);
   close_loop(loop);
 }
@@ -115,15 +116,15 @@ static void one_that_is_not_bound_has_no_port_until_it_sends(void **state) {
   int peer = raw_socket();
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
   dgram_address_t address;
-  dgram_socket_t *adopter = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *adopter = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   adopt(adopter, fd);
   assert_int_equal(dgram_address(adopter, &address), 0);
   assert_string_equal(address.address, "0.0.0.0");
   assert_int_equal(address.port, 0);
-  send_text(adopter, "ping", raw_port(peer), note_sent, "sent");
-  run_until_notes(loop, "callback sent");
+  send_text(adopter, "ping", raw_port(peer), trace_sent, "sent");
+  run_until_trace(loop, "callback sent");
   raw_send(peer, "pong", 4, raw_receive(peer, text, sizeof text));
-  run_until_notes(loop, "got(pong)");
+  run_until_trace(loop, "got(pong)");
   close(peer);
   close_socket(adopter);
   close_loop(loop);
@@ -160,8 +161,8 @@ static void the_buffer_sizes_of_the_options_are_set_on_it(void **state) {
 }
 
 static void close_in_listening(dgram_socket_t *socket, void *context) {
-  note("listening");
-  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+  trace("listening");
+  assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
 }
 
 static void the_socket_may_be_closed_in_that_listening(void **state) {
@@ -170,9 +171,9 @@ static void the_socket_may_be_closed_in_that_listening(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
   adopt(socket, fd);
-  assert_notes("listening callback");
+  assert_trace("listening callback");
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
   assert_false(is_open(fd));
 }
 

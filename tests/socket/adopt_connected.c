@@ -1,5 +1,5 @@
 /* A system socket that is connected makes the socket that takes it over a connected one. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 struct scene {
   uv_loop_t *loop;
@@ -15,8 +15,8 @@ static struct scene open_scene(void) {
   scene.port = raw_port(options.fd);
   raw_connect(options.fd, raw_port(scene.peer));
   raw_connect(scene.peer, scene.port);
-  scene.socket = new_socket(scene.loop, DGRAM_UDP4, note_message, "got");
-  note_events(scene.socket);
+  scene.socket = new_socket(scene.loop, DGRAM_UDP4, trace_message, "got");
+  trace_events(scene.socket);
   assert_int_equal(dgram_bind_options(scene.socket, &options, NULL, NULL), 0);
   return scene;
 }
@@ -40,7 +40,7 @@ static void its_peer_is_the_remote_address(void **state) {
 static void no_connect_is_emitted(void **state) {
   struct scene scene = open_scene();
   settle(scene.loop);
-  assert_notes("listening");
+  assert_trace("listening");
   close_scene(&scene);
 }
 
@@ -48,11 +48,11 @@ static void sends_go_there_and_name_no_destination(void **state) {
   struct scene scene = open_scene();
   assert_int_equal(dgram_send(scene.socket, "x", 1, raw_port(scene.peer), NULL, NULL, NULL),
                    DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
-  assert_int_equal(dgram_send(scene.socket, "ping", 4, 0, NULL, note_sent, "sent"), 0);
-  run_until_notes(scene.loop, "listening sent");
+  assert_int_equal(dgram_send(scene.socket, "ping", 4, 0, NULL, trace_sent, "sent"), 0);
+  run_until_trace(scene.loop, "listening sent");
   assert_string_equal(arrived(scene.peer), "ping");
   raw_send(scene.peer, "pong", 4, scene.port);
-  run_until_notes(scene.loop, "got(pong)");
+  run_until_trace(scene.loop, "got(pong)");
   close_scene(&scene);
 }
 
@@ -71,8 +71,8 @@ static void it_can_be_disconnected_and_connected_to_another(void **state) {
   assert_int_equal(dgram_remote_address(scene.socket, &remote),
                    DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   connect_now(scene.socket, raw_port(other));
-  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, NULL, note_sent, "sent"), 0);
-  run_until_notes(scene.loop, "listening connect sent");
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, NULL, trace_sent, "sent"), 0);
+  run_until_trace(scene.loop, "listening connect sent");
   assert_string_equal(arrived(other), "x");
   close(other);
   close_scene(&scene);
@@ -88,10 +88,10 @@ static void what_strangers_sent_before_it_was_connected_is_not_received(void **s
   raw_send(stranger, "stranger", 8, port);
   raw_connect(options.fd, raw_port(peer));
   raw_send(peer, "peer", 4, port);
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
   settle(loop);
-  assert_notes("got(peer)");
+  assert_trace("got(peer)");
   close(peer);
   close(stranger);
   close_socket(socket);

@@ -2,7 +2,7 @@
  * A system socket that is taken over may have been asked for control messages of all kinds
  * (cmsg(3)). The library reads none of them, and delivers every datagram whole all the same.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <linux/net_tstamp.h>
 #include <netinet/udp.h>
@@ -224,9 +224,9 @@ static void one_that_tells_more_than_there_is_room_for_arrives(void **state) {
   assert_int_equal(SET_OPTIONS(fd, of_headers), 1);
   struct scene *scene = open_scene(DGRAM_UDP6, fd);
   assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
-  assert_int_equal(dgram_on_message(scene->receiver, note_message, "got"), 0);
+  assert_int_equal(dgram_on_message(scene->receiver, trace_message, "got"), 0);
   if (send_with_long_header(scene->port))
-    run_until_notes(scene->loop, "got(hello)");
+    run_until_trace(scene->loop, "got(hello)");
   else
     print_message("skipped: only a privileged user may send such headers\n");
   close_scene(scene);

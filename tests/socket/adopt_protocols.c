@@ -2,7 +2,7 @@
  * Datagram sockets of another protocol than UDP, UDP-Lite here, are taken over like those of UDP,
  * but nothing of UDP's own is tried on them. tests/netns/ping.c has those of ICMP.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <netinet/udp.h>
 
@@ -51,10 +51,10 @@ static void exchange(dgram_type_t type, int family) {
   uv_loop_t *loop = open_loop();
   int fds[] = {bound_lite(family), bound_lite(family)};
   dgram_socket_t *server = adopt(loop, type, fds[0], echo, NULL);
-  dgram_socket_t *client = adopt(loop, type, fds[1], note_message, "got");
+  dgram_socket_t *client = adopt(loop, type, fds[1], trace_message, "got");
   int port = port_of(server);
-  assert_int_equal(dgram_send(client, "hello", 5, port, NULL, note_sent, "sent"), 0);
-  run_until_notes(loop, "sent got(hello)");
+  assert_int_equal(dgram_send(client, "hello", 5, port, NULL, trace_sent, "sent"), 0);
+  run_until_trace(loop, "sent got(hello)");
   close_socket(server);
   close_socket(client);
   close_loop(loop);
@@ -135,9 +135,9 @@ static void as_the_answer_of_a_look_up(void **state) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = keep_question;
   dgram_socket_t *socket = new_with(loop, &options);
-  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "listening"), 0);
   assert_int_equal(dgram_lookup_done_fd(asked, fd), 0);
-  assert_notes("listening");
+  assert_trace("listening");
   assert_int_equal(port_of(socket), raw_port(fd));
   close_socket(socket);
   close_loop(loop);
@@ -153,10 +153,10 @@ static void connected(void **state) {
   assert_int_equal(getsockname(server_fd, (struct sockaddr *)&peer, &length), 0);
   assert_int_equal(connect(client_fd, (struct sockaddr *)&peer, sizeof peer), 0);
   dgram_socket_t *server = adopt(loop, DGRAM_UDP4, server_fd, echo, NULL);
-  dgram_socket_t *client = adopt(loop, DGRAM_UDP4, client_fd, note_message, "got");
+  dgram_socket_t *client = adopt(loop, DGRAM_UDP4, client_fd, trace_message, "got");
   assert_int_equal(dgram_connect_state(client), DGRAM_CONNECTED);
-  assert_int_equal(dgram_send(client, "hello", 5, 0, NULL, note_sent, "sent"), 0);
-  run_until_notes(loop, "sent got(hello)");
+  assert_int_equal(dgram_send(client, "hello", 5, 0, NULL, trace_sent, "sent"), 0);
+  run_until_trace(loop, "sent got(hello)");
   close_socket(server);
   close_socket(client);
   close_loop(loop);

@@ -2,12 +2,12 @@
  * A descriptor that can't be taken over: the call says why, the descriptor stays the program's,
  * unchanged, and the socket can be bound as if it had not been called.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static int adopt(dgram_socket_t *socket, int fd) {
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = fd;
-  return dgram_bind_options(socket, &options, note_event, "forgotten");
+  return dgram_bind_options(socket, &options, trace_event, "forgotten");
 }
 
 static void assert_refused(dgram_type_t type, int fd, int code) {
@@ -16,17 +16,17 @@ static void assert_refused(dgram_type_t type, int fd, int code) {
   int was_open = is_open(fd);
   int flags = was_open ? fcntl(fd, F_GETFL) : 0;
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(adopt(socket, fd), code);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_int_equal(is_open(fd), was_open);
   assert_int_equal(was_open ? fcntl(fd, F_GETFL) : 0, flags);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
   bind_now(socket, NULL);
   assert_usable(socket);
-  assert_notes("listening");
+  assert_trace("listening");
   close_socket(socket);
   close_loop(loop);
   assert_int_equal(is_open(fd), was_open);
@@ -93,10 +93,10 @@ static void one_that_another_socket_has(void **state) {
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(adopt(owner, fd), 0);
-  assert_notes("forgotten");
+  assert_trace("forgotten");
   assert_int_equal(adopt(second, fd), UV_EEXIST);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   bind_now(second, "127.0.0.1");
   assert_usable(second);
   close_socket(second);

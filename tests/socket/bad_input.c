@@ -1,5 +1,5 @@
 /* Bad arguments get their documented code, and the socket stays usable. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 #include <sys/mman.h>
 
@@ -91,9 +91,9 @@ static void bind_to_a_port_out_of_range(void **state) {
   static const int ports[] = {-1, 65536, 70000, INT32_MAX, INT32_MIN};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
-    assert_int_equal(dgram_bind(socket, ports[i], NULL, note_event, "forgotten"),
+    assert_int_equal(dgram_bind(socket, ports[i], NULL, trace_event, "forgotten"),
                      DGRAM_ERR_SOCKET_BAD_PORT);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
   close_socket(socket);
@@ -102,8 +102,8 @@ static void bind_to_a_port_out_of_range(void **state) {
 
 static void bind_to_a_host_name_too_long(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(socket, 0, host_256, note_event, "forgotten"), UV_EINVAL);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_bind(socket, 0, host_256, trace_event, "forgotten"), UV_EINVAL);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
   close_socket(socket);
@@ -136,12 +136,12 @@ static void bind_to_a_name_that_is_no_text(void **state) {
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
-  int err = dgram_bind(socket, 0, "\xff\xfe", note_event, "forgotten");
+  int err = dgram_bind(socket, 0, "\xff\xfe", trace_event, "forgotten");
   if (err == 0)
     run_until(loop, &kept.calls, 1);
   else
     assert_int_equal(err, UV_EINVAL);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
   close_socket(socket);
@@ -149,7 +149,7 @@ static void bind_to_a_name_that_is_no_text(void **state) {
 }
 
 static void close_without_socket(void **state) {
-  assert_int_equal(dgram_close(NULL, note_event, "never"), UV_EINVAL);
+  assert_int_equal(dgram_close(NULL, trace_event, "never"), UV_EINVAL);
   end();
 }
 
@@ -231,17 +231,17 @@ static void ask_without_socket_or_address(void **state) {
 }
 
 static void listen_without_socket_or_listener(void **state) {
-  assert_int_equal(dgram_on_message(NULL, note_message, "m"), UV_EINVAL);
-  assert_int_equal(dgram_once_message(NULL, note_message, "m"), UV_EINVAL);
-  assert_int_equal(dgram_off_message(NULL, note_message, "m"), UV_EINVAL);
+  assert_int_equal(dgram_on_message(NULL, trace_message, "m"), UV_EINVAL);
+  assert_int_equal(dgram_once_message(NULL, trace_message, "m"), UV_EINVAL);
+  assert_int_equal(dgram_off_message(NULL, trace_message, "m"), UV_EINVAL);
   assert_int_equal(dgram_on_message(target, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_once_message(target, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_off_message(target, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_on_listening(target, NULL, NULL), UV_EINVAL);
-  assert_int_equal(dgram_off_listening(NULL, note_event, "l"), UV_EINVAL);
+  assert_int_equal(dgram_off_listening(NULL, trace_event, "l"), UV_EINVAL);
   assert_int_equal(dgram_once_error(target, NULL, NULL), UV_EINVAL);
-  assert_int_equal(dgram_on_error(NULL, note_error, "e"), UV_EINVAL);
-  assert_int_equal(dgram_on_close(NULL, note_event, "c"), UV_EINVAL);
+  assert_int_equal(dgram_on_error(NULL, trace_error, "e"), UV_EINVAL);
+  assert_int_equal(dgram_on_close(NULL, trace_event, "c"), UV_EINVAL);
   assert_int_equal(dgram_off_close(target, NULL, NULL), UV_EINVAL);
   end();
 }

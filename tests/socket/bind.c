@@ -1,5 +1,5 @@
 /* Binding: where to, and when the program is told. Failures are in bind_error.c. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void assert_bound_to(const dgram_socket_t *socket, const char *address, const char *family) {
   dgram_address_t bound;
@@ -72,12 +72,12 @@ static void listening_is_never_emitted_inside_the_call(void **state) {
     uv_loop_t *loop = open_loop();
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
     int called = 0;
-    assert_int_equal(dgram_on_listening(socket, note_event, "listener"), 0);
+    assert_int_equal(dgram_on_listening(socket, trace_event, "listener"), 0);
     assert_int_equal(dgram_bind(socket, 0, addresses[i], count_event, &called), 0);
     assert_int_equal(called, 0);
-    assert_notes("");
+    assert_trace("");
     run_until(loop, &called, 1);
-    assert_notes("listener");
+    assert_trace("listener");
     close_socket(socket);
     close_loop(loop);
   }
@@ -87,12 +87,12 @@ static void the_callback_is_a_listener_of_listening(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int last = 0;
-  assert_int_equal(dgram_on_listening(socket, note_event, "before"), 0);
-  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "callback"), 0);
-  assert_int_equal(dgram_on_listening(socket, note_event, "after"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_event, "before"), 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "callback"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_event, "after"), 0);
   assert_int_equal(dgram_on_listening(socket, count_event, &last), 0);
   run_until(loop, &last, 1);
-  assert_notes("before callback after");
+  assert_trace("before callback after");
   close_socket(socket);
   close_loop(loop);
 }
@@ -102,18 +102,18 @@ static void the_callback_can_be_removed(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_on_listening(socket, count_event, &listening), 0);
-  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "callback"), 0);
-  assert_int_equal(dgram_off_listening(socket, note_event, "callback"), 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "callback"), 0);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "callback"), 0);
   run_until(loop, &listening, 1);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
 
-static void note_address(dgram_socket_t *socket, void *context) {
+static void trace_address(dgram_socket_t *socket, void *context) {
   dgram_address_t address;
   int err = dgram_address(socket, &address);
-  note("%s:%d", (const char *)context, err);
+  trace("%s:%d", (const char *)context, err);
 }
 
 static void address_is_known_from_listening_on(void **state) {
@@ -122,11 +122,11 @@ static void address_is_known_from_listening_on(void **state) {
   dgram_address_t address;
   int listening = 0;
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
-  assert_int_equal(dgram_on_listening(socket, note_address, "in"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_address, "in"), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, count_event, &listening), 0);
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
   run_until(loop, &listening, 1);
-  assert_notes("in:0");
+  assert_trace("in:0");
   close_socket(socket);
   assert_int_equal(dgram_address(socket, &address), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   close_loop(loop);
@@ -137,14 +137,14 @@ static void binding_twice_is_refused_and_changes_nothing(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", count_event, &listening), 0);
-  assert_int_equal(dgram_bind(socket, 0, "127.0.0.2", note_event, "refused"),
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.2", trace_event, "refused"),
                    DGRAM_ERR_SOCKET_ALREADY_BOUND);
   run_until(loop, &listening, 1);
-  assert_int_equal(dgram_bind(socket, 0, "127.0.0.2", note_event, "refused"),
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.2", trace_event, "refused"),
                    DGRAM_ERR_SOCKET_ALREADY_BOUND);
   assert_usable(socket);
   assert_bound_to(socket, "127.0.0.1", "IPv4");
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,5 @@
 /* A bind that fails is an 'error' event; the socket is then unbound, and can be bound again. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 #include <sys/resource.h>
 
@@ -8,12 +8,12 @@ static struct kept_error fail_to_bind(uv_loop_t *loop, dgram_socket_t *socket, i
                                       const char *address) {
   struct kept_error kept = {0};
   assert_int_equal(dgram_once_error(socket, keep_error, &kept), 0);
-  assert_int_equal(dgram_bind(socket, port, address, note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(socket, port, address, trace_event, "listening"), 0);
   assert_int_equal(kept.calls, 0);
   while (kept.calls == 0 && uv_run(loop, UV_RUN_ONCE) != 0)
     continue;
   assert_int_equal(kept.calls, 1);
-  assert_notes("");
+  assert_trace("");
   return kept;
 }
 
@@ -87,7 +87,7 @@ static void binding_can_be_tried_again(void **state) {
 }
 
 static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error:%d", dgram_bind(socket, 0, "127.0.0.1", note_event, "second"));
+  trace("error:%d", dgram_bind(socket, 0, "127.0.0.1", trace_event, "second"));
 }
 
 static void binding_can_be_tried_again_in_the_error_listener(void **state) {
@@ -96,11 +96,11 @@ static void binding_can_be_tried_again_in_the_error_listener(void **state) {
   int listening = 0;
   assert_int_equal(dgram_on_error(socket, bind_again, NULL), 0);
   assert_int_equal(dgram_on_listening(socket, count_event, &listening), 0);
-  assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", note_event, "first"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", trace_event, "first"), 0);
   run_until(loop, &listening, 1);
-  while (strstr(notes, "second") == NULL)
+  while (strstr(trace_text, "second") == NULL)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
-  assert_notes("error:0 second");
+  assert_trace("error:0 second");
   close_socket(socket);
   close_loop(loop);
 }
@@ -113,15 +113,15 @@ static void the_callback_is_forgotten_after_a_failure(void **state) {
   for (int i = 0; i < 20; i++) {
     struct kept_error kept = {0};
     assert_int_equal(dgram_once_error(socket, keep_error, &kept), 0);
-    assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", note_event, "forgotten"), 0);
+    assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", trace_event, "forgotten"), 0);
     run_to_end(loop);
     errors += kept.calls;
   }
   assert_int_equal(errors, 20);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", count_event, &listening), 0);
   run_until(loop, &listening, 1);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -129,10 +129,10 @@ static void the_callback_is_forgotten_after_a_failure(void **state) {
 static void a_listener_of_listening_is_not_forgotten(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_once_listening(socket, note_event, "kept"), 0);
+  assert_int_equal(dgram_once_listening(socket, trace_event, "kept"), 0);
   fail_to_bind(loop, socket, 0, "192.0.2.1");
   bind_now(socket, "127.0.0.1");
-  assert_notes("kept");
+  assert_trace("kept");
   close_socket(socket);
   close_loop(loop);
 }
@@ -140,13 +140,13 @@ static void a_listener_of_listening_is_not_forgotten(void **state) {
 static void sends_that_waited_for_the_bind_get_its_error(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
-  send_text(socket, "a", 9, note_sent, "a");
+  send_text(socket, "a", 9, trace_sent, "a");
   send_text(socket, "b", 9, NULL, NULL);
-  send_text(socket, "c", 9, note_sent, "c");
+  send_text(socket, "c", 9, trace_sent, "c");
   run_to_end(loop);
-  assert_notes("error(EADDRNOTAVAIL) a(EADDRNOTAVAIL) c(EADDRNOTAVAIL)");
+  assert_trace("error(EADDRNOTAVAIL) a(EADDRNOTAVAIL) c(EADDRNOTAVAIL)");
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
   bind_now(socket, "127.0.0.1");
@@ -172,13 +172,13 @@ static void sends_whose_implicit_bind_fails_get_its_error(void **state) {
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_once_error(socket, keep_error, &told), 0);
-  send_text(socket, "a", 9, note_sent, "a");
-  send_text(socket, "b", 9, note_sent, "b");
+  send_text(socket, "a", 9, trace_sent, "a");
+  send_text(socket, "b", 9, trace_sent, "b");
   allow_descriptors(0);
   run_to_end(loop);
   allow_descriptors(1);
   assert_string_equal(told.message, "bind EMFILE 0.0.0.0");
-  assert_notes("a(EMFILE) b(EMFILE)");
+  assert_trace("a(EMFILE) b(EMFILE)");
   send_text(socket, "c", 9, count_sent, &sent); /* binds anew */
   run_until(loop, &sent, 1);
   assert_usable(socket);
@@ -187,8 +187,8 @@ static void sends_whose_implicit_bind_fails_get_its_error(void **state) {
 }
 
 static void send_once_more(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error");
-  send_text(socket, "x", 9, note_sent, "sent");
+  trace("error");
+  send_text(socket, "x", 9, trace_sent, "sent");
 }
 
 static void a_send_in_the_error_listener_binds_anew(void **state) {
@@ -201,7 +201,7 @@ static void a_send_in_the_error_listener_binds_anew(void **state) {
   dgram_unref(socket);
   run_to_end(loop);
   assert_int_equal(listening, 1);
-  assert_notes("error sent");
+  assert_trace("error sent");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,5 @@
 /* Binding to a host name. The names are this machine's own, or can't exist (RFC 6761, 6.4). */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void a_host_name_is_looked_up(void **state) {
   uv_loop_t *loop = open_loop();
@@ -36,7 +36,7 @@ static void an_unknown_host_is_an_error_event(void **state) {
   char expected[128];
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
-  assert_int_equal(dgram_bind(socket, 41234, "no-such-host.invalid", note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(socket, 41234, "no-such-host.invalid", trace_event, "listening"), 0);
   assert_int_equal(kept.calls, 0);
   run_to_end(loop);
   assert_int_equal(kept.calls, 1);
@@ -47,7 +47,7 @@ static void an_unknown_host_is_an_error_event(void **state) {
   assert_int_equal(kept.port, 0);
   snprintf(expected, sizeof expected, "getaddrinfo %s no-such-host.invalid", kept.name);
   assert_string_equal(kept.message, expected);
-  assert_notes("");
+  assert_trace("");
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
   close_socket(socket);

@@ -1,14 +1,14 @@
 /* The members of the bind's options: port, address, exclusive, fd, and the struct's size. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static dgram_address_t bind_with(const dgram_bind_options_t *options) {
   uv_loop_t *loop = open_loop();
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
-  assert_int_equal(dgram_bind_options(socket, options, note_event, "callback"), 0);
-  assert_notes("");
-  run_until_notes(loop, "listening callback");
+  trace_events(socket);
+  assert_int_equal(dgram_bind_options(socket, options, trace_event, "callback"), 0);
+  assert_trace("");
+  run_until_trace(loop, "listening callback");
   assert_int_equal(dgram_address(socket, &address), 0);
   close_socket(socket);
   close_loop(loop);
@@ -62,10 +62,10 @@ static void they_are_copied(void **state) {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   options.address = text;
-  assert_int_equal(dgram_bind_options(socket, &options, note_event, "listening"), 0);
+  assert_int_equal(dgram_bind_options(socket, &options, trace_event, "listening"), 0);
   memset(text, 'x', sizeof text);
   memset(&options, 0xff, sizeof options);
-  run_until_notes(loop, "listening");
+  run_until_trace(loop, "listening");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "127.0.0.4");
   close_socket(socket);
@@ -77,12 +77,12 @@ static void assert_refused(const dgram_bind_options_t *options, int code) {
   uv_loop_t *loop = open_loop();
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind_options(socket, options, note_event, "forgotten"), code);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_bind_options(socket, options, trace_event, "forgotten"), code);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -123,7 +123,7 @@ static void a_host_name_too_long_is_refused(void **state) {
 
 static void no_socket_is_refused(void **state) {
   dgram_bind_options_t options = dgram_default_bind_options();
-  assert_int_equal(dgram_bind_options(NULL, &options, note_event, "never"), UV_EINVAL);
+  assert_int_equal(dgram_bind_options(NULL, &options, trace_event, "never"), UV_EINVAL);
 }
 
 static void a_socket_that_is_bound_or_closed_is_refused(void **state) {

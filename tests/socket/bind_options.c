@@ -1,11 +1,5 @@
 /* The options that take effect at bind. */
-#include "socket_test.h"
-
-static dgram_socket_t *new_with(uv_loop_t *loop, const dgram_options_t *options) {
-  dgram_socket_t *socket = NULL;
-  assert_int_equal(dgram_create_socket_options(loop, options, NULL, NULL, &socket), 0);
-  return socket;
-}
+#include "lib/fixture.h"
 
 /* Binds to this very port, and tells how that ended: 0 or the error's code. */
 static int try_port(dgram_socket_t *socket, int port, const char *address) {

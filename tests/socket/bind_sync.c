@@ -1,5 +1,6 @@
 /* A bind inside the call: the port is there when it returns; 'listening' comes from the loop. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* B53 */
 static void it_has_its_port_when_the_call_returns(void **state) {
@@ -9,17 +10,17 @@ static void it_has_its_port_when_the_call_returns(void **state) {
     uv_loop_t *loop = open_loop();
     dgram_address_t address;
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    note_events(socket);
+    trace_events(socket);
     assert_int_equal(dgram_bind_sync(socket, 0, addresses[i]), 0);
     assert_int_equal(dgram_address(socket, &address), 0);
     assert_string_equal(address.address, bound[i]);
     assert_string_equal(address.family, "IPv4");
     assert_in_range(address.port, 1, 65535);
     assert_int_equal(dgram_set_broadcast(socket, 1), 0); /* the system's socket is there */
-    assert_notes("");
-    run_until_notes(loop, "listening");
+    assert_trace("");
+    run_until_trace(loop, "listening");
     settle(loop);
-    assert_notes("");
+    assert_trace("");
     assert_usable(socket);
     close_socket(socket);
     close_loop(loop);
@@ -76,11 +77,11 @@ static void the_options_of_the_socket_hold(void **state) {
 /* There is no look-up: the call is done when it returns. */
 static void a_look_up_of_the_program_is_not_asked(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_bind_sync(socket, 0, "name"), UV_EINVAL);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
-  assert_int_equal(hook.asked, 0);
+  assert_int_equal(stub.asked, 0);
   close_socket(socket);
   close_loop(loop);
 }
@@ -92,13 +93,13 @@ static void assert_refused(int port, const char *address, int code) {
   uv_loop_t *loop = open_loop();
   dgram_address_t bound;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, port, address), code);
   assert_int_equal(dgram_address(socket, &bound), UV_EBADF);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
-  run_until_notes(loop, "listening");
+  run_until_trace(loop, "listening");
   assert_usable(socket);
   close_socket(socket);
   close_loop(loop);
@@ -158,28 +159,28 @@ static void one_that_is_bound_or_being_bound(void **state) {
 static void closed_before_listening_it_emits_close_only(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
   close_socket(socket);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 static void what_comes_at_once_is_told_after_listening(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
-  note_events(socket);
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
   raw_send(fd, "early", 5, port_of(socket));
-  run_until_notes(loop, "listening got(early)");
+  run_until_trace(loop, "listening got(early)");
   close(fd);
   close_socket(socket);
   close_loop(loop);
 }
 
-static void note_arrivals(dgram_socket_t *socket, void *context) {
-  note("came(%s)", arrived(*(int *)context));
+static void trace_arrivals(dgram_socket_t *socket, void *context) {
+  trace("came(%s)", arrived(*(int *)context));
 }
 
 /* B63 */
@@ -187,11 +188,11 @@ static void what_is_sent_leaves_after_listening(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
-  send_text(socket, "x", raw_port(fd), note_sent, "sent");
-  assert_int_equal(dgram_on_listening(socket, note_arrivals, &fd), 0);
-  run_until_notes(loop, "listening came() sent");
+  send_text(socket, "x", raw_port(fd), trace_sent, "sent");
+  assert_int_equal(dgram_on_listening(socket, trace_arrivals, &fd), 0);
+  run_until_trace(loop, "listening came() sent");
   assert_string_equal(arrived(fd), "x");
   close(fd);
   close_socket(socket);
@@ -202,18 +203,18 @@ static void a_close_waits_for_what_is_sent(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
-  send_text(socket, "x", raw_port(fd), note_sent, "sent");
+  send_text(socket, "x", raw_port(fd), trace_sent, "sent");
   close_socket(socket);
   close_loop(loop);
-  assert_notes("listening sent close");
+  assert_trace("listening sent close");
   assert_string_equal(arrived(fd), "x");
   close(fd);
 }
 
 static void bind_there(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error(%s)", error->name);
+  trace("error(%s)", error->name);
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
   assert_true(port_of(socket) > 0);
 }
@@ -221,10 +222,10 @@ static void bind_there(dgram_socket_t *socket, const dgram_error_t *error, void 
 static void in_the_error_of_a_failed_bind_it_can_be_called(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_listening(socket, note_event, "listening"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_event, "listening"), 0);
   assert_int_equal(dgram_on_error(socket, bind_there, NULL), 0);
-  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", note_event, "never"), 0);
-  run_until_notes(loop, "error(EADDRNOTAVAIL) listening");
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", trace_event, "never"), 0);
+  run_until_trace(loop, "error(EADDRNOTAVAIL) listening");
   assert_usable(socket);
   close_socket(socket);
   close_loop(loop);

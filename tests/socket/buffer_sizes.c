@@ -1,5 +1,5 @@
 /* The sizes of the system's buffers: set and asked, by state, with the reason of a failure. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 /* The two buffers: the same behaviour under two names. */
 struct buffer {
@@ -148,7 +148,7 @@ static void without_socket_it_is_einval(void **state) {
 static void ask_sizes(dgram_socket_t *socket, void *context) {
   assert_int_equal(dgram_get_recv_buffer_size(socket), kernels_size(SO_RCVBUF, 10000));
   assert_int_equal(dgram_get_send_buffer_size(socket), kernels_size(SO_SNDBUF, 20000));
-  note("asked");
+  trace("asked");
 }
 
 /* B23: they are set before 'listening' is emitted. */
@@ -162,7 +162,7 @@ static void those_of_the_options_are_set_at_bind(void **state) {
     dgram_socket_t *socket = new_with(loop, &options);
     assert_int_equal(dgram_on_listening(socket, ask_sizes, NULL), 0);
     assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
-    run_until_notes(loop, "asked");
+    run_until_trace(loop, "asked");
     close_socket(socket);
     close_loop(loop);
   }
@@ -182,7 +182,7 @@ static void those_of_the_options_are_set_at_an_implicit_bind_too(void **state) {
   assert_int_equal(dgram_on_listening(connected, ask_sizes, NULL), 0);
   send_text(sender, "x", 9, NULL, NULL);
   assert_int_equal(dgram_connect(connected, 9, NULL, NULL, NULL), 0);
-  run_until_notes(loop, "asked asked asked");
+  run_until_trace(loop, "asked asked asked");
   close_socket(sender);
   close_socket(member);
   close_socket(connected);

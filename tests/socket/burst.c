@@ -3,7 +3,7 @@
  * buffer of the system: each completes once and in order, and what arrives is right.
  * DGRAM_TEST_SCALE divides the number.
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { SENDS = 100000, LONGEST = 65507, OFFSETS = 4093 };
 

@@ -1,24 +1,24 @@
 /* Closing, by the state that the socket is in. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void an_unbound_socket(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
-  assert_notes("");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
+  assert_trace("");
   close_loop(loop);
-  assert_notes("closed");
+  assert_trace("closed");
 }
 
 static void a_bound_socket(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_close(socket, note_event, "listener"), 0);
-  assert_int_equal(dgram_close(socket, note_event, "callback"), 0);
-  assert_notes("");
+  assert_int_equal(dgram_on_close(socket, trace_event, "listener"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "callback"), 0);
+  assert_trace("");
   close_loop(loop);
-  assert_notes("listener callback");
+  assert_trace("listener callback");
 }
 
 static void its_port_is_free_again(void **state) {
@@ -37,21 +37,21 @@ static void its_port_is_free_again(void **state) {
 static void a_socket_that_is_being_bound(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "listening"), 0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "listening"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("closed");
+  assert_trace("closed");
 }
 
 /* Neither 'listening' nor the 'error' of the bind comes any more. */
 static void a_socket_whose_bind_would_fail(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("closed");
+  assert_trace("closed");
 }
 
 static void a_socket_whose_host_is_looked_up(void **state) {
@@ -59,11 +59,11 @@ static void a_socket_whose_host_is_looked_up(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
-    assert_int_equal(dgram_bind(socket, 0, hosts[i], note_event, "listening"), 0);
-    assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+    assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+    assert_int_equal(dgram_bind(socket, 0, hosts[i], trace_event, "listening"), 0);
+    assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
     close_loop(loop);
-    assert_notes("closed");
+    assert_trace("closed");
   }
 }
 
@@ -71,10 +71,10 @@ static void closing_twice_is_refused(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_close(socket, note_event, "first"), 0);
-  assert_int_equal(dgram_close(socket, note_event, "second"), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  assert_int_equal(dgram_close(socket, trace_event, "first"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "second"), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   close_loop(loop);
-  assert_notes("first");
+  assert_trace("first");
 }
 
 static void every_call_on_a_closed_socket_is_refused(void **state) {
@@ -103,12 +103,12 @@ static void nothing_is_received_any_more(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int fd = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, note_message, "message", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "message", &port);
   raw_send(fd, "x", 1, port);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
   close(fd);
-  assert_notes("closed");
+  assert_trace("closed");
 }
 
 static void closing_one_socket_leaves_the_others_alone(void **state) {

@@ -1,32 +1,32 @@
 /* Closing a socket inside each kind of callback, its own included. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
-static void note_and_close(dgram_socket_t *socket, const char *name) {
-  note("%s", name);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+static void trace_and_close(dgram_socket_t *socket, const char *name) {
+  trace("%s", name);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
 static void close_in_event(dgram_socket_t *socket, void *context) {
-  note_and_close(socket, context);
+  trace_and_close(socket, context);
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note_and_close(socket, context);
+  trace_and_close(socket, context);
 }
 
 static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
-  note_and_close(socket, context);
+  trace_and_close(socket, context);
 }
 
 static void in_listening(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
-  assert_int_equal(dgram_on_listening(socket, note_event, "still"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_event, "still"), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
   close_loop(loop);
-  assert_notes("listening still closed");
+  assert_trace("listening still closed");
 }
 
 /* node#7061: here the queued sends threw what nobody could catch. */
@@ -36,10 +36,10 @@ static void in_listening_with_sends_that_wait(void **state) {
   char byte;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
-  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
-  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
+  send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
   close_loop(loop);
-  assert_notes("listening sent1 sent2 closed");
+  assert_trace("listening sent1 sent2 closed");
   assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
   assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
   close(fd);
@@ -54,7 +54,7 @@ static void close_at_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
   struct closer *closer = context;
   if (++closer->seen == closer->close_at)
-    assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+    assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
 /* bun#33669: the rest of the batch was delivered after the close. */
@@ -71,7 +71,7 @@ static void in_a_message_of_a_batch_no_other_follows(void **state) {
     close_loop(loop);
     close(fd);
     assert_int_equal(closer.seen, k);
-    assert_notes("closed");
+    assert_trace("closed");
   }
 }
 
@@ -90,13 +90,13 @@ static void in_a_message_of_a_merged_batch_no_other_follows(void **state) {
     close_socket(sender);
     close_loop(loop);
     assert_int_equal(closer.seen, k);
-    assert_notes("closed");
+    assert_trace("closed");
   }
 }
 
 static void close_socket_and_note(dgram_socket_t *socket, const char *message,
                                   const dgram_rinfo_t *rinfo, void *context) {
-  note_and_close(socket, context);
+  trace_and_close(socket, context);
 }
 
 static void in_a_message_the_other_listeners_of_this_one_are_still_called(void **state) {
@@ -104,18 +104,18 @@ static void in_a_message_the_other_listeners_of_this_one_are_still_called(void *
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, close_socket_and_note, "first", &port);
-  assert_int_equal(dgram_on_message(socket, note_message, "second"), 0);
+  assert_int_equal(dgram_on_message(socket, trace_message, "second"), 0);
   raw_send(fd, "x", 1, port);
   close_loop(loop);
   close(fd);
-  assert_notes("first second(x) closed");
+  assert_trace("first second(x) closed");
 }
 
 static void answer_and_close(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  assert_int_equal(dgram_send(socket, "bye", 3, rinfo->port, "127.0.0.1", note_sent, "answered"),
+  assert_int_equal(dgram_send(socket, "bye", 3, rinfo->port, "127.0.0.1", trace_sent, "answered"),
                    0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
 static void in_a_message_what_was_sent_before_still_leaves(void **state) {
@@ -128,15 +128,15 @@ static void in_a_message_what_was_sent_before_still_leaves(void **state) {
   close_loop(loop);
   assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), 3);
   close(fd);
-  assert_notes("answered closed");
+  assert_trace("answered closed");
 }
 
 static void close_other(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                         void *context) {
   dgram_socket_t **other = context;
-  note("message");
+  trace("message");
   if (*other != NULL)
-    assert_int_equal(dgram_close(*other, note_event, "closed"), 0);
+    assert_int_equal(dgram_close(*other, trace_event, "closed"), 0);
   *other = NULL;
 }
 
@@ -155,7 +155,7 @@ static void in_a_message_of_another_socket(void **state) {
   raw_send(fd, "x", 1, ports[1]);
   uv_run(loop, UV_RUN_ONCE);
   uv_run(loop, UV_RUN_NOWAIT);
-  assert_notes("message closed");
+  assert_trace("message closed");
   close_socket(others[0] == NULL ? sockets[0] : sockets[1]);
   close_loop(loop);
   close(fd);
@@ -167,7 +167,7 @@ static void in_the_error_of_a_bind(void **state) {
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
   close_loop(loop);
-  assert_notes("error closed");
+  assert_trace("error closed");
 }
 
 static void in_the_error_of_a_bind_to_a_host(void **state) {
@@ -176,7 +176,7 @@ static void in_the_error_of_a_bind_to_a_host(void **state) {
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "no-such-host.invalid", NULL, NULL), 0);
   close_loop(loop);
-  assert_notes("error closed");
+  assert_trace("error closed");
 }
 
 static void in_the_error_of_a_bind_with_sends_that_wait(void **state) {
@@ -184,10 +184,10 @@ static void in_the_error_of_a_bind_with_sends_that_wait(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
-  send_text(socket, "1", 9, note_sent, "send1");
+  send_text(socket, "1", 9, trace_sent, "send1");
   send_text(socket, "2", 9, NULL, NULL);
   close_loop(loop);
-  assert_notes("error send1(EADDRNOTAVAIL) closed");
+  assert_trace("error send1(EADDRNOTAVAIL) closed");
 }
 
 static void in_the_error_of_a_send(void **state) {
@@ -196,11 +196,11 @@ static void in_the_error_of_a_send(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_once_error(socket, close_in_error, "error"), 0);
-  assert_int_equal(dgram_on_error(socket, note_error, "second"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "second"), 0);
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, NULL, NULL), 0);
-  send_text(socket, "2", port, note_sent, "sent2");
+  send_text(socket, "2", port, trace_sent, "sent2");
   close_loop(loop);
-  assert_notes("error second(EMSGSIZE) sent2 closed");
+  assert_trace("error second(EMSGSIZE) sent2 closed");
 }
 
 static void in_the_callback_of_a_send(void **state) {
@@ -208,17 +208,17 @@ static void in_the_callback_of_a_send(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", 9, close_in_sent, "sent1");
-  send_text(socket, "2", 9, note_sent, "sent2");
+  send_text(socket, "2", 9, trace_sent, "sent2");
   close_loop(loop);
-  assert_notes("sent1 sent2 closed");
+  assert_trace("sent1 sent2 closed");
 }
 
 static void send_look_up_and_close(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                                    void *context) {
-  note("sent1");
-  send_text(socket, "3", 9, note_sent, "sent3");
-  assert_int_equal(dgram_send(socket, "4", 1, 9, "localhost", note_sent, "lookup4"), 0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  trace("sent1");
+  send_text(socket, "3", 9, trace_sent, "sent3");
+  assert_int_equal(dgram_send(socket, "4", 1, 9, "localhost", trace_sent, "lookup4"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
 static void in_the_callback_of_a_send_after_more_sends(void **state) {
@@ -226,9 +226,9 @@ static void in_the_callback_of_a_send_after_more_sends(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", 9, send_look_up_and_close, NULL);
-  send_text(socket, "2", 9, note_sent, "sent2");
+  send_text(socket, "2", 9, trace_sent, "sent2");
   close_loop(loop);
-  assert_notes("sent1 sent2 sent3 closed lookup4(ECANCELED)");
+  assert_trace("sent1 sent2 sent3 closed lookup4(ECANCELED)");
 }
 
 static void use_closed(dgram_socket_t *socket) {
@@ -243,15 +243,15 @@ static void use_closed(dgram_socket_t *socket) {
 
 static void use_in_close(dgram_socket_t *socket, void *context) {
   use_closed(socket);
-  assert_int_equal(dgram_on_close(socket, note_event, "never"), 0);
-  note("%s", (const char *)context);
+  assert_int_equal(dgram_on_close(socket, trace_event, "never"), 0);
+  trace("%s", (const char *)context);
 }
 
 static void use_in_cancelled(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                              void *context) {
   assert_int_equal(error->code, UV_ECANCELED);
   use_closed(socket);
-  note("%s", (const char *)context);
+  trace("%s", (const char *)context);
 }
 
 static void in_close_and_after_it_the_socket_can_be_named_but_not_used(void **state) {
@@ -262,7 +262,7 @@ static void in_close_and_after_it_the_socket_can_be_named_but_not_used(void **st
   assert_int_equal(dgram_send(socket, "2", 1, 9, "localhost", use_in_cancelled, "cancelled2"), 0);
   assert_int_equal(dgram_close(socket, use_in_close, "closed"), 0);
   close_loop(loop);
-  assert_notes("closed cancelled1 cancelled2");
+  assert_trace("closed cancelled1 cancelled2");
 }
 
 static void new_in_close(dgram_socket_t *socket, void *context) {

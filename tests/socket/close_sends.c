@@ -1,5 +1,5 @@
 /* Closing while sends are under way: which of them leave, and what their callbacks are told. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 /* The number of datagrams that have arrived at the system's socket. */
 static int arrivals(int fd) {
@@ -15,13 +15,13 @@ static void sends_of_this_turn_still_leave_before_close(void **state) {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
-  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
+  send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
   send_text(socket, "3", raw_port(fd), NULL, NULL);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
-  assert_notes("");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
+  assert_trace("");
   close_loop(loop);
-  assert_notes("sent1 sent2 closed");
+  assert_trace("sent1 sent2 closed");
   assert_int_equal(arrivals(fd), 3);
   close(fd);
 }
@@ -30,12 +30,12 @@ static void sends_that_wait_for_the_bind_leave_before_close(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_listening(socket, note_event, "listening"), 0);
-  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
-  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_event, "listening"), 0);
+  send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("listening sent1 sent2 closed");
+  assert_trace("listening sent1 sent2 closed");
   assert_int_equal(arrivals(fd), 2);
   close(fd);
 }
@@ -45,9 +45,9 @@ static void one_without_callback_leaves_too(void **state) {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "1", raw_port(fd), NULL, NULL);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("closed");
+  assert_trace("closed");
   assert_int_equal(arrivals(fd), 1);
   close(fd);
 }
@@ -67,32 +67,32 @@ static void meanwhile_every_call_is_refused(void **state) {
   assert_int_equal(sent, 1);
 }
 
-static void note_port(dgram_socket_t *socket, void *context) {
+static void trace_port(dgram_socket_t *socket, void *context) {
   dgram_address_t address;
   assert_int_equal(dgram_address(socket, &address), 0);
-  note(address.port > 0 ? "port" : "none");
+  trace(address.port > 0 ? "port" : "none");
 }
 
 /* The socket works until 'listening' is over: a listener that prints its address still can. */
 static void but_in_listening_its_address_can_be_asked_for(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_listening(socket, note_port, NULL), 0);
-  send_text(socket, "1", 9, note_sent, "sent");
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_on_listening(socket, trace_port, NULL), 0);
+  send_text(socket, "1", 9, trace_sent, "sent");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("port sent closed");
+  assert_trace("port sent closed");
 }
 
 static void sends_that_wait_behind_a_host_look_up_of_the_bind_leave_too(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(socket, 0, "localhost", note_event, "listening"), 0);
-  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_bind(socket, 0, "localhost", trace_event, "listening"), 0);
+  send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("listening sent1 closed");
+  assert_trace("listening sent1 closed");
   assert_int_equal(arrivals(fd), 1);
   close(fd);
 }
@@ -107,9 +107,9 @@ static void when_the_bind_then_fails_they_get_its_error_before_close(void **stat
     assert_int_equal(dgram_on_error(socket, keep_error, &told), 0);
     assert_int_equal(dgram_bind(socket, 0, addresses[i], NULL, NULL), 0);
     send_text(socket, "1", 9, keep_send_error, &sent);
-    assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+    assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
     close_loop(loop);
-    assert_notes("closed");
+    assert_trace("closed");
     assert_int_equal(told.calls, 1);
     assert_int_equal(sent.calls, 1);
     assert_int_equal(sent.code, told.code);
@@ -121,12 +121,12 @@ static void a_send_whose_host_is_looked_up_is_cancelled_after_close(void **state
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "localhost", note_sent, "lookup1"), 0);
-  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
-  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "localhost", note_sent, "lookup3"), 0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "localhost", trace_sent, "lookup1"), 0);
+  send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
+  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "localhost", trace_sent, "lookup3"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("sent2 closed lookup1(ECANCELED) lookup3(ECANCELED)");
+  assert_trace("sent2 closed lookup1(ECANCELED) lookup3(ECANCELED)");
   assert_int_equal(arrivals(fd), 1);
   close(fd);
 }
@@ -150,11 +150,11 @@ static void a_cancelled_send_without_callback_is_no_error_event(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(dgram_send(socket, "1", 1, 1234, "localhost", NULL, NULL), 0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("closed");
+  assert_trace("closed");
 }
 
 static void failed_sends_are_told_before_close(void **state) {
@@ -162,12 +162,13 @@ static void failed_sends_are_told_before_close(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
-  assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, note_sent, "long"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+  assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, trace_sent, "long"),
+                   0);
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, NULL, NULL), 0);
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("long(EMSGSIZE) error(EMSGSIZE) closed");
+  assert_trace("long(EMSGSIZE) error(EMSGSIZE) closed");
 }
 
 /* It is looked up once the socket is bound, and that is when the socket closes. */
@@ -175,11 +176,11 @@ static void a_send_to_a_host_that_waits_for_the_bind_is_cancelled(void **state) 
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "localhost", note_sent, "lookup1"), 0);
-  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "localhost", trace_sent, "lookup1"), 0);
+  send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("sent2 closed lookup1(ECANCELED)");
+  assert_trace("sent2 closed lookup1(ECANCELED)");
   assert_int_equal(arrivals(fd), 1);
   close(fd);
 }
@@ -197,9 +198,9 @@ static void thousands_of_sends_that_wait_all_complete(void **state) {
 }
 
 static void send_and_close(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error");
-  send_text(socket, "1", *(int *)context, note_sent, "sent1");
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  trace("error");
+  send_text(socket, "1", *(int *)context, trace_sent, "sent1");
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
 /* The send has begun a new bind, so the close waits for that one. */
@@ -211,7 +212,7 @@ static void a_send_and_close_in_the_error_of_a_bind_still_leaves(void **state) {
   assert_int_equal(dgram_on_error(socket, send_and_close, &port), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
   close_loop(loop);
-  assert_notes("error sent1 closed");
+  assert_trace("error sent1 closed");
   assert_int_equal(arrivals(fd), 1);
   close(fd);
 }

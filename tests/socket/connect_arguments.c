@@ -1,19 +1,19 @@
 /* Bad arguments of a connect get their documented code, and change nothing. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 /* After it the socket is as if it had never been called. */
 static void assert_refused(int port, const char *address, int code) {
   uv_loop_t *loop = open_loop();
   dgram_address_t address_of;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
-  assert_int_equal(dgram_connect(socket, port, address, note_connect, "callback"), code);
-  assert_int_equal(dgram_off_connect(socket, note_connect, "callback"), UV_ENOENT);
+  trace_events(socket);
+  assert_int_equal(dgram_connect(socket, port, address, trace_connect, "callback"), code);
+  assert_int_equal(dgram_off_connect(socket, trace_connect, "callback"), UV_ENOENT);
   settle(loop);
   assert_int_equal(dgram_address(socket, &address_of), UV_EBADF);
-  assert_notes("");
+  assert_trace("");
   connect_now(socket, 9);
-  assert_notes("listening connect");
+  assert_trace("listening connect");
   close_socket(socket);
   close_loop(loop);
 }
@@ -32,7 +32,7 @@ static void a_host_name_too_long(void **state) {
 }
 
 static void no_socket(void **state) {
-  assert_int_equal(dgram_connect(NULL, 9, NULL, note_connect, "never"), UV_EINVAL);
+  assert_int_equal(dgram_connect(NULL, 9, NULL, trace_connect, "never"), UV_EINVAL);
 }
 
 static void a_closed_socket(void **state) {
@@ -42,11 +42,11 @@ static void a_closed_socket(void **state) {
                                 new_bound(loop, NULL, NULL, &port)};
   for (int i = 0; i < 2; i++) {
     close_socket(sockets[i]);
-    assert_int_equal(dgram_connect(sockets[i], 9, NULL, note_connect, "never"),
+    assert_int_equal(dgram_connect(sockets[i], 9, NULL, trace_connect, "never"),
                      DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   }
   close_loop(loop);
-  assert_notes("");
+  assert_trace("");
 }
 
 static void a_connected_socket_that_is_closed(void **state) {
@@ -55,10 +55,10 @@ static void a_connected_socket_that_is_closed(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
   close_socket(socket);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "never"),
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "never"),
                    DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   close_loop(loop);
-  assert_notes("");
+  assert_trace("");
 }
 
 int main(void) {

@@ -1,122 +1,123 @@
 /* Closing while a connect is under way: its callback is told ECANCELED, after 'close'. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static const char *const closed_and_cancelled = "close callback(ECANCELED)";
 
 static void begin_connect(dgram_socket_t *socket, const char *address) {
-  assert_int_equal(dgram_connect(socket, 9, address, note_connect, "callback"), 0);
+  assert_int_equal(dgram_connect(socket, 9, address, trace_connect, "callback"), 0);
 }
 
 static void while_it_waits_for_the_loop(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  note_events(socket);
+  trace_events(socket);
   begin_connect(socket, NULL);
   close_socket(socket);
-  assert_notes("");
+  assert_trace("");
   close_loop(loop);
-  assert_notes(closed_and_cancelled);
+  assert_trace(closed_and_cancelled);
 }
 
 static void while_it_waits_for_a_bind_of_its_own(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   begin_connect(socket, NULL);
   close_socket(socket);
   close_loop(loop);
-  assert_notes("listening close callback(ECANCELED)");
+  assert_trace("listening close callback(ECANCELED)");
 }
 
 /* B14: a close behind a connect that waits for the bind is performed after 'listening'. */
 static void while_it_waits_for_a_bind_under_way(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   begin_connect(socket, "peer");
   close_socket(socket);
   assert_int_equal(dgram_close(socket, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   settle(loop);
-  assert_notes("ask(name)");
-  answer(&hook, 0, 0, "127.0.0.1");
-  if (hook.asked > 1) /* the connect went on, as it does in the built-in */
-    answer(&hook, 1, 0, "127.0.0.1");
+  assert_trace("ask(name)");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
+  if (stub.asked > 1) /* the connect went on, as it does in the built-in */
+    lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   close_loop(loop);
-  assert_non_null(strstr(notes, "listening"));
-  assert_non_null(strstr(notes, closed_and_cancelled));
-  assert_null(strstr(notes, "connect"));
+  assert_non_null(strstr(trace_text, "listening"));
+  assert_non_null(strstr(trace_text, closed_and_cancelled));
+  assert_null(strstr(trace_text, "connect"));
 }
 
 static void while_the_bind_that_it_waits_for_fails(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   begin_connect(socket, NULL);
   close_socket(socket);
   close_loop(loop);
-  assert_notes("error(EINVAL) close callback(ECANCELED)");
+  assert_trace("error(EINVAL) close callback(ECANCELED)");
 }
 
 static void while_its_host_is_looked_up(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  note_events(socket);
+  trace_events(socket);
   begin_connect(socket, "localhost");
   close_socket(socket);
   close_loop(loop);
-  assert_notes(closed_and_cancelled);
+  assert_trace(closed_and_cancelled);
 }
 
 static void while_a_program_looks_its_host_up(void **state) {
   static const char *const answers[] = {"127.0.0.1", NULL};
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
-    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-    note_events(socket);
+    struct lookup_stub stub = {0};
+    dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+    trace_events(socket);
     begin_connect(socket, "peer");
     settle(loop);
-    assert_notes("ask(peer)");
+    assert_trace("ask(peer)");
     close_socket(socket);
     settle(loop);
-    assert_notes(closed_and_cancelled);
-    answer(&hook, 0, answers[i] != NULL ? 0 : UV_EAI_FAIL, answers[i]);
+    assert_trace(closed_and_cancelled);
+    lookup_stub_answer(&stub, 0, answers[i] != NULL ? 0 : UV_EAI_FAIL, answers[i]);
     close_loop(loop);
-    assert_notes("");
+    assert_trace("");
   }
 }
 
 static void after_its_host_was_found(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
   begin_connect(socket, "peer");
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   close_socket(socket);
   close_loop(loop);
-  assert_notes("ask(peer) close callback(ECANCELED)");
+  assert_trace("ask(peer) close callback(ECANCELED)");
 }
 
 static void after_its_host_was_not_found(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
   begin_connect(socket, "peer");
-  answer(&hook, 0, UV_EAI_NONAME, NULL);
+  lookup_stub_answer(&stub, 0, UV_EAI_NONAME, NULL);
   close_socket(socket);
   close_loop(loop);
-  assert_notes("ask(peer) close callback(ECANCELED)");
+  assert_trace("ask(peer) close callback(ECANCELED)");
 }
 
 static void close_in_listening(dgram_socket_t *socket, void *context) {
-  note("listening");
+  trace("listening");
   close_socket(socket);
 }
 
@@ -124,14 +125,14 @@ static void in_listening(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
-  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   begin_connect(socket, NULL);
   close_loop(loop);
-  assert_notes("listening close callback(ECANCELED)");
+  assert_trace("listening close callback(ECANCELED)");
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error(%s)", error->name);
+  trace("error(%s)", error->name);
   close_socket(socket);
 }
 
@@ -139,15 +140,15 @@ static void in_the_error_of_the_bind(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, NULL), 0);
-  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   begin_connect(socket, NULL);
   close_loop(loop);
-  assert_notes("error(EINVAL) close callback(ECANCELED)");
+  assert_trace("error(EINVAL) close callback(ECANCELED)");
 }
 
 static void close_in_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("%s", error != NULL ? error->name : "connected");
+  trace("%s", error != NULL ? error->name : "connected");
   close_socket(socket);
 }
 
@@ -158,10 +159,10 @@ static void in_its_callback(void **state) {
     uv_loop_t *loop = open_loop();
     int port;
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-    assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+    assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
     assert_int_equal(dgram_connect(socket, 9, addresses[i], close_in_connect, NULL), 0);
     close_loop(loop);
-    assert_notes(expected[i]);
+    assert_trace(expected[i]);
   }
 }
 
@@ -170,10 +171,10 @@ static void in_connect_the_other_listeners_are_still_called(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_connect(socket, close_in_connect, NULL), 0);
-  note_events(socket);
+  trace_events(socket);
   begin_connect(socket, NULL);
   close_loop(loop);
-  assert_notes("connected connect callback close");
+  assert_trace("connected connect callback close");
 }
 
 static void in_the_error_event_of_the_connect(void **state) {
@@ -181,10 +182,10 @@ static void in_the_error_event_of_the_connect(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, close_in_error, NULL), 0);
-  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_connect(socket, 9, "::1", NULL, NULL), 0);
   close_loop(loop);
-  assert_notes("error(EINVAL) close");
+  assert_trace("error(EINVAL) close");
 }
 
 static void without_callback_nobody_is_told(void **state) {
@@ -193,11 +194,11 @@ static void without_callback_nobody_is_told(void **state) {
     int port;
     dgram_socket_t *socket =
         bound ? new_bound(loop, NULL, NULL, &port) : new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    note_events(socket);
+    trace_events(socket);
     assert_int_equal(dgram_connect(socket, 9, "localhost", NULL, NULL), 0);
     close_socket(socket);
     close_loop(loop);
-    assert_notes(bound ? "close" : "listening close");
+    assert_trace(bound ? "close" : "listening close");
   }
 }
 
@@ -223,16 +224,16 @@ static void the_error_names_the_call_and_the_peer(void **state) {
 /* 'close', then the connect, then the sends that did not leave. */
 static void it_is_told_before_the_sends_that_were_cancelled(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "other", note_sent, "sent"), 0);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "other", trace_sent, "sent"), 0);
   begin_connect(socket, "peer");
   close_socket(socket);
   settle(loop);
-  assert_notes("ask(other) ask(peer) close callback(ECANCELED) sent(ECANCELED)");
-  answer(&hook, 0, 0, "127.0.0.1");
-  answer(&hook, 1, 0, "127.0.0.1");
+  assert_trace("ask(other) ask(peer) close callback(ECANCELED) sent(ECANCELED)");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   close_loop(loop);
 }
 

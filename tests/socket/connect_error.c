@@ -1,5 +1,5 @@
 /* A connect that fails: who is told, what, and that the socket can be connected after it. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static void keep_connect_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   dgram_address_t remote;
@@ -13,15 +13,15 @@ static struct kept_error connect_failure(dgram_type_t type, int port, const char
   uv_loop_t *loop = open_loop();
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
-  assert_int_equal(dgram_on_connect(socket, note_connect, "connect"), 0);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_connect(socket, trace_connect, "connect"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(dgram_connect(socket, port, address, keep_connect_error, &kept), 0);
   run_until(loop, &kept.calls, 1);
   settle(loop);
   assert_int_equal(kept.calls, 1);
-  assert_notes("");
+  assert_trace("");
   connect_now(socket, 9);
-  assert_notes("connect");
+  assert_trace("connect");
   close_socket(socket);
   close_loop(loop);
   return kept;
@@ -75,14 +75,14 @@ static void without_callback_it_is_an_error_event(void **state) {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_connect(socket, note_connect, "connect"), 0);
+  assert_int_equal(dgram_on_connect(socket, trace_connect, "connect"), 0);
   assert_int_equal(dgram_on_error(socket, keep_connect_error, &kept), 0);
   assert_int_equal(dgram_connect(socket, 1234, "::1", NULL, NULL), 0);
   assert_int_equal(kept.calls, 0);
   settle(loop);
   assert_int_equal(kept.calls, 1);
   assert_string_equal(kept.message, "connect EINVAL ::1:1234");
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -104,19 +104,19 @@ static void the_callback_is_forgotten_after_it(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_connect(socket, 9, "::1", note_connect, "callback"), 0);
+  assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
   settle(loop);
-  assert_notes("callback(EINVAL)");
-  assert_int_equal(dgram_off_connect(socket, note_connect, "callback"), UV_ENOENT);
+  assert_trace("callback(EINVAL)");
+  assert_int_equal(dgram_off_connect(socket, trace_connect, "callback"), UV_ENOENT);
   connect_now(socket, 9);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void try_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("%s", error->name);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "again"), 0);
+  trace("%s", error->name);
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "again"), 0);
 }
 
 static void connecting_can_be_tried_again_in_the_callback(void **state) {
@@ -124,7 +124,7 @@ static void connecting_can_be_tried_again_in_the_callback(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, "::1", try_again, NULL), 0);
-  run_until_notes(loop, "EINVAL again");
+  run_until_trace(loop, "EINVAL again");
   close_socket(socket);
   close_loop(loop);
 }
@@ -135,7 +135,7 @@ static void connecting_can_be_tried_again_in_the_error_listener(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, try_again, NULL), 0);
   assert_int_equal(dgram_connect(socket, 9, "::1", NULL, NULL), 0);
-  run_until_notes(loop, "EINVAL again");
+  run_until_trace(loop, "EINVAL again");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,7 @@
 /* A connected socket receives from its peer only, also what had arrived before the connect. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
+#include "lib/task_list.h"
 
 struct scene {
   uv_loop_t *loop;
@@ -11,7 +13,7 @@ struct scene {
 
 static struct scene open_scene(void) {
   struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .stranger = raw_socket()};
-  scene.socket = new_bound(scene.loop, note_message, "got", &scene.port);
+  scene.socket = new_bound(scene.loop, trace_message, "got", &scene.port);
   return scene;
 }
 
@@ -28,7 +30,7 @@ static void what_others_send_after_it_is_not_received(void **state) {
   raw_send(scene.stranger, "stranger", 8, scene.port);
   raw_send(scene.peer, "peer", 4, scene.port);
   settle(scene.loop);
-  assert_notes("got(peer)");
+  assert_trace("got(peer)");
   close_scene(&scene);
 }
 
@@ -40,7 +42,7 @@ static void what_others_sent_before_it_is_not_received(void **state) {
   raw_send(scene.stranger, "late", 4, scene.port);
   connect_now(scene.socket, raw_port(scene.peer));
   settle(scene.loop);
-  assert_notes("got(mine)");
+  assert_trace("got(mine)");
   close_scene(&scene);
 }
 
@@ -55,23 +57,23 @@ static void the_whole_address_counts(void **state) {
   raw_send(scene.peer, "peer", 4, scene.port);
   connect_now(scene.socket, raw_port(scene.peer));
   settle(scene.loop);
-  assert_notes("got(peer)");
+  assert_trace("got(peer)");
   close(fd);
   close_scene(&scene);
 }
 
 static void until_it_is_connected_all_are_received(void **state) {
   struct scene scene = open_scene();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   close_socket(scene.socket);
-  scene.socket = new_hooked_bound(scene.loop, &hook);
-  assert_int_equal(dgram_on_message(scene.socket, note_message, "got"), 0);
+  scene.socket = new_bound_with_lookup(scene.loop, &stub);
+  assert_int_equal(dgram_on_message(scene.socket, trace_message, "got"), 0);
   assert_int_equal(dgram_connect(scene.socket, raw_port(scene.peer), "peer", NULL, NULL), 0);
   raw_send(scene.stranger, "stranger", 8, port_of(scene.socket));
   settle(scene.loop);
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   settle(scene.loop);
-  assert_notes("ask(peer) got(stranger)");
+  assert_trace("ask(peer) got(stranger)");
   close_scene(&scene);
 }
 
@@ -88,7 +90,7 @@ static void a_server_may_connect_to_its_first_client(void **state) {
   raw_send(scene.stranger, "stranger", 8, scene.port);
   raw_send(scene.peer, "second", 6, scene.port);
   settle(scene.loop);
-  assert_notes("got(first) got(second)");
+  assert_trace("got(first) got(second)");
   close_scene(&scene);
 }
 
@@ -97,7 +99,7 @@ static void connect_to_the_peer(dgram_socket_t *socket, const dgram_error_t *err
   const struct scene *scene = context;
   assert_null(error);
   assert_int_equal(dgram_connect_sync(socket, raw_port(scene->peer), NULL), 0);
-  note("connected");
+  trace("connected");
 }
 
 /* Hands a send to the system; the task that would tell its end is the program's, and waits. */
@@ -108,22 +110,22 @@ static void send_to_the_peer(struct scene *scene) {
   assert_true(dgram_fileno(scene->socket) >= 0);
 }
 
-static struct scene open_deferring_scene(struct agenda *agenda) {
+static struct scene open_deferring_scene(struct task_list *tasks) {
   struct scene scene = open_scene();
   close_socket(scene.socket);
-  dgram_options_t options = deferring_options(agenda);
+  dgram_options_t options = task_list_options(tasks);
   options.receive_budget = 1;
   scene.socket = new_with(scene.loop, &options);
   assert_int_equal(dgram_bind_sync(scene.socket, 0, "127.0.0.1"), 0);
-  run_tasks(agenda);
+  task_list_run_all(tasks);
   scene.port = port_of(scene.socket);
   return scene;
 }
 
-static void close_deferring_scene(struct scene *scene, struct agenda *agenda) {
+static void close_deferring_scene(struct scene *scene, struct task_list *tasks) {
   settle(scene->loop);
   close_socket(scene->socket);
-  run_tasks(agenda);
+  task_list_run_all(tasks);
   close(scene->peer);
   close(scene->stranger);
   close_loop(scene->loop);
@@ -131,14 +133,14 @@ static void close_deferring_scene(struct scene *scene, struct agenda *agenda) {
 
 /* A send's callback runs between the receive call and the 'message'. */
 static void a_sends_callback_may_connect_before_what_was_received_is_told(void **state) {
-  struct agenda agenda = {0};
-  struct scene scene = open_deferring_scene(&agenda);
-  assert_int_equal(dgram_on_message(scene.socket, note_message, "got"), 0);
+  struct task_list tasks = {0};
+  struct scene scene = open_deferring_scene(&tasks);
+  assert_int_equal(dgram_on_message(scene.socket, trace_message, "got"), 0);
   send_to_the_peer(&scene);
   raw_send(scene.stranger, "stranger", 8, scene.port);
   settle(scene.loop);
-  assert_notes("connected");
-  close_deferring_scene(&scene, &agenda);
+  assert_trace("connected");
+  close_deferring_scene(&scene, &tasks);
 }
 
 static void more_than_a_batch_of_strangers_is_skipped(void **state) {
@@ -149,7 +151,7 @@ static void more_than_a_batch_of_strangers_is_skipped(void **state) {
   raw_send(scene.peer, "peer", 4, scene.port);
   connect_now(scene.socket, raw_port(scene.peer));
   settle(scene.loop);
-  assert_notes("got(peer)");
+  assert_trace("got(peer)");
   close_scene(&scene);
 }
 
@@ -161,7 +163,7 @@ static void the_peers_own_bursts_are_received(void **state) {
   int port;
   dgram_socket_t *sender = new_bound(scene.loop, NULL, NULL, &port);
   connect_now(scene.socket, port);
-  assert_int_equal(dgram_off_message(scene.socket, note_message, "got"), 0);
+  assert_int_equal(dgram_off_message(scene.socket, trace_message, "got"), 0);
   assert_int_equal(dgram_on_message(scene.socket, count_message, &received), 0);
   for (int i = 0; i < SENT; i++)
     send_text(sender, "x", scene.port, NULL, NULL);
@@ -175,7 +177,7 @@ static void a_dual_stack_socket_knows_a_mapped_peer(void **state) {
   struct scene scene = open_scene();
   int connected = 0;
   close_socket(scene.socket);
-  scene.socket = new_socket(scene.loop, DGRAM_UDP6, note_message, "got");
+  scene.socket = new_socket(scene.loop, DGRAM_UDP6, trace_message, "got");
   scene.port = bind_now(scene.socket, NULL);
   raw_send(scene.stranger, "stranger", 8, scene.port);
   raw_send(scene.peer, "peer", 4, scene.port);
@@ -184,7 +186,7 @@ static void a_dual_stack_socket_knows_a_mapped_peer(void **state) {
                    0);
   run_until(scene.loop, &connected, 1);
   settle(scene.loop);
-  assert_notes("got(peer)");
+  assert_trace("got(peer)");
   close_scene(&scene);
 }
 
@@ -215,14 +217,14 @@ static int peer_port;
 
 static void connect_at_first(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  note_message(socket, message, rinfo, context);
+  trace_message(socket, message, rinfo, context);
   if (dgram_connect_state(socket) == DGRAM_DISCONNECTED)
     assert_int_equal(dgram_connect_sync(socket, peer_port, "127.0.0.1"), 0);
 }
 
 static void connect_at_once(dgram_socket_t *socket, const dgram_message_t *const messages[],
                             size_t count, void *context) {
-  note("%zu", count);
+  trace("%zu", count);
   if (dgram_connect_state(socket) == DGRAM_DISCONNECTED)
     assert_int_equal(dgram_connect_sync(socket, peer_port, "127.0.0.1"), 0);
 }
@@ -260,7 +262,7 @@ static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
   raw_send(scene.stranger, "other", 5, scene.port);
   raw_send(scene.peer, "mine", 4, scene.port);
   settle(scene.loop);
-  assert_notes("got(1) got(mine)");
+  assert_trace("got(1) got(mine)");
   close_scene(&scene);
 }
 
@@ -269,11 +271,11 @@ static void so_it_is_when_a_listener_of_messages_connects(void **state) {
   skip_without_joining();
   struct scene scene = open_joining_scene();
   assert_int_equal(dgram_on_messages(scene.socket, connect_at_once, NULL), 0);
-  assert_int_equal(dgram_on_message(scene.socket, note_message, "got"), 0);
+  assert_int_equal(dgram_on_message(scene.socket, trace_message, "got"), 0);
   raw_send_joined(scene.stranger, "12", scene.port);
   raw_send(scene.peer, "mine", 4, scene.port);
   settle(scene.loop);
-  assert_notes("3 got(mine)");
+  assert_trace("3 got(mine)");
   close_scene(&scene);
 }
 
@@ -283,29 +285,29 @@ static void what_the_peer_sent_in_it_is_told(void **state) {
   assert_int_equal(dgram_on_message(scene.socket, connect_at_first, "got"), 0);
   raw_send_joined(scene.peer, "1234", scene.port);
   settle(scene.loop);
-  assert_notes("got(1) got(2) got(3) got(4)");
+  assert_trace("got(1) got(2) got(3) got(4)");
   close_scene(&scene);
 }
 
-static void note_and_send(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                          void *context) {
-  note_message(socket, message, rinfo, "got");
+static void trace_and_send(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                           void *context) {
+  trace_message(socket, message, rinfo, "got");
   send_to_the_peer(context);
 }
 
 /* What is joined comes at once, and with this budget is told in turns. */
 static void so_it_may_before_the_rest_is_told(void **state) {
-  struct agenda agenda = {0};
-  struct scene scene = open_deferring_scene(&agenda);
+  struct task_list tasks = {0};
+  struct scene scene = open_deferring_scene(&tasks);
   int segment = 1;
-  assert_int_equal(dgram_once_message(scene.socket, note_and_send, &scene), 0);
-  assert_int_equal(dgram_on_message(scene.socket, note_message, "heard"), 0);
+  assert_int_equal(dgram_once_message(scene.socket, trace_and_send, &scene), 0);
+  assert_int_equal(dgram_on_message(scene.socket, trace_message, "heard"), 0);
   assert_int_equal(setsockopt(scene.stranger, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment),
                    0);
   raw_send(scene.stranger, "abc", 3, scene.port);
   settle(scene.loop);
-  assert_notes("got(a) heard(a) connected");
-  close_deferring_scene(&scene, &agenda);
+  assert_trace("got(a) heard(a) connected");
+  close_deferring_scene(&scene, &tasks);
 }
 #else
 static void so_it_may_before_the_rest_is_told(void **state) {

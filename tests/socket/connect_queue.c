@@ -1,5 +1,6 @@
 /* Sends made before a connect is done keep the destinations that they were given. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 struct scene {
   uv_loop_t *loop;
@@ -12,7 +13,7 @@ static struct scene open_scene(void) {
 }
 
 static void begin_connect(struct scene *scene, dgram_socket_t *socket) {
-  assert_int_equal(dgram_connect(socket, raw_port(scene->peer), NULL, note_connect, "connected"),
+  assert_int_equal(dgram_connect(socket, raw_port(scene->peer), NULL, trace_connect, "connected"),
                    0);
 }
 
@@ -27,24 +28,24 @@ static void of_a_bound_socket_in_the_same_turn(void **state) {
   struct scene scene = open_scene();
   int port;
   dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &port);
-  send_text(socket, "1", raw_port(scene.other), note_sent, "sent1");
-  send_text(socket, "2", raw_port(scene.peer), note_sent, "sent2");
+  send_text(socket, "1", raw_port(scene.other), trace_sent, "sent1");
+  send_text(socket, "2", raw_port(scene.peer), trace_sent, "sent2");
   begin_connect(&scene, socket);
-  send_text(socket, "3", raw_port(scene.other), note_sent, "sent3");
+  send_text(socket, "3", raw_port(scene.other), trace_sent, "sent3");
   settle(scene.loop);
   assert_string_equal(arrived(scene.other), "1 3");
   assert_string_equal(arrived(scene.peer), "2");
-  assert_non_null(strstr(notes, "sent1 sent2 sent3"));
-  assert_non_null(strstr(notes, "connected"));
+  assert_non_null(strstr(trace_text, "sent1 sent2 sent3"));
+  assert_non_null(strstr(trace_text, "connected"));
   close_scene(&scene, socket);
 }
 
 static void of_an_unbound_socket(void **state) {
   struct scene scene = open_scene();
   dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
-  send_text(socket, "1", raw_port(scene.other), note_sent, "sent");
+  send_text(socket, "1", raw_port(scene.other), trace_sent, "sent");
   begin_connect(&scene, socket);
-  send_text(socket, "2", raw_port(scene.other), note_sent, "sent");
+  send_text(socket, "2", raw_port(scene.other), trace_sent, "sent");
   settle(scene.loop);
   assert_string_equal(arrived(scene.other), "1 2");
   assert_string_equal(arrived(scene.peer), "");
@@ -75,12 +76,12 @@ static void while_connecting_a_destination_is_needed(void **state) {
   begin_connect(&scene, socket);
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
   assert_int_equal(dgram_send_to(socket, NULL, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  run_until_notes(scene.loop, "connected");
+  run_until_trace(scene.loop, "connected");
   close_scene(&scene, socket);
 }
 
 static void send_to_the_peer(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  assert_int_equal(dgram_send(socket, "mine", 4, 0, NULL, note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "mine", 4, 0, NULL, trace_sent, "sent"), 0);
 }
 
 static void a_send_in_connect_goes_to_the_peer_after_them(void **state) {
@@ -90,7 +91,7 @@ static void a_send_in_connect_goes_to_the_peer_after_them(void **state) {
   assert_int_equal(dgram_on_connect(socket, send_to_the_peer, NULL), 0);
   begin_connect(&scene, socket);
   settle(scene.loop);
-  assert_notes("connected sent");
+  assert_trace("connected sent");
   assert_string_equal(arrived(scene.peer), "1 mine");
   close_scene(&scene, socket);
 }
@@ -98,15 +99,15 @@ static void a_send_in_connect_goes_to_the_peer_after_them(void **state) {
 /* B39: the address is found when the socket has a peer already. */
 static void one_whose_host_is_found_too_late_is_eisconn(void **state) {
   struct scene scene = open_scene();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   struct kept_error kept = {0};
   int port = raw_port(scene.other);
-  dgram_socket_t *socket = new_hooked_bound(scene.loop, &hook);
+  dgram_socket_t *socket = new_bound_with_lookup(scene.loop, &stub);
   assert_int_equal(dgram_send(socket, "x", 1, port, "other", keep_send_error, &kept), 0);
   assert_int_equal(dgram_connect(socket, raw_port(scene.peer), NULL, NULL, NULL), 0);
-  answer(&hook, 1, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   settle(scene.loop);
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   assert_int_equal(kept.calls, 0);
   settle(scene.loop);
   assert_int_equal(kept.calls, 1);
@@ -120,13 +121,13 @@ static void one_whose_host_is_found_too_late_is_eisconn(void **state) {
 
 static void one_whose_host_is_found_in_time_leaves(void **state) {
   struct scene scene = open_scene();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int port = raw_port(scene.other);
-  dgram_socket_t *socket = new_hooked_bound(scene.loop, &hook);
-  assert_int_equal(dgram_send(socket, "x", 1, port, "other", note_sent, "sent"), 0);
+  dgram_socket_t *socket = new_bound_with_lookup(scene.loop, &stub);
+  assert_int_equal(dgram_send(socket, "x", 1, port, "other", trace_sent, "sent"), 0);
   begin_connect(&scene, socket);
-  answer(&hook, 0, 0, "127.0.0.1");
-  answer(&hook, 1, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   settle(scene.loop);
   assert_string_equal(arrived(scene.other), "x");
   close_scene(&scene, socket);

@@ -2,7 +2,7 @@
  * A peer that refuses (ICMP, "port unreachable"): an 'error' `recvmsg ECONNREFUSED`. The socket
  * stays connected, and no healthy send pays for it.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 struct scene {
   uv_loop_t *loop;
@@ -15,7 +15,7 @@ static struct scene open_scene(void) {
   struct scene scene = {.loop = open_loop()};
   int port;
   scene.peer = raw_holder(&scene.peer_port);
-  scene.socket = new_bound(scene.loop, note_message, "got", &port);
+  scene.socket = new_bound(scene.loop, trace_message, "got", &port);
   connect_now(scene.socket, scene.peer_port);
   return scene;
 }
@@ -57,26 +57,26 @@ static void it_is_an_error_event(void **state) {
 static void the_socket_stays_connected_and_usable(void **state) {
   struct scene scene = open_scene();
   dgram_address_t remote;
-  assert_int_equal(dgram_on_error(scene.socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(scene.socket, trace_error, "error"), 0);
   send_peer(scene.socket, "lost", NULL, NULL);
-  run_until_notes(scene.loop, "error(ECONNREFUSED)");
+  run_until_trace(scene.loop, "error(ECONNREFUSED)");
   assert_int_equal(dgram_remote_address(scene.socket, &remote), 0);
   assert_int_equal(remote.port, scene.peer_port);
   revive(&scene);
-  send_peer(scene.socket, "ping", note_sent, "sent");
-  run_until_notes(scene.loop, "sent");
+  send_peer(scene.socket, "ping", trace_sent, "sent");
+  run_until_trace(scene.loop, "sent");
   assert_string_equal(arrived(scene.peer), "ping");
   raw_send(scene.peer, "pong", 4, port_of(scene.socket));
-  run_until_notes(scene.loop, "got(pong)");
+  run_until_trace(scene.loop, "got(pong)");
   close_scene(&scene);
 }
 
 static void send_to_revived(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                             void *context) {
   assert_null(error);
-  note("sent1");
+  trace("sent1");
   revive(context);
-  send_peer(socket, "healthy", note_sent, "sent2");
+  send_peer(socket, "healthy", trace_sent, "sent2");
 }
 
 /* bun#36249: the system tells the refusal to whichever call comes next, here a send. */
@@ -87,7 +87,7 @@ static void the_next_send_does_not_fail_for_it(void **state) {
   send_peer(scene.socket, "lost", send_to_revived, &scene);
   run_until(scene.loop, &kept.calls, 1);
   settle(scene.loop);
-  assert_notes("sent1 sent2");
+  assert_trace("sent1 sent2");
   assert_string_equal(arrived(scene.peer), "healthy");
   assert_int_equal(kept.calls, 1);
   assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
@@ -136,7 +136,7 @@ static void a_burst_to_it_is_told_and_completes(void **state) {
 
 static void a_message_behind_it_still_comes(void **state) {
   struct scene scene = open_scene();
-  assert_int_equal(dgram_on_error(scene.socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(scene.socket, trace_error, "error"), 0);
   revive(&scene);
   raw_send(scene.peer, "1", 1, port_of(scene.socket));
   raw_connect(scene.peer, scene.peer_port); /* refuses again */
@@ -145,9 +145,9 @@ static void a_message_behind_it_still_comes(void **state) {
   revive(&scene);
   raw_send(scene.peer, "2", 1, port_of(scene.socket));
   settle(scene.loop);
-  assert_non_null(strstr(notes, "got(1)"));
-  assert_non_null(strstr(notes, "got(2)"));
-  assert_non_null(strstr(notes, "error(ECONNREFUSED)"));
+  assert_non_null(strstr(trace_text, "got(1)"));
+  assert_non_null(strstr(trace_text, "got(2)"));
+  assert_non_null(strstr(trace_text, "error(ECONNREFUSED)"));
   close_scene(&scene);
 }
 
@@ -162,8 +162,8 @@ static void without_listener_it_goes_to_the_handler_of_unhandled_errors(void **s
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error(%s)", error->name);
-  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+  trace("error(%s)", error->name);
+  assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
 }
 
 static void the_socket_may_be_closed_in_it(void **state) {
@@ -171,21 +171,21 @@ static void the_socket_may_be_closed_in_it(void **state) {
   assert_int_equal(dgram_on_error(scene.socket, close_in_error, NULL), 0);
   send_peer(scene.socket, "lost", NULL, NULL);
   close_loop(scene.loop);
-  assert_notes("error(ECONNREFUSED) close");
+  assert_trace("error(ECONNREFUSED) close");
   close(scene.peer);
 }
 
 static void disconnect_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("error(%s) %d", error->name, dgram_disconnect(socket));
+  trace("error(%s) %d", error->name, dgram_disconnect(socket));
 }
 
 static void the_socket_may_be_disconnected_in_it(void **state) {
   struct scene scene = open_scene();
   assert_int_equal(dgram_on_error(scene.socket, disconnect_in_error, NULL), 0);
   send_peer(scene.socket, "lost", NULL, NULL);
-  run_until_notes(scene.loop, "error(ECONNREFUSED) 0");
+  run_until_trace(scene.loop, "error(ECONNREFUSED) 0");
   settle(scene.loop);
-  assert_notes("");
+  assert_trace("");
   close_scene(&scene);
 }
 
@@ -196,12 +196,12 @@ static void an_unconnected_socket_is_not_told(void **state) {
   int received = 0;
   dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &ports[0]);
   dgram_socket_t *target = new_bound(scene.loop, count_message, &received, &ports[1]);
-  note_events(socket);
-  send_text(socket, "x", scene.peer_port, note_sent, "sent");
+  trace_events(socket);
+  send_text(socket, "x", scene.peer_port, trace_sent, "sent");
   settle(scene.loop);
-  send_text(socket, "x", ports[1], note_sent, "sent");
+  send_text(socket, "x", ports[1], trace_sent, "sent");
   run_until(scene.loop, &received, 1);
-  assert_notes("sent sent");
+  assert_trace("sent sent");
   close_socket(target);
   close_socket(socket);
   close_scene(&scene);

@@ -1,5 +1,5 @@
 /* Sends of a connected socket: they name no destination, and go to its peer. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 struct scene {
   uv_loop_t *loop;
@@ -23,11 +23,11 @@ static void close_scene(struct scene *scene) {
 static void every_form_without_destination_goes_to_the_peer(void **state) {
   struct scene scene = open_scene();
   uv_buf_t buffers[] = {uv_buf_init("b", 1), uv_buf_init("c", 1)};
-  assert_int_equal(dgram_send(scene.socket, "a", 1, 0, NULL, note_sent, "1"), 0);
-  assert_int_equal(dgram_send_buffers(scene.socket, buffers, 2, 0, NULL, note_sent, "2"), 0);
-  assert_int_equal(dgram_send_to(scene.socket, buffers, 2, NULL, note_sent, "3"), 0);
+  assert_int_equal(dgram_send(scene.socket, "a", 1, 0, NULL, trace_sent, "1"), 0);
+  assert_int_equal(dgram_send_buffers(scene.socket, buffers, 2, 0, NULL, trace_sent, "2"), 0);
+  assert_int_equal(dgram_send_to(scene.socket, buffers, 2, NULL, trace_sent, "3"), 0);
   assert_int_equal(dgram_send(scene.socket, "d", 1, 0, NULL, NULL, NULL), 0);
-  run_until_notes(scene.loop, "1 2 3");
+  run_until_trace(scene.loop, "1 2 3");
   assert_string_equal(arrived(scene.fd), "a bc bc d");
   close_scene(&scene);
 }
@@ -56,8 +56,8 @@ static void a_port_or_address_is_refused(void **state) {
 /* B33: only what is truthy is a destination, and '' is not. */
 static void an_empty_address_is_no_destination(void **state) {
   struct scene scene = open_scene();
-  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, "", note_sent, "sent"), 0);
-  run_until_notes(scene.loop, "sent");
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 0, "", trace_sent, "sent"), 0);
+  run_until_trace(scene.loop, "sent");
   assert_string_equal(arrived(scene.fd), "x");
   close_scene(&scene);
 }
@@ -65,8 +65,8 @@ static void an_empty_address_is_no_destination(void **state) {
 static void an_empty_datagram_goes_there_too(void **state) {
   struct scene scene = open_scene();
   char byte;
-  assert_int_equal(dgram_send(scene.socket, NULL, 0, 0, NULL, note_sent, "sent"), 0);
-  run_until_notes(scene.loop, "sent");
+  assert_int_equal(dgram_send(scene.socket, NULL, 0, 0, NULL, trace_sent, "sent"), 0);
+  run_until_trace(scene.loop, "sent");
   assert_int_equal(recv(scene.fd, &byte, 1, MSG_DONTWAIT), 0);
   close_scene(&scene);
 }

@@ -1,5 +1,6 @@
 /* A connect inside the call: the peer is there when it returns; 'connect' comes from the loop. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static int peer_port(const dgram_socket_t *socket) {
   dgram_address_t peer;
@@ -15,16 +16,16 @@ static void it_has_its_peer_when_the_call_returns(void **state) {
     uv_loop_t *loop = open_loop();
     dgram_address_t peer;
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    note_events(socket);
+    trace_events(socket);
     assert_int_equal(dgram_connect_sync(socket, 9, addresses[i]), 0);
     assert_int_equal(dgram_remote_address(socket, &peer), 0);
     assert_string_equal(peer.address, peers[i]);
     assert_int_equal(peer.port, 9);
     assert_true(port_of(socket) > 0); /* it was bound first */
-    assert_notes("");
-    run_until_notes(loop, "listening connect");
+    assert_trace("");
+    run_until_trace(loop, "listening connect");
     settle(loop);
-    assert_notes("");
+    assert_trace("");
     close_socket(socket);
     close_loop(loop);
   }
@@ -51,10 +52,10 @@ static void a_bound_socket_keeps_its_port(void **state) {
   assert_int_equal(port_of(bound), port);
   assert_int_equal(dgram_bind_sync(just_bound, 0, NULL), 0);
   port = port_of(just_bound);
-  note_events(just_bound);
+  trace_events(just_bound);
   assert_int_equal(dgram_connect_sync(just_bound, 9, NULL), 0);
   assert_int_equal(port_of(just_bound), port);
-  run_until_notes(loop, "listening connect");
+  run_until_trace(loop, "listening connect");
   close_socket(bound);
   close_socket(just_bound);
   close_loop(loop);
@@ -65,13 +66,13 @@ static void it_receives_from_its_peer_only(void **state) {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   raw_send(stranger, "early", 5, port);
   assert_int_equal(dgram_connect_sync(socket, raw_port(peer), NULL), 0);
   raw_send(stranger, "late", 4, port);
   raw_send(peer, "peer", 4, port);
   settle(loop);
-  assert_notes("got(peer)");
+  assert_trace("got(peer)");
   close(peer);
   close(stranger);
   close_socket(socket);
@@ -80,11 +81,11 @@ static void it_receives_from_its_peer_only(void **state) {
 
 static void a_look_up_of_the_program_is_not_asked(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_connect_sync(socket, 9, "name"), UV_EINVAL);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  assert_int_equal(hook.asked, 0);
+  assert_int_equal(stub.asked, 0);
   close_socket(socket);
   close_loop(loop);
 }
@@ -96,13 +97,13 @@ static void assert_refused(int port, const char *address, int code) {
   uv_loop_t *loop = open_loop();
   dgram_address_t bound;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, port, address), code);
   assert_int_equal(dgram_address(socket, &bound), UV_EBADF);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  run_until_notes(loop, "listening connect");
+  run_until_trace(loop, "listening connect");
   close_socket(socket);
   close_loop(loop);
 }
@@ -161,10 +162,10 @@ static void one_that_is_being_bound_until_listening(void **state) {
   uv_loop_t *loop = open_loop();
   int port = 9;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, NULL, connect_there, &port), 0);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
-  run_until_notes(loop, "listening connect");
+  run_until_trace(loop, "listening connect");
   assert_int_equal(peer_port(socket), 9);
   close_socket(socket);
   close_loop(loop);
@@ -175,16 +176,16 @@ static void what_the_system_refuses_leaves_it_bound(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_address_t peer;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, 9, "255.255.255.255"), UV_EACCES);
   assert_int_equal(dgram_remote_address(socket, &peer), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   assert_true(port_of(socket) > 0);
-  run_until_notes(loop, "listening");
+  run_until_trace(loop, "listening");
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_usable(socket);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  run_until_notes(loop, "connect");
+  run_until_trace(loop, "connect");
   close_socket(socket);
   close_loop(loop);
 }
@@ -194,22 +195,22 @@ static void what_the_system_refuses_leaves_it_bound(void **state) {
 static void closed_before_connect_it_emits_close_only(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
   close_socket(socket);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 static void disconnected_before_connect_it_does_not_emit_it(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
   assert_int_equal(dgram_disconnect(socket), 0);
-  run_until_notes(loop, "listening");
+  run_until_trace(loop, "listening");
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -217,14 +218,14 @@ static void disconnected_before_connect_it_does_not_emit_it(void **state) {
 static void connected_anew_before_connect_it_emits_it_once(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
   assert_int_equal(dgram_disconnect(socket), 0);
   assert_int_equal(dgram_connect_sync(socket, 10, NULL), 0);
   assert_int_equal(peer_port(socket), 10);
-  run_until_notes(loop, "listening connect");
+  run_until_trace(loop, "listening connect");
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -236,12 +237,12 @@ static void a_later_attempt_tells_its_own_end_alone(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    note_events(socket);
+    trace_events(socket);
     assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
     assert_int_equal(dgram_disconnect(socket), 0);
-    assert_int_equal(dgram_connect(socket, 10, addresses[i], note_connect, "callback"), 0);
+    assert_int_equal(dgram_connect(socket, 10, addresses[i], trace_connect, "callback"), 0);
     settle(loop);
-    assert_notes(stories[i]);
+    assert_trace(stories[i]);
     close_socket(socket);
     close_loop(loop);
   }

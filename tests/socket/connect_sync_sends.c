@@ -1,5 +1,6 @@
 /* Sends around a connect inside the call go where they were sent, whatever they waited for. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 struct scene {
   uv_loop_t *loop;
@@ -11,7 +12,7 @@ struct scene {
 static struct scene open_scene(void) {
   struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .other = raw_socket()};
   scene.socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
-  note_events(scene.socket);
+  trace_events(scene.socket);
   return scene;
 }
 
@@ -22,11 +23,11 @@ static void close_scene(struct scene *scene) {
 }
 
 static void send_to_peer(dgram_socket_t *socket, const char *text) {
-  assert_int_equal(dgram_send(socket, text, 1, 0, NULL, note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, text, 1, 0, NULL, trace_sent, "sent"), 0);
 }
 
 static void send_to_other(struct scene *scene, const char *text) {
-  send_text(scene->socket, text, raw_port(scene->other), note_sent, "sent");
+  send_text(scene->socket, text, raw_port(scene->other), trace_sent, "sent");
 }
 
 static void connect_to_peer(struct scene *scene) {
@@ -40,7 +41,7 @@ static void what_is_sent_after_it_goes_to_the_peer(void **state) {
   send_to_peer(scene.socket, "2");
   assert_int_equal(dgram_send(scene.socket, "x", 1, 9, NULL, NULL, NULL),
                    DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
-  run_until_notes(scene.loop, "listening connect sent sent");
+  run_until_trace(scene.loop, "listening connect sent sent");
   assert_string_equal(arrived(scene.peer), "1 2");
   close_socket(scene.socket);
   close_scene(&scene);
@@ -53,7 +54,7 @@ static void what_was_sent_before_it_goes_where_it_was_sent(void **state) {
   connect_to_peer(&scene);
   send_to_peer(scene.socket, "2");
   settle(scene.loop);
-  assert_notes("listening sent connect sent");
+  assert_trace("listening sent connect sent");
   send_to_peer(scene.socket, "3");
   settle(scene.loop);
   assert_string_equal(arrived(scene.other), "1");
@@ -74,7 +75,7 @@ static void also_when_it_is_called_in_listening(void **state) {
   send_to_other(&scene, "1");
   send_to_other(&scene, "2");
   settle(scene.loop);
-  assert_notes("listening sent sent sent connect");
+  assert_trace("listening sent sent sent connect");
   assert_string_equal(arrived(scene.other), "1 2");
   assert_string_equal(arrived(scene.peer), "3");
   close_socket(scene.socket);
@@ -88,7 +89,7 @@ static void disconnected_the_peer_still_gets_what_was_sent_to_it(void **state) {
   assert_int_equal(dgram_disconnect(scene.socket), 0);
   send_to_other(&scene, "2");
   settle(scene.loop);
-  assert_notes("listening sent sent");
+  assert_trace("listening sent sent");
   assert_string_equal(arrived(scene.peer), "1");
   assert_string_equal(arrived(scene.other), "2");
   close_socket(scene.socket);
@@ -103,7 +104,7 @@ static void connected_to_another_too(void **state) {
   assert_int_equal(dgram_connect_sync(scene.socket, raw_port(scene.other), NULL), 0);
   send_to_peer(scene.socket, "2");
   settle(scene.loop);
-  assert_notes("listening connect sent sent");
+  assert_trace("listening connect sent sent");
   assert_string_equal(arrived(scene.peer), "1");
   assert_string_equal(arrived(scene.other), "2");
   close_socket(scene.socket);
@@ -118,7 +119,7 @@ static void closed_at_once_all_leave(void **state) {
   send_to_peer(scene.socket, "2");
   close_socket(scene.socket);
   settle(scene.loop);
-  assert_notes("listening sent sent close");
+  assert_trace("listening sent sent close");
   assert_string_equal(arrived(scene.other), "1");
   assert_string_equal(arrived(scene.peer), "2");
   close_scene(&scene);
@@ -127,15 +128,15 @@ static void closed_at_once_all_leave(void **state) {
 /* As with dgram_connect(): Node.js's way. */
 static void a_name_found_too_late_is_eisconn(void **state) {
   struct scene scene = open_scene();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   close_socket(scene.socket);
   settle(scene.loop);
-  scene.socket = new_hooked_bound(scene.loop, &hook);
-  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+  scene.socket = new_bound_with_lookup(scene.loop, &stub);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
   connect_to_peer(&scene);
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   settle(scene.loop);
-  assert_notes("ask(name) sent(EISCONN)");
+  assert_trace("ask(name) sent(EISCONN)");
   close_socket(scene.socket);
   close_scene(&scene);
 }
@@ -154,14 +155,14 @@ static void a_look_up_that_closes_the_socket_ends_the_call(void **state) {
   options.lookup_context = &scene.socket;
   close_socket(scene.socket);
   settle(scene.loop);
-  assert_notes("close");
+  assert_trace("close");
   scene.socket = new_with(scene.loop, &options);
-  note_events(scene.socket);
+  trace_events(scene.socket);
   assert_int_equal(dgram_bind_sync(scene.socket, 0, NULL), 0);
-  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(scene.socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
   assert_int_equal(dgram_connect_sync(scene.socket, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   settle(scene.loop);
-  assert_notes("close sent(ECANCELED)");
+  assert_trace("close sent(ECANCELED)");
   close_scene(&scene);
 }
 

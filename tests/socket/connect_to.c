@@ -1,5 +1,5 @@
 /* Where a connect goes: the default peer, numeric addresses and host names of each family. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 /* Connects, and compares what the socket then says of its peer. */
 static void assert_connects(dgram_type_t type, const char *address, const char *remote) {

@@ -1,9 +1,10 @@
 /* Connecting a socket that is connected, or being connected, is refused and changes nothing. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* A second connect, elsewhere, with a callback that must be forgotten. */
 static int connect_elsewhere(dgram_socket_t *socket) {
-  return dgram_connect(socket, 7, "127.0.0.2", note_connect, "second");
+  return dgram_connect(socket, 7, "127.0.0.2", trace_connect, "second");
 }
 
 static int remote_port(const dgram_socket_t *socket) {
@@ -16,10 +17,10 @@ static int remote_port(const dgram_socket_t *socket) {
 static void while_it_waits_for_the_bind(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "first"), 0);
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "first"), 0);
   assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   settle(loop);
-  assert_notes("first");
+  assert_trace("first");
   assert_int_equal(remote_port(socket), 9);
   close_socket(socket);
   close_loop(loop);
@@ -27,15 +28,15 @@ static void while_it_waits_for_the_bind(void **state) {
 
 static void while_it_waits_for_a_look_up(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  assert_int_equal(dgram_connect(socket, 9, "peer", note_connect, "first"), 0);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_connect(socket, 9, "peer", trace_connect, "first"), 0);
   settle(loop);
   assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   settle(loop);
-  assert_notes("ask(peer) first");
+  assert_trace("ask(peer) first");
   assert_int_equal(remote_port(socket), 9);
   close_socket(socket);
   close_loop(loop);
@@ -45,10 +46,10 @@ static void while_it_waits_for_the_loop(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "first"), 0);
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "first"), 0);
   assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   settle(loop);
-  assert_notes("first");
+  assert_trace("first");
   assert_int_equal(remote_port(socket), 9);
   close_socket(socket);
   close_loop(loop);
@@ -60,16 +61,16 @@ static void when_it_is_connected(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
   assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
-  assert_int_equal(dgram_off_connect(socket, note_connect, "second"), UV_ENOENT);
+  assert_int_equal(dgram_off_connect(socket, trace_connect, "second"), UV_ENOENT);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   assert_int_equal(remote_port(socket), 9);
   close_socket(socket);
   close_loop(loop);
 }
 
 static void connect_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("code:%d", connect_elsewhere(socket) == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
+  trace("code:%d", connect_elsewhere(socket) == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
 }
 
 static void in_connect(void **state) {
@@ -78,7 +79,7 @@ static void in_connect(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, NULL, connect_again, NULL), 0);
   settle(loop);
-  assert_notes("code:1");
+  assert_trace("code:1");
   close_socket(socket);
   close_loop(loop);
 }

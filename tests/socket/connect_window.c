@@ -4,7 +4,8 @@
  * call, a look-up of its own. Whatever the program does there, each call ends once, and the state
  * and what is told of it agree.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static int closed_before; /* how a call inside another one ended */
 
@@ -12,22 +13,22 @@ static int closed_before; /* how a call inside another one ended */
 
 static void a_connect_that_is_taken_back_is_no_success(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int peer = raw_socket();
   int other = raw_socket();
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_connect(socket, raw_port(peer), "a.peer", note_connect, "first"), 0);
-  answer(&hook, 0, 0, "127.0.0.1");
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_connect(socket, raw_port(peer), "a.peer", trace_connect, "first"), 0);
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTED);
   assert_int_equal(dgram_disconnect(socket), 0);
   assert_int_equal(dgram_connect_state(socket), DGRAM_DISCONNECTED);
-  assert_int_equal(dgram_connect(socket, raw_port(other), "another", note_connect, "second"), 0);
+  assert_int_equal(dgram_connect(socket, raw_port(other), "another", trace_connect, "second"), 0);
   settle(loop);
-  assert_notes("ask(a.peer) ask(another) first(ECANCELED)");
-  answer(&hook, 1, 0, "127.0.0.1");
+  assert_trace("ask(a.peer) ask(another) first(ECANCELED)");
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   settle(loop);
-  assert_notes("connect second");
+  assert_trace("connect second");
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   settle(loop);
   assert_string_equal(arrived(peer), "");
@@ -40,31 +41,31 @@ static void a_connect_that_is_taken_back_is_no_success(void **state) {
 
 static void without_a_callback_it_ends_silently(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
   assert_int_equal(dgram_connect(socket, 9, "a.peer", NULL, NULL), 0);
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   assert_int_equal(dgram_disconnect(socket), 0);
   settle(loop);
-  assert_notes("ask(a.peer)");
+  assert_trace("ask(a.peer)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void several_may_be_taken_back_in_one_turn(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   static char *const names[] = {"first", "second", "third"};
   for (int i = 0; i < 3; i++) {
-    assert_int_equal(dgram_connect(socket, 9, "a.peer", note_connect, names[i]), 0);
-    answer(&hook, i, 0, "127.0.0.1");
+    assert_int_equal(dgram_connect(socket, 9, "a.peer", trace_connect, names[i]), 0);
+    lookup_stub_answer(&stub, i, 0, "127.0.0.1");
     assert_int_equal(dgram_disconnect(socket), 0);
   }
-  notes[0] = '\0';
+  trace_clear();
   settle(loop);
-  assert_notes("first(ECANCELED) second(ECANCELED) third(ECANCELED)");
+  assert_trace("first(ECANCELED) second(ECANCELED) third(ECANCELED)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -73,35 +74,35 @@ static void several_may_be_taken_back_in_one_turn(void **state) {
 static void connect_elsewhere_and_take_it_back(dgram_socket_t *socket, const dgram_error_t *error,
                                                void *context) {
   assert_int_equal(dgram_disconnect(socket), 0);
-  assert_int_equal(dgram_connect(socket, 9, "elsewhere", note_connect, "second"), 0);
+  assert_int_equal(dgram_connect(socket, 9, "elsewhere", trace_connect, "second"), 0);
   assert_int_equal(dgram_disconnect(socket), 0);
 }
 
 static void taking_back_the_next_one_does_not_silence_the_one_that_is_told(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  hook.at_once = "127.0.0.1";
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  stub.at_once = "127.0.0.1";
   assert_int_equal(dgram_once_connect(socket, connect_elsewhere_and_take_it_back, NULL), 0);
-  assert_int_equal(dgram_connect(socket, 9, "a.peer", note_connect, "first"), 0);
+  assert_int_equal(dgram_connect(socket, 9, "a.peer", trace_connect, "first"), 0);
   settle(loop);
-  assert_notes("ask(a.peer) ask(elsewhere) first second(ECANCELED)");
+  assert_trace("ask(a.peer) ask(elsewhere) first second(ECANCELED)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void one_that_is_taken_back_and_closed_ends_once(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_connect(socket, 9, "a.peer", note_connect, "first"), 0);
-  answer(&hook, 0, 0, "127.0.0.1");
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_connect(socket, 9, "a.peer", trace_connect, "first"), 0);
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   assert_int_equal(dgram_disconnect(socket), 0);
   close_socket(socket);
-  notes[0] = '\0';
+  trace_clear();
   settle(loop);
-  assert_notes("first(ECANCELED) close");
+  assert_trace("first(ECANCELED) close");
   close_loop(loop);
 }
 
@@ -123,7 +124,7 @@ static void meddle(dgram_lookup_t *lookup, const char *host, dgram_type_t type, 
   if (meddler->synchronous)
     meddler->result = dgram_connect_sync(meddler->socket, meddler->port, "127.0.0.1");
   else
-    meddler->result = dgram_connect(meddler->socket, meddler->port, NULL, note_connect, "inner");
+    meddler->result = dgram_connect(meddler->socket, meddler->port, NULL, trace_connect, "inner");
 }
 
 /* A send to a name waits for 'listening' when the socket is connected inside a call. */
@@ -137,9 +138,9 @@ static void a_look_up_that_connects_inside_connect_sync(int synchronous) {
   options.lookup = meddle;
   options.lookup_context = &meddler;
   dgram_socket_t *socket = meddler.socket = new_with(loop, &options);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "a.host", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "a.host", trace_sent, "sent"), 0);
   meddler.port = raw_port(inner);
   assert_int_equal(dgram_connect_sync(socket, raw_port(outer), "127.0.0.1"), 0);
   meddler.port = 0;
@@ -148,7 +149,7 @@ static void a_look_up_that_connects_inside_connect_sync(int synchronous) {
   assert_int_equal(remote.port, raw_port(outer));
   dgram_lookup_done(meddler.lookup, 0, "127.0.0.1");
   settle(loop);
-  assert_notes("listening connect sent(EISCONN)");
+  assert_trace("listening connect sent(EISCONN)");
   close(outer);
   close(inner);
   close_socket(socket);
@@ -177,14 +178,14 @@ static void a_look_up_may_close_the_socket_inside_connect_sync(void **state) {
   options.lookup = close_it;
   options.lookup_context = &meddler;
   dgram_socket_t *socket = meddler.socket = new_with(loop, &options);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "a.host", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "a.host", trace_sent, "sent"), 0);
   meddler.port = 9;
   assert_int_equal(dgram_connect_sync(socket, 9, "127.0.0.1"), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   assert_int_equal(closed_before, 0);
   settle(loop);
-  assert_notes("close sent(ECANCELED)");
+  assert_trace("close sent(ECANCELED)");
   dgram_lookup_done(meddler.lookup, 0, "127.0.0.1");
   close_loop(loop);
 }
@@ -214,7 +215,7 @@ static void a_descriptor_is_not_taken_before_its_socket_listens(void **state) {
 static dgram_socket_t *the_thief;
 
 static void take_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("%s", error->name);
+  trace("%s", error->name);
   assert_int_equal(take(the_thief, dgram_fileno(socket)), UV_EEXIST);
 }
 
@@ -230,7 +231,7 @@ static void nor_inside_its_error_listener(void **state) {
   connect_now(owner, gone_port);
   assert_int_equal(dgram_send(owner, "x", 1, 0, NULL, NULL, NULL), 0);
   settle(loop);
-  assert_notes("ECONNREFUSED");
+  assert_trace("ECONNREFUSED");
   close_socket(owner);
   close_socket(the_thief);
   close_loop(loop);
@@ -287,10 +288,10 @@ static void an_address_may_lie_anywhere(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   memcpy(memory + 1, &to, sizeof to);
   for (int i = 0; i < 3; i++)
-    assert_int_equal(dgram_send_to(socket, &byte, 1, (const void *)(memory + 1), note_sent, "sent"),
-                     0);
+    assert_int_equal(
+        dgram_send_to(socket, &byte, 1, (const void *)(memory + 1), trace_sent, "sent"), 0);
   settle(loop);
-  assert_notes("sent sent sent");
+  assert_trace("sent sent sent");
   assert_string_equal(arrived(peer), "x x x");
   close(peer);
   close_socket(socket);

@@ -1,17 +1,18 @@
 /* The size of the options' struct says which members the program knew; and they are copied. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* A program that was compiled with 0.1, where `disable_gso` was the last member. */
 static void of_a_shorter_struct_the_members_beyond_it_have_their_default(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_options_t options = hooked_options(DGRAM_UDP4, &hook);
+  struct lookup_stub stub = {0};
+  dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
   options.struct_size = offsetof(dgram_options_t, disable_gso) + sizeof options.disable_gso;
-  options.signal = (dgram_abort_signal_t *)&hook; /* none: it must not be touched */
+  options.signal = (dgram_abort_signal_t *)&stub; /* none: it must not be touched */
   dgram_socket_t *socket = new_with(loop, &options);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
-  assert_int_equal(hook.asked, 0);
+  assert_int_equal(stub.asked, 0);
   close_socket(socket);
   close_loop(loop);
 }
@@ -84,12 +85,12 @@ static void the_defaults_are_those_of_a_plain_socket(void **state) {
 
 static void they_are_copied(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.at_once = "127.0.0.1"};
-  dgram_options_t options = hooked_options(DGRAM_UDP4, &hook);
+  struct lookup_stub stub = {.at_once = "127.0.0.1"};
+  dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
   dgram_socket_t *socket = new_with(loop, &options);
   memset(&options, 0xff, sizeof options);
   bind_now(socket, "name");
-  assert_int_equal(hook.asked, 1);
+  assert_int_equal(stub.asked, 1);
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,62 +1,63 @@
 /* Work that is put off goes to the program's own queue, if it has one, and runs when it says so. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/task_list.h"
 
 /* Nothing happens until its task is run. */
-static void assert_put_off(uv_loop_t *loop, struct agenda *agenda, int tasks) {
+static void assert_put_off(uv_loop_t *loop, struct task_list *tasks, int count) {
   settle(loop);
-  assert_notes("");
-  assert_int_equal(agenda->count, tasks);
-  assert_int_equal(agenda->asked, tasks);
-  agenda->asked = 0;
-  run_tasks(agenda);
+  assert_trace("");
+  assert_int_equal(tasks->count, count);
+  assert_int_equal(tasks->asked, count);
+  tasks->asked = 0;
+  task_list_run_all(tasks);
 }
 
 static void a_bind_is_put_off(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", note_event, "callback"), 0);
-  assert_int_equal(agenda.count, 1); /* inside the call */
+  struct task_list tasks = {0};
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", trace_event, "callback"), 0);
+  assert_int_equal(tasks.count, 1); /* inside the call */
   assert_int_equal(dgram_bind_state(socket), DGRAM_BINDING);
-  assert_put_off(loop, &agenda, 1);
-  assert_notes("listening callback");
+  assert_put_off(loop, &tasks, 1);
+  assert_trace("listening callback");
   assert_true(port_of(socket) > 0);
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
 static void so_is_one_that_fails(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", note_event, "never"), 0);
-  send_text(socket, "x", 9, note_sent, "sent");
-  assert_put_off(loop, &agenda, 1);
-  assert_notes("error(EADDRNOTAVAIL) sent(EADDRNOTAVAIL)"); /* that is a second task */
-  assert_int_equal(agenda.asked, 1);
+  struct task_list tasks = {0};
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", trace_event, "never"), 0);
+  send_text(socket, "x", 9, trace_sent, "sent");
+  assert_put_off(loop, &tasks, 1);
+  assert_trace("error(EADDRNOTAVAIL) sent(EADDRNOTAVAIL)"); /* that is a second task */
+  assert_int_equal(tasks.asked, 1);
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
 static void the_callbacks_of_sends_are_put_off(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
-  send_text(socket, "2", raw_port(fd), note_sent, "sent2");
-  assert_int_equal(agenda.count, 0); /* until they have left, which the loop sees to */
+  dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+  send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
+  send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
+  assert_int_equal(tasks.count, 0); /* until they have left, which the loop sees to */
   settle(loop);
   assert_string_equal(arrived(fd), "1 2");
-  assert_put_off(loop, &agenda, 1); /* both */
-  assert_notes("sent1 sent2");
+  assert_put_off(loop, &tasks, 1); /* both */
+  assert_trace("sent1 sent2");
   close(fd);
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
@@ -65,104 +66,104 @@ static void a_connect_is_put_off(void **state) {
   static const char *const stories[] = {"connect callback", "callback(EACCES)"};
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct agenda agenda = {0};
-    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-    note_events(socket);
-    assert_int_equal(dgram_connect(socket, 9, addresses[i], note_connect, "callback"), 0);
+    struct task_list tasks = {0};
+    dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+    trace_events(socket);
+    assert_int_equal(dgram_connect(socket, 9, addresses[i], trace_connect, "callback"), 0);
     assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTING);
-    assert_put_off(loop, &agenda, 1);
-    assert_notes(stories[i]);
+    assert_put_off(loop, &tasks, 1);
+    assert_trace(stories[i]);
     close_socket(socket);
-    run_tasks(&agenda);
+    task_list_run_all(&tasks);
     close_loop(loop);
   }
 }
 
 static void the_events_of_what_is_done_at_once_are_put_off(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  dgram_socket_t *member = new_deferring(loop, &agenda);
-  note_events(socket);
-  note_events(member);
+  struct task_list tasks = {0};
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  dgram_socket_t *member = new_with_defer(loop, &tasks);
+  trace_events(socket);
+  trace_events(member);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  assert_put_off(loop, &agenda, 2);
-  assert_notes("listening connect");
+  assert_put_off(loop, &tasks, 2);
+  assert_trace("listening connect");
   assert_int_equal(dgram_add_membership(member, "224.0.0.114", "127.0.0.1"), 0);
-  assert_put_off(loop, &agenda, 1);
-  assert_notes("listening");
+  assert_put_off(loop, &tasks, 1);
+  assert_trace("listening");
   close_socket(socket);
   close_socket(member);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
 static void close_is_put_off_with_what_is_cancelled(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
-  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-  note_events(socket);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", note_sent, "sent"), 0);
+  struct task_list tasks = {0};
+  dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+  trace_events(socket);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", trace_sent, "sent"), 0);
   close_socket(socket);
-  assert_put_off(loop, &agenda, 1);
-  assert_notes("close sent(ECANCELED)");
+  assert_put_off(loop, &tasks, 1);
+  assert_trace("close sent(ECANCELED)");
   close_loop(loop);
 }
 
 static void a_refusal_is_put_off(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-  note_events(socket);
+  dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, raw_port(fd), NULL), 0);
-  run_tasks(&agenda);
-  assert_notes("connect");
+  task_list_run_all(&tasks);
+  assert_trace("connect");
   close(fd);
   assert_int_equal(dgram_send(socket, "1", 1, 0, NULL, NULL, NULL), 0);
   dgram_flush(socket);
   assert_int_equal(dgram_disconnect(socket), 0); /* where the answer to it is found */
-  assert_int_equal(agenda.count, 1);
-  assert_notes("");
-  run_tasks(&agenda);
-  assert_notes("error(ECONNREFUSED)");
+  assert_int_equal(tasks.count, 1);
+  assert_trace("");
+  task_list_run_all(&tasks);
+  assert_trace("error(ECONNREFUSED)");
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
 /* Messages come from the loop as ever. */
 static void messages_are_not_put_off(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-  assert_int_equal(dgram_on_message(socket, note_message, "got"), 0);
+  dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+  assert_int_equal(dgram_on_message(socket, trace_message, "got"), 0);
   raw_send(fd, "x", 1, port_of(socket));
-  run_until_notes(loop, "got(x)");
-  assert_int_equal(agenda.asked, 0);
+  run_until_trace(loop, "got(x)");
+  assert_int_equal(tasks.asked, 0);
   close(fd);
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
 /* B57 */
 static void a_sends_callback_comes_before_the_reply_though_it_was_put_off(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-  assert_int_equal(dgram_on_message(socket, note_message, "got"), 0);
-  send_text(socket, "x", raw_port(fd), note_sent, "sent");
+  dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+  assert_int_equal(dgram_on_message(socket, trace_message, "got"), 0);
+  send_text(socket, "x", raw_port(fd), trace_sent, "sent");
   settle(loop);
   raw_send(fd, "reply", 5, port_of(socket));
-  run_until_notes(loop, "sent got(reply)");
-  run_tasks(&agenda); /* finds nothing left to do */
-  assert_notes("");
+  run_until_trace(loop, "sent got(reply)");
+  task_list_run_all(&tasks); /* finds nothing left to do */
+  assert_trace("");
   close(fd);
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
@@ -170,115 +171,115 @@ static void a_sends_callback_comes_before_the_reply_though_it_was_put_off(void *
 
 static void what_it_does_not_take_the_loop_does(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {.refuses = 1};
+  struct task_list tasks = {.refuses = 1};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  note_events(socket);
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), 0);
-  send_text(socket, "x", raw_port(fd), note_sent, "sent");
-  assert_int_equal(agenda.asked, 1);
-  assert_notes("");
-  run_until_notes(loop, "listening sent");
+  send_text(socket, "x", raw_port(fd), trace_sent, "sent");
+  assert_int_equal(tasks.asked, 1);
+  assert_trace("");
+  run_until_trace(loop, "listening sent");
   assert_int_equal(dgram_connect(socket, raw_port(fd), NULL, NULL, NULL), 0);
-  run_until_notes(loop, "connect");
+  run_until_trace(loop, "connect");
   close_socket(socket);
   close_loop(loop);
-  assert_notes("close");
-  assert_int_equal(agenda.asked, 4); /* each time */
-  assert_int_equal(agenda.count, 0);
+  assert_trace("close");
+  assert_int_equal(tasks.asked, 4); /* each time */
+  assert_int_equal(tasks.count, 0);
   close(fd);
 }
 
 static void it_may_take_some_and_leave_others(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {.refuses = 1};
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  note_events(socket);
+  struct task_list tasks = {.refuses = 1};
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
-  agenda.refuses = 0;
+  tasks.refuses = 0;
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  agenda.refuses = 1;
+  tasks.refuses = 1;
   settle(loop);
-  assert_notes("listening");
-  run_tasks(&agenda);
-  assert_notes("connect");
+  assert_trace("listening");
+  task_list_run_all(&tasks);
+  assert_trace("connect");
   close_socket(socket);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 static void each_socket_has_its_own(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agendas[2] = {{0}, {0}};
-  dgram_socket_t *first = new_deferring(loop, &agendas[0]);
-  dgram_socket_t *second = new_deferring(loop, &agendas[1]);
+  struct task_list lists[2] = {{0}, {0}};
+  dgram_socket_t *first = new_with_defer(loop, &lists[0]);
+  dgram_socket_t *second = new_with_defer(loop, &lists[1]);
   dgram_socket_t *plain = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(first, 0, NULL, note_event, "first"), 0);
-  assert_int_equal(dgram_bind(second, 0, NULL, note_event, "second"), 0);
-  assert_int_equal(dgram_bind(plain, 0, NULL, note_event, "plain"), 0);
+  assert_int_equal(dgram_bind(first, 0, NULL, trace_event, "first"), 0);
+  assert_int_equal(dgram_bind(second, 0, NULL, trace_event, "second"), 0);
+  assert_int_equal(dgram_bind(plain, 0, NULL, trace_event, "plain"), 0);
   settle(loop);
-  assert_notes("plain");
-  run_tasks(&agendas[1]);
-  assert_notes("second");
-  run_tasks(&agendas[0]);
-  assert_notes("first");
+  assert_trace("plain");
+  task_list_run_all(&lists[1]);
+  assert_trace("second");
+  task_list_run_all(&lists[0]);
+  assert_trace("first");
   close_socket(first);
   close_socket(second);
   close_socket(plain);
-  run_tasks(&agendas[0]);
-  run_tasks(&agendas[1]);
+  task_list_run_all(&lists[0]);
+  task_list_run_all(&lists[1]);
   close_loop(loop);
 }
 
 static void a_task_does_not_keep_the_loop_alive(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "listening"), 0);
+  struct task_list tasks = {0};
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "listening"), 0);
   run_to_end(loop);
-  assert_notes("");
-  run_tasks(&agenda);
-  assert_notes("listening");
+  assert_trace("");
+  task_list_run_all(&tasks);
+  assert_trace("listening");
   close_socket(socket);
   run_to_end(loop);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
 static void one_that_is_closed_as_it_is_made_asks_too(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   dgram_abort_signal_t *signal;
   assert_int_equal(dgram_abort_signal_create(&signal), 0);
   dgram_abort_signal_abort(signal);
-  dgram_options_t options = deferring_options(&agenda);
+  dgram_options_t options = task_list_options(&tasks);
   options.signal = signal;
   dgram_socket_t *socket = new_with(loop, &options);
-  assert_int_equal(agenda.count, 1);
-  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
-  run_tasks(&agenda);
-  assert_notes("close");
+  assert_int_equal(tasks.count, 1);
+  assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
+  task_list_run_all(&tasks);
+  assert_trace("close");
   dgram_abort_signal_free(signal);
   close_loop(loop);
 }
 
 /* It also keeps the loop alive, and from waiting. */
 static void run_them_there(uv_idle_t *idle) {
-  run_tasks(idle->data);
+  task_list_run_all(idle->data);
 }
 
 static void a_socket_can_be_disposed_of_where_the_loop_runs_them(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   uv_idle_t idle;
   uv_idle_init(loop, &idle);
   uv_idle_start(&idle, run_them_there);
-  idle.data = &agenda;
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  note_events(socket);
-  send_text(socket, "x", 9, note_sent, "sent");
+  idle.data = &tasks;
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  trace_events(socket);
+  send_text(socket, "x", 9, trace_sent, "sent");
   dgram_dispose(socket);
-  assert_notes("listening sent close");
+  assert_trace("listening sent close");
   uv_close((uv_handle_t *)&idle, NULL);
   close_loop(loop);
 }

@@ -1,24 +1,25 @@
 /* Tasks that run late, or in another order than they came: nothing is lost, nothing told twice. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/task_list.h"
 
 /* Both ways to run what has come. */
-static void (*const runs[])(struct agenda *agenda) = {run_tasks, run_tasks_backwards};
+static void (*const runs[])(struct task_list *tasks) = {task_list_run_all, task_list_run_backwards};
 
 static void closed_before_its_task_nothing_but_close_is_told(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct agenda agenda = {0};
-    dgram_socket_t *binding = new_deferring(loop, &agenda);
-    dgram_socket_t *connected = new_deferring(loop, &agenda);
-    note_events(binding);
-    note_events(connected);
-    assert_int_equal(dgram_bind(binding, 0, NULL, note_event, "never"), 0);
+    struct task_list tasks = {0};
+    dgram_socket_t *binding = new_with_defer(loop, &tasks);
+    dgram_socket_t *connected = new_with_defer(loop, &tasks);
+    trace_events(binding);
+    trace_events(connected);
+    assert_int_equal(dgram_bind(binding, 0, NULL, trace_event, "never"), 0);
     assert_int_equal(dgram_connect_sync(connected, 9, NULL), 0);
     close_socket(binding);
     close_socket(connected);
-    assert_int_equal(agenda.count, 5);
-    runs[i](&agenda);
-    assert_notes("close close");
+    assert_int_equal(tasks.count, 5);
+    runs[i](&tasks);
+    assert_trace("close close");
     close_loop(loop);
   }
 }
@@ -26,13 +27,13 @@ static void closed_before_its_task_nothing_but_close_is_told(void **state) {
 static void a_connect_that_is_closed_ends_once(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct agenda agenda = {0};
-    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-    note_events(socket);
-    assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+    struct task_list tasks = {0};
+    dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+    trace_events(socket);
+    assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "callback"), 0);
     close_socket(socket);
-    runs[i](&agenda);
-    assert_notes("close callback(ECANCELED)");
+    runs[i](&tasks);
+    assert_trace("close callback(ECANCELED)");
     close_loop(loop);
   }
 }
@@ -41,37 +42,37 @@ static void a_connect_that_is_closed_ends_once(void **state) {
 static void callbacks_of_what_left_come_before_close_all_the_same(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct agenda agenda = {0};
-    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-    note_events(socket);
-    send_text(socket, "1", 9, note_sent, "sent1");
+    struct task_list tasks = {0};
+    dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+    trace_events(socket);
+    send_text(socket, "1", 9, trace_sent, "sent1");
     settle(loop);
-    send_text(socket, "2", 9, note_sent, "sent2");
+    send_text(socket, "2", 9, trace_sent, "sent2");
     close_socket(socket);
-    assert_int_equal(agenda.count, 2);
-    runs[i](&agenda);
-    assert_notes("sent1 sent2 close");
+    assert_int_equal(tasks.count, 2);
+    runs[i](&tasks);
+    assert_trace("sent1 sent2 close");
     close_loop(loop);
   }
 }
 
 static void what_was_done_at_once_may_be_told_in_another_order(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_deferring(loop, &agenda);
-  note_events(socket);
+  dgram_socket_t *socket = new_with_defer(loop, &tasks);
+  trace_events(socket);
   assert_int_equal(dgram_connect_sync(socket, raw_port(fd), NULL), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, note_sent, "sent"), 0);
-  run_tasks_backwards(&agenda);
-  assert_notes("connect listening");
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, trace_sent, "sent"), 0);
+  task_list_run_backwards(&tasks);
+  assert_trace("connect listening");
   settle(loop);
-  run_tasks(&agenda);
-  assert_notes("sent");
+  task_list_run_all(&tasks);
+  assert_trace("sent");
   assert_string_equal(arrived(fd), "x");
   close(fd);
   close_socket(socket);
-  run_tasks(&agenda);
+  task_list_run_all(&tasks);
   close_loop(loop);
 }
 
@@ -79,26 +80,26 @@ static void what_was_done_at_once_may_be_told_in_another_order(void **state) {
 static void tasks_may_run_when_the_loop_has_ended(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct agenda agenda = {0};
-    dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-    note_events(socket);
-    send_text(socket, "1", 9, note_sent, "sent");
+    struct task_list tasks = {0};
+    dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+    trace_events(socket);
+    send_text(socket, "1", 9, trace_sent, "sent");
     settle(loop);
-    assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+    assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "callback"), 0);
     close_socket(socket);
     run_to_end(loop);
-    assert_int_equal(agenda.count, 3);
-    runs[i](&agenda);
-    assert_notes("sent close callback(ECANCELED)");
+    assert_int_equal(tasks.count, 3);
+    runs[i](&tasks);
+    assert_trace("sent close callback(ECANCELED)");
     close_loop(loop);
   }
 }
 
 static void the_close_may_be_the_only_late_one(void **state) {
   uv_loop_t *loop = open_loop();
-  struct agenda agenda = {0};
-  dgram_socket_t *socket = new_deferring_bound(loop, &agenda);
-  note_events(socket);
+  struct task_list tasks = {0};
+  dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
+  trace_events(socket);
   close_socket(socket);
   settle(loop);
   assert_int_equal(dgram_close(socket, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
@@ -107,9 +108,9 @@ static void the_close_may_be_the_only_late_one(void **state) {
   assert_usable(other);
   close_socket(other);
   run_to_end(loop);
-  assert_notes("");
-  run_tasks(&agenda);
-  assert_notes("close");
+  assert_trace("");
+  task_list_run_all(&tasks);
+  assert_trace("close");
   close_loop(loop);
 }
 
@@ -193,23 +194,23 @@ static void ignore_error(dgram_socket_t *socket, const dgram_error_t *error, voi
 static void run_with(uint32_t seed) {
   uv_loop_t *loop = open_loop();
   uint32_t random = seed;
-  struct agenda agenda = {0};
+  struct task_list tasks = {0};
   struct seen seen[SOCKETS] = {{0}};
   dgram_socket_t *sockets[SOCKETS];
   dgram_on_unhandled_error(ignore_error, NULL);
   for (int i = 0; i < SOCKETS; i++) {
-    sockets[i] = new_deferring(loop, &agenda);
+    sockets[i] = new_with_defer(loop, &tasks);
     assert_int_equal(dgram_on_listening(sockets[i], see_listening, &seen[i]), 0);
     assert_int_equal(dgram_on_close(sockets[i], see_close, &seen[i]), 0);
   }
   for (int step = 0; step < 60; step++) {
     unsigned i = below(&random, SOCKETS);
     unsigned what = below(&random, 12);
-    agenda.refuses = below(&random, 4) == 0;
+    tasks.refuses = below(&random, 4) == 0;
     if (what < 9 && sockets[i] != NULL)
       act(sockets[i], &seen[i], what);
-    else if (what == 9 && agenda.count > 0)
-      run_task(&agenda, (int)below(&random, (unsigned)agenda.count));
+    else if (what == 9 && tasks.count > 0)
+      task_list_run(&tasks, (int)below(&random, (unsigned)tasks.count));
     else if (what == 10)
       uv_run(loop, UV_RUN_NOWAIT);
     else if (what == 11 && step > 30 && sockets[i] != NULL) {
@@ -221,8 +222,8 @@ static void run_with(uint32_t seed) {
     if (sockets[i] != NULL)
       close_socket(sockets[i]);
   for (int round = 0; round < 20; round++) {
-    while (agenda.count > 0)
-      run_task(&agenda, (int)below(&random, (unsigned)agenda.count));
+    while (tasks.count > 0)
+      task_list_run(&tasks, (int)below(&random, (unsigned)tasks.count));
     uv_run(loop, UV_RUN_NOWAIT);
   }
   close_loop(loop);

@@ -1,5 +1,5 @@
 /* Disconnecting: what the socket is after it, and where its sends go. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static void it_takes_effect_inside_the_call(void **state) {
   uv_loop_t *loop = open_loop();
@@ -20,10 +20,10 @@ static void it_emits_nothing(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_disconnect(socket), 0);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -35,9 +35,9 @@ static void a_socket_that_is_not_connected_is_refused(void **state) {
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_disconnect(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
-  assert_int_equal(dgram_connect(bound, 9, NULL, note_connect, "connected"), 0);
+  assert_int_equal(dgram_connect(bound, 9, NULL, trace_connect, "connected"), 0);
   assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
-  run_until_notes(loop, "connected"); /* it was not harmed */
+  run_until_trace(loop, "connected"); /* it was not harmed */
   assert_int_equal(dgram_disconnect(bound), 0);
   assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   connect_now(bound, 9);
@@ -54,17 +54,17 @@ static void a_port_that_the_system_chose_is_released(void **state) {
   char text[8];
   dgram_address_t address;
   int fd = raw_socket();
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   connect_now(socket, raw_port(fd));
   assert_true(port_of(socket) > 0);
   assert_int_equal(dgram_disconnect(socket), 0);
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_int_equal(address.port, 0);
-  send_text(socket, "ping", raw_port(fd), note_sent, "sent");
-  run_until_notes(loop, "sent");
+  send_text(socket, "ping", raw_port(fd), trace_sent, "sent");
+  run_until_trace(loop, "sent");
   assert_int_equal(raw_receive(fd, text, sizeof text), port_of(socket));
   raw_send(fd, "pong", 4, port_of(socket));
-  run_until_notes(loop, "got(pong)");
+  run_until_trace(loop, "got(pong)");
   close(fd);
   close_socket(socket);
   close_loop(loop);
@@ -78,7 +78,7 @@ static void a_port_that_the_program_chose_is_kept(void **state) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.reuse_addr = 1;
   dgram_socket_t *socket = new_with(loop, &options);
-  assert_int_equal(dgram_on_message(socket, note_message, "got"), 0);
+  assert_int_equal(dgram_on_message(socket, trace_message, "got"), 0);
   assert_int_equal(dgram_bind(socket, port, "127.0.0.1", count_event, &listening), 0);
   run_until(loop, &listening, 1);
   connect_now(socket, 9);
@@ -86,7 +86,7 @@ static void a_port_that_the_program_chose_is_kept(void **state) {
   assert_int_equal(port_of(socket), port);
   int fd = raw_socket();
   raw_send(fd, "anybody", 7, port);
-  run_until_notes(loop, "got(anybody)");
+  run_until_trace(loop, "got(anybody)");
   close(fd);
   close(holder);
   close_socket(socket);
@@ -135,7 +135,7 @@ static void it_can_be_connected_to_another_after_it(void **state) {
 }
 
 static void disconnect_at_once(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("connect:%d", dgram_disconnect(socket));
+  trace("connect:%d", dgram_disconnect(socket));
 }
 
 static void it_may_be_called_in_connect(void **state) {
@@ -143,16 +143,16 @@ static void it_may_be_called_in_connect(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_connect(socket, disconnect_at_once, NULL), 0);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
-  run_until_notes(loop, "connect:0 callback");
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "callback"), 0);
+  run_until_trace(loop, "connect:0 callback");
   assert_int_equal(dgram_disconnect(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   close_socket(socket);
   close_loop(loop);
 }
 
 static void connect_elsewhere(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("first:%d", dgram_disconnect(socket));
-  assert_int_equal(dgram_connect(socket, 7, NULL, note_connect, "second"), 0);
+  trace("first:%d", dgram_disconnect(socket));
+  assert_int_equal(dgram_connect(socket, 7, NULL, trace_connect, "second"), 0);
 }
 
 static void in_connect_it_may_be_followed_by_another_connect(void **state) {
@@ -162,7 +162,7 @@ static void in_connect_it_may_be_followed_by_another_connect(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, NULL, connect_elsewhere, NULL), 0);
   settle(loop);
-  assert_notes("first:0 second");
+  assert_trace("first:0 second");
   assert_int_equal(dgram_remote_address(socket, &remote), 0);
   assert_int_equal(remote.port, 7);
   close_socket(socket);
@@ -171,7 +171,7 @@ static void in_connect_it_may_be_followed_by_another_connect(void **state) {
 
 static void disconnect_in_message(dgram_socket_t *socket, const char *message,
                                   const dgram_rinfo_t *rinfo, void *context) {
-  note("got(%.*s)", (int)rinfo->size, message);
+  trace("got(%.*s)", (int)rinfo->size, message);
   if (*message == '1')
     assert_int_equal(dgram_disconnect(socket), 0);
 }
@@ -185,7 +185,7 @@ static void it_may_be_called_in_message(void **state) {
   connect_now(socket, raw_port(fd));
   raw_send(fd, "1", 1, port);
   raw_send(fd, "2", 1, port);
-  run_until_notes(loop, "got(1) got(2)");
+  run_until_trace(loop, "got(1) got(2)");
   close(fd);
   close_socket(socket);
   close_loop(loop);
@@ -199,16 +199,16 @@ static void a_refusal_by_the_peer_fails_no_send_after_it(void **state) {
   int other = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   connect_now(socket, peer_port);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
-  assert_int_equal(dgram_send(socket, "lost", 4, 0, NULL, note_sent, "sent1"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+  assert_int_equal(dgram_send(socket, "lost", 4, 0, NULL, trace_sent, "sent1"), 0);
   assert_int_equal(dgram_disconnect(socket), 0);
-  send_text(socket, "healthy", raw_port(other), note_sent, "sent2");
+  send_text(socket, "healthy", raw_port(other), trace_sent, "sent2");
   settle(loop);
   assert_string_equal(arrived(other), "healthy");
-  assert_int_equal(strlen(notes), strlen("sent1 sent2 error(ECONNREFUSED)"));
-  assert_non_null(strstr(notes, "sent1"));
-  assert_non_null(strstr(notes, "sent2"));
-  assert_non_null(strstr(notes, "error(ECONNREFUSED)"));
+  assert_int_equal(strlen(trace_text), strlen("sent1 sent2 error(ECONNREFUSED)"));
+  assert_non_null(strstr(trace_text, "sent1"));
+  assert_non_null(strstr(trace_text, "sent2"));
+  assert_non_null(strstr(trace_text, "error(ECONNREFUSED)"));
   close(peer);
   close(other);
   close_socket(socket);

@@ -1,5 +1,5 @@
 /* Disposing of a socket: when it returns, the socket has closed and its memory is gone. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 /* The loop could be closed without another turn: nothing of the library's is left on it. */
 static void assert_loop_is_empty(uv_loop_t *loop) {
@@ -11,9 +11,9 @@ static void assert_loop_is_empty(uv_loop_t *loop) {
 static void of_an_unbound_socket(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   dgram_dispose(socket);
-  assert_notes("close");
+  assert_trace("close");
   assert_loop_is_empty(loop);
 }
 
@@ -21,9 +21,9 @@ static void of_a_bound_socket(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
-  note_events(socket);
+  trace_events(socket);
   dgram_dispose(socket);
-  assert_notes("close");
+  assert_trace("close");
   assert_loop_is_empty(loop);
 }
 
@@ -31,9 +31,9 @@ static void of_an_unreferenced_socket(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   bind_now(socket, NULL);
-  note_events(socket);
+  trace_events(socket);
   dgram_dispose(socket);
-  assert_notes("close");
+  assert_trace("close");
   assert_loop_is_empty(loop);
 }
 
@@ -42,10 +42,10 @@ static void of_one_that_is_being_bound(void **state) {
   for (int i = 0; i < 3; i++) {
     uv_loop_t *loop = open_loop();
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    note_events(socket);
+    trace_events(socket);
     assert_int_equal(dgram_bind(socket, 0, addresses[i], NULL, NULL), 0);
     dgram_dispose(socket);
-    assert_notes("close");
+    assert_trace("close");
     run_to_end(loop); /* a look-up of the system's can't be stopped, only forgotten */
     assert_loop_is_empty(loop);
   }
@@ -55,10 +55,10 @@ static void of_one_that_is_closing(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
-  note_events(socket);
-  assert_int_equal(dgram_close(socket, note_event, "callback"), 0);
+  trace_events(socket);
+  assert_int_equal(dgram_close(socket, trace_event, "callback"), 0);
   dgram_dispose(socket);
-  assert_notes("close callback");
+  assert_trace("close callback");
   assert_loop_is_empty(loop);
 }
 
@@ -66,11 +66,11 @@ static void sends_under_way_complete_first(void **state) {
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
-  send_text(socket, "1", raw_port(fd), note_sent, "sent1");
+  trace_events(socket);
+  send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
   send_text(socket, "2", raw_port(fd), NULL, NULL);
   dgram_dispose(socket);
-  assert_notes("listening sent1 close");
+  assert_trace("listening sent1 close");
   assert_string_equal(arrived(fd), "1 2");
   close(fd);
   assert_loop_is_empty(loop);
@@ -80,11 +80,11 @@ static void what_can_not_leave_is_cancelled(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
-  note_events(socket);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", note_sent, "sent"), 0);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
+  trace_events(socket);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", trace_sent, "sent"), 0);
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "callback"), 0);
   dgram_dispose(socket);
-  assert_notes("close callback(ECANCELED) sent(ECANCELED)");
+  assert_trace("close callback(ECANCELED) sent(ECANCELED)");
   run_to_end(loop);
   assert_loop_is_empty(loop);
 }
@@ -142,18 +142,18 @@ static void use_a_scope(uv_loop_t *loop) {
   DGRAM_SCOPED dgram_socket_t *first = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   DGRAM_SCOPED dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   DGRAM_SCOPED dgram_socket_t *nothing = NULL;
-  assert_int_equal(dgram_on_close(first, note_event, "first"), 0);
-  assert_int_equal(dgram_on_close(second, note_event, "second"), 0);
+  assert_int_equal(dgram_on_close(first, trace_event, "first"), 0);
+  assert_int_equal(dgram_on_close(second, trace_event, "second"), 0);
   assert_null(nothing);
   bind_now(first, NULL);
-  note("end");
+  trace("end");
 }
 
 /* In the reverse order, as C's compilers clean up. */
 static void at_the_end_of_a_scope(void **state) {
   uv_loop_t *loop = open_loop();
   use_a_scope(loop);
-  assert_notes("end second first");
+  assert_trace("end second first");
   assert_loop_is_empty(loop);
 }
 
@@ -161,7 +161,7 @@ static int leave_early(uv_loop_t *loop, int early) {
   DGRAM_SCOPED dgram_socket_t *socket = NULL;
   if (dgram_create_socket(loop, DGRAM_UDP4, NULL, NULL, &socket) != 0)
     return -1;
-  assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   if (early)
     return 1;
   close_socket(socket);
@@ -172,11 +172,11 @@ static int leave_early(uv_loop_t *loop, int early) {
 static void also_when_it_is_left_early(void **state) {
   uv_loop_t *loop = open_loop();
   assert_int_equal(leave_early(loop, 1), 1);
-  assert_notes("close");
+  assert_trace("close");
   assert_int_equal(leave_early(loop, 0), 0);
-  assert_notes("");
+  assert_trace("");
   run_to_end(loop);
-  assert_notes("close");
+  assert_trace("close");
   assert_loop_is_empty(loop);
 }
 #else

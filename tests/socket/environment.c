@@ -1,5 +1,5 @@
 /* The environment variables that change how a loop moves datagrams, never whether. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { SENDS = 200, SIZE = 100 };
 

@@ -2,8 +2,8 @@
  * Another use of the system socket has an error queue on (IP_RECVERR, timestamps of sends). What is
  * in it wakes the loop until it is read: the library reads it, and receiving goes on.
  */
-#include "api_test.h"
-#include "loop_turns.h"
+#include "lib/fixture.h"
+#include "lib/fixture.h"
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
@@ -28,10 +28,10 @@ static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *rec
   raw_send(sender, "x", 1, port_of(socket));
   settle(loop);
   assert_int_equal(*received, before + 1);
-  send_text(socket, "y", raw_port(sender), note_sent, "sent");
+  send_text(socket, "y", raw_port(sender), trace_sent, "sent");
   settle(loop);
   assert_string_equal(arrived(sender), "y");
-  assert_notes("sent");
+  assert_trace("sent");
   assert_in_range(turns_in(loop, 50), 0, 40);
   close(sender);
 }
@@ -60,15 +60,15 @@ static void a_healthy_send_does_not_pay_for_it(void **state) {
   int port;
   int peer = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
-  send_text(socket, "lost", closed_port(), note_sent, "sent1");
+  send_text(socket, "lost", closed_port(), trace_sent, "sent1");
   dgram_flush(socket);
-  send_text(socket, "healthy", raw_port(peer), note_sent, "sent2");
+  send_text(socket, "healthy", raw_port(peer), trace_sent, "sent2");
   dgram_flush(socket);
   settle(loop);
   assert_string_equal(arrived(peer), "healthy");
-  assert_notes("sent1 sent2 error(ECONNREFUSED)");
+  assert_trace("sent1 sent2 error(ECONNREFUSED)");
   close(peer);
   close_socket(socket);
   close_loop(loop);

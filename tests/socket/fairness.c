@@ -2,7 +2,7 @@
  * A peer that floods a socket keeps neither timers nor other sockets waiting (bun#37103: reading
  * until EAGAIN starved timers, which anybody could cause from afar).
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 struct flood {
   int fd;

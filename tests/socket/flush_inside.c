@@ -1,13 +1,14 @@
 /* dgram_flush() inside each kind of callback. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static int sink; /* a system socket that takes what is sent */
 
 static void send_and_flush(dgram_socket_t *socket, const char *where) {
-  note("%s", where);
-  send_text(socket, "x", raw_port(sink), note_sent, "sent");
+  trace("%s", where);
+  send_text(socket, "x", raw_port(sink), trace_sent, "sent");
   dgram_flush(socket);
-  note("/%s", where);
+  trace("/%s", where);
 }
 
 static void in_event(dgram_socket_t *socket, void *context) {
@@ -33,7 +34,7 @@ static void of_listening(void **state) {
   sink = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, in_event, "listening"), 0);
-  run_until_notes(loop, "listening sent /listening");
+  run_until_trace(loop, "listening sent /listening");
   close(sink);
   close_socket(socket);
   close_loop(loop);
@@ -45,8 +46,8 @@ static void of_listening_with_sends_that_wait(void **state) {
   sink = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, in_event, "listening"), 0);
-  send_text(socket, "1", raw_port(sink), note_sent, "first");
-  run_until_notes(loop, "listening first sent /listening");
+  send_text(socket, "1", raw_port(sink), trace_sent, "first");
+  run_until_trace(loop, "listening first sent /listening");
   assert_string_equal(arrived(sink), "1 x");
   close(sink);
   close_socket(socket);
@@ -60,7 +61,7 @@ static void of_each_message_of_a_batch(void **state) {
   dgram_socket_t *socket = new_bound(loop, in_message, "message", &port);
   for (int i = 0; i < 3; i++)
     raw_send(sink, "x", 1, port);
-  run_until_notes(loop, "message sent /message message sent /message message sent /message");
+  run_until_trace(loop, "message sent /message message sent /message message sent /message");
   assert_string_equal(arrived(sink), "x x x");
   close(sink);
   close_socket(socket);
@@ -75,7 +76,7 @@ static void of_an_error(void **state) {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, in_error, "error"), 0);
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, NULL, NULL), 0);
-  run_until_notes(loop, "error /error sent"); /* it is the end of a send, too */
+  run_until_trace(loop, "error /error sent"); /* it is the end of a send, too */
   close(sink);
   close_socket(socket);
   close_loop(loop);
@@ -90,15 +91,15 @@ static void of_a_send_what_it_ends_is_told_after_it(void **state) {
     sink = raw_socket();
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
     send_text(socket, "1", raw_port(sink), in_sent, "first");
-    send_text(socket, "2", raw_port(sink), note_sent, "second");
-    send_text(socket, "3", raw_port(sink), note_sent, "third");
+    send_text(socket, "2", raw_port(sink), trace_sent, "second");
+    send_text(socket, "3", raw_port(sink), trace_sent, "third");
     if (first_flushes[i]) {
       dgram_flush(socket);
-      assert_notes("first /first second third");
+      assert_trace("first /first second third");
       assert_string_equal(arrived(sink), "1 2 3 x");
-      run_until_notes(loop, "sent");
+      run_until_trace(loop, "sent");
     } else {
-      run_until_notes(loop, "first /first second third sent");
+      run_until_trace(loop, "first /first second third sent");
       assert_string_equal(arrived(sink), "1 2 3 x");
     }
     close(sink);
@@ -145,7 +146,7 @@ static void callbacks_that_send_and_flush_do_not_nest(void **state) {
 
 static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
-  note("first");
+  trace("first");
   close_socket(socket);
   dgram_flush(socket);
 }
@@ -154,39 +155,39 @@ static void a_socket_closed_inside_one_tells_the_rest(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  note_events(socket);
+  trace_events(socket);
   send_text(socket, "1", 9, close_in_sent, NULL);
-  send_text(socket, "2", 9, note_sent, "second");
+  send_text(socket, "2", 9, trace_sent, "second");
   dgram_flush(socket);
-  assert_notes("first second");
+  assert_trace("first second");
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 static void flush_in_event(dgram_socket_t *socket, void *context) {
-  note("%s", (const char *)context);
+  trace("%s", (const char *)context);
   dgram_flush(socket);
 }
 
 static void flush_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
-  note("%s", (const char *)context);
+  trace("%s", (const char *)context);
   dgram_flush(socket);
 }
 
 static void of_close_and_after_it_nothing_happens(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_on_close(socket, flush_in_event, "close"), 0);
   assert_int_equal(dgram_send(socket, "1", 1, 9, "a", flush_in_sent, "cancelled1"), 0);
   assert_int_equal(dgram_send(socket, "2", 1, 9, "b", flush_in_sent, "cancelled2"), 0);
   close_socket(socket);
-  notes[0] = '\0';
+  trace_clear();
   run_to_end(loop);
-  assert_notes("close cancelled1 cancelled2");
-  answer(&hook, 0, UV_EAI_FAIL, NULL);
-  answer(&hook, 1, UV_EAI_FAIL, NULL);
+  assert_trace("close cancelled1 cancelled2");
+  lookup_stub_answer(&stub, 0, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&stub, 1, UV_EAI_FAIL, NULL);
   close_loop(loop);
 }
 
@@ -198,7 +199,7 @@ static void answer_and_flush(dgram_lookup_t *lookup, const char *host, dgram_typ
                              void *context) {
   dgram_lookup_done(lookup, 0, "127.0.0.1");
   dgram_flush(asking);
-  note("%s", host); /* borrowed until this returns */
+  trace("%s", host); /* borrowed until this returns */
 }
 
 static void of_the_question_where_a_send_goes(void **state) {
@@ -209,8 +210,8 @@ static void of_the_question_where_a_send_goes(void **state) {
   sink = raw_socket();
   assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
   settle(loop);
-  assert_int_equal(dgram_send(asking, "x", 1, raw_port(sink), "name", note_sent, "sent"), 0);
-  assert_notes("sent name");
+  assert_int_equal(dgram_send(asking, "x", 1, raw_port(sink), "name", trace_sent, "sent"), 0);
+  assert_trace("sent name");
   assert_string_equal(arrived(sink), "x");
   close(sink);
   close_socket(asking);

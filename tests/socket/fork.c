@@ -2,7 +2,7 @@
  * A process that forks: its child can use sockets, whatever other threads were doing at that
  * moment, and whatever lies where the child makes its loop.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <stdatomic.h>
 #include <sys/wait.h>

@@ -1,22 +1,23 @@
 /* The answers of a program's own look-up: inside the call or later, and what becomes of them. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static void one_that_comes_later_binds_the_socket(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int port;
   int holder = raw_holder(&port);
   dgram_address_t address;
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, port, "name", note_event, "callback"), 0);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, port, "name", trace_event, "callback"), 0);
   settle(loop);
-  assert_notes("ask(name)");
+  assert_trace("ask(name)");
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
-  answer(&hook, 0, 0, "127.0.0.7");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.7");
   settle(loop);
-  assert_notes("listening callback");
+  assert_trace("listening callback");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "127.0.0.7");
   assert_int_equal(address.port, port);
@@ -28,14 +29,14 @@ static void one_that_comes_later_binds_the_socket(void **state) {
 /* B20: then 'listening' is emitted inside the call too. */
 static void one_inside_the_call_binds_the_socket_inside_it(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.at_once = "127.0.0.1"};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 0, "name", note_event, "callback"), 0);
-  assert_notes("ask(name) listening callback");
+  struct lookup_stub stub = {.at_once = "127.0.0.1"};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "callback"), 0);
+  assert_trace("ask(name) listening callback");
   assert_true(port_of(socket) > 0);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }
@@ -43,14 +44,14 @@ static void one_inside_the_call_binds_the_socket_inside_it(void **state) {
 /* All but that: sends and connects are told from the loop as ever. */
 static void one_inside_the_call_completes_no_send_or_connect_inside_it(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.at_once = "127.0.0.1"};
+  struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  assert_int_equal(dgram_send(socket, "x", 1, raw_port(fd), "name", note_sent, "sent"), 0);
-  assert_int_equal(dgram_connect(socket, raw_port(fd), "peer", note_connect, "connected"), 0);
-  assert_notes("ask(0.0.0.0) ask(name) ask(peer)");
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  assert_int_equal(dgram_send(socket, "x", 1, raw_port(fd), "name", trace_sent, "sent"), 0);
+  assert_int_equal(dgram_connect(socket, raw_port(fd), "peer", trace_connect, "connected"), 0);
+  assert_trace("ask(0.0.0.0) ask(name) ask(peer)");
   settle(loop);
-  assert_notes("sent connected");
+  assert_trace("sent connected");
   assert_string_equal(arrived(fd), "x");
   close(fd);
   close_socket(socket);
@@ -59,18 +60,18 @@ static void one_inside_the_call_completes_no_send_or_connect_inside_it(void **st
 
 static void a_send_goes_where_the_answer_says(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   char text[8];
   int fd = raw_socket();
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  assert_int_equal(dgram_send(socket, "x", 1, raw_port(fd), "192.0.2.1", note_sent, "sent"), 0);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_send(socket, "x", 1, raw_port(fd), "192.0.2.1", trace_sent, "sent"), 0);
   settle(loop);
-  assert_notes("ask(192.0.2.1)");
+  assert_trace("ask(192.0.2.1)");
   assert_int_equal(dgram_get_send_queue_count(socket), 1);
-  answer(&hook, 0, 0, "127.0.0.1");
-  assert_notes("");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
+  assert_trace("");
   settle(loop);
-  assert_notes("sent");
+  assert_trace("sent");
   assert_int_equal(raw_receive(fd, text, sizeof text), port_of(socket));
   close(fd);
   close_socket(socket);
@@ -79,16 +80,16 @@ static void a_send_goes_where_the_answer_says(void **state) {
 
 static void a_connect_goes_where_the_answer_says(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   dgram_address_t remote;
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  assert_int_equal(dgram_connect(socket, 9, "192.0.2.1", note_connect, "connected"), 0);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_connect(socket, 9, "192.0.2.1", trace_connect, "connected"), 0);
   settle(loop);
-  assert_notes("ask(192.0.2.1)");
-  answer(&hook, 0, 0, "127.0.0.9");
-  assert_notes("");
+  assert_trace("ask(192.0.2.1)");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.9");
+  assert_trace("");
   settle(loop);
-  assert_notes("connected");
+  assert_trace("connected");
   assert_int_equal(dgram_remote_address(socket, &remote), 0);
   assert_string_equal(remote.address, "127.0.0.9");
   assert_int_equal(remote.port, 9);
@@ -98,19 +99,19 @@ static void a_connect_goes_where_the_answer_says(void **state) {
 
 static void sends_leave_in_the_order_of_their_answers(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "a", note_sent, "sent1"), 0);
-  assert_int_equal(dgram_send(socket, "2", 1, raw_port(fd), "b", note_sent, "sent2"), 0);
-  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "c", note_sent, "sent3"), 0);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "a", trace_sent, "sent1"), 0);
+  assert_int_equal(dgram_send(socket, "2", 1, raw_port(fd), "b", trace_sent, "sent2"), 0);
+  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "c", trace_sent, "sent3"), 0);
   assert_int_equal(dgram_get_send_queue_count(socket), 3);
-  answer(&hook, 1, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   settle(loop);
-  answer(&hook, 2, 0, "127.0.0.1");
-  answer(&hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 2, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   settle(loop);
-  assert_notes("ask(a) ask(b) ask(c) sent2 sent3 sent1");
+  assert_trace("ask(a) ask(b) ask(c) sent2 sent3 sent1");
   assert_string_equal(arrived(fd), "2 3 1");
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   close(fd);
@@ -120,11 +121,11 @@ static void sends_leave_in_the_order_of_their_answers(void **state) {
 
 static void answered_at_once_they_keep_their_order(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.at_once = "127.0.0.1"};
+  struct lookup_stub stub = {.at_once = "127.0.0.1"};
   struct sockaddr_in to;
   uv_buf_t third = uv_buf_init("3", 1);
   int fd = raw_socket();
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   to = loopback_address(raw_port(fd));
   assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "a", NULL, NULL), 0);
   assert_int_equal(dgram_send(socket, "2", 1, raw_port(fd), "b", NULL, NULL), 0);
@@ -140,16 +141,16 @@ static void answered_at_once_they_keep_their_order(void **state) {
 static void each_of_several_goes_to_its_own_destination(void **state) {
   enum { TARGETS = 3 };
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   static const char *const texts[] = {"a", "b", "c"};
   int fds[TARGETS];
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   for (int i = 0; i < TARGETS; i++) {
     fds[i] = raw_socket();
     assert_int_equal(dgram_send(socket, texts[i], 1, raw_port(fds[i]), texts[i], NULL, NULL), 0);
   }
   for (int i = TARGETS - 1; i >= 0; i--)
-    answer(&hook, i, 0, "127.0.0.1");
+    lookup_stub_answer(&stub, i, 0, "127.0.0.1");
   settle(loop);
   for (int i = 0; i < TARGETS; i++) {
     assert_string_equal(arrived(fds[i]), texts[i]);
@@ -163,13 +164,13 @@ static void each_of_several_goes_to_its_own_destination(void **state) {
 static void thousands_are_answered_at_once(void **state) {
   enum { SENT = 3000 };
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.at_once = "127.0.0.1"};
+  struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int sent = 0;
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   for (int i = 0; i < SENT; i++) {
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", count_sent, &sent), 0);
-    hook.asked = 0;
-    notes[0] = '\0';
+    stub.asked = 0;
+    trace_clear();
   }
   run_until(loop, &sent, SENT);
   settle(loop);
@@ -181,9 +182,9 @@ static void thousands_are_answered_at_once(void **state) {
 static void an_answer_of_ipv6_keeps_its_zone(void **state) {
   skip_without_ipv6();
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.at_once = "::1%lo"};
+  struct lookup_stub stub = {.at_once = "::1%lo"};
   dgram_address_t address;
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP6, &hook);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP6, &stub);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "::1");
@@ -197,22 +198,22 @@ static void answering_no_question_does_nothing(void **state) {
 }
 
 static void wait_for_idle(uv_idle_t *idle) {
-  answer(idle->data, 0, 0, "127.0.0.1");
+  lookup_stub_answer(idle->data, 0, 0, "127.0.0.1");
   uv_close((uv_handle_t *)idle, NULL);
 }
 
 /* The program's own work is what keeps the loop alive until the answer. */
 static void an_answer_may_come_from_any_callback_of_the_loop(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  uv_idle_t idle = {.data = &hook};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
+  struct lookup_stub stub = {0};
+  uv_idle_t idle = {.data = &stub};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   assert_int_equal(uv_run(loop, UV_RUN_DEFAULT), 0);
   uv_idle_init(loop, &idle);
   uv_idle_start(&idle, wait_for_idle);
-  run_until_notes(loop, "ask(name) listening");
+  run_until_trace(loop, "ask(name) listening");
   settle(loop);
   close_socket(socket);
   close_loop(loop);

@@ -1,31 +1,33 @@
 /* What a program's own look-up is asked: every address that is given as text or left out. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* The last question; and that there were so many. */
-static void assert_asked(const struct hook *hook, int asked, const char *host, dgram_type_t type) {
-  assert_int_equal(hook->asked, asked);
-  assert_string_equal(hook->questions[asked - 1].host, host);
-  assert_int_equal(hook->questions[asked - 1].type, type);
+static void assert_asked(const struct lookup_stub *stub, int asked, const char *host,
+                         dgram_type_t type) {
+  assert_int_equal(stub->asked, asked);
+  assert_string_equal(stub->queries[asked - 1].host, host);
+  assert_int_equal(stub->queries[asked - 1].type, type);
 }
 
 /* A bind, a send and a connect to this address, of a socket that is bound for the last two. */
 static void assert_all_ask(dgram_type_t type, const char *address, const char *bound_to,
                            const char *sent_to) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, type, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, type, &stub);
   assert_int_equal(dgram_bind(socket, 0, address, NULL, NULL), 0);
-  assert_asked(&hook, 1, bound_to, type);
-  answer(&hook, 0, 0, type == DGRAM_UDP4 ? "127.0.0.1" : "::1");
+  assert_asked(&stub, 1, bound_to, type);
+  lookup_stub_answer(&stub, 0, 0, type == DGRAM_UDP4 ? "127.0.0.1" : "::1");
   assert_int_equal(dgram_send(socket, "x", 1, 9, address, NULL, NULL), 0);
-  assert_asked(&hook, 2, sent_to, type);
+  assert_asked(&stub, 2, sent_to, type);
   assert_int_equal(dgram_send_buffers(socket, NULL, 0, 9, address, NULL, NULL), 0);
-  assert_asked(&hook, 3, sent_to, type);
+  assert_asked(&stub, 3, sent_to, type);
   assert_int_equal(dgram_connect(socket, 9, address, NULL, NULL), 0);
-  assert_asked(&hook, 4, sent_to, type);
+  assert_asked(&stub, 4, sent_to, type);
   close_socket(socket);
   for (int i = 1; i < 4; i++)
-    answer(&hook, i, UV_ECANCELED, NULL);
+    lookup_stub_answer(&stub, i, UV_ECANCELED, NULL);
   close_loop(loop);
 }
 
@@ -66,15 +68,15 @@ static void names_are_asked_as_they_are(void **state) {
 
 static void an_implicit_bind_asks_for_the_wildcard_first(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", note_sent, "sent"), 0);
-  assert_asked(&hook, 1, "0.0.0.0", DGRAM_UDP4);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
+  assert_asked(&stub, 1, "0.0.0.0", DGRAM_UDP4);
   settle(loop);
-  answer(&hook, 0, 0, "0.0.0.0");
-  assert_asked(&hook, 2, "name", DGRAM_UDP4);
-  answer(&hook, 1, 0, "127.0.0.1");
-  run_until_notes(loop, "ask(0.0.0.0) ask(name) sent");
+  lookup_stub_answer(&stub, 0, 0, "0.0.0.0");
+  assert_asked(&stub, 2, "name", DGRAM_UDP4);
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
+  run_until_trace(loop, "ask(0.0.0.0) ask(name) sent");
   close_socket(socket);
   close_loop(loop);
 }
@@ -82,32 +84,32 @@ static void an_implicit_bind_asks_for_the_wildcard_first(void **state) {
 /* B37: the others need no address. */
 static void a_binary_address_and_a_connected_send_ask_nothing(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   struct sockaddr_in to = loopback_address(9);
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, note_sent, "1"), 0);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, trace_sent, "1"), 0);
   settle(loop);
-  assert_notes("1");
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "connected"), 0);
-  answer(&hook, 0, 0, "127.0.0.1");
+  assert_trace("1");
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "connected"), 0);
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   settle(loop);
-  assert_notes("ask(127.0.0.1) connected");
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, note_sent, "2"), 0);
+  assert_trace("ask(127.0.0.1) connected");
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, trace_sent, "2"), 0);
   assert_int_equal(dgram_disconnect(socket), 0);
   settle(loop);
-  assert_int_equal(hook.asked, 1);
+  assert_int_equal(stub.asked, 1);
   close_socket(socket);
   close_loop(loop);
 }
 
 static void a_refused_call_asks_nothing(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   char host[257];
   memset(host, 'a', sizeof host - 1);
   host[sizeof host - 1] = '\0';
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_bind(socket, -1, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
   assert_int_equal(dgram_bind(socket, 0, host, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_send(socket, "x", 1, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
@@ -117,16 +119,16 @@ static void a_refused_call_asks_nothing(void **state) {
   close_socket(socket);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   settle(loop);
-  assert_int_equal(hook.asked, 0);
+  assert_int_equal(stub.asked, 0);
   close_loop(loop);
 }
 
 static void each_socket_asks_with_its_own_context(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hooks[2] = {{.at_once = "127.0.0.1"}, {.at_once = "127.0.0.2"}};
+  struct lookup_stub hooks[2] = {{.at_once = "127.0.0.1"}, {.at_once = "127.0.0.2"}};
   for (int i = 0; i < 2; i++) {
     dgram_address_t address;
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hooks[i]);
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &hooks[i]);
     assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
     assert_int_equal(dgram_address(socket, &address), 0);
     assert_string_equal(address.address, hooks[i].at_once);

@@ -1,26 +1,27 @@
 /* Closing while a program looks addresses up: an answer that comes too late does nothing. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* Each question may be answered well or badly, when the socket has closed or is gone. */
 static const char *const answers[] = {"127.0.0.1", NULL};
 
-static void answer_all(struct hook *hook, const char *address) {
-  for (int i = 0; i < hook->asked; i++)
-    if (hook->questions[i].lookup != NULL)
-      answer(hook, i, address != NULL ? 0 : UV_EAI_FAIL, address);
+static void answer_all(struct lookup_stub *stub, const char *address) {
+  for (int i = 0; i < stub->asked; i++)
+    if (stub->queries[i].lookup != NULL)
+      lookup_stub_answer(stub, i, address != NULL ? 0 : UV_EAI_FAIL, address);
 }
 
 static void a_bind_is_given_up(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-    note_events(socket);
-    assert_int_equal(dgram_bind(socket, 0, "name", note_event, "never"), 0);
+    struct lookup_stub stub = {0};
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+    trace_events(socket);
+    assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "never"), 0);
     close_socket(socket);
-    answer_all(&hook, answers[i]); /* before 'close' */
+    answer_all(&stub, answers[i]); /* before 'close' */
     settle(loop);
-    assert_notes("ask(name) close");
+    assert_trace("ask(name) close");
     close_loop(loop);
   }
 }
@@ -29,16 +30,16 @@ static void a_bind_is_given_up(void **state) {
 static void a_send_and_a_connect_are_cancelled(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
-    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-    note_events(socket);
-    assert_int_equal(dgram_send(socket, "x", 1, 9, "a", note_sent, "sent"), 0);
+    struct lookup_stub stub = {0};
+    dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+    trace_events(socket);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "a", trace_sent, "sent"), 0);
     assert_int_equal(dgram_send(socket, "x", 1, 9, "b", NULL, NULL), 0);
-    assert_int_equal(dgram_connect(socket, 9, "c", note_connect, "callback"), 0);
+    assert_int_equal(dgram_connect(socket, 9, "c", trace_connect, "callback"), 0);
     close_socket(socket);
-    answer_all(&hook, answers[i]);
+    answer_all(&stub, answers[i]);
     settle(loop);
-    assert_notes("ask(a) ask(b) ask(c) close callback(ECANCELED) sent(ECANCELED)");
+    assert_trace("ask(a) ask(b) ask(c) close callback(ECANCELED) sent(ECANCELED)");
     close_loop(loop);
   }
 }
@@ -46,50 +47,50 @@ static void a_send_and_a_connect_are_cancelled(void **state) {
 static void an_answer_may_come_when_the_socket_is_gone(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
-    dgram_socket_t *bound = new_hooked_bound(loop, &hook);
-    dgram_socket_t *binding = new_hooked(loop, DGRAM_UDP4, &hook);
+    struct lookup_stub stub = {0};
+    dgram_socket_t *bound = new_bound_with_lookup(loop, &stub);
+    dgram_socket_t *binding = new_with_lookup(loop, DGRAM_UDP4, &stub);
     assert_int_equal(dgram_send(bound, "x", 1, 9, "a", NULL, NULL), 0);
     assert_int_equal(dgram_connect(bound, 9, "b", NULL, NULL), 0);
     assert_int_equal(dgram_bind(binding, 0, "c", NULL, NULL), 0);
     close_socket(bound);
     close_socket(binding);
     run_to_end(loop);
-    answer_all(&hook, answers[i]);
-    assert_notes("ask(a) ask(b) ask(c)");
+    answer_all(&stub, answers[i]);
+    assert_trace("ask(a) ask(b) ask(c)");
     close_loop(loop);
   }
 }
 
 static void even_when_the_loop_is_gone(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   close_socket(socket);
   close_loop(loop);
-  answer_all(&hook, "127.0.0.1");
+  answer_all(&stub, "127.0.0.1");
 }
 
 /* B14: sends wait for the bind, and the close for them, so the answer still counts. */
 static void with_sends_that_wait_for_the_bind_the_answer_counts(void **state) {
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     int fd = raw_socket();
     struct sockaddr_in to = loopback_address(raw_port(fd));
     uv_buf_t buffer = uv_buf_init("x", 1);
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-    note_events(socket);
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+    trace_events(socket);
     assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
-    assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, note_sent, "sent"),
+    assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, trace_sent, "sent"),
                      0);
     close_socket(socket);
     settle(loop);
-    assert_notes("ask(name)");
-    answer_all(&hook, answers[i]);
+    assert_trace("ask(name)");
+    answer_all(&stub, answers[i]);
     settle(loop);
-    assert_notes(answers[i] != NULL ? "listening sent close"
+    assert_trace(answers[i] != NULL ? "listening sent close"
                                     : "error(EAI_FAIL) sent(EAI_FAIL) close");
     assert_string_equal(arrived(fd), answers[i] != NULL ? "x" : "");
     close(fd);
@@ -107,95 +108,95 @@ struct closing_hook {
 
 static void close_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                           void *context) {
-  struct closing_hook *hook = context;
-  hook->asked++;
-  if (hook->answers_first)
+  struct closing_hook *stub = context;
+  stub->asked++;
+  if (stub->answers_first)
     dgram_lookup_done(lookup, 0, "127.0.0.1");
-  if (hook->asked == 1)
-    close_socket(hook->socket);
-  assert_string_equal(host, hook->host); /* it is borrowed until this returns */
-  if (!hook->answers_first)
+  if (stub->asked == 1)
+    close_socket(stub->socket);
+  assert_string_equal(host, stub->host); /* it is borrowed until this returns */
+  if (!stub->answers_first)
     dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
 static struct closing_hook closing_hook(const char *host, int answers_first) {
-  struct closing_hook hook = {.answers_first = answers_first};
-  snprintf(hook.host, sizeof hook.host, "%s", host);
-  return hook;
+  struct closing_hook stub = {.answers_first = answers_first};
+  snprintf(stub.host, sizeof stub.host, "%s", host);
+  return stub;
 }
 
-static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_hook *hook) {
+static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_hook *stub) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_in_hook;
-  options.lookup_context = hook;
-  hook->socket = new_with(loop, &options);
-  note_events(hook->socket);
-  return hook->socket;
+  options.lookup_context = stub;
+  stub->socket = new_with(loop, &options);
+  trace_events(stub->socket);
+  return stub->socket;
 }
 
 /* The same on a system socket of the program's, so that the bind asks nothing. */
-static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_hook *hook) {
+static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_hook *stub) {
   dgram_bind_options_t options = dgram_default_bind_options();
-  dgram_socket_t *socket = new_closing(loop, hook);
+  dgram_socket_t *socket = new_closing(loop, stub);
   options.fd = raw_socket();
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
-  notes[0] = '\0';
+  trace_clear();
   return socket;
 }
 
 static void in_the_question_of_a_bind(void **state) {
   for (int first = 0; first < 2; first++) {
     uv_loop_t *loop = open_loop();
-    struct closing_hook hook = closing_hook("name", first);
-    dgram_socket_t *socket = new_closing(loop, &hook);
+    struct closing_hook stub = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing(loop, &stub);
     assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
     close_loop(loop);
-    assert_notes(first ? "listening close" : "close");
+    assert_trace(first ? "listening close" : "close");
   }
 }
 
 static void in_the_question_of_an_implicit_bind(void **state) {
   for (int first = 0; first < 2; first++) {
     uv_loop_t *loop = open_loop();
-    struct closing_hook hook = closing_hook("0.0.0.0", first);
+    struct closing_hook stub = closing_hook("0.0.0.0", first);
     struct sockaddr_in to = loopback_address(9);
-    dgram_socket_t *socket = new_closing(loop, &hook);
-    assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, note_sent, "sent"), 0);
+    dgram_socket_t *socket = new_closing(loop, &stub);
+    assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, trace_sent, "sent"), 0);
     close_loop(loop);
-    assert_notes("listening sent close");
+    assert_trace("listening sent close");
   }
 }
 
 static void in_the_question_of_a_send(void **state) {
   for (int first = 0; first < 2; first++) {
     uv_loop_t *loop = open_loop();
-    struct closing_hook hook = closing_hook("name", first);
-    dgram_socket_t *socket = new_closing_bound(loop, &hook);
-    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+    struct closing_hook stub = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing_bound(loop, &stub);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
     close_loop(loop);
-    assert_notes(first ? "sent close" : "close sent(ECANCELED)");
+    assert_trace(first ? "sent close" : "close sent(ECANCELED)");
   }
 }
 
 static void in_the_question_of_a_send_without_callback(void **state) {
   for (int first = 0; first < 2; first++) {
     uv_loop_t *loop = open_loop();
-    struct closing_hook hook = closing_hook("name", first);
-    dgram_socket_t *socket = new_closing_bound(loop, &hook);
+    struct closing_hook stub = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
     close_loop(loop);
-    assert_notes("close");
+    assert_trace("close");
   }
 }
 
 static void in_the_question_of_a_connect(void **state) {
   for (int first = 0; first < 2; first++) {
     uv_loop_t *loop = open_loop();
-    struct closing_hook hook = closing_hook("name", first);
-    dgram_socket_t *socket = new_closing_bound(loop, &hook);
-    assert_int_equal(dgram_connect(socket, 9, "name", note_connect, "callback"), 0);
+    struct closing_hook stub = closing_hook("name", first);
+    dgram_socket_t *socket = new_closing_bound(loop, &stub);
+    assert_int_equal(dgram_connect(socket, 9, "name", trace_connect, "callback"), 0);
     close_loop(loop);
-    assert_notes("close callback(ECANCELED)");
+    assert_trace("close callback(ECANCELED)");
   }
 }
 
@@ -208,46 +209,46 @@ struct late_hook {
 
 static void close_in_second_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                                      void *context) {
-  struct late_hook *hook = context;
-  hook->asked++;
-  if (hook->asked == 1)
-    hook->bind = lookup;
-  if (hook->asked == 2)
-    close_socket(hook->socket);
-  if (hook->asked > 1)
+  struct late_hook *stub = context;
+  stub->asked++;
+  if (stub->asked == 1)
+    stub->bind = lookup;
+  if (stub->asked == 2)
+    close_socket(stub->socket);
+  if (stub->asked > 1)
     dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
 /* They had waited for the bind, and so does the close for them. */
 static void in_the_question_of_the_first_of_many_sends(void **state) {
   uv_loop_t *loop = open_loop();
-  struct late_hook hook = {0};
+  struct late_hook stub = {0};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_in_second_question;
-  options.lookup_context = &hook;
-  hook.socket = new_with(loop, &options);
-  note_events(hook.socket);
-  assert_int_equal(dgram_send(hook.socket, "1", 1, 9, "a", note_sent, "sent1"), 0);
-  assert_int_equal(dgram_send(hook.socket, "2", 1, 9, "b", note_sent, "sent2"), 0);
-  assert_int_equal(dgram_send(hook.socket, "3", 1, 9, "c", note_sent, "sent3"), 0);
-  dgram_lookup_done(hook.bind, 0, "127.0.0.1");
+  options.lookup_context = &stub;
+  stub.socket = new_with(loop, &options);
+  trace_events(stub.socket);
+  assert_int_equal(dgram_send(stub.socket, "1", 1, 9, "a", trace_sent, "sent1"), 0);
+  assert_int_equal(dgram_send(stub.socket, "2", 1, 9, "b", trace_sent, "sent2"), 0);
+  assert_int_equal(dgram_send(stub.socket, "3", 1, 9, "c", trace_sent, "sent3"), 0);
+  dgram_lookup_done(stub.bind, 0, "127.0.0.1");
   close_loop(loop);
-  assert_int_equal(hook.asked, 4);
-  assert_notes("listening sent1 sent2 sent3 close");
+  assert_int_equal(stub.asked, 4);
+  assert_trace("listening sent1 sent2 sent3 close");
 }
 
 /* So many at once that the last one's answer sends them off, and their memory goes. */
 static void host_is_borrowed_until_the_question_has_been_asked(void **state) {
   enum { SENT = 2100 };
   uv_loop_t *loop = open_loop();
-  struct closing_hook hook = closing_hook("name", 1);
-  dgram_socket_t *socket = new_closing_bound(loop, &hook);
-  hook.asked = 1; /* closes nothing */
+  struct closing_hook stub = closing_hook("name", 1);
+  dgram_socket_t *socket = new_closing_bound(loop, &stub);
+  stub.asked = 1; /* closes nothing */
   for (int i = 0; i < SENT; i++)
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
   close_socket(socket);
   close_loop(loop);
-  assert_int_equal(hook.asked, 1 + SENT);
+  assert_int_equal(stub.asked, 1 + SENT);
 }
 
 int main(void) {

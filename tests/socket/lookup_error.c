@@ -1,5 +1,6 @@
 /* A program's own look-up that fails, or whose answer can't be used. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* An answer, and what becomes of a call that gets it. */
 struct bad_answer {
@@ -40,19 +41,19 @@ static void assert_told(const struct kept_error *kept, int code, const char *mes
 static void a_bind_is_told_by_an_error_event(void **state) {
   for (int i = 0; i < BAD_ANSWERS; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i];
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
     assert_int_equal(dgram_once_error(socket, keep_error, &kept), 0);
-    assert_int_equal(dgram_bind(socket, 1234, "name", note_event, "forgotten"), 0);
-    answer(&hook, 0, bad->status, bad->address);
+    assert_int_equal(dgram_bind(socket, 1234, "name", trace_event, "forgotten"), 0);
+    lookup_stub_answer(&stub, 0, bad->status, bad->address);
     settle(loop);
     assert_told(&kept, bad->code, bad->bind_message);
-    assert_int_equal(dgram_bind(socket, 0, "name", note_event, "bound"), 0);
-    answer(&hook, 1, 0, "127.0.0.1");
+    assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "bound"), 0);
+    lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
     settle(loop);
-    assert_notes("ask(name) ask(name) bound");
+    assert_trace("ask(name) ask(name) bound");
     close_socket(socket);
     close_loop(loop);
   }
@@ -61,12 +62,12 @@ static void a_bind_is_told_by_an_error_event(void **state) {
 static void a_send_is_told_by_its_callback(void **state) {
   for (int i = 0; i < BAD_ANSWERS; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i];
-    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
     assert_int_equal(dgram_send(socket, "x", 1, 1234, "name", keep_send_error, &kept), 0);
-    answer(&hook, 0, bad->status, bad->address);
+    lookup_stub_answer(&stub, 0, bad->status, bad->address);
     assert_int_equal(kept.calls, 0);
     settle(loop);
     assert_told(&kept, bad->code, bad->send_message);
@@ -79,13 +80,13 @@ static void a_send_is_told_by_its_callback(void **state) {
 static void without_callback_a_send_is_told_by_an_error_event(void **state) {
   for (int i = 0; i < BAD_ANSWERS; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i];
-    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
     assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
     assert_int_equal(dgram_send(socket, "x", 1, 1234, "name", NULL, NULL), 0);
-    answer(&hook, 0, bad->status, bad->address);
+    lookup_stub_answer(&stub, 0, bad->status, bad->address);
     assert_int_equal(kept.calls, 0);
     settle(loop);
     assert_told(&kept, bad->code, bad->send_message);
@@ -97,19 +98,19 @@ static void without_callback_a_send_is_told_by_an_error_event(void **state) {
 static void a_connect_is_told_by_its_callback_or_an_error_event(void **state) {
   for (int i = 0; i < 2 * BAD_ANSWERS; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i / 2];
-    dgram_socket_t *socket = new_hooked_bound(loop, &hook);
+    dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
     dgram_connect_cb callback = i % 2 == 0 ? keep_error : NULL;
     if (callback == NULL)
       assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
     assert_int_equal(dgram_connect(socket, 1234, "name", callback, &kept), 0);
-    answer(&hook, 0, bad->status, bad->address);
+    lookup_stub_answer(&stub, 0, bad->status, bad->address);
     assert_int_equal(kept.calls, 0);
     settle(loop);
     assert_told(&kept, bad->code, bad->connect_message);
-    hook.at_once = "127.0.0.1";
+    stub.at_once = "127.0.0.1";
     connect_now(socket, 9);
     close_socket(socket);
     close_loop(loop);
@@ -119,17 +120,17 @@ static void a_connect_is_told_by_its_callback_or_an_error_event(void **state) {
 /* As 'listening' would be. */
 static void a_bind_that_fails_inside_the_call_is_told_inside_it(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {.fails = UV_EAI_FAIL};
+  struct lookup_stub stub = {.fails = UV_EAI_FAIL};
   dgram_address_t address;
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 0, "name", note_event, "forgotten"), 0);
-  assert_notes("ask(name) error(EAI_FAIL)");
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "forgotten"), 0);
+  assert_trace("ask(name) error(EAI_FAIL)");
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
-  hook.fails = 0;
-  hook.at_once = "127.0.0.1";
-  assert_int_equal(dgram_bind(socket, 0, "name", note_event, "bound"), 0);
-  assert_notes("ask(name) listening bound");
+  stub.fails = 0;
+  stub.at_once = "127.0.0.1";
+  assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "bound"), 0);
+  assert_trace("ask(name) listening bound");
   close_socket(socket);
   close_loop(loop);
 }
@@ -137,13 +138,13 @@ static void a_bind_that_fails_inside_the_call_is_told_inside_it(void **state) {
 static void a_send_whose_implicit_bind_fails_inside_the_call_completes_once(void **state) {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {.fails = UV_EAI_FAIL};
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-    note_events(socket);
+    struct lookup_stub stub = {.fails = UV_EAI_FAIL};
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+    trace_events(socket);
     assert_int_equal(
-        dgram_send(socket, "x", 1, 9, "name", with_callback ? note_sent : NULL, "sent"), 0);
+        dgram_send(socket, "x", 1, 9, "name", with_callback ? trace_sent : NULL, "sent"), 0);
     settle(loop);
-    assert_notes(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)"
+    assert_trace(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)"
                                : "ask(0.0.0.0) error(EAI_FAIL)");
     assert_int_equal(dgram_get_send_queue_count(socket), 0);
     close_socket(socket);
@@ -154,13 +155,13 @@ static void a_send_whose_implicit_bind_fails_inside_the_call_completes_once(void
 static void a_connect_whose_implicit_bind_fails_inside_the_call_completes_once(void **state) {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {.fails = UV_EAI_FAIL};
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-    note_events(socket);
+    struct lookup_stub stub = {.fails = UV_EAI_FAIL};
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+    trace_events(socket);
     assert_int_equal(
-        dgram_connect(socket, 9, "name", with_callback ? note_connect : NULL, "callback"), 0);
+        dgram_connect(socket, 9, "name", with_callback ? trace_connect : NULL, "callback"), 0);
     settle(loop);
-    assert_notes(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) callback(EAI_FAIL)"
+    assert_trace(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) callback(EAI_FAIL)"
                                : "ask(0.0.0.0) error(EAI_FAIL)");
     close_socket(socket);
     close_loop(loop);
@@ -169,17 +170,17 @@ static void a_connect_whose_implicit_bind_fails_inside_the_call_completes_once(v
 
 static void one_of_several_that_fails_takes_no_other_along(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "a", note_sent, "sent1"), 0);
-  assert_int_equal(dgram_send(socket, "2", 1, raw_port(fd), "b", note_sent, "sent2"), 0);
-  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "c", note_sent, "sent3"), 0);
-  answer(&hook, 1, UV_EAI_FAIL, NULL);
-  answer(&hook, 0, 0, "127.0.0.1");
-  answer(&hook, 2, 0, "127.0.0.1");
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_send(socket, "1", 1, raw_port(fd), "a", trace_sent, "sent1"), 0);
+  assert_int_equal(dgram_send(socket, "2", 1, raw_port(fd), "b", trace_sent, "sent2"), 0);
+  assert_int_equal(dgram_send(socket, "3", 1, raw_port(fd), "c", trace_sent, "sent3"), 0);
+  lookup_stub_answer(&stub, 1, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 2, 0, "127.0.0.1");
   settle(loop);
-  assert_notes("ask(a) ask(b) ask(c) sent2(EAI_FAIL) sent1 sent3");
+  assert_trace("ask(a) ask(b) ask(c) sent2(EAI_FAIL) sent1 sent3");
   assert_string_equal(arrived(fd), "1 3");
   close(fd);
   close_socket(socket);

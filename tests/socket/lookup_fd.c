@@ -1,25 +1,26 @@
 /* A question where to bind, answered with a system socket that is bound already. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
-static int answer_fd(struct hook *hook, int number, int fd) {
-  dgram_lookup_t *lookup = hook->questions[number].lookup;
+static int answer_fd(struct lookup_stub *stub, int number, int fd) {
+  dgram_lookup_t *lookup = stub->queries[number].lookup;
   assert_non_null(lookup);
-  hook->questions[number].lookup = NULL;
+  stub->queries[number].lookup = NULL;
   return dgram_lookup_done_fd(lookup, fd);
 }
 
 static void it_is_taken_over_inside_the_call(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
   int port = raw_port(fd);
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 9, "name", note_event, "callback"), 0);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 9, "name", trace_event, "callback"), 0);
   settle(loop);
-  assert_notes("ask(name)");
-  assert_int_equal(answer_fd(&hook, 0, fd), 0);
-  assert_notes("listening callback");
+  assert_trace("ask(name)");
+  assert_int_equal(answer_fd(&stub, 0, fd), 0);
+  assert_trace("listening callback");
   assert_int_equal(port_of(socket), port);
   int received = 0;
   int peer = raw_socket();
@@ -29,15 +30,15 @@ static void it_is_taken_over_inside_the_call(void **state) {
   close(peer);
   close_socket(socket);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
   assert_false(is_open(fd));
 }
 
 /* In the question itself, that is inside dgram_bind(). */
 static void answer_at_once(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                            void *context) {
-  note("ask(%s)", host);
-  note("done:%d", dgram_lookup_done_fd(lookup, *(int *)context));
+  trace("ask(%s)", host);
+  trace("done:%d", dgram_lookup_done_fd(lookup, *(int *)context));
 }
 
 static void it_may_be_at_once(void **state) {
@@ -47,9 +48,9 @@ static void it_may_be_at_once(void **state) {
   options.lookup = answer_at_once;
   options.lookup_context = &fd;
   dgram_socket_t *socket = new_with(loop, &options);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 0, "name", note_event, "callback"), 0);
-  assert_notes("ask(name) listening callback done:0");
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "callback"), 0);
+  assert_trace("ask(name) listening callback done:0");
   assert_int_equal(port_of(socket), raw_port(fd));
   close_socket(socket);
   close_loop(loop);
@@ -57,18 +58,19 @@ static void it_may_be_at_once(void **state) {
 
 static void of_an_implicit_bind_the_sends_leave_from_it(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   char text[8];
   int fd = raw_socket();
   int port = raw_port(fd);
   int peer = raw_socket();
   struct sockaddr_in to = loopback_address(raw_port(peer));
   uv_buf_t buffer = uv_buf_init("x", 1);
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, note_sent, "sent"), 0);
-  assert_int_equal(answer_fd(&hook, 0, fd), 0);
-  run_until_notes(loop, "ask(0.0.0.0) listening sent");
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, trace_sent, "sent"),
+                   0);
+  assert_int_equal(answer_fd(&stub, 0, fd), 0);
+  run_until_trace(loop, "ask(0.0.0.0) listening sent");
   assert_int_equal(raw_receive(peer, text, sizeof text), port);
   close(peer);
   close_socket(socket);
@@ -79,13 +81,13 @@ static void of_an_implicit_bind_the_sends_leave_from_it(void **state) {
 
 static void one_that_is_connected_connects(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
   int peer = raw_socket();
   raw_connect(fd, raw_port(peer));
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
-  assert_int_equal(answer_fd(&hook, 0, fd), 0);
+  assert_int_equal(answer_fd(&stub, 0, fd), 0);
   assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTED);
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   settle(loop);
@@ -102,24 +104,24 @@ static void unless_a_connect_waits(void **state) {
                                         "ask(0.0.0.0) listening ask(name) sent callback(EINVAL)"};
   for (int i = 0; i < 2; i++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     int fd = raw_socket();
     int first = raw_socket();
     int second = raw_socket();
     struct sockaddr_in to = loopback_address(raw_port(second));
     uv_buf_t buffer = uv_buf_init("x", 1);
     raw_connect(fd, raw_port(first));
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-    note_events(socket);
-    assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, note_sent, "sent"),
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+    trace_events(socket);
+    assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, trace_sent, "sent"),
                      0);
-    assert_int_equal(dgram_connect(socket, raw_port(second), "name", note_connect, "callback"), 0);
-    assert_int_equal(answer_fd(&hook, 0, fd), 0);
+    assert_int_equal(dgram_connect(socket, raw_port(second), "name", trace_connect, "callback"), 0);
+    assert_int_equal(answer_fd(&stub, 0, fd), 0);
     assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTING);
     settle(loop);
-    answer(&hook, 1, 0, found[i]);
+    lookup_stub_answer(&stub, 1, 0, found[i]);
     settle(loop);
-    assert_notes(stories[i]);
+    assert_trace(stories[i]);
     assert_int_equal(dgram_connect_state(socket), i == 0 ? DGRAM_CONNECTED : DGRAM_DISCONNECTED);
     assert_string_equal(arrived(second), "x");
     assert_string_equal(arrived(first), "");
@@ -135,19 +137,19 @@ static void unless_a_connect_waits(void **state) {
 /* The bind has failed; the descriptor stays the program's, and the socket can be bound again. */
 static void assert_refused(int fd, int code) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   struct kept_error kept = {0};
   int was_open = is_open(fd);
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
-  assert_int_equal(dgram_bind(socket, 0, NULL, note_event, "forgotten"), 0);
-  assert_int_equal(answer_fd(&hook, 0, fd), code);
+  assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "forgotten"), 0);
+  assert_int_equal(answer_fd(&stub, 0, fd), code);
   assert_int_equal(kept.calls, 1); /* inside the call */
   assert_int_equal(kept.code, code);
   assert_string_equal(kept.syscall, "open");
   assert_int_equal(is_open(fd), was_open);
   assert_int_equal(dgram_bind_state(socket), DGRAM_UNBOUND);
-  assert_int_equal(dgram_off_listening(socket, note_event, "forgotten"), UV_ENOENT);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
   close_socket(socket);
   close_loop(loop);
@@ -176,17 +178,17 @@ static void one_of_the_other_family(void **state) {
 
 static void one_that_the_loop_watches_already(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
-  dgram_socket_t *first = new_hooked(loop, DGRAM_UDP4, &hook);
-  dgram_socket_t *second = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(second);
+  dgram_socket_t *first = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  dgram_socket_t *second = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(second);
   assert_int_equal(dgram_bind(first, 0, NULL, NULL, NULL), 0);
   assert_int_equal(dgram_bind(second, 0, NULL, NULL, NULL), 0);
-  assert_int_equal(answer_fd(&hook, 0, fd), 0);
+  assert_int_equal(answer_fd(&stub, 0, fd), 0);
   settle(loop); /* until then libuv does not know */
-  assert_int_equal(answer_fd(&hook, 1, fd), UV_EEXIST);
-  assert_notes("ask(0.0.0.0) ask(0.0.0.0) error(EEXIST)");
+  assert_int_equal(answer_fd(&stub, 1, fd), UV_EEXIST);
+  assert_trace("ask(0.0.0.0) ask(0.0.0.0) error(EEXIST)");
   assert_true(port_of(first) > 0);
   close_socket(first);
   close_socket(second);
@@ -197,19 +199,19 @@ static void one_that_the_loop_watches_already(void **state) {
 
 static void of_a_send_or_connect_it_is_einval(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
-  dgram_socket_t *socket = new_hooked_bound(loop, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_send(socket, "1", 1, 9, "a", note_sent, "sent"), 0);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_send(socket, "1", 1, 9, "a", trace_sent, "sent"), 0);
   assert_int_equal(dgram_send(socket, "2", 1, 9, "b", NULL, NULL), 0);
-  assert_int_equal(dgram_connect(socket, 9, "c", note_connect, "callback"), 0);
-  assert_notes("ask(a) ask(b) ask(c)");
+  assert_int_equal(dgram_connect(socket, 9, "c", trace_connect, "callback"), 0);
+  assert_trace("ask(a) ask(b) ask(c)");
   for (int i = 0; i < 3; i++)
-    assert_int_equal(answer_fd(&hook, i, fd), UV_EINVAL);
-  assert_notes(""); /* they are told from the loop */
+    assert_int_equal(answer_fd(&stub, i, fd), UV_EINVAL);
+  assert_trace(""); /* they are told from the loop */
   settle(loop);
-  assert_notes("sent(EINVAL) error(EINVAL) callback(EINVAL)");
+  assert_trace("sent(EINVAL) error(EINVAL) callback(EINVAL)");
   assert_true(is_open(fd));
   close(fd);
   close_socket(socket);
@@ -224,19 +226,19 @@ static void no_question_is_einval(void **state) {
 
 static void of_a_closed_socket_nothing_happens(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
-  dgram_socket_t *binding = new_hooked(loop, DGRAM_UDP4, &hook);
-  dgram_socket_t *other = new_hooked(loop, DGRAM_UDP4, &hook);
-  assert_int_equal(dgram_bind(binding, 0, NULL, note_event, "never"), 0);
-  assert_int_equal(dgram_bind(other, 0, NULL, note_event, "never"), 0);
+  dgram_socket_t *binding = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  dgram_socket_t *other = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  assert_int_equal(dgram_bind(binding, 0, NULL, trace_event, "never"), 0);
+  assert_int_equal(dgram_bind(other, 0, NULL, trace_event, "never"), 0);
   close_socket(binding);
   close_socket(other);
-  notes[0] = '\0';
-  assert_int_equal(answer_fd(&hook, 0, fd), UV_ECANCELED); /* before 'close' */
+  trace_clear();
+  assert_int_equal(answer_fd(&stub, 0, fd), UV_ECANCELED); /* before 'close' */
   run_to_end(loop);
-  assert_int_equal(answer_fd(&hook, 1, -1), UV_ECANCELED); /* when it is gone */
-  assert_notes("");
+  assert_int_equal(answer_fd(&stub, 1, -1), UV_ECANCELED); /* when it is gone */
+  assert_trace("");
   assert_true(is_open(fd));
   close(fd);
   close_loop(loop);
@@ -244,30 +246,31 @@ static void of_a_closed_socket_nothing_happens(void **state) {
 
 static void of_a_close_that_waits_for_it_it_counts(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
+  struct lookup_stub stub = {0};
   int fd = raw_socket();
   int peer = raw_socket();
   struct sockaddr_in to = loopback_address(raw_port(peer));
   uv_buf_t buffer = uv_buf_init("x", 1);
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
-  assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, note_sent, "sent"), 0);
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
+  assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, trace_sent, "sent"),
+                   0);
   close_socket(socket);
-  assert_int_equal(answer_fd(&hook, 0, fd), 0);
+  assert_int_equal(answer_fd(&stub, 0, fd), 0);
   close_loop(loop);
-  assert_notes("ask(0.0.0.0) listening sent close");
+  assert_trace("ask(0.0.0.0) listening sent close");
   assert_string_equal(arrived(peer), "x");
   assert_false(is_open(fd));
   close(peer);
 }
 
 static void close_in_event(dgram_socket_t *socket, void *context) {
-  note("%s", (const char *)context);
+  trace("%s", (const char *)context);
   close_socket(socket);
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("%s(%s)", (const char *)context, error->name);
+  trace("%s(%s)", (const char *)context, error->name);
   close_socket(socket);
 }
 
@@ -276,18 +279,18 @@ static void the_socket_may_be_closed_in_its_event(void **state) {
                                         "ask(0.0.0.0) error(ERR_INVALID_FD_TYPE)"};
   for (int fails = 0; fails < 2; fails++) {
     uv_loop_t *loop = open_loop();
-    struct hook hook = {0};
+    struct lookup_stub stub = {0};
     int fd = raw_socket();
-    dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
     assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
     assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
-    assert_int_equal(dgram_on_close(socket, note_event, "close"), 0);
+    assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
     assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
-    int err = answer_fd(&hook, 0, fails ? -1 : fd);
+    int err = answer_fd(&stub, 0, fails ? -1 : fd);
     assert_int_equal(err, fails ? DGRAM_ERR_INVALID_FD_TYPE : 0);
-    assert_notes(stories[fails]);
+    assert_trace(stories[fails]);
     close_loop(loop);
-    assert_notes("close");
+    assert_trace("close");
     assert_int_equal(is_open(fd), fails);
     if (fails)
       close(fd);

@@ -1,5 +1,5 @@
 /* The sockets of one loop, and loops beside each other in one thread. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void sockets_can_be_made_again_after_all_were_closed(void **state) {
   uv_loop_t *loop = open_loop();

@@ -1,5 +1,5 @@
 /* Joining and leaving a group on the loopback: what the calls return, and what is received. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <net/if.h>
 
@@ -14,7 +14,7 @@ struct scene {
 
 static struct scene open_scene(dgram_type_t type) {
   struct scene scene = {.loop = open_loop()};
-  scene.socket = new_socket(scene.loop, type, note_message, "got");
+  scene.socket = new_socket(scene.loop, type, trace_message, "got");
   scene.port = bind_now(scene.socket, NULL);
   name_group(scene.group, 239, scene.port);
   return scene;
@@ -34,7 +34,7 @@ static void send_to_group(const struct scene *scene, const char *group, const ch
   assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &loopback, sizeof loopback), 0);
   assert_int_equal(sendto(fd, "group", 5, 0, (struct sockaddr *)&to, sizeof to), 5);
   raw_send(fd, "end", 3, scene->port);
-  run_until_notes(scene->loop, expected);
+  run_until_trace(scene->loop, expected);
   close(fd);
 }
 

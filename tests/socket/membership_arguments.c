@@ -1,5 +1,5 @@
 /* Bad arguments of the four calls of groups get their documented code, and change nothing. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 typedef int join_fn(dgram_socket_t *socket, const char *group, const char *interface);
 typedef int source_fn(dgram_socket_t *socket, const char *source, const char *group,
@@ -15,14 +15,14 @@ static void assert_all(dgram_type_t type, const char *source, const char *group,
   uv_loop_t *loop = open_loop();
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   for (int i = 0; i < 2; i++) {
     assert_int_equal(joins[i](socket, group, interface), code);
     assert_int_equal(sources[i](socket, source, group, interface), code);
   }
   settle(loop);
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
-  assert_notes("");
+  assert_trace("");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,5 @@
 /* Joining and leaving a group for one source: what is returned, and what is received. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static const char GROUP6[] = "ff3e::1234";
 static const char LOOPBACK[] = "127.0.0.1";
@@ -13,7 +13,7 @@ struct scene {
 
 static struct scene open_scene(dgram_type_t type) {
   struct scene scene = {.loop = open_loop()};
-  scene.socket = new_socket(scene.loop, type, note_message, "got");
+  scene.socket = new_socket(scene.loop, type, trace_message, "got");
   scene.port = bind_now(scene.socket, NULL);
   name_group(scene.group, 232, scene.port);
   return scene;
@@ -53,7 +53,7 @@ static void assert_received(const struct scene *scene, const char *expected) {
   send_from(scene, "127.0.0.5", "five");
   send_from(scene, "127.0.0.6", "six");
   raw_send(fd, "end", 3, scene->port);
-  run_until_notes(scene->loop, expected);
+  run_until_trace(scene->loop, expected);
   close(fd);
 }
 

@@ -2,7 +2,7 @@
  * Ten thousand idle sockets cost a loop their structs, and not the receive memory ten thousand
  * times over.
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 #include <arpa/inet.h>
 #include <sys/resource.h>
@@ -64,7 +64,8 @@ static void open_all(uv_loop_t *loop, int *received) {
   for (int i = 0; i < SOCKETS; i++) {
     char address[32];
     snprintf(address, sizeof address, "127.0.%d.%d", (int)getpid() % 250, 1 + i % 100);
-    sockets[i] = new_socket(loop, DGRAM_UDP4, count_message, received);
+    assert_int_equal(dgram_create_socket(loop, DGRAM_UDP4, count_message, received, &sockets[i]),
+                     0);
     assert_int_equal(dgram_bind(sockets[i], 0, address, count_event, &listening), 0);
   }
   run_until(loop, &listening, SOCKETS);

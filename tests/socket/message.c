@@ -1,5 +1,5 @@
 /* What a listener of 'message' is told: the bytes, and who sent them. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -90,7 +90,7 @@ static void ask_twice(dgram_socket_t *socket, const char *message, const dgram_r
                       void *context) {
   const char *text = dgram_rinfo_address(rinfo);
   assert_ptr_equal(dgram_rinfo_address(rinfo), text);
-  note("%s=%s", (const char *)context, text);
+  trace("%s=%s", (const char *)context, text);
 }
 
 static void every_listener_can_ask_for_the_address(void **state) {
@@ -102,7 +102,7 @@ static void every_listener_can_ask_for_the_address(void **state) {
   assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
   send_text(socket, "x", port, NULL, NULL);
   run_until(loop, &received, 1);
-  assert_notes("a=127.0.0.1 b=127.0.0.1");
+  assert_trace("a=127.0.0.1 b=127.0.0.1");
   close_socket(socket);
   close_loop(loop);
 }
@@ -139,9 +139,9 @@ static void from_a_link_local_address_it_names_the_zone(void **state) {
   assert_int_equal(kept.port, port);
 }
 
-static void note_sender(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                        void *context) {
-  note("%s:%.*s", dgram_rinfo_address(rinfo), (int)rinfo->size, message);
+static void trace_sender(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                         void *context) {
+  trace("%s:%.*s", dgram_rinfo_address(rinfo), (int)rinfo->size, message);
   ++*(int *)context;
 }
 
@@ -150,7 +150,7 @@ static void each_message_of_a_batch_names_its_own_sender(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_sender, &received, &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_sender, &received, &port);
   dgram_socket_t *a = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *b = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(a, "127.0.0.2");
@@ -161,7 +161,7 @@ static void each_message_of_a_batch_names_its_own_sender(void **state) {
   send_text(b, "3", port, NULL, NULL);
   send_text(a, "4", port, NULL, NULL);
   run_until(loop, &received, 4);
-  assert_notes("127.0.0.2:1 127.0.0.33:2 127.0.0.33:3 127.0.0.2:4");
+  assert_trace("127.0.0.2:1 127.0.0.33:2 127.0.0.33:3 127.0.0.2:4");
   close_socket(a);
   close_socket(b);
   close_socket(receiver);
@@ -180,10 +180,10 @@ static void its_sockaddr_is_where_to_answer(void **state) {
   int echoed = 0;
   dgram_socket_t *server = new_bound(loop, answer, NULL, &port);
   dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, count_message, &echoed);
-  assert_int_equal(dgram_on_message(client, note_message, "echo"), 0);
+  assert_int_equal(dgram_on_message(client, trace_message, "echo"), 0);
   send_text(client, "hi", port, NULL, NULL);
   run_until(loop, &echoed, 1);
-  assert_notes("echo(hi)");
+  assert_trace("echo(hi)");
   close_socket(client);
   close_socket(server);
   close_loop(loop);

@@ -1,5 +1,5 @@
 /* Datagrams of every size arrive whole, one message each; an empty one is a message too. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { MOST = 65507 };
 

@@ -1,31 +1,31 @@
 /* 'messages' over the network: batches of what came, whole and in order, from whom it should be. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <arpa/inet.h>
 
 /* Notes a batch as "context[a b]". */
-static void note_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
-                          size_t count, void *context) {
+static void trace_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                           size_t count, void *context) {
   char text[1024] = "";
   for (size_t i = 0; i < count; i++) {
     size_t length = strlen(text);
     snprintf(text + length, sizeof text - length, i == 0 ? "%.*s" : " %.*s",
              (int)messages[i]->rinfo.size, messages[i]->message);
   }
-  note("%s[%s]", (const char *)context, text);
+  trace("%s[%s]", (const char *)context, text);
 }
 
 static void what_came_together_is_one_batch(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int fd = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "one", &port);
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "all"), 0);
   raw_send(fd, "a", 1, port);
   raw_send(fd, "", 0, port);
   raw_send(fd, "ccc", 3, port);
   settle(loop);
-  assert_notes("all[a  ccc] one(a) one() one(ccc)");
+  assert_trace("all[a  ccc] one(a) one() one(ccc)");
   close(fd);
   close_socket(socket);
   close_loop(loop);
@@ -36,11 +36,11 @@ static void there_need_be_no_listener_of_message(void **state) {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "all"), 0);
   raw_send(fd, "a", 1, port);
   raw_send(fd, "b", 1, port);
   settle(loop);
-  assert_notes("all[a b]");
+  assert_trace("all[a b]");
   close(fd);
   close_socket(socket);
   close_loop(loop);
@@ -51,19 +51,19 @@ static void it_has_on_once_and_off(void **state) {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "on"), 0);
-  assert_int_equal(dgram_once_messages(socket, note_messages, "once"), 0);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "off"), 0);
-  assert_int_equal(dgram_off_messages(socket, note_messages, "off"), 0);
-  assert_int_equal(dgram_off_messages(socket, note_messages, "off"), UV_ENOENT);
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "on"), 0);
+  assert_int_equal(dgram_once_messages(socket, trace_messages, "once"), 0);
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "off"), 0);
+  assert_int_equal(dgram_off_messages(socket, trace_messages, "off"), 0);
+  assert_int_equal(dgram_off_messages(socket, trace_messages, "off"), UV_ENOENT);
   for (int i = 0; i < 2; i++) {
     raw_send(fd, "x", 1, port);
     settle(loop);
   }
-  assert_notes("on[x] once[x] on[x]");
+  assert_trace("on[x] once[x] on[x]");
   close(fd);
   close_socket(socket);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "late"),
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "late"),
                    DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   close_loop(loop);
 }
@@ -71,9 +71,9 @@ static void it_has_on_once_and_off(void **state) {
 static void bad_arguments_are_refused(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_messages(NULL, note_messages, "m"), UV_EINVAL);
-  assert_int_equal(dgram_once_messages(NULL, note_messages, "m"), UV_EINVAL);
-  assert_int_equal(dgram_off_messages(NULL, note_messages, "m"), UV_EINVAL);
+  assert_int_equal(dgram_on_messages(NULL, trace_messages, "m"), UV_EINVAL);
+  assert_int_equal(dgram_once_messages(NULL, trace_messages, "m"), UV_EINVAL);
+  assert_int_equal(dgram_off_messages(NULL, trace_messages, "m"), UV_EINVAL);
   assert_int_equal(dgram_on_messages(socket, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_once_messages(socket, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_off_messages(socket, NULL, NULL), UV_EINVAL);
@@ -88,15 +88,15 @@ static void a_connected_socket_has_its_peers_alone(void **state) {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "one", &port);
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "all"), 0);
   raw_send(stranger, "early", 5, port); /* the kernel filters only from the connect on */
   raw_send(peer, "a", 1, port);
   raw_send(stranger, "again", 5, port);
   raw_send(peer, "b", 1, port);
   connect_now(socket, raw_port(peer));
   settle(loop);
-  assert_notes("all[a b] one(a) one(b)");
+  assert_trace("all[a b] one(a) one(b)");
   close(peer);
   close(stranger);
   close_socket(socket);
@@ -108,12 +108,12 @@ static void of_strangers_alone_there_is_none(void **state) {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
-  assert_int_equal(dgram_on_messages(socket, note_messages, "all"), 0);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "one", &port);
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "all"), 0);
   raw_send(stranger, "x", 1, port);
   assert_int_equal(dgram_connect_sync(socket, raw_port(peer), NULL), 0);
   settle(loop);
-  assert_notes("");
+  assert_trace("");
   close(peer);
   close(stranger);
   close_socket(socket);
@@ -122,7 +122,7 @@ static void of_strangers_alone_there_is_none(void **state) {
 
 static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t *const messages[],
                                  size_t count, void *context) {
-  note("%d", (int)count);
+  trace("%d", (int)count);
   assert_int_equal(dgram_connect_sync(socket, messages[0]->rinfo.port, NULL), 0);
 }
 
@@ -132,13 +132,13 @@ static void a_socket_may_be_connected_in_it(void **state) {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, note_message, "one", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "one", &port);
   assert_int_equal(dgram_once_messages(socket, connect_to_the_first, NULL), 0);
   raw_send(peer, "a", 1, port);
   raw_send(stranger, "x", 1, port);
   raw_send(peer, "b", 1, port);
   settle(loop);
-  assert_notes("3 one(a) one(b)");
+  assert_trace("3 one(a) one(b)");
   close(peer);
   close(stranger);
   close_socket(socket);
@@ -158,7 +158,7 @@ static void check_sender(dgram_socket_t *socket, const dgram_message_t *const me
     assert_string_equal(dgram_rinfo_address(rinfo), addresses[number]);
     assert_int_equal(ntohs(((const struct sockaddr_in *)(const void *)rinfo->sockaddr)->sin_port),
                      ports[number]);
-    note("%d", number);
+    trace("%d", number);
   }
 }
 
@@ -179,7 +179,7 @@ static void each_tells_its_own_sender(void **state) {
   }
   for (int i = 0; i < 2 * SENDERS; i++)
     raw_send(fds[i % SENDERS], &"012"[i % SENDERS], 1, port);
-  run_until_notes(loop, "0 1 2 0 1 2");
+  run_until_trace(loop, "0 1 2 0 1 2");
   for (int i = 0; i < SENDERS; i++)
     close(fds[i]);
   close_socket(receiver);

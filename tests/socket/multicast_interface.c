@@ -1,5 +1,5 @@
 /* Choosing the interface of multicast: the codes, and that the kernel has the choice. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 /* A socket, and a second descriptor of its system socket. */
 struct scene {
@@ -13,7 +13,7 @@ static struct scene open_scene(dgram_type_t type) {
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
   scene.twin = dup(options.fd);
-  scene.socket = new_socket(scene.loop, type, note_message, "got");
+  scene.socket = new_socket(scene.loop, type, trace_message, "got");
   assert_int_equal(dgram_bind_options(scene.socket, &options, NULL, NULL), 0);
   return scene;
 }
@@ -52,14 +52,14 @@ static void what_is_sent_to_a_group_goes_that_way(void **state) {
   static const char *const names[] = {"127.0.0.1", "lo", "1"};
   for (int i = 0; i < 3; i++) {
     uv_loop_t *loop = open_loop();
-    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
     char group[GROUP_TEXT];
     int port = bind_now(socket, NULL);
     name_group(group, 239, port);
     assert_int_equal(dgram_add_membership(socket, group, "127.0.0.1"), 0);
     assert_int_equal(dgram_set_multicast_interface(socket, names[i]), 0);
-    assert_int_equal(dgram_send(socket, "x", 1, port, group, note_sent, "sent"), 0);
-    run_until_notes(loop, "sent got(x)");
+    assert_int_equal(dgram_send(socket, "x", 1, port, group, trace_sent, "sent"), 0);
+    run_until_trace(loop, "sent got(x)");
     close_socket(socket);
     close_loop(loop);
   }

@@ -2,8 +2,8 @@
  * Wake-ups that lead to nothing: the loop does not turn at full speed for them, and what comes
  * nevertheless is received.
  */
-#include "api_test.h"
-#include "loop_turns.h"
+#include "lib/fixture.h"
+#include "lib/fixture.h"
 
 enum { FEW = 40 };
 
@@ -26,8 +26,8 @@ static void a_socket_that_was_shut_down(void **state) {
   raw_send(peer, "x", 1, port);
   run_until(loop, &received, 1);
   assert_in_range(turns_in(loop, 100), 0, FEW);
-  assert_int_equal(dgram_send(socket, "y", 1, 0, NULL, note_sent, "sent"), 0);
-  run_until_notes(loop, "sent");
+  assert_int_equal(dgram_send(socket, "y", 1, 0, NULL, trace_sent, "sent"), 0);
+  run_until_trace(loop, "sent");
   assert_string_equal(arrived(peer), "y");
   close(peer);
   close_socket(socket);

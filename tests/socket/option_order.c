@@ -2,7 +2,7 @@
  * An option acts on sends that are made after it, and on none made before: those leave first.
  * The loop does not run between the calls.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <stdbool.h>
 
@@ -64,7 +64,7 @@ static void so_it_does_before_listening(bool connected) {
   for (int ttl = 10; ttl <= 30; ttl += 10) {
     assert_int_equal(dgram_set_ttl(socket, ttl), 0);
     assert_int_equal(
-        dgram_send(socket, "x", 1, connected ? 0 : raw_port(peer), NULL, note_sent, "x"), 0);
+        dgram_send(socket, "x", 1, connected ? 0 : raw_port(peer), NULL, trace_sent, "x"), 0);
   }
   int last = 40;
   assert_int_equal(setsockopt(dgram_fileno(socket), IPPROTO_IP, IP_TTL, &last, sizeof last), 0);
@@ -73,7 +73,7 @@ static void so_it_does_before_listening(bool connected) {
   settle(loop);
   for (int ttl = 10; ttl <= 30; ttl += 10)
     assert_int_equal(hops_of(peer, IPPROTO_IP, IP_TTL), ttl);
-  assert_notes("x x x");
+  assert_trace("x x x");
   close(peer);
   close_socket(socket);
   close_loop(loop);
@@ -159,11 +159,11 @@ static void a_permission_to_broadcast_holds_for_the_sends_before_it_is_taken_bac
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_set_broadcast(socket, 1), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, port, "127.255.255.255", note_sent, "allowed"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, port, "127.255.255.255", trace_sent, "allowed"), 0);
   assert_int_equal(dgram_set_broadcast(socket, 0), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, port, "127.255.255.255", note_sent, "refused"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, port, "127.255.255.255", trace_sent, "refused"), 0);
   settle(loop);
-  assert_notes("allowed refused(EACCES)");
+  assert_trace("allowed refused(EACCES)");
   close_socket(socket);
   close_loop(loop);
 }

@@ -2,11 +2,12 @@
  * The order of events around a bind, as traces: what happens inside the call, and what in which
  * order later. The numbers are those of the observed behaviour of node:dgram.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 /* Other work of the loop: it notes when it has its turn. */
-static void note_check(uv_check_t *check) {
-  note("check");
+static void trace_check(uv_check_t *check) {
+  trace("check");
   uv_close((uv_handle_t *)check, NULL);
 }
 
@@ -17,12 +18,12 @@ static void listening_comes_before_the_loop_polls(void **state) {
     uv_loop_t *loop = open_loop();
     uv_check_t check;
     uv_check_init(loop, &check);
-    uv_check_start(&check, note_check);
+    uv_check_start(&check, trace_check);
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    note_events(socket);
-    assert_int_equal(dgram_bind(socket, 0, addresses[i], note_event, "callback"), 0);
-    note("returned");
-    run_until_notes(loop, "returned listening callback check");
+    trace_events(socket);
+    assert_int_equal(dgram_bind(socket, 0, addresses[i], trace_event, "callback"), 0);
+    trace("returned");
+    run_until_trace(loop, "returned listening callback check");
     close_socket(socket);
     close_loop(loop);
   }
@@ -31,19 +32,19 @@ static void listening_comes_before_the_loop_polls(void **state) {
 /* B21: the state is unbound when the error is told, so a bind in it is a new one. */
 static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   dgram_address_t address;
-  note("%s", error->message);
+  trace("%s", error->message);
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
-  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", note_event, "second"), 0);
-  note("again");
+  assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", trace_event, "second"), 0);
+  trace("again");
 }
 
 static void the_state_is_unbound_before_error(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, bind_again, NULL), 0);
-  assert_int_equal(dgram_bind(socket, 0, "::1", note_event, "first"), 0);
-  note("returned");
-  run_until_notes(loop, "returned bind EINVAL ::1 again second");
+  assert_int_equal(dgram_bind(socket, 0, "::1", trace_event, "first"), 0);
+  trace("returned");
+  run_until_trace(loop, "returned bind EINVAL ::1 again second");
   close_socket(socket);
   close_loop(loop);
 }
@@ -70,7 +71,7 @@ static void the_error_names_address_and_port(void **state) {
 
 static void use_all(dgram_socket_t *socket, void *context) {
   dgram_address_t address;
-  note("listening");
+  trace("listening");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_int_equal(dgram_set_ttl(socket, 2), 0);
   assert_true(dgram_get_recv_buffer_size(socket) > 0);
@@ -81,15 +82,15 @@ static void use_all(dgram_socket_t *socket, void *context) {
 /* B23: it receives already; the state is bound. */
 static void in_listening_the_socket_is_ready(void **state) {
   uv_loop_t *loop = open_loop();
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", use_all, NULL), 0);
-  run_until_notes(loop, "listening got(mine)");
+  run_until_trace(loop, "listening got(mine)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void allow_broadcast(dgram_socket_t *socket, void *context) {
-  note("listening");
+  trace("listening");
   assert_int_equal(dgram_set_broadcast(socket, 1), 0);
 }
 
@@ -97,17 +98,17 @@ static void allow_broadcast(dgram_socket_t *socket, void *context) {
 static void sends_leave_after_every_listener_of_listening(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.255.255.255", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.255.255.255", trace_sent, "sent"), 0);
   assert_int_equal(dgram_on_listening(socket, allow_broadcast, NULL), 0);
-  assert_int_equal(dgram_on_listening(socket, note_event, "last"), 0);
-  run_until_notes(loop, "listening last sent");
+  assert_int_equal(dgram_on_listening(socket, trace_event, "last"), 0);
+  run_until_trace(loop, "listening last sent");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void send_second(dgram_socket_t *socket, void *context) {
-  note("listening");
-  send_text(socket, "2", *(int *)context, note_sent, "sent2");
+  trace("listening");
+  send_text(socket, "2", *(int *)context, trace_sent, "sent2");
 }
 
 /* B36: what waited leaves in order, before what is sent in 'listening'. */
@@ -117,9 +118,9 @@ static void what_waited_leaves_first(void **state) {
   int port = raw_port(fd);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, send_second, &port), 0);
-  send_text(socket, "0", port, note_sent, "sent0");
-  send_text(socket, "1", port, note_sent, "sent1");
-  run_until_notes(loop, "listening sent0 sent1 sent2");
+  send_text(socket, "0", port, trace_sent, "sent0");
+  send_text(socket, "1", port, trace_sent, "sent1");
+  run_until_trace(loop, "listening sent0 sent1 sent2");
   assert_string_equal(arrived(fd), "0 1 2");
   close(fd);
   close_socket(socket);
@@ -130,14 +131,14 @@ static void what_waited_leaves_first(void **state) {
 static void a_failed_bind_is_told_then_what_waited_for_it(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
-  assert_int_equal(dgram_bind(socket, 0, "::1", note_event, "never"), 0);
-  send_text(socket, "1", 9, note_sent, "sent1");
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "callback"), 0);
-  send_text(socket, "2", 9, note_sent, "sent2");
+  trace_events(socket);
+  assert_int_equal(dgram_bind(socket, 0, "::1", trace_event, "never"), 0);
+  send_text(socket, "1", 9, trace_sent, "sent1");
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "callback"), 0);
+  send_text(socket, "2", 9, trace_sent, "sent2");
   send_text(socket, "3", 9, NULL, NULL);
   settle(loop);
-  assert_notes("error(EINVAL) sent1(EINVAL) sent2(EINVAL) callback(EINVAL)");
+  assert_trace("error(EINVAL) sent1(EINVAL) sent2(EINVAL) callback(EINVAL)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -145,19 +146,19 @@ static void a_failed_bind_is_told_then_what_waited_for_it(void **state) {
 /* B36: each send after a failed implicit bind starts a new one. */
 static void a_send_after_a_failed_implicit_bind_binds_anew(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = new_hooked(loop, DGRAM_UDP4, &hook);
-  note_events(socket);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  trace_events(socket);
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, note_sent, "sent"), 0);
-    answer(&hook, i, UV_EAI_FAIL, NULL);
+    assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, trace_sent, "sent"), 0);
+    lookup_stub_answer(&stub, i, UV_EAI_FAIL, NULL);
     settle(loop);
-    assert_notes("ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)");
+    assert_trace("ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)");
   }
-  hook.at_once = "127.0.0.1";
-  assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, note_sent, "sent"), 0);
+  stub.at_once = "127.0.0.1";
+  assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, trace_sent, "sent"), 0);
   settle(loop);
-  assert_notes("ask(0.0.0.0) listening ask(127.0.0.1) sent");
+  assert_trace("ask(0.0.0.0) listening ask(127.0.0.1) sent");
   close_socket(socket);
   close_loop(loop);
 }
@@ -166,9 +167,9 @@ static void two_sockets_are_bound_in_the_order_of_the_calls(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *first = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(second, 0, NULL, note_event, "second"), 0);
-  assert_int_equal(dgram_bind(first, 0, NULL, note_event, "first"), 0);
-  run_until_notes(loop, "second first");
+  assert_int_equal(dgram_bind(second, 0, NULL, trace_event, "second"), 0);
+  assert_int_equal(dgram_bind(first, 0, NULL, trace_event, "first"), 0);
+  run_until_trace(loop, "second first");
   close_socket(first);
   close_socket(second);
   close_loop(loop);

@@ -3,18 +3,19 @@
  * and with sends and a connect that wait for a bind. The numbers are those of the observed
  * behaviour of node:dgram.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 struct scene {
   uv_loop_t *loop;
   dgram_socket_t *socket;
-  struct hook hook;
+  struct lookup_stub stub;
   int fd; /* receives the socket's sends */
 };
 
 static void close_it(struct scene *scene) {
-  assert_int_equal(dgram_close(scene->socket, note_event, "callback"), 0);
-  note("returned");
+  assert_int_equal(dgram_close(scene->socket, trace_event, "callback"), 0);
+  trace("returned");
 }
 
 static void bind_it(struct scene *scene) {
@@ -23,7 +24,7 @@ static void bind_it(struct scene *scene) {
 
 static void bind_it_now(struct scene *scene) {
   bind_it(scene);
-  answer(&scene->hook, 0, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, 0, 0, "127.0.0.1");
 }
 
 static void send_with(struct scene *scene, const char *text, dgram_send_cb callback,
@@ -35,15 +36,15 @@ static void send_with(struct scene *scene, const char *text, dgram_send_cb callb
 }
 
 static void send_it(struct scene *scene, const char *text) {
-  send_with(scene, text, note_sent, (void *)text);
+  send_with(scene, text, trace_sent, (void *)text);
 }
 
 static void connect_it(struct scene *scene) {
-  assert_int_equal(dgram_connect(scene->socket, 9, "peer", note_connect, "connecting"), 0);
+  assert_int_equal(dgram_connect(scene->socket, 9, "peer", trace_connect, "connecting"), 0);
 }
 
 static void answer_it(struct scene *scene, int number) {
-  answer(&scene->hook, number, 0, "127.0.0.1");
+  lookup_stub_answer(&scene->stub, number, 0, "127.0.0.1");
 }
 
 /* ---- in every state ---- */
@@ -62,9 +63,9 @@ static void binding_to_a_numeric_address(struct scene *scene) {
   struct scene plain = *scene;
   close_socket(scene->socket);
   settle(scene->loop);
-  notes[0] = '\0';
+  trace_clear();
   plain.socket = new_socket(scene->loop, DGRAM_UDP4, NULL, NULL);
-  note_events(plain.socket);
+  trace_events(plain.socket);
   assert_int_equal(dgram_bind(plain.socket, 0, "127.0.0.1", NULL, NULL), 0);
   close_it(&plain);
 }
@@ -90,7 +91,7 @@ static void binding_with_sends_in_vain(struct scene *scene) {
   send_with(scene, "2", NULL, NULL);
   send_it(scene, "3");
   close_it(scene);
-  answer(&scene->hook, 0, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&scene->stub, 0, UV_EAI_FAIL, NULL);
 }
 
 static void binding_with_a_connect(struct scene *scene) {
@@ -138,7 +139,7 @@ static void sending(struct scene *scene) {
 static void looking_up(struct scene *scene) {
   bind_it_now(scene);
   send_it(scene, "1");
-  assert_int_equal(dgram_send(scene->socket, "x", 1, 9, "host", note_sent, "2"), 0);
+  assert_int_equal(dgram_send(scene->socket, "x", 1, 9, "host", trace_sent, "2"), 0);
   send_it(scene, "3");
   close_it(scene);
 }
@@ -164,7 +165,7 @@ static void failing(struct scene *scene) {
   struct sockaddr_in to = loopback_address(9);
   uv_buf_t buffer = uv_buf_init(overlong, sizeof overlong);
   const struct sockaddr *address = (const struct sockaddr *)&to;
-  assert_int_equal(dgram_send_to(scene->socket, &buffer, 1, address, note_sent, "1"), 0);
+  assert_int_equal(dgram_send_to(scene->socket, &buffer, 1, address, trace_sent, "1"), 0);
   assert_int_equal(dgram_send_to(scene->socket, &buffer, 1, address, NULL, NULL), 0);
   close_it(scene);
 }
@@ -172,7 +173,7 @@ static void failing(struct scene *scene) {
 /* ---- inside each kind of listener ---- */
 
 static void close_in_event(dgram_socket_t *socket, void *context) {
-  note("in");
+  trace("in");
   close_it(context);
 }
 
@@ -190,27 +191,27 @@ static void in_listening_with_sends(struct scene *scene) {
 
 static void close_in_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  note("in(%.*s)", (int)rinfo->size, message);
+  trace("in(%.*s)", (int)rinfo->size, message);
   close_it(context);
 }
 
 static void in_message(struct scene *scene) {
   assert_int_equal(dgram_on_message(scene->socket, close_in_message, scene), 0);
-  assert_int_equal(dgram_on_message(scene->socket, note_message, "other"), 0);
+  assert_int_equal(dgram_on_message(scene->socket, trace_message, "other"), 0);
   bind_it_now(scene);
   raw_send(scene->fd, "1", 1, port_of(scene->socket));
   raw_send(scene->fd, "2", 1, port_of(scene->socket));
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("in(%s)", error->name);
+  trace("in(%s)", error->name);
   close_it(context);
 }
 
 static void in_the_error_of_a_bind(struct scene *scene) {
   assert_int_equal(dgram_on_error(scene->socket, close_in_error, scene), 0);
   send_it(scene, "1");
-  answer(&scene->hook, 0, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&scene->stub, 0, UV_EAI_FAIL, NULL);
 }
 
 static void in_the_error_of_a_send(struct scene *scene) {
@@ -224,7 +225,7 @@ static void in_the_error_of_a_send(struct scene *scene) {
 }
 
 static void close_in_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("in(%s)", error != NULL ? error->name : "");
+  trace("in(%s)", error != NULL ? error->name : "");
   close_it(context);
 }
 
@@ -237,12 +238,12 @@ static void in_connect(struct scene *scene) {
 static void in_the_failure_of_a_connect(struct scene *scene) {
   bind_it_now(scene);
   assert_int_equal(dgram_connect(scene->socket, 9, "peer", close_in_connect, scene), 0);
-  answer(&scene->hook, 1, UV_EAI_FAIL, NULL);
+  lookup_stub_answer(&scene->stub, 1, UV_EAI_FAIL, NULL);
 }
 
 static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
-  note("in");
+  trace("in");
   close_it(context);
 }
 
@@ -253,7 +254,7 @@ static void in_the_callback_of_a_send(struct scene *scene) {
 }
 
 static void close_again(dgram_socket_t *socket, void *context) {
-  note("in:%d", dgram_close(socket, NULL, NULL) == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  trace("in:%d", dgram_close(socket, NULL, NULL) == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
 }
 
 static void in_close(struct scene *scene) {
@@ -309,17 +310,17 @@ static const struct {
 static void every_trace_is_as_expected(void **state) {
   for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
     struct scene scene = {.loop = open_loop(), .fd = raw_socket()};
-    scene.socket = new_hooked(scene.loop, DGRAM_UDP4, &scene.hook);
-    note_events(scene.socket);
+    scene.socket = new_with_lookup(scene.loop, DGRAM_UDP4, &scene.stub);
+    trace_events(scene.socket);
     traces[i].act(&scene);
     settle(scene.loop);
-    assert_notes(traces[i].trace);
+    assert_trace(traces[i].trace);
     assert_string_equal(arrived(scene.fd), traces[i].arrived);
-    for (int j = 0; j < scene.hook.asked; j++)
-      if (scene.hook.questions[j].lookup != NULL)
+    for (int j = 0; j < scene.stub.asked; j++)
+      if (scene.stub.queries[j].lookup != NULL)
         answer_it(&scene, j);
     close_loop(scene.loop);
-    assert_notes("");
+    assert_trace("");
     close(scene.fd);
   }
 }

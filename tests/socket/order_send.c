@@ -2,7 +2,7 @@
  * The order of events around sends and connects, as traces. The numbers are those of the observed
  * behaviour of node:dgram.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 /* B38: never inside the call, whatever the state. */
 static void a_callback_never_runs_inside_the_call(void **state) {
@@ -10,28 +10,28 @@ static void a_callback_never_runs_inside_the_call(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  send_text(socket, "1", port, note_sent, "sent");
-  assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, note_sent, "overlong"),
-                   0);
-  note("returned");
-  run_until_notes(loop, "returned sent overlong(EMSGSIZE)");
+  send_text(socket, "1", port, trace_sent, "sent");
+  assert_int_equal(
+      dgram_send(socket, overlong, sizeof overlong, port, NULL, trace_sent, "overlong"), 0);
+  trace("returned");
+  run_until_trace(loop, "returned sent overlong(EMSGSIZE)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void send_to_itself(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                            void *context) {
-  note("first");
-  send_text(socket, "x", port_of(socket), note_sent, "second");
+  trace("first");
+  send_text(socket, "x", port_of(socket), trace_sent, "second");
 }
 
 /* B57: the callback before the message that the send provokes. */
 static void a_callback_comes_before_the_message(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
-  send_text(socket, "x", port, note_sent, "sent");
-  run_until_notes(loop, "sent got(x)");
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
+  send_text(socket, "x", port, trace_sent, "sent");
+  run_until_trace(loop, "sent got(x)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -39,56 +39,56 @@ static void a_callback_comes_before_the_message(void **state) {
 static void also_of_a_send_in_the_callback_of_another(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   send_text(socket, "1", 9, send_to_itself, NULL);
-  run_until_notes(loop, "first second got(x)");
+  run_until_trace(loop, "first second got(x)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void send_in_listening(dgram_socket_t *socket, void *context) {
-  note("listening");
-  send_text(socket, "x", port_of(socket), note_sent, "sent");
+  trace("listening");
+  send_text(socket, "x", port_of(socket), trace_sent, "sent");
 }
 
 static void also_of_a_send_in_listening(void **state) {
   uv_loop_t *loop = open_loop();
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   assert_int_equal(dgram_bind(socket, 0, NULL, send_in_listening, NULL), 0);
-  run_until_notes(loop, "listening sent got(x)");
+  run_until_trace(loop, "listening sent got(x)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void send_in_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("connect");
-  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, note_sent, "sent"), 0);
+  trace("connect");
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, trace_sent, "sent"), 0);
 }
 
 /* It is its own peer. */
 static void also_of_a_send_in_connect(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_connect(socket, port, NULL, send_in_connect, NULL), 0);
-  run_until_notes(loop, "connect sent got(x)");
+  run_until_trace(loop, "connect sent got(x)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void send_in_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                             void *context) {
-  note("got(%.*s)", (int)rinfo->size, message);
+  trace("got(%.*s)", (int)rinfo->size, message);
   if (*message == '1')
-    send_text(socket, "2", port_of(socket), note_sent, "sent2");
+    send_text(socket, "2", port_of(socket), trace_sent, "sent2");
 }
 
 static void also_of_a_send_in_message(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, send_in_message, NULL, &port);
-  send_text(socket, "1", port, note_sent, "sent1");
-  run_until_notes(loop, "sent1 got(1) sent2 got(2)");
+  send_text(socket, "1", port, trace_sent, "sent1");
+  run_until_trace(loop, "sent1 got(1) sent2 got(2)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -99,12 +99,12 @@ static void callbacks_come_in_the_order_of_the_sends(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
-  send_text(socket, "1", 9, note_sent, "1");
-  assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, note_sent, "2"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+  send_text(socket, "1", 9, trace_sent, "1");
+  assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, trace_sent, "2"), 0);
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, NULL, NULL), 0);
-  send_text(socket, "4", 9, note_sent, "4");
-  run_until_notes(loop, "1 2(EMSGSIZE) error(EMSGSIZE) 4");
+  send_text(socket, "4", 9, trace_sent, "4");
+  run_until_trace(loop, "1 2(EMSGSIZE) error(EMSGSIZE) 4");
   close_socket(socket);
   close_loop(loop);
 }
@@ -136,11 +136,11 @@ static void a_failed_look_up_is_told_from_the_loop(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  note_events(socket);
-  assert_int_equal(dgram_send(socket, "1", 1, 9, "\xff\xfe", note_sent, "sent"), 0);
+  trace_events(socket);
+  assert_int_equal(dgram_send(socket, "1", 1, 9, "\xff\xfe", trace_sent, "sent"), 0);
   assert_int_equal(dgram_send(socket, "2", 1, 9, "\xff\xfe", NULL, NULL), 0);
-  note("returned");
-  run_until_notes(loop, "returned sent(EINVAL) error(EINVAL)");
+  trace("returned");
+  run_until_trace(loop, "returned sent(EINVAL) error(EINVAL)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -150,11 +150,11 @@ static void a_connect_is_told_after_the_sends_before_it_have_left(void **state) 
   uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  note_events(socket);
+  trace_events(socket);
   send_text(socket, "1", raw_port(fd), NULL, NULL);
   assert_int_equal(dgram_connect(socket, raw_port(fd), NULL, send_in_connect, NULL), 0);
-  note("returned");
-  run_until_notes(loop, "returned listening connect connect sent");
+  trace("returned");
+  run_until_trace(loop, "returned listening connect connect sent");
   assert_string_equal(arrived(fd), "1 x");
   close(fd);
   close_socket(socket);
@@ -163,19 +163,19 @@ static void a_connect_is_told_after_the_sends_before_it_have_left(void **state) 
 
 /* B30: the state is disconnected when the failure is told, from the loop. */
 static void connect_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("%s", error->message);
-  assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "second"), 0);
-  note("again");
+  trace("%s", error->message);
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "second"), 0);
+  trace("again");
 }
 
 static void a_failed_connect_is_told_from_the_loop(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_connect(socket, 1234, "::1", connect_again, NULL), 0);
-  note("returned");
-  run_until_notes(loop, "returned connect EINVAL ::1:1234 again connect second");
+  trace("returned");
+  run_until_trace(loop, "returned connect EINVAL ::1:1234 again connect second");
   close_socket(socket);
   close_loop(loop);
 }
@@ -186,11 +186,11 @@ static void a_disconnect_is_done_inside_the_call(void **state) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_disconnect(socket), 0);
-  note("returned");
+  trace("returned");
   assert_int_equal(dgram_connect(socket, 9, NULL, NULL, NULL), 0);
-  run_until_notes(loop, "returned connect");
+  run_until_trace(loop, "returned connect");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,5 @@
 /* What keeps the loop alive: a bound and referenced socket, and sends under way. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 /* Whether the loop would go on: it is run without waiting. */
 static int keeps_alive(uv_loop_t *loop) {
@@ -153,9 +153,9 @@ static void an_unreferenced_socket_emits_close(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = dgram_unref(new_bound(loop, NULL, NULL, &port));
-  assert_int_equal(dgram_close(socket, note_event, "closed"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
   close_loop(loop);
-  assert_notes("closed");
+  assert_trace("closed");
 }
 
 int main(void) {

@@ -1,5 +1,6 @@
 /* An unreferenced socket with work under way keeps the loop alive until the work is done. */
-#include "api_test.h"
+#include "lib/fixture.h"
+#include "lib/lookup_stub.h"
 
 static void a_connect_is_finished(void **state) {
   for (int bound = 0; bound < 2; bound++) {
@@ -8,9 +9,9 @@ static void a_connect_is_finished(void **state) {
     dgram_socket_t *socket =
         bound ? new_bound(loop, NULL, NULL, &port) : new_socket(loop, DGRAM_UDP4, NULL, NULL);
     dgram_unref(socket);
-    assert_int_equal(dgram_connect(socket, 9, NULL, note_connect, "connected"), 0);
+    assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "connected"), 0);
     run_to_end(loop);
-    assert_notes("connected");
+    assert_trace("connected");
     close_socket(socket);
     close_loop(loop);
   }
@@ -19,9 +20,9 @@ static void a_connect_is_finished(void **state) {
 static void a_connect_to_a_host_is_finished(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
-  assert_int_equal(dgram_connect(socket, 9, "localhost", note_connect, "connected"), 0);
+  assert_int_equal(dgram_connect(socket, 9, "localhost", trace_connect, "connected"), 0);
   run_to_end(loop);
-  assert_notes("connected");
+  assert_trace("connected");
   close_socket(socket);
   close_loop(loop);
 }
@@ -29,9 +30,9 @@ static void a_connect_to_a_host_is_finished(void **state) {
 static void a_failed_connect_is_told(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
-  assert_int_equal(dgram_connect(socket, 9, "::1", note_connect, "callback"), 0);
+  assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
   run_to_end(loop);
-  assert_notes("callback(EINVAL)");
+  assert_trace("callback(EINVAL)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -71,9 +72,9 @@ static void connected_sends_complete(void **state) {
 static void a_send_to_a_host_behind_an_implicit_bind_completes(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", note_sent, "sent"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", trace_sent, "sent"), 0);
   run_to_end(loop);
-  assert_notes("sent");
+  assert_trace("sent");
   close_socket(socket);
   close_loop(loop);
 }
@@ -81,15 +82,15 @@ static void a_send_to_a_host_behind_an_implicit_bind_completes(void **state) {
 /* Only the program knows how long it takes: its own work keeps the loop alive. */
 static void a_look_up_of_the_program_does_not_keep_the_loop_alive(void **state) {
   uv_loop_t *loop = open_loop();
-  struct hook hook = {0};
-  dgram_socket_t *socket = dgram_unref(new_hooked(loop, DGRAM_UDP4, &hook));
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", note_sent, "sent"), 0);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = dgram_unref(new_with_lookup(loop, DGRAM_UDP4, &stub));
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
   run_to_end(loop);
-  answer(&hook, 0, 0, "0.0.0.0");
+  lookup_stub_answer(&stub, 0, 0, "0.0.0.0");
   run_to_end(loop);
-  answer(&hook, 1, 0, "127.0.0.1");
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   run_to_end(loop);
-  assert_notes("ask(0.0.0.0) ask(name) sent");
+  assert_trace("ask(0.0.0.0) ask(name) sent");
   close_socket(socket);
   close_loop(loop);
 }
@@ -97,10 +98,10 @@ static void a_look_up_of_the_program_does_not_keep_the_loop_alive(void **state) 
 static void the_listening_of_a_membership_is_emitted(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_add_membership(socket, "224.0.0.114", "127.0.0.1"), 0);
   run_to_end(loop);
-  assert_notes("listening");
+  assert_trace("listening");
   close_socket(socket);
   close_loop(loop);
 }
@@ -111,11 +112,11 @@ static void a_refusal_that_has_arrived_is_told(void **state) {
   int fd = raw_holder(&port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   connect_now(socket, port);
-  assert_int_equal(dgram_on_error(socket, note_error, "error"), 0);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   dgram_unref(socket);
   settle(loop);
-  assert_notes("error(ECONNREFUSED)");
+  assert_trace("error(ECONNREFUSED)");
   run_to_end(loop);
   close(fd);
   close_socket(socket);
@@ -126,11 +127,11 @@ static void both_do_nothing_on_a_closed_socket(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+  assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
   assert_ptr_equal(dgram_unref(socket), socket);
   assert_ptr_equal(dgram_ref(socket), socket);
   close_loop(loop);
-  assert_notes("close");
+  assert_trace("close");
 }
 
 int main(void) {

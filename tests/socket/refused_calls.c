@@ -2,7 +2,7 @@
  * A sandbox (seccomp) that refuses recvmmsg and sendmmsg when they are called, by each of the codes
  * that sandboxes use. Each case is a process of its own, for a filter can't be taken off.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>

@@ -1,5 +1,5 @@
 /* The address of the peer, by the state that the socket is in. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static int ask(const dgram_socket_t *socket) {
   dgram_address_t remote = {.address = "untouched", .port = 7};
@@ -28,8 +28,8 @@ static void after_a_failed_connect_there_is_none(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_connect(socket, 9, "::1", note_connect, "callback"), 0);
-  run_until_notes(loop, "callback(EINVAL)");
+  assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
+  run_until_trace(loop, "callback(EINVAL)");
   assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   close_socket(socket);
   close_loop(loop);

@@ -2,7 +2,7 @@
  * B57: a send's callback comes before the 'message' of the reply that the send provokes, so a
  * program may begin to wait for the answer in the callback.
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { REQUESTS = 1100 }; /* so many that some leave before the turn ends */
 

@@ -1,5 +1,5 @@
 /* `reuse_port`: sockets share a port, and the system spreads over them what comes to it. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static dgram_socket_t *new_sharing(uv_loop_t *loop, int reuse_port, int *received) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
@@ -42,9 +42,9 @@ static void all_must_have_it(void **state) {
     dgram_socket_t *second = new_sharing(loop, options[i][1], &received);
     int port = bind_now(first, "127.0.0.1");
     assert_int_equal(dgram_bind_sync(second, port, "127.0.0.1"), UV_EADDRINUSE);
-    note_events(second);
+    trace_events(second);
     assert_int_equal(dgram_bind(second, port, "127.0.0.1", NULL, NULL), 0);
-    run_until_notes(loop, "error(EADDRINUSE)");
+    run_until_trace(loop, "error(EADDRINUSE)");
     close_socket(first);
     close_socket(second);
     close_loop(loop);
@@ -67,10 +67,10 @@ static void where_there_is_none_the_bind_fails(void **state) {
   uv_loop_t *loop = open_loop();
   int received = 0;
   dgram_socket_t *socket = new_sharing(loop, 1, &received);
-  note_events(socket);
+  trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), UV_ENOTSUP);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
-  run_until_notes(loop, "error(ENOTSUP)");
+  run_until_trace(loop, "error(ENOTSUP)");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,5 @@
 /* Sending: the implicit bind, the callback's promises, and the ways to name a destination. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void an_unbound_socket_is_bound_to_all_interfaces(void **state) {
   uv_loop_t *loop = open_loop();
@@ -8,11 +8,11 @@ static void an_unbound_socket_is_bound_to_all_interfaces(void **state) {
   dgram_address_t address;
   dgram_socket_t *receiver = new_bound(loop, count_message, &received, &port);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_listening(sender, note_event, "listening"), 0);
+  assert_int_equal(dgram_on_listening(sender, trace_event, "listening"), 0);
   send_text(sender, "x", port, NULL, NULL);
   assert_int_equal(dgram_address(sender, &address), UV_EBADF);
   run_until(loop, &received, 1);
-  assert_notes("listening");
+  assert_trace("listening");
   assert_int_equal(dgram_address(sender, &address), 0);
   assert_string_equal(address.address, "0.0.0.0");
   assert_in_range(address.port, 1, 65535);
@@ -99,7 +99,7 @@ static void without_callback_the_bytes_are_copied(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
   char bytes[] = "before";
   assert_int_equal(dgram_send(socket, bytes, 6, port, NULL, NULL, NULL), 0);
@@ -108,7 +108,7 @@ static void without_callback_the_bytes_are_copied(void **state) {
   assert_int_equal(dgram_send_buffers(socket, parts, 2, port, NULL, NULL, NULL), 0);
   memset(bytes, '?', 6);
   run_until(loop, &received, 2);
-  assert_notes("got(before) got(222222)");
+  assert_trace("got(before) got(222222)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -166,7 +166,7 @@ static void an_address_in_binary_form_is_sent_to(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct sockaddr_in to = loopback_address(port);
@@ -176,7 +176,7 @@ static void an_address_in_binary_form_is_sent_to(void **state) {
                    0);
   run_until(loop, &received, 1);
   run_until(loop, &told.calls, 1);
-  assert_notes("got(abc)");
+  assert_trace("got(abc)");
   assert_int_equal(told.bytes, 3);
   close_socket(sender);
   close_socket(receiver);

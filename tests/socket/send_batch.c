@@ -3,7 +3,7 @@
  * past them (bun#33391: tests that never went past one internal batch; uv#5245, uv#3129: datagrams
  * skipped or sent twice where a batch ended).
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { MOST = 3 * 1024 };
 

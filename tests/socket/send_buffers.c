@@ -1,5 +1,5 @@
 /* A list of buffers is one datagram. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { MOST_BUFFERS = 1024 };
 
@@ -136,7 +136,7 @@ static void the_list_may_change_after_the_call(void **state) {
   int port;
   int received = 0;
   int sent = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   char ab[] = "ab";
@@ -146,7 +146,7 @@ static void the_list_may_change_after_the_call(void **state) {
   assert_int_equal(dgram_send_buffers(sender, buffers, 1, port, NULL, count_sent, &sent), 0);
   buffers[0] = buffers[1] = uv_buf_init(NULL, 77);
   run_until(loop, &received, 2);
-  assert_notes("got(abcd) got(ab)");
+  assert_trace("got(abcd) got(ab)");
   close_socket(sender);
   close_socket(receiver);
   close_loop(loop);

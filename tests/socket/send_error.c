@@ -1,5 +1,5 @@
 /* A send that fails tells its callback, or else an 'error' event; the socket goes on. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static char overlong[70000];
 
@@ -128,15 +128,16 @@ static void one_that_fails_among_others_takes_none_of_them_along(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
-  send_text(socket, "1", port, note_sent, "sent1");
-  assert_int_equal(dgram_send(socket, overlong, 65508, port, NULL, note_sent, "long2"), 0);
-  send_text(socket, "3", port, note_sent, "sent3");
-  assert_int_equal(dgram_send(socket, "4", 1, port, "127.255.255.255", note_sent, "broadcast4"), 0);
-  send_text(socket, "5", port, note_sent, "sent5");
+  send_text(socket, "1", port, trace_sent, "sent1");
+  assert_int_equal(dgram_send(socket, overlong, 65508, port, NULL, trace_sent, "long2"), 0);
+  send_text(socket, "3", port, trace_sent, "sent3");
+  assert_int_equal(dgram_send(socket, "4", 1, port, "127.255.255.255", trace_sent, "broadcast4"),
+                   0);
+  send_text(socket, "5", port, trace_sent, "sent5");
   run_until(loop, &received, 3);
-  assert_notes("sent1 long2(EMSGSIZE) sent3 broadcast4(EACCES) sent5 got(1) got(3) got(5)");
+  assert_trace("sent1 long2(EMSGSIZE) sent3 broadcast4(EACCES) sent5 got(1) got(3) got(5)");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,18 +1,18 @@
 /* Sending to a host name: it is looked up, while numeric addresses never wait. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void the_name_is_looked_up(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
   int sent = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_send(sender, "hi", 2, port, "localhost", count_sent, &sent), 0);
   assert_int_equal(sent, 0);
   run_until(loop, &received, 1);
-  assert_notes("got(hi)");
+  assert_trace("got(hi)");
   assert_int_equal(sent, 1);
   close_socket(sender);
   close_socket(receiver);
@@ -23,14 +23,14 @@ static void without_callback_the_bytes_are_copied(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   char bytes[] = "hi";
   assert_int_equal(dgram_send(sender, bytes, 2, port, "localhost", NULL, NULL), 0);
   memset(bytes, '?', 2);
   run_until(loop, &received, 1);
-  assert_notes("got(hi)");
+  assert_trace("got(hi)");
   close_socket(sender);
   close_socket(receiver);
   close_loop(loop);
@@ -40,11 +40,11 @@ static void a_numeric_address_does_not_wait_behind_a_name(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_send(socket, "1", 1, port, "localhost", note_sent, "name"), 0);
-  send_text(socket, "2", port, note_sent, "number");
-  while (strchr(notes, ' ') == NULL)
+  assert_int_equal(dgram_send(socket, "1", 1, port, "localhost", trace_sent, "name"), 0);
+  send_text(socket, "2", port, trace_sent, "number");
+  while (strchr(trace_text, ' ') == NULL)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
-  assert_notes("number name");
+  assert_trace("number name");
   close_socket(socket);
   close_loop(loop);
 }

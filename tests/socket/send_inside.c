@@ -1,10 +1,10 @@
 /* A send may be made inside every kind of callback. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static int target_port;
 
 static void send_note(dgram_socket_t *socket, const char *text) {
-  send_text(socket, text, target_port, note_sent, (void *)text);
+  send_text(socket, text, target_port, trace_sent, (void *)text);
 }
 
 static void on_listening(dgram_socket_t *socket, void *context) {
@@ -31,7 +31,7 @@ static void on_close(dgram_socket_t *socket, void *context) {
 
 /* The socket that gets it all. */
 static dgram_socket_t *new_target(uv_loop_t *loop) {
-  return new_bound(loop, note_message, "got", &target_port);
+  return new_bound(loop, trace_message, "got", &target_port);
 }
 
 /* Waits for the message and the callback of one send; either may be told first. */
@@ -42,9 +42,9 @@ static void await(uv_loop_t *loop, const char *name) {
   snprintf(got, sizeof got, "got(%s)", name);
   snprintf(got_first, sizeof got_first, "%s %s", got, name);
   snprintf(sent_first, sizeof sent_first, "%s %s", name, got);
-  while (strcmp(notes, got_first) != 0 && strcmp(notes, sent_first) != 0)
+  while (strcmp(trace_text, got_first) != 0 && strcmp(trace_text, sent_first) != 0)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
-  notes[0] = '\0';
+  trace_clear();
 }
 
 static void in_listening(void **state) {

@@ -1,26 +1,26 @@
 /* What leaves when: sends before 'listening', sends of one turn, and several destinations. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void sends_before_listening_leave_after_it_in_order(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_bind(sender, 0, "127.0.0.1", note_event, "listening"), 0);
+  assert_int_equal(dgram_bind(sender, 0, "127.0.0.1", trace_event, "listening"), 0);
   send_text(sender, "1", port, NULL, NULL);
   send_text(sender, "2", port, NULL, NULL);
   send_text(sender, "3", port, NULL, NULL);
   run_until(loop, &received, 3);
-  assert_notes("listening got(1) got(2) got(3)");
+  assert_trace("listening got(1) got(2) got(3)");
   close_socket(sender);
   close_socket(receiver);
   close_loop(loop);
 }
 
 static void send_last(dgram_socket_t *socket, void *context) {
-  note("listening");
+  trace("listening");
   send_text(socket, "last", *(int *)context, NULL, NULL);
 }
 
@@ -28,13 +28,13 @@ static void a_send_in_listening_leaves_behind_those_that_waited(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(sender, "first", port, NULL, NULL);
   assert_int_equal(dgram_on_listening(sender, send_last, &port), 0);
   run_until(loop, &received, 2);
-  assert_notes("listening got(first) got(last)");
+  assert_trace("listening got(first) got(last)");
   close_socket(sender);
   close_socket(receiver);
   close_loop(loop);
@@ -45,8 +45,8 @@ static int arrived_at(int fd) {
   return recv(fd, &byte, 1, MSG_DONTWAIT) >= 0;
 }
 
-static void note_arrival(dgram_socket_t *socket, void *context) {
-  note("arrived:%d", arrived_at(*(int *)context));
+static void trace_arrival(dgram_socket_t *socket, void *context) {
+  trace("arrived:%d", arrived_at(*(int *)context));
 }
 
 /* B63: the listener may still set an option that the send needs. */
@@ -56,10 +56,10 @@ static void a_listener_added_after_the_send_runs_before_it_leaves(void **state) 
   int sent = 0;
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(sender, "x", raw_port(fd), count_sent, &sent);
-  assert_int_equal(dgram_on_listening(sender, note_arrival, &fd), 0);
+  assert_int_equal(dgram_on_listening(sender, trace_arrival, &fd), 0);
   run_until(loop, &sent, 1);
-  note_arrival(sender, &fd);
-  assert_notes("arrived:0 arrived:1");
+  trace_arrival(sender, &fd);
+  assert_trace("arrived:0 arrived:1");
   close(fd);
   close_socket(sender);
   close_loop(loop);
@@ -102,8 +102,8 @@ static void each_destination_gets_its_own(void **state) {
   dgram_socket_t *a = new_bound(loop, count_message, &received[0], &ports[0]);
   dgram_socket_t *b = new_bound(loop, count_message, &received[1], &ports[1]);
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &sender_port);
-  assert_int_equal(dgram_on_message(a, note_message, "a"), 0);
-  assert_int_equal(dgram_on_message(b, note_message, "b"), 0);
+  assert_int_equal(dgram_on_message(a, trace_message, "a"), 0);
+  assert_int_equal(dgram_on_message(b, trace_message, "b"), 0);
   for (int i = 0; i < EACH; i++) {
     send_text(sender, "1", ports[0], NULL, NULL);
     send_text(sender, "2", ports[1], NULL, NULL);
@@ -111,8 +111,8 @@ static void each_destination_gets_its_own(void **state) {
   }
   run_until(loop, &received[0], EACH);
   run_until(loop, &received[1], 2 * EACH);
-  assert_null(strstr(notes, "a(2)"));
-  assert_null(strstr(notes, "b(1)"));
+  assert_null(strstr(trace_text, "a(2)"));
+  assert_null(strstr(trace_text, "b(1)"));
   close_socket(a);
   close_socket(b);
   close_socket(sender);
@@ -148,14 +148,14 @@ static void sends_with_and_without_callback_keep_their_order(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
-  dgram_socket_t *socket = new_bound(loop, note_message, "got", &port);
+  dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_message(socket, count_message, &received), 0);
-  send_text(socket, "1", port, note_sent, "sent1");
+  send_text(socket, "1", port, trace_sent, "sent1");
   send_text(socket, "2", port, NULL, NULL);
-  send_text(socket, "3", port, note_sent, "sent3");
+  send_text(socket, "3", port, trace_sent, "sent3");
   send_text(socket, "4", port, NULL, NULL);
   run_until(loop, &received, 4);
-  assert_notes("sent1 sent3 got(1) got(2) got(3) got(4)");
+  assert_trace("sent1 sent3 got(1) got(2) got(3) got(4)");
   close_socket(socket);
   close_loop(loop);
 }

@@ -1,5 +1,5 @@
 /* dgram_get_send_queue_size() and _count(): the accepted sends that have not completed. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 static void assert_queue(const dgram_socket_t *socket, size_t size, size_t count) {
   assert_int_equal(dgram_get_send_queue_size(socket), size);
@@ -65,9 +65,9 @@ static void counts_sends_that_wait_for_a_host_name(void **state) {
   close_loop(loop);
 }
 
-static void note_queue(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                       void *context) {
-  note("%zu/%zu", dgram_get_send_queue_size(socket), dgram_get_send_queue_count(socket));
+static void trace_queue(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                        void *context) {
+  trace("%zu/%zu", dgram_get_send_queue_size(socket), dgram_get_send_queue_count(socket));
   ++*(int *)context;
 }
 
@@ -76,11 +76,11 @@ static void a_send_is_off_the_queue_when_its_callback_runs(void **state) {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  send_text(socket, "abc", port, note_queue, &sent);
-  send_text(socket, "de", port, note_queue, &sent);
-  send_text(socket, "f", port, note_queue, &sent);
+  send_text(socket, "abc", port, trace_queue, &sent);
+  send_text(socket, "de", port, trace_queue, &sent);
+  send_text(socket, "f", port, trace_queue, &sent);
   run_until(loop, &sent, 3);
-  assert_notes("3/2 1/1 0/0");
+  assert_trace("3/2 1/1 0/0");
   close_socket(socket);
   close_loop(loop);
 }
@@ -126,22 +126,22 @@ static void an_overlong_send_counts_all_its_bytes(void **state) {
   close_loop(loop);
 }
 
-static void note_cancelled(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                           void *context) {
-  note("%s %zu/%zu", error->name, dgram_get_send_queue_size(socket),
-       dgram_get_send_queue_count(socket));
+static void trace_cancelled(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                            void *context) {
+  trace("%s %zu/%zu", error->name, dgram_get_send_queue_size(socket),
+        dgram_get_send_queue_count(socket));
 }
 
 static void counts_cancelled_sends_until_their_callback(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_send(socket, "abc", 3, port, "localhost", note_cancelled, NULL), 0);
-  assert_int_equal(dgram_send(socket, "de", 2, port, "localhost", note_cancelled, NULL), 0);
+  assert_int_equal(dgram_send(socket, "abc", 3, port, "localhost", trace_cancelled, NULL), 0);
+  assert_int_equal(dgram_send(socket, "de", 2, port, "localhost", trace_cancelled, NULL), 0);
   close_socket(socket);
   assert_queue(socket, 5, 2);
   close_loop(loop);
-  assert_notes("ECANCELED 2/1 ECANCELED 0/0");
+  assert_trace("ECANCELED 2/1 ECANCELED 0/0");
 }
 
 int main(void) {

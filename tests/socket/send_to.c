@@ -2,7 +2,7 @@
  * dgram_send_to() behind sends that are ready, with memory left by finished ones: the quick way
  * that nearly all sends of a program in a hurry take. It must do what the other way does.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 enum { WARM = 4 };
 

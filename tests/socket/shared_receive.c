@@ -2,7 +2,7 @@
  * Sockets that share a system socket take one datagram at a time: what one of them has not told
  * when it closes is there for the others. An option lifts that.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 enum { SOCKETS = 4, DATAGRAMS = 40, EACH = 10 };
 

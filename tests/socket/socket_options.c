@@ -3,7 +3,7 @@
  * which they can be called, and that the kernel has what was set: the socket was made by the
  * test, which keeps a second descriptor of it to ask.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 struct option {
   int (*set)(dgram_socket_t *socket, int value);
@@ -161,11 +161,11 @@ static void a_closed_socket_is_refused(void **state) {
 static void a_socket_that_is_to_close_is_refused(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  send_text(socket, "x", 9, note_sent, "sent");
-  assert_int_equal(dgram_close(socket, note_event, "close"), 0);
+  send_text(socket, "x", 9, trace_sent, "sent");
+  assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
   assert_all(socket, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   close_loop(loop);
-  assert_notes("sent close");
+  assert_trace("sent close");
 }
 
 static void no_socket_is_einval(void **state) {
@@ -176,17 +176,17 @@ static void no_socket_is_einval(void **state) {
 static void broadcast_is_what_lets_a_broadcast_leave(void **state) {
   uv_loop_t *loop = open_loop();
   int port;
-  dgram_socket_t *target = new_socket(loop, DGRAM_UDP4, note_message, "got");
+  dgram_socket_t *target = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);
   port = bind_now(target, "127.255.255.255");
   for (int flag = 0; flag < 2; flag++) {
     assert_int_equal(dgram_set_broadcast(sender, flag), 0);
-    assert_int_equal(dgram_send(sender, "x", 1, port, "127.255.255.255", note_sent, "sent"), 0);
-    run_until_notes(loop, flag ? "sent got(x)" : "sent(EACCES)");
+    assert_int_equal(dgram_send(sender, "x", 1, port, "127.255.255.255", trace_sent, "sent"), 0);
+    run_until_trace(loop, flag ? "sent got(x)" : "sent(EACCES)");
   }
   assert_int_equal(dgram_set_broadcast(sender, 0), 0);
-  assert_int_equal(dgram_send(sender, "x", 1, port, "127.255.255.255", note_sent, "sent"), 0);
-  run_until_notes(loop, "sent(EACCES)");
+  assert_int_equal(dgram_send(sender, "x", 1, port, "127.255.255.255", trace_sent, "sent"), 0);
+  run_until_trace(loop, "sent(EACCES)");
   close_socket(sender);
   close_socket(target);
   close_loop(loop);

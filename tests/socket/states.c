@@ -1,5 +1,5 @@
 /* How far a socket is on its way to a port and to a peer, at every step. */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 #define assert_states(socket, bound, connected)                       \
   do {                                                                \

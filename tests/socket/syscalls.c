@@ -2,7 +2,7 @@
  * How few system calls it takes, counted by strace. The program runs itself under it, as one of
  * the children below. Few receives only the datapath `linux` promises.
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 /* ---- the children ---- */
 

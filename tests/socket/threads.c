@@ -2,7 +2,7 @@
  * Loops in different threads are independent of each other. cmocka's assertions work in the main
  * thread only, so the others keep what they saw.
  */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 enum { THREADS = 2, ROUNDS = 50, TIMES = 5 };
 

@@ -2,7 +2,7 @@
  * All of the newer calls on two loops in two threads at once: nothing is shared but the list of
  * loops. cmocka's assertions work in the main thread only, so the others count what they saw.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 enum { THREADS = 2, ROUNDS = 100 };
 

@@ -3,7 +3,7 @@
  * burst is told in the next turns, in order, and timers and other sockets have theirs between.
  */
 #define _GNU_SOURCE
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 #include <errno.h>
 #include <netinet/udp.h>

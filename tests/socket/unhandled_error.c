@@ -1,5 +1,5 @@
 /* An 'error' that nobody listens to goes to a handler that the program may replace. */
-#include "socket_test.h"
+#include "lib/fixture.h"
 
 /* Binding to an address of the other family is an 'error'. */
 static void emit_error(dgram_socket_t *socket) {
@@ -22,10 +22,10 @@ static void goes_to_the_handler_with_its_context(void **state) {
 static void does_not_go_there_when_somebody_listens(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_error(socket, note_error, "listener"), 0);
-  dgram_on_unhandled_error(note_error, "handler");
+  assert_int_equal(dgram_on_error(socket, trace_error, "listener"), 0);
+  dgram_on_unhandled_error(trace_error, "handler");
   emit_error(socket);
-  assert_notes("listener(EINVAL)");
+  assert_trace("listener(EINVAL)");
   close_socket(socket);
   close_loop(loop);
 }
@@ -33,17 +33,17 @@ static void does_not_go_there_when_somebody_listens(void **state) {
 static void goes_there_again_once_the_last_listener_is_gone(void **state) {
   uv_loop_t *loop = open_loop();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_once_error(socket, note_error, "once"), 0);
-  dgram_on_unhandled_error(note_error, "handler");
+  assert_int_equal(dgram_once_error(socket, trace_error, "once"), 0);
+  dgram_on_unhandled_error(trace_error, "handler");
   emit_error(socket);
   emit_error(socket);
-  assert_notes("once(EINVAL) handler(EINVAL)");
+  assert_trace("once(EINVAL) handler(EINVAL)");
   close_socket(socket);
   close_loop(loop);
 }
 
 static void closing_handler(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  note("handler:%d", dgram_close(socket, note_event, "closed"));
+  trace("handler:%d", dgram_close(socket, trace_event, "closed"));
 }
 
 static void the_handler_may_close_the_socket(void **state) {
@@ -51,7 +51,7 @@ static void the_handler_may_close_the_socket(void **state) {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_on_unhandled_error(closing_handler, NULL);
   emit_error(socket);
-  assert_notes("handler:0 closed");
+  assert_trace("handler:0 closed");
   close_loop(loop);
 }
 

@@ -2,7 +2,7 @@
  * IPv6 addresses whose zone names no interface: bind, connect and send, inside the call and from
  * the loop, read one text alike, as Node.js does.
  */
-#include "api_test.h"
+#include "lib/fixture.h"
 
 static uv_loop_t *loop;
 
@@ -182,15 +182,15 @@ static int close_the_loop(void **state) {
   return 0;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_the_loop, close_the_loop)
+#define ZONE_TEST(name) cmocka_unit_test_setup_teardown(name, open_the_loop, close_the_loop)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(an_address_that_needs_no_zone_is_taken_with_any),
-      TEST(a_link_local_address_without_a_zone_is_refused_by_the_kernel),
-      TEST(its_family_does_not_depend_on_its_zone),
-      TEST(what_is_no_zone_is_looked_up),
-      TEST(an_answer_may_have_any_zone),
+      ZONE_TEST(an_address_that_needs_no_zone_is_taken_with_any),
+      ZONE_TEST(a_link_local_address_without_a_zone_is_refused_by_the_kernel),
+      ZONE_TEST(its_family_does_not_depend_on_its_zone),
+      ZONE_TEST(what_is_no_zone_is_looked_up),
+      ZONE_TEST(an_answer_may_have_any_zone),
   };
   return cmocka_run_group_tests_name("zones", tests, NULL, NULL);
 }

@@ -1,60 +1,21 @@
-/*
- * Hosts for the tests: each is a network namespace with a loop of its own, and the links between
- * them are veth pairs.
- *
- *   left eth0 ---------- eth0 middle eth1 ---------- eth0 right
- *   10.0.1.2         10.0.1.1    10.0.2.1         10.0.2.2
- *   fd00:1::2       fd00:1::1    fd00:2::1       fd00:2::2
- *
- * left and right have their default route over middle, which forwards after forward() only. Left
- * to itself, middle sends multicast by eth0.
- *
- * The program is one host at a time: what it calls after enter() happens there, and so does what
- * a host's loop calls. A socket stays on the host on which it was bound. The namespaces have no
- * names, so they are gone with the program, however it ends.
- */
-#ifndef HOSTS_H
-#define HOSTS_H
+#include "lib/hosts.h"
 
-#include "socket_test.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
-
-enum {
-  PORT = 4000,         /* nobody else is on these hosts */
-  PATIENCE_MS = 10000, /* without anything happening, until a test is given up */
-  SKIPPED = 77         /* the exit code that ctest takes for it */
-};
-
-struct host {
-  const char *name;
-  uv_loop_t *loop;
-  int netns;
-  int messages;     /* that came to its sockets and were not yet asserted */
-  char heard[1024]; /* they, with blanks between them */
-};
 
 static struct host hosts[] = {{.name = "left"}, {.name = "middle"}, {.name = "right"}};
 enum { HOSTS = sizeof hosts / sizeof hosts[0] };
-static struct host *const left = &hosts[0], *const middle = &hosts[1], *const right = &hosts[2];
-static struct host *here; /* who the program is now */
+struct host *const left = &hosts[0], *const middle = &hosts[1], *const right = &hosts[2];
+struct host *here;
 
-static inline void enter(struct host *host) {
+void enter(struct host *host) {
   assert_int_equal(setns(host->netns, CLONE_NEWNET), 0);
   here = host;
 }
 
-/* Runs shell commands on the host that the program is now; each must succeed. */
-static inline void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static inline void sh(const char *format, ...) {
+void sh(const char *format, ...) {
   char command[2048] = "set -e; PATH=$PATH:/usr/sbin:/sbin; ";
   size_t length = strlen(command);
   va_list arguments;
@@ -66,30 +27,13 @@ static inline void sh(const char *format, ...) {
     fail_msg("on %s: %s", here->name, command);
 }
 
-static inline int have_command(const char *name) {
+int have_command(const char *name) {
   char command[128];
   snprintf(command, sizeof command, "PATH=$PATH:/usr/sbin:/sbin; command -v %s >/dev/null", name);
   return system(command) == 0;
 }
 
-#define skip_without_command(name)                     \
-  do {                                                 \
-    if (!have_command(name)) {                         \
-      print_message("skipped: %s is missing\n", name); \
-      skip();                                          \
-    }                                                  \
-  } while (0)
-
-/* ---- making hosts ---- */
-
-/*
- * The first call of a program. Returns false, and says why, where it may not make hosts.
- *
- * From here on it keeps to one processor: the kernel hands datagrams on in one queue for each
- * processor, and with a single queue what was sent first over a link also arrives first. So what
- * has not come before something that was sent later will not come any more.
- */
-static inline int hosts_allowed(void) {
+int hosts_allowed(void) {
   cpu_set_t this_one;
   CPU_ZERO(&this_one);
   CPU_SET((size_t)sched_getcpu(), &this_one);
@@ -106,11 +50,7 @@ static inline int hosts_allowed(void) {
   return 0;
 }
 
-#define HOSTS_MAIN(name, tests) \
-  (hosts_allowed() ? cmocka_run_group_tests_name(name, tests, NULL, NULL) : SKIPPED)
-
-/* Makes a host without links, and enters it. */
-static inline void open_host(struct host *host) {
+void open_host(struct host *host) {
   assert_int_equal(unshare(CLONE_NEWNET), 0);
   host->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   assert_true(host->netns >= 0);
@@ -126,21 +66,20 @@ static inline void open_host(struct host *host) {
      "ip link set lo up");
 }
 
-static inline void close_host(struct host *host) {
+void close_host(struct host *host) {
   enter(host);
   close_loop(host->loop);
   close(host->netns);
 }
 
 /* A link between the host that the program is now and another one. */
-static inline void add_link(const char *interface, const struct host *other,
-                            const char *others_interface) {
+static void add_link(const char *interface, const struct host *other,
+                     const char *others_interface) {
   sh("ip link add name %s type veth peer name %s netns /proc/%d/fd/%d", interface, others_interface,
      (int)getpid(), other->netns);
 }
 
-/* Finds an interface's link-local address, without zone. Returns false if it has none yet. */
-static inline int find_link_local(const char *interface, char text[INET6_ADDRSTRLEN]) {
+int find_link_local(const char *interface, char text[INET6_ADDRSTRLEN]) {
   struct ifaddrs *all = NULL;
   int found = 0;
   assert_int_equal(getifaddrs(&all), 0);
@@ -160,7 +99,7 @@ static inline int find_link_local(const char *interface, char text[INET6_ADDRSTR
  * Waits until the interface carries datagrams. The kernel notices a moment after both ends are up,
  * and gives it its link-local address last.
  */
-static inline void wait_for_interface(const char *interface) {
+static void wait_for_interface(const char *interface) {
   char text[INET6_ADDRSTRLEN];
   char event[4096];
   struct sockaddr_nl address = {.nl_family = AF_NETLINK,
@@ -173,8 +112,7 @@ static inline void wait_for_interface(const char *interface) {
   close(events);
 }
 
-/* Makes left, middle and right, and enters middle. */
-static inline void open_hosts(void) {
+void open_hosts(void) {
   for (int i = 0; i < HOSTS; i++)
     open_host(&hosts[i]);
   enter(middle);
@@ -207,24 +145,20 @@ static inline void open_hosts(void) {
   wait_for_interface("eth1");
 }
 
-/* The sockets must have been closed. */
-static inline void close_hosts(void) {
+void close_hosts(void) {
   for (int i = 0; i < HOSTS; i++)
     close_host(&hosts[i]);
 }
 
-/* Lets middle be a router. */
-static inline void forward(void) {
+void forward(void) {
   struct host *before = here;
   enter(middle);
   sh("echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
   enter(before);
 }
 
-/* ---- running them ---- */
-
 /* Runs each loop, as its host, without waiting. Returns the milliseconds that all can wait. */
-static inline int run_each(struct pollfd wakes[HOSTS]) {
+static int run_each(struct pollfd wakes[HOSTS]) {
   struct host *before = here;
   int wait_ms = -1;
   for (int i = 0; i < HOSTS; i++) {
@@ -243,8 +177,7 @@ static inline int run_each(struct pollfd wakes[HOSTS]) {
   return wait_ms;
 }
 
-/* Waits for one of the descriptors, but not for ever; `what` says for what. */
-static inline void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what) {
+void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what) {
   int ready = poll(wakes, count, wait_ms >= 0 ? wait_ms : PATIENCE_MS);
   assert_true(ready >= 0);
   if (ready == 0 && wait_ms < 0)
@@ -252,7 +185,7 @@ static inline void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, con
 }
 
 /* Runs all hosts until the count is no longer below `wanted`; `what` says what is counted. */
-static inline void run_hosts_for(const int *reached, int wanted, const char *what) {
+static void run_hosts_for(const int *reached, int wanted, const char *what) {
   struct pollfd wakes[HOSTS];
   for (;;) {
     int wait_ms = run_each(wakes);
@@ -262,15 +195,11 @@ static inline void run_hosts_for(const int *reached, int wanted, const char *wha
   }
 }
 
-static inline void run_hosts_until(const int *reached, int wanted) {
+void run_hosts_until(const int *reached, int wanted) {
   run_hosts_for(reached, wanted, "a count to be reached");
 }
 
-/* ---- sockets ---- */
-
-/* A listener; its context is the host that hears. */
-static inline void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                        void *context) {
+void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo, void *context) {
   struct host *host = context;
   size_t length = strlen(host->heard);
   size_t room = sizeof host->heard - length;
@@ -279,11 +208,7 @@ static inline void hear(dgram_socket_t *socket, const char *message, const dgram
   host->messages++;
 }
 
-/*
- * Waits until the host has heard as many messages as there are words, and compares. The last one
- * is to be sent last: then it also shows that nothing else came.
- */
-static inline void assert_heard(struct host *host, const char *words) {
+void assert_heard(struct host *host, const char *words) {
   char what[128];
   int count = 1;
   for (const char *at = words; *at != '\0'; at++)
@@ -296,8 +221,7 @@ static inline void assert_heard(struct host *host, const char *words) {
   host->heard[0] = '\0';
 }
 
-/* A socket on PORT of a host, bound, that hears. */
-static inline dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address) {
+dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address) {
   struct host *before = here;
   int listening = 0;
   enter(host);
@@ -308,15 +232,14 @@ static inline dgram_socket_t *bind_on(struct host *host, dgram_type_t type, cons
   return socket;
 }
 
-static inline struct host *host_of(const dgram_socket_t *socket) {
+static struct host *host_of(const dgram_socket_t *socket) {
   int i = 0;
   while (hosts[i].loop != dgram_loop(socket))
     i++;
   return &hosts[i];
 }
 
-/* Sends a text to PORT of an address; NULL: to the peer. Waits until it has left. */
-static inline void say(dgram_socket_t *socket, const char *text, const char *address) {
+void say(dgram_socket_t *socket, const char *text, const char *address) {
   struct host *before = here;
   int sent = 0;
   enter(host_of(socket));
@@ -327,15 +250,13 @@ static inline void say(dgram_socket_t *socket, const char *text, const char *add
   enter(before);
 }
 
-static inline void on_host_connect(dgram_socket_t *socket, const dgram_error_t *error,
-                                   void *context) {
+static void on_host_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   if (error != NULL)
     fail_msg("%s", error->message);
   ++*(int *)context;
 }
 
-/* Connects to PORT of an address, and waits until that is done. */
-static inline void connect_to_host(dgram_socket_t *socket, const char *address) {
+void connect_to_host(dgram_socket_t *socket, const char *address) {
   struct host *before = here;
   int connected = 0;
   enter(host_of(socket));
@@ -343,5 +264,3 @@ static inline void connect_to_host(dgram_socket_t *socket, const char *address) 
   run_hosts_until(&connected, 1);
   enter(before);
 }
-
-#endif

@@ -1,26 +1,15 @@
-/*
- * A name server of the test's own: the program has a network of its own, in which dnsmasq(8) is the
- * resolver's server. It answers
- *
- *   four.test   127.0.0.4              both.test     127.0.0.5 and fd00::5
- *   six.test    fd00::6                NAME.up.test  what the test answers itself
- *   abc.test    127.0.0.6              bücher.test   127.0.0.7
- *   faß.test    127.0.0.8              ☃.test        127.0.0.9
- *
- * and that all else in test does not exist.
- */
-#ifndef NAME_SERVER_H
-#define NAME_SERVER_H
-
-#include "hosts.h"
+#include "lib/name_server.h"
 
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* ---- what the resolver reads ---- */
+enum { UP_PORT = 5300 };
 
-static inline void write_file(const char *path, const char *text) {
+static pid_t dnsmasq;
+static int up = -1; /* the socket on which the test is asked for the names of up.test */
+
+void write_file(const char *path, const char *text) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   assert_true(fd >= 0);
   assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -31,7 +20,7 @@ static inline void write_file(const char *path, const char *text) {
  * Puts a file of the test's own in place of a system's, for this program only. Where there is none
  * there is nothing to hide.
  */
-static inline int hide(const char *path, const char *text) {
+static int hide(const char *path, const char *text) {
   char own[] = "/tmp/dgram-test-XXXXXX";
   if (access(path, F_OK) != 0)
     return 1;
@@ -44,27 +33,18 @@ static inline int hide(const char *path, const char *text) {
   return hidden;
 }
 
-#define RESOLV_CONF "/etc/resolv.conf"
-#define RESOLVER "options attempts:1 timeout:10\nnameserver 127.0.0.1\n"
-
 /* The resolver would also ask for each name within the domain of the host's own name. */
-static inline int have_no_domain(void) {
+static int have_no_domain(void) {
   return unshare(CLONE_NEWUTS) == 0 && sethostname("host", 4) == 0;
 }
 
-static inline int hide_files(void) {
+static int hide_files(void) {
   return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
          access(RESOLV_CONF, F_OK) == 0 && hide(RESOLV_CONF, RESOLVER) &&
          hide("/etc/nsswitch.conf", "hosts: dns\n") && hide("/run/nscd/socket", "");
 }
 
-/* ---- dnsmasq ---- */
-
-enum { UP_PORT = 5300 };
-
-static pid_t dnsmasq;
-
-static inline void run_dnsmasq(int log) {
+static void run_dnsmasq(int log) {
   static char *const arguments[] = {"dnsmasq",
                                     "--no-daemon",
                                     "--conf-file=/dev/null",
@@ -91,7 +71,7 @@ static inline void run_dnsmasq(int log) {
 }
 
 /* Starts it, and waits until it says that it listens. */
-static inline void start_dnsmasq(void) {
+static void start_dnsmasq(void) {
   int ends[2];
   char line[256];
   int started = 0;
@@ -108,14 +88,12 @@ static inline void start_dnsmasq(void) {
   assert_true(started); /* its log stays open: it must be able to write */
 }
 
-static inline int stop_dnsmasq(void **state) {
+int stop_name_server(void **state) {
   kill(dnsmasq, SIGKILL);
   return waitpid(dnsmasq, NULL, 0) == dnsmasq ? 0 : -1;
 }
 
-static int up = -1; /* the socket on which the test is asked for the names of up.test */
-
-static inline int start_name_server(void **state) {
+int start_name_server(void **state) {
   struct sockaddr_in address = loopback_address(UP_PORT);
   sh("ip link set lo up; for i in 5 6; do ip addr add fd00::$i/128 dev lo nodad; done");
   up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -125,8 +103,7 @@ static inline int start_name_server(void **state) {
   return 0;
 }
 
-/* As HOSTS_MAIN. All tests share the network: the resolver's threads stay where they began. */
-static inline int names_allowed(void) {
+int names_allowed(void) {
   if (!hosts_allowed())
     return 0;
   if (!have_command("dnsmasq"))
@@ -138,21 +115,7 @@ static inline int names_allowed(void) {
   return 0;
 }
 
-#define NAMES_MAIN(name, tests)                                                                \
-  (names_allowed() ? cmocka_run_group_tests_name(name, tests, start_name_server, stop_dnsmasq) \
-                   : SKIPPED)
-
-/* ---- answering for up.test (RFC 1035, 4.1) ---- */
-
-enum { FOUND = 0, SERVER_FAILED = 2, NO_SUCH_NAME = 3, REFUSED = 5 };
-
-struct query {
-  uint8_t bytes[512]; /* header, question, and room for an answer */
-  size_t size;        /* up to the question's end */
-  struct sockaddr_in from;
-};
-
-static inline void receive_query(struct query *query) {
+static void receive_query(struct query *query) {
   enum { HEADER = 12, TYPE_AND_CLASS = 4 };
   socklen_t length = sizeof query->from;
   ssize_t size =
@@ -166,23 +129,21 @@ static inline void receive_query(struct query *query) {
 }
 
 /* Waits until the loop has something to do or the test is asked. Returns whether it is. */
-static inline int is_asked(const uv_loop_t *loop) {
+static int is_asked(const uv_loop_t *loop) {
   struct pollfd wakes[] = {{.fd = uv_backend_fd(loop), .events = POLLIN},
                            {.fd = up, .events = POLLIN}};
   assert_true(poll(wakes, 2, uv_backend_timeout(loop)) >= 0);
   return wakes[1].revents != 0;
 }
 
-/* Runs the loop until the test is asked for a name of up.test. */
-static inline void wait_for_query(uv_loop_t *loop, struct query *query) {
+void wait_for_query(uv_loop_t *loop, struct query *query) {
   do
     uv_run(loop, UV_RUN_NOWAIT);
   while (!is_asked(loop));
   receive_query(query);
 }
 
-/* Answers with a code and, if it is FOUND, an IPv4 address. */
-static inline void answer(struct query *query, uint8_t code, const char *address) {
+void answer_query(struct query *query, uint8_t code, const char *address) {
   static const uint8_t record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4}; /* type A */
   uint8_t *bytes = query->bytes;
   size_t size = query->size;
@@ -199,20 +160,12 @@ static inline void answer(struct query *query, uint8_t code, const char *address
                    size);
 }
 
-/*
- * Runs the loop until the count is reached or the loop has ended. Meanwhile it answers: a name of
- * up.test that begins with "good" is 127.0.0.1, for others there is the code. How often dnsmasq
- * asks for one is its own affair.
- */
-static inline void run_answering_until(uv_loop_t *loop, uint8_t code, const int *reached,
-                                       int wanted) {
+void run_answering_until(uv_loop_t *loop, uint8_t code, const int *reached, int wanted) {
   while (uv_run(loop, UV_RUN_NOWAIT) && *reached < wanted)
     if (is_asked(loop)) {
       struct query query;
       receive_query(&query);
       int good = memcmp(query.bytes + 13, "good", 4) == 0; /* behind the header and a length */
-      answer(&query, good ? FOUND : code, "127.0.0.1");
+      answer_query(&query, good ? FOUND : code, "127.0.0.1");
     }
 }
-
-#endif

@@ -1,17 +1,6 @@
-/*
- * What goes over an interface, as a packet socket of the test sees it; and the reports of multicast
- * membership in it: IGMP version 3 (RFC 3376, 4.2) and MLD version 2 (RFC 3810, 5.2).
- */
-#ifndef PACKETS_H
-#define PACKETS_H
+#include "lib/packets.h"
 
-#include "hosts.h"
-
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-
-/* From now on this socket has what comes in by the interface; each packet begins with IP. */
-static inline int tap(const char *interface) {
+int tap(const char *interface) {
   int on = 1;
   int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   assert_true(fd >= 0);
@@ -23,13 +12,7 @@ static inline int tap(const char *interface) {
   return fd;
 }
 
-struct packet {
-  uint8_t bytes[2048]; /* its beginning */
-  size_t size;         /* all of it */
-};
-
-/* Takes the next packet that came in. Returns false if there is none (yet). */
-static inline int take_packet(int fd, struct packet *packet) {
+int take_packet(int fd, struct packet *packet) {
   ssize_t size = recv(fd, packet->bytes, sizeof packet->bytes, MSG_TRUNC | MSG_DONTWAIT);
   assert_true(size >= 0 || errno == EAGAIN);
   packet->size = size >= 0 ? (size_t)size : 0;
@@ -37,31 +20,25 @@ static inline int take_packet(int fd, struct packet *packet) {
 }
 
 /* Waits for the next packet; `what` says what it should be. */
-static inline void next_packet(int fd, struct packet *packet, const char *what) {
+static void next_packet(int fd, struct packet *packet, const char *what) {
   struct pollfd wire = {.fd = fd, .events = POLLIN};
   while (!take_packet(fd, packet))
     wait_for(&wire, 1, -1, what);
 }
 
-/* ---- what a packet is ---- */
-
-enum { IGMP = 2, UDP = 17, ICMPV6 = 58 };
-
-static inline int is_v4(const struct packet *packet) {
+int is_v4(const struct packet *packet) {
   return packet->bytes[0] >> 4 == 4;
 }
 
-/* What follows IP's header, for packets without other headers between. */
-static inline int protocol_of(const struct packet *packet) {
+int protocol_of(const struct packet *packet) {
   return packet->bytes[is_v4(packet) ? 9 : 6];
 }
 
-static inline const uint8_t *payload_of(const struct packet *packet) {
+static const uint8_t *payload_of(const struct packet *packet) {
   return packet->bytes + (is_v4(packet) ? (size_t)(packet->bytes[0] & 15) * 4 : 40);
 }
 
-/* Waits for a UDP datagram. Returns how many hops it may still travel. */
-static inline int wait_for_udp_hops(int fd) {
+int wait_for_udp_hops(int fd) {
   struct packet packet;
   do
     next_packet(fd, &packet, "a UDP datagram");
@@ -70,7 +47,7 @@ static inline int wait_for_udp_hops(int fd) {
 }
 
 /* Waits until ICMP, or ICMPv6, says this (RFC 792, RFC 4443). */
-static inline void wait_for_icmp(int fd, int type_v4, int type_v6) {
+static void wait_for_icmp(int fd, int type_v4, int type_v6) {
   struct packet packet;
   int is_icmp;
   do {
@@ -79,34 +56,24 @@ static inline void wait_for_icmp(int fd, int type_v4, int type_v6) {
   } while (!is_icmp || payload_of(&packet)[0] != (is_v4(&packet) ? type_v4 : type_v6));
 }
 
-static inline void wait_for_time_exceeded(int fd) {
+void wait_for_time_exceeded(int fd) {
   wait_for_icmp(fd, 11, 3);
 }
 
-static inline void wait_for_unreachable(int fd) {
+void wait_for_unreachable(int fd) {
   wait_for_icmp(fd, 3, 1);
 }
 
-static inline void wait_for_too_big(int fd) {
+void wait_for_too_big(int fd) {
   wait_for_icmp(fd, 3, 2);
 }
 
-/* ---- reports of membership ---- */
-
-/* Types of records; they are the same in both protocols. */
-enum {
-  NOW_ONLY_FROM = 3,    /* CHANGE_TO_INCLUDE_MODE: these sources; without any: left */
-  NOW_ALL_BUT_FROM = 4, /* CHANGE_TO_EXCLUDE_MODE: without any: joined */
-  NOW_ALSO_FROM = 5,    /* ALLOW_NEW_SOURCES */
-  NO_MORE_FROM = 6      /* BLOCK_OLD_SOURCES */
-};
-
-static inline unsigned number_at(const uint8_t *bytes) {
+static unsigned number_at(const uint8_t *bytes) {
   return (unsigned)bytes[0] << 8 | bytes[1];
 }
 
 /* The report in a packet, and how long its addresses are; or NULL. */
-static inline const uint8_t *find_report(const struct packet *packet, size_t *address_size) {
+static const uint8_t *find_report(const struct packet *packet, size_t *address_size) {
   enum { HOP_BY_HOP = 0, IGMP_V3_REPORT = 0x22, MLD_V2_REPORT = 143 };
   const uint8_t *payload = payload_of(packet);
   *address_size = is_v4(packet) ? 4 : 16;
@@ -119,8 +86,7 @@ static inline const uint8_t *find_report(const struct packet *packet, size_t *ad
 }
 
 /* Whether a list of addresses has this one; NULL: whether it is empty. */
-static inline int has_source(const uint8_t *sources, unsigned count, size_t size,
-                             const uint8_t *source) {
+static int has_source(const uint8_t *sources, unsigned count, size_t size, const uint8_t *source) {
   if (source == NULL)
     return count == 0;
   for (unsigned i = 0; i < count; i++)
@@ -129,9 +95,7 @@ static inline int has_source(const uint8_t *sources, unsigned count, size_t size
   return 0;
 }
 
-/* Whether the packet has a record of this type about the group and the source, or no source. */
-static inline int reports(const struct packet *packet, int type, const char *group,
-                          const char *source) {
+int reports(const struct packet *packet, int type, const char *group, const char *source) {
   enum { HEADER = 8, RECORD = 4 };
   uint8_t wanted_group[16];
   uint8_t wanted_source[16];
@@ -155,8 +119,7 @@ static inline int reports(const struct packet *packet, int type, const char *gro
   return 0;
 }
 
-/* Waits until this is reported; what else goes over the wire does not matter. */
-static inline void wait_for_report(int fd, int type, const char *group, const char *source) {
+void wait_for_report(int fd, int type, const char *group, const char *source) {
   struct packet packet;
   char what[128];
   snprintf(what, sizeof what, "a report of type %d about %s %s", type, group,
@@ -165,5 +128,3 @@ static inline void wait_for_report(int fd, int type, const char *group, const ch
     next_packet(fd, &packet, what);
   while (!reports(&packet, type, group, source));
 }
-
-#endif

@@ -1,0 +1,120 @@
+/*
+ * Hosts for the tests: each is a network namespace with a loop of its own, and the links between
+ * them are veth pairs.
+ *
+ *   left eth0 ---------- eth0 middle eth1 ---------- eth0 right
+ *   10.0.1.2         10.0.1.1    10.0.2.1         10.0.2.2
+ *   fd00:1::2       fd00:1::1    fd00:2::1       fd00:2::2
+ *
+ * left and right have their default route over middle, which forwards after forward() only. Left
+ * to itself, middle sends multicast by eth0.
+ *
+ * The program is one host at a time: what it calls after enter() happens there, and so does what
+ * a host's loop calls. A socket stays on the host on which it was bound. The namespaces have no
+ * names, so they are gone with the program, however it ends.
+ */
+#ifndef TESTS_LIB_HOSTS_H
+#define TESTS_LIB_HOSTS_H
+
+#include "lib/fixture.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+
+enum {
+  PORT = 4000,         /* nobody else is on these hosts */
+  PATIENCE_MS = 10000, /* without anything happening, until a test is given up */
+  SKIPPED = 77         /* the exit code that ctest takes for it */
+};
+
+struct host {
+  const char *name;
+  uv_loop_t *loop;
+  int netns;
+  int messages;     /* that came to its sockets and were not yet asserted */
+  char heard[1024]; /* they, with blanks between them */
+};
+
+extern struct host *const left, *const middle, *const right;
+extern struct host *here; /* who the program is now */
+
+void enter(struct host *host);
+
+/* Runs shell commands on the host that the program is now; each must succeed. */
+void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+int have_command(const char *name);
+
+#define skip_without_command(name)                     \
+  do {                                                 \
+    if (!have_command(name)) {                         \
+      print_message("skipped: %s is missing\n", name); \
+      skip();                                          \
+    }                                                  \
+  } while (0)
+
+/* ---- making hosts ---- */
+
+/*
+ * The first call of a program. Returns false, and says why, where it may not make hosts.
+ *
+ * From here on it keeps to one processor: the kernel hands datagrams on in one queue for each
+ * processor, and with a single queue what was sent first over a link also arrives first. So what
+ * has not come before something that was sent later will not come any more.
+ */
+int hosts_allowed(void);
+
+#define HOSTS_MAIN(name, tests) \
+  (hosts_allowed() ? cmocka_run_group_tests_name(name, tests, NULL, NULL) : SKIPPED)
+
+/* Makes a host without links, and enters it. */
+void open_host(struct host *host);
+
+void close_host(struct host *host);
+
+/* Finds an interface's link-local address, without zone. Returns false if it has none yet. */
+int find_link_local(const char *interface, char text[INET6_ADDRSTRLEN]);
+
+/* Makes left, middle and right, and enters middle. */
+void open_hosts(void);
+
+/* The sockets must have been closed. */
+void close_hosts(void);
+
+/* Lets middle be a router. */
+void forward(void);
+
+/* ---- running them ---- */
+
+/* Waits for one of the descriptors, but not for ever; `what` says for what. */
+void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what);
+
+void run_hosts_until(const int *reached, int wanted);
+
+/* ---- sockets ---- */
+
+/* A listener; its context is the host that hears. */
+void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo, void *context);
+
+/*
+ * Waits until the host has heard as many messages as there are words, and compares. The last one
+ * is to be sent last: then it also shows that nothing else came.
+ */
+void assert_heard(struct host *host, const char *words);
+
+/* A socket on PORT of a host, bound, that hears. */
+dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address);
+
+/* Sends a text to PORT of an address; NULL: to the peer. Waits until it has left. */
+void say(dgram_socket_t *socket, const char *text, const char *address);
+
+/* Connects to PORT of an address, and waits until that is done. */
+void connect_to_host(dgram_socket_t *socket, const char *address);
+
+#endif
