@@ -88,13 +88,6 @@ static struct dgram__bind_request *worker_take_first(dgram_worker_t *worker) {
   return share;
 }
 
-/* The socket and its share are none of each other's business any more. */
-static void worker_unlink_socket(struct dgram__bind_request *share) {
-  share->socket->shared = false;
-  share->socket->binding.lookup = NULL;
-  share->socket = NULL;
-}
-
 /* ---- what is said ---- */
 
 static void worker_watch(dgram_worker_t *worker);
@@ -137,8 +130,7 @@ static void worker_queue(struct dgram__bind_request *share, enum dgram__frame_ki
 
 /* The share is of no use: the socket has failed, or was closed before the answer. */
 static void worker_give_back(struct dgram__bind_request *share, bool held) {
-  if (share->socket != NULL)
-    worker_unlink_socket(share);
+  share->socket = NULL;
   if (held)
     worker_queue(share, DGRAM__FRAME_RELEASE);
   else
@@ -164,7 +156,7 @@ static int worker_on_answer(dgram_worker_t *worker, const struct dgram__frame *f
   }
   if (socket != NULL) {
     worker->waiting--;
-    dgram__bind_answered_shared(socket, err);
+    dgram__bind_answered(socket, err);
   }
   return 0;
 }
@@ -206,19 +198,18 @@ static void worker_close_all(dgram_worker_t *worker) {
   while ((share = worker_take_first(worker)) != NULL) {
     dgram_socket_t *socket = share->socket;
     bool bound = share->answered;
-    if (socket != NULL)
-      worker_unlink_socket(share);
     free(share);
     if (socket != NULL && bound)
-      dgram_close(socket, NULL, NULL);
+      dgram__bind_revoked(socket);
     else if (socket != NULL)
-      dgram__bind_answered_shared(socket, UV_ECANCELED);
+      dgram__bind_answered(socket, UV_ECANCELED);
   }
 }
 
 /* The descriptor stays open, but says no more: by it the process knows that it is a worker. */
 static void worker_end(dgram_worker_t *worker) {
   int fd = worker->channel.fd;
+  worker->loop->bind_agent = NULL;
   worker->loop->worker = NULL;
   worker_close_all(worker);
   uv_close((uv_handle_t *)&worker->poll, worker_on_poll_closed);
@@ -251,7 +242,7 @@ static void worker_watch(dgram_worker_t *worker) {
 
 /* ---- what a socket asks for ---- */
 
-int dgram__bind_request_ask(dgram_socket_t *socket, int fd) {
+static int worker_ask(dgram_socket_t *socket, int fd, struct dgram__bind_request **request) {
   dgram_worker_t *worker = socket->loop->worker;
   struct dgram__bind_request *share = calloc(1, sizeof *share);
   if (share == NULL)
@@ -263,8 +254,7 @@ int dgram__bind_request_ask(dgram_socket_t *socket, int fd) {
                                      .fd = fd,
                                      .reuse_addr = fd == 0 && socket->options.reuse_addr,
                                      .ipv6_only = fd == 0 && socket->options.ipv6_only};
-  socket->shared = true;
-  socket->binding.share = share;
+  *request = share;
   dgram__address_any(&share->ask.address, dgram__family(socket->options.type), 0);
   if (fd == 0)
     share->ask.address = socket->binding.to;
@@ -274,14 +264,13 @@ int dgram__bind_request_ask(dgram_socket_t *socket, int fd) {
   return 0;
 }
 
-void dgram__bind_request_listening(dgram_socket_t *socket) {
-  worker_queue(socket->binding.share, DGRAM__FRAME_LISTENING);
+static void worker_listening(struct dgram__bind_request *share) {
+  worker_queue(share, DGRAM__FRAME_LISTENING);
 }
 
-void dgram__bind_request_release(dgram_socket_t *socket) {
-  struct dgram__bind_request *share = socket->binding.share;
+static void worker_release(struct dgram__bind_request *share) {
   dgram_worker_t *worker = share->worker;
-  worker_unlink_socket(share);
+  share->socket = NULL;
   if (worker->loop->worker == NULL) /* it ends: nobody is to be told */
     return;
   if (share->answered) {
@@ -291,6 +280,9 @@ void dgram__bind_request_release(dgram_socket_t *socket) {
     worker_watch(worker);
   }
 }
+
+static const struct dgram__bind_agent worker_agent = {
+    .ask = worker_ask, .listening = worker_listening, .release = worker_release};
 
 /* ---- the public functions ---- */
 
@@ -330,11 +322,13 @@ static int worker_join(dgram_worker_t *worker, uv_loop_t *loop) {
   if (worker->loop == NULL)
     return UV_ENOMEM;
   int err = worker->loop->worker == NULL ? worker_connect_to_primary(worker, loop) : UV_EALREADY;
-  if (err == 0)
-    worker->loop->worker = worker;
-  else
+  if (err != 0) {
     dgram__loop_leave(worker->loop);
-  return err;
+    return err;
+  }
+  worker->loop->worker = worker;
+  worker->loop->bind_agent = &worker_agent;
+  return 0;
 }
 
 int dgram_worker_join(uv_loop_t *loop, dgram_worker_disconnect_cb on_disconnect, void *context,

@@ -33,8 +33,8 @@ static void bind_announce(dgram_socket_t *socket) {
     return;
   socket->announced = true;
   dgram__poll_update(socket);
-  if (socket->shared)
-    dgram__bind_request_listening(socket);
+  if (socket->binding.request != NULL)
+    socket->binding.agent->listening(socket->binding.request);
   dgram__emit_listening(socket);
   if (socket->closed)
     return;
@@ -91,89 +91,77 @@ static void bind_finish_attempt(dgram_socket_t *socket, int err) {
   }
 }
 
-static int bind_ask_primary(dgram_socket_t *socket) {
-  return bind_is_of_its_family(socket, &socket->binding.to) ? dgram__bind_request_ask(socket, 0)
-                                                            : UV_EINVAL;
+static int bind_ask_agent(dgram_socket_t *socket) {
+  struct dgram__binding *binding = &socket->binding;
+  return bind_is_of_its_family(socket, &binding->to)
+             ? binding->agent->ask(socket, 0, &binding->request)
+             : UV_EINVAL;
 }
 
-void dgram__bind_finish(dgram_socket_t *socket) {
+/* Binds to the address that is known now, unless the socket is bound, and announces it. */
+static void bind_finish(dgram_socket_t *socket) {
   if (socket->closed)
     return;
-  bool asks = socket->shares && socket->loop->worker != NULL;
+  bool asks = socket->binding.agent != NULL && socket->loop->bind_agent != NULL;
   int err = 0;
   if (socket->state != DGRAM_BOUND)
-    err = asks ? bind_ask_primary(socket) : bind_open_udp(socket);
+    err = asks ? bind_ask_agent(socket) : bind_open_udp(socket);
   if (err != 0 || !asks)
     bind_finish_attempt(socket, err);
 }
 
+static const struct dgram__task_type bind_task = {bind_finish, DGRAM__TASK_BIND};
+
 /* ---- what a bind waits for ---- */
 
-/* The look-up has ended: returns what was looked up, now the caller's. */
-static char *bind_end_resolve(dgram_socket_t *socket) {
-  char *host = socket->binding.host;
-  socket->binding.host = NULL;
-  socket->binding.lookup = NULL;
-  return host;
-}
-
-void dgram__bind_resolved(void *owner, int status, const union dgram__address *address) {
+static void bind_resolved(void *owner, int status, const union dgram__address *address) {
   dgram_socket_t *socket = owner;
-  char *host = bind_end_resolve(socket);
+  const char *host = dgram__resolve_host(socket->binding.lookup);
+  socket->binding.lookup = NULL;
   dgram__hold(socket);
   if (status != 0) {
     bind_failed(socket, status, "getaddrinfo", host, 0);
   } else {
     dgram__address_set_host(&socket->binding.to, address);
-    dgram__bind_finish(socket);
+    bind_finish(socket);
   }
   dgram__release(socket);
-  free(host);
 }
 
-static int bind_resolve(dgram_socket_t *socket, const char *host) {
-  struct dgram__binding *binding = &socket->binding;
-  binding->host = strdup(host);
-  if (binding->host == NULL)
-    return UV_ENOMEM;
-  int err = dgram__resolve_start(socket, &binding->lookup, host, dgram__bind_resolved, socket);
-  if (err != 0) {
-    free(binding->host);
-    binding->host = NULL;
-  }
-  return err;
-}
+static int bind_resolved_fd(void *owner, int fd);
 
 /* Starts to bind. A numeric address too is bound to later, from the loop: one order of events. */
-static int bind_start(dgram_socket_t *socket, int port, const char *address, bool shares) {
+static int bind_start(dgram_socket_t *socket, int port, const char *address,
+                      const struct dgram__bind_agent *agent) {
   struct dgram__destination local;
   int err = dgram__destination_read(socket, port, address, false, &local);
   if (err != 0)
     return err;
   socket->state = DGRAM_BINDING;
-  socket->shares = shares;
+  socket->binding.agent = agent;
   socket->binding.to = local.address;
   if (local.host == NULL)
-    dgram__defer(socket, DGRAM__TASK_BIND);
+    dgram__defer(socket, &bind_task);
   else
-    err = bind_resolve(socket, local.host);
+    err = dgram__resolve_start(socket, &socket->binding.lookup, local.host, bind_resolved,
+                               bind_resolved_fd, socket);
   if (err != 0)
     socket->state = DGRAM_UNBOUND;
   return err;
 }
 
 int dgram__bind_implicitly(dgram_socket_t *socket) {
-  return bind_start(socket, 0, NULL, false);
+  return bind_start(socket, 0, NULL, NULL);
 }
 
 static int bind_now(dgram_socket_t *socket, const union dgram__address *local) {
   socket->binding.to = *local;
-  socket->shares = false;
+  socket->binding.agent = NULL;
   int err = bind_open_udp(socket);
   if (err != 0)
     return err;
   socket->state = DGRAM_BOUND;
-  dgram__defer(socket, DGRAM__TASK_BIND);
+  dgram__defer(socket, &bind_task);
   return 0;
 }
 
@@ -185,12 +173,12 @@ int dgram__bind_at_once(dgram_socket_t *socket) {
 
 void dgram__bind_forget(dgram_socket_t *socket) {
   struct dgram__binding *binding = &socket->binding;
-  if (socket->shared)
-    dgram__bind_request_release(socket);
-  else if (binding->lookup != NULL)
+  if (binding->request != NULL)
+    binding->agent->release(binding->request);
+  binding->request = NULL;
+  if (binding->lookup != NULL)
     dgram__resolve_forget(binding->lookup);
-  free(binding->host);
-  binding->host = NULL;
+  binding->lookup = NULL;
 }
 
 /* ---- taking a system socket over ---- */
@@ -229,9 +217,10 @@ static int bind_adopt(dgram_socket_t *socket, int fd) {
   return 0;
 }
 
-int dgram__bind_resolved_fd(dgram_socket_t *socket, int fd) {
+static int bind_resolved_fd(void *owner, int fd) {
+  dgram_socket_t *socket = owner;
   dgram__hold(socket);
-  free(bind_end_resolve(socket));
+  socket->binding.lookup = NULL;
   int err = bind_adopt(socket, fd);
   if (err != 0)
     bind_failed(socket, err, "open", NULL, 0);
@@ -241,9 +230,11 @@ int dgram__bind_resolved_fd(dgram_socket_t *socket, int fd) {
 
 /* ---- sharing one that a primary has bound ---- */
 
-static int bind_start_shared(dgram_socket_t *socket, int fd) {
+static int bind_start_shared(dgram_socket_t *socket, int fd,
+                             const struct dgram__bind_agent *agent) {
   socket->binding.to = dgram__address_unspec;
-  int err = dgram__bind_request_ask(socket, fd);
+  socket->binding.agent = agent;
+  int err = agent->ask(socket, fd, &socket->binding.request);
   if (err == 0)
     socket->state = DGRAM_BINDING;
   return err;
@@ -253,8 +244,15 @@ int dgram__bind_take_shared(dgram_socket_t *socket, int fd) {
   return bind_adopt_udp(socket, fd, true);
 }
 
-void dgram__bind_answered_shared(dgram_socket_t *socket, int status) {
+void dgram__bind_revoked(dgram_socket_t *socket) {
+  socket->binding.request = NULL;
+  dgram_close(socket, NULL, NULL);
+}
+
+void dgram__bind_answered(dgram_socket_t *socket, int status) {
   dgram__hold(socket);
+  if (status != 0)
+    socket->binding.request = NULL;
   bind_finish_attempt(socket, status);
   dgram__release(socket);
 }
@@ -269,10 +267,12 @@ static int bind_read_options(dgram_bind_options_t *options, const dgram_bind_opt
 }
 
 static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t *options) {
-  bool shares = !options->exclusive && !socket->options.reuse_port && socket->loop->worker != NULL;
+  const struct dgram__bind_agent *agent =
+      options->exclusive || socket->options.reuse_port ? NULL : socket->loop->bind_agent;
   if (options->fd <= 0)
-    return bind_start(socket, options->port, options->address, shares);
-  return shares ? bind_start_shared(socket, options->fd) : bind_adopt(socket, options->fd);
+    return bind_start(socket, options->port, options->address, agent);
+  return agent != NULL ? bind_start_shared(socket, options->fd, agent)
+                       : bind_adopt(socket, options->fd);
 }
 
 int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *options,

@@ -16,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void connect_finish(dgram_socket_t *socket);
+
+static const struct dgram__task_type connect_task = {connect_finish, DGRAM__TASK_CONNECT};
+
 /* ---- the state ---- */
 
 static inline bool connect_may_follow(enum dgram__connect_state from,
@@ -90,7 +94,7 @@ static void connect_set_ended(dgram_socket_t *socket) {
   while (*end != NULL)
     end = &(*end)->next;
   *end = connect_take_attempt(socket);
-  dgram__defer(socket, DGRAM__TASK_CONNECT);
+  dgram__defer(socket, &connect_task);
 }
 
 /* The program has given the attempt up: only its callback is told. */
@@ -146,7 +150,7 @@ static void connect_make_attempt(dgram_socket_t *socket) {
     connect_set_state(socket, DGRAM__CONNECTED_PENDING);
 }
 
-void dgram__connect_finish(dgram_socket_t *socket) {
+static void connect_finish(dgram_socket_t *socket) {
   connect_report_ended(socket);
   if (socket->closed)
     return;
@@ -178,17 +182,18 @@ static void connect_resolved(void *owner, int status, const union dgram__address
   } else {
     connect_fail(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
   }
-  dgram__defer(socket, DGRAM__TASK_CONNECT);
+  dgram__defer(socket, &connect_task);
 }
 
 static void connect_resolve(dgram_socket_t *socket) {
   struct dgram__attempt *attempt = socket->connecting.attempt;
   connect_set_state(socket, DGRAM__CONNECT_RESOLVING);
-  int err = dgram__resolve_start(socket, &attempt->lookup, attempt->host, connect_resolved, socket);
+  int err =
+      dgram__resolve_start(socket, &attempt->lookup, attempt->host, connect_resolved, NULL, socket);
   if (err == 0)
     return;
   connect_fail(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
-  dgram__defer(socket, DGRAM__TASK_CONNECT);
+  dgram__defer(socket, &connect_task);
 }
 
 void dgram__connect_release(dgram_socket_t *socket) {
@@ -199,7 +204,7 @@ void dgram__connect_release(dgram_socket_t *socket) {
     connect_resolve(socket);
   } else {
     connect_set_state(socket, DGRAM__CONNECT_SCHEDULED);
-    dgram__defer(socket, DGRAM__TASK_CONNECT);
+    dgram__defer(socket, &connect_task);
   }
 }
 
@@ -209,7 +214,7 @@ void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *s
     return;
   if (connecting->attempt->callback != NULL) {
     connect_fail(socket, code, syscall, DGRAM__SHOW_NOTHING);
-    dgram__defer(socket, DGRAM__TASK_CONNECT);
+    dgram__defer(socket, &connect_task);
   } else { /* the 'error' event of the bind tells it */
     connect_set_state(socket, DGRAM__DISCONNECTED);
     connect_free_attempt(connect_take_attempt(socket));
@@ -346,7 +351,7 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
   err = connect_now(socket, &to);
   connect_set_state(socket, err == 0 ? DGRAM__CONNECTED_PENDING : DGRAM__DISCONNECTED);
   if (err == 0)
-    dgram__defer(socket, DGRAM__TASK_CONNECT);
+    dgram__defer(socket, &connect_task);
   dgram__release(socket);
   return err;
 }

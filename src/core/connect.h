@@ -47,9 +47,6 @@ static inline bool dgram__is_connected(const struct dgram__connecting *connectin
   return connecting->state >= DGRAM__CONNECTED_PENDING;
 }
 
-/* Makes the attempt, unless it is made, and tells how it ended. */
-void dgram__connect_finish(dgram_socket_t *socket);
-
 /* The socket is bound: a connect that waited goes on. */
 void dgram__connect_release(dgram_socket_t *socket);
 

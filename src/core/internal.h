@@ -16,6 +16,7 @@
 #include "connect.h"
 #include "udp.h"
 #include "errors.h"
+#include "list.h"
 #include "listeners.h"
 #include "rx_coalesce.h"
 #include "send_queue.h"
@@ -24,34 +25,39 @@
 
 /* ---- loop.c: what the sockets of a loop share ---- */
 
-/* What a socket has the loop, or the program, do later. */
-enum dgram__task_kind {
+/* What a socket puts off: one place in its `tasks` each. */
+enum {
   DGRAM__TASK_FLUSH,
-  DGRAM__TASK_RESUME,      /* a flush that the system had stopped, or receiving after a back-off */
+  DGRAM__TASK_RESUME,      /* after ENOBUFS, or receiving after a back-off */
   DGRAM__TASK_COMPLETE,    /* the callbacks of sends */
   DGRAM__TASK_ASYNC_ERROR, /* of an earlier datagram */
-  DGRAM__TASK_BIND,        /* to a numeric address, unless that was done inside a call; and tell */
-  DGRAM__TASK_CONNECT,     /* unless that was done inside a call; and tell how it ended */
-  DGRAM__TASK_BACKLOG,     /* what was received in an earlier turn */
+  DGRAM__TASK_BIND,        /* to a numeric address, unless that was done inside a call */
+  DGRAM__TASK_CONNECT,     /* unless that was done inside a call; and report how it ended */
+  DGRAM__TASK_BACKLOG,     /* datagrams received in an earlier iteration */
   DGRAM__TASK_CLOSE,
-  DGRAM__TASK_KINDS
+  DGRAM__TASKS
 };
 
-/* Each stands in its socket's `tasks`, and at most once in line at a time. */
+/* What becomes of a task, and which of `tasks` it is. Whoever defers it has one, constant. */
+struct dgram__task_type {
+  void (*run)(dgram_socket_t *socket);
+  unsigned index;
+};
+
+/* Waits in one queue at a time, and holds the socket until it has run. */
 struct dgram_task {
   struct dgram_task *next;
-  unsigned char kind;
-  bool waiting;
+  const struct dgram__task_type *type; /* NULL: the task does not wait */
 };
 
-/* Tasks that wait for the same moment, first come first served. */
+/* First in, first out; singly linked, so that a socket is small. Zero-initialised: empty. */
 struct dgram__task_queue {
   struct dgram_task *first;
   struct dgram_task *last;
 };
 
 struct dgram__loop {
-  struct dgram__loop *next; /* in the list of loops */
+  struct dgram__list_node node; /* in the list of loops */
   uv_loop_t *uv;
   unsigned sockets;
   uv_idle_t idle;       /* runs while there is work to do before the loop may block */
@@ -69,36 +75,36 @@ struct dgram__loop {
   struct dgram__rx_buffers *inbox;     /* made at the first receive */
   void *inbox_memory;                  /* has it in it */
   struct dgram__message_batch *basket; /* made with it */
-  struct dgram__task_queue flushes;    /* before the loop blocks, first */
-  struct dgram__task_queue deferred;   /* before the loop blocks, then */
-  struct dgram__task_queue backlogs; /* before the loop blocks, last: received, and not told yet */
-  struct dgram__task_queue waiting;  /* when the retry timer fires */
-  dgram_socket_t **by_fd;            /* the sockets by their descriptors */
-  int fd_room;                       /* descriptors that `by_fd` has room for */
-  unsigned forks;                /* what dgram__loop_enter() counts, when it last saw the loop */
-  struct dgram_worker *worker;   /* the connection to a primary, if the loop has joined one */
-  struct dgram__send *free_list; /* finished sends, kept for the next ones */
-  size_t free_bytes;             /* of these and their memory */
+  struct dgram__task_queue flushes;    /* tasks to run before the loop blocks, first */
+  struct dgram__task_queue deferred;   /* ... then */
+  struct dgram__task_queue backlogs;   /* ... last */
+  struct dgram__task_queue waiting;    /* tasks to run when the retry timer fires */
+  dgram_socket_t **by_fd;              /* the sockets by their descriptors */
+  int fd_room;                         /* descriptors that `by_fd` has room for */
+  unsigned forks; /* what dgram__loop_enter() counts, when it last saw the loop */
+  const struct dgram__bind_agent *bind_agent;   /* binds for the loop's sockets; NULL: none */
+  struct dgram_worker *worker;                  /* the agent's own state */
+  struct dgram__send *free_list;                /* finished sends, kept for the next ones */
+  size_t free_bytes;                            /* of these and their memory */
+  void (*free_sends)(struct dgram__loop *loop); /* frees these with the loop */
 };
 
 /* The loop's shared state, made for its first socket, gone after its last. NULL: no memory. */
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv);
 void dgram__loop_leave(struct dgram__loop *loop);
 
-/*
- * Has the program run the task, if it wants to put work off in its own way; else runs it from the
- * loop, before it blocks, after the flushes.
- */
-void dgram__defer(dgram_socket_t *socket, enum dgram__task_kind kind);
+/* The loop's shared state if it has some, or NULL. */
+struct dgram__loop *dgram__loop_find(const uv_loop_t *uv);
 
-/* Has the socket flushed before the loop blocks. */
-void dgram__flush_later(dgram_socket_t *socket);
+/* Runs the task before the loop blocks, with the others of this queue of the loop. */
+void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
+                    const struct dgram__task_type *type);
 
-/* Has the backlog told before the loop blocks, in its next turn. */
-void dgram__backlog_later(dgram_socket_t *socket);
+/* Hands the task to the program's `defer`; if that declines, the task goes into `deferred`. */
+void dgram__defer(dgram_socket_t *socket, const struct dgram__task_type *type);
 
-/* Has the socket resumed after so many milliseconds, or earlier if that was asked for before. */
-void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
+/* Runs the task, DGRAM__TASK_RESUME, after so many milliseconds, or earlier if it is to already. */
+void dgram__resume_after(dgram_socket_t *socket, unsigned ms, const struct dgram__task_type *type);
 
 /* A socket has begun or ceased to keep the loop alive: so may those that wait for a time. */
 void dgram__retry_refer(struct dgram__loop *loop);
@@ -106,7 +112,7 @@ void dgram__retry_refer(struct dgram__loop *loop);
 /* The socket closes: what waits for a time is over in the loop's next turn. */
 void dgram__retry_now(dgram_socket_t *socket);
 
-/* ---- watch.c: what libuv watches for a socket ---- */
+/* ---- poll.c: what libuv watches for a socket ---- */
 
 /* A socket of this loop has the descriptor. */
 bool dgram__poll_has_fd(const struct dgram__loop *loop, int fd);
@@ -116,13 +122,15 @@ int dgram__poll_open(dgram_socket_t *socket);
 void dgram__poll_update(dgram_socket_t *socket);
 void dgram__poll_close(dgram_socket_t *socket);
 
-/* ---- inbox.c ---- */
+/* Flushes or receives again after so many milliseconds, or earlier. */
+void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
+
+/* ---- rx_buffers.c ---- */
 
 /* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
 struct dgram__rx_buffers *dgram__rx_buffers_get(struct dgram__loop *loop);
-void dgram__rx_buffers_free(struct dgram__loop *loop);
 
-/* ---- lookup.c: names to addresses ---- */
+/* ---- resolve.c: names to addresses ---- */
 
 enum { DGRAM__HOST_MAX = 255 }; /* bytes of a host name, RFC 1035, 2.3.4 */
 
@@ -143,16 +151,23 @@ int dgram__destination_read(const dgram_socket_t *socket, int port, const char *
 /* Called once, with status 0 and an address of either family with port 0, or with an error. */
 typedef void dgram__resolved_fn(void *owner, int status, const union dgram__address *address);
 
+/* Called instead with a bound descriptor. Returns 0, or an error with `fd` still the program's. */
+typedef int dgram__resolved_fd_fn(void *owner, int fd);
+
 /* Reads a numeric address of the socket's family, likewise. Returns 0, or UV_EINVAL for another. */
 int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *address,
                         bool to_this_host, union dgram__address *numeric);
 
 /*
  * Looks a host name up; a program's own look-up may answer inside the call. Returns 0, or an
- * error, and then `answer` is not called.
+ * error, and then neither function is called. `resolved_fd` NULL: a descriptor is no valid answer.
  */
 int dgram__resolve_start(dgram_socket_t *socket, dgram_lookup_t **lookup, const char *host,
-                         dgram__resolved_fn *answer, void *owner);
+                         dgram__resolved_fn *resolved, dgram__resolved_fd_fn *resolved_fd,
+                         void *owner);
+
+/* The name that is looked up. */
+const char *dgram__resolve_host(const dgram_lookup_t *lookup);
 
 /* Lets go of a look-up: its answer is not called any more. */
 void dgram__resolve_forget(dgram_lookup_t *lookup);
@@ -206,9 +221,6 @@ int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void
 
 /* The send ends, and nobody is told. */
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
-
-/* Tells the answer to an earlier datagram that has come instead of a send's end. */
-void dgram__async_error_emit(dgram_socket_t *socket);
 
 /* Hands what is ready to the datapath, until nothing is left or the system takes no more. */
 void dgram__send_flush(dgram_socket_t *socket);
@@ -275,50 +287,51 @@ void dgram__events_clear(struct dgram__events *events);
 
 /* ---- bind.c ---- */
 
-/* A bind under way, and what came of it. */
-struct dgram__binding {
-  char *host; /* the name that is looked up, or NULL */
-  union {
-    dgram_lookup_t *lookup;            /* of the name, or NULL */
-    struct dgram__bind_request *share; /* if the socket is `shared` */
-  };
-  union dgram__address to; /* AF_UNSPEC: to a descriptor of the primary's */
-  int buffer_size_reason;  /* why a buffer size was refused */
+struct dgram__bind_request; /* the agent's own */
+
+/*
+ * Binds for the sockets of a loop: by a primary, to which it is connected. It is static: it
+ * outlives the requests.
+ */
+struct dgram__bind_agent {
+  /*
+   * Requests a system socket bound to `binding.to`, or with `fd` > 0 that descriptor of the
+   * primary's. Returns 0, and dgram__bind_answered() comes later; or an error.
+   */
+  int (*ask)(dgram_socket_t *socket, int fd, struct dgram__bind_request **request);
+
+  void (*listening)(struct dgram__bind_request *request);
+
+  /* The socket is closed: gives the request, or what it was answered with, back. */
+  void (*release)(struct dgram__bind_request *request);
 };
 
-/* Binds to the address that is known now, unless the socket is bound, and announces it. */
-void dgram__bind_finish(dgram_socket_t *socket);
+/* A bind under way, and what came of it. */
+struct dgram__binding {
+  dgram_lookup_t *lookup;                /* of the name, or NULL */
+  union dgram__address to;               /* AF_UNSPEC: to a descriptor of the primary's */
+  const struct dgram__bind_agent *agent; /* to be asked for the bind; NULL: the system is */
+  struct dgram__bind_request *request;   /* asked, or answered with the system socket; or NULL */
+  int buffer_size_reason;                /* why a buffer size was refused */
+};
 
 /* Starts to bind the unbound socket to a random port on all interfaces. Returns 0 or an error. */
 int dgram__bind_implicitly(dgram_socket_t *socket);
 
-/* The answers to a bind's look-up: an address, or a system socket that is bound already. */
-void dgram__bind_resolved(void *owner, int status, const union dgram__address *address);
-int dgram__bind_resolved_fd(dgram_socket_t *socket, int fd);
-
 /* The same inside the call; 'listening' comes from the loop. */
 int dgram__bind_at_once(dgram_socket_t *socket);
 
-/* Takes over a system socket that the primary has bound. Returns 0, or an error. */
+/* The agent's answer: takes over a system socket. Returns 0, or an error with `fd` the agent's. */
 int dgram__bind_take_shared(dgram_socket_t *socket, int fd);
 
-/* The primary has answered, or never will: tells how the bind has ended. */
-void dgram__bind_answered_shared(dgram_socket_t *socket, int status);
+/* Then, or without a system socket: reports how the bind has ended. An error ends the request. */
+void dgram__bind_answered(dgram_socket_t *socket, int status);
 
-/* The socket has closed: a bind under way is given up, and what is shared given back. */
+/* The agent has gone: closes what it had answered with. */
+void dgram__bind_revoked(dgram_socket_t *socket);
+
+/* The socket has closed: gives up a bind under way, and returns what is shared. */
 void dgram__bind_forget(dgram_socket_t *socket);
-
-/* ---- worker.c: system sockets that a primary binds ---- */
-
-/*
- * Asks for one that is bound as the socket is to be, or with `fd` > 0 for that descriptor of the
- * primary's; dgram__bind_answered_shared() comes later. Returns 0, or an error.
- */
-int dgram__bind_request_ask(dgram_socket_t *socket, int fd);
-
-/* Says that the shared socket listens; that it is closed. */
-void dgram__bind_request_listening(dgram_socket_t *socket);
-void dgram__bind_request_release(dgram_socket_t *socket);
 
 /* ---- options.c ---- */
 
@@ -370,8 +383,6 @@ struct dgram_socket {
   unsigned char poll_events; /* what it watches for */
   bool backed_off;           /* not watched until a time: wake-ups were in vain */
   unsigned char vain;        /* wake-ups in a row that led to nothing */
-  bool shares;               /* the bind under way asks the primary, if there is one */
-  bool shared;               /* `binding.share` is what was asked, or got */
   bool *gone;                /* set when the memory goes, if somebody waits for it */
   uv_poll_t poll;
   struct dgram__udp udp;
@@ -381,7 +392,7 @@ struct dgram_socket {
   struct dgram__tx tx;
   struct dgram__rx rx;
   uint64_t wake_at; /* when the task DGRAM__TASK_RESUME runs, if it waits; ms */
-  struct dgram_task tasks[DGRAM__TASK_KINDS];
+  struct dgram_task tasks[DGRAM__TASKS];
   dgram_socket_t *signal_next; /* in the list of its abort signal */
   dgram_socket_t *signal_previous;
 };
@@ -396,9 +407,6 @@ void dgram__release(dgram_socket_t *socket);
 
 /* Fills in the system socket's own name, or its peer's. Returns 0 or an error. */
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address);
-
-/* Tells 'close', and the sends that have not left. */
-void dgram__close_finish(dgram_socket_t *socket);
 
 /* Closes the socket for good if the program has closed it and nothing waits for the bind. */
 void dgram__close_if_ready(dgram_socket_t *socket);

@@ -7,8 +7,8 @@
  * active libuv polls without waiting, so work that comes after it in the turn isn't left to lie.
  */
 #include "internal.h"
-#include "sharing.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static const struct dgram__datapath *const datapaths[] = {
  * again, so this list is the one thing that threads share: touched under its lock, by a loop's
  * every new socket and its last one to go.
  */
-static struct dgram__loop *loops;
+static struct dgram__list loops;
 static uv_mutex_t loops_lock;
 static uv_once_t loops_once = UV_ONCE_INIT;
 static unsigned forks; /* from the first process with a socket to this one */
@@ -114,25 +114,26 @@ static struct dgram__loop *loop_make_loop(uv_loop_t *uv) {
   loop->idle.data = loop;
   loop->prepare.data = loop;
   loop->retry.data = loop;
-  loop->next = loops;
-  loops = loop;
+  dgram__list_append(&loops, &loop->node);
   return loop;
 }
 
-/* The three below are called under the lock. */
-
-static struct dgram__loop *loop_find_loop(const uv_loop_t *uv) {
-  struct dgram__loop *loop = loops;
-  while (loop != NULL && loop->uv != uv)
-    loop = loop->next;
-  return loop;
+/* Called under the lock. */
+static struct dgram__loop *loop_search(const uv_loop_t *uv) {
+  for (struct dgram__list_node *node = loops.first; node != NULL; node = node->next) {
+    struct dgram__loop *loop = DGRAM__LIST_ENTRY(node, struct dgram__loop, node);
+    if (loop->uv == uv)
+      return loop;
+  }
+  return NULL;
 }
 
-static void loop_unlink(struct dgram__loop *loop) {
-  struct dgram__loop **at = &loops;
-  while (*at != loop)
-    at = &(*at)->next;
-  *at = loop->next;
+struct dgram__loop *dgram__loop_find(const uv_loop_t *uv) {
+  uv_once(&loops_once, loop_make_lock);
+  uv_mutex_lock(&loops_lock);
+  struct dgram__loop *loop = loop_search(uv);
+  uv_mutex_unlock(&loops_lock);
+  return loop;
 }
 
 static void loop_look_for_handle(uv_handle_t *handle, void *sought) {
@@ -158,9 +159,9 @@ static bool loop_is_current(struct dgram__loop *loop) {
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
   uv_once(&loops_once, loop_make_lock);
   uv_mutex_lock(&loops_lock);
-  struct dgram__loop *loop = loop_find_loop(uv);
+  struct dgram__loop *loop = loop_search(uv);
   if (loop != NULL && !loop_is_current(loop)) {
-    loop_unlink(loop);
+    dgram__list_remove(&loops, &loop->node);
     loop = NULL;
   }
   if (loop == NULL)
@@ -171,18 +172,13 @@ struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
   return loop;
 }
 
-static void loop_forget_loop(struct dgram__loop *loop) {
-  uv_mutex_lock(&loops_lock);
-  loop_unlink(loop);
-  uv_mutex_unlock(&loops_lock);
-}
-
 static void loop_on_handle_closed(uv_handle_t *handle) {
   struct dgram__loop *loop = handle->data;
   if (--loop->open_handles > 0)
     return;
-  dgram__send_free_list_clear(loop);
-  dgram__rx_buffers_free(loop);
+  if (loop->free_sends != NULL)
+    loop->free_sends(loop);
+  free(loop->inbox_memory);
   free(loop->by_fd);
   free(loop);
 }
@@ -190,71 +186,57 @@ static void loop_on_handle_closed(uv_handle_t *handle) {
 void dgram__loop_leave(struct dgram__loop *loop) {
   if (--loop->sockets > 0)
     return;
-  loop_forget_loop(loop);
+  uv_mutex_lock(&loops_lock);
+  dgram__list_remove(&loops, &loop->node);
+  uv_mutex_unlock(&loops_lock);
   uv_close((uv_handle_t *)&loop->idle, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->prepare, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->retry, loop_on_handle_closed);
 }
 
-/* ---- work for later ---- */
+/* ---- tasks ---- */
 
-/* The time that the socket was to wait is over. */
-static void loop_resume_later(dgram_socket_t *socket) {
-  if (socket->closed)
-    return;
-  socket->backed_off = false;
-  if (socket->tx.blocked == DGRAM__BLOCKED_BY_ENOBUFS && dgram__send_resume(socket))
-    socket->vain = 0;
-  dgram__poll_update(socket);
-}
-
-static void (*const work[DGRAM__TASK_KINDS])(dgram_socket_t *socket) = {
-    [DGRAM__TASK_FLUSH] = dgram__send_flush,
-    [DGRAM__TASK_RESUME] = loop_resume_later,
-    [DGRAM__TASK_COMPLETE] = dgram__send_complete_all,
-    [DGRAM__TASK_ASYNC_ERROR] = dgram__async_error_emit,
-    [DGRAM__TASK_BIND] = dgram__bind_finish,
-    [DGRAM__TASK_CONNECT] = dgram__connect_finish,
-    [DGRAM__TASK_BACKLOG] = dgram__receive_backlog,
-    [DGRAM__TASK_CLOSE] = dgram__close_finish,
-};
-
+/* The socket holds the task at its place; a task that waits has a type. */
 static dgram_socket_t *loop_owner_of(struct dgram_task *task) {
-  char *tasks = (char *)(task - task->kind);
+  char *tasks = (char *)(task - task->type->index);
   return (dgram_socket_t *)(void *)(tasks - offsetof(dgram_socket_t, tasks));
 }
 
-/* Pins the socket until the task has run. False: it waits already. */
-static bool loop_begin_to_wait(dgram_socket_t *socket, struct dgram_task *task) {
-  if (task->waiting)
-    return false;
+/* Holds the socket until the task has run. NULL: the task waits already. */
+static struct dgram_task *loop_prepare_task(dgram_socket_t *socket,
+                                            const struct dgram__task_type *type) {
+  struct dgram_task *task = &socket->tasks[type->index];
+  if (task->type != NULL)
+    return NULL;
   dgram__hold(socket);
-  task->waiting = true;
-  return true;
+  task->type = type;
+  return task;
 }
 
-static void loop_enqueue(struct dgram__task_queue *line, struct dgram_task *task) {
+static void loop_append(struct dgram__task_queue *queue, struct dgram_task *task) {
+  assert(task->type != NULL);
   task->next = NULL;
-  if (line->last != NULL)
-    line->last->next = task;
+  if (queue->last != NULL)
+    queue->last->next = task;
   else
-    line->first = task;
-  line->last = task;
+    queue->first = task;
+  queue->last = task;
 }
 
 void dgram_task_run(dgram_task_t *task) {
   if (task == NULL)
     return;
   dgram_socket_t *socket = loop_owner_of(task);
-  task->waiting = false;
-  work[task->kind](socket);
+  const struct dgram__task_type *type = task->type;
+  task->type = NULL;
+  type->run(socket);
   dgram__release(socket);
 }
 
-/* Runs the tasks that are in line now; those that they add stay for the next time. */
-static void loop_run_queue(struct dgram__task_queue *line) {
-  struct dgram_task *task = line->first;
-  *line = (struct dgram__task_queue){NULL, NULL};
+/* Runs the tasks that are in the queue now; those that they add stay for the next time. */
+static void loop_run_queue(struct dgram__task_queue *queue) {
+  struct dgram_task *task = queue->first;
+  *queue = (struct dgram__task_queue){NULL, NULL};
   while (task != NULL) {
     struct dgram_task *next = task->next;
     dgram_task_run(task);
@@ -272,33 +254,21 @@ static void loop_on_idle(uv_idle_t *idle) {
     uv_idle_stop(idle);
 }
 
-static bool loop_program_takes(const dgram_socket_t *socket, struct dgram_task *task) {
-  const struct dgram__options *options = &socket->options;
-  return options->defer != NULL && options->defer(task, options->defer_context) != 0;
-}
-
-void dgram__defer(dgram_socket_t *socket, enum dgram__task_kind kind) {
-  struct dgram__loop *loop = socket->loop;
-  struct dgram_task *task = &socket->tasks[kind];
-  if (!loop_begin_to_wait(socket, task) || loop_program_takes(socket, task))
+void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
+                    const struct dgram__task_type *type) {
+  struct dgram_task *task = loop_prepare_task(socket, type);
+  if (task == NULL)
     return;
-  loop_enqueue(&loop->deferred, task);
-  uv_idle_start(&loop->idle, loop_on_idle);
-}
-
-void dgram__flush_later(dgram_socket_t *socket) {
-  struct dgram_task *task = &socket->tasks[DGRAM__TASK_FLUSH];
-  if (!loop_begin_to_wait(socket, task))
-    return;
-  loop_enqueue(&socket->loop->flushes, task);
+  loop_append(queue, task);
   uv_idle_start(&socket->loop->idle, loop_on_idle);
 }
 
-void dgram__backlog_later(dgram_socket_t *socket) {
-  struct dgram_task *task = &socket->tasks[DGRAM__TASK_BACKLOG];
-  if (!loop_begin_to_wait(socket, task))
+void dgram__defer(dgram_socket_t *socket, const struct dgram__task_type *type) {
+  const dgram_defer_cb defer = socket->options.defer;
+  struct dgram_task *task = loop_prepare_task(socket, type);
+  if (task == NULL || (defer != NULL && defer(task, socket->options.defer_context) != 0))
     return;
-  loop_enqueue(&socket->loop->backlogs, task);
+  loop_append(&socket->loop->deferred, task);
   uv_idle_start(&socket->loop->idle, loop_on_idle);
 }
 
@@ -347,7 +317,7 @@ static void loop_on_retry(uv_timer_t *timer) {
     if (loop_owner_of(task)->wake_at <= now)
       dgram_task_run(task);
     else
-      loop_enqueue(&loop->waiting, task);
+      loop_append(&loop->waiting, task);
     task = next;
   }
   loop_set_retry_timer(loop);
@@ -365,15 +335,13 @@ static void loop_hasten_retry_timer(dgram_socket_t *socket) {
     uv_ref((uv_handle_t *)&loop->retry);
 }
 
-void dgram__retry_later(dgram_socket_t *socket, unsigned ms) {
-  struct dgram_task *task = &socket->tasks[DGRAM__TASK_RESUME];
+void dgram__resume_after(dgram_socket_t *socket, unsigned ms, const struct dgram__task_type *type) {
+  struct dgram_task *task = loop_prepare_task(socket, type);
   uint64_t at = uv_now(socket->loop->uv) + ms;
-  if (loop_begin_to_wait(socket, task)) {
-    loop_enqueue(&socket->loop->waiting, task);
+  if (task != NULL)
+    loop_append(&socket->loop->waiting, task);
+  if (task != NULL || at < socket->wake_at)
     socket->wake_at = at;
-  } else if (at < socket->wake_at) {
-    socket->wake_at = at;
-  }
   loop_hasten_retry_timer(socket);
 }
 
@@ -382,19 +350,8 @@ void dgram__retry_refer(struct dgram__loop *loop) {
 }
 
 void dgram__retry_now(dgram_socket_t *socket) {
-  if (!socket->tasks[DGRAM__TASK_RESUME].waiting)
+  if (socket->tasks[DGRAM__TASK_RESUME].type == NULL)
     return;
   socket->wake_at = 0;
   loop_hasten_retry_timer(socket);
-}
-
-/* ---- found by others ---- */
-
-void dgram__lend_descriptor(uv_loop_t *uv, int fd) {
-  uv_once(&loops_once, loop_make_lock);
-  uv_mutex_lock(&loops_lock);
-  const struct dgram__loop *loop = loop_find_loop(uv);
-  uv_mutex_unlock(&loops_lock);
-  if (loop != NULL && dgram__poll_has_fd(loop, fd))
-    dgram__receive_lend(loop->by_fd[fd]);
 }

@@ -3,6 +3,7 @@
  * received. A wake-up that leads to nothing several times in a row is answered by a pause.
  */
 #include "internal.h"
+#include "sharing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,22 @@ static void poll_back_off(dgram_socket_t *socket) {
     dgram__send_blocked_by_ports(socket, socket->vain == PATIENCE);
 }
 
+/* The time is over that the socket was to wait. */
+static void poll_resume(dgram_socket_t *socket) {
+  if (socket->closed)
+    return;
+  socket->backed_off = false;
+  if (socket->tx.blocked == DGRAM__BLOCKED_BY_ENOBUFS && dgram__send_resume(socket))
+    socket->vain = 0;
+  dgram__poll_update(socket);
+}
+
+static const struct dgram__task_type poll_resume_task = {poll_resume, DGRAM__TASK_RESUME};
+
+void dgram__retry_later(dgram_socket_t *socket, unsigned ms) {
+  dgram__resume_after(socket, ms, &poll_resume_task);
+}
+
 static void poll_on_poll(uv_poll_t *poll, int status, int events) {
   dgram_socket_t *socket = poll->data;
   bool progress = false;
@@ -72,6 +89,12 @@ static void poll_on_poll(uv_poll_t *poll, int status, int events) {
 
 bool dgram__poll_has_fd(const struct dgram__loop *loop, int fd) {
   return fd < loop->fd_room && loop->by_fd[fd] != NULL;
+}
+
+void dgram__lend_descriptor(uv_loop_t *uv, int fd) {
+  const struct dgram__loop *loop = dgram__loop_find(uv);
+  if (loop != NULL && dgram__poll_has_fd(loop, fd))
+    dgram__receive_lend(loop->by_fd[fd]);
 }
 
 /* libuv knows only those that it watches at the moment. Returns 0 or UV_ENOMEM. */

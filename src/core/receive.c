@@ -81,10 +81,6 @@ struct dgram__rx_buffers *dgram__rx_buffers_get(struct dgram__loop *loop) {
   return loop->inbox;
 }
 
-void dgram__rx_buffers_free(struct dgram__loop *loop) {
-  free(loop->inbox_memory);
-}
-
 enum { FIRST_WINDOW = 8 }; /* buffers of the first receive call */
 
 static void receive_set_budget(struct dgram__rx *receiving, int budget) {
@@ -446,12 +442,15 @@ static struct dgram__backlog *receive_copy_batch(const struct dgram__received *b
   return backlog;
 }
 
+static const struct dgram__task_type receive_backlog_task = {dgram__receive_backlog,
+                                                             DGRAM__TASK_BACKLOG};
+
 /* Without memory to keep it all is told now. */
 static void receive_keep_backlog(dgram_socket_t *socket, struct dgram__received *batch) {
   struct dgram__backlog *backlog = receive_copy_batch(batch);
   if (backlog != NULL) {
     socket->rx.backlog = backlog;
-    dgram__backlog_later(socket);
+    dgram__enqueue(socket, &socket->loop->backlogs, &receive_backlog_task);
     return;
   }
   while (batch->count > 0 && !socket->closing) {
@@ -471,7 +470,7 @@ void dgram__receive_backlog(dgram_socket_t *socket) {
   receive_after_sends(socket, &backlog->batch, &turn);
   if (backlog->batch.count > 0 && !socket->closing) {
     receiving->backlog = backlog;
-    dgram__backlog_later(socket);
+    dgram__enqueue(socket, &socket->loop->backlogs, &receive_backlog_task);
   } else {
     free(backlog);
   }

@@ -14,14 +14,16 @@
 struct dgram_lookup {
   uv_getaddrinfo_t request; /* of the system's */
   bool by_program;
-  dgram__resolved_fn *answer; /* NULL: forgotten */
-  void *owner;
+  dgram__resolved_fn *resolved;
+  dgram__resolved_fd_fn *resolved_fd; /* NULL: a descriptor is no valid answer */
+  void *owner;                        /* NULL: the look-up is forgotten */
+  char host[];
 };
 
 static void resolve_finish(struct dgram_lookup *lookup, int status,
                            const union dgram__address *address) {
-  if (lookup->answer != NULL)
-    lookup->answer(lookup->owner, status, address);
+  if (lookup->owner != NULL)
+    lookup->resolved(lookup->owner, status, address);
   free(lookup);
 }
 
@@ -46,19 +48,18 @@ int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd) {
   if (lookup == NULL)
     return UV_EINVAL;
   int err = UV_ECANCELED;
-  if (lookup->answer == dgram__bind_resolved)
-    err = dgram__bind_resolved_fd(lookup->owner, fd);
-  else if (lookup->answer != NULL)
-    lookup->answer(lookup->owner, err = UV_EINVAL, &dgram__address_unspec);
+  if (lookup->owner != NULL && lookup->resolved_fd != NULL)
+    err = lookup->resolved_fd(lookup->owner, fd);
+  else if (lookup->owner != NULL)
+    lookup->resolved(lookup->owner, err = UV_EINVAL, &dgram__address_unspec);
   free(lookup);
   return err;
 }
 
-/* In the question the program may close the socket, which owns the name: it gets a copy. */
-static void resolve_ask_program(const struct dgram__options *options, struct dgram_lookup *lookup,
-                                const char *host) {
+/* The program may answer at once, which frees the look-up: it gets a copy of the name. */
+static void resolve_ask_program(const struct dgram__options *options, struct dgram_lookup *lookup) {
   char kept[DGRAM__HOST_MAX + 1];
-  snprintf(kept, sizeof kept, "%s", host);
+  snprintf(kept, sizeof kept, "%s", lookup->host);
   options->lookup(lookup, kept, options->type, options->lookup_context);
 }
 
@@ -101,17 +102,21 @@ static int resolve_ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, cons
 #endif
 
 int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, const char *host,
-                         dgram__resolved_fn *answer, void *owner) {
+                         dgram__resolved_fn *resolved, dgram__resolved_fd_fn *resolved_fd,
+                         void *owner) {
   const struct dgram__options *options = &socket->options;
-  struct dgram_lookup *started = malloc(sizeof *started);
+  size_t size = strlen(host) + 1;
+  struct dgram_lookup *started = malloc(sizeof *started + size);
   if (started == NULL)
     return UV_ENOMEM;
   started->by_program = options->lookup != NULL;
-  started->answer = answer;
+  started->resolved = resolved;
+  started->resolved_fd = resolved_fd;
   started->owner = owner;
+  memcpy(started->host, host, size);
   *lookup = started; /* first: the program may answer at once */
   if (started->by_program) {
-    resolve_ask_program(options, started, host);
+    resolve_ask_program(options, started);
     return 0;
   }
   int err = resolve_ask_system(socket->loop->uv, started, host, dgram__family(options->type));
@@ -122,8 +127,12 @@ int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, c
   return err;
 }
 
+const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
+  return lookup->host;
+}
+
 void dgram__resolve_forget(struct dgram_lookup *lookup) {
-  lookup->answer = NULL;
+  lookup->owner = NULL;
   if (!lookup->by_program)
     uv_cancel((uv_req_t *)&lookup->request);
 }

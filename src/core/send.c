@@ -94,6 +94,9 @@ void dgram__send_complete(dgram_socket_t *socket, struct dgram__queue *queue) {
   socket->tx.completing = before;
 }
 
+static const struct dgram__task_type send_complete_task = {dgram__send_complete_all,
+                                                           DGRAM__TASK_COMPLETE};
+
 /* Not inside a callback: callbacks that send and flush would else nest without end. */
 void dgram__send_complete_all(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
@@ -101,12 +104,12 @@ void dgram__send_complete_all(dgram_socket_t *socket) {
     return;
   dgram__send_complete(socket, &tx->completed);
   if (tx->completed.count > 0)
-    dgram__defer(socket, DGRAM__TASK_COMPLETE);
+    dgram__defer(socket, &send_complete_task);
 }
 
 static void send_complete_later(dgram_socket_t *socket) {
   if (!socket->tx.about_to_complete)
-    dgram__defer(socket, DGRAM__TASK_COMPLETE);
+    dgram__defer(socket, &send_complete_task);
 }
 
 void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
@@ -197,14 +200,16 @@ static bool async_error_suspect(dgram_socket_t *socket, int err) {
   return true;
 }
 
-void dgram__async_error_emit(dgram_socket_t *socket) {
+static void async_error_emit(dgram_socket_t *socket) {
   if (!socket->closed)
     dgram__emit_error(socket, socket->tx.refusal, "recvmsg", NULL, 0);
 }
 
+static const struct dgram__task_type async_error_task = {async_error_emit, DGRAM__TASK_ASYNC_ERROR};
+
 static void async_error_report(dgram_socket_t *socket, int err) {
   socket->tx.refusal = err;
-  dgram__defer(socket, DGRAM__TASK_ASYNC_ERROR);
+  dgram__defer(socket, &async_error_task);
 }
 
 /* The send has ended; so it is known what became of the suspicion. */
@@ -275,6 +280,8 @@ void dgram__send_flush(dgram_socket_t *socket) {
   }
   dgram__poll_update(socket);
 }
+
+static const struct dgram__task_type send_flush_task = {dgram__send_flush, DGRAM__TASK_FLUSH};
 
 /* ---- options that must not act on what was sent before ---- */
 
@@ -480,7 +487,7 @@ static inline void send_push_ready(dgram_socket_t *socket, struct dgram__send *s
   dgram__queue_push(&tx->ready, send);
   tx->some_silent |= send->callback == NULL;
   if (tx->ready.count == 1)
-    dgram__flush_later(socket);
+    dgram__enqueue(socket, &socket->loop->flushes, &send_flush_task);
   else if (tx->ready.count == FULL_BATCH)
     dgram__send_flush(socket);
 }
@@ -521,7 +528,7 @@ static void send_resolved(void *owner, int status, const union dgram__address *a
 static void send_resolve(dgram_socket_t *socket, struct dgram__send *send) {
   send->socket = socket;
   send_link_resolving(&socket->tx, send);
-  int err = dgram__resolve_start(socket, &send->lookup, send->host, send_resolved, send);
+  int err = dgram__resolve_start(socket, &send->lookup, send->host, send_resolved, NULL, send);
   if (err == 0)
     return;
   send_unlink_resolving(&socket->tx, send);

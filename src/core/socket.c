@@ -103,14 +103,13 @@ static dgram_socket_t *socket_new_socket(uv_loop_t *loop, const dgram_options_t 
                                             .defer = options->defer,
                                             .defer_context = options->defer_context,
                                             .signal = options->signal};
+  socket->loop->free_sends = dgram__send_free_list_clear;
   if (options->low_latency)
     socket->loop->low_latency++;
   socket->holds = 1; /* until closed */
   socket->referenced = true;
   socket->udp.fd = -1;
   dgram__receive_init(socket, options);
-  for (int kind = 0; kind < DGRAM__TASK_KINDS; kind++)
-    socket->tasks[kind].kind = (unsigned char)kind;
   return socket;
 }
 
@@ -145,13 +144,15 @@ int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_
 
 /* ---- close ---- */
 
-void dgram__close_finish(dgram_socket_t *socket) {
+static void socket_finish_close(dgram_socket_t *socket) {
   dgram__send_complete(socket, &socket->tx.completed);
   dgram__emit_close(socket);
   dgram__connect_report_cancelled(socket);
   dgram__send_complete(socket, &socket->tx.cancelled);
   dgram__release(socket); /* the pin of new_socket(): the task holds another */
 }
+
+static const struct dgram__task_type socket_close_task = {socket_finish_close, DGRAM__TASK_CLOSE};
 
 static void socket_shut(dgram_socket_t *socket) {
   dgram__send_resume(socket);
@@ -162,7 +163,7 @@ static void socket_shut(dgram_socket_t *socket) {
   dgram__poll_close(socket);
   dgram__udp_close(&socket->udp);
   dgram__bind_forget(socket); /* last: a primary may hear that the port is free */
-  dgram__defer(socket, DGRAM__TASK_CLOSE);
+  dgram__defer(socket, &socket_close_task);
 }
 
 void dgram__close_if_ready(dgram_socket_t *socket) {
