@@ -74,7 +74,7 @@ command_of() {
 run_peer() (
   receiver=$(receiver_of "$2" "$1")
   sender=$(sender_of "$2" "$1")
-  [ "$1" != libdgram-posix ] || export DGRAM_DATAPATH=posix
+  [ "$1" != libdgram-posix ] || export DGRAM_GSO=0 DGRAM_GRO=0
   set -f
   IFS='
 '

@@ -10,8 +10,6 @@ set(dgram_udp # system calls on one UDP descriptor: no loop
   cmsg.c
   descriptor.c
   gso.c
-  gso_refusals.c
-  mmsg.c
   udp_recv.c
   udp_send.c
   udp_socket.c)

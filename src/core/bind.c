@@ -51,8 +51,12 @@ static int bind_start_udp(dgram_socket_t *socket) {
   return err != 0 ? err : dgram__poll_open(socket);
 }
 
-static bool bind_gso_wanted(const dgram_socket_t *socket) {
-  return socket->loop->gso && !socket->options.disable_gso;
+/* What the socket may try: what the loop may, less what its options switch off. */
+static struct dgram__udp_capabilities bind_capabilities(const dgram_socket_t *socket) {
+  struct dgram__udp_capabilities capabilities = socket->loop->capabilities;
+  if (socket->options.disable_gso)
+    capabilities.max_segments = 1;
+  return capabilities;
 }
 
 static bool bind_is_of_its_family(const dgram_socket_t *socket,
@@ -65,10 +69,10 @@ static int bind_open_udp(dgram_socket_t *socket) {
                                      .reuse_addr = socket->options.reuse_addr,
                                      .reuse_port = socket->options.reuse_port,
                                      .ipv6_only = socket->options.ipv6_only,
-                                     .gso = bind_gso_wanted(socket)};
+                                     .capabilities = bind_capabilities(socket)};
   if (!bind_is_of_its_family(socket, &settings.local))
     return UV_EINVAL;
-  int err = socket->loop->datapath->open(&socket->udp, &settings);
+  int err = dgram__udp_open(&socket->udp, &settings);
   if (err != 0)
     return err;
   err = bind_start_udp(socket);
@@ -202,8 +206,13 @@ static int bind_adopt_udp(dgram_socket_t *socket, int fd, bool ours) {
     return err;
   }
   dgram__receive_share(socket);
+  struct dgram__udp_capabilities capabilities = bind_capabilities(socket);
   bool is_udp = dgram__udp_is_udp(fd);
-  socket->loop->datapath->adopt(&socket->udp, is_udp && bind_gso_wanted(socket), is_udp && ours);
+  if (!is_udp)
+    capabilities.max_segments = 1;
+  if (!is_udp || !ours)
+    capabilities.max_gro_segments = 1;
+  dgram__udp_adopt(&socket->udp, &capabilities);
   dgram__connect_adopt(socket);
   return 0;
 }

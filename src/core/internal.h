@@ -65,13 +65,13 @@ struct dgram__loop {
   uv_timer_t retry;     /* runs while sockets wait for a time */
   uint64_t retry_at;    /* when it fires, ms */
   unsigned open_handles;
-  const struct dgram__datapath *datapath;
-  bool gso;
+  struct dgram__udp_capabilities capabilities;
   struct dgram__rx_coalesce rx_coalesce;
   struct dgram__busy_poll busy_poll;
   bool has_sent;                       /* in this turn */
   unsigned iteration;                  /* its number */
   unsigned low_latency;                /* sockets with `low_latency` */
+  struct dgram__tx_batch *tx_batch;    /* made at the first send of several datagrams */
   struct dgram__rx_buffers *inbox;     /* made at the first receive */
   void *inbox_memory;                  /* has it in it */
   struct dgram__message_batch *basket; /* made with it */
@@ -222,7 +222,7 @@ int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void
 /* The send ends, and nobody is told. */
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
 
-/* Hands what is ready to the datapath, until nothing is left or the system takes no more. */
+/* Hands what is ready to the kernel, until nothing is left or the system takes no more. */
 void dgram__send_flush(dgram_socket_t *socket);
 
 /* The stall is over, or to be tried once more: flushes. Whether that has led to anything. */

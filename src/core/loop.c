@@ -12,17 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-
-#include "environment.h"
-
-static const struct dgram__datapath *const datapaths[] = {
-#ifdef __linux__
-    &dgram__datapath_linux,
-#endif
-    &dgram__datapath_posix,
-};
 
 /*
  * The loops that have sockets. libuv offers a library no place on a loop to find its own state
@@ -52,19 +42,6 @@ static void loop_make_lock(void) {
   if (uv_mutex_init(&loops_lock) != 0 ||
       pthread_atfork(loop_lock_loops, loop_unlock_loops, loop_unlock_loops_in_child) != 0)
     abort(); /* as libuv does when it can't make its own */
-}
-
-static const struct dgram__datapath *loop_choose_datapath(void) {
-  const char *wanted = dgram__environment("DGRAM_DATAPATH");
-  for (size_t i = 0; wanted != NULL && i < sizeof datapaths / sizeof datapaths[0]; i++)
-    if (strcmp(datapaths[i]->name, wanted) == 0)
-      return datapaths[i];
-  return datapaths[0];
-}
-
-static bool loop_gso_wanted(void) {
-  const char *wanted = dgram__environment("DGRAM_GSO");
-  return wanted == NULL || strcmp(wanted, "0") != 0;
 }
 
 static void loop_let_gather(void) {
@@ -103,8 +80,7 @@ static struct dgram__loop *loop_make_loop(uv_loop_t *uv) {
     return NULL;
   loop->uv = uv;
   loop->forks = forks;
-  loop->datapath = loop_choose_datapath();
-  loop->gso = loop_gso_wanted();
+  loop->capabilities = dgram__udp_capabilities();
   uv_idle_init(uv, &loop->idle);
   uv_prepare_init(uv, &loop->prepare);
   uv_prepare_start(&loop->prepare, loop_on_prepare);
@@ -179,6 +155,7 @@ static void loop_on_handle_closed(uv_handle_t *handle) {
   if (loop->free_sends != NULL)
     loop->free_sends(loop);
   free(loop->inbox_memory);
+  free(loop->tx_batch);
   free(loop->by_fd);
   free(loop);
 }

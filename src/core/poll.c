@@ -21,7 +21,7 @@ enum {
  */
 static bool poll_on_poll_error(dgram_socket_t *socket) {
   socket->poll_events = 0;
-  int err = socket->loop->datapath->take_error(&socket->udp);
+  int err = dgram__udp_take_error(&socket->udp);
   if (err < 0)
     dgram__emit_error(socket, err, "recvmsg", NULL, 0);
   return err != 0;

@@ -54,11 +54,10 @@ static void rx_buffers_place_slots(struct dgram__rx_buffers *inbox, char *many, 
 }
 
 static void rx_buffers_make_inbox(struct dgram__loop *loop) {
-  const struct dgram__datapath *datapath = loop->datapath;
   size_t many_bytes =
       rx_buffers_whole_pages((size_t)(DGRAM__RX_BUFFERS - FEW) * DGRAM__RX_BUFFER_SIZE);
   size_t few_bytes = (size_t)FEW * DGRAM__RX_BUFFER_SIZE;
-  size_t rest = few_bytes + datapath->inbox_size + sizeof *loop->basket;
+  size_t rest = few_bytes + sizeof *loop->inbox + sizeof *loop->basket;
   void *block;
   if (posix_memalign(&block, LARGE_PAGE, many_bytes + rest) != 0)
     return;
@@ -67,12 +66,12 @@ static void rx_buffers_make_inbox(struct dgram__loop *loop) {
   char *few = many + many_bytes;
   loop->inbox_memory = many;
   loop->inbox = (struct dgram__rx_buffers *)(void *)(few + few_bytes);
-  loop->basket = (struct dgram__message_batch *)(void *)(few + few_bytes + datapath->inbox_size);
+  loop->basket = (struct dgram__message_batch *)(void *)(few + few_bytes + sizeof *loop->inbox);
   for (size_t i = 0; i < DGRAM__MESSAGE_BATCH_SIZE; i++)
     loop->basket->told[i] = &loop->basket->messages[i];
-  memset(loop->inbox, 0, datapath->inbox_size);
+  memset(loop->inbox, 0, sizeof *loop->inbox);
   rx_buffers_place_slots(loop->inbox, many, few);
-  datapath->inbox_init(loop->inbox);
+  dgram__rx_buffers_init(loop->inbox);
 }
 
 struct dgram__rx_buffers *dgram__rx_buffers_get(struct dgram__loop *loop) {
@@ -511,7 +510,7 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__received *batch, 
   struct dgram__rx_buffers *inbox = dgram__rx_buffers_get(loop);
   if (inbox == NULL)
     return UV_ENOMEM;
-  int received = loop->datapath->recv(&socket->udp, inbox, most);
+  int received = dgram__udp_recv(&socket->udp, inbox, most);
   if (received < 0)
     return received;
   *batch = (struct dgram__received){

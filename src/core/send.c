@@ -221,7 +221,7 @@ static void async_error_settle(dgram_socket_t *socket, int end) {
 }
 
 void dgram__async_error_take(dgram_socket_t *socket) {
-  int err = socket->loop->datapath->take_error(&socket->udp);
+  int err = dgram__udp_take_error(&socket->udp);
   if (err != 0)
     async_error_report(socket, err);
 }
@@ -255,7 +255,8 @@ static void send_pass_marker(dgram_socket_t *socket) {
 
 static inline void send_first(dgram_socket_t *socket, unsigned count) {
   struct dgram__tx *tx = &socket->tx;
-  int sent = socket->loop->datapath->send(&socket->udp, &tx->ready.first->datagram, count);
+  int sent =
+      dgram__udp_send(&socket->udp, &socket->loop->tx_batch, &tx->ready.first->datagram, count);
   if (sent < 0 && (send_block(socket, sent) || async_error_suspect(socket, sent)))
     return;
   async_error_settle(socket, sent);

@@ -81,7 +81,38 @@ static inline bool dgram__gso_batch_add(struct dgram__gso_batch *run,
  */
 bool dgram__gso_kernel_corrupts(const char *release);
 
-/* A received buffer on its way to pieces. */
+/*
+ * Where segmented sends were refused: how large the segments to a destination may be. What the path
+ * to one destination refuses does not hold for the others, nor for ever: the memory is by
+ * destination, bounded, and expires.
+ */
+enum { DGRAM__GSO_REFUSALS = 64 };
+
+/* One destination, by its host: the way there does not depend on the port. */
+struct dgram__gso_refusal {
+  union dgram__address to;
+  uint32_t largest; /* bytes that a segment may still have; 0: segments are refused altogether */
+  uint64_t expires; /* ns */
+};
+
+/* Zero-initialised: nothing was refused. */
+struct dgram__gso_refusals {
+  struct dgram__gso_refusal by_host[DGRAM__GSO_REFUSALS]; /* at the place of its hash */
+  uint64_t all_expire; /* so many hosts refuse that until then (ns) none is tried */
+};
+
+/* Bytes that a segment to the destination may have at the time `now`, in ns; at most UINT16_MAX. */
+uint32_t dgram__gso_refusals_largest(const struct dgram__gso_refusals *refusals,
+                                     const union dgram__address *to, uint64_t now);
+
+/* Remembers a refusal: segments larger than `largest` are not tried for a while. */
+void dgram__gso_refusals_add(struct dgram__gso_refusals *refusals, const union dgram__address *to,
+                             uint32_t largest, uint64_t now);
+
+/* Forgets what was refused of the peer of a connected socket (AF_UNSPEC). */
+void dgram__gso_refusals_forget_peer(struct dgram__gso_refusals *refusals);
+
+/* A received buffer on its way to datagrams. */
 struct dgram__gro_iter {
   const char *data;
   size_t left;

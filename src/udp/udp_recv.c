@@ -1,41 +1,130 @@
-#include "udp_recv.h"
+/*
+ * Receives what has come to one UDP descriptor, into a loop's buffers:
+ *
+ *   udp_recv_messages()   recvmmsg(2), or its shim: recvmsg(2) until nothing is left
+ *   udp_recv_segment()    whether GRO has joined datagrams in a buffer, and of which size they are
+ *   udp_recv_probe_gro()  several have come at a time for the first time: the kernel may join them
+ */
+#include "udp.h"
 
-/* The kernel overwrites the lengths and flags of the headers that it fills. */
-static void udp_recv_reset_header(struct msghdr *header) {
-  header->msg_namelen = sizeof(union dgram__address);
-  header->msg_controllen = sizeof(struct dgram__cmsg_in);
-  header->msg_flags = 0;
+#include <errno.h>
+
+/* Returns how many messages were filled, or an error. An error behind a message is in `behind`. */
+static int udp_recv_one_by_one(int fd, struct dgram__mmsghdr messages[], unsigned count,
+                               int *behind) {
+  for (unsigned i = 0; i < count; i++) {
+    ssize_t size;
+    do
+      size = recvmsg(fd, &messages[i].msg_hdr, MSG_DONTWAIT);
+    while (size < 0 && errno == EINTR);
+    if (size < 0 && i == 0)
+      return -errno;
+    if (size < 0) {
+      *behind = errno != EAGAIN ? -errno : 0;
+      return (int)i;
+    }
+    messages[i].msg_len = (unsigned)size;
+  }
+  return (int)count;
 }
 
-void dgram__rx_batch_init(struct dgram__rx_buffers *inbox) {
-  struct dgram__rx_batch *self = (struct dgram__rx_batch *)inbox;
+#if DGRAM__HAS_RECVMMSG
+static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messages[],
+                             unsigned count, int *behind) {
+  if (count == 1 || udp->capabilities.max_rx_batch == 1)
+    return udp_recv_one_by_one(udp->fd, messages, count, behind);
+  int received;
+  do
+    received = recvmmsg(udp->fd, messages, count, MSG_DONTWAIT, NULL);
+  while (received < 0 && errno == EINTR);
+  if (received >= 0)
+    return received;
+  int err = -errno;
+  if (!DGRAM__IS_CALL_REFUSED(recvmmsg(udp->fd, messages, 0, MSG_DONTWAIT, NULL)))
+    return err;
+  udp->capabilities.max_rx_batch = 1;
+  return udp_recv_one_by_one(udp->fd, messages, count, behind);
+}
+#else
+static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messages[],
+                             unsigned count, int *behind) {
+  return udp_recv_one_by_one(udp->fd, messages, count, behind);
+}
+#endif
+
+#ifdef __linux__
+/*
+ * Whether what was received may have been joined. The kernel is asked each time: whoever shares the
+ * system socket may have set UDP_GRO. Kernels before 5.8 cannot be asked.
+ */
+static bool udp_recv_may_be_joined(int fd) {
+  int on = 1;
+  socklen_t length = sizeof on;
+  return dgram__udp_is_udp(fd) && (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
+}
+#else
+static bool udp_recv_may_be_joined(int fd) {
+  (void)fd;
+  return false;
+}
+#endif
+
+/*
+ * The `segment` of a slot, by its control messages. If some were cut off, and what is in the slot
+ * may be many datagrams, it is lost: UV_EMSGSIZE.
+ */
+static int udp_recv_segment(int fd, const struct msghdr *message) {
+  int segment = dgram__cmsg_segment(message);
+  return segment >= 0 || udp_recv_may_be_joined(fd) ? segment : 0;
+}
+
+/*
+ * The system's first socket with UDP_GRO costs it 0.3 ms, and its closing the same: the kernel
+ * patches its code.
+ */
+static void udp_recv_probe_gro(struct dgram__udp *udp) {
+  int on = 1;
+  dgram__offload_set(&udp->gro, setsockopt(udp->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0);
+}
+
+/* The kernel overwrites the lengths and flags of the messages that it fills. */
+static void udp_recv_reset(struct msghdr *message) {
+  message->msg_namelen = sizeof(union dgram__address);
+  message->msg_controllen = sizeof(struct dgram__cmsg_in);
+  message->msg_flags = 0;
+}
+
+void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers) {
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++) {
-    self->iov[i] =
-        (struct iovec){.iov_base = inbox->slots[i].data, .iov_len = DGRAM__RX_BUFFER_SIZE};
-    struct msghdr *header = &self->headers[i].msg_hdr;
-    *header = (struct msghdr){.msg_name = &inbox->slots[i].from,
-                              .msg_iov = &self->iov[i],
-                              .msg_iovlen = 1,
-                              .msg_control = self->controls[i].bytes};
-    udp_recv_reset_header(header);
+    struct msghdr *message = &buffers->messages[i].msg_hdr;
+    buffers->iov[i] =
+        (struct iovec){.iov_base = buffers->slots[i].data, .iov_len = DGRAM__RX_BUFFER_SIZE};
+    *message = (struct msghdr){.msg_name = &buffers->slots[i].from,
+                               .msg_iov = &buffers->iov[i],
+                               .msg_iovlen = 1,
+                               .msg_control = buffers->cmsgs[i].bytes};
+    udp_recv_reset(message);
   }
 }
 
-int dgram__rx_batch_recv(struct dgram__udp *udp, struct dgram__rx_buffers *inbox, unsigned most) {
-  struct dgram__rx_batch *self = (struct dgram__rx_batch *)inbox;
-  int filled = dgram__receive_messages(udp, self->headers, most);
+int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, unsigned most) {
+  assert(most >= 1 && most <= DGRAM__RX_BUFFERS);
+  int behind = 0;
+  int filled = udp_recv_messages(udp, buffers->messages, most, &behind);
   if (filled < 0)
     return filled != UV_EAGAIN ? filled : 0;
   for (int i = 0; i < filled; i++) {
-    struct dgram__mmsghdr *header = &self->headers[i];
-    dgram__address_trim(&inbox->slots[i].from, header->msg_hdr.msg_namelen);
-    inbox->slots[i].size = header->msg_len;
-    inbox->slots[i].segment = dgram__udp_segment(udp->fd, &header->msg_hdr);
-    udp_recv_reset_header(&header->msg_hdr);
+    struct msghdr *message = &buffers->messages[i].msg_hdr;
+    struct dgram__rx_buffer *slot = &buffers->slots[i];
+    dgram__address_trim(&slot->from, message->msg_namelen);
+    slot->size = buffers->messages[i].msg_len;
+    slot->segment = message->msg_controllen > 0 ? udp_recv_segment(udp->fd, message) : 0;
+    udp_recv_reset(message);
   }
-  if (udp->deferred_receive_error != 0) { /* it keeps its place in the order */
-    inbox->slots[filled++].segment = udp->deferred_receive_error;
-    udp->deferred_receive_error = 0;
-  }
+  if (behind != 0)
+    buffers->slots[filled++].segment = behind;
+  assert((unsigned)filled <= most);
+  if (filled > 1 && udp->gro == DGRAM__OFFLOAD_UNPROBED)
+    udp_recv_probe_gro(udp);
   return filled;
 }

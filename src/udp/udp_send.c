@@ -1,68 +1,95 @@
 /*
- * Many datagrams a system call: they are planned as runs, each a message of sendmmsg(2). The limits
- * say what a run may hold; without segmentation, one datagram.
+ * Sends datagrams of a queue through one UDP descriptor, a prefix of the queue by each call:
+ *
+ *   udp_send_plan()             the queue as messages: each is a GSO batch within the limits, or,
+ *                               without GSO, one datagram
+ *   udp_send_messages()         sendmmsg(2), or its shim: sendmsg(2) of the first message
+ *   udp_send_batch()            both; how many datagrams have left
+ *   udp_send_without_refused()  a segmented message was refused: again, with smaller segments or
+ *                               none; what the destination refuses is remembered for a while
+ *   dgram__udp_send()           one datagram by itself; several by the steps above
  */
-#include "cmsg.h"
 #include "udp.h"
-#include "mmsg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
 
 enum {
-  MOST_RUNS = 256,    /* messages of one call: what leads up to it is shared by as many */
-  CAREFUL_CALLS = 16, /* after one that was cut short */
+  MAX_BYTES = 65507,         /* of a segmented message: 65,535 less the headers of IP and UDP */
+  SINGLE_MESSAGE_CALLS = 16, /* after one that was cut short */
 };
 
-/* The sends of one system call. */
-struct departure {
-  unsigned runs;
+struct dgram__tx_batch {
+  unsigned count; /* messages */
   unsigned iov_count;
-  unsigned datagrams[MOST_RUNS]; /* of each run */
-  struct dgram__mmsghdr headers[MOST_RUNS];
-  struct dgram__cmsg_out controls[MOST_RUNS];
-  struct iovec iov[2 * (DGRAM__MAX_IOV + 1)]; /* half full, it has room for any run */
+  unsigned datagrams[DGRAM__MAX_TX_BATCH]; /* of each message */
+  struct dgram__mmsghdr messages[DGRAM__MAX_TX_BATCH];
+  struct dgram__cmsg_out cmsgs[DGRAM__MAX_TX_BATCH];
+  struct iovec iov[2 * (DGRAM__MAX_IOV + 1)]; /* half full, it has room for any message */
 };
+
+/* ---- the queue as messages ---- */
 
 /*
- * Adds a datagram's pieces to those that end at `end`; returns the new end. A piece that begins
- * where the last one ends is joined to it: a program that fills its buffer from front to back gets
- * one piece for the whole run.
+ * Adds a datagram's iov to those that end at `end`; returns the new end. One that begins where the
+ * last one ends is joined to it: a program that fills its buffer from front to back gets one iovec
+ * for the whole message.
  */
-static struct iovec *udp_send_add_pieces(struct iovec *end,
-                                         const struct dgram__datagram *datagram) {
+static struct iovec *udp_send_add_iov(struct iovec *end, const struct dgram__datagram *datagram) {
   for (uint32_t i = 0; i < datagram->iov_count; i++) {
-    const struct iovec *piece = &datagram->iov[i];
-    if ((char *)end[-1].iov_base + end[-1].iov_len == piece->iov_base)
-      end[-1].iov_len += piece->iov_len;
+    const struct iovec *iov = &datagram->iov[i];
+    if ((char *)end[-1].iov_base + end[-1].iov_len == iov->iov_base)
+      end[-1].iov_len += iov->iov_len;
     else
-      *end++ = *piece;
+      *end++ = *iov;
   }
   return end;
 }
 
 /*
- * Fills the departure's last message with a run that has taken a second datagram, and now takes all
- * that it may. Returns the datagram after it.
+ * Fills the last message with a GSO batch that has taken a second datagram, and now takes all that
+ * it may. Returns the datagram after it.
  */
-static const struct dgram__datagram *udp_send_join(struct departure *departure,
-                                                   struct msghdr *message,
-                                                   struct dgram__gso_batch *run,
+static const struct dgram__datagram *udp_send_join(struct dgram__tx_batch *batch,
+                                                   struct dgram__gso_batch *gso,
                                                    const struct dgram__gso_limits *limits) {
-  departure->iov[departure->iov_count++] = (struct iovec){0}; /* parts it from the run before */
-  struct iovec *start = &departure->iov[departure->iov_count];
-  struct iovec *end = udp_send_add_pieces(start, run->first);
-  const struct dgram__datagram *next = run->first->next;
+  struct msghdr *message = &batch->messages[batch->count].msg_hdr;
+  batch->iov[batch->iov_count++] = (struct iovec){0}; /* parts it from the message before */
+  struct iovec *start = &batch->iov[batch->iov_count];
+  struct iovec *end = udp_send_add_iov(start, gso->first);
+  const struct dgram__datagram *next = gso->first->next;
   do {
-    end = udp_send_add_pieces(end, next);
+    end = udp_send_add_iov(end, next);
     next = next->next;
-  } while (dgram__gso_batch_add(run, next, limits));
+  } while (dgram__gso_batch_add(gso, next, limits));
   message->msg_iov = start;
   message->msg_iovlen = (size_t)(end - start);
-  departure->iov_count += (unsigned)message->msg_iovlen;
-  dgram__cmsg_set_segment(message, &departure->controls[departure->runs],
-                          (uint16_t)run->first->size);
+  assert(message->msg_iovlen <= DGRAM__MAX_IOV);
+  batch->iov_count += (unsigned)message->msg_iovlen;
+  dgram__cmsg_set_segment(message, &batch->cmsgs[batch->count], (uint16_t)gso->first->size);
   return next;
 }
 
-/* What a run to the destination may hold, if segments were refused somewhere. */
+/* Adds a message of as many of the `left` datagrams as it may have; returns the one after it. */
+static const struct dgram__datagram *udp_send_add_message(struct dgram__tx_batch *batch,
+                                                          const struct dgram__gso_limits *limits,
+                                                          const struct dgram__datagram *first,
+                                                          unsigned left) {
+  batch->messages[batch->count].msg_hdr =
+      (struct msghdr){.msg_name = (void *)&first->to,
+                      .msg_namelen = dgram__address_length(&first->to),
+                      .msg_iov = (struct iovec *)first->iov,
+                      .msg_iovlen = first->iov_count};
+  struct dgram__gso_batch gso = dgram__gso_batch_begin(first, left, limits);
+  const struct dgram__datagram *next = first->next;
+  if (dgram__gso_batch_add(&gso, next, limits))
+    next = udp_send_join(batch, &gso, limits);
+  batch->datagrams[batch->count++] = gso.datagrams;
+  return next;
+}
+
+/* The limits for a destination, where segments were refused to some. */
 static struct dgram__gso_limits udp_send_limits_to(const struct dgram__udp *udp,
                                                    const struct dgram__gso_limits *limits,
                                                    const union dgram__address *to) {
@@ -75,82 +102,144 @@ static struct dgram__gso_limits udp_send_limits_to(const struct dgram__udp *udp,
   return narrowed;
 }
 
-/* Adds the longest run of the `left` datagrams to the departure; returns the datagram after it. */
-static const struct dgram__datagram *udp_send_add_run(struct departure *departure,
-                                                      const struct dgram__gso_limits *limits,
-                                                      const struct dgram__datagram *first,
-                                                      unsigned left) {
-  struct msghdr *message = &departure->headers[departure->runs].msg_hdr;
-  *message = (struct msghdr){.msg_name = (void *)&first->to,
-                             .msg_namelen = dgram__address_length(&first->to),
-                             .msg_iov = (struct iovec *)first->iov,
-                             .msg_iovlen = first->iov_count};
-  struct dgram__gso_batch run = dgram__gso_batch_begin(first, left, limits);
-  const struct dgram__datagram *next = first->next;
-  if (dgram__gso_batch_add(&run, next, limits))
-    next = udp_send_join(departure, message, &run, limits);
-  departure->datagrams[departure->runs++] = run.datagrams;
-  return next;
-}
-
-static void udp_send_plan(struct departure *departure, const struct dgram__udp *udp,
+static void udp_send_plan(struct dgram__tx_batch *batch, const struct dgram__udp *udp,
                           const struct dgram__gso_limits *limits, unsigned most,
                           const struct dgram__datagram *next, unsigned left) {
   bool narrow = udp->refusals != NULL && limits->datagrams > 1;
-  departure->runs = 0;
-  departure->iov_count = 0;
-  while (left > 0 && departure->runs < most && departure->iov_count <= DGRAM__MAX_IOV) {
+  assert(left >= 1 && most >= 1 && most <= DGRAM__MAX_TX_BATCH);
+  batch->count = 0;
+  batch->iov_count = 0;
+  while (left > 0 && batch->count < most && batch->iov_count <= DGRAM__MAX_IOV) {
     struct dgram__gso_limits narrowed;
     if (narrow)
       narrowed = udp_send_limits_to(udp, limits, &next->to);
-    next = udp_send_add_run(departure, narrow ? &narrowed : limits, next, left);
-    left -= departure->datagrams[departure->runs - 1];
+    next = udp_send_add_message(batch, narrow ? &narrowed : limits, next, left);
+    left -= batch->datagrams[batch->count - 1];
   }
 }
 
+/* ---- the messages into the kernel ---- */
+
+static int udp_send_message(int fd, const struct msghdr *message) {
+  ssize_t sent;
+  do
+    sent = sendmsg(fd, message, MSG_DONTWAIT);
+  while (sent < 0 && errno == EINTR);
+  return sent >= 0 ? 1 : -errno;
+}
+
+/* Returns how many messages have left, or the error of the first. */
+static int udp_send_messages(struct dgram__udp *udp, struct dgram__tx_batch *batch) {
+#if DGRAM__HAS_SENDMMSG
+  if (batch->count > 1) { /* the plain call is a little quicker for one */
+    int sent;
+    do
+      sent = sendmmsg(udp->fd, batch->messages, batch->count, MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+      return sent;
+    int err = -errno;
+    if (!DGRAM__IS_CALL_REFUSED(sendmmsg(udp->fd, batch->messages, 0, MSG_DONTWAIT)))
+      return err;
+    udp->capabilities.max_tx_batch = 1;
+  }
+#endif
+  return udp_send_message(udp->fd, &batch->messages[0].msg_hdr);
+}
+
 /*
- * sendmmsg keeps an error to itself once something has left. On a connected socket that may be the
- * answer to an earlier datagram (ICMP), which the system tells but once; so for a while after a
- * call that was cut short every call has one run, and the next answer is not lost.
+ * sendmmsg does not return an error once something has left. On a connected socket that may be the
+ * ICMP error of an earlier datagram, which the system reports only once; so for a while after a
+ * call that was cut short every call has one message, and the next such error is not lost.
  */
-static unsigned udp_send_most_runs(struct dgram__udp *udp) {
-  if (udp->careful_calls == 0)
-    return MOST_RUNS;
-  udp->careful_calls--;
-  return 1;
-}
-
-static int udp_send_take_deferred_error(struct dgram__udp *udp) {
-  int err = udp->deferred_error;
-  udp->deferred_error = 0;
-  return err;
-}
-
-int dgram__udp_send_one(struct dgram__udp *udp, const struct dgram__datagram *datagram) {
-  if (udp->deferred_error != 0)
-    return udp_send_take_deferred_error(udp);
-  const struct msghdr message = {.msg_name = (void *)&datagram->to,
-                                 .msg_namelen = dgram__address_length(&datagram->to),
-                                 .msg_iov = (struct iovec *)datagram->iov,
-                                 .msg_iovlen = datagram->iov_count};
-  int err = dgram__send_message(udp->fd, &message);
-  return err == 0 ? 1 : err;
-}
-
-int dgram__udp_send_batches(struct dgram__udp *udp, const struct dgram__gso_limits *limits,
-                            const struct dgram__datagram *first, unsigned count) {
-  struct departure departure;
-  if (udp->deferred_error != 0)
-    return udp_send_take_deferred_error(udp);
-  udp_send_plan(&departure, udp, limits, udp_send_most_runs(udp), first, count);
-  int runs = dgram__send_messages(udp, departure.headers, departure.runs);
-  if (runs < 0)
-    return runs;
+static int udp_send_batch(struct dgram__udp *udp, struct dgram__tx_batch *batch,
+                          const struct dgram__gso_limits *limits,
+                          const struct dgram__datagram *first, unsigned count) {
+  unsigned most = udp->capabilities.max_tx_batch;
+  if (udp->single_message_calls > 0) {
+    udp->single_message_calls--;
+    most = 1;
+  }
+  udp_send_plan(batch, udp, limits, most, first, count);
+  int messages = udp_send_messages(udp, batch);
+  if (messages < 0)
+    return messages;
+  assert(messages >= 1 && (unsigned)messages <= batch->count);
   bool connected = first->to.any.sa_family == AF_UNSPEC;
-  if (connected && (unsigned)runs < departure.runs)
-    udp->careful_calls = CAREFUL_CALLS;
-  int datagrams = 0;
-  for (unsigned i = 0; i < (unsigned)runs && i < departure.runs; i++)
-    datagrams += (int)departure.datagrams[i];
-  return datagrams;
+  if (connected && (unsigned)messages < batch->count)
+    udp->single_message_calls = SINGLE_MESSAGE_CALLS;
+  unsigned sent = 0;
+  for (unsigned i = 0; i < (unsigned)messages && i < batch->count; i++)
+    sent += batch->datagrams[i];
+  assert(sent >= 1 && sent <= count);
+  return (int)sent;
+}
+
+/* ---- segmentation that is missing or refused ---- */
+
+static void udp_send_probe_gso(struct dgram__udp *udp) {
+  int segment;
+  socklen_t length = sizeof segment;
+  struct utsname kernel;
+  dgram__offload_set(&udp->gso, getsockopt(udp->fd, SOL_UDP, UDP_SEGMENT, &segment, &length) == 0 &&
+                                    uname(&kernel) == 0 &&
+                                    !dgram__gso_kernel_corrupts(kernel.release));
+}
+
+/*
+ * Whether the error may be that of a segmented first message. EIO: the device can't compute
+ * checksums. EINVAL, EMSGSIZE: a segment is over the path's MTU, where the same datagram by itself
+ * would leave in fragments.
+ */
+static bool udp_send_is_refusal(int err, const struct dgram__gso_limits *limits,
+                                const struct dgram__datagram *first, unsigned count) {
+  if (err != UV_EIO && err != UV_EINVAL && err != UV_EMSGSIZE)
+    return false;
+  struct dgram__gso_batch gso = dgram__gso_batch_begin(first, count, limits);
+  return dgram__gso_batch_add(&gso, first->next, limits);
+}
+
+/*
+ * Sends without what was refused. Smaller segments may still pass where the size was the trouble.
+ * If the first datagram leaves now, it was the segmentation that was refused, not the datagram, and
+ * that is remembered; without memory for it, the next segmented send is refused once more.
+ */
+static int udp_send_without_refused(struct dgram__udp *udp, struct dgram__tx_batch *batch,
+                                    struct dgram__gso_limits *limits, int refusal,
+                                    const struct dgram__datagram *first, unsigned count) {
+  uint32_t largest = refusal != UV_EIO ? (uint32_t)first->size - 1 : 0;
+  if (largest == 0)
+    limits->datagrams = 1;
+  else
+    limits->segment = largest; /* the first datagram was at most as large as the limit */
+  int sent = udp_send_batch(udp, batch, limits, first, count);
+  if (sent > 0 && udp->refusals == NULL)
+    udp->refusals = calloc(1, sizeof *udp->refusals);
+  if (sent > 0 && udp->refusals != NULL)
+    dgram__gso_refusals_add(udp->refusals, &first->to, largest, uv_hrtime());
+  return sent;
+}
+
+int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
+                    const struct dgram__datagram *first, unsigned count) {
+  if (count > 1 && *batch == NULL)
+    *batch = malloc(sizeof **batch);
+  if (count == 1 || *batch == NULL) { /* there is nothing to plan */
+    const struct msghdr message = {.msg_name = (void *)&first->to,
+                                   .msg_namelen = dgram__address_length(&first->to),
+                                   .msg_iov = (struct iovec *)first->iov,
+                                   .msg_iovlen = first->iov_count};
+    return udp_send_message(udp->fd, &message);
+  }
+  if (udp->gso == DGRAM__OFFLOAD_UNPROBED)
+    udp_send_probe_gso(udp);
+  struct dgram__gso_limits limits = {
+      .datagrams = udp->gso == DGRAM__OFFLOAD_ON ? udp->capabilities.max_segments : 1,
+      .segment = UINT16_MAX,
+      .bytes = MAX_BYTES,
+      .iov_count = DGRAM__MAX_IOV};
+  int sent = udp_send_batch(udp, *batch, &limits, first, count);
+  if (sent < 0 && udp_send_is_refusal(sent, &limits, first, count))
+    sent = udp_send_without_refused(udp, *batch, &limits, sent, first, count);
+  return sent;
 }

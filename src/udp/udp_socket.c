@@ -1,6 +1,6 @@
 /*
- * The portable datapath: no segmentation. It is also where the parts stand that every datapath
- * shares: opening a socket, taking its error.
+ * One UDP descriptor, apart from what it sends and receives: opening, binding and taking over,
+ * connecting, what the system says of it, its pending error.
  */
 #include "udp.h"
 
@@ -11,9 +11,31 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "udp_recv.h"
-#include "cmsg.h"
 #include "descriptor.h"
+#include "environment.h"
+
+#ifdef __linux__
+enum { HAS_OFFLOADS = 1 };
+#else
+enum { HAS_OFFLOADS = 0 };
+#endif
+
+static bool udp_is_switched_off(const char *variable) {
+  const char *value = dgram__environment(variable);
+  return value != NULL && strcmp(value, "0") == 0;
+}
+
+struct dgram__udp_capabilities dgram__udp_capabilities(void) {
+  bool gso = HAS_OFFLOADS && !udp_is_switched_off("DGRAM_GSO");
+  bool gro = HAS_OFFLOADS && !udp_is_switched_off("DGRAM_GRO");
+  bool mmsg = !udp_is_switched_off("DGRAM_MMSG");
+  return (struct dgram__udp_capabilities){
+      .max_segments = gso ? DGRAM__MAX_SEGMENTS : 1,
+      .max_gro_segments = gro ? DGRAM__MAX_SEGMENTS : 1,
+      .max_tx_batch = mmsg && DGRAM__HAS_SENDMMSG ? DGRAM__MAX_TX_BATCH : 1,
+      .max_rx_batch = mmsg && DGRAM__HAS_RECVMMSG ? DGRAM__RX_BUFFERS : 1,
+  };
+}
 
 static int udp_set_flag(int fd, int level, int name) {
   int on = 1;
@@ -49,10 +71,13 @@ static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
   return err;
 }
 
-static void udp_posix_adopt(struct dgram__udp *udp, bool gso, bool gro) {
-  (void)gso;
-  (void)gro;
-  *udp = (struct dgram__udp){.fd = udp->fd, .limits = {.datagrams = 1}};
+void dgram__udp_adopt(struct dgram__udp *udp, const struct dgram__udp_capabilities *capabilities) {
+  *udp = (struct dgram__udp){
+      .fd = udp->fd,
+      .gso = capabilities->max_segments > 1 ? DGRAM__OFFLOAD_UNPROBED : DGRAM__OFFLOAD_OFF,
+      .gro = capabilities->max_gro_segments > 1 ? DGRAM__OFFLOAD_UNPROBED : DGRAM__OFFLOAD_OFF,
+      .capabilities = *capabilities,
+  };
 }
 
 int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
@@ -65,7 +90,7 @@ int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settin
     return err;
   }
   udp->fd = fd;
-  udp_posix_adopt(udp, false, false);
+  dgram__udp_adopt(udp, &settings->capabilities);
   return 0;
 }
 
@@ -191,43 +216,3 @@ int dgram__udp_take_error(struct dgram__udp *udp) {
   int drained = udp_drain_error_queue(udp->fd);
   return err != 0 ? err : drained;
 }
-
-#ifdef __linux__
-/*
- * Whether what was received may have been joined. It is asked, not remembered: whoever shares the
- * system socket may want joining. Kernels before 5.8 don't say.
- */
-static bool udp_may_be_joined(int fd) {
-  int on = 1;
-  socklen_t length = sizeof on;
-  return dgram__udp_is_udp(fd) && (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
-}
-#else
-static bool udp_may_be_joined(int fd) {
-  (void)fd;
-  return false;
-}
-#endif
-
-int dgram__udp_segment_of(int fd, const struct msghdr *message) {
-  int segment = dgram__cmsg_segment(message);
-  return segment >= 0 || udp_may_be_joined(fd) ? segment : 0;
-}
-
-static int udp_posix_send(struct dgram__udp *udp, const struct dgram__datagram *first,
-                          unsigned count) {
-  if (count == 1) /* there is nothing to plan */
-    return dgram__udp_send_one(udp, first);
-  return dgram__udp_send_batches(udp, &udp->limits, first, count);
-}
-
-const struct dgram__datapath dgram__datapath_posix = {
-    .name = "posix",
-    .inbox_size = sizeof(struct dgram__rx_batch),
-    .inbox_init = dgram__rx_batch_init,
-    .recv = dgram__rx_batch_recv,
-    .open = dgram__udp_open,
-    .adopt = udp_posix_adopt,
-    .send = udp_posix_send,
-    .take_error = dgram__udp_take_error,
-};

@@ -386,43 +386,44 @@ static void run_scenario(void) {
   CHECK(closes == closing);
 }
 
-static void survive(void (*scenario)(void), const char *datapath) {
+static void survive(void (*scenario)(void), const char *offloads) {
   static const int errors[] = {EPERM, EAGAIN, EINTR, ENOBUFS, EIO};
-  setenv("DGRAM_DATAPATH", datapath, 1);
+  setenv("DGRAM_GSO", offloads, 1);
+  setenv("DGRAM_GRO", offloads, 1);
   dgram_on_unhandled_error(on_error, NULL);
   in_loop = scenario;
   survive_all_faults(run_scenario, errors, sizeof errors / sizeof *errors, 10);
 }
 
-#define ON_EACH_DATAPATH(scenario)                \
-  static void scenario##_on_linux(void **state) { \
-    survive(scenario, "linux");                   \
-  }                                               \
-  static void scenario##_on_posix(void **state) { \
-    survive(scenario, "posix");                   \
+#define WITH_AND_WITHOUT_OFFLOADS(scenario)            \
+  static void scenario##_with_offloads(void **state) { \
+    survive(scenario, "1");                            \
+  }                                                    \
+  static void scenario##_without(void **state) {       \
+    survive(scenario, "0");                            \
   }
 
-ON_EACH_DATAPATH(an_exchange)
-ON_EACH_DATAPATH(an_exchange_with_one_peer)
-ON_EACH_DATAPATH(a_system_socket_as_the_answer)
-ON_EACH_DATAPATH(an_exchange_at_once)
-ON_EACH_DATAPATH(a_close_before_the_sends_have_left)
-ON_EACH_DATAPATH(a_close_before_the_bind)
+WITH_AND_WITHOUT_OFFLOADS(an_exchange)
+WITH_AND_WITHOUT_OFFLOADS(an_exchange_with_one_peer)
+WITH_AND_WITHOUT_OFFLOADS(a_system_socket_as_the_answer)
+WITH_AND_WITHOUT_OFFLOADS(an_exchange_at_once)
+WITH_AND_WITHOUT_OFFLOADS(a_close_before_the_sends_have_left)
+WITH_AND_WITHOUT_OFFLOADS(a_close_before_the_bind)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_exchange_on_linux),
-      cmocka_unit_test(an_exchange_on_posix),
-      cmocka_unit_test(an_exchange_with_one_peer_on_linux),
-      cmocka_unit_test(an_exchange_with_one_peer_on_posix),
-      cmocka_unit_test(a_system_socket_as_the_answer_on_linux),
-      cmocka_unit_test(a_system_socket_as_the_answer_on_posix),
-      cmocka_unit_test(an_exchange_at_once_on_linux),
-      cmocka_unit_test(an_exchange_at_once_on_posix),
-      cmocka_unit_test(a_close_before_the_sends_have_left_on_linux),
-      cmocka_unit_test(a_close_before_the_sends_have_left_on_posix),
-      cmocka_unit_test(a_close_before_the_bind_on_linux),
-      cmocka_unit_test(a_close_before_the_bind_on_posix),
+      cmocka_unit_test(an_exchange_with_offloads),
+      cmocka_unit_test(an_exchange_without),
+      cmocka_unit_test(an_exchange_with_one_peer_with_offloads),
+      cmocka_unit_test(an_exchange_with_one_peer_without),
+      cmocka_unit_test(a_system_socket_as_the_answer_with_offloads),
+      cmocka_unit_test(a_system_socket_as_the_answer_without),
+      cmocka_unit_test(an_exchange_at_once_with_offloads),
+      cmocka_unit_test(an_exchange_at_once_without),
+      cmocka_unit_test(a_close_before_the_sends_have_left_with_offloads),
+      cmocka_unit_test(a_close_before_the_sends_have_left_without),
+      cmocka_unit_test(a_close_before_the_bind_with_offloads),
+      cmocka_unit_test(a_close_before_the_bind_without),
   };
   return cmocka_run_group_tests(tests, open_first_loop, end_faults);
 }

@@ -1,5 +1,5 @@
 /*
- * Where the tests over the fake datapath play: a loop, sockets on it, and the story: a word for
+ * Where the tests over the fake descriptor play: a loop, sockets on it, and the story: a word for
  * each thing that the library told, in order.
  */
 #ifndef TESTS_FAKE_SCENE_H
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "fake/fake_datapath.h"
+#include "fake/fake_udp.h"
 
 extern uv_loop_t scene_loop;
 

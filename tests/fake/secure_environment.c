@@ -39,8 +39,10 @@ static int tell(void) {
   struct dgram__loop *entered = dgram__loop_enter(&loop);
   if (entered == NULL)
     return 1;
-  printf("primary %d, descriptors %d, %s, gso %d\n", dgram_cluster_is_primary(),
-         dgram_listen_fds(NULL, 0, 0), entered->datapath->name, entered->gso);
+  const struct dgram__udp_capabilities *capabilities = &entered->capabilities;
+  printf("primary %d, descriptors %d, gso %d, gro %d, mmsg %d\n", dgram_cluster_is_primary(),
+         dgram_listen_fds(NULL, 0, 0), capabilities->max_segments > 1,
+         capabilities->max_gro_segments > 1, capabilities->max_tx_batch > 1);
   dgram__loop_leave(entered);
   uv_run(&loop, UV_RUN_DEFAULT);
   return uv_loop_close(&loop);
@@ -101,8 +103,9 @@ static void believe_this(int output, const char *mode, uid_t user) {
   snprintf(text, sizeof text, "%d", getpid());
   setenv("LISTEN_PID", text, 1);
   setenv("LISTEN_FDS", "1", 1);
-  setenv("DGRAM_DATAPATH", "posix", 1);
   setenv("DGRAM_GSO", "0", 1);
+  setenv("DGRAM_GRO", "0", 1);
+  setenv("DGRAM_MMSG", "0", 1);
   if (strcmp(mode, "tell") != 0)
     unsetenv("DGRAM_CLUSTER");
   if (user != 0 && (setgid(user) != 0 || setuid(user) != 0))
@@ -142,9 +145,9 @@ static void nothing_is_believed_with_more_rights(void **state) {
   skip_without_rights();
   assert_int_equal(chown(copy, 0, SOME_GROUP), 0);
   assert_int_equal(chmod(copy, 0755), 0);
-  assert_string_equal(told("tell", 0), "primary 0, descriptors 1, posix, gso 0\n");
+  assert_string_equal(told("tell", 0), "primary 0, descriptors 1, gso 0, gro 0, mmsg 0\n");
   assert_int_equal(chmod(copy, S_ISGID | 0755), 0);
-  assert_string_equal(told("tell", 0), "primary 1, descriptors 0, linux, gso 1\n");
+  assert_string_equal(told("tell", 0), "primary 1, descriptors 0, gso 1, gro 1, mmsg 1\n");
 }
 
 /* Who has made the channel has the group that only the file gives: so it is no other's. */
@@ -170,7 +173,7 @@ static void or_there_are_none(void **state) {
     skip();
   }
   assert_string_equal(told("primary", SOME_GROUP), "EPERM\n");
-  assert_string_equal(told("tell", SOME_GROUP), "primary 1, descriptors 0, linux, gso 1\n");
+  assert_string_equal(told("tell", SOME_GROUP), "primary 1, descriptors 0, gso 1, gro 1, mmsg 1\n");
   assert_int_equal(removexattr(copy, "security.capability"), 0);
 }
 

@@ -1,28 +1,18 @@
-/* What a socket asks of its datapath when it is bound. */
+/* What a socket asks of its descriptor when it is bound. */
 #include "fake/scene.h"
 
 #include <stdlib.h>
 
-static struct dgram__settings asked; /* by the last bind */
-
-static int note_settings(struct dgram__udp *udp, const struct dgram__settings *settings) {
-  (void)udp;
-  asked = *settings;
-  return UV_EPERM;
-}
-
-/* Binds to an address, with the options; returns how the datapath was asked. */
+/* Binds to an address, with the options; returns what was asked for. */
 static struct dgram__settings settings_of(dgram_options_t options, const char *address) {
-  struct dgram__datapath noting = fake_datapath;
-  noting.open = note_settings;
   dgram_socket_t *socket;
   assert_int_equal(dgram_create_socket_options(&scene_loop, &options, NULL, NULL, &socket), 0);
-  socket->loop->datapath = &noting;
+  fake_fail_open(UV_EPERM);
   assert_int_equal(dgram_bind(socket, 53, address, NULL, NULL), 0);
   scene_run();
   scene_close(socket);
   scene_run();
-  return asked;
+  return *fake_settings();
 }
 
 static void ignore_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -32,18 +22,23 @@ static void ignore_error(dgram_socket_t *socket, const dgram_error_t *error, voi
 static int begin(void **state) {
   dgram_on_unhandled_error(ignore_error, NULL);
   unsetenv("DGRAM_GSO");
+  unsetenv("DGRAM_GRO");
+  unsetenv("DGRAM_MMSG");
   return scene_begin(state);
 }
 
-static void the_defaults_are_plain_with_segmentation(void **state) {
+static void the_defaults_are_plain_with_all_capabilities(void **state) {
   struct dgram__settings settings = settings_of(dgram_default_options(DGRAM_UDP4), "127.0.0.1");
   assert_false(settings.reuse_addr);
   assert_false(settings.reuse_port);
   assert_false(settings.ipv6_only);
-  assert_true(settings.gso);
+  assert_int_equal(settings.capabilities.max_segments, DGRAM__MAX_SEGMENTS);
+  assert_int_equal(settings.capabilities.max_gro_segments, DGRAM__MAX_SEGMENTS);
+  assert_int_equal(settings.capabilities.max_tx_batch, DGRAM__MAX_TX_BATCH);
+  assert_int_equal(settings.capabilities.max_rx_batch, DGRAM__RX_BUFFERS);
 }
 
-static void each_option_reaches_the_datapath(void **state) {
+static void each_option_reaches_the_descriptor(void **state) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP6);
   options.reuse_addr = 1;
   assert_true(settings_of(options, NULL).reuse_addr);
@@ -54,14 +49,29 @@ static void each_option_reaches_the_datapath(void **state) {
   options.ipv6_only = 1;
   assert_true(settings_of(options, NULL).ipv6_only);
   options.disable_gso = 1;
-  assert_false(settings_of(options, NULL).gso);
+  assert_int_equal(settings_of(options, NULL).capabilities.max_segments, 1);
 }
 
-static void the_environment_turns_segmentation_off(void **state) {
-  setenv("DGRAM_GSO", "0", 1);
-  assert_false(settings_of(dgram_default_options(DGRAM_UDP4), NULL).gso);
-  setenv("DGRAM_GSO", "1", 1);
-  assert_true(settings_of(dgram_default_options(DGRAM_UDP4), NULL).gso);
+/* What a socket may try with the variable set so. */
+static struct dgram__udp_capabilities capabilities_with(const char *variable, const char *value) {
+  setenv(variable, value, 1);
+  struct dgram__settings settings = settings_of(dgram_default_options(DGRAM_UDP4), NULL);
+  unsetenv(variable);
+  return settings.capabilities;
+}
+
+static void the_environment_switches_each_capability_off(void **state) {
+  struct dgram__udp_capabilities without_gso = capabilities_with("DGRAM_GSO", "0");
+  assert_int_equal(without_gso.max_segments, 1);
+  assert_int_equal(without_gso.max_gro_segments, DGRAM__MAX_SEGMENTS);
+  struct dgram__udp_capabilities without_gro = capabilities_with("DGRAM_GRO", "0");
+  assert_int_equal(without_gro.max_segments, DGRAM__MAX_SEGMENTS);
+  assert_int_equal(without_gro.max_gro_segments, 1);
+  struct dgram__udp_capabilities without_mmsg = capabilities_with("DGRAM_MMSG", "0");
+  assert_int_equal(without_mmsg.max_segments, DGRAM__MAX_SEGMENTS);
+  assert_int_equal(without_mmsg.max_tx_batch, 1);
+  assert_int_equal(without_mmsg.max_rx_batch, 1);
+  assert_int_equal(capabilities_with("DGRAM_GSO", "1").max_segments, DGRAM__MAX_SEGMENTS);
 }
 
 static const struct {
@@ -92,9 +102,9 @@ static void the_address_is_the_one_given_or_any(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(the_defaults_are_plain_with_segmentation),
-      TEST(each_option_reaches_the_datapath),
-      TEST(the_environment_turns_segmentation_off),
+      TEST(the_defaults_are_plain_with_all_capabilities),
+      TEST(each_option_reaches_the_descriptor),
+      TEST(the_environment_switches_each_capability_off),
       TEST(the_address_is_the_one_given_or_any),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,9 +61,14 @@ static void with_disable_gso_all_arrive(void **state) {
   all_arrive(&options);
 }
 
-static void an_unknown_datapath_means_the_default(void **state) {
-  all_arrive_with("DGRAM_DATAPATH", "no-such-datapath");
-  all_arrive_with("DGRAM_DATAPATH", "");
+static void with_and_without_joining_all_arrive(void **state) {
+  all_arrive_with("DGRAM_GRO", "0");
+  all_arrive_with("DGRAM_GRO", "1");
+}
+
+static void with_one_datagram_a_system_call_all_arrive(void **state) {
+  all_arrive_with("DGRAM_MMSG", "0");
+  all_arrive_with("DGRAM_MMSG", "");
 }
 
 static void the_library_has_the_version_of_its_header(void **state) {
@@ -78,7 +83,8 @@ int main(void) {
       cmocka_unit_test(without_segmentation_all_arrive),
       cmocka_unit_test(with_segmentation_all_arrive),
       cmocka_unit_test(with_disable_gso_all_arrive),
-      cmocka_unit_test(an_unknown_datapath_means_the_default),
+      cmocka_unit_test(with_and_without_joining_all_arrive),
+      cmocka_unit_test(with_one_datagram_a_system_call_all_arrive),
       cmocka_unit_test(the_library_has_the_version_of_its_header),
   };
   return cmocka_run_group_tests_name("environment", tests, NULL, NULL);

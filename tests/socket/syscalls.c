@@ -1,6 +1,6 @@
 /*
  * How few system calls it takes, counted by strace. The program runs itself under it, as one of
- * the children below. Few receives only the datapath `linux` promises.
+ * the children below.
  */
 #include "lib/fixture.h"
 
@@ -99,14 +99,6 @@ static void skip_unless_traceable(void) {
   }
 }
 
-static void skip_unless_linux(void) {
-  const char *datapath = getenv("DGRAM_DATAPATH");
-  if (datapath == NULL || strcmp(datapath, "linux") == 0)
-    return;
-  print_message("skipped: the datapath linux alone promises these numbers\n");
-  skip();
-}
-
 /* Starts a child under strace. Returns its standard output. */
 static FILE *start(const char *child, const char *variables) {
   char command[1024];
@@ -180,7 +172,6 @@ static void with_gso_off_the_kernel_cuts_nothing_up(void **state) {
 }
 
 static void an_echo_takes_one_receive_and_one_send(void **state) {
-  skip_unless_linux();
   skip_unless_traceable();
   uv_loop_t *loop = open_loop();
   int port = 0;

@@ -1,6 +1,7 @@
 /*
  * libdgram, as a program uses it: the public header alone, a callback for each datagram on both
- * sides. With DGRAM_DATAPATH=posix in the environment the same is the peer `libdgram-posix`.
+ * sides. With DGRAM_GSO=0 and DGRAM_GRO=0 in the environment it is the peer
+ * `libdgram-posix`.
  *
  * What the roles of the peer share.
  */

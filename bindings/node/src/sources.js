@@ -12,8 +12,6 @@ const list = fs.readFileSync(`${root}/src/sources.cmake`, 'utf8').replace(/#.*/g
 for (const folder of FOLDERS) {
   const [, files] = new RegExp(`set\\(dgram_${folder}\\s([^)]*)\\)`).exec(list);
   const paths = files.trim().split(/\s+/).map((file) => `${root}/src/${folder}/${file}`);
-  if (folder === 'udp' && process.platform === 'linux')
-    paths.push(`${root}/src/udp/udp_linux.c`);
   for (const path of wanted === 'include' ? [`${root}/src/${folder}`] : paths)
     console.log(path);
 }

@@ -1,25 +1,30 @@
 /*
- * A datapath that does what a test's script says, and writes down what it was asked.
+ * A UDP descriptor that does what a test's script says, and writes down what it was asked: the
+ * linker puts it (__wrap_dgram__udp_...) in the place of the true functions of src/udp.
  *
  * Its file descriptors are ends of socket pairs, so the loop polls for real: what is scripted to
  * be received makes a socket readable, and a send that is told UV_EAGAIN makes it unwritable.
  */
-#ifndef TESTS_FAKE_FAKE_DATAPATH_H
-#define TESTS_FAKE_FAKE_DATAPATH_H
+#ifndef TESTS_FAKE_FAKE_UDP_H
+#define TESTS_FAKE_FAKE_UDP_H
 
 #include <limits.h>
 
 #include "internal.h"
 
-extern const struct dgram__datapath fake_datapath;
-
 /* Forgets the script and the log, and closes the other ends. */
 void fake_reset(void);
+
+/* From now to the reset the true functions are called; the loop has GSO and GRO, or neither. */
+void fake_use_system(struct dgram__loop *loop, bool offloads);
 
 /* ---- open ---- */
 
 /* The next open fails with this code. */
 void fake_fail_open(int code);
+
+/* What the last open was asked for. */
+const struct dgram__settings *fake_settings(void);
 
 /* ---- send ---- */
 

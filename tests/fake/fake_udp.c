@@ -1,4 +1,4 @@
-#include "fake/fake_datapath.h"
+#include "fake/fake_udp.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct receipt {
   bool taken;
 };
 
-/* Zeroed, it is an obedient datapath. */
+/* Zeroed, all that is asked succeeds. */
 static struct {
   struct {
     int fd;
@@ -31,6 +31,8 @@ static struct {
   } pairs[MOST_PAIRS];
   unsigned pair_count;
   int open_error;
+  struct dgram__settings settings; /* of the last open */
+  bool system;
 
   int replies[MOST_REPLIES];
   unsigned reply_count;
@@ -51,7 +53,7 @@ static struct {
 static void check(bool holds, const char *what) {
   if (holds)
     return;
-  fprintf(stderr, "fake datapath: %s\n", what);
+  fprintf(stderr, "fake udp: %s\n", what);
   abort();
 }
 
@@ -61,6 +63,13 @@ void fake_reset(void) {
   for (unsigned i = 0; i < fake.sent_count; i++)
     free(fake.sent[i].bytes);
   memset(&fake, 0, sizeof fake);
+}
+
+void fake_use_system(struct dgram__loop *loop, bool offloads) {
+  fake.system = true;
+  loop->capabilities = dgram__udp_capabilities();
+  if (!offloads)
+    loop->capabilities.max_segments = loop->capabilities.max_gro_segments = 1;
 }
 
 /* The newest of a number, for numbers are used again. */
@@ -78,8 +87,26 @@ void fake_fail_open(int code) {
   fake.open_error = code;
 }
 
-static int fake_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
-  (void)settings;
+const struct dgram__settings *fake_settings(void) {
+  return &fake.settings;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+int __wrap_dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings);
+int __real_dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings);
+int __wrap_dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
+                           const struct dgram__datagram *first, unsigned count);
+int __real_dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
+                           const struct dgram__datagram *first, unsigned count);
+int __wrap_dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers,
+                           unsigned most);
+int __real_dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers,
+                           unsigned most);
+
+int __wrap_dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
+  if (fake.system)
+    return __real_dgram__udp_open(udp, settings);
+  fake.settings = *settings;
   int err = fake.open_error;
   fake.open_error = 0;
   if (err != 0)
@@ -89,14 +116,8 @@ static int fake_open(struct dgram__udp *udp, const struct dgram__settings *setti
   check(fake.pair_count < MOST_PAIRS, "too many sockets");
   fake.pairs[fake.pair_count].fd = pair[0];
   fake.pairs[fake.pair_count++].peer = pair[1];
-  *udp = (struct dgram__udp){.fd = pair[0], .limits = {.datagrams = 1}};
+  *udp = (struct dgram__udp){.fd = pair[0]};
   return 0;
-}
-
-static void fake_adopt(struct dgram__udp *udp, bool gso, bool gro) {
-  (void)udp;
-  (void)gso;
-  check(false, "adopts no sockets");
 }
 
 /* ---- send ---- */
@@ -160,7 +181,10 @@ static void write_datagram(int fd, const struct dgram__datagram *datagram) {
   write_word(sent->bytes, 20);
 }
 
-static int fake_send(struct dgram__udp *udp, const struct dgram__datagram *first, unsigned count) {
+int __wrap_dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
+                           const struct dgram__datagram *first, unsigned count) {
+  if (fake.system)
+    return __real_dgram__udp_send(udp, batch, first, count);
   check(count >= 1, "asked to send nothing");
   int reply = next_reply();
   if (fake.send_calls++ > 0 && fake.text_length > 0)
@@ -200,10 +224,6 @@ const struct fake_sent *fake_sent(unsigned number) {
 
 /* ---- recv ---- */
 
-static void fake_inbox_init(struct dgram__rx_buffers *inbox) {
-  (void)inbox;
-}
-
 void fake_receive(const dgram_socket_t *socket, const struct fake_slot slots[], int count) {
   check(fake.receipt_count < MOST_RECEIPTS && count <= DGRAM__RX_BUFFERS, "too much to receive");
   fake.receipts[fake.receipt_count++] =
@@ -221,7 +241,10 @@ static void fill_slot(struct dgram__rx_buffer *slot, const struct fake_slot *fro
   dgram__address_parse(&slot->from, "192.0.2.1", FAKE_SENDER_PORT);
 }
 
-static int fake_recv(struct dgram__udp *udp, struct dgram__rx_buffers *inbox, unsigned most) {
+int __wrap_dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers,
+                           unsigned most) {
+  if (fake.system)
+    return __real_dgram__udp_recv(udp, buffers, most);
   fake.recv_calls++;
   fake.recv_most = most; /* a script may bring more, as one buffer may hold many */
   char byte;
@@ -232,7 +255,7 @@ static int fake_recv(struct dgram__udp *udp, struct dgram__rx_buffers *inbox, un
     check(++receipt < fake.receipts + fake.receipt_count, "readable without a script");
   receipt->taken = true;
   for (int i = 0; i < receipt->count; i++)
-    fill_slot(&inbox->slots[i], &receipt->slots[i]);
+    fill_slot(&buffers->slots[i], &receipt->slots[i]);
   while (fake.receipt_count > 0 && fake.receipts[fake.receipt_count - 1].taken)
     fake.receipt_count--; /* so that a script may go on for long */
   return receipt->count;
@@ -245,14 +268,4 @@ unsigned fake_recv_calls(void) {
 unsigned fake_recv_most(void) {
   return fake.recv_most;
 }
-
-const struct dgram__datapath fake_datapath = {
-    .name = "fake",
-    .inbox_size = sizeof(struct dgram__rx_buffers),
-    .inbox_init = fake_inbox_init,
-    .open = fake_open,
-    .adopt = fake_adopt,
-    .recv = fake_recv,
-    .send = fake_send,
-    .take_error = dgram__udp_take_error,
-};
+/* NOLINTEND(bugprone-reserved-identifier) */

@@ -1,20 +1,38 @@
 /*
- * Segmentation offload in the linux datapath: what shares a send, and what is done where the
- * system refuses to segment.
+ * How datagrams leave: what shares a message and a system call, what is done where the system
+ * refuses to segment, and one message a call where it has no sendmmsg(2).
  */
 #include "fake/kernel.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const struct dgram__datapath *const linux_path = &dgram__datapath_linux;
 static struct dgram__udp udp;
+static struct dgram__tx_batch *batch;
+static bool no_memory;
 
-static void open_with(bool gso) {
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+
+void *__wrap_malloc(size_t size) {
+  return no_memory ? NULL : __real_malloc(size);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+/* The socket is another one, which may have so many segments in a message and messages in a call.
+ */
+static void open_with(unsigned max_segments, unsigned max_tx_batch) {
   dgram__udp_close(&udp);
-  struct dgram__settings settings = {.gso = gso};
+  struct dgram__settings settings = {
+      .capabilities = {.max_segments = max_segments, .max_tx_batch = max_tx_batch}};
   dgram__address_loopback(&settings.local, AF_INET, 0);
-  assert_int_equal(linux_path->open(&udp, &settings), 0);
+  assert_int_equal(dgram__udp_open(&udp, &settings), 0);
+}
+
+static void open_segmenting(void) {
+  open_with(DGRAM__MAX_SEGMENTS, DGRAM__MAX_TX_BATCH);
 }
 
 static int begin(void **state) {
@@ -23,14 +41,22 @@ static int begin(void **state) {
   kernel.release = "6.18.44";
   kernel.size_error = EINVAL;
   queued = 0;
+  no_memory = false;
   udp.fd = -1;
-  open_with(true);
+  open_segmenting();
   return 0;
 }
 
 static int end(void **state) {
   dgram__udp_close(&udp);
+  free(batch);
+  batch = NULL;
   return 0;
+}
+
+/* One call, with the queue from `at` on. */
+static int send_from(unsigned at) {
+  return dgram__udp_send(&udp, &batch, &queue[at], queued - at);
 }
 
 /* Sends the queue as a socket does, call by call. Returns its first error, if there is one. */
@@ -38,7 +64,7 @@ static int send_queue(void) {
   unsigned at = 0;
   kernel.left = 0;
   while (at < queued) {
-    int sent = linux_path->send(&udp, &queue[at], queued - at);
+    int sent = send_from(at);
     if (sent < 0) {
       assert_int_equal(kernel.left, at);
       return sent;
@@ -193,7 +219,7 @@ static void after_a_refused_size_smaller_segments_are_still_sent(void **state) {
   static const char *const stories[] = {"[100 101 102]:EINVAL | 100 101 102",
                                         "[100 101 102]:EMSGSIZE | 100 101 102"};
   for (int i = 0; i < 2; i++) {
-    open_with(true);
+    open_segmenting();
     kernel.size_error = codes[i];
     kernel.largest_segment = 1372;
     assert_string_equal(send_some(3, 1472), stories[i]);
@@ -341,25 +367,148 @@ static void an_interrupted_call_is_repeated(void **state) {
 /* https://github.com/tailscale/tailscale/issues/21335 */
 static void a_kernel_that_corrupts_is_not_asked_to_segment(void **state) {
   kernel.release = "7.1.2";
-  open_with(true);
+  open_segmenting();
   assert_string_equal(send_some(3, 1200), "100 101 102");
   kernel.release = NULL; /* and one that can't be known */
-  open_with(true);
+  open_segmenting();
   assert_string_equal(send_some(3, 1200), "100 101 102");
   kernel.release = "7.1.5";
-  open_with(true);
+  open_segmenting();
   assert_string_equal(send_some(3, 1200), "[100 101 102]");
 }
 
 static void a_kernel_without_segmentation_is_not_asked(void **state) {
   kernel.segments = false;
-  open_with(true);
+  open_segmenting();
   assert_string_equal(send_some(3, 1200), "100 101 102");
 }
 
 static void segmentation_can_be_turned_off(void **state) {
-  open_with(false);
+  open_with(1, DGRAM__MAX_TX_BATCH);
   assert_string_equal(send_some(3, 1200), "100 101 102");
+}
+
+/* ---- without segmentation ---- */
+
+static void without_it_each_datagram_is_a_message_to_its_own_address(void **state) {
+  open_with(1, DGRAM__MAX_TX_BATCH);
+  for (size_t i = 0; i < 4; i++) /* they touch, which does not make them one */
+    enqueue_at(memory + i * 100, 100, 1000 + (int)i);
+  dgram__address_loopback(&queue[2].to, AF_INET6, 1002);
+  assert_int_equal(send_from(0), 4);
+  assert_string_equal(story(), "100 101 102 103");
+}
+
+static void a_call_takes_256_at_most(void **state) {
+  open_with(1, DGRAM__MAX_TX_BATCH);
+  enqueue(600, 10);
+  assert_int_equal(send_from(0), 256);
+  assert_int_equal(send_from(256), 256);
+  assert_int_equal(send_from(512), 88);
+  assert_int_equal(kernel.left, 600);
+}
+
+static void without_it_an_error_about_the_first_is_returned(void **state) {
+  static const int codes[] = {EAGAIN, ENOBUFS, EPERM, EMSGSIZE, EINVAL, EIO};
+  open_with(1, DGRAM__MAX_TX_BATCH);
+  enqueue(3, 100);
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    fail_next_call(codes[i]);
+    assert_int_equal(send_from(0), -codes[i]);
+    assert_string_equal(story(), dgram_err_name(-codes[i])); /* and nothing else is tried */
+  }
+}
+
+static void an_error_behind_a_prefix_is_met_in_the_next_call(void **state) {
+  open_with(1, DGRAM__MAX_TX_BATCH);
+  kernel.largest_datagram = 2000;
+  kernel.size_error = EMSGSIZE;
+  enqueue(2, 100);
+  enqueue(1, 3000);
+  assert_int_equal(send_from(0), 2);
+  assert_int_equal(send_from(2), UV_EMSGSIZE);
+  assert_string_equal(story(), "100 101 102:EMSGSIZE | 102:EMSGSIZE");
+}
+
+/* ---- ICMP errors of earlier datagrams, which the system reports only once ---- */
+
+/* As on a connected socket. */
+static void leave_all_to_the_peer(void) {
+  for (unsigned i = 0; i < queued; i++)
+    queue[i].to = (union dgram__address){.any.sa_family = AF_UNSPEC};
+}
+
+/* The call may have lost such an error. */
+static void after_a_connected_call_was_cut_short_16_carry_one_each(void **state) {
+  open_with(1, DGRAM__MAX_TX_BATCH);
+  kernel.stop_after = 2;
+  enqueue(22, 100);
+  leave_all_to_the_peer();
+  assert_int_equal(send_from(0), 2);
+  kernel.stop_after = 0;
+  for (unsigned i = 0; i < 16; i++)
+    assert_int_equal(send_from(2 + i), 1);
+  assert_int_equal(send_from(18), 4);
+}
+
+static void on_a_socket_without_a_peer_calls_stay_as_they_are(void **state) {
+  open_with(1, DGRAM__MAX_TX_BATCH);
+  kernel.stop_after = 2;
+  enqueue(5, 100);
+  assert_int_equal(send_from(0), 2);
+  assert_int_equal(send_from(2), 2);
+}
+
+static void a_socket_that_is_taken_over_begins_without_single_message_calls(void **state) {
+  const struct dgram__udp_capabilities plain = {.max_segments = 1, .max_tx_batch = 256};
+  dgram__udp_adopt(&udp, &plain);
+  kernel.stop_after = 1;
+  enqueue(3, 100);
+  leave_all_to_the_peer();
+  assert_int_equal(send_from(0), 1);
+  kernel.stop_after = 0;
+  dgram__udp_adopt(&udp, &plain);
+  assert_int_equal(send_from(1), 2);
+}
+
+/* ---- one message a call ---- */
+
+static void where_there_is_no_sendmmsg_each_message_is_a_call(void **state) {
+  open_with(1, 1);
+  assert_string_equal(send_some(4, 100), "100 | 101 | 102 | 103");
+  open_with(DGRAM__MAX_SEGMENTS, 1);
+  enqueue(3, 1200);
+  enqueue(2, 1300);
+  assert_int_equal(send_queue(), 0);
+  assert_string_equal(story(), "[100 101 102] | [103 104]");
+}
+
+static void there_an_error_is_that_of_the_datagram_that_meets_it(void **state) {
+  open_with(1, 1);
+  enqueue(4, 100);
+  fail_next_call(0);
+  fail_next_call(0);
+  fail_next_call(EPERM);
+  assert_int_equal(send_from(0), 1);
+  assert_int_equal(send_from(1), 1);
+  assert_int_equal(send_from(2), UV_EPERM);
+  assert_string_equal(story(), "100 | 101 | EPERM");
+  assert_int_equal(send_from(2), 1);
+}
+
+static void there_an_interrupted_call_is_repeated(void **state) {
+  open_with(1, 1);
+  enqueue(2, 100);
+  fail_next_call(EINTR);
+  assert_int_equal(send_queue(), 0);
+  assert_string_equal(story(), "EINTR | 100 | 101");
+}
+
+static void without_memory_for_a_batch_each_datagram_is_a_call(void **state) {
+  no_memory = true;
+  assert_string_equal(send_some(3, 100), "100 | 101 | 102");
+  no_memory = false;
+  assert_string_equal(send_some(3, 100), "[100 101 102]");
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -379,11 +528,11 @@ int main(void) {
       TEST(parts_of_different_sends_are_not_joined),
       TEST(parts_of_different_runs_are_not_joined),
       TEST(after_EIO_all_is_sent_singly_for_a_while),
+      TEST(after_a_refused_size_smaller_segments_are_still_sent),
       TEST(a_refusal_counts_for_its_destination_alone),
       TEST(so_does_a_refused_size),
       TEST(where_many_refuse_none_is_tried_for_a_while),
       TEST(flow_labels_are_not_mixed),
-      TEST(after_a_refused_size_smaller_segments_are_still_sent),
       TEST(a_datagram_refused_by_itself_does_not_end_segmentation),
       TEST(one_datagram_that_is_refused_is_not_tried_again),
       TEST(EIO_of_a_datagram_by_itself_does_not_end_segmentation),
@@ -395,6 +544,17 @@ int main(void) {
       TEST(a_kernel_that_corrupts_is_not_asked_to_segment),
       TEST(a_kernel_without_segmentation_is_not_asked),
       TEST(segmentation_can_be_turned_off),
+      TEST(without_it_each_datagram_is_a_message_to_its_own_address),
+      TEST(a_call_takes_256_at_most),
+      TEST(without_it_an_error_about_the_first_is_returned),
+      TEST(an_error_behind_a_prefix_is_met_in_the_next_call),
+      TEST(after_a_connected_call_was_cut_short_16_carry_one_each),
+      TEST(on_a_socket_without_a_peer_calls_stay_as_they_are),
+      TEST(a_socket_that_is_taken_over_begins_without_single_message_calls),
+      TEST(where_there_is_no_sendmmsg_each_message_is_a_call),
+      TEST(there_an_error_is_that_of_the_datagram_that_meets_it),
+      TEST(there_an_interrupted_call_is_repeated),
+      TEST(without_memory_for_a_batch_each_datagram_is_a_call),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

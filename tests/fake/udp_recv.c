@@ -1,6 +1,6 @@
 /*
- * How the linux datapath receives: over a recvmmsg that the tests play. The linker puts it
- * (__wrap_recvmmsg) in the place of the true one (__real_recvmmsg).
+ * How datagrams are received, over a recvmmsg(2) and a recvmsg(2) that the tests play: the linker
+ * puts them (__wrap_...) in the place of the true ones.
  */
 #include "udp.h"
 
@@ -14,18 +14,22 @@
 
 #include <cmocka.h>
 
-#include "cmsg.h"
-
 /* What recvmmsg does; NULL: the true one. */
 static int (*receive)(struct mmsghdr *headers, unsigned count);
 static bool can_join; /* the kernel knows UDP_GRO */
 static int joins_asked;
+
+/* What calls of recvmsg do, in order: bytes received, or a negative error. Then: EAGAIN. */
+static const int *script;
+static size_t script_length;
+static size_t single_calls;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
 int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
                     struct timespec *timeout);
 int __real_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
                     struct timespec *timeout);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 
@@ -38,6 +42,21 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
   return receive(headers, count);
 }
 
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+  assert_int_equal(flags, MSG_DONTWAIT); /* others may have made the socket blocking */
+  assert_int_equal(message->msg_namelen, sizeof(union dgram__address));
+  assert_int_equal(message->msg_iov[0].iov_len, DGRAM__RX_BUFFER_SIZE);
+  assert_int_equal(message->msg_controllen, sizeof(struct dgram__cmsg_in));
+  int result = single_calls < script_length ? script[single_calls] : -EAGAIN;
+  single_calls++;
+  errno = result < 0 ? -result : 0;
+  if (result < 0)
+    return -1;
+  message->msg_controllen = 0; /* nothing more is told of it */
+  memset(message->msg_iov[0].iov_base, 'a' + (int)single_calls - 1, (size_t)result);
+  return result;
+}
+
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   bool joining = level == SOL_UDP && name == UDP_GRO;
   joins_asked += joining;
@@ -48,43 +67,35 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static const struct dgram__datapath *const linux_path = &dgram__datapath_linux;
 static struct dgram__udp udp;
-static struct dgram__rx_buffers *inbox;
-
-static struct dgram__rx_buffers *new_inbox(void) {
-  struct dgram__rx_buffers *made = calloc(1, linux_path->inbox_size);
-  char *data = malloc((size_t)DGRAM__RX_BUFFERS * DGRAM__RX_BUFFER_SIZE);
-  assert_non_null(made);
-  assert_non_null(data);
-  for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
-    made->slots[i].data = data + i * DGRAM__RX_BUFFER_SIZE;
-  linux_path->inbox_init(made);
-  return made;
-}
-
-static void open_path(void) {
-  struct dgram__settings settings = {.gso = true};
-  dgram__address_loopback(&settings.local, AF_INET, 0);
-  assert_int_equal(linux_path->open(&udp, &settings), 0);
-}
+static struct dgram__rx_buffers buffers;
 
 static int begin(void **state) {
+  static char data[DGRAM__RX_BUFFERS][DGRAM__RX_BUFFER_SIZE];
+  struct dgram__settings settings = {
+      .capabilities = {.max_gro_segments = DGRAM__MAX_SEGMENTS, .max_rx_batch = DGRAM__RX_BUFFERS}};
   receive = NULL;
   can_join = true;
   joins_asked = 0;
-  inbox = new_inbox();
-  open_path();
+  single_calls = script_length = 0;
+  for (int i = 0; i < DGRAM__RX_BUFFERS; i++)
+    buffers.slots[i] = (struct dgram__rx_buffer){.data = data[i], .size = 77, .segment = 77};
+  dgram__rx_buffers_init(&buffers);
+  dgram__address_loopback(&settings.local, AF_INET, 0);
+  assert_int_equal(dgram__udp_open(&udp, &settings), 0);
   return 0;
 }
 
 static int end(void **state) {
-  free(inbox->slots[0].data);
-  free(inbox);
-  return close(udp.fd);
+  dgram__udp_close(&udp);
+  return 0;
 }
 
-/* Sends to the udp itself, and receives. */
+static int receive_all(void) {
+  return dgram__udp_recv(&udp, &buffers, DGRAM__RX_BUFFERS);
+}
+
+/* Sends to the socket itself, and receives. */
 static void receive_hellos(int count) {
   union dgram__address own = {0};
   socklen_t length = sizeof own;
@@ -93,14 +104,14 @@ static void receive_hellos(int count) {
     assert_int_equal(sendto(udp.fd, "hello", 5, 0, &own.any, length), 5);
   struct pollfd readable = {.fd = udp.fd, .events = POLLIN};
   assert_int_equal(poll(&readable, 1, -1), 1);
-  assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), count);
+  assert_int_equal(receive_all(), count);
   for (int i = 0; i < count; i++) {
-    assert_int_equal(inbox->slots[i].size, 5);
-    assert_int_equal(inbox->slots[i].segment, 0);
-    assert_memory_equal(inbox->slots[i].data, "hello", 5);
-    assert_true(dgram__address_equal(&inbox->slots[i].from, &own));
+    assert_int_equal(buffers.slots[i].size, 5);
+    assert_int_equal(buffers.slots[i].segment, 0);
+    assert_memory_equal(buffers.slots[i].data, "hello", 5);
+    assert_true(dgram__address_equal(&buffers.slots[i].from, &own));
   }
-  assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 0);
+  assert_int_equal(receive_all(), 0);
 }
 
 /* Where UDP_GRO is not in use yet, it is dear. */
@@ -177,20 +188,20 @@ static int receive_two_plain(struct mmsghdr *headers, unsigned count) {
 static void headers_are_as_new_at_every_call(void **state) {
   for (int i = 0; i < 3; i++) {
     receive = receive_three;
-    assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 3);
-    assert_int_equal(inbox->slots[0].size, 3000);
-    assert_int_equal(inbox->slots[0].segment, 1200);
-    assert_int_equal(inbox->slots[1].size, 10);
-    assert_int_equal(inbox->slots[1].segment, 0);
-    assert_int_equal(inbox->slots[2].size, 0);
-    assert_int_equal(inbox->slots[2].segment, 0);
+    assert_int_equal(receive_all(), 3);
+    assert_int_equal(buffers.slots[0].size, 3000);
+    assert_int_equal(buffers.slots[0].segment, 1200);
+    assert_int_equal(buffers.slots[1].size, 10);
+    assert_int_equal(buffers.slots[1].segment, 0);
+    assert_int_equal(buffers.slots[2].size, 0);
+    assert_int_equal(buffers.slots[2].segment, 0);
 
     receive = receive_two_plain;
-    assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 2);
-    assert_int_equal(inbox->slots[0].size, 7);
-    assert_int_equal(inbox->slots[0].segment, 0);
-    assert_int_equal(inbox->slots[1].size, 8);
-    assert_int_equal(inbox->slots[1].segment, 0);
+    assert_int_equal(receive_all(), 2);
+    assert_int_equal(buffers.slots[0].size, 7);
+    assert_int_equal(buffers.slots[0].segment, 0);
+    assert_int_equal(buffers.slots[1].size, 8);
+    assert_int_equal(buffers.slots[1].segment, 0);
   }
 }
 
@@ -210,9 +221,9 @@ static int receive_two_cut_off(struct mmsghdr *headers, unsigned count) {
 
 static void assert_cut_off(int segment) {
   receive = receive_two_cut_off;
-  assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), 2);
-  assert_int_equal(inbox->slots[0].segment, segment);
-  assert_int_equal(inbox->slots[1].segment, 1200);
+  assert_int_equal(receive_all(), 2);
+  assert_int_equal(buffers.slots[0].segment, segment);
+  assert_int_equal(buffers.slots[1].segment, 1200);
 }
 
 /* Kernels before 5.8 don't say whether they join, and then they may. */
@@ -284,12 +295,75 @@ static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
   for (int i = 0; i < 3; i++) {
     receive = cases[i].receive;
     calls = 0;
-    assert_int_equal(linux_path->recv(&udp, inbox, DGRAM__RX_BUFFERS), cases[i].result);
+    assert_int_equal(receive_all(), cases[i].result);
     assert_int_equal(calls, cases[i].calls);
   }
 }
 
+/* ---- where there is no recvmmsg ---- */
+
+#define PLAY(...)                            \
+  static const int played[] = {__VA_ARGS__}; \
+  script = played;                           \
+  script_length = sizeof played / sizeof *played
+
+static int begin_singly(void **state) {
+  int err = begin(state);
+  udp.capabilities.max_rx_batch = 1;
+  return err;
+}
+
+static void each_datagram_has_its_slot(void **state) {
+  PLAY(3, 0, 5);
+  assert_int_equal(receive_all(), 3);
+  assert_int_equal(buffers.slots[0].size, 3);
+  assert_int_equal(buffers.slots[1].size, 0); /* an empty one does not end the batch */
+  assert_int_equal(buffers.slots[2].size, 5);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(buffers.slots[i].segment, 0);
+  assert_memory_equal(buffers.slots[2].data, "ccccc", 5);
+  assert_int_equal(single_calls, 4);
+}
+
+static void a_batch_is_bounded(void **state) {
+  static int ones[2 * DGRAM__RX_BUFFERS];
+  for (int i = 0; i < 2 * DGRAM__RX_BUFFERS; i++)
+    ones[i] = 1;
+  script = ones;
+  script_length = 2 * (size_t)DGRAM__RX_BUFFERS;
+  assert_int_equal(receive_all(), DGRAM__RX_BUFFERS);
+  assert_int_equal(single_calls, DGRAM__RX_BUFFERS);
+}
+
+static void nothing_to_receive_is_none(void **state) {
+  assert_int_equal(receive_all(), 0);
+  assert_int_equal(single_calls, 1);
+}
+
+static void an_error_before_all_is_returned(void **state) {
+  PLAY(-ECONNREFUSED, 3);
+  assert_int_equal(receive_all(), UV_ECONNREFUSED);
+  assert_int_equal(receive_all(), 1);
+}
+
+static void an_error_among_datagrams_has_a_slot_of_its_own(void **state) {
+  PLAY(3, -ECONNREFUSED, 5);
+  assert_int_equal(receive_all(), 2);
+  assert_int_equal(buffers.slots[0].segment, 0);
+  assert_int_equal(buffers.slots[1].segment, UV_ECONNREFUSED);
+  assert_int_equal(receive_all(), 1);
+  assert_int_equal(buffers.slots[0].segment, 0);
+  assert_int_equal(buffers.slots[0].size, 5);
+}
+
+static void an_interrupted_receive_is_repeated(void **state) {
+  PLAY(-EINTR, 3, -EINTR, -EINTR, 5);
+  assert_int_equal(receive_all(), 2);
+  assert_int_equal(buffers.slots[1].size, 5);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define SINGLY(test) cmocka_unit_test_setup_teardown(test, begin_singly, end)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -300,6 +374,12 @@ int main(void) {
       TEST(where_it_may_be_many_it_is_lost),
       TEST(whoever_has_datagrams_joined_counts),
       TEST(an_error_is_returned_and_nothing_to_receive_is_none),
+      SINGLY(each_datagram_has_its_slot),
+      SINGLY(a_batch_is_bounded),
+      SINGLY(nothing_to_receive_is_none),
+      SINGLY(an_error_before_all_is_returned),
+      SINGLY(an_error_among_datagrams_has_a_slot_of_its_own),
+      SINGLY(an_interrupted_receive_is_repeated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
