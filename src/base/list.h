@@ -23,6 +23,17 @@ struct dgram__list {
 #define DGRAM__LIST_ENTRY(node, type, member) \
   ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+/* The first struct of a list, and the one after `at`; or NULL. */
+#define DGRAM__LIST_FIRST(list, type, member) \
+  ((list)->first != NULL ? DGRAM__LIST_ENTRY((list)->first, type, member) : NULL)
+#define DGRAM__LIST_NEXT(at, type, member) \
+  ((at)->member.next != NULL ? DGRAM__LIST_ENTRY((at)->member.next, type, member) : NULL)
+
+/* Iterates over the structs of a list. The body may append to it, but not remove `at`. */
+#define DGRAM__LIST_FOR_EACH(at, list, type, member)                   \
+  for (type *at = DGRAM__LIST_FIRST(list, type, member); (at) != NULL; \
+       (at) = DGRAM__LIST_NEXT(at, type, member))
+
 static inline bool dgram__list_is_empty(const struct dgram__list *list) {
   return list->first == NULL;
 }

@@ -9,31 +9,8 @@ bool dgram__listeners_add(struct dgram__listeners *listeners, dgram__listener_fn
   if (added == NULL)
     return false;
   *added = (struct dgram__listener){.function = listener, .context = context, .kind = kind};
-  if (listeners->last != NULL)
-    listeners->last->next = added;
-  else
-    listeners->first = added;
-  listeners->last = added;
+  dgram__list_append(&listeners->list, &added->node);
   return true;
-}
-
-/* Frees what was removed, unless an emission might still stand on it. */
-void dgram__listeners_sweep(struct dgram__listeners *listeners) {
-  if (listeners->depth > 0 || !listeners->removed_some)
-    return;
-  listeners->removed_some = false;
-  listeners->last = NULL;
-  struct dgram__listener **at = &listeners->first;
-  while (*at != NULL) {
-    struct dgram__listener *listener = *at;
-    if (!listener->removed) {
-      listeners->last = listener;
-      at = &listener->next;
-      continue;
-    }
-    *at = listener->next;
-    free(listener);
-  }
 }
 
 void dgram__listeners_mark_removed(struct dgram__listeners *listeners,
@@ -42,10 +19,26 @@ void dgram__listeners_mark_removed(struct dgram__listeners *listeners,
   listeners->removed_some = true;
 }
 
+/* An emission refers to listeners of the list, so they are freed when the last one has ended. */
+void dgram__listeners_sweep(struct dgram__listeners *listeners) {
+  if (listeners->depth > 0 || !listeners->removed_some)
+    return;
+  listeners->removed_some = false;
+  struct dgram__list all = dgram__list_take_all(&listeners->list);
+  struct dgram__list_node *node;
+  while ((node = dgram__list_take_first(&all)) != NULL) {
+    struct dgram__listener *listener = DGRAM__LIST_ENTRY(node, struct dgram__listener, node);
+    if (listener->removed)
+      free(listener);
+    else
+      dgram__list_append(&listeners->list, node);
+  }
+}
+
 bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener_fn *listener,
                              void *context) {
   struct dgram__listener *newest = NULL;
-  for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
+  DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)
     if (!at->removed && at->function == listener && at->context == context)
       newest = at;
   if (newest == NULL)
@@ -57,21 +50,21 @@ bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener
 
 void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
                                   enum dgram__listener_kind kind) {
-  for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
+  DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)
     if (at->kind == kind)
       dgram__listeners_mark_removed(listeners, at);
   dgram__listeners_sweep(listeners);
 }
 
 void dgram__listeners_attempt_succeeded(struct dgram__listeners *listeners) {
-  for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
+  DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)
     if (at->kind == DGRAM__ON_ATTEMPT)
       at->kind = DGRAM__ONCE;
 }
 
 void dgram__listeners_clear(struct dgram__listeners *listeners) {
   assert(listeners->depth == 0);
-  for (struct dgram__listener *at = listeners->first; at != NULL; at = at->next)
+  DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)
     dgram__listeners_mark_removed(listeners, at);
   dgram__listeners_sweep(listeners);
 }

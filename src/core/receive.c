@@ -218,7 +218,7 @@ static void receive_pass_slot(dgram_socket_t *socket, const struct dgram__rx_buf
 
 static bool receive_is_wanted(const dgram_socket_t *socket, const struct dgram__received *batch,
                               const struct dgram__rx_buffer *slot) {
-  return slot->segment >= 0 && socket->events.message.first != NULL &&
+  return slot->segment >= 0 && socket->events.message.list.first != NULL &&
          !receive_is_foreign(socket, batch, &slot->from);
 }
 
@@ -343,7 +343,7 @@ static void receive_emit_each(dgram_socket_t *socket, const struct dgram__receiv
       return;
     const dgram_message_t *message = &basket->messages[i];
     const union dgram__address *from = (const void *)message->rinfo.sockaddr;
-    if (socket->events.message.first != NULL && !receive_is_foreign(socket, batch, from))
+    if (socket->events.message.list.first != NULL && !receive_is_foreign(socket, batch, from))
       dgram__emit_message(socket, message->message, &message->rinfo);
   }
 }
@@ -352,7 +352,7 @@ static void receive_emit_gathered(dgram_socket_t *socket, const struct dgram__re
   const struct dgram__message_batch *basket = socket->loop->basket;
   if (basket->count > 0)
     dgram__emit_messages(socket, basket->told, basket->count);
-  if (socket->events.message.first != NULL || basket->losses > 0)
+  if (socket->events.message.list.first != NULL || basket->losses > 0)
     receive_emit_each(socket, batch);
 }
 
@@ -389,7 +389,7 @@ static void receive_emit_gathered_batch(dgram_socket_t *socket, struct dgram__re
 void dgram__deliver(dgram_socket_t *socket, struct dgram__received *batch,
                     struct dgram__iteration *turn) {
   socket->rx.telling = batch;
-  if (socket->events.messages.first != NULL)
+  if (socket->events.messages.list.first != NULL)
     receive_emit_gathered_batch(socket, batch, turn);
   else
     receive_tell_each(socket, batch, turn);

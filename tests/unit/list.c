@@ -52,6 +52,18 @@ static void what_is_appended_stands_in_order(void **state) {
   assert_holds(&list, (const int[]){0, 1, 2, 3}, 4);
 }
 
+static void the_structs_are_visited_in_order(void **state) {
+  (void)state;
+  const struct dgram__list list = all_items();
+  const struct dgram__list empty = {0};
+  int visited = 0;
+  DGRAM__LIST_FOR_EACH (item, &list, struct item, node)
+    assert_int_equal(item->number, visited++);
+  DGRAM__LIST_FOR_EACH (item, &empty, struct item, node)
+    visited += item->number;
+  assert_int_equal(visited, 4);
+}
+
 static void any_node_can_be_removed(void **state) {
   (void)state;
   struct dgram__list list = all_items();
@@ -88,6 +100,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_zeroed_list_is_empty),
       cmocka_unit_test(what_is_appended_stands_in_order),
+      cmocka_unit_test(the_structs_are_visited_in_order),
       cmocka_unit_test(any_node_can_be_removed),
       cmocka_unit_test(the_first_is_taken_until_the_list_is_empty),
       cmocka_unit_test(all_can_be_taken_at_once),

@@ -82,7 +82,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
   dgram__listeners_clear(&list);
-  return list.first == NULL ? 0 : -1;
+  return list.list.first == NULL ? 0 : -1;
 }
 
 /* ---- */
@@ -128,7 +128,7 @@ static void those_that_are_gone_leave_nothing_behind(void **state) {
   add_kind(&a, DGRAM__ONCE);
   add(&b);
   assert_string_equal(emitted(), "ab");
-  assert_null(list.first);
+  assert_null(list.list.first);
 }
 
 static void remove_takes_the_newest_with_this_function_and_context(void **state) {
@@ -263,7 +263,7 @@ static void clear_removes_all_and_the_list_can_be_used_again(void **state) {
   add(&a);
   add_kind(&b, DGRAM__ONCE);
   dgram__listeners_clear(&list);
-  assert_null(list.first);
+  assert_null(list.list.first);
   assert_string_equal(emitted(), "");
   add(&b);
   assert_string_equal(emitted(), "b");
