@@ -1,8 +1,8 @@
-# What makes an error in the library harder to exploit, where compiler and linker have it: checked
-# copies (_FORTIFY_SOURCE) and stack protectors, control-flow protection (CET; BTI and PAC on ARM),
-# and tables of functions that are read-only once the loader is done (RELRO and BIND_NOW). For
-# optimised builds, unless a sanitizer looks closer. bindings/node/src/hardening.js has the same for
-# the addon; tests/install/hardened.sh looks whether it is in what was built.
+# Options that make an error in the library harder to exploit, where compiler and linker support
+# them: checked copies (_FORTIFY_SOURCE), stack protectors, control-flow protection (CET; BTI and PAC
+# on ARM), and relocations that are read-only after loading (RELRO and BIND_NOW). They are for
+# optimised builds without a sanitizer. bindings/node/src/hardening.js has the same for the addon;
+# tests/install/hardened.sh checks what was built.
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 include(CheckLinkerFlag)
@@ -22,13 +22,13 @@ if(DGRAM_HARDEN AND NOT DGRAM_SANITIZE)
     endif()
   endforeach()
 
-  # The C library says how much of it there is for this compiler.
+  # The C library reports which level it supports with this compiler.
   foreach(level 3 2)
     set(CMAKE_REQUIRED_FLAGS "-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${level} -Werror")
     check_c_source_compiles("
       #include <string.h>
       #if __USE_FORTIFY_LEVEL < ${level}
-      #error this level is not there
+      #error this level is not supported
       #endif
       int main(void) { return 0; }" DGRAM_HAS_FORTIFY_${level})
     unset(CMAKE_REQUIRED_FLAGS)
@@ -45,8 +45,8 @@ if(DGRAM_HARDEN AND NOT DGRAM_SANITIZE)
     endif()
   endforeach()
 
-  # The start-up files of some systems have no note of a shadow stack, although they can do with
-  # one, and then the linker would leave out ours. (They can't do with IBT: that stays theirs.)
+  # The start-up files of some systems lack the SHSTK property although they support a shadow stack;
+  # the linker would then drop ours. (They do not support IBT, so that is not forced.)
   if(DGRAM_HAS_fcf_protection_full)
     check_linker_flag(C -Wl,-z,shstk DGRAM_HAS_Z_shstk)
     if(DGRAM_HAS_Z_shstk)
@@ -55,7 +55,7 @@ if(DGRAM_HARDEN AND NOT DGRAM_SANITIZE)
   endif()
 endif()
 
-# Hardens a target; another that links to it does as it likes.
+# Hardens a target, but none that links to it.
 function(dgram_harden target)
   target_compile_options(${target} PRIVATE "$<${optimised}:${DGRAM_HARDENING_COMPILE}>")
   get_target_property(kind ${target} TYPE)

@@ -1,4 +1,5 @@
-# The files of the library: the one list of them. A folder sees those above it, never those below.
+# The files of the library; the build of the addon reads this list too. A folder includes headers of
+# those before it in the list, never of those after it.
 
 set(dgram_folders base udp ipc core cluster handover group)
 
