@@ -84,8 +84,8 @@ struct dgram__loop {
   unsigned forks; /* what dgram__loop_enter() counts, when it last saw the loop */
   const struct dgram__bind_agent *bind_agent;   /* binds for the loop's sockets; NULL: none */
   struct dgram_worker *worker;                  /* the agent's own state */
-  struct dgram__send *free_list;                /* finished sends, kept for the next ones */
-  size_t free_bytes;                            /* of these and their memory */
+  struct dgram__send *free_list;                /* ended sends, kept for the next ones */
+  size_t free_bytes;                            /* of these and their memory; 0: none are left */
   void (*free_sends)(struct dgram__loop *loop); /* frees these with the loop */
 };
 
@@ -172,45 +172,73 @@ const char *dgram__resolve_host(const dgram_lookup_t *lookup);
 /* Lets go of a look-up: its answer is not called any more. */
 void dgram__resolve_forget(dgram_lookup_t *lookup);
 
-/* ---- flush.c: from a ready send to its completion ---- */
+/* ---- send.c: sends, from the call to their callbacks ---- */
 
+/* Why a flush does not go on. */
 enum dgram__blocked {
   DGRAM__NOT_BLOCKED,
-  DGRAM__BLOCKED_BY_EAGAIN, /* EAGAIN: the socket's buffer is full */
-  DGRAM__BLOCKED_BY_ENOBUFS /* ENOBUFS: the system's are */
+  DGRAM__BLOCKED_BY_EAGAIN, /* the socket's send buffer is full */
+  DGRAM__BLOCKED_BY_ENOBUFS /* the device's queue, or no port is free: only time tells */
 };
 
-/* Every accepted send is in exactly one of these, and counted in `bytes` and `count`. */
+/* When the callbacks of `completed` are called. */
+enum dgram__completion {
+  DGRAM__COMPLETE_LATER,   /* by a deferred task */
+  DGRAM__COMPLETE_IN_CALL, /* before the dgram_flush() under way returns */
+  DGRAM__COMPLETING        /* they are being called now */
+};
+
+/* ICMP errors of earlier datagrams that send() has reported. */
+struct dgram__async_error {
+  int suspect; /* the error of a send that is being retried; 0: none */
+  int error;   /* to be emitted by DGRAM__TASK_ASYNC_ERROR */
+};
+
+/* Every accepted send is in exactly one of the queues, and counted in `bytes` and `count`. */
 struct dgram__tx {
-  struct dgram__queue wait_bind;       /* waits for the socket to be bound */
-  struct dgram__send *first_resolving; /* waits for its host's address */
-  struct dgram__send *last_resolving;
-  struct dgram__queue ready;     /* waits for the flush, or for the stall to end */
-  struct dgram__queue completed; /* waits for its callback */
-  struct dgram__queue cancelled; /* waits for its callback, after 'close' */
+  struct dgram__queue wait_bind; /* until the socket is bound */
+  struct dgram__list resolving;  /* until the address of the host name is known */
+  struct dgram__queue ready;     /* until they are flushed, or no longer blocked */
+  struct dgram__queue completed; /* until their callbacks are called */
+  struct dgram__queue cancelled; /* the same, after 'close' */
   size_t bytes;
   unsigned count;
-  unsigned markers;       /* of `ready` are no datagrams to send: see dgram__send.status */
-  bool completing;        /* callbacks of `done` are being called */
-  bool about_to_complete; /* they will be, before the call at hand returns */
-  bool some_silent;       /* of `ready` have no callback, perhaps */
+  unsigned markers;     /* of `ready` are not datagrams: failures and options */
+  unsigned no_callback; /* of `ready` have no callback */
+  unsigned retries;     /* ENOBUFS in a row; since a send last succeeded or none was left */
   enum dgram__blocked blocked;
-  unsigned retries; /* in a row; since a send last succeeded or none was left */
-  int suspicion;    /* an error that may be the answer to an earlier datagram; or 0 */
-  int refusal;      /* such an answer, to be told */
+  enum dgram__completion completion;
+  struct dgram__async_error async_error;
 };
 
-/* Keeps the send for a next one, or frees it. */
-void dgram__send_free(struct dgram__loop *loop, struct dgram__send *send);
-void dgram__send_free_list_clear(struct dgram__loop *loop);
+void dgram__send_init(dgram_socket_t *socket);
 
-/* The send ends with an error, which its callback or 'error' will tell. */
-void dgram__send_failed(dgram_socket_t *socket, struct dgram__send *send, int code,
-                        const char *syscall, enum dgram__shown shown);
+/* The socket is bound: what waited for it is resolved, or becomes ready. */
+void dgram__send_bound(dgram_socket_t *socket);
 
-/* The same for a send behind others: its end is told after theirs. */
-void dgram__send_failed_in_order(dgram_socket_t *socket, struct dgram__send *send, int code,
-                                 const char *syscall, enum dgram__shown shown);
+/* The socket could not be bound: what waited for it ends with this error. */
+void dgram__send_bind_failed(dgram_socket_t *socket, int code, const char *syscall);
+
+/* The socket is no longer connected: what was sent to its peer still goes there. */
+void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address *peer);
+
+/* Hands what is ready to the kernel, until nothing is left or it is blocked. */
+void dgram__send_flush(dgram_socket_t *socket);
+
+/* Flushes what was blocked. Whether anything has left, or it is not blocked any more. */
+bool dgram__send_resume(dgram_socket_t *socket);
+
+/*
+ * A writable socket has answered EAGAIN: no port is free for the automatic bind. It is retried
+ * after the back-off. `first`: EAGAIN is emitted as an 'error'.
+ */
+void dgram__send_blocked_by_ports(dgram_socket_t *socket, bool first);
+
+/*
+ * The system socket is about to change in a way that must not act on what was sent before: what can
+ * leave does, even if it only waits for 'listening'.
+ */
+void dgram__send_before_change(dgram_socket_t *socket);
 
 /*
  * Sets an option of the system socket behind the sends that are ready: at once if they can leave.
@@ -219,46 +247,14 @@ void dgram__send_failed_in_order(dgram_socket_t *socket, struct dgram__send *sen
 int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
                          socklen_t length);
 
-/* The send ends, and nobody is told. */
-void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
-
-/* Hands what is ready to the kernel, until nothing is left or the system takes no more. */
-void dgram__send_flush(dgram_socket_t *socket);
-
-/* The stall is over, or to be tried once more: flushes. Whether that has led to anything. */
-bool dgram__send_resume(dgram_socket_t *socket);
-
-/*
- * The system says that the socket is writable and takes nothing: it is tried again after the
- * back-off. `first`: this is emitted as an 'error'.
- */
-void dgram__send_blocked_by_ports(dgram_socket_t *socket, bool first);
+/* Takes the pending ICMP error of an earlier datagram, if there is one, and has it emitted. */
+void dgram__async_error_take(dgram_socket_t *socket);
 
 /* Calls the callbacks of a queue's sends, of as many as there are now. */
 void dgram__send_complete(dgram_socket_t *socket, struct dgram__queue *queue);
 
-/* Calls those of the sends that are done; inside such a callback it is put off. */
+/* Calls those of the completed sends; inside such a callback it is deferred. */
 void dgram__send_complete_all(dgram_socket_t *socket);
-
-/* ---- send.c: what a send may wait for before it is ready ---- */
-
-/* The socket is bound: what waited for it goes its way. */
-void dgram__send_bound(dgram_socket_t *socket);
-
-/*
- * The system socket is about to change in a way that is not meant for what was sent before: what
- * can leave does, also what only waits for 'listening'.
- */
-void dgram__send_before_change(dgram_socket_t *socket);
-
-/* The socket could not be bound: what waited for it ends with this error. */
-void dgram__send_bind_failed(dgram_socket_t *socket, int code, const char *syscall);
-
-/* The socket is connected no more: what was sent to its peer still goes there. */
-void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address *peer);
-
-/* What the peer has refused and nobody was told of is told now. */
-void dgram__async_error_take(dgram_socket_t *socket);
 
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__send_cancel_all(dgram_socket_t *socket);

@@ -1,49 +1,115 @@
 /*
- * A send as the library keeps it, and queues of them.
+ * A send, and queues of sends. send.c draws how a send goes from one queue to the next.
  */
 #ifndef DGRAM_SEND_QUEUE_H
 #define DGRAM_SEND_QUEUE_H
 
+#include <assert.h>
+
 #include <dgram.h>
 
-#include "gso.h"
 #include "errors.h"
+#include "gso.h"
+#include "list.h"
 
-/* What every send uses stands in front: two lines of a processor's cache. */
+/* Where a send is. Builds with assertions keep it, to assert that each is in one queue. */
+enum dgram__send_state {
+  DGRAM__SEND_FREE, /* in the loop's free list, or not in a queue yet */
+  DGRAM__SEND_WAIT_BIND,
+  DGRAM__SEND_RESOLVING,
+  DGRAM__SEND_READY,
+  DGRAM__SEND_COMPLETED,
+  DGRAM__SEND_CANCELLED
+};
+
+enum dgram__send_kind {
+  DGRAM__DATAGRAM_SEND, /* to be sent, or sent */
+  DGRAM__FAILED_SEND,   /* has ended with the error `status` */
+  DGRAM__OPTION_MARKER  /* not a send: an option, to be set behind the sends before it */
+};
+
+/* The members that every send uses come first: two cache lines. */
 struct dgram__send {
   struct dgram__datagram datagram; /* first, so that a datagram's address is its send's */
-  int status; /* in `ready`: 0; an error: it has failed already; 1: it is an option to be set */
-  enum dgram__shown shown;
-  struct iovec iov; /* of a single buffer */
+  enum dgram__send_kind kind;
+  enum dgram__shown shown; /* by the error */
+  struct iovec iov;        /* of a single buffer */
   dgram_send_cb callback;
   void *context;
-  char *host;             /* the destination if it was given by name */
-  void *memory;           /* what was copied: the bytes, or the list of buffers */
-  size_t footprint;       /* bytes of the send and of `memory`, which stays for the next send */
-  const char *syscall;    /* what failed */
-  dgram_socket_t *socket; /* while it waits for its host's address, with what follows */
+  char *host;       /* the destination if it was given by name */
+  void *memory;     /* owned: the copied bytes, or the list of buffers; stays for the next send */
+  size_t footprint; /* bytes of the send and of `memory` */
+  const char *syscall; /* that failed */
+  int status;
+  dgram_socket_t *socket; /* while it is resolving, as the two below */
   dgram_lookup_t *lookup;
-  struct dgram__send *previous;
+  struct dgram__list_node resolving;
+#ifndef NDEBUG
+  enum dgram__send_state state;
+#endif
 };
+
+static inline void dgram__send_set_state(struct dgram__send *send, enum dgram__send_state state) {
+#ifndef NDEBUG
+#define BIT(state) (1U << DGRAM__SEND_##state)
+  static const unsigned followers[] = {
+      [DGRAM__SEND_FREE] = BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY),
+      [DGRAM__SEND_WAIT_BIND] =
+          BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY) | BIT(COMPLETED),
+      [DGRAM__SEND_RESOLVING] = BIT(FREE) | BIT(READY) | BIT(CANCELLED),
+      [DGRAM__SEND_READY] = BIT(FREE) | BIT(COMPLETED) | BIT(CANCELLED),
+      [DGRAM__SEND_COMPLETED] = BIT(FREE),
+      [DGRAM__SEND_CANCELLED] = BIT(FREE),
+  };
+#undef BIT
+  assert(followers[send->state] >> state & 1);
+  send->state = state;
+#else
+  (void)send, (void)state;
+#endif
+}
 
 static inline struct dgram__send *dgram__next_send(const struct dgram__send *send) {
   return (struct dgram__send *)send->datagram.next;
 }
 
 /*
- * First in, first out. Zero-initialised: empty. The count alone says where it ends: what stands
- * behind the last one, or in an empty queue, means nothing.
+ * First in, first out. The count alone says where it ends: `first` and `last` of an empty queue and
+ * the link of the last send mean nothing.
  */
 struct dgram__queue {
   struct dgram__send *first;
   struct dgram__send *last;
   unsigned count;
+  enum dgram__send_state state; /* of its sends */
 };
 
-/* Moves all of one queue to the end of another. */
+static inline void dgram__queue_push(struct dgram__queue *queue, struct dgram__send *send) {
+  dgram__send_set_state(send, queue->state);
+  if (queue->count > 0)
+    queue->last->datagram.next = &send->datagram;
+  else
+    queue->first = send;
+  queue->last = send;
+  queue->count++;
+}
+
+/* The queue is not empty. */
+static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
+  struct dgram__send *send = queue->first;
+  assert(queue->count > 0 && send->state == queue->state);
+  queue->first = dgram__next_send(send);
+  queue->count--;
+  return send;
+}
+
+/* Moves all of one queue, which is not empty, to the end of another. */
 static inline void dgram__queue_move(struct dgram__queue *to, struct dgram__queue *from) {
-  if (from->count == 0)
-    return;
+#ifndef NDEBUG
+  struct dgram__send *send = from->first;
+  for (unsigned i = 0; i < from->count; i++, send = dgram__next_send(send))
+    dgram__send_set_state(send, to->state);
+#endif
   if (to->count > 0)
     to->last->datagram.next = &from->first->datagram;
   else
@@ -51,18 +117,6 @@ static inline void dgram__queue_move(struct dgram__queue *to, struct dgram__queu
   to->last = from->last;
   to->count += from->count;
   from->count = 0;
-}
-
-static inline void dgram__queue_push(struct dgram__queue *queue, struct dgram__send *send) {
-  dgram__queue_move(queue, &(struct dgram__queue){send, send, 1});
-}
-
-/* The queue is not empty. */
-static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
-  struct dgram__send *send = queue->first;
-  queue->first = dgram__next_send(send);
-  queue->count--;
-  return send;
 }
 
 #endif

@@ -103,12 +103,12 @@ static dgram_socket_t *socket_new_socket(uv_loop_t *loop, const dgram_options_t 
                                             .defer = options->defer,
                                             .defer_context = options->defer_context,
                                             .signal = options->signal};
-  socket->loop->free_sends = dgram__send_free_list_clear;
   if (options->low_latency)
     socket->loop->low_latency++;
   socket->holds = 1; /* until closed */
   socket->referenced = true;
   socket->udp.fd = -1;
+  dgram__send_init(socket);
   dgram__receive_init(socket, options);
   return socket;
 }
