@@ -85,11 +85,10 @@ static struct dgram__worker_process *enlist(dgram_cluster_t *cluster, int fd) {
   worker->cluster = cluster;
   worker->id = 1;
   worker->exited = true;
-  worker->connected = true;
   worker->poll.data = worker;
   worker->open_handles = 2; /* one more than it has: it is freed here */
   dgram__channel_init(&worker->channel, fd);
-  cluster->workers = worker;
+  dgram__list_append(&cluster->workers, &worker->node);
   cluster->count = 1;
   dgram__primary_write(worker);
   return worker;
@@ -106,7 +105,7 @@ static void read_answers(struct dgram__channel *channel) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned char bytes[MOST_BYTES];
   struct dgram_cluster cluster = {
-      .loop = &loop, .options = {.on_disconnect = on_disconnect}, .shares = {.most = 1024}};
+      .loop = &loop, .options = {.on_disconnect = on_disconnect}, .shared = {.limit = 1024}};
   struct dgram__channel theirs;
   int fds[2];
   open_loop();
@@ -124,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   dgram__channel_close(&theirs);
   uv_run(&loop, UV_RUN_NOWAIT);
-  must(worker->open_handles == 1 && cluster.shares.first == NULL);
+  must(worker->open_handles == 1 && dgram__list_is_empty(&cluster.shared.sockets));
   free(worker);
   must(count_descriptors() == descriptors);
   close_loop();

@@ -35,7 +35,6 @@ set(dgram_core # the socket on a libuv loop
   socket.c)
 set(dgram_cluster # a primary and its workers
   primary.c
-  primary_read.c
   shared_sockets.c
   worker.c
   worker_env.c)

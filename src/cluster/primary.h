@@ -1,5 +1,5 @@
 /*
- * A primary's state, and the functions that cross its files. Only they include this.
+ * The state of a primary. Only primary.c includes this, and the fuzz target that makes one.
  */
 #ifndef DGRAM_PRIMARY_H
 #define DGRAM_PRIMARY_H
@@ -7,52 +7,54 @@
 #include <dgram_cluster.h>
 
 #include "channel.h"
+#include "list.h"
 #include "shared_sockets.h"
+
+enum dgram__worker_state {
+  DGRAM__WORKER_FORKED,      /* its process was started */
+  DGRAM__WORKER_ONLINE,      /* it has joined */
+  DGRAM__WORKER_DISCONNECTED /* its channel is closed */
+};
 
 /* A worker, as its primary knows it. */
 struct dgram__worker_process {
-  struct dgram__worker_process *next;
+  struct dgram__list_node node; /* in `workers`, until its process has ended */
   dgram_cluster_t *cluster;
+  enum dgram__worker_state state;
   int id;
-  int replaces; /* the worker that shall go when this one listens; or 0 */
-  char **env;   /* that was added */
+  int replaces; /* the worker to be disconnected when this one listens; or 0 */
+  char **env;   /* what was added to its environment */
   uv_process_t process;
-  uv_poll_t poll; /* of the channel */
+  bool exited;    /* the process has; what it sent before may be unread */
+  uv_poll_t poll; /* of `channel` */
   unsigned open_handles;
   struct dgram__channel channel;
-  struct dgram__leases holder;
-  bool online;
-  bool connected;     /* until 'disconnect' */
-  bool to_disconnect; /* it is to be asked, once the channel is free */
-  bool exited;
+  bool disconnect_queued; /* DGRAM__FRAME_DISCONNECT waits until the channel is not busy */
+  struct dgram__leases leases;
+};
+
+enum dgram__cluster_state {
+  DGRAM__CLUSTER_OPEN,
+  DGRAM__CLUSTER_CLOSING, /* until all workers have ended */
+  DGRAM__CLUSTER_CLOSED   /* until the timer has closed */
 };
 
 struct dgram_cluster {
+  enum dgram__cluster_state state;
   dgram_cluster_options_t options;
   char **args;
   char *file;
   uv_loop_t *loop;
-  struct dgram__worker_process *workers; /* in the order of their ids */
-  unsigned count;                        /* of those whose memory is not gone */
+  struct dgram__list workers; /* by ascending id */
+  unsigned count;             /* workers whose memory is not freed */
   int last_id;
-  struct dgram__shared_sockets shares;
+  struct dgram__shared_sockets shared;
   uv_timer_t grace;
-  bool closing;
   dgram_cluster_close_cb on_close;
   void *close_context;
 };
 
-/* ---- hear.c: what a worker says, and what it is told ---- */
-
-/* Asks the worker for what it is to be asked, and waits for what its channel can do next. */
+/* Sends a frame that is queued, and watches the channel. */
 void dgram__primary_write(struct dgram__worker_process *worker);
-
-/* Hears a worker that takes its answers. Returns 0, or how the connection has ended. */
-int dgram__primary_read(struct dgram__worker_process *worker);
-
-/* ---- cluster.c ---- */
-
-/* The connection has ended: takes back what the worker holds, and tells 'disconnect'. */
-void dgram__primary_disconnect(struct dgram__worker_process *worker);
 
 #endif

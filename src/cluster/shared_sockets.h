@@ -1,104 +1,103 @@
 /*
- * The system sockets that a primary has bound for its workers: which there are, and who holds them.
- * Floor 1: knows neither workers nor how they are spoken to.
+ * The system sockets that a primary has bound for its workers. Each worker has a lease of each
+ * socket that it uses; a socket is closed when its last lease ends.
+ * Knows neither workers nor their connections.
  */
 #ifndef DGRAM_SHARED_SOCKETS_H
 #define DGRAM_SHARED_SOCKETS_H
 
+#include <sys/types.h>
+
 #include "frame.h"
+#include "list.h"
 
-enum { DGRAM__MAX_LEASES = 1024 }; /* of one holder, whose list is searched */
+enum { DGRAM__MAX_LEASES = 1024 }; /* of one worker: the list is searched */
 
-/* Which system socket a descriptor is: its number may be given anew. */
+/* Identifies a system socket, since the number of a descriptor is used again. */
 struct dgram__identity {
   dev_t device;
   ino_t inode;
 };
 
-/* A descriptor of this process's own that holders may ask for by its number. */
+/* A descriptor of the primary's own that workers may request by its number. */
 struct dgram__allowed {
-  struct dgram__allowed *next;
-  int fd;
+  struct dgram__list_node node;
+  int fd; /* borrowed */
   struct dgram__identity identity;
 };
 
-/* One system socket, bound as `key` asks. */
+/* A system socket. */
 struct dgram__shared_socket {
-  struct dgram__shared_socket *next;
-  struct dgram__frame key;
-  union dgram__address name; /* what it is bound to in the end */
-  int fd;
-  struct dgram__identity identity; /* if the key has an `fd` */
-  unsigned holders;
-  bool marked; /* held by the one that asks, while one is looked for */
+  struct dgram__list_node node;
+  struct dgram__frame request;     /* the first request for it; equal ones share it */
+  struct dgram__identity identity; /* if the request has an `fd` */
+  union dgram__address name;       /* what it is bound to: with port 0 another than requested */
+  int fd;                          /* owned */
+  unsigned leases;
+  bool marked; /* leased by the worker for which a socket is being searched */
 };
 
-/* All of them, in the order of asking. Zero-initialised, but for `most`. */
+/* All of them. Zero-initialised, but for `limit`. */
 struct dgram__shared_sockets {
-  struct dgram__shared_socket *first;
-  unsigned count; /* of these: a descriptor each */
-  unsigned most;  /* that there may be */
-  struct dgram__allowed *allowed;
+  struct dgram__list sockets; /* in the order of the requests */
+  unsigned count;             /* of `sockets`: each has a descriptor */
+  unsigned limit;             /* of `count` */
+  struct dgram__list allowed;
 };
 
-/* That somebody holds one, under a number of his own. */
+/* A worker's use of a socket, under the number of the worker's request. */
 struct dgram__lease {
-  struct dgram__lease *next;
-  struct dgram__shared_socket *shared;
+  struct dgram__list_node node;
+  struct dgram__shared_socket *socket; /* holds one of its `leases` */
   uint32_t number;
-  bool opened; /* for it: the holder has cost a descriptor */
+  bool opened; /* the socket was opened for this lease */
 };
 
-/* What one holds. Zero-initialised. */
+/* The leases of one worker. Zero-initialised. */
 struct dgram__leases {
-  struct dgram__lease *first;
+  struct dgram__list list;
   unsigned count;
-  unsigned opened; /* of these, those that were opened for him */
+  unsigned opened; /* of these, those with `opened` */
 };
 
 /*
- * As many sockets as may be open for holders, derived from the limit of this process
- * (RLIMIT_NOFILE) as it is now: three quarters, so that the process has descriptors of its own
- * left.
+ * The default of `limit`: three quarters of RLIMIT_NOFILE as it is now, so that the process keeps
+ * descriptors for other uses.
  */
-unsigned dgram__shared_sockets_most(void);
+unsigned dgram__shared_sockets_default_limit(void);
 
 /*
- * Lets holders ask for a descriptor of this process, as long as it is this very socket. Returns 0,
- * UV_EBADF, DGRAM_ERR_INVALID_FD_TYPE, or UV_ENOMEM.
+ * Allows workers to request a descriptor of this process, as long as it is this very socket.
+ * Returns 0, UV_EBADF, DGRAM_ERR_INVALID_FD_TYPE, or UV_ENOMEM.
  */
-int dgram__shared_sockets_allow(struct dgram__shared_sockets *shares, int fd);
+int dgram__shared_sockets_allow(struct dgram__shared_sockets *shared, int fd);
 
-/* No more; who holds it keeps it. False: it was not allowed. */
-bool dgram__shared_sockets_forbid(struct dgram__shared_sockets *shares, int fd);
+/* Ends that; leases stay. False: it was not allowed. */
+bool dgram__shared_sockets_forbid(struct dgram__shared_sockets *shared, int fd);
 
-/* Frees what was allowed, at the end. */
-void dgram__shared_sockets_forbid_all(struct dgram__shared_sockets *shares);
+void dgram__shared_sockets_forbid_all(struct dgram__shared_sockets *shared);
 
 /*
- * Gives the holder the socket that he asks for: the first that was bound for the same question and
- * that he does not hold yet, or else a new one. So the n-th that each asks for is the same.
- * `holding->shared->fd` stays the shares'. Returns 0; UV_EPROTO: the number is in use; UV_EACCES:
- * the descriptor asked for is not allowed; UV_EMFILE: he holds too many, or there are too many;
- * UV_ENOMEM; or why the system socket can't be had.
+ * Leases the worker the first socket of an equal request that it does not lease yet, or else a new
+ * one; so the n-th of equal requests gets the same socket in each worker. Returns 0; UV_EPROTO: the
+ * number is in use; UV_EACCES: the descriptor is not allowed; UV_EMFILE: too many leases of the
+ * worker, or too many sockets; UV_ENOMEM; or an error of opening the socket.
  *
- * A new socket is opened for a holder only while fewer were opened for him than may still be: so
- * one gets half of them at most, and however many hold too many there is something left for the
- * next.
+ * A worker may have at most as many sockets opened for it as are left to open: so each gets half of
+ * what the others have left, and none can exhaust the limit.
  */
-int dgram__shared_sockets_give(struct dgram__shared_sockets *shares, struct dgram__leases *holder,
-                               const struct dgram__frame *ask, const struct dgram__lease **holding);
+int dgram__shared_sockets_lease(struct dgram__shared_sockets *shared, struct dgram__leases *leases,
+                                const struct dgram__frame *request,
+                                const struct dgram__lease **lease);
 
-/* What is held under this number, or NULL. */
-const struct dgram__lease *dgram__shared_sockets_find(const struct dgram__leases *holder,
-                                                      uint32_t number);
+/* The lease with this number, or NULL. */
+struct dgram__lease *dgram__leases_find(const struct dgram__leases *leases, uint32_t number);
 
-/* Takes one back, and closes it if nobody else holds it. False: nothing has this number. */
-bool dgram__shared_sockets_take(struct dgram__shared_sockets *shares, struct dgram__leases *holder,
-                                uint32_t number);
+/* Ends a lease. False: there is none with this number. */
+bool dgram__shared_sockets_release(struct dgram__shared_sockets *shared,
+                                   struct dgram__leases *leases, uint32_t number);
 
-/* Takes back all that he holds. */
-void dgram__shared_sockets_take_all(struct dgram__shared_sockets *shares,
-                                    struct dgram__leases *holder);
+void dgram__shared_sockets_release_all(struct dgram__shared_sockets *shared,
+                                       struct dgram__leases *leases);
 
 #endif

@@ -15,44 +15,45 @@
 
 #define VARIABLE "DGRAM_CLUSTER"
 
-/* ---- lists of texts ---- */
-
-static size_t worker_env_count_texts(char *const texts[]) {
+static size_t worker_env_count(char *const strings[]) {
   size_t count = 0;
-  while (texts != NULL && texts[count] != NULL)
+  while (strings != NULL && strings[count] != NULL)
     count++;
   return count;
 }
 
-char **dgram__texts_copy(char *const texts[]) {
-  size_t count = worker_env_count_texts(texts);
-  size_t bytes = (count + 1) * sizeof *texts;
+char **dgram__strings_copy(char *const strings[]) {
+  size_t count = worker_env_count(strings);
+  size_t bytes = (count + 1) * sizeof *strings;
   for (size_t i = 0; i < count; i++)
-    bytes += strlen(texts[i]) + 1;
+    bytes += strlen(strings[i]) + 1;
   char **copy = malloc(bytes);
   if (copy == NULL)
     return NULL;
   char *end = (char *)(copy + count + 1);
   for (size_t i = 0; i < count; i++) {
     copy[i] = end;
-    end = stpcpy(end, texts[i]) + 1;
+    end = stpcpy(end, strings[i]) + 1;
   }
   copy[count] = NULL;
   return copy;
 }
 
-/* ---- programs with more rights than their users ---- */
+/* ---- privileged programs ---- */
 
 #ifdef __linux__
 int dgram__worker_env_check(void) {
   if (!dgram__environment_is_foreign())
     return 0;
   bool by_user = getauxval(AT_UID) != getauxval(AT_EUID) || getauxval(AT_GID) != getauxval(AT_EGID);
-  bool still = geteuid() == getauxval(AT_EUID) && getegid() == getauxval(AT_EGID);
-  return by_user && still ? 0 : UV_EPERM;
+  bool kept = geteuid() == getauxval(AT_EUID) && getegid() == getauxval(AT_EGID);
+  return by_user && kept ? 0 : UV_EPERM;
 }
 
-/* Whether who has made the channel has the user and group that only the program's file gives. */
+/*
+ * Whether the process that made the channel has the effective user and group that a set-user-ID or
+ * set-group-ID program gives.
+ */
 static bool worker_env_is_trusted(int channel) {
   struct ucred peer;
   socklen_t length = sizeof peer;
@@ -68,50 +69,47 @@ int dgram__worker_env_check(void) {
 }
 
 static bool worker_env_is_trusted(int channel) {
-  (void)channel;
   return !dgram__environment_is_foreign();
 }
 #endif
 
-/* ---- inviting ---- */
+/* ---- the primary's side ---- */
 
-/* Whether one of the texts "NAME=value" has the name of another. */
-static bool worker_env_is_named(char *const texts[], size_t count, const char *other) {
+/* Whether one of the strings "NAME=value" has the name of `other`. */
+static bool worker_env_has_name(char *const strings[], size_t count, const char *other) {
   size_t length = strcspn(other, "=");
-  size_t i = 0;
-  while (i < count && (strncmp(texts[i], other, length) != 0 || texts[i][length] != '='))
-    i++;
-  return i < count;
+  for (size_t i = 0; i < count; i++)
+    if (strncmp(strings[i], other, length) == 0 && strings[i][length] == '=')
+      return true;
+  return false;
 }
 
 char **dgram__worker_env_make(int id, int channel, char *const added[]) {
   enum { VARIABLE_SIZE = 64 };
-  size_t set = 1 + worker_env_count_texts(added);
-  size_t places = set + worker_env_count_texts(environ) + 1;
+  size_t set = 1 + worker_env_count(added);
+  size_t size = set + worker_env_count(environ) + 1;
   struct stat socket;
-  char **env = malloc(places * sizeof *env + VARIABLE_SIZE);
+  char **env = malloc(size * sizeof *env + VARIABLE_SIZE);
   if (env == NULL || fstat(channel, &socket) != 0) {
     free(env);
     return NULL;
   }
-  env[0] = (char *)(env + places);
+  env[0] = (char *)(env + size);
   snprintf(env[0], VARIABLE_SIZE, VARIABLE "=%d:%d:%llu", DGRAM__FRAME_VERSION, id,
            (unsigned long long)socket.st_ino);
   size_t count = 1;
-  while (count < set) {
+  for (; count < set; count++)
     env[count] = added[count - 1];
-    count++;
-  }
   for (size_t i = 0; environ != NULL && environ[i] != NULL; i++)
-    if (!worker_env_is_named(env, set, environ[i]))
+    if (!worker_env_has_name(env, set, environ[i]))
       env[count++] = environ[i];
   env[count] = NULL;
   return env;
 }
 
-/* ---- being invited ---- */
+/* ---- the worker's side ---- */
 
-/* Reads "VERSION:ID:INODE". What is out of range saturates, and then matches nothing. */
+/* Parses "VERSION:ID:INODE". A number out of range saturates, and then matches nothing. */
 static bool worker_env_parse(const char *text, long *version, long *id, unsigned long long *inode) {
   char *end;
   *version = strtol(text, &end, 10);
@@ -124,18 +122,15 @@ static bool worker_env_parse(const char *text, long *version, long *id, unsigned
   return end != text && *end == '\0';
 }
 
-static bool worker_env_is_socket(int fd, unsigned long long inode) {
-  struct stat file;
-  return fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode) && file.st_ino == inode;
-}
-
 int dgram__worker_env_read(int *id) {
   long version;
   long number;
   unsigned long long inode;
+  struct stat file;
   const char *variable = getenv(VARIABLE);
   if (variable == NULL || !worker_env_parse(variable, &version, &number, &inode) ||
-      !worker_env_is_socket(DGRAM__CHANNEL_FD, inode) || !worker_env_is_trusted(DGRAM__CHANNEL_FD))
+      fstat(DGRAM__CHANNEL_FD, &file) != 0 || !S_ISSOCK(file.st_mode) || file.st_ino != inode ||
+      !worker_env_is_trusted(DGRAM__CHANNEL_FD))
     return UV_ENOENT;
   *id = (int)number;
   return version == DGRAM__FRAME_VERSION ? 0 : UV_EPROTONOSUPPORT;
