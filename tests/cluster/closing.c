@@ -1,91 +1,82 @@
 /* The end of a cluster: workers are asked to go, and those that don't are made to. */
-#include "cluster_test.h"
+#include "lib/cluster_fixture.h"
 
-static void listen_on_any(void) {
-  uv_loop_t *loop = join();
-  must(dgram_bind(reporting_udp4(loop), 0, "127.0.0.1", NULL, NULL) == 0);
-  work_to_end(loop);
-}
-
-/* Hears nothing any more. */
+/* Reads nothing any more. */
 static void hang(dgram_socket_t *socket, void *context) {
   report("hangs");
   for (;;)
     pause();
 }
 
-static void listen_and_hang(void) {
-  uv_loop_t *loop = join();
-  must(dgram_bind(reporting_udp4(loop), 0, "127.0.0.1", hang, NULL) == 0);
-  uv_run(loop, UV_RUN_DEFAULT);
+ROLE(listen_and_hang) {
+  worker_bind(reporting_udp4(loop), 0, hang);
 }
 
-static const struct role roles[] = {
-    {"listen_on_any", listen_on_any},
-    {"listen_and_hang", listen_and_hang},
-};
-
-static void all_workers_are_disconnected(void **state) {
-  struct crew crew;
-  crew_open(&crew, "listen_on_any");
-  crew_fork(&crew);
-  crew_fork(&crew);
-  crew_await(&crew, "listening(1)", "listening(2)");
-  assert_int_equal(dgram_cluster_close(crew.cluster, 5000, crew_closed, &crew), 0);
-  assert_int_equal(dgram_cluster_close(crew.cluster, 5000, crew_closed, &crew), UV_EALREADY);
-  assert_int_equal(dgram_cluster_fork(crew.cluster, NULL), UV_ECANCELED);
-  run_until(crew.loop, &crew.closed, 1);
-  crew_await(&crew, "exit(1,0,0)", "exit(2,0,0)");
-  close_socket(crew.reports);
-  close_loop(crew.loop);
+TEST("a cluster that is closed disconnects its workers") {
+  int closed = 0;
+  fork_worker("listen_on_any");
+  fork_worker("listen_on_any");
+  await("listening(1)", "listening(2)");
+  assert_int_equal(dgram_cluster_close(cluster, 5000, count_closed, &closed), 0);
+  assert_int_equal(dgram_cluster_close(cluster, 5000, count_closed, &closed), UV_EALREADY);
+  assert_int_equal(dgram_cluster_fork(cluster, NULL), UV_ECANCELED);
+  run_until(loop, &closed, 1);
+  cluster = NULL;
+  await("exit(1,0,0)", "exit(2,0,0)");
 }
 
-static void one_that_hangs_is_killed(void **state) {
-  struct crew crew;
-  crew_open(&crew, "listen_and_hang");
-  crew_fork(&crew);
-  crew_await(&crew, "1:hangs");
-  assert_int_equal(dgram_cluster_close(crew.cluster, 1, crew_closed, &crew), 0);
-  run_until(crew.loop, &crew.closed, 1);
-  crew_await(&crew, "disconnect(1)", "exit(1,0,9)");
-  close_socket(crew.reports);
-  close_loop(crew.loop);
+TEST("a cluster that is closed kills a worker that hangs") {
+  fork_worker("listen_and_hang");
+  await("1:hangs");
+  close_cluster(1);
+  await("disconnect(1)", "exit(1,0,9)");
 }
 
-static void an_empty_one_closes_from_the_loop(void **state) {
-  struct crew crew;
-  crew_open(&crew, "listen_on_any");
-  assert_int_equal(dgram_cluster_close(crew.cluster, 0, crew_closed, &crew), 0);
-  assert_int_equal(crew.closed, 0);
-  run_until(crew.loop, &crew.closed, 1);
-  close_socket(crew.reports);
-  close_loop(crew.loop);
+TEST("a cluster without workers closes from the loop") {
+  close_cluster(0);
 }
 
-static void a_worker_that_could_not_be_started_leaves_nothing(void **state) {
-  struct crew crew;
-  char *const args[] = {"worker", NULL};
-  crew_open(&crew, "listen_on_any");
+TEST("a worker that could not be started leaves nothing") {
   int before = count_open_files();
-  dgram_cluster_t *cluster;
-  dgram_cluster_options_t options = crew_options(args);
+  dgram_cluster_options_t options = cluster_options();
   options.file = "/nowhere/no-such-program";
-  assert_int_equal(dgram_cluster_create(crew.loop, &options, &cluster), 0);
+  cluster_replace(&options);
   assert_int_equal(dgram_cluster_fork(cluster, NULL), UV_ENOENT);
   assert_int_equal(dgram_cluster_next(cluster, 0), 0);
-  assert_int_equal(dgram_cluster_close(cluster, 0, crew_closed, &crew), 0);
-  run_until(crew.loop, &crew.closed, 1);
-  assert_int_equal(times_noted("("), 0);         /* there was nothing to tell */
+  close_cluster(0);
+  assert_int_equal(times_traced("("), 0);        /* there was nothing to report */
   assert_true(count_open_files() <= before + 2); /* libuv keeps a pipe for signals */
-  crew.closed = 0;
-  crew_close(&crew);
 }
 
-static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(all_workers_are_disconnected),
-    cmocka_unit_test(one_that_hangs_is_killed),
-    cmocka_unit_test(an_empty_one_closes_from_the_loop),
-    cmocka_unit_test(a_worker_that_could_not_be_started_leaves_nothing),
-};
+/* ---- a socket that workers share, and close ---- */
 
-CLUSTER_TEST_MAIN(roles, tests)
+enum { WORKERS = 4, DATAGRAMS = 40, EACH = 10 };
+
+static void take_and_close(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                           void *context) {
+  static int taken;
+  report("got");
+  if (++taken == EACH)
+    must(dgram_close(socket, NULL, NULL) == 0);
+}
+
+ROLE(close_after_ten) {
+  dgram_socket_t *socket;
+  must(dgram_create_socket(loop, DGRAM_UDP4, take_and_close, NULL, &socket) == 0);
+  worker_bind(socket, port_wanted(), report_bound);
+}
+
+TEST("a worker that closes a shared socket takes no datagram that another could have had") {
+  for (int i = 0; i < WORKERS; i++)
+    fork_worker("close_after_ten");
+  await_times(WORKERS, ":bound(");
+  int fd = raw_socket();
+  for (int i = 0; i < DATAGRAMS; i++)
+    raw_send(fd, "x", 1, port_wanted());
+  await_times(DATAGRAMS, ":got");
+  close(fd);
+}
+
+int main(void) {
+  return cluster_run();
+}

@@ -1,75 +1,46 @@
-/* Workers that bind to the same address share one system socket. */
-#include "cluster_test.h"
+/* Workers that bind to the same address share one system socket; some binds are a worker's own. */
+#include "lib/cluster_fixture.h"
 
-/* ---- workers ---- */
+/* ---- workers that share ---- */
 
 /* Binds two sockets to random ports, one after the other. */
 static void bind_second(dgram_socket_t *socket, void *context) {
-  dgram_socket_t *second = reporting_udp4(dgram_loop(socket));
-  must(dgram_bind(second, 0, "127.0.0.1", NULL, NULL) == 0);
+  worker_bind(reporting_udp4(dgram_loop(socket)), 0, NULL);
 }
 
-static void two_sockets(void) {
-  uv_loop_t *loop = join();
-  dgram_socket_t *first = reporting_udp4(loop);
-  must(dgram_bind(first, 0, "127.0.0.1", bind_second, NULL) == 0);
-  work_to_end(loop);
+ROLE(bind_two_sockets) {
+  worker_bind(reporting_udp4(loop), 0, bind_second);
 }
 
-static void one_port(void) {
-  uv_loop_t *loop = join();
-  must(dgram_bind(reporting_udp4(loop), port_wanted(), "127.0.0.1", NULL, NULL) == 0);
-  work_to_end(loop);
-}
-
-/* Another question for the same port is another system socket, for which there is no room. */
-static void reusing(void) {
+/* Another request for the same port is another system socket, for which there is no room. */
+ROLE(reuse_or_not) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  uv_loop_t *loop = join();
-  options.reuse_addr = dgram_worker_id(this_worker) == 1;
-  must(dgram_bind(reporting_socket(loop, &options), port_wanted(), "127.0.0.1", NULL, NULL) == 0);
-  work_to_end(loop);
+  options.reuse_addr = this_id == 1;
+  worker_bind(reporting_socket(loop, &options), port_wanted(), NULL);
 }
 
 /* Closes its socket and binds another to the same address. */
 static void bind_again(dgram_socket_t *socket, void *context) {
-  dgram_socket_t *second = reporting_udp4(dgram_loop(socket));
-  must(dgram_bind(second, port_wanted(), "127.0.0.1", NULL, NULL) == 0);
+  worker_bind(reporting_udp4(dgram_loop(socket)), port_wanted(), NULL);
 }
 
-static void close_it(dgram_socket_t *socket, void *context) {
+static void close_and_bind_again(dgram_socket_t *socket, void *context) {
   must(dgram_close(socket, bind_again, NULL) == 0);
 }
 
-static void closing(void) {
-  uv_loop_t *loop = join();
-  must(dgram_bind(reporting_udp4(loop), port_wanted(), "127.0.0.1", close_it, NULL) == 0);
-  work_to_end(loop);
+ROLE(close_and_bind) {
+  worker_bind(reporting_udp4(loop), port_wanted(), close_and_bind_again);
 }
 
-/* Also by IPv6, and by a name that has to be looked up first. */
-static void one_port_of_ipv6(void) {
+ROLE(bind_by_ipv6) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP6);
   options.ipv6_only = 1;
-  uv_loop_t *loop = join();
   must(dgram_bind(reporting_socket(loop, &options), port_wanted(), "::1", NULL, NULL) == 0);
-  work_to_end(loop);
 }
 
-static void one_port_by_name(void) {
-  uv_loop_t *loop = join();
+ROLE(bind_by_name) {
   must(dgram_bind(reporting_udp4(loop), port_wanted(), "localhost", NULL, NULL) == 0);
-  work_to_end(loop);
 }
-
-static const struct role roles[] = {
-    {"one_port_of_ipv6", one_port_of_ipv6},
-    {"one_port_by_name", one_port_by_name},
-    {"two_sockets", two_sockets},
-    {"one_port", one_port},
-    {"reusing", reusing},
-    {"closing", closing},
-};
 
 /* ---- what the primary sees ---- */
 
@@ -86,93 +57,138 @@ static int reported_port(int id, int n) {
   return atoi(at);
 }
 
-static void random_ports_are_the_same_by_order_of_asking(void **state) {
-  struct crew crew;
-  crew_open(&crew, "two_sockets");
+TEST("workers that bind to random ports get the same ones, in the order of their requests") {
   for (int id = 1; id <= 3; id++)
-    assert_int_equal(crew_fork(&crew), id);
-  for (int id = 1; id <= 3; id++) {
-    char first[32];
-    snprintf(first, sizeof first, "%d:bound(", id);
-    run_until_noted(crew.loop, first, 2);
-  }
+    assert_int_equal(fork_worker("bind_two_sockets"), id);
+  for (int id = 1; id <= 3; id++)
+    await_times(2, "%d:bound(", id);
   assert_int_not_equal(reported_port(1, 1), reported_port(1, 2));
   for (int id = 2; id <= 3; id++) {
     assert_int_equal(reported_port(id, 1), reported_port(1, 1));
     assert_int_equal(reported_port(id, 2), reported_port(1, 2));
   }
-  crew_close(&crew);
-}
-
-static void a_port_is_shared_until_the_last_worker_has_gone(void **state) {
-  struct crew crew;
-  set_free_port();
-  crew_open(&crew, "one_port");
-  crew_fork(&crew);
-  crew_fork(&crew);
-  crew_await(&crew, "listening(1)", "listening(2)", "1:bound", "2:bound");
-  assert_int_equal(reported_port(1, 1), port_wanted());
-  assert_int_equal(reported_port(2, 1), port_wanted());
-  dgram_socket_t *own = new_socket(crew.loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_cluster_disconnect(crew.cluster, 1), 0);
-  crew_await(&crew, "exit(1,0,0)");
-  assert_int_equal(dgram_bind_sync(own, port_wanted(), "127.0.0.1"), UV_EADDRINUSE);
-  assert_int_equal(dgram_cluster_disconnect(crew.cluster, 2), 0);
-  crew_await(&crew, "exit(2,0,0)");
-  assert_int_equal(dgram_bind_sync(own, port_wanted(), "127.0.0.1"), 0);
-  close_socket(own);
-  crew_close(&crew);
 }
 
 static void assert_two_share(const char *role) {
-  struct crew crew;
-  set_free_port();
-  crew_open(&crew, role);
-  crew_fork(&crew);
-  crew_fork(&crew);
-  crew_await(&crew, "listening(1)", "listening(2)", "1:bound", "2:bound");
+  fork_worker(role);
+  fork_worker(role);
+  await("listening(1)", "listening(2)", "1:bound", "2:bound");
   assert_int_equal(reported_port(1, 1), port_wanted());
   assert_int_equal(reported_port(2, 1), port_wanted());
-  crew_close(&crew);
 }
 
-static void a_port_of_ipv6_is_shared(void **state) {
+TEST("a port is shared until the last worker has ended") {
+  assert_two_share("listen_on_port");
+  dgram_socket_t *own = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_cluster_disconnect(cluster, 1), 0);
+  await("exit(1,0,0)");
+  assert_int_equal(dgram_bind_sync(own, port_wanted(), "127.0.0.1"), UV_EADDRINUSE);
+  assert_int_equal(dgram_cluster_disconnect(cluster, 2), 0);
+  await("exit(2,0,0)");
+  assert_int_equal(dgram_bind_sync(own, port_wanted(), "127.0.0.1"), 0);
+}
+
+TEST("a port of IPv6 is shared") {
   skip_without_ipv6();
-  assert_two_share("one_port_of_ipv6");
+  assert_two_share("bind_by_ipv6");
 }
 
-static void a_port_by_name_is_shared(void **state) {
-  assert_two_share("one_port_by_name");
+TEST("a port of a host name, which has to be looked up, is shared") {
+  assert_two_share("bind_by_name");
 }
 
-static void other_options_are_another_socket(void **state) {
-  struct crew crew;
-  set_free_port();
-  crew_open(&crew, "reusing");
-  crew_fork(&crew);
-  crew_await(&crew, "1:bound");
-  crew_fork(&crew);
-  crew_await(&crew, "2:error(bind,EADDRINUSE)");
-  crew_close(&crew);
+TEST("a bind with other options is another socket: EADDRINUSE") {
+  fork_worker("reuse_or_not");
+  await("1:bound");
+  fork_worker("reuse_or_not");
+  await("2:error(bind,EADDRINUSE)");
 }
 
-static void who_closes_may_bind_again(void **state) {
-  struct crew crew;
-  set_free_port();
-  crew_open(&crew, "closing");
-  crew_fork(&crew);
-  run_until_noted(crew.loop, "1:bound", 2);
+TEST("a worker that closes its socket may bind again") {
+  fork_worker("close_and_bind");
+  await_times(2, "1:bound");
   assert_int_equal(reported_port(1, 2), port_wanted());
-  crew_close(&crew);
 }
 
-static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(random_ports_are_the_same_by_order_of_asking),
-    cmocka_unit_test(a_port_is_shared_until_the_last_worker_has_gone),
-    cmocka_unit_test(a_port_of_ipv6_is_shared),
-    cmocka_unit_test(a_port_by_name_is_shared),
-    cmocka_unit_test(other_options_are_another_socket),
-    cmocka_unit_test(who_closes_may_bind_again),
-};
+/* ---- workers that bind for themselves ---- */
 
-CLUSTER_TEST_MAIN(roles, tests)
+static void bind_exclusively(dgram_socket_t *socket, int port) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.port = port;
+  options.address = "127.0.0.1";
+  options.exclusive = 1;
+  must(dgram_bind_options(socket, &options, NULL, NULL) == 0);
+}
+
+/* Reports what becomes of it in each way on a port that the others share. */
+ROLE(exclude) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  bind_exclusively(reporting_socket(loop, &options), port_wanted());
+  uv_run(loop, UV_RUN_DEFAULT);
+  options.reuse_port = 1;
+  worker_bind(reporting_socket(loop, &options), port_wanted(), NULL);
+  uv_run(loop, UV_RUN_DEFAULT);
+  dgram_socket_t *at_once = reporting_udp4(loop);
+  report("sync(%s)", dgram_err_name(dgram_bind_sync(at_once, port_wanted(), "127.0.0.1")));
+  must(dgram_close(at_once, NULL, NULL) == 0);
+}
+
+/* On a loop that has not joined, a bind is the process's own. */
+ROLE(bind_on_another_loop) {
+  uv_loop_t other;
+  must(uv_loop_init(&other) == 0);
+  worker_bind(reporting_udp4(&other), port_wanted(), NULL);
+  uv_run(&other, UV_RUN_DEFAULT);
+  must(uv_loop_close(&other) == 0);
+}
+
+/* Random ports: own ones each, whatever binds. */
+static void close_when_bound(dgram_socket_t *socket, void *context) {
+  must(dgram_close(socket, NULL, NULL) == 0);
+}
+
+static dgram_socket_t *closing_socket(uv_loop_t *loop) {
+  dgram_socket_t *socket = reporting_udp4(loop);
+  must(dgram_on_listening(socket, close_when_bound, NULL) == 0);
+  return socket;
+}
+
+ROLE(bind_implicitly) {
+  bind_exclusively(closing_socket(loop), 0);
+  must(dgram_send(closing_socket(loop), "x", 1, 9, "127.0.0.1", NULL, NULL) == 0);
+  must(dgram_connect(closing_socket(loop), 9, "127.0.0.1", NULL, NULL) == 0);
+  must(dgram_add_membership(closing_socket(loop), "224.0.0.114", "127.0.0.1") == 0);
+  must(dgram_bind_sync(closing_socket(loop), 0, NULL) == 0);
+}
+
+/* Starts a worker that shares a port, and after it one that plays another role. */
+static void share_beside(const char *role) {
+  fork_worker("listen_on_port");
+  await("listening(1)");
+  assert_int_equal(fork_worker(role), 2);
+}
+
+TEST("a shared port is EADDRINUSE for a worker that binds for itself") {
+  share_beside("exclude");
+  await("2:error(bind,EADDRINUSE)", "2:sync(EADDRINUSE)", "exit(2,0,0)");
+  await_times(2, "2:error(bind,EADDRINUSE)");
+  assert_int_equal(times_traced("listening(2)"), 0);
+}
+
+TEST("a shared port is EADDRINUSE on a loop that has not joined") {
+  share_beside("bind_on_another_loop");
+  await("2:error(bind,EADDRINUSE)", "exit(2,0,0)");
+  assert_int_equal(times_traced("listening(2)"), 0);
+}
+
+TEST("a socket that binds implicitly does not request a port of the primary") {
+  fork_worker("bind_implicitly");
+  fork_worker("bind_implicitly");
+  await("exit(1,0,0)", "exit(2,0,0)");
+  await_times(10, ":bound(");
+  assert_int_equal(times_traced("listening("), 0); /* which is an event of what it gave */
+}
+
+int main(void) {
+  return cluster_run();
+}

@@ -3,7 +3,7 @@
  * either side, until one goes through. Whatever fails: nothing crashes or is left over, and a
  * server that has not been told that its sockets are taken still has them.
  */
-#include "fault.h"
+#include "fake/fault.h"
 
 #include <dgram_handover.h>
 
@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "folder.h"
+#include "lib/folder.h"
+#include "lib/process.h"
 
 enum { THIS_USER = 1001, ANOTHER_USER = 1002, ROOT = 0 }; /* who takes part, as the system says */
 
@@ -176,15 +177,23 @@ static void another_user_gets_nothing_and_gives_nothing(void **state) {
   other_peer = 0;
 }
 
+/* An offer of one socket, which nobody has taken yet. */
+static dgram_offer_t *begin_offer(uv_timer_t *keep_alive) {
+  dgram_offer_t *offer;
+  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
+  open_loop(keep_alive);
+  taken = 0;
+  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, count_taken, NULL, &offer), 0);
+  close(fd); /* the offer has it */
+  return offer;
+}
+
 /* It must not be found readable again and again; there is a descriptor later. */
 static void a_server_without_a_free_descriptor_comes_to_rest(void **state) {
   uv_timer_t keep_alive;
-  dgram_offer_t *offer;
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
-  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
-  open_loop(&keep_alive);
-  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, count_taken, NULL, &offer), 0);
+  dgram_offer_t *offer = begin_offer(&keep_alive);
   no_files = true;
   accept_calls = 0;
   assert_int_equal(dgram_handover_take(path, 20, fds, &takeover), UV_ETIMEDOUT);
@@ -195,48 +204,34 @@ static void a_server_without_a_free_descriptor_comes_to_rest(void **state) {
   dgram_handover_abandon(takeover);
   dgram_handover_withdraw(offer);
   close_loop(&keep_alive);
-  close(fd);
 }
 
 /* A daemon closes them, and then their numbers are free. */
-static void no_socket_is_taken_for_standard_input_or_output(void **state) {
-  enum { STANDARD = STDERR_FILENO + 1 };
-  int kept[STANDARD];
+static void no_taken_socket_gets_the_number_of_a_standard_stream(void **state) {
   uv_timer_t keep_alive;
-  dgram_offer_t *offer;
-  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
-  open_loop(&keep_alive);
-  taken = 0;
-  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, count_taken, NULL, &offer), 0);
-  for (int i = 0; i < STANDARD; i++) {
-    kept[i] = fcntl(i, F_DUPFD, STANDARD);
-    close(i);
-  }
+  dgram_offer_t *offer = begin_offer(&keep_alive);
+  process_close_standard();
   int fds[DGRAM_HANDOVER_MOST] = {0};
   dgram_takeover_t *takeover;
   int count = dgram_handover_take(path, PATIENCE_MS, fds, &takeover);
   dgram_handover_abandon(takeover);
   uv_run(loop, UV_RUN_NOWAIT);
-  for (int i = 0; i < STANDARD; i++) { /* nothing can be told before */
-    dup2(kept[i], i);
-    close(kept[i]);
-  }
+  process_open_standard();
   assert_int_equal(count, 1);
   assert_true(fds[0] > STDERR_FILENO);
   close(fds[0]);
   dgram_handover_withdraw(offer);
   close_loop(&keep_alive);
-  close(fd);
 }
 
 static int begin(void **state) {
-  make_folder(state);
+  folder_make(state);
   return open_first_loop(state);
 }
 
 static int end(void **state) {
   end_faults(state);
-  return remove_folder(state);
+  return folder_remove(state);
 }
 
 int main(void) {
@@ -244,7 +239,7 @@ int main(void) {
       cmocka_unit_test(every_fault_is_survived),
       cmocka_unit_test(another_user_gets_nothing_and_gives_nothing),
       cmocka_unit_test(a_server_without_a_free_descriptor_comes_to_rest),
-      cmocka_unit_test(no_socket_is_taken_for_standard_input_or_output),
+      cmocka_unit_test(no_taken_socket_gets_the_number_of_a_standard_stream),
   };
   return cmocka_run_group_tests(tests, begin, end);
 }

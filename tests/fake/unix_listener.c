@@ -4,20 +4,10 @@
  */
 #include "unix_listener.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "folder.h"
-#include "lib/raw.h"
+#include "lib/fixture.h"
+#include "lib/folder.h"
 
 /* ---- the moments ---- */
 
@@ -85,7 +75,7 @@ int __wrap_link(const char *from, const char *to) {
 
 /* ---- withdrawals ---- */
 
-static bool lies_there(const struct dgram__unix_listener *listener) {
+static bool is_at_path(const struct dgram__unix_listener *listener) {
   struct stat file;
   return __real_lstat(path, &file) == 0 && file.st_dev == listener->device &&
          file.st_ino == listener->inode;
@@ -106,54 +96,56 @@ static void withdraw(int first, int second) {
 }
 
 /* The last of those that came is there, and nothing else; then it goes. */
-static void the_last_is_there(void) {
-  assert_int_equal(count_files(), moments.others > 0);
+static void assert_last_stays(void) {
+  assert_int_equal(folder_count_files(), moments.others > 0);
   for (int i = 0; i < moments.others; i++) {
-    assert_int_equal(lies_there(&moments.listeners[i]), i == moments.others - 1);
+    assert_int_equal(is_at_path(&moments.listeners[i]), i == moments.others - 1);
     if (i == moments.others - 1)
       dgram__unix_listener_remove(path, &moments.listeners[i]);
     close(moments.fds[i]);
   }
-  assert_int_equal(count_files(), 0);
+  assert_int_equal(folder_count_files(), 0);
 }
 
-static void with_nobody_there_it_goes(void **state) {
-  withdraw(0, 0);
-  the_last_is_there();
-}
-
-static void whenever_another_comes_it_stays(void **state) {
+static void while_one_comes(void) {
   for (int first = 1; first <= MOST_CALLS; first++) {
     withdraw(first, 0);
-    the_last_is_there();
+    assert_last_stays();
   }
 }
 
-static void whenever_two_come_the_last_stays(void **state) {
+static void while_two_come(void) {
   for (int first = 1; first < MOST_CALLS; first++) {
     for (int second = first + 1; second <= MOST_CALLS; second++) {
       withdraw(first, second);
-      the_last_is_there();
+      assert_last_stays();
     }
   }
 }
 
-/* Kernels before 3.15, other systems, and file systems that can't do it. */
-static void also_where_the_system_lacks_a_call(void **state) {
-  moments.refused = ENOSYS;
-  whenever_another_comes_it_stays(state);
-  whenever_two_come_the_last_stays(state);
-  moments.refused = EPERM; /* links, too */
-  whenever_another_comes_it_stays(state);
-  moments.refused = 0;
+__attribute__((constructor)) static void set_hooks(void) {
+  fixture_hooks((struct fixture_hooks){folder_make, NULL, NULL, folder_remove});
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(with_nobody_there_it_goes),
-      cmocka_unit_test(whenever_another_comes_it_stays),
-      cmocka_unit_test(whenever_two_come_the_last_stays),
-      cmocka_unit_test(also_where_the_system_lacks_a_call),
-  };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+TEST("a file is gone when its server withdraws and no other has come") {
+  withdraw(0, 0);
+  assert_last_stays();
+}
+
+TEST("the file of a server stays, whenever it comes while another withdraws") {
+  while_one_comes();
+}
+
+TEST("the file of the last of two servers stays, whenever they come while another withdraws") {
+  while_two_come();
+}
+
+/* Kernels before 3.15, other systems, and file systems that can't do it. */
+TEST("the file of a server stays where the system lacks renameat2() or link()") {
+  moments.refused = ENOSYS;
+  while_one_comes();
+  while_two_come();
+  moments.refused = EPERM; /* links, too */
+  while_one_comes();
+  moments.refused = 0;
 }

@@ -2,7 +2,10 @@
  * Sockets that a service manager has opened: this program, started anew with descriptors and
  * variables as sd_listen_fds(3) has them, and by systemd-socket-activate itself where that is.
  */
-#include "handover_test.h"
+#include "lib/fixture.h"
+#include "lib/process.h"
+
+#include <dgram_handover.h>
 
 /* ---- the program that is started ---- */
 
@@ -11,10 +14,10 @@ static const char *if_set(const char *variable, const char *word) {
 }
 
 /*
- * Says what it has got, one word each: how many or which error; each descriptor, its name, and
- * whether programs inherit it; what there is when it asks again; and what variables are left.
+ * Prints what it has got, one word each: how many or which error; each descriptor, its name, and
+ * whether programs inherit it; what a second call returns; and what variables are left.
  */
-static int tell(int room, int clear) {
+static int print_fds(int room, int clear) {
   dgram_listen_fd_t fds[8];
   int count = dgram_listen_fds(room > 0 ? fds : NULL, (size_t)room, clear);
   if (count < 0)
@@ -52,14 +55,12 @@ static int serve(void) {
 
 /* ---- starting it ---- */
 
-static char program[4096];
-
-/* What it says with so many descriptors, of 3 to 7, and these variables; $$ is its process id. */
-static const char *said(int given, const char *variables, int room, int clear) {
+/* What it prints with so many descriptors, of 3 to 7, and these variables; $$ is its process id. */
+static const char *printed(int given, const char *variables, int room, int clear) {
   static char words[2048];
   char command[8192];
-  int length = snprintf(command, sizeof command, "exec env %s %s tell %d %d", variables, program,
-                        room, clear);
+  int length = snprintf(command, sizeof command, "exec env %s %s print %d %d", variables,
+                        process_program(), room, clear);
   for (int fd = 3; fd < 8; fd++)
     length += snprintf(command + length, sizeof command - (size_t)length, " %d<%s", fd,
                        fd < 3 + given ? "/dev/null" : "&-");
@@ -73,36 +74,37 @@ static const char *said(int given, const char *variables, int room, int clear) {
 }
 
 #define OURS "LISTEN_PID=$$ "
-#define assert_said(expected, ...) assert_string_equal(said(__VA_ARGS__), expected)
+#define assert_printed(expected, ...) assert_string_equal(printed(__VA_ARGS__), expected)
 
-static void all_are_told_with_their_names(void **state) {
-  assert_said("1 3=unknown then 1 pid fds", 1, OURS "LISTEN_FDS=1", 8, 0);
-  assert_said("3 3=unknown 4=unknown 5=unknown then 3 pid fds", 3, OURS "LISTEN_FDS=3", 8, 0);
-  assert_said("3 3=dns 4= 5=x.socket then 3 pid fds names", 3,
-              OURS "LISTEN_FDS=3 LISTEN_FDNAMES=dns::x.socket", 8, 0);
-  assert_said("1 3= then 1 pid fds names", 1, OURS "LISTEN_FDS=1 LISTEN_FDNAMES=", 8, 0);
+TEST("descriptors are returned with their names") {
+  assert_printed("1 3=unknown then 1 pid fds", 1, OURS "LISTEN_FDS=1", 8, 0);
+  assert_printed("3 3=unknown 4=unknown 5=unknown then 3 pid fds", 3, OURS "LISTEN_FDS=3", 8, 0);
+  assert_printed("3 3=dns 4= 5=x.socket then 3 pid fds names", 3,
+                 OURS "LISTEN_FDS=3 LISTEN_FDNAMES=dns::x.socket", 8, 0);
+  assert_printed("1 3= then 1 pid fds names", 1, OURS "LISTEN_FDS=1 LISTEN_FDNAMES=", 8, 0);
 }
 
-static void the_others_count_where_there_is_no_room(void **state) {
-  assert_said("3 3=a 4=b then 3 pid fds names", 3, OURS "LISTEN_FDS=3 LISTEN_FDNAMES=a:b:c", 2, 0);
-  assert_said("3 then 3 pid fds", 3, OURS "LISTEN_FDS=3", 0, 0);
+TEST("descriptors for which there is no room count all the same") {
+  assert_printed("3 3=a 4=b then 3 pid fds names", 3, OURS "LISTEN_FDS=3 LISTEN_FDNAMES=a:b:c", 2,
+                 0);
+  assert_printed("3 then 3 pid fds", 3, OURS "LISTEN_FDS=3", 0, 0);
 }
 
-static void without_the_variables_or_for_another_there_are_none(void **state) {
-  assert_said("0 then 0", 1, "", 8, 0);
-  assert_said("0 then 0 fds", 1, "LISTEN_FDS=1", 8, 0);
-  assert_said("0 then 0 pid", 1, OURS, 8, 0);
-  assert_said("0 then 0 pid fds", 1, "LISTEN_PID=1 LISTEN_FDS=1", 8, 0);
-  assert_said("0 then 0 pid fds", 1, OURS "LISTEN_FDS=0", 8, 0);
+TEST("no descriptor is returned without the variables, or with those of another process") {
+  assert_printed("0 then 0", 1, "", 8, 0);
+  assert_printed("0 then 0 fds", 1, "LISTEN_FDS=1", 8, 0);
+  assert_printed("0 then 0 pid", 1, OURS, 8, 0);
+  assert_printed("0 then 0 pid fds", 1, "LISTEN_PID=1 LISTEN_FDS=1", 8, 0);
+  assert_printed("0 then 0 pid fds", 1, OURS "LISTEN_FDS=0", 8, 0);
 }
 
-static void the_variables_are_removed_if_that_is_wanted(void **state) {
-  assert_said("2 3=a 4=b then 0", 2, OURS "LISTEN_FDS=2 LISTEN_FDNAMES=a:b", 8, 1);
-  assert_said("0 then 0", 1, "LISTEN_PID=1 LISTEN_FDS=1", 8, 1);
-  assert_said("EINVAL then 0", 1, OURS "LISTEN_FDS=one", 8, 1);
+TEST("the variables are removed if that is wanted") {
+  assert_printed("2 3=a 4=b then 0", 2, OURS "LISTEN_FDS=2 LISTEN_FDNAMES=a:b", 8, 1);
+  assert_printed("0 then 0", 1, "LISTEN_PID=1 LISTEN_FDS=1", 8, 1);
+  assert_printed("EINVAL then 0", 1, OURS "LISTEN_FDS=one", 8, 1);
 }
 
-static void variables_that_are_malformed_are_EINVAL(void **state) {
+TEST("malformed variables are EINVAL") {
   static const char *const variables[] = {
       "LISTEN_PID= LISTEN_FDS=1",
       "LISTEN_PID=me LISTEN_FDS=1",
@@ -121,29 +123,25 @@ static void variables_that_are_malformed_are_EINVAL(void **state) {
       OURS "LISTEN_FDS=1 LISTEN_FDNAMES=a:",
   };
   for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-    assert_memory_equal(said(3, variables[i], 8, 0), "EINVAL ", 7);
+    assert_memory_equal(printed(3, variables[i], 8, 0), "EINVAL ", 7);
 }
 
-static void a_name_has_255_bytes_at_most(void **state) {
+TEST("the name of a descriptor has 255 bytes at most") {
   char name[257];
   char variables[512];
   char expected[512];
   memset(name, 'n', sizeof name);
   name[256] = '\0';
   snprintf(variables, sizeof variables, OURS "LISTEN_FDS=1 LISTEN_FDNAMES=%s", name);
-  assert_memory_equal(said(1, variables, 8, 0), "EINVAL ", 7);
+  assert_memory_equal(printed(1, variables, 8, 0), "EINVAL ", 7);
   name[255] = '\0';
   snprintf(variables, sizeof variables, OURS "LISTEN_FDS=1 LISTEN_FDNAMES=%s", name);
   snprintf(expected, sizeof expected, "1 3=%s then 1 pid fds names", name);
-  assert_said(expected, 1, variables, 8, 0);
+  assert_printed(expected, 1, variables, 8, 0);
 }
 
-static void one_that_is_not_open_is_EBADF(void **state) {
-  assert_memory_equal(said(2, OURS "LISTEN_FDS=3", 8, 0), "EBADF ", 6);
-}
-
-static void room_without_a_place_is_EINVAL(void **state) {
-  assert_int_equal(dgram_listen_fds(NULL, 1, 0), UV_EINVAL);
+TEST("a descriptor that is not open is EBADF") {
+  assert_memory_equal(printed(2, OURS "LISTEN_FDS=3", 8, 0), "EBADF ", 6);
 }
 
 /* ---- the service manager's own program ---- */
@@ -161,19 +159,18 @@ static void send_again(uv_timer_t *timer) {
 }
 
 /* The first datagram starts the program, and waits for it in the socket. */
-static void it_serves_a_socket_of_systemd_socket_activate(void **state) {
+TEST("a server starts with a socket of systemd-socket-activate") {
   enum { AGAIN_MS = 20 };
   if (system("command -v systemd-socket-activate >/dev/null") != 0) {
     print_message("skipped: there is no systemd-socket-activate here\n");
     skip();
   }
-  uv_loop_t *loop = open_loop();
   uv_timer_t again;
   char activate[] = "systemd-socket-activate";
   char datagram[] = "--datagram";
   char listen[64];
   char mode[] = "serve";
-  char *args[] = {activate, datagram, listen, program, mode, NULL};
+  char *args[] = {activate, datagram, listen, (char *)process_program(), mode, NULL};
   int port = free_port();
   snprintf(listen, sizeof listen, "--listen=127.0.0.1:%d", port);
   uv_process_t process;
@@ -188,27 +185,11 @@ static void it_serves_a_socket_of_systemd_socket_activate(void **state) {
   run_until_trace(loop, "answer(x)");
   uv_close((uv_handle_t *)&again, NULL);
   close_socket(client);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 int main(int argc, char **argv) {
-  size_t size = sizeof program;
   if (argc == 4)
-    return tell(atoi(argv[2]), atoi(argv[3]));
-  if (argc == 2)
-    return serve();
-  if (uv_exepath(program, &size) != 0)
-    return 1;
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(all_are_told_with_their_names),
-      cmocka_unit_test(the_others_count_where_there_is_no_room),
-      cmocka_unit_test(without_the_variables_or_for_another_there_are_none),
-      cmocka_unit_test(the_variables_are_removed_if_that_is_wanted),
-      cmocka_unit_test(variables_that_are_malformed_are_EINVAL),
-      cmocka_unit_test(a_name_has_255_bytes_at_most),
-      cmocka_unit_test(one_that_is_not_open_is_EBADF),
-      cmocka_unit_test(room_without_a_place_is_EINVAL),
-      cmocka_unit_test(it_serves_a_socket_of_systemd_socket_activate),
-  };
-  return cmocka_run_group_tests_name("listen_fds", tests, NULL, NULL);
+    return print_fds(atoi(argv[2]), atoi(argv[3]));
+  return argc == 2 ? serve() : fixture_run();
 }

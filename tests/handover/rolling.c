@@ -3,7 +3,7 @@
  * and once. The first "server" is the test, which only holds the socket; the others are this
  * program started anew, each by the one that is being replaced being asked for its socket.
  */
-#include "handover_test.h"
+#include "lib/handover_fixture.h"
 
 enum {
   GENERATIONS = 10,
@@ -49,7 +49,7 @@ static int serve(const char *at, const char *generation) {
   dgram_takeover_t *takeover;
   int fds[DGRAM_HANDOVER_MOST];
   server_generation = (uint32_t)atoi(generation);
-  alarm(WATCHDOG_SECONDS); /* it does not outlive a test that has failed */
+  watch(); /* it does not outlive a test that has failed */
   if (dgram_handover_take(at, PATIENCE_MS, fds, &takeover) != 1)
     return 1;
   dgram_bind_options_t options = dgram_default_bind_options();
@@ -113,11 +113,9 @@ static void on_server_exit(uv_process_t *process, int64_t status, int signum) {
 }
 
 static void start_generation(uv_loop_t *loop, uv_process_t *process) {
-  static char program[4096];
+  char *program = (char *)process_program();
   char number[16];
   char mode[] = "server";
-  size_t size = sizeof program;
-  assert_int_equal(uv_exepath(program, &size), 0);
   snprintf(number, sizeof number, "%u", ++generation);
   answers_of_last = 0;
   char *args[] = {program, mode, path, number, NULL};
@@ -137,8 +135,7 @@ static void fail_for_loss(uv_timer_t *timer) {
   fail_msg("%d datagrams have been lost", unanswered);
 }
 
-static void nothing_is_lost_or_answered_twice(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a server that is replaced ten times under load answers each datagram once") {
   static uv_process_t processes[GENERATIONS];
   uv_timer_t lost;
   dgram_offer_t *offer;
@@ -169,16 +166,10 @@ static void nothing_is_lost_or_answered_twice(void **state) {
   for (int i = 0; i < FLOWS; i++) {
     for (uint32_t number = 0; number < flows[i].sent; number++)
       assert_int_equal(flows[i].answers[number], 1);
-    close_socket(flows[i].socket);
   }
-  close_loop(loop);
+  assert_false(path_exists()); /* the last one has withdrawn its offer */
 }
 
 int main(int argc, char **argv) {
-  if (argc == 4)
-    return serve(argv[2], argv[3]);
-  const struct CMUnitTest tests[] = {
-      HANDOVER_TEST(nothing_is_lost_or_answered_twice),
-  };
-  return cmocka_run_group_tests_name("rolling", tests, NULL, NULL);
+  return argc == 4 ? serve(argv[2], argv[3]) : fixture_run();
 }

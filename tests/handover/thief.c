@@ -3,38 +3,26 @@
  * server dies in the midst of one, and not with a socket of the service manager.
  * DGRAM_TEST_HANDOVERS says how many hand-overs there are; the default is 100.
  */
-#include "handover_test.h"
-#include "thief.h"
+#include "lib/handover_fixture.h"
+#include "lib/thief.h"
 
-static int reuse_addr_of(int fd) {
-  int on = -1;
-  socklen_t length = sizeof on;
-  assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, &length), 0);
-  return on;
-}
+#include <sys/wait.h>
 
-static void a_server_that_only_runs(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("nobody else gets the port of a server that runs") {
   struct thief thief;
   int port;
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
-  thief_starts(&thief, port);
+  thief_start(&thief, port);
   assert_usable(server);
-  thief_got_nothing(&thief);
-  close_socket(server);
-  close_loop(loop);
+  thief_end(&thief);
 }
 
-static void an_adopted_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("nobody else gets the port of an adopted socket") {
   struct thief thief;
   int fd = raw_socket();
-  thief_starts(&thief, raw_port(fd));
-  dgram_socket_t *server = new_taken(loop, fd, NULL, NULL);
-  assert_usable(server);
-  thief_got_nothing(&thief);
-  close_socket(server);
-  close_loop(loop);
+  thief_start(&thief, raw_port(fd));
+  assert_usable(new_taken(loop, fd, NULL, NULL));
+  thief_end(&thief);
 }
 
 static int handovers_wanted(void) {
@@ -42,22 +30,19 @@ static int handovers_wanted(void) {
   return wanted != NULL ? atoi(wanted) : (int)(100 / test_scale());
 }
 
-static void hand_overs(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("nobody else gets the port in hand-overs") {
   struct thief thief;
   int port;
   int wanted = handovers_wanted();
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
-  thief_starts(&thief, port);
+  thief_start(&thief, port);
   for (int i = 0; i < wanted; i++) {
     watch();
     server = hand_over(loop, server);
-    assert_int_equal(reuse_addr_of(dgram_fileno(server)), 0);
+    assert_int_equal(raw_option(dgram_fileno(server), SO_REUSEADDR), 0);
   }
   assert_usable(server);
-  thief_got_nothing(&thief);
-  close_socket(server);
-  close_loop(loop);
+  thief_end(&thief);
 }
 
 /* ---- a next server that dies ---- */
@@ -107,45 +92,32 @@ static void die_at(enum step last) {
   raise(SIGKILL);
 }
 
-/* Starts one, and runs the loop until it has died. */
-static void one_dies_at(uv_loop_t *loop, enum step last) {
-  int status;
-  pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid == 0)
-    die_at(last);
-  while (waitpid(pid, &status, WNOHANG) == 0)
-    uv_run(loop, UV_RUN_NOWAIT);
-  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-  settle(loop);
-}
-
-static void next_servers_that_die(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("nobody else gets the port when the next server dies at any step of a hand-over") {
   struct thief thief;
   int port;
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
-  thief_starts(&thief, port);
+  thief_start(&thief, port);
   for (int last = CONNECTED; last < STEPS; last++) {
     trace_clear();
     dgram_offer_t *offer = offer_socket(server);
-    one_dies_at(loop, (enum step)last);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+      die_at((enum step)last);
+    process_run_until_killed(loop, pid);
+    settle(loop);
     if (last < CONFIRMED)
-      dgram_handover_withdraw(offer);
+      withdraw(offer);
     settle(loop);
     assert_trace(last < CONFIRMED ? "" : "taken");
-    assert_int_equal(reuse_addr_of(dgram_fileno(server)), 0);
-    thief_tries(&thief, 100);
+    assert_int_equal(raw_option(dgram_fileno(server), SO_REUSEADDR), 0);
+    thief_try(&thief, 100);
     assert_usable(server);
   }
-  thief_got_nothing(&thief);
-  close_socket(server);
-  close_loop(loop);
+  thief_end(&thief);
 }
 
 /* ---- socket activation ---- */
-
-static char program[4096];
 
 static void answer_and_end(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                            void *context) {
@@ -160,7 +132,7 @@ static int serve(void) {
   dgram_listen_fd_t fd;
   dgram_socket_t *socket;
   dgram_bind_options_t options = dgram_default_bind_options();
-  alarm(WATCHDOG_SECONDS);
+  watch();
   if (dgram_listen_fds(&fd, 1, 1) != 1)
     return 1;
   options.fd = fd.fd;
@@ -174,7 +146,7 @@ static int serve(void) {
 static pid_t activate(int fd) {
   char pid_text[16];
   char mode[] = "serve";
-  char *args[] = {program, mode, NULL};
+  char *args[] = {(char *)process_program(), mode, NULL};
   pid_t pid = fork();
   if (pid != 0)
     return pid;
@@ -182,44 +154,31 @@ static pid_t activate(int fd) {
   if (dup2(fd, 3) != 3 || fcntl(3, F_SETFD, 0) != 0 || setenv("LISTEN_PID", pid_text, 1) != 0 ||
       setenv("LISTEN_FDS", "1", 1) != 0)
     _exit(1);
-  execv(program, args);
+  execv(args[0], args);
   _exit(1);
 }
 
-static void a_socket_of_the_service_manager(void **state) {
+TEST("nobody else gets the port of a socket of the service manager") {
   struct thief thief;
   char text[8];
   int status;
   int listener = raw_socket();
   int client = raw_socket();
-  watch();
-  thief_starts(&thief, raw_port(listener));
+  thief_start(&thief, raw_port(listener));
   pid_t pid = activate(listener);
   assert_true(pid > 0);
   raw_send(client, "x", 1, raw_port(listener));
   assert_int_equal(raw_receive(client, text, sizeof text), raw_port(listener));
-  thief_tries(&thief, 200);
-  assert_int_equal(reuse_addr_of(listener), 0);
+  thief_try(&thief, 200);
+  assert_int_equal(raw_option(listener, SO_REUSEADDR), 0);
   raw_send(client, "end", 3, raw_port(listener));
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_int_equal(status, 0);
-  thief_got_nothing(&thief);
+  thief_end(&thief);
   close(client);
   close(listener);
 }
 
 int main(int argc, char **argv) {
-  size_t size = sizeof program;
-  if (argc == 2)
-    return serve();
-  if (uv_exepath(program, &size) != 0)
-    return 1;
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_server_that_only_runs),
-      cmocka_unit_test(an_adopted_socket),
-      TAKEN_TEST(hand_overs),
-      TAKEN_TEST(next_servers_that_die),
-      cmocka_unit_test(a_socket_of_the_service_manager),
-  };
-  return cmocka_run_group_tests_name("thief", tests, NULL, NULL);
+  return argc == 2 ? serve() : fixture_run();
 }

@@ -247,6 +247,12 @@ void fixture_add(struct fixture_test *test) {
   fixture_end = &test->next;
 }
 
+static struct fixture_hooks fixture_around;
+
+void fixture_hooks(struct fixture_hooks hooks) {
+  fixture_around = hooks;
+}
+
 /* Closes what the test has left open on the loop. */
 static void fixture_close_sockets(const uv_loop_t *loop) {
   for (struct fixture_socket *at = fixture_sockets; at != NULL; at = at->next)
@@ -263,7 +269,11 @@ static void fixture_test(void **state) {
   int open_files = count_open_files();
   fixture_sockets = NULL;
   test->loop = open_loop();
+  if (fixture_around.begin != NULL)
+    fixture_around.begin(test->loop);
   test->run(test->loop);
+  if (fixture_around.end != NULL)
+    fixture_around.end(test->loop);
   fixture_close_sockets(test->loop);
   close_loop(test->loop);
   assert_null(fixture_sockets);
@@ -283,8 +293,11 @@ int fixture_run(void) {
   size_t count = 0;
   for (struct fixture_test *test = fixture_first; test != NULL; test = test->next) {
     assert(count < MOST);
-    tests[count++] = (struct CMUnitTest){
-        .name = test->sentence, .test_func = fixture_test, .initial_state = test};
+    tests[count++] = (struct CMUnitTest){.name = test->sentence,
+                                         .test_func = fixture_test,
+                                         .setup_func = fixture_around.setup,
+                                         .teardown_func = fixture_around.teardown,
+                                         .initial_state = test};
   }
   fixture_warm_up();
   return _cmocka_run_group_tests(fixture_first->file, tests, count, NULL, NULL);

@@ -55,6 +55,17 @@ void fixture_add(struct fixture_test *test);
 /* The tests of the program, in the order of the file; what its main() does by default. */
 int fixture_run(void);
 
+/* What else surrounds each test of a program; each function may be NULL. */
+struct fixture_hooks {
+  CMFixtureFunction setup;        /* before there is a loop */
+  void (*begin)(uv_loop_t *loop); /* begin and end are part of the test */
+  void (*end)(uv_loop_t *loop);   /* before its sockets are closed, unless it has failed */
+  CMFixtureFunction teardown;     /* also if it has failed */
+};
+
+/* For a constructor: a program has one such fixture. */
+void fixture_hooks(struct fixture_hooks hooks);
+
 /* ---- the loop ---- */
 
 unsigned test_scale(void);

@@ -45,6 +45,13 @@ int raw_port(int fd) {
   return ntohs(address.sin_port);
 }
 
+int raw_option(int fd, int name) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  assert_int_equal(getsockopt(fd, SOL_SOCKET, name, &value, &length), 0);
+  return value;
+}
+
 void raw_connect(int fd, int port) {
   struct sockaddr_in peer = loopback_address(port);
   assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof peer), 0);

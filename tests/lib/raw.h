@@ -21,6 +21,7 @@ int raw_socket(void);
 int raw_holder(int *port);
 
 int raw_port(int fd);
+int raw_option(int fd, int name); /* of SOL_SOCKET */
 void raw_connect(int fd, int port);
 void raw_send(int fd, const void *bytes, size_t size, int port);
 

@@ -1,29 +1,15 @@
-/*
- * A thief: a process of another user (nobody, where the test may change users) that tries to bind
- * to a port which somebody else has, again and again and in every way. Whatever it gets it counts.
- */
-#ifndef THIEF_H
-#define THIEF_H
+#include "lib/thief.h"
 
 #include "lib/fixture.h"
 
-#include <stdatomic.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-struct thief {
-  pid_t pid;
-  struct {
-    atomic_int tries;
-    atomic_int loot; /* binds that have succeeded */
-  } * shared;
-};
-
 enum { NOBODY = 65534 };
 
 /* One bind, with SO_REUSEADDR, and perhaps SO_REUSEPORT and another address. */
-static inline int thief_binds(int port, int way) {
+static int thief_bind(int port, int way) {
   struct sockaddr_in address = loopback_address(port);
   int on = 1;
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -39,18 +25,18 @@ static inline int thief_binds(int port, int way) {
   return bound;
 }
 
-/* Not longer than the test, which may fail. */
-static inline void thief_lives(const struct thief *thief, int port, pid_t test) {
+/* Its process ends with the test, which may fail. */
+static void thief_live(const struct thief *thief, int port, pid_t test) {
   if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
     _exit(1);
   for (int way = 0; getppid() == test; way++) {
-    thief->shared->loot += thief_binds(port, way);
+    thief->shared->loot += thief_bind(port, way);
     thief->shared->tries++;
   }
   _exit(0);
 }
 
-static inline void thief_starts(struct thief *thief, int port) {
+void thief_start(struct thief *thief, int port) {
   thief->shared =
       mmap(NULL, sizeof *thief->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_ptr_not_equal(thief->shared, MAP_FAILED);
@@ -58,21 +44,18 @@ static inline void thief_starts(struct thief *thief, int port) {
   thief->pid = fork();
   assert_true(thief->pid >= 0);
   if (thief->pid == 0)
-    thief_lives(thief, port, test);
-  while (thief->shared->tries == 0) /* it tries before anything happens */
-    sched_yield();
+    thief_live(thief, port, test);
+  thief_try(thief, 1);
 }
 
-/* Lets it try so often again. */
-static inline void thief_tries(struct thief *thief, int times) {
+void thief_try(const struct thief *thief, int times) {
   for (int begin = thief->shared->tries; thief->shared->tries - begin < times;)
     sched_yield();
 }
 
-/* It has tried to the very end, and got nothing. */
-static inline void thief_got_nothing(struct thief *thief) {
+void thief_end(struct thief *thief) {
   int status;
-  thief_tries(thief, 100);
+  thief_try(thief, 100);
   assert_int_equal(kill(thief->pid, SIGKILL), 0);
   assert_int_equal(waitpid(thief->pid, &status, 0), thief->pid);
   assert_true(WIFSIGNALED(status));
@@ -80,5 +63,3 @@ static inline void thief_got_nothing(struct thief *thief) {
   assert_int_equal(thief->shared->loot, 0);
   munmap(thief->shared, sizeof *thief->shared);
 }
-
-#endif
