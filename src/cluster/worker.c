@@ -133,11 +133,12 @@ static int worker_ask(dgram_socket_t *socket, int fd, struct dgram__bind_request
     return UV_ENOMEM;
   request->worker = worker;
   request->socket = socket;
-  request->frame = (struct dgram__frame){.kind = DGRAM__FRAME_REQUEST,
-                                         .number = worker->requests++,
-                                         .fd = fd,
-                                         .reuse_addr = fd == 0 && socket->options.reuse_addr,
-                                         .ipv6_only = fd == 0 && socket->options.ipv6_only};
+  request->frame = (struct dgram__frame){
+      .kind = DGRAM__FRAME_REQUEST,
+      .number = worker->requests++,
+      .fd = fd,
+      .reuse_addr = fd == 0 && (socket->options.flags & DGRAM__REUSE_ADDR) != 0,
+      .ipv6_only = fd == 0 && (socket->options.flags & DGRAM__IPV6_ONLY) != 0};
   dgram__address_any(&request->frame.address, dgram__family(socket->options.type), 0);
   if (fd == 0)
     request->frame.address = socket->binding.to;

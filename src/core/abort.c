@@ -7,8 +7,7 @@
 
 struct dgram_abort_signal {
   bool aborted;
-  dgram_socket_t *first;
-  dgram_socket_t *last;
+  struct dgram__list sockets;
 };
 
 int dgram_abort_signal_create(dgram_abort_signal_t **signal) {
@@ -18,17 +17,26 @@ int dgram_abort_signal_create(dgram_abort_signal_t **signal) {
   return *signal != NULL ? 0 : UV_ENOMEM;
 }
 
+static dgram_socket_t *abort_first(const dgram_abort_signal_t *signal) {
+  struct dgram__list_node *node = signal->sockets.first;
+  return node != NULL ? DGRAM__LIST_ENTRY(node, dgram_socket_t, signal_node) : NULL;
+}
+
 void dgram_abort_signal_abort(dgram_abort_signal_t *signal) {
   if (signal == NULL)
     return;
   signal->aborted = true;
-  while (signal->first != NULL) /* closing a socket takes it off the list */
-    dgram_close(signal->first, NULL, NULL);
+  dgram_socket_t *socket;
+  while ((socket = abort_first(signal)) != NULL) /* closing a socket takes it off the list */
+    dgram_close(socket, NULL, NULL);
 }
 
 void dgram_abort_signal_free(dgram_abort_signal_t *signal) {
-  while (signal != NULL && signal->first != NULL)
-    dgram__abort_signal_leave(signal->first);
+  if (signal == NULL)
+    return;
+  dgram_socket_t *socket;
+  while ((socket = abort_first(signal)) != NULL)
+    dgram__abort_signal_leave(socket);
   free(signal);
 }
 
@@ -36,12 +44,7 @@ bool dgram__abort_signal_join(dgram_socket_t *socket) {
   struct dgram_abort_signal *signal = socket->options.signal;
   if (signal == NULL)
     return true;
-  socket->signal_previous = signal->last;
-  if (signal->last != NULL)
-    signal->last->signal_next = socket;
-  else
-    signal->first = socket;
-  signal->last = socket;
+  dgram__list_append(&signal->sockets, &socket->signal_node);
   return !signal->aborted;
 }
 
@@ -49,13 +52,6 @@ void dgram__abort_signal_leave(dgram_socket_t *socket) {
   struct dgram_abort_signal *signal = socket->options.signal;
   if (signal == NULL)
     return;
-  if (socket->signal_previous != NULL)
-    socket->signal_previous->signal_next = socket->signal_next;
-  else
-    signal->first = socket->signal_next;
-  if (socket->signal_next != NULL)
-    socket->signal_next->signal_previous = socket->signal_previous;
-  else
-    signal->last = socket->signal_previous;
+  dgram__list_remove(&signal->sockets, &socket->signal_node);
   socket->options.signal = NULL;
 }

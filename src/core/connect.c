@@ -18,7 +18,8 @@
 
 static void connect_finish(dgram_socket_t *socket);
 
-static const struct dgram__task_type connect_task = {connect_finish, DGRAM__TASK_CONNECT};
+static const struct dgram__task_type connect_task = {connect_finish,
+                                                     offsetof(dgram_socket_t, tasks.connect)};
 
 /* ---- the state ---- */
 
@@ -152,7 +153,7 @@ static void connect_make_attempt(dgram_socket_t *socket) {
 
 static void connect_finish(dgram_socket_t *socket) {
   connect_report_ended(socket);
-  if (socket->closed)
+  if (socket->life == DGRAM__CLOSED)
     return;
   struct dgram__connecting *connecting = &socket->connecting;
   if (connecting->state == DGRAM__CONNECT_SCHEDULED && connecting->attempt != NULL)
@@ -299,16 +300,16 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
   int err = dgram__destination_read(socket, port, address, true, &destination);
   if (err != 0)
     return err;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (socket->connecting.state != DGRAM__DISCONNECTED)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   err = connect_begin_attempt(socket, &destination, callback, context);
   if (err != 0)
     return err;
-  if (socket->announced)
+  if (socket->binding.state == DGRAM__LISTENING)
     dgram__connect_release(socket);
-  else if (socket->state == DGRAM_UNBOUND)
+  else if (socket->binding.state == DGRAM__UNBOUND)
     err = dgram__bind_implicitly(socket);
   if (err != 0) {
     connect_set_state(socket, DGRAM__DISCONNECTED);
@@ -324,7 +325,7 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
  */
 static int connect_now(dgram_socket_t *socket, const union dgram__address *to) {
   dgram__send_bound(socket);
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   return connect_udp(socket, to);
 }
@@ -334,15 +335,15 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
     return UV_EINVAL;
   if (port <= 0 || port > UINT16_MAX)
     return DGRAM_ERR_SOCKET_BAD_PORT;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (socket->connecting.state != DGRAM__DISCONNECTED)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
-  if (socket->state == DGRAM_BINDING)
+  if (dgram_bind_state(socket) == DGRAM_BINDING)
     return DGRAM_ERR_SOCKET_ALREADY_BOUND;
   union dgram__address to;
   int err = dgram__numeric_read(socket, port, address, true, &to);
-  if (err == 0 && socket->state == DGRAM_UNBOUND)
+  if (err == 0 && socket->binding.state == DGRAM__UNBOUND)
     err = dgram__bind_at_once(socket);
   if (err != 0)
     return err;
@@ -357,7 +358,8 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
 }
 
 dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
-  if (socket == NULL || socket->closed || socket->connecting.state == DGRAM__DISCONNECTED)
+  if (socket == NULL || socket->life == DGRAM__CLOSED ||
+      socket->connecting.state == DGRAM__DISCONNECTED)
     return DGRAM_DISCONNECTED;
   return dgram__is_connected(&socket->connecting) ? DGRAM_CONNECTED : DGRAM_CONNECTING;
 }
@@ -365,7 +367,7 @@ dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
 int dgram_disconnect(dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing || !dgram__is_connected(&socket->connecting))
+  if (socket->life != DGRAM__OPEN || !dgram__is_connected(&socket->connecting))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
   dgram__send_before_change(socket);
   int err = dgram__udp_connect(&socket->udp, &dgram__address_unspec);
@@ -384,7 +386,7 @@ int dgram_disconnect(dgram_socket_t *socket) {
 int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address) {
   if (socket == NULL || address == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (!dgram__is_connected(&socket->connecting))
     return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;

@@ -11,7 +11,7 @@ static int events_check(const dgram_socket_t *socket, dgram__listener_fn *listen
   if (socket == NULL || listener == NULL)
     return UV_EINVAL;
   bool of_the_end = listeners == &socket->events.close || listeners == &socket->events.error;
-  return socket->closing && !of_the_end ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
+  return socket->life != DGRAM__OPEN && !of_the_end ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
 }
 
 static int events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,

@@ -11,6 +11,8 @@
 
 #include <dgram.h>
 
+#include <assert.h>
+
 #include "address.h"
 #include "gso.h"
 #include "connect.h"
@@ -23,25 +25,22 @@
 #include "receive.h"
 #include "busy_poll.h"
 
+/* ---- states ---- */
+
+/* Of the states that may follow one, a bit for each. */
+#define DGRAM__BIT(state) (1U << (state))
+
+static inline void dgram__assert_edge(const unsigned char edges[], unsigned from, unsigned to) {
+  assert((edges[from] & DGRAM__BIT(to)) != 0);
+}
+
 /* ---- loop.c: what the sockets of a loop share ---- */
 
-/* What a socket puts off: one place in its `tasks` each. */
-enum {
-  DGRAM__TASK_FLUSH,
-  DGRAM__TASK_RESUME,      /* after ENOBUFS, or receiving after a back-off */
-  DGRAM__TASK_COMPLETE,    /* the callbacks of sends */
-  DGRAM__TASK_ASYNC_ERROR, /* of an earlier datagram */
-  DGRAM__TASK_BIND,        /* to a numeric address, unless that was done inside a call */
-  DGRAM__TASK_CONNECT,     /* unless that was done inside a call; and report how it ended */
-  DGRAM__TASK_BACKLOG,     /* datagrams received in an earlier iteration */
-  DGRAM__TASK_CLOSE,
-  DGRAM__TASKS
-};
-
-/* What becomes of a task, and which of `tasks` it is. Whoever defers it has one, constant. */
+/* What becomes of a task, and where in its socket it stands. Whoever defers it has a constant one.
+ */
 struct dgram__task_type {
   void (*run)(dgram_socket_t *socket);
-  unsigned index;
+  size_t offset; /* of the task in dgram_socket_t */
 };
 
 /* Waits in one queue at a time, and holds the socket until it has run. */
@@ -87,6 +86,18 @@ struct dgram__loop {
   struct dgram__send *free_list;                /* ended sends, kept for the next ones */
   size_t free_bytes;                            /* of these and their memory; 0: none are left */
   void (*free_sends)(struct dgram__loop *loop); /* frees these with the loop */
+  void (*free_socket)(dgram_socket_t *socket);  /* at its last release */
+};
+
+struct dgram__tasks {
+  struct dgram_task flush;
+  struct dgram_task resume;      /* after ENOBUFS, or receiving after a back-off */
+  struct dgram_task complete;    /* the callbacks of sends */
+  struct dgram_task async_error; /* of an earlier datagram */
+  struct dgram_task bind;        /* to a numeric address; or report one made inside a call */
+  struct dgram_task connect;     /* likewise; and report how it ended */
+  struct dgram_task backlog;     /* datagrams received in an earlier iteration */
+  struct dgram_task close;
 };
 
 /* The loop's shared state, made for its first socket, gone after its last. NULL: no memory. */
@@ -103,7 +114,7 @@ void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
 /* Hands the task to the program's `defer`; if that declines, the task goes into `deferred`. */
 void dgram__defer(dgram_socket_t *socket, const struct dgram__task_type *type);
 
-/* Runs the task, DGRAM__TASK_RESUME, after so many milliseconds, or earlier if it is to already. */
+/* Runs the task `resume` after so many milliseconds, or earlier if it is to already. */
 void dgram__resume_after(dgram_socket_t *socket, unsigned ms, const struct dgram__task_type *type);
 
 /* A socket has begun or ceased to keep the loop alive: so may those that wait for a time. */
@@ -113,6 +124,13 @@ void dgram__retry_refer(struct dgram__loop *loop);
 void dgram__retry_now(dgram_socket_t *socket);
 
 /* ---- poll.c: what libuv watches for a socket ---- */
+
+/* Whether libuv knows the socket's descriptor; poll.c draws it. */
+enum __attribute__((packed)) dgram__poll_state {
+  DGRAM__NOT_POLLED,
+  DGRAM__POLLED,
+  DGRAM__BACKED_OFF /* not for datagrams, until a time: wake-ups led to nothing */
+};
 
 /* A socket of this loop has the descriptor. */
 bool dgram__poll_has_fd(const struct dgram__loop *loop, int fd);
@@ -191,7 +209,7 @@ enum dgram__completion {
 /* ICMP errors of earlier datagrams that send() has reported. */
 struct dgram__async_error {
   int suspect; /* the error of a send that is being retried; 0: none */
-  int error;   /* to be emitted by DGRAM__TASK_ASYNC_ERROR */
+  int error;   /* to be emitted by the task `async_error` */
 };
 
 /* Every accepted send is in exactly one of the queues, and counted in `bytes` and `count`. */
@@ -283,6 +301,16 @@ void dgram__events_clear(struct dgram__events *events);
 
 /* ---- bind.c ---- */
 
+/* How far a socket is with its system socket; bind.c draws it. */
+enum __attribute__((packed)) dgram__bind_state {
+  DGRAM__UNBOUND,
+  DGRAM__BIND_RESOLVING,
+  DGRAM__BIND_SCHEDULED,      /* the address is known; the loop binds */
+  DGRAM__BIND_ASKING_PRIMARY, /* the answer is the system socket */
+  DGRAM__BOUND,               /* 'listening' is still to be emitted */
+  DGRAM__LISTENING
+};
+
 struct dgram__bind_request; /* the agent's own */
 
 /*
@@ -304,10 +332,11 @@ struct dgram__bind_agent {
 
 /* A bind under way, and what came of it. */
 struct dgram__binding {
-  dgram_lookup_t *lookup;                /* of the name, or NULL */
+  enum dgram__bind_state state;
   union dgram__address to;               /* AF_UNSPEC: to a descriptor of the primary's */
-  const struct dgram__bind_agent *agent; /* to be asked for the bind; NULL: the system is */
-  struct dgram__bind_request *request;   /* asked, or answered with the system socket; or NULL */
+  const struct dgram__bind_agent *agent; /* to be asked, or asked; NULL: the system is */
+  struct dgram__bind_request *request;   /* from ASKING_PRIMARY on, or NULL */
+  dgram_lookup_t *lookup;                /* while RESOLVING */
   int buffer_size_reason;                /* why a buffer size was refused */
 };
 
@@ -349,16 +378,23 @@ void dgram__abort_signal_leave(dgram_socket_t *socket);
 
 /* ---- socket.c: its life ---- */
 
+/* dgram_create_socket(), dgram_close(), and when nothing waits for the bind; see socket.c. */
+enum __attribute__((packed)) dgram__life { DGRAM__OPEN, DGRAM__CLOSING, DGRAM__CLOSED };
+
+enum { /* of dgram__options.flags */
+       DGRAM__REUSE_ADDR = 1,
+       DGRAM__REUSE_PORT = 2,
+       DGRAM__IPV6_ONLY = 4,
+       DGRAM__DISABLE_GSO = 8,
+       DGRAM__LOW_LATENCY = 16
+};
+
 /* What a socket keeps of dgram_options_t, in less room. */
 struct dgram__options {
   dgram_type_t type;
   int recv_buffer_size;
   int send_buffer_size;
-  bool reuse_addr;
-  bool reuse_port;
-  bool ipv6_only;
-  bool disable_gso;
-  bool low_latency;
+  unsigned flags;
   dgram_lookup_cb lookup;
   void *lookup_context;
   dgram_defer_cb defer;
@@ -370,16 +406,12 @@ struct dgram_socket {
   struct dgram__loop *loop;
   struct dgram__options options;
   unsigned holds;
-  dgram_bind_state_t state;
-  bool announced;            /* bound, and 'listening' is being or has been told */
-  bool referenced;           /* keeps the loop alive while bound */
-  bool closing;              /* the program has closed it */
-  bool closed;               /* nothing goes in or out any more */
-  bool watched;              /* libuv knows `poll` */
-  unsigned char poll_events; /* what it watches for */
-  bool backed_off;           /* not watched until a time: wake-ups were in vain */
-  unsigned char vain;        /* wake-ups in a row that led to nothing */
-  bool *gone;                /* set when the memory goes, if somebody waits for it */
+  enum dgram__life life;
+  enum dgram__poll_state poll_state;
+  unsigned char poll_events;  /* what libuv watches for */
+  unsigned char idle_wakeups; /* in a row: wake-ups that led to nothing */
+  bool referenced;            /* keeps the loop alive while bound */
+  bool *gone;                 /* set when the memory goes, if somebody waits for it */
   uv_poll_t poll;
   struct dgram__udp udp;
   struct dgram__events events;
@@ -387,19 +419,30 @@ struct dgram_socket {
   struct dgram__connecting connecting;
   struct dgram__tx tx;
   struct dgram__rx rx;
-  uint64_t wake_at; /* when the task DGRAM__TASK_RESUME runs, if it waits; ms */
-  struct dgram_task tasks[DGRAM__TASKS];
-  dgram_socket_t *signal_next; /* in the list of its abort signal */
-  dgram_socket_t *signal_previous;
+  uint64_t wake_at; /* when the task `resume` runs, if it waits; ms */
+  struct dgram__tasks tasks;
+  struct dgram__list_node signal_node; /* in the list of its abort signal */
 };
+
+static inline bool dgram__is_bound(const dgram_socket_t *socket) {
+  return socket->binding.state >= DGRAM__BOUND;
+}
 
 /* Whether the socket keeps the loop alive, once it is bound. */
 static inline bool dgram__keeps_loop_alive(const dgram_socket_t *socket) {
   return socket->referenced || socket->tx.ready.count > 0;
 }
 
-void dgram__hold(dgram_socket_t *socket);
-void dgram__release(dgram_socket_t *socket);
+/* The socket lives while it is held; the last release frees it. */
+static inline void dgram__hold(dgram_socket_t *socket) {
+  socket->holds++;
+}
+
+static inline void dgram__release(dgram_socket_t *socket) {
+  assert(socket->holds > 0);
+  if (--socket->holds == 0)
+    socket->loop->free_socket(socket);
+}
 
 /* Fills in the system socket's own name, or its peer's. Returns 0 or an error. */
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address);

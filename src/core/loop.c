@@ -173,16 +173,15 @@ void dgram__loop_leave(struct dgram__loop *loop) {
 
 /* ---- tasks ---- */
 
-/* The socket holds the task at its place; a task that waits has a type. */
+/* A task that waits has a type, by which its socket is found. */
 static dgram_socket_t *loop_owner_of(struct dgram_task *task) {
-  char *tasks = (char *)(task - task->type->index);
-  return (dgram_socket_t *)(void *)(tasks - offsetof(dgram_socket_t, tasks));
+  return (dgram_socket_t *)(void *)((char *)task - task->type->offset);
 }
 
 /* Holds the socket until the task has run. NULL: the task waits already. */
 static struct dgram_task *loop_prepare_task(dgram_socket_t *socket,
                                             const struct dgram__task_type *type) {
-  struct dgram_task *task = &socket->tasks[type->index];
+  struct dgram_task *task = (struct dgram_task *)(void *)((char *)socket + type->offset);
   if (task->type != NULL)
     return NULL;
   dgram__hold(socket);
@@ -260,7 +259,7 @@ static void loop_start_retry_timer(struct dgram__loop *loop, uint64_t at) {
 }
 
 static bool loop_holds_retry_timer(const dgram_socket_t *socket) {
-  return dgram__keeps_loop_alive(socket) || socket->closed;
+  return dgram__keeps_loop_alive(socket) || socket->life == DGRAM__CLOSED;
 }
 
 /* Has the timer fire for the first of those that wait, and keep the loop alive if one of them does.
@@ -327,7 +326,7 @@ void dgram__retry_refer(struct dgram__loop *loop) {
 }
 
 void dgram__retry_now(dgram_socket_t *socket) {
-  if (socket->tasks[DGRAM__TASK_RESUME].type == NULL)
+  if (socket->tasks.resume.type == NULL)
     return;
   socket->wake_at = 0;
   loop_hasten_retry_timer(socket);

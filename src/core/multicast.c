@@ -38,10 +38,10 @@ static int multicast_read_interface(struct membership *membership, const char *i
  * before: this host hears it only if it was a member then.
  */
 static int multicast_bind_if_unbound(dgram_socket_t *socket) {
-  if (socket->state == DGRAM_BINDING)
+  if (dgram_bind_state(socket) == DGRAM_BINDING)
     return UV_EBADF;
   dgram__send_before_change(socket);
-  return socket->state == DGRAM_UNBOUND ? dgram__bind_at_once(socket) : 0;
+  return socket->binding.state == DGRAM__UNBOUND ? dgram__bind_at_once(socket) : 0;
 }
 
 static int multicast_read_membership(struct membership *membership, const char *group,
@@ -55,7 +55,7 @@ static int multicast_set_membership(dgram_socket_t *socket, const char *group,
   struct membership membership;
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (group == NULL || *group == '\0')
     return DGRAM_ERR_MISSING_ARGS;
@@ -119,7 +119,7 @@ static int multicast_set_source_membership(dgram_socket_t *socket, const char *s
   struct membership membership;
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   int err = multicast_read_membership(&membership, group, interface);
   if (err == 0)

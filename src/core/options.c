@@ -8,9 +8,9 @@
 int dgram__check_bound(const dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return socket->state == DGRAM_BOUND ? 0 : UV_EBADF;
+  return dgram__is_bound(socket) ? 0 : UV_EBADF;
 }
 
 int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
@@ -60,11 +60,11 @@ int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_
   struct dgram__interface chosen;
   if (socket == NULL || multicast_interface == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (!dgram__interface_parse(&chosen, multicast_interface, dgram__family(socket->options.type)))
     return UV_EINVAL;
-  if (socket->state != DGRAM_BOUND)
+  if (!dgram__is_bound(socket))
     return UV_EBADF;
   /* An address of the other family is the kernel's to judge: it may be of use on udp6. */
   if (chosen.family == AF_INET6)

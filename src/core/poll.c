@@ -1,6 +1,13 @@
 /*
- * What libuv watches for a socket, and what it does when it is woken: sends go on, datagrams are
- * received. A wake-up that leads to nothing several times in a row is answered by a pause.
+ * What libuv watches for a socket: its poll handle, opened by the bind and closed by the close.
+ *
+ *   NOT_POLLED -> POLLED       dgram__poll_open()
+ *   POLLED     -> BACKED_OFF   several wake-ups in a row led to nothing
+ *   BACKED_OFF -> POLLED       after 1 to 128 ms
+ *   any        -> NOT_POLLED   dgram__poll_close()
+ *
+ * In this file: the state; the handle, and what it watches for; a wake-up; the sockets by their
+ * descriptors.
  */
 #include "internal.h"
 #include "sharing.h"
@@ -13,91 +20,40 @@ enum {
   DOUBLINGS = 7 /* of 1 ms: so a socket that can receive again is noticed within 128 ms */
 };
 
-/* ---- wake-ups ---- */
+static const unsigned char poll_edges[] = {
+    [DGRAM__NOT_POLLED] = DGRAM__BIT(DGRAM__POLLED),
+    [DGRAM__POLLED] = DGRAM__BIT(DGRAM__BACKED_OFF) | DGRAM__BIT(DGRAM__NOT_POLLED),
+    [DGRAM__BACKED_OFF] = DGRAM__BIT(DGRAM__POLLED) | DGRAM__BIT(DGRAM__NOT_POLLED),
+};
 
-/*
- * libuv reports a pending socket error (POLLERR) as EBADF and stops watching. The error is taken
- * and told, and watching starts again. Whether there was one.
- */
-static bool poll_on_poll_error(dgram_socket_t *socket) {
-  socket->poll_events = 0;
-  int err = dgram__udp_take_error(&socket->udp);
-  if (err < 0)
-    dgram__emit_error(socket, err, "recvmsg", NULL, 0);
-  return err != 0;
+static void poll_set_state(dgram_socket_t *socket, enum dgram__poll_state state) {
+  dgram__assert_edge(poll_edges, socket->poll_state, state);
+  socket->poll_state = state;
 }
 
-/*
- * A wake-up has led to nothing. One that another holder of the system socket was quicker at is
- * over; else the next one would come at once, and nothing would come of it either: an error that
- * receiving does not clear, no memory to receive into, EAGAIN of a send for want of a free port, a
- * socket that was shut down. After a few of them in a row the socket is not watched for a while.
- */
-static void poll_back_off(dgram_socket_t *socket) {
-  bool stalled = socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN;
-  if (socket->vain < PATIENCE + DOUBLINGS)
-    socket->vain++;
-  if (socket->vain < PATIENCE)
+/* ---- the handle ---- */
+
+static void poll_on_poll(uv_poll_t *poll, int status, int events);
+
+void dgram__poll_update(dgram_socket_t *socket) {
+  if (socket->poll_state == DGRAM__NOT_POLLED)
     return;
-  if (!dgram__udp_has_event(&socket->udp, stalled)) {
-    socket->vain = 0;
-    return;
+  int events = 0;
+  if (socket->binding.state == DGRAM__LISTENING) { /* no 'message' before 'listening' */
+    events |= socket->poll_state == DGRAM__POLLED ? UV_READABLE : 0;
+    events |= socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN ? UV_WRITABLE : 0;
   }
-  socket->backed_off = true;
-  dgram__retry_later(socket, 1U << (socket->vain - PATIENCE));
-  if (stalled)
-    dgram__send_blocked_by_ports(socket, socket->vain == PATIENCE);
-}
-
-/* The time is over that the socket was to wait. */
-static void poll_resume(dgram_socket_t *socket) {
-  if (socket->closed)
-    return;
-  socket->backed_off = false;
-  if (socket->tx.blocked == DGRAM__BLOCKED_BY_ENOBUFS && dgram__send_resume(socket))
-    socket->vain = 0;
-  dgram__poll_update(socket);
-}
-
-static const struct dgram__task_type poll_resume_task = {poll_resume, DGRAM__TASK_RESUME};
-
-void dgram__retry_later(dgram_socket_t *socket, unsigned ms) {
-  dgram__resume_after(socket, ms, &poll_resume_task);
-}
-
-static void poll_on_poll(uv_poll_t *poll, int status, int events) {
-  dgram_socket_t *socket = poll->data;
-  bool progress = false;
-  dgram__hold(socket);
-  if (status != 0) { /* what else the socket was ready for, libuv does not say then */
-    progress = poll_on_poll_error(socket);
-    events = UV_READABLE | UV_WRITABLE;
+  if (events != socket->poll_events) {
+    uv_poll_start(&socket->poll, events, poll_on_poll);
+    socket->poll_events = (unsigned char)events;
   }
-  if ((events & UV_WRITABLE) && socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN)
-    progress |= dgram__send_resume(socket);
-  if ((events & UV_READABLE) && !socket->closed)
-    progress |= dgram__receive(socket);
-  if (progress)
-    socket->vain = 0;
-  else if (!socket->closed)
-    poll_back_off(socket);
-  dgram__poll_update(socket);
-  dgram__release(socket);
+  if (dgram__keeps_loop_alive(socket))
+    uv_ref((uv_handle_t *)&socket->poll);
+  else
+    uv_unref((uv_handle_t *)&socket->poll);
 }
 
-/* ---- the sockets by their descriptors ---- */
-
-bool dgram__poll_has_fd(const struct dgram__loop *loop, int fd) {
-  return fd < loop->fd_room && loop->by_fd[fd] != NULL;
-}
-
-void dgram__lend_descriptor(uv_loop_t *uv, int fd) {
-  const struct dgram__loop *loop = dgram__loop_find(uv);
-  if (loop != NULL && dgram__poll_has_fd(loop, fd))
-    dgram__receive_lend(loop->by_fd[fd]);
-}
-
-/* libuv knows only those that it watches at the moment. Returns 0 or UV_ENOMEM. */
+/* libuv knows only the descriptors that it watches at the moment. Returns 0 or UV_ENOMEM. */
 static int poll_enter_fd(dgram_socket_t *socket) {
   struct dgram__loop *loop = socket->loop;
   int fd = socket->udp.fd;
@@ -116,8 +72,6 @@ static int poll_enter_fd(dgram_socket_t *socket) {
   return 0;
 }
 
-/* ---- watching ---- */
-
 int dgram__poll_open(dgram_socket_t *socket) {
   int err = poll_enter_fd(socket);
   if (err != 0)
@@ -128,42 +82,102 @@ int dgram__poll_open(dgram_socket_t *socket) {
     return err;
   }
   socket->poll.data = socket;
-  socket->watched = true;
   socket->poll_events = 0;
+  poll_set_state(socket, DGRAM__POLLED);
   dgram__hold(socket);
   return 0;
 }
 
-static int poll_wanted_events(const dgram_socket_t *socket) {
-  if (!socket->announced) /* no 'message' before 'listening' */
-    return 0;
-  bool stalled = socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN;
-  return (socket->backed_off ? 0 : UV_READABLE) | (stalled ? UV_WRITABLE : 0);
-}
-
-void dgram__poll_update(dgram_socket_t *socket) {
-  if (!socket->watched)
-    return;
-  int events = poll_wanted_events(socket);
-  if (events != socket->poll_events) {
-    uv_poll_start(&socket->poll, events, poll_on_poll);
-    socket->poll_events = (unsigned char)events;
-  }
-  if (dgram__keeps_loop_alive(socket))
-    uv_ref((uv_handle_t *)&socket->poll);
-  else
-    uv_unref((uv_handle_t *)&socket->poll);
-}
-
-static void poll_on_poll_closed(uv_handle_t *handle) {
+static void poll_on_closed(uv_handle_t *handle) {
   dgram__release(handle->data);
 }
 
 void dgram__poll_close(dgram_socket_t *socket) {
-  if (!socket->watched)
+  if (socket->poll_state == DGRAM__NOT_POLLED)
     return;
-  socket->watched = false;
+  poll_set_state(socket, DGRAM__NOT_POLLED);
   socket->loop->by_fd[socket->udp.fd] = NULL;
   dgram__retry_now(socket);
-  uv_close((uv_handle_t *)&socket->poll, poll_on_poll_closed);
+  uv_close((uv_handle_t *)&socket->poll, poll_on_closed);
+}
+
+/* ---- a wake-up ---- */
+
+static void poll_resume(dgram_socket_t *socket) {
+  if (socket->life == DGRAM__CLOSED)
+    return;
+  if (socket->poll_state == DGRAM__BACKED_OFF)
+    poll_set_state(socket, DGRAM__POLLED);
+  if (socket->tx.blocked == DGRAM__BLOCKED_BY_ENOBUFS && dgram__send_resume(socket))
+    socket->idle_wakeups = 0;
+  dgram__poll_update(socket);
+}
+
+void dgram__retry_later(dgram_socket_t *socket, unsigned ms) {
+  static const struct dgram__task_type task = {poll_resume, offsetof(dgram_socket_t, tasks.resume)};
+  dgram__resume_after(socket, ms, &task);
+}
+
+/*
+ * A wake-up has led to nothing. Either another holder of the system socket was quicker, and
+ * poll(2) reports nothing any more; or the next wake-up would come at once and lead to nothing
+ * again: an error that receiving does not clear, no memory to receive into, EAGAIN of a send for
+ * want of a free port, a socket that was shut down. After a few of them in a row the socket backs
+ * off.
+ */
+static void poll_back_off(dgram_socket_t *socket) {
+  bool blocked = socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN;
+  if (socket->idle_wakeups < PATIENCE + DOUBLINGS)
+    socket->idle_wakeups++;
+  if (socket->idle_wakeups < PATIENCE)
+    return;
+  if (!dgram__udp_has_event(&socket->udp, blocked)) {
+    socket->idle_wakeups = 0;
+    return;
+  }
+  if (socket->poll_state == DGRAM__POLLED)
+    poll_set_state(socket, DGRAM__BACKED_OFF);
+  dgram__retry_later(socket, 1U << (socket->idle_wakeups - PATIENCE));
+  if (blocked)
+    dgram__send_blocked_by_ports(socket, socket->idle_wakeups == PATIENCE);
+}
+
+/*
+ * libuv reports a pending socket error (POLLERR) as EBADF, stops watching, and does not say what
+ * else the socket is ready for. The error is read and emitted; dgram__poll_update() watches again.
+ */
+static void poll_on_poll(uv_poll_t *poll, int status, int events) {
+  dgram_socket_t *socket = poll->data;
+  bool progress = false;
+  dgram__hold(socket);
+  if (status != 0) {
+    socket->poll_events = 0;
+    events = UV_READABLE | UV_WRITABLE;
+    int err = dgram__udp_take_error(&socket->udp);
+    progress = err != 0;
+    if (err < 0)
+      dgram__emit_error(socket, err, "recvmsg", NULL, 0);
+  }
+  if ((events & UV_WRITABLE) && socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN)
+    progress |= dgram__send_resume(socket);
+  if ((events & UV_READABLE) && socket->life != DGRAM__CLOSED)
+    progress |= dgram__receive(socket);
+  if (progress)
+    socket->idle_wakeups = 0;
+  else if (socket->life != DGRAM__CLOSED)
+    poll_back_off(socket);
+  dgram__poll_update(socket);
+  dgram__release(socket);
+}
+
+/* ---- the sockets by their descriptors ---- */
+
+bool dgram__poll_has_fd(const struct dgram__loop *loop, int fd) {
+  return fd < loop->fd_room && loop->by_fd[fd] != NULL;
+}
+
+void dgram__lend_descriptor(uv_loop_t *uv, int fd) {
+  const struct dgram__loop *loop = dgram__loop_find(uv);
+  if (loop != NULL && dgram__poll_has_fd(loop, fd))
+    dgram__receive_lend(loop->by_fd[fd]);
 }

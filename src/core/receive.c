@@ -89,7 +89,7 @@ static void receive_set_budget(struct dgram__rx *receiving, int budget) {
 int dgram_set_receive_budget(dgram_socket_t *socket, int budget) {
   if (socket == NULL || budget < 0)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   receive_set_budget(&socket->rx, budget);
   return 0;
@@ -228,7 +228,7 @@ __attribute__((noinline)) static bool receive_may_go_on(dgram_socket_t *socket,
   socket->rx.recheck = false;
   if (turn->told >= turn->look_at)
     receive_look(turn);
-  return !turn->over && !socket->closing;
+  return !turn->over && socket->life == DGRAM__OPEN;
 }
 
 /*
@@ -337,9 +337,10 @@ static void receive_emit_each(dgram_socket_t *socket, const struct dgram__receiv
   const struct dgram__message_batch *basket = socket->loop->basket;
   unsigned loss = 0;
   for (size_t i = 0; i <= basket->count; i++) {
-    for (; loss < basket->losses && basket->loss[loss].before == i && !socket->closing; loss++)
+    for (; loss < basket->losses && basket->loss[loss].before == i && socket->life == DGRAM__OPEN;
+         loss++)
       dgram__emit_error(socket, basket->loss[loss].code, "recvmsg", NULL, 0);
-    if (i == basket->count || socket->closing)
+    if (i == basket->count || socket->life != DGRAM__OPEN)
       return;
     const dgram_message_t *message = &basket->messages[i];
     const union dgram__address *from = (const void *)message->rinfo.sockaddr;
@@ -368,7 +369,7 @@ static void receive_note_each(struct dgram__rx *receiving, uint64_t each) {
 static void receive_emit_gathered_batch(dgram_socket_t *socket, struct dgram__received *batch,
                                         struct dgram__iteration *turn) {
   const struct dgram__message_batch *basket = socket->loop->basket;
-  while (!turn->over && batch->count > 0 && !socket->closing) {
+  while (!turn->over && batch->count > 0 && socket->life == DGRAM__OPEN) {
     receive_gather(socket, batch, receive_chunk_of(&socket->rx, turn));
     bool measured = basket->count >= LEAST_CHUNK;
     uint64_t began = measured ? uv_hrtime() : 0;
@@ -441,8 +442,8 @@ static struct dgram__backlog *receive_copy_batch(const struct dgram__received *b
   return backlog;
 }
 
-static const struct dgram__task_type receive_backlog_task = {dgram__receive_backlog,
-                                                             DGRAM__TASK_BACKLOG};
+static const struct dgram__task_type receive_backlog_task = {
+    dgram__receive_backlog, offsetof(dgram_socket_t, tasks.backlog)};
 
 /* Without memory to keep it all is told now. */
 static void receive_keep_backlog(dgram_socket_t *socket, struct dgram__received *batch) {
@@ -452,7 +453,7 @@ static void receive_keep_backlog(dgram_socket_t *socket, struct dgram__received 
     dgram__enqueue(socket, &socket->loop->backlogs, &receive_backlog_task);
     return;
   }
-  while (batch->count > 0 && !socket->closing) {
+  while (batch->count > 0 && socket->life == DGRAM__OPEN) {
     struct dgram__iteration turn = dgram__iteration_begin(socket);
     dgram__deliver(socket, batch, &turn);
   }
@@ -467,7 +468,7 @@ void dgram__receive_backlog(dgram_socket_t *socket) {
   receiving->backlog = NULL; /* a listener that closes the socket must not free it */
   receiving->turn = socket->loop->iteration + 1; /* which begins when the loop polls */
   receive_after_sends(socket, &backlog->batch, &turn);
-  if (backlog->batch.count > 0 && !socket->closing) {
+  if (backlog->batch.count > 0 && socket->life == DGRAM__OPEN) {
     receiving->backlog = backlog;
     dgram__enqueue(socket, &socket->loop->backlogs, &receive_backlog_task);
   } else {
@@ -485,7 +486,7 @@ void dgram__receive_backlog(dgram_socket_t *socket) {
 static bool receive_emit_error(dgram_socket_t *socket, int err) {
   bool again = err == socket->rx.said;
   socket->rx.said = err;
-  if ((!again || dgram__is_icmp_error(err)) && !socket->closing)
+  if ((!again || dgram__is_icmp_error(err)) && socket->life == DGRAM__OPEN)
     dgram__emit_error(socket, err, "recvmsg", NULL, 0);
   return !again;
 }
@@ -542,7 +543,7 @@ static enum came receive_and_emit(dgram_socket_t *socket, struct dgram__iteratio
   }
   receive_after_sends(socket, &batch, turn);
   receive_set_window(&socket->rx, turn, (unsigned)received, batch.count);
-  if (batch.count > 0 && !socket->closing)
+  if (batch.count > 0 && socket->life == DGRAM__OPEN)
     receive_keep_backlog(socket, &batch);
   return (unsigned)received == window ? AND_MORE : SOMETHING;
 }
@@ -552,14 +553,15 @@ static enum came receive_and_emit(dgram_socket_t *socket, struct dgram__iteratio
  */
 bool dgram__receive(dgram_socket_t *socket) {
   struct dgram__rx *receiving = &socket->rx;
-  if (socket->closed)
+  if (socket->life == DGRAM__CLOSED)
     return false;
   if (receiving->backlog != NULL || receiving->turn == socket->loop->iteration)
     return true; /* in this turn it has been told enough */
   struct dgram__iteration turn = dgram__iteration_begin(socket);
   enum came first = receive_and_emit(socket, &turn);
   enum came last = receiving->most == 1 || dgram__iteration_is_short(&turn) ? first : NOTHING;
-  while (last == AND_MORE && !turn.over && !socket->closing && receiving->backlog == NULL)
+  while (last == AND_MORE && !turn.over && socket->life == DGRAM__OPEN &&
+         receiving->backlog == NULL)
     last = receive_and_emit(socket, &turn);
   dgram__send_flush(socket);
   return first != NOTHING;

@@ -250,7 +250,7 @@ static int send_read_destination(const dgram_socket_t *socket, int port, const c
 
 /* A send waits for 'listening', or behind sends that do, so that their order stays. */
 static inline bool send_has_to_wait_bind(const dgram_socket_t *socket) {
-  return !socket->announced || socket->tx.wait_bind.count > 0;
+  return socket->binding.state != DGRAM__LISTENING || socket->tx.wait_bind.count > 0;
 }
 
 int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
@@ -258,7 +258,7 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   size_t size;
   if (socket == NULL || !send_measure(buffers, count, &size))
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   struct dgram__destination destination;
   int err = send_read_destination(socket, port, address, &destination);
@@ -310,7 +310,7 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
   size_t size;
   if (socket == NULL || !send_measure(buffers, count, &size))
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   int err = send_check_address(socket, to);
   if (err != 0)
@@ -328,7 +328,7 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
 /* A send only joins those that are ready: their flush is requested, and still to come. */
 static inline bool send_can_join_ready(const dgram_socket_t *socket) {
   unsigned ready = socket->tx.ready.count;
-  return ready > 0 && ready + 1 < FULL_BATCH && !socket->closing &&
+  return ready > 0 && ready + 1 < FULL_BATCH && socket->life == DGRAM__OPEN &&
          !send_has_to_wait_bind(socket) && socket->loop->free_bytes > 0;
 }
 
@@ -363,7 +363,7 @@ size_t dgram_get_send_queue_count(const dgram_socket_t *socket) {
 static int send_wait_bind(dgram_socket_t *socket, struct dgram__send *send) {
   struct dgram__queue *wait_bind = &socket->tx.wait_bind;
   dgram__queue_push(wait_bind, send);
-  int err = socket->state == DGRAM_UNBOUND ? dgram__bind_implicitly(socket) : 0;
+  int err = socket->binding.state == DGRAM__UNBOUND ? dgram__bind_implicitly(socket) : 0;
   if (err != 0)
     send_drop(socket, dgram__queue_pop(wait_bind)); /* it is the only one */
   return err;
@@ -428,7 +428,8 @@ static void send_push_marker(struct dgram__tx *tx, struct dgram__send *marker) {
  * it.
  */
 static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *send) {
-  static const struct dgram__task_type task = {dgram__send_flush, DGRAM__TASK_FLUSH};
+  static const struct dgram__task_type task = {dgram__send_flush,
+                                               offsetof(dgram_socket_t, tasks.flush)};
   struct dgram__tx *tx = &socket->tx;
   dgram__queue_push(&tx->ready, send);
   tx->no_callback += send->callback == NULL;
@@ -478,12 +479,13 @@ static bool async_error_is_possible(const dgram_socket_t *socket) {
 }
 
 static void async_error_emit(dgram_socket_t *socket) {
-  if (!socket->closed)
+  if (socket->life != DGRAM__CLOSED)
     dgram__emit_error(socket, socket->tx.async_error.error, "recvmsg", NULL, 0);
 }
 
 static void async_error_report(dgram_socket_t *socket, int err) {
-  static const struct dgram__task_type task = {async_error_emit, DGRAM__TASK_ASYNC_ERROR};
+  static const struct dgram__task_type task = {async_error_emit,
+                                               offsetof(dgram_socket_t, tasks.async_error)};
   socket->tx.async_error.error = err;
   dgram__defer(socket, &task);
 }
@@ -621,7 +623,7 @@ void dgram__send_blocked_by_ports(dgram_socket_t *socket, bool first) {
 
 void dgram__send_before_change(dgram_socket_t *socket) {
   struct dgram__queue *wait_bind = &socket->tx.wait_bind;
-  bool waits = socket->state == DGRAM_BOUND && !socket->announced;
+  bool waits = socket->binding.state == DGRAM__BOUND;
   for (unsigned left = waits ? wait_bind->count : 0; left > 0; left--) {
     struct dgram__send *send = dgram__queue_pop(wait_bind);
     if (send->host == NULL)
@@ -724,8 +726,8 @@ static void send_set_completion(struct dgram__tx *tx, enum dgram__completion to)
   tx->completion = to;
 }
 
-static const struct dgram__task_type send_complete_task = {dgram__send_complete_all,
-                                                           DGRAM__TASK_COMPLETE};
+static const struct dgram__task_type send_complete_task = {
+    dgram__send_complete_all, offsetof(dgram_socket_t, tasks.complete)};
 
 static void send_complete_later(dgram_socket_t *socket) {
   if (socket->tx.completion != DGRAM__COMPLETE_IN_CALL)
@@ -758,7 +760,7 @@ void dgram_flush(dgram_socket_t *socket) {
     return;
   struct dgram__tx *tx = &socket->tx;
   dgram__hold(socket);
-  if (socket->state == DGRAM_BOUND) /* so there is no need to wait for 'listening' */
+  if (dgram__is_bound(socket)) /* so there is no need to wait for 'listening' */
     dgram__send_bound(socket);
   enum dgram__completion before = tx->completion;
   if (before == DGRAM__COMPLETE_LATER)

@@ -1,12 +1,13 @@
 /*
- * The socket's life: create, close, and what it can say of itself.
+ * The socket's life: created, closed, its memory freed.
  *
- *   open -> closing -> closed   dgram_close(), or its signal's abort; `closing` lasts while sends
- *                               or a connect wait for the bind
+ *   OPEN -> CLOSING   dgram_close(), or the abort of its signal
+ *   CLOSING -> CLOSED at once, unless sends or a connect wait for the bind: then when it has ended
+ *
+ * In this file: the state, memory, create, close, what a socket can say of itself.
  */
 #include "internal.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,19 +37,19 @@ const char *dgram_version(void) {
   return VERSION_OF(DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR, DGRAM_VERSION_PATCH);
 }
 
-/* ---- memory ---- */
+/* ---- the state ---- */
 
-void dgram__hold(dgram_socket_t *socket) {
-  socket->holds++;
+static void socket_set_life(dgram_socket_t *socket, enum dgram__life life) {
+  assert(life == socket->life + 1);
+  socket->life = life;
 }
 
-void dgram__release(dgram_socket_t *socket) {
-  assert(socket->holds > 0);
-  if (--socket->holds > 0)
-    return;
+/* ---- memory ---- */
+
+static void socket_free(dgram_socket_t *socket) {
   assert(socket->tx.count == 0);
   dgram__events_clear(&socket->events);
-  if (socket->options.low_latency)
+  if (socket->options.flags & DGRAM__LOW_LATENCY)
     socket->loop->low_latency--;
   dgram__loop_leave(socket->loop);
   if (socket->gone != NULL)
@@ -81,7 +82,12 @@ static int socket_read_options(dgram_options_t *options, const dgram_options_t *
   return 0;
 }
 
-static dgram_socket_t *socket_new_socket(uv_loop_t *loop, const dgram_options_t *options) {
+static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *options) {
+  unsigned flags = (options->reuse_addr != 0 ? DGRAM__REUSE_ADDR : 0U) |
+                   (options->reuse_port != 0 ? DGRAM__REUSE_PORT : 0U) |
+                   (options->ipv6_only != 0 ? DGRAM__IPV6_ONLY : 0U) |
+                   (options->disable_gso != 0 ? DGRAM__DISABLE_GSO : 0U) |
+                   (options->low_latency != 0 ? DGRAM__LOW_LATENCY : 0U);
   dgram_socket_t *socket = calloc(1, sizeof *socket);
   if (socket == NULL)
     return NULL;
@@ -93,16 +99,13 @@ static dgram_socket_t *socket_new_socket(uv_loop_t *loop, const dgram_options_t 
   socket->options = (struct dgram__options){.type = options->type,
                                             .recv_buffer_size = options->recv_buffer_size,
                                             .send_buffer_size = options->send_buffer_size,
-                                            .reuse_addr = options->reuse_addr != 0,
-                                            .reuse_port = options->reuse_port != 0,
-                                            .ipv6_only = options->ipv6_only != 0,
-                                            .disable_gso = options->disable_gso != 0,
-                                            .low_latency = options->low_latency != 0,
+                                            .flags = flags,
                                             .lookup = options->lookup,
                                             .lookup_context = options->lookup_context,
                                             .defer = options->defer,
                                             .defer_context = options->defer_context,
                                             .signal = options->signal};
+  socket->loop->free_socket = socket_free;
   if (options->low_latency)
     socket->loop->low_latency++;
   socket->holds = 1; /* until closed */
@@ -125,7 +128,7 @@ int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
   int err = socket_read_options(&read, options);
   if (err != 0)
     return err;
-  dgram_socket_t *created = socket_new_socket(loop, &read);
+  dgram_socket_t *created = socket_new(loop, &read);
   if (created == NULL)
     return UV_ENOMEM;
   if (on_message != NULL && dgram_on_message(created, on_message, context) != 0) {
@@ -152,11 +155,12 @@ static void socket_finish_close(dgram_socket_t *socket) {
   dgram__release(socket); /* the pin of new_socket(): the task holds another */
 }
 
-static const struct dgram__task_type socket_close_task = {socket_finish_close, DGRAM__TASK_CLOSE};
+static const struct dgram__task_type socket_close_task = {socket_finish_close,
+                                                          offsetof(dgram_socket_t, tasks.close)};
 
 static void socket_shut(dgram_socket_t *socket) {
   dgram__send_resume(socket);
-  socket->closed = true;
+  socket_set_life(socket, DGRAM__CLOSED);
   dgram__send_cancel_all(socket);
   dgram__connect_cancel(socket);
   dgram__receive_forget(socket);
@@ -169,21 +173,21 @@ static void socket_shut(dgram_socket_t *socket) {
 void dgram__close_if_ready(dgram_socket_t *socket) {
   bool waited_for =
       socket->tx.wait_bind.count > 0 || socket->connecting.state == DGRAM__CONNECT_WAITING_FOR_BIND;
-  if (socket->closing && !socket->closed && !waited_for)
+  if (socket->life == DGRAM__CLOSING && !waited_for)
     socket_shut(socket);
 }
 
 int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) {
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->closing)
+  if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   if (callback != NULL) {
     int err = dgram_on_close(socket, callback, context);
     if (err != 0)
       return err;
   }
-  socket->closing = true;
+  socket_set_life(socket, DGRAM__CLOSING);
   socket->rx.recheck = true;
   dgram__abort_signal_leave(socket);
   dgram__close_if_ready(socket);
@@ -196,7 +200,7 @@ void dgram_dispose(dgram_socket_t *socket) {
   uv_loop_t *loop = socket->loop->uv;
   bool gone = false;
   socket->gone = &gone; // cppcheck-suppress autoVariables ; the socket goes before this returns
-  if (!socket->closing)
+  if (socket->life == DGRAM__OPEN)
     dgram_close(socket, NULL, NULL);
   while (!gone)
     uv_run(loop, UV_RUN_ONCE);
@@ -248,9 +252,7 @@ int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {
   if (socket == NULL || address == NULL)
     return UV_EINVAL;
   /* In a 'listening' that a close waits for, the address can still be asked for. */
-  if (socket->closed || (socket->closing && socket->state != DGRAM_BOUND))
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->state != DGRAM_BOUND)
-    return UV_EBADF;
+  if (!dgram__is_bound(socket))
+    return socket->life == DGRAM__OPEN ? UV_EBADF : DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   return dgram__describe_name(socket, false, address);
 }

@@ -109,7 +109,7 @@ static void a_listener_that_binds_again_for_ever_does_not_starve_the_loop(void *
 static void ipv6_only_on_udp4_is_EINVAL(void **state) {
   dgram_socket_t *socket = scene_unbound_socket();
   fake_use_system(socket->loop, true);
-  socket->options.ipv6_only = 1;
+  socket->options.flags |= DGRAM__IPV6_ONLY;
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
   scene_run();
   assert_string_equal(scene_story(), "error(bind EINVAL 0.0.0.0)");

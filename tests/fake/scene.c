@@ -161,7 +161,7 @@ int scene_begin(void **state) {
 
 int scene_end(void **state) {
   for (int i = 0; i < socket_count; i++)
-    if (sockets[i] != NULL && !sockets[i]->closing)
+    if (sockets[i] != NULL && sockets[i]->life == DGRAM__OPEN)
       scene_close(sockets[i]);
   if (uv_run(&scene_loop, UV_RUN_DEFAULT) != 0)
     return -1;
