@@ -49,6 +49,11 @@ void close_loop(uv_loop_t *loop) {
   alarm(0);
 }
 
+void reopen_loop(uv_loop_t *loop) {
+  assert_int_equal(uv_loop_close(loop), 0);
+  assert_int_equal(uv_loop_init(loop), 0);
+}
+
 void run_until(uv_loop_t *loop, const int *reached, int wanted) {
   while (*reached < wanted)
     if (uv_run(loop, UV_RUN_ONCE) == 0 && *reached < wanted)
@@ -118,6 +123,24 @@ static dgram_socket_t *fixture_own(dgram_socket_t *socket) {
   fixture_sockets = opened;
   pthread_mutex_unlock(&fixture_mutex);
   return socket;
+}
+
+/* Closes those of a loop. */
+static void fixture_close_sockets(const uv_loop_t *loop) {
+  for (struct fixture_socket *at = fixture_sockets; at != NULL; at = at->next)
+    if (dgram_loop(at->socket) == loop)
+      dgram_close(at->socket, NULL, NULL); /* or it is closing already */
+}
+
+void close_sockets(uv_loop_t *loop) {
+  fixture_close_sockets(loop);
+  run_to_end(loop);
+}
+
+void begin_round(uv_loop_t *loop) {
+  close_sockets(loop);
+  trace_clear();
+  watch();
 }
 
 dgram_socket_t *new_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_message,
@@ -251,13 +274,6 @@ static struct fixture_hooks fixture_around;
 
 void fixture_hooks(struct fixture_hooks hooks) {
   fixture_around = hooks;
-}
-
-/* Closes what the test has left open on the loop. */
-static void fixture_close_sockets(const uv_loop_t *loop) {
-  for (struct fixture_socket *at = fixture_sockets; at != NULL; at = at->next)
-    if (dgram_loop(at->socket) == loop)
-      dgram_close(at->socket, NULL, NULL); /* or it is closing already */
 }
 
 /*

@@ -83,11 +83,21 @@ uv_loop_t *open_loop(void);
 
 void run_to_end(uv_loop_t *loop);
 
-/*
- * Closes the sockets that new_socket() and its like have made on the loop, and runs it to its end;
- * that it can be closed then proves that no handle was left.
- */
+/* Runs the loop to its end; that it can be closed then proves that no handle was left. */
 void close_loop(uv_loop_t *loop);
+
+/*
+ * Closes the sockets that new_socket() and its like have made on the loop, and runs it to its end.
+ * The fixture does so after each test; a test does it itself before what its callbacks need is
+ * gone.
+ */
+void close_sockets(uv_loop_t *loop);
+
+/* For a test that does the same several times: does so, and clears the trace. */
+void begin_round(uv_loop_t *loop);
+
+/* Closes the loop, which proves that nothing is left on it, and opens it again. */
+void reopen_loop(uv_loop_t *loop);
 
 /* Runs the loop until the flag (or count) is no longer below `wanted`. */
 void run_until(uv_loop_t *loop, const int *reached, int wanted);

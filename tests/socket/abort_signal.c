@@ -18,8 +18,7 @@ static void assert_closed(dgram_socket_t *socket) {
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
 }
 
-static void abort_closes_the_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("abort closes the socket") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *socket = new_signalled(loop, signal);
   trace_events(socket);
@@ -27,14 +26,13 @@ static void abort_closes_the_socket(void **state) {
   dgram_abort_signal_abort(signal);
   assert_closed(socket);
   assert_trace("listening"); /* 'close' comes from the loop */
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close"); /* and no 'error' (B10) */
   dgram_abort_signal_free(signal);
 }
 
-static void it_closes_many_in_the_order_of_their_creation(void **state) {
+TEST("it closes many in the order of their creation") {
   static const char *const names[] = {"a", "b", "c", "d"};
-  uv_loop_t *loop = open_loop();
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *sockets[4];
   for (int i = 0; i < 4; i++) {
@@ -44,12 +42,12 @@ static void it_closes_many_in_the_order_of_their_creation(void **state) {
   bind_now(sockets[2], NULL); /* the order is not that of their binding */
   bind_now(sockets[0], NULL);
   dgram_abort_signal_abort(signal);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("a b c d");
   dgram_abort_signal_free(signal);
 }
 
-static void it_closes_sockets_of_several_loops(void **state) {
+TEST("it closes sockets of several loops") {
   uv_loop_t *loops[2] = {open_loop(), open_loop()};
   dgram_abort_signal_t *signal = new_signal();
   for (int i = 0; i < 2; i++)
@@ -63,8 +61,7 @@ static void it_closes_sockets_of_several_loops(void **state) {
   dgram_abort_signal_free(signal);
 }
 
-static void others_stay_open(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("others stay open") {
   dgram_abort_signal_t *signals[2] = {new_signal(), new_signal()};
   dgram_socket_t *without = new_signalled(loop, NULL);
   dgram_socket_t *first = new_signalled(loop, signals[0]);
@@ -78,14 +75,13 @@ static void others_stay_open(void **state) {
   dgram_abort_signal_abort(signals[1]);
   assert_closed(second);
   close_socket(without);
-  close_loop(loop);
+  run_to_end(loop);
   dgram_abort_signal_free(signals[0]);
   dgram_abort_signal_free(signals[1]);
 }
 
 /* B10: the program gets its socket, and hears 'close' from it. */
-static void a_socket_created_with_an_aborted_one_is_closed_at_once(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket created with an aborted one is closed at once") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_abort_signal_abort(signal);
   for (int i = 0; i < 2; i++) {
@@ -95,13 +91,12 @@ static void a_socket_created_with_an_aborted_one_is_closed_at_once(void **state)
     assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   }
   assert_trace("");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close close");
   dgram_abort_signal_free(signal);
 }
 
-static void aborting_twice_is_aborting_once(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("aborting twice is aborting once") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *socket = new_signalled(loop, signal);
   trace_events(socket);
@@ -109,13 +104,12 @@ static void aborting_twice_is_aborting_once(void **state) {
   dgram_abort_signal_abort(signal);
   run_to_end(loop);
   dgram_abort_signal_abort(signal);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
   dgram_abort_signal_free(signal);
 }
 
-static void a_socket_that_was_closed_is_not_touched(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket that was closed is not touched") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *closing = new_signalled(loop, signal);
   dgram_socket_t *gone = new_signalled(loop, signal);
@@ -126,13 +120,12 @@ static void a_socket_that_was_closed_is_not_touched(void **state) {
   trace_events(open);
   close_socket(closing);
   dgram_abort_signal_abort(signal);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close close");
   dgram_abort_signal_free(signal);
 }
 
-static void freed_before_its_sockets_it_leaves_them_open(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("freed before its sockets it leaves them open") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *sockets[3];
   for (int i = 0; i < 3; i++)
@@ -144,30 +137,28 @@ static void freed_before_its_sockets_it_leaves_them_open(void **state) {
   }
   for (int i = 2; i >= 0; i--)
     close_socket(sockets[i]);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void freed_before_they_have_closed_it_is_not_missed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("freed before they have closed it is not missed") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *socket = new_signalled(loop, signal);
   trace_events(socket);
   dgram_abort_signal_abort(signal);
   dgram_abort_signal_free(signal);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
 }
 
-static void freed_after_them_it_is_gone(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("freed after them it is gone") {
   dgram_abort_signal_t *signal = new_signal();
   close_socket(new_signalled(loop, signal));
-  close_loop(loop);
+  run_to_end(loop);
   dgram_abort_signal_abort(signal);
   dgram_abort_signal_free(signal);
 }
 
-static void without_sockets_it_can_be_used_too(void **state) {
+TEST("without sockets it can be used too") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_abort_signal_free(signal);
   signal = new_signal();
@@ -175,17 +166,17 @@ static void without_sockets_it_can_be_used_too(void **state) {
   dgram_abort_signal_free(signal);
 }
 
-static void no_signal_is_no_trouble(void **state) {
+TEST("no signal is no trouble") {
   dgram_abort_signal_abort(NULL);
   dgram_abort_signal_free(NULL);
   assert_int_equal(dgram_abort_signal_create(NULL), UV_EINVAL);
 }
 
 /* They leave its list in any order: the first, the last, one in between. */
-static void sockets_may_close_in_any_order_before_it(void **state) {
+TEST("sockets may close in any order before it") {
   static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}, {0, 2, 1}};
   for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     dgram_abort_signal_t *signal = new_signal();
     dgram_socket_t *sockets[3];
     for (int j = 0; j < 3; j++)
@@ -195,13 +186,12 @@ static void sockets_may_close_in_any_order_before_it(void **state) {
     run_to_end(loop);
     dgram_abort_signal_abort(signal);
     assert_closed(sockets[orders[i][2]]);
-    close_loop(loop);
+    run_to_end(loop);
     dgram_abort_signal_free(signal);
   }
 }
 
-static void others_may_join_after_the_last_has_left(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("others may join after the last has left") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_socket_t *first = new_signalled(loop, signal);
   close_socket(new_signalled(loop, signal));
@@ -213,26 +203,6 @@ static void others_may_join_after_the_last_has_left(void **state) {
   dgram_abort_signal_abort(signal);
   assert_closed(second);
   assert_closed(third);
-  close_loop(loop);
+  run_to_end(loop);
   dgram_abort_signal_free(signal);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(abort_closes_the_socket),
-      cmocka_unit_test(it_closes_many_in_the_order_of_their_creation),
-      cmocka_unit_test(it_closes_sockets_of_several_loops),
-      cmocka_unit_test(others_stay_open),
-      cmocka_unit_test(a_socket_created_with_an_aborted_one_is_closed_at_once),
-      cmocka_unit_test(aborting_twice_is_aborting_once),
-      cmocka_unit_test(a_socket_that_was_closed_is_not_touched),
-      cmocka_unit_test(freed_before_its_sockets_it_leaves_them_open),
-      cmocka_unit_test(freed_before_they_have_closed_it_is_not_missed),
-      cmocka_unit_test(freed_after_them_it_is_gone),
-      cmocka_unit_test(without_sockets_it_can_be_used_too),
-      cmocka_unit_test(no_signal_is_no_trouble),
-      cmocka_unit_test(sockets_may_close_in_any_order_before_it),
-      cmocka_unit_test(others_may_join_after_the_last_has_left),
-  };
-  return cmocka_run_group_tests_name("signal", tests, NULL, NULL);
 }

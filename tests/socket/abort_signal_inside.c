@@ -12,8 +12,9 @@ struct scene {
 
 static const char *const names[SOCKETS] = {"a", "b", "c"};
 
-static struct scene open_scene(void) {
-  struct scene scene = {.loop = open_loop()};
+static struct scene open_scene(uv_loop_t *loop) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop};
   assert_int_equal(dgram_abort_signal_create(&scene.signal), 0);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.signal = scene.signal;
@@ -26,7 +27,7 @@ static struct scene open_scene(void) {
 }
 
 static void close_scene(struct scene *scene) {
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
   dgram_abort_signal_free(scene->signal);
 }
 
@@ -37,8 +38,8 @@ static void abort_in_message(dgram_socket_t *socket, const char *message,
 }
 
 /* Each of them has something to read in this turn of the loop. */
-static void in_message_all_are_closed_and_no_other_message_comes(void **state) {
-  struct scene scene = open_scene();
+TEST("in message all are closed and no other message comes") {
+  struct scene scene = open_scene(loop);
   int fd = raw_socket();
   for (int i = 0; i < SOCKETS; i++) {
     assert_int_equal(dgram_on_message(scene.sockets[i], abort_in_message, scene.signal), 0);
@@ -56,8 +57,8 @@ static void abort_in_sent(dgram_socket_t *socket, const dgram_error_t *error, si
   dgram_abort_signal_abort(context);
 }
 
-static void in_the_callback_of_a_send_the_others_sends_have_left(void **state) {
-  struct scene scene = open_scene();
+TEST("in the callback of a send the others sends have left") {
+  struct scene scene = open_scene(loop);
   int fd = raw_socket();
   for (int i = 0; i < SOCKETS; i++)
     send_text(scene.sockets[i], names[i], raw_port(fd), i == 1 ? abort_in_sent : trace_sent,
@@ -73,8 +74,8 @@ static void abort_in_close(dgram_socket_t *socket, void *context) {
   dgram_abort_signal_abort(context);
 }
 
-static void in_close_of_one_the_others_are_closed(void **state) {
-  struct scene scene = open_scene();
+TEST("in close of one the others are closed") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_close(scene.sockets[1], abort_in_close, scene.signal), 0);
   close_scene(&scene);
   assert_trace("b closed a c");
@@ -86,8 +87,8 @@ static void free_in_close(dgram_socket_t *socket, void *context) {
   *signal = NULL;
 }
 
-static void in_close_the_signal_may_be_freed(void **state) {
-  struct scene scene = open_scene();
+TEST("in close the signal may be freed") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_on_close(scene.sockets[0], free_in_close, &scene.signal), 0);
   dgram_abort_signal_abort(scene.signal);
   close_scene(&scene);
@@ -101,8 +102,8 @@ static void create_and_abort(dgram_socket_t *socket, void *context) {
   assert_int_equal(dgram_on_close(new_with(scene->loop, &options), trace_event, "new"), 0);
 }
 
-static void one_created_in_close_after_the_abort_is_closed_too(void **state) {
-  struct scene scene = open_scene();
+TEST("one created in close after the abort is closed too") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_on_close(scene.sockets[0], create_and_abort, &scene), 0);
   dgram_abort_signal_abort(scene.signal);
   close_scene(&scene);
@@ -116,8 +117,8 @@ static void abort_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
-static void in_a_look_up_all_are_closed(void **state) {
-  struct scene scene = open_scene();
+TEST("in a look up all are closed") {
+  struct scene scene = open_scene(loop);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.signal = scene.signal;
   options.lookup = abort_in_hook;
@@ -128,16 +129,4 @@ static void in_a_look_up_all_are_closed(void **state) {
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   close_scene(&scene);
   assert_trace("ask(name) a b c d");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(in_message_all_are_closed_and_no_other_message_comes),
-      cmocka_unit_test(in_the_callback_of_a_send_the_others_sends_have_left),
-      cmocka_unit_test(in_close_of_one_the_others_are_closed),
-      cmocka_unit_test(in_close_the_signal_may_be_freed),
-      cmocka_unit_test(one_created_in_close_after_the_abort_is_closed_too),
-      cmocka_unit_test(in_a_look_up_all_are_closed),
-  };
-  return cmocka_run_group_tests_name("signal_inside", tests, NULL, NULL);
 }

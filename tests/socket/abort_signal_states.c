@@ -212,8 +212,10 @@ static void in_close(struct scene *scene) {
 /* ---- both ways ---- */
 
 /* Plays a scene to its end; what it noted stays in `noted`. */
-static void play(void (*act)(struct scene *scene), int by_signal, char *noted, size_t size) {
-  struct scene scene = {.loop = open_loop(), .by_signal = by_signal, .fd = raw_socket()};
+static void play(uv_loop_t *loop, void (*act)(struct scene *scene), int by_signal, char *noted,
+                 size_t size) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop, .by_signal = by_signal, .fd = raw_socket()};
   dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &scene.stub);
   assert_int_equal(dgram_abort_signal_create(&scene.signal), 0);
   options.signal = scene.signal;
@@ -227,7 +229,7 @@ static void play(void (*act)(struct scene *scene), int by_signal, char *noted, s
   trace("arrived(%s)", arrived(scene.fd));
   keep_text(noted, size, trace_text);
   close(scene.fd);
-  close_loop(scene.loop);
+  run_to_end(scene.loop);
   dgram_abort_signal_free(scene.signal);
 }
 
@@ -257,12 +259,12 @@ static const struct {
     {"in_close", in_close},
 };
 
-static void aborting_is_closing_in_every_state(void **state) {
+TEST("aborting is closing in every state") {
   for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
     char by_call[sizeof trace_text];
     char by_signal[sizeof trace_text];
-    play(acts[i].act, 0, by_call, sizeof by_call);
-    play(acts[i].act, 1, by_signal, sizeof by_signal);
+    play(loop, acts[i].act, 0, by_call, sizeof by_call);
+    play(loop, acts[i].act, 1, by_signal, sizeof by_signal);
     if (strcmp(by_call, by_signal) != 0)
       fail_msg("%s: by the call [%s], by the signal [%s]", acts[i].name, by_call, by_signal);
     if (strstr(by_signal, "close") == NULL)
@@ -271,16 +273,8 @@ static void aborting_is_closing_in_every_state(void **state) {
 }
 
 /* What waits for the bind leaves first (B10, B14). */
-static void sends_that_wait_for_the_bind_leave_first(void **state) {
+TEST("sends that wait for the bind leave first") {
   char noted[sizeof trace_text];
-  play(binding_with_sends, 1, noted, sizeof noted);
+  play(loop, binding_with_sends, 1, noted, sizeof noted);
   assert_string_equal(noted, "ask(name) listening 1 2 close arrived(1 2)");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(aborting_is_closing_in_every_state),
-      cmocka_unit_test(sends_that_wait_for_the_bind_leave_first),
-  };
-  return cmocka_run_group_tests_name("signal_states", tests, NULL, NULL);
 }

@@ -9,8 +9,7 @@ static void adopt(dgram_socket_t *socket, int fd) {
 }
 
 /* B24 */
-static void listening_is_emitted_inside_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("listening is emitted inside the call") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -21,24 +20,20 @@ static void listening_is_emitted_inside_the_call(void **state) {
   settle(loop);
   assert_trace("");
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void closing_the_socket_closes_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("closing the socket closes it") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   adopt(socket, fd);
   assert_true(is_open(fd));
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_false(is_open(fd));
 }
 
 /* A loop on a blocking descriptor would hang in its first receive. */
-static void it_is_made_non_blocking(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it is made non blocking") {
   int fd = raw_socket();
   int twin = dup(fd);
   assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
@@ -46,13 +41,10 @@ static void it_is_made_non_blocking(void **state) {
   adopt(socket, fd);
   assert_int_equal(fcntl(twin, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
   close(twin);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* Set on a port that is bound already it would let any process of the host bind to it, too. */
-static void so_reuseaddr_stays_as_it_was(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("so reuseaddr stays as it was") {
   for (int before = 0; before <= 1; before++) {
     for (int wanted = 0; wanted <= 1; wanted++) {
       dgram_options_t options = dgram_default_options(DGRAM_UDP4);
@@ -68,11 +60,9 @@ static void so_reuseaddr_stays_as_it_was(void **state) {
       close_socket(socket);
     }
   }
-  close_loop(loop);
 }
 
-static void what_had_arrived_is_received(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what had arrived is received") {
   int fd = raw_socket();
   int sender = raw_socket();
   raw_send(sender, "early", 5, raw_port(fd));
@@ -80,12 +70,9 @@ static void what_had_arrived_is_received(void **state) {
   adopt(socket, fd);
   run_until_trace(loop, "callback got(early)");
   close(sender);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void port_and_address_are_ignored(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("port and address are ignored") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_bind_options_t options = dgram_default_bind_options();
@@ -95,23 +82,17 @@ static void port_and_address_are_ignored(void **state) {
   options.address = "no-such-host.invalid";
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
   assert_int_equal(port_of(socket), port);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void no_look_up_is_asked(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("no look up is asked") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   adopt(socket, raw_socket());
   assert_trace("callback");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* The system gives it a port with its first send. */
-static void one_that_is_not_bound_has_no_port_until_it_sends(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that is not bound has no port until it sends") {
   char text[8];
   int peer = raw_socket();
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -126,13 +107,10 @@ static void one_that_is_not_bound_has_no_port_until_it_sends(void **state) {
   raw_send(peer, "pong", 4, raw_receive(peer, text, sizeof text));
   run_until_trace(loop, "got(pong)");
   close(peer);
-  close_socket(adopter);
-  close_loop(loop);
 }
 
-static void one_of_ipv6_is_taken_by_a_socket_of_ipv6(void **state) {
+TEST("one of ipv6 is taken by a socket of ipv6") {
   skip_without_ipv6();
-  uv_loop_t *loop = open_loop();
   struct sockaddr_in6 bound = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
   dgram_address_t address;
   int fd = socket(AF_INET6, SOCK_DGRAM, 0);
@@ -143,12 +121,9 @@ static void one_of_ipv6_is_taken_by_a_socket_of_ipv6(void **state) {
   assert_string_equal(address.address, "::1");
   assert_string_equal(address.family, "IPv6");
   assert_usable(adopter);
-  close_socket(adopter);
-  close_loop(loop);
 }
 
-static void the_buffer_sizes_of_the_options_are_set_on_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the buffer sizes of the options are set on it") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = 10000;
   options.send_buffer_size = 12000;
@@ -156,8 +131,6 @@ static void the_buffer_sizes_of_the_options_are_set_on_it(void **state) {
   adopt(socket, raw_socket());
   assert_in_range(dgram_get_recv_buffer_size(socket), 10000, 20000);
   assert_in_range(dgram_get_send_buffer_size(socket), 12000, 24000);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void close_in_listening(dgram_socket_t *socket, void *context) {
@@ -165,32 +138,27 @@ static void close_in_listening(dgram_socket_t *socket, void *context) {
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
 }
 
-static void the_socket_may_be_closed_in_that_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the socket may be closed in that listening") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
   adopt(socket, fd);
   assert_trace("listening callback");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
   assert_false(is_open(fd));
 }
 
-static void it_keeps_the_loop_alive_unless_unreferenced(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it keeps the loop alive unless unreferenced") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   adopt(socket, raw_socket());
   assert_true(uv_run(loop, UV_RUN_NOWAIT) != 0);
   dgram_unref(socket);
   assert_true(uv_run(loop, UV_RUN_NOWAIT) == 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void sends_and_receives_in_bulk(void **state) {
+TEST("sends and receives in bulk") {
   enum { SENT = 200 };
-  uv_loop_t *loop = open_loop();
   int received = 0;
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
@@ -199,17 +167,14 @@ static void sends_and_receives_in_bulk(void **state) {
     send_text(socket, "x", port_of(socket), count_sent, &sent);
   run_until(loop, &received, SENT);
   assert_int_equal(sent, SENT);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* Another program may have it, too, which takes what the system joins (UDP_GRO) for one datagram.
  */
-static void what_it_shares_with_others_is_not_joined(void **state) {
+TEST("what it shares with others is not joined") {
   enum { BURST = 40, SIZE = 100 };
   static const char payload[SIZE];
   char text[BURST * SIZE];
-  uv_loop_t *loop = open_loop();
   int received = 0;
   int fd = raw_socket();
   int twin = dup(fd);
@@ -227,27 +192,4 @@ static void what_it_shares_with_others_is_not_joined(void **state) {
   for (int i = 0; i < BURST; i++)
     assert_int_equal(recv(twin, text, sizeof text, MSG_DONTWAIT), SIZE);
   close(twin);
-  close_socket(sender);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(listening_is_emitted_inside_the_call),
-      cmocka_unit_test(closing_the_socket_closes_it),
-      cmocka_unit_test(it_is_made_non_blocking),
-      cmocka_unit_test(so_reuseaddr_stays_as_it_was),
-      cmocka_unit_test(what_had_arrived_is_received),
-      cmocka_unit_test(port_and_address_are_ignored),
-      cmocka_unit_test(no_look_up_is_asked),
-      cmocka_unit_test(one_that_is_not_bound_has_no_port_until_it_sends),
-      cmocka_unit_test(one_of_ipv6_is_taken_by_a_socket_of_ipv6),
-      cmocka_unit_test(the_buffer_sizes_of_the_options_are_set_on_it),
-      cmocka_unit_test(the_socket_may_be_closed_in_that_listening),
-      cmocka_unit_test(it_keeps_the_loop_alive_unless_unreferenced),
-      cmocka_unit_test(sends_and_receives_in_bulk),
-      cmocka_unit_test(what_it_shares_with_others_is_not_joined),
-  };
-  return cmocka_run_group_tests_name("adopt", tests, NULL, NULL);
 }

@@ -8,8 +8,9 @@ struct scene {
   dgram_socket_t *socket;
 };
 
-static struct scene open_scene(void) {
-  struct scene scene = {.loop = open_loop(), .peer = raw_socket()};
+static struct scene open_scene(uv_loop_t *loop) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop, .peer = raw_socket()};
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = raw_socket();
   scene.port = raw_port(options.fd);
@@ -25,11 +26,11 @@ static void close_scene(struct scene *scene) {
   close(scene->peer);
   close_socket(scene->socket);
   run_to_end(scene->loop);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
-static void its_peer_is_the_remote_address(void **state) {
-  struct scene scene = open_scene();
+TEST("its peer is the remote address") {
+  struct scene scene = open_scene(loop);
   dgram_address_t remote;
   assert_int_equal(dgram_remote_address(scene.socket, &remote), 0);
   assert_string_equal(remote.address, "127.0.0.1");
@@ -37,15 +38,15 @@ static void its_peer_is_the_remote_address(void **state) {
   close_scene(&scene);
 }
 
-static void no_connect_is_emitted(void **state) {
-  struct scene scene = open_scene();
+TEST("no connect is emitted") {
+  struct scene scene = open_scene(loop);
   settle(scene.loop);
   assert_trace("listening");
   close_scene(&scene);
 }
 
-static void sends_go_there_and_name_no_destination(void **state) {
-  struct scene scene = open_scene();
+TEST("sends go there and name no destination") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_send(scene.socket, "x", 1, raw_port(scene.peer), NULL, NULL, NULL),
                    DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   assert_int_equal(dgram_send(scene.socket, "ping", 4, 0, NULL, trace_sent, "sent"), 0);
@@ -56,15 +57,15 @@ static void sends_go_there_and_name_no_destination(void **state) {
   close_scene(&scene);
 }
 
-static void connecting_it_is_refused(void **state) {
-  struct scene scene = open_scene();
+TEST("connecting it is refused") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_connect(scene.socket, 9, NULL, NULL, NULL),
                    DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   close_scene(&scene);
 }
 
-static void it_can_be_disconnected_and_connected_to_another(void **state) {
-  struct scene scene = open_scene();
+TEST("it can be disconnected and connected to another") {
+  struct scene scene = open_scene(loop);
   dgram_address_t remote;
   int other = raw_socket();
   assert_int_equal(dgram_disconnect(scene.socket), 0);
@@ -78,8 +79,7 @@ static void it_can_be_disconnected_and_connected_to_another(void **state) {
   close_scene(&scene);
 }
 
-static void what_strangers_sent_before_it_was_connected_is_not_received(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what strangers sent before it was connected is not received") {
   int peer = raw_socket();
   int stranger = raw_socket();
   dgram_bind_options_t options = dgram_default_bind_options();
@@ -94,18 +94,4 @@ static void what_strangers_sent_before_it_was_connected_is_not_received(void **s
   assert_trace("got(peer)");
   close(peer);
   close(stranger);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(its_peer_is_the_remote_address),
-      cmocka_unit_test(no_connect_is_emitted),
-      cmocka_unit_test(sends_go_there_and_name_no_destination),
-      cmocka_unit_test(connecting_it_is_refused),
-      cmocka_unit_test(it_can_be_disconnected_and_connected_to_another),
-      cmocka_unit_test(what_strangers_sent_before_it_was_connected_is_not_received),
-  };
-  return cmocka_run_group_tests_name("adopt_connected", tests, NULL, NULL);
 }

@@ -105,10 +105,12 @@ struct scene {
 };
 
 /* The receiver takes over `fd`. */
-static struct scene *open_scene(dgram_type_t type, int fd) {
+static struct scene *open_scene(uv_loop_t *loop, dgram_type_t type, int fd) {
   static struct scene scene;
   dgram_bind_options_t options = dgram_default_bind_options();
-  scene = (struct scene){.loop = open_loop()};
+  scene = (struct scene){.loop = loop};
+  for (size_t i = 0; i < sizeof pattern; i++)
+    pattern[i] = (char)(i * i / 7);
   scene.receiver = new_socket(scene.loop, type, check_message, &scene.received);
   scene.sender = new_socket(scene.loop, type, NULL, NULL);
   options.fd = fd;
@@ -120,7 +122,7 @@ static struct scene *open_scene(dgram_type_t type, int fd) {
 static void close_scene(struct scene *scene) {
   close_socket(scene->receiver);
   close_socket(scene->sender);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 static void send_one(struct scene *scene, const char *address, int i) {
@@ -141,8 +143,8 @@ static void all_arrive(struct scene *scene, const char *address) {
   }
 }
 
-static void arrive_at(dgram_type_t type, int fd, const char *address) {
-  struct scene *scene = open_scene(type, fd);
+static void arrive_at(uv_loop_t *loop, dgram_type_t type, int fd, const char *address) {
+  struct scene *scene = open_scene(loop, type, fd);
   all_arrive(scene, address);
   close_scene(scene);
 }
@@ -171,29 +173,29 @@ static bool send_joined(int port) {
 
 /* ---- tests ---- */
 
-static void all_of_ipv4_arrive_whole(void **state) {
-  arrive_at(DGRAM_UDP4, curious_socket(AF_INET, NULL), "127.0.0.1");
+TEST("all of ipv4 arrive whole") {
+  arrive_at(loop, DGRAM_UDP4, curious_socket(AF_INET, NULL), "127.0.0.1");
 }
 
-static void all_of_ipv6_arrive_whole(void **state) {
+TEST("all of ipv6 arrive whole") {
   skip_without_ipv6();
-  arrive_at(DGRAM_UDP6, curious_socket(AF_INET6, "::1"), "::1");
+  arrive_at(loop, DGRAM_UDP6, curious_socket(AF_INET6, "::1"), "::1");
 }
 
-static void all_of_ipv4_at_a_socket_of_ipv6_arrive_whole(void **state) {
+TEST("all of ipv4 at a socket of ipv6 arrive whole") {
   skip_without_ipv6();
-  arrive_at(DGRAM_UDP6, curious_socket(AF_INET6, "::"), "::ffff:127.0.0.1");
+  arrive_at(loop, DGRAM_UDP6, curious_socket(AF_INET6, "::"), "::ffff:127.0.0.1");
 }
 
 /* Whoever made it had the system join datagrams, and some have come. */
-static void what_was_joined_before_arrives_one_by_one(void **state) {
+TEST("what was joined before arrives one by one") {
   int fd = curious_socket(AF_INET, NULL);
   if (SET_OPTIONS(fd, joining) == 0 || !send_joined(raw_port(fd))) {
     print_message("skipped: this system joins nothing\n");
     close(fd);
     skip();
   }
-  struct scene *scene = open_scene(DGRAM_UDP4, fd);
+  struct scene *scene = open_scene(loop, DGRAM_UDP4, fd);
   int received = 0;
   assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
   assert_int_equal(dgram_on_message(scene->receiver, check_joined, &received), 0);
@@ -218,11 +220,11 @@ static bool send_with_long_header(int port) {
   return sent;
 }
 
-static void one_that_tells_more_than_there_is_room_for_arrives(void **state) {
+TEST("one that tells more than there is room for arrives") {
   skip_without_ipv6();
   int fd = curious_socket(AF_INET6, "::1");
   assert_int_equal(SET_OPTIONS(fd, of_headers), 1);
-  struct scene *scene = open_scene(DGRAM_UDP6, fd);
+  struct scene *scene = open_scene(loop, DGRAM_UDP6, fd);
   assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
   assert_int_equal(dgram_on_message(scene->receiver, trace_message, "got"), 0);
   if (send_with_long_header(scene->port))
@@ -230,21 +232,4 @@ static void one_that_tells_more_than_there_is_room_for_arrives(void **state) {
   else
     print_message("skipped: only a privileged user may send such headers\n");
   close_scene(scene);
-}
-
-static int fill_pattern(void **state) {
-  for (size_t i = 0; i < sizeof pattern; i++)
-    pattern[i] = (char)(i * i / 7);
-  return 0;
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(all_of_ipv4_arrive_whole),
-      cmocka_unit_test(all_of_ipv6_arrive_whole),
-      cmocka_unit_test(all_of_ipv4_at_a_socket_of_ipv6_arrive_whole),
-      cmocka_unit_test(what_was_joined_before_arrives_one_by_one),
-      cmocka_unit_test(one_that_tells_more_than_there_is_room_for_arrives),
-  };
-  return cmocka_run_group_tests_name("adopt_control", tests, fill_pattern, NULL);
 }

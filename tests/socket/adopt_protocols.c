@@ -47,26 +47,23 @@ static void echo(dgram_socket_t *socket, const char *message, const dgram_rinfo_
       0);
 }
 
-static void exchange(dgram_type_t type, int family) {
-  uv_loop_t *loop = open_loop();
+static void exchange(uv_loop_t *loop, dgram_type_t type, int family) {
+  begin_round(loop);
   int fds[] = {bound_lite(family), bound_lite(family)};
   dgram_socket_t *server = adopt(loop, type, fds[0], echo, NULL);
   dgram_socket_t *client = adopt(loop, type, fds[1], trace_message, "got");
   int port = port_of(server);
   assert_int_equal(dgram_send(client, "hello", 5, port, NULL, trace_sent, "sent"), 0);
   run_until_trace(loop, "sent got(hello)");
-  close_socket(server);
-  close_socket(client);
-  close_loop(loop);
 }
 
-static void messages_go_and_come(void **state) {
-  exchange(DGRAM_UDP4, AF_INET);
+TEST("messages go and come") {
+  exchange(loop, DGRAM_UDP4, AF_INET);
 }
 
-static void messages_go_and_come_over_ipv6(void **state) {
+TEST("messages go and come over ipv6") {
   skip_without_ipv6();
-  exchange(DGRAM_UDP6, AF_INET6);
+  exchange(loop, DGRAM_UDP6, AF_INET6);
 }
 
 /* ---- many at once, which UDP would segment and join ---- */
@@ -88,8 +85,7 @@ static int option_of(int fd, int name) {
   return value;
 }
 
-static void many_leave_and_come_singly(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("many leave and come singly") {
   int fds[] = {bound_lite(AF_INET), bound_lite(AF_INET)};
   int sent = 0;
   char message[100] = {0};
@@ -115,9 +111,6 @@ static void many_leave_and_come_singly(void **state) {
 #ifdef UDP_GRO
   assert_int_equal(option_of(fds[0], UDP_GRO), 0);
 #endif
-  close_socket(server);
-  close_socket(client);
-  close_loop(loop);
 }
 
 /* ---- what else takes a descriptor ---- */
@@ -129,8 +122,7 @@ static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t
   asked = lookup;
 }
 
-static void as_the_answer_of_a_look_up(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("as the answer of a look up") {
   int fd = bound_lite(AF_INET);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = keep_question;
@@ -139,31 +131,24 @@ static void as_the_answer_of_a_look_up(void **state) {
   assert_int_equal(dgram_lookup_done_fd(asked, fd), 0);
   assert_trace("listening");
   assert_int_equal(port_of(socket), raw_port(fd));
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* One that is connected hears its peer, and no other. */
-static void connected(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("connected") {
   struct sockaddr_in peer = {0};
   socklen_t length = sizeof peer;
   int server_fd = bound_lite(AF_INET);
   int client_fd = lite_socket(AF_INET);
   assert_int_equal(getsockname(server_fd, (struct sockaddr *)&peer, &length), 0);
   assert_int_equal(connect(client_fd, (struct sockaddr *)&peer, sizeof peer), 0);
-  dgram_socket_t *server = adopt(loop, DGRAM_UDP4, server_fd, echo, NULL);
+  adopt(loop, DGRAM_UDP4, server_fd, echo, NULL);
   dgram_socket_t *client = adopt(loop, DGRAM_UDP4, client_fd, trace_message, "got");
   assert_int_equal(dgram_connect_state(client), DGRAM_CONNECTED);
   assert_int_equal(dgram_send(client, "hello", 5, 0, NULL, trace_sent, "sent"), 0);
   run_until_trace(loop, "sent got(hello)");
-  close_socket(server);
-  close_socket(client);
-  close_loop(loop);
 }
 
-static void one_of_the_other_family_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one of the other family is refused") {
   dgram_bind_options_t options = dgram_default_bind_options();
   skip_without_ipv6();
   options.fd = lite_socket(AF_INET);
@@ -171,18 +156,4 @@ static void one_of_the_other_family_is_refused(void **state) {
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), UV_EINVAL);
   assert_true(is_open(options.fd));
   close(options.fd);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(messages_go_and_come),
-      cmocka_unit_test(messages_go_and_come_over_ipv6),
-      cmocka_unit_test(many_leave_and_come_singly),
-      cmocka_unit_test(as_the_answer_of_a_look_up),
-      cmocka_unit_test(connected),
-      cmocka_unit_test(one_of_the_other_family_is_refused),
-  };
-  return cmocka_run_group_tests_name("adopt_protocols", tests, NULL, NULL);
 }

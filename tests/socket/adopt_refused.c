@@ -10,8 +10,8 @@ static int adopt(dgram_socket_t *socket, int fd) {
   return dgram_bind_options(socket, &options, trace_event, "forgotten");
 }
 
-static void assert_refused(dgram_type_t type, int fd, int code) {
-  uv_loop_t *loop = open_loop();
+static void assert_refused(uv_loop_t *loop, dgram_type_t type, int fd, int code) {
+  begin_round(loop);
   dgram_address_t address;
   int was_open = is_open(fd);
   int flags = was_open ? fcntl(fd, F_GETFL) : 0;
@@ -28,66 +28,62 @@ static void assert_refused(dgram_type_t type, int fd, int code) {
   assert_usable(socket);
   assert_trace("listening");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(is_open(fd), was_open);
 }
 
-static void a_tcp_socket(void **state) {
+TEST("a tcp socket") {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
-  assert_refused(DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
   close(fd);
 }
 
-static void a_pipe(void **state) {
+TEST("a pipe") {
   int fds[2];
   assert_int_equal(pipe(fds), 0);
-  assert_refused(DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
   close(fds[0]);
   close(fds[1]);
 }
 
-static void a_file(void **state) {
+TEST("a file") {
   int fd = open("/dev/null", O_RDWR);
-  assert_refused(DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
   close(fd);
   FILE *file = tmpfile();
   assert_non_null(file);
-  assert_refused(DGRAM_UDP4, fileno(file), DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, DGRAM_UDP4, fileno(file), DGRAM_ERR_INVALID_FD_TYPE);
   assert_int_equal(fclose(file), 0);
 }
 
-static void a_datagram_socket_that_is_not_of_the_internet(void **state) {
+TEST("a datagram socket that is not of the internet") {
   int fds[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
-  assert_refused(DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
   close(fds[0]);
   close(fds[1]);
 }
 
-static void a_number_that_is_not_open(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a number that is not open") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   /* Far above what is open, and beyond any limit. */
   assert_int_equal(adopt(socket, 1000), DGRAM_ERR_INVALID_FD_TYPE);
   assert_int_equal(adopt(socket, INT32_MAX), DGRAM_ERR_INVALID_FD_TYPE);
   bind_now(socket, NULL);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void one_of_the_other_family(void **state) {
+TEST("one of the other family") {
   skip_without_ipv6();
   int v4 = raw_socket();
   int v6 = socket(AF_INET6, SOCK_DGRAM, 0);
-  assert_refused(DGRAM_UDP6, v4, UV_EINVAL);
-  assert_refused(DGRAM_UDP4, v6, UV_EINVAL);
+  assert_refused(loop, DGRAM_UDP6, v4, UV_EINVAL);
+  assert_refused(loop, DGRAM_UDP4, v6, UV_EINVAL);
   close(v4);
   close(v6);
 }
 
 /* B24: the loop watches it already. */
-static void one_that_another_socket_has(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that another socket has") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -105,11 +101,9 @@ static void one_that_another_socket_has(void **state) {
   assert_int_equal(port_of(owner), port);
   assert_usable(owner);
   close_socket(owner);
-  close_loop(loop);
 }
 
-static void the_same_fd_may_be_taken_after_the_refusal(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the same fd may be taken after the refusal") {
   int fd = raw_socket();
   dgram_socket_t *v6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
   dgram_socket_t *v4 = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -118,12 +112,11 @@ static void the_same_fd_may_be_taken_after_the_refusal(void **state) {
   assert_usable(v4);
   close_socket(v6);
   close_socket(v4);
-  close_loop(loop);
+  run_to_end(loop);
   assert_false(is_open(fd));
 }
 
-static void any_for_a_socket_that_is_bound_or_closed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("any for a socket that is bound or closed") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -135,22 +128,7 @@ static void any_for_a_socket_that_is_bound_or_closed(void **state) {
   close_socket(socket);
   close_socket(binding);
   assert_int_equal(adopt(socket, fd), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
+  run_to_end(loop);
   assert_true(is_open(fd));
   close(fd);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_tcp_socket),
-      cmocka_unit_test(a_pipe),
-      cmocka_unit_test(a_file),
-      cmocka_unit_test(a_datagram_socket_that_is_not_of_the_internet),
-      cmocka_unit_test(a_number_that_is_not_open),
-      cmocka_unit_test(one_of_the_other_family),
-      cmocka_unit_test(one_that_another_socket_has),
-      cmocka_unit_test(the_same_fd_may_be_taken_after_the_refusal),
-      cmocka_unit_test(any_for_a_socket_that_is_bound_or_closed),
-  };
-  return cmocka_run_group_tests_name("adopt_refused", tests, NULL, NULL);
 }

@@ -9,50 +9,43 @@ static void assert_bound_to(const dgram_socket_t *socket, const char *address, c
   assert_in_range(bound.port, 1, 65535);
 }
 
-static void binds_to(dgram_type_t type, const char *address, const char *bound_to,
+static void binds_to(uv_loop_t *loop, dgram_type_t type, const char *address, const char *bound_to,
                      const char *family) {
-  uv_loop_t *loop = open_loop();
+  begin_round(loop);
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   bind_now(socket, address);
   assert_bound_to(socket, bound_to, family);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void port_0_lets_the_system_choose(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("port 0 lets the system choose") {
   int ports[2];
-  dgram_socket_t *a = new_bound(loop, NULL, NULL, &ports[0]);
-  dgram_socket_t *b = new_bound(loop, NULL, NULL, &ports[1]);
+  new_bound(loop, NULL, NULL, &ports[0]);
+  new_bound(loop, NULL, NULL, &ports[1]);
   assert_int_not_equal(ports[0], ports[1]);
-  close_socket(a);
-  close_socket(b);
-  close_loop(loop);
 }
 
-static void no_address_means_all_interfaces(void **state) {
-  binds_to(DGRAM_UDP4, NULL, "0.0.0.0", "IPv4");
-  binds_to(DGRAM_UDP4, "", "0.0.0.0", "IPv4");
+TEST("no address means all interfaces") {
+  binds_to(loop, DGRAM_UDP4, NULL, "0.0.0.0", "IPv4");
+  binds_to(loop, DGRAM_UDP4, "", "0.0.0.0", "IPv4");
 }
 
-static void no_address_means_all_interfaces_of_ipv6(void **state) {
+TEST("no address means all interfaces of ipv6") {
   skip_without_ipv6();
-  binds_to(DGRAM_UDP6, NULL, "::", "IPv6");
-  binds_to(DGRAM_UDP6, "", "::", "IPv6");
+  binds_to(loop, DGRAM_UDP6, NULL, "::", "IPv6");
+  binds_to(loop, DGRAM_UDP6, "", "::", "IPv6");
 }
 
-static void a_specific_address_is_kept(void **state) {
-  binds_to(DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "IPv4");
-  binds_to(DGRAM_UDP4, "127.0.0.2", "127.0.0.2", "IPv4");
+TEST("a specific address is kept") {
+  binds_to(loop, DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "IPv4");
+  binds_to(loop, DGRAM_UDP4, "127.0.0.2", "127.0.0.2", "IPv4");
 }
 
-static void a_specific_address_of_ipv6_is_kept(void **state) {
+TEST("a specific address of ipv6 is kept") {
   skip_without_ipv6();
-  binds_to(DGRAM_UDP6, "::1", "::1", "IPv6");
+  binds_to(loop, DGRAM_UDP6, "::1", "::1", "IPv6");
 }
 
-static void a_specific_port_is_kept(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a specific port is kept") {
   int port;
   int listening = 0;
   dgram_socket_t *first = new_bound(loop, NULL, NULL, &port);
@@ -63,13 +56,12 @@ static void a_specific_port_is_kept(void **state) {
   run_until(loop, &listening, 1);
   assert_int_equal(port_of(second), port);
   close_socket(second);
-  close_loop(loop);
 }
 
-static void listening_is_never_emitted_inside_the_call(void **state) {
+TEST("listening is never emitted inside the call") {
   static const char *const addresses[] = {NULL, "127.0.0.1", "localhost"};
   for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
     int called = 0;
     assert_int_equal(dgram_on_listening(socket, trace_event, "listener"), 0);
@@ -78,13 +70,10 @@ static void listening_is_never_emitted_inside_the_call(void **state) {
     assert_trace("");
     run_until(loop, &called, 1);
     assert_trace("listener");
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void the_callback_is_a_listener_of_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the callback is a listener of listening") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int last = 0;
   assert_int_equal(dgram_on_listening(socket, trace_event, "before"), 0);
@@ -93,12 +82,9 @@ static void the_callback_is_a_listener_of_listening(void **state) {
   assert_int_equal(dgram_on_listening(socket, count_event, &last), 0);
   run_until(loop, &last, 1);
   assert_trace("before callback after");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_callback_can_be_removed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the callback can be removed") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_on_listening(socket, count_event, &listening), 0);
@@ -106,8 +92,6 @@ static void the_callback_can_be_removed(void **state) {
   assert_int_equal(dgram_off_listening(socket, trace_event, "callback"), 0);
   run_until(loop, &listening, 1);
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void trace_address(dgram_socket_t *socket, void *context) {
@@ -116,8 +100,7 @@ static void trace_address(dgram_socket_t *socket, void *context) {
   trace("%s:%d", (const char *)context, err);
 }
 
-static void address_is_known_from_listening_on(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("address is known from listening on") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_address_t address;
   int listening = 0;
@@ -129,11 +112,9 @@ static void address_is_known_from_listening_on(void **state) {
   assert_trace("in:0");
   close_socket(socket);
   assert_int_equal(dgram_address(socket, &address), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
 }
 
-static void binding_twice_is_refused_and_changes_nothing(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("binding twice is refused and changes nothing") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", count_event, &listening), 0);
@@ -145,45 +126,18 @@ static void binding_twice_is_refused_and_changes_nothing(void **state) {
   assert_usable(socket);
   assert_bound_to(socket, "127.0.0.1", "IPv4");
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void binding_after_a_send_bound_it_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("binding after a send bound it is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int sent = 0;
   send_text(socket, "x", 9, count_sent, &sent);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
   run_until(loop, &sent, 1);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_socket_knows_its_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket knows its loop") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_ptr_equal(dgram_loop(socket), loop);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(port_0_lets_the_system_choose),
-      cmocka_unit_test(no_address_means_all_interfaces),
-      cmocka_unit_test(no_address_means_all_interfaces_of_ipv6),
-      cmocka_unit_test(a_specific_address_is_kept),
-      cmocka_unit_test(a_specific_address_of_ipv6_is_kept),
-      cmocka_unit_test(a_specific_port_is_kept),
-      cmocka_unit_test(listening_is_never_emitted_inside_the_call),
-      cmocka_unit_test(the_callback_is_a_listener_of_listening),
-      cmocka_unit_test(the_callback_can_be_removed),
-      cmocka_unit_test(address_is_known_from_listening_on),
-      cmocka_unit_test(binding_twice_is_refused_and_changes_nothing),
-      cmocka_unit_test(binding_after_a_send_bound_it_is_refused),
-      cmocka_unit_test(a_socket_knows_its_loop),
-  };
-  return cmocka_run_group_tests_name("bind", tests, NULL, NULL);
 }

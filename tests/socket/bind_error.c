@@ -17,11 +17,10 @@ static struct kept_error fail_to_bind(uv_loop_t *loop, dgram_socket_t *socket, i
   return kept;
 }
 
-static void a_port_in_use_is_eaddrinuse(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a port in use is eaddrinuse") {
   int port;
   char expected[64];
-  dgram_socket_t *owner = new_bound(loop, NULL, NULL, &port);
+  new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct kept_error kept = fail_to_bind(loop, socket, port, "127.0.0.1");
   assert_int_equal(kept.code, UV_EADDRINUSE);
@@ -31,25 +30,18 @@ static void a_port_in_use_is_eaddrinuse(void **state) {
   assert_int_equal(kept.port, port);
   snprintf(expected, sizeof expected, "bind EADDRINUSE 127.0.0.1:%d", port);
   assert_string_equal(kept.message, expected);
-  close_socket(socket);
-  close_socket(owner);
-  close_loop(loop);
 }
 
-static void an_address_that_is_not_ours_is_eaddrnotavail(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an address that is not ours is eaddrnotavail") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct kept_error kept = fail_to_bind(loop, socket, 0, "192.0.2.1");
   assert_int_equal(kept.code, UV_EADDRNOTAVAIL);
   assert_string_equal(kept.address, "192.0.2.1");
   assert_int_equal(kept.port, 0);
   assert_string_equal(kept.message, "bind EADDRNOTAVAIL 192.0.2.1");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_wildcard_in_use_is_named(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the wildcard in use is named") {
   char expected[64];
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int port = bind_now(owner, NULL);
@@ -57,24 +49,16 @@ static void the_wildcard_in_use_is_named(void **state) {
   struct kept_error kept = fail_to_bind(loop, socket, port, NULL);
   snprintf(expected, sizeof expected, "bind EADDRINUSE 0.0.0.0:%d", port);
   assert_string_equal(kept.message, expected);
-  close_socket(socket);
-  close_socket(owner);
-  close_loop(loop);
 }
 
-static void an_address_of_the_other_family_is_einval(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an address of the other family is einval") {
   dgram_socket_t *v4 = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *v6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
   assert_string_equal(fail_to_bind(loop, v4, 0, "::1").message, "bind EINVAL ::1");
   assert_string_equal(fail_to_bind(loop, v6, 0, "127.0.0.1").message, "bind EINVAL 127.0.0.1");
-  close_socket(v4);
-  close_socket(v6);
-  close_loop(loop);
 }
 
-static void binding_can_be_tried_again(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("binding can be tried again") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_address_t address;
   fail_to_bind(loop, socket, 0, "192.0.2.1");
@@ -82,16 +66,13 @@ static void binding_can_be_tried_again(void **state) {
   fail_to_bind(loop, socket, 0, "::1");
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("error:%d", dgram_bind(socket, 0, "127.0.0.1", trace_event, "second"));
 }
 
-static void binding_can_be_tried_again_in_the_error_listener(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("binding can be tried again in the error listener") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_on_error(socket, bind_again, NULL), 0);
@@ -101,12 +82,9 @@ static void binding_can_be_tried_again_in_the_error_listener(void **state) {
   while (strstr(trace_text, "second") == NULL)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
   assert_trace("error:0 second");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_callback_is_forgotten_after_a_failure(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the callback is forgotten after a failure") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int errors = 0;
   int listening = 0;
@@ -122,23 +100,17 @@ static void the_callback_is_forgotten_after_a_failure(void **state) {
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", count_event, &listening), 0);
   run_until(loop, &listening, 1);
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_listener_of_listening_is_not_forgotten(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a listener of listening is not forgotten") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_once_listening(socket, trace_event, "kept"), 0);
   fail_to_bind(loop, socket, 0, "192.0.2.1");
   bind_now(socket, "127.0.0.1");
   assert_trace("kept");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void sends_that_waited_for_the_bind_get_its_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends that waited for the bind get its error") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
@@ -151,8 +123,6 @@ static void sends_that_waited_for_the_bind_get_its_error(void **state) {
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* No more descriptors, or as many as before. */
@@ -166,8 +136,7 @@ static void allow_descriptors(int allow) {
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static void sends_whose_implicit_bind_fails_get_its_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends whose implicit bind fails get its error") {
   struct kept_error told = {0};
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -182,8 +151,6 @@ static void sends_whose_implicit_bind_fails_get_its_error(void **state) {
   send_text(socket, "c", 9, count_sent, &sent); /* binds anew */
   run_until(loop, &sent, 1);
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void send_once_more(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -191,8 +158,7 @@ static void send_once_more(dgram_socket_t *socket, const dgram_error_t *error, v
   send_text(socket, "x", 9, trace_sent, "sent");
 }
 
-static void a_send_in_the_error_listener_binds_anew(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send in the error listener binds anew") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_on_error(socket, send_once_more, NULL), 0);
@@ -202,23 +168,4 @@ static void a_send_in_the_error_listener_binds_anew(void **state) {
   run_to_end(loop);
   assert_int_equal(listening, 1);
   assert_trace("error sent");
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_port_in_use_is_eaddrinuse),
-      cmocka_unit_test(an_address_that_is_not_ours_is_eaddrnotavail),
-      cmocka_unit_test(the_wildcard_in_use_is_named),
-      cmocka_unit_test(an_address_of_the_other_family_is_einval),
-      cmocka_unit_test(binding_can_be_tried_again),
-      cmocka_unit_test(binding_can_be_tried_again_in_the_error_listener),
-      cmocka_unit_test(the_callback_is_forgotten_after_a_failure),
-      cmocka_unit_test(a_listener_of_listening_is_not_forgotten),
-      cmocka_unit_test(sends_that_waited_for_the_bind_get_its_error),
-      cmocka_unit_test(sends_whose_implicit_bind_fails_get_its_error),
-      cmocka_unit_test(a_send_in_the_error_listener_binds_anew),
-  };
-  return cmocka_run_group_tests_name("bind_error", tests, NULL, NULL);
 }

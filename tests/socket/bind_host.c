@@ -1,37 +1,29 @@
 /* Binding to a host name. The names are this machine's own, or can't exist (RFC 6761, 6.4). */
 #include "lib/fixture.h"
 
-static void a_host_name_is_looked_up(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a host name is looked up") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_address_t address;
   bind_now(socket, "localhost");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "127.0.0.1");
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_port_is_that_of_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the port is that of the call") {
   struct kept_error kept = {0};
   int port;
   char expected[64];
-  dgram_socket_t *owner = new_bound(loop, NULL, NULL, &port);
+  new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
   assert_int_equal(dgram_bind(socket, port, "localhost", NULL, NULL), 0);
   run_until(loop, &kept.calls, 1);
   snprintf(expected, sizeof expected, "bind EADDRINUSE 127.0.0.1:%d", port);
   assert_string_equal(kept.message, expected);
-  close_socket(socket);
-  close_socket(owner);
-  close_loop(loop);
 }
 
-static void an_unknown_host_is_an_error_event(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an unknown host is an error event") {
   struct kept_error kept = {0};
   char expected[128];
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -50,12 +42,9 @@ static void an_unknown_host_is_an_error_event(void **state) {
   assert_trace("");
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void sends_that_waited_for_the_look_up_get_its_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends that waited for the look up get its error") {
   struct kept_error told = {0};
   struct kept_error sent = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -66,28 +55,12 @@ static void sends_that_waited_for_the_look_up_get_its_error(void **state) {
   assert_int_equal(told.calls, 1);
   assert_int_equal(sent.calls, 1);
   assert_int_equal(sent.code, told.code);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void binding_again_during_the_look_up_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("binding again during the look up is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_bind(socket, 0, "localhost", count_event, &listening), 0);
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
   run_until(loop, &listening, 1);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_host_name_is_looked_up),
-      cmocka_unit_test(the_port_is_that_of_the_call),
-      cmocka_unit_test(an_unknown_host_is_an_error_event),
-      cmocka_unit_test(sends_that_waited_for_the_look_up_get_its_error),
-      cmocka_unit_test(binding_again_during_the_look_up_is_refused),
-  };
-  return cmocka_run_group_tests_name("bind_host", tests, NULL, NULL);
 }

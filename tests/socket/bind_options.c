@@ -12,69 +12,60 @@ static int try_port(dgram_socket_t *socket, int port, const char *address) {
   return kept.code;
 }
 
-static int share_a_port(int reuse_first, int reuse_second) {
-  uv_loop_t *loop = open_loop();
+static int share_a_port(uv_loop_t *loop, int reuse_first, int reuse_second) {
+  begin_round(loop);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.reuse_addr = reuse_first;
   dgram_socket_t *first = new_with(loop, &options);
   options.reuse_addr = reuse_second;
   dgram_socket_t *second = new_with(loop, &options);
   int code = try_port(second, bind_now(first, "127.0.0.1"), "127.0.0.1");
-  close_socket(first);
-  close_socket(second);
-  close_loop(loop);
   return code;
 }
 
-static void reuse_addr_lets_two_sockets_have_one_address(void **state) {
-  assert_int_equal(share_a_port(1, 1), 0);
+TEST("reuse addr lets two sockets have one address") {
+  assert_int_equal(share_a_port(loop, 1, 1), 0);
 }
 
-static void without_reuse_addr_on_both_the_address_is_in_use(void **state) {
-  assert_int_equal(share_a_port(0, 0), UV_EADDRINUSE);
-  assert_int_equal(share_a_port(1, 0), UV_EADDRINUSE);
-  assert_int_equal(share_a_port(0, 1), UV_EADDRINUSE);
+TEST("without reuse addr on both the address is in use") {
+  assert_int_equal(share_a_port(loop, 0, 0), UV_EADDRINUSE);
+  assert_int_equal(share_a_port(loop, 1, 0), UV_EADDRINUSE);
+  assert_int_equal(share_a_port(loop, 0, 1), UV_EADDRINUSE);
 }
 
 /* Binds '::', then 0.0.0.0 on the same port. */
-static int bind_both_families(int ipv6_only) {
-  uv_loop_t *loop = open_loop();
+static int bind_both_families(uv_loop_t *loop, int ipv6_only) {
+  begin_round(loop);
   dgram_options_t options = dgram_default_options(DGRAM_UDP6);
   options.ipv6_only = ipv6_only;
   dgram_socket_t *v6 = new_with(loop, &options);
   dgram_socket_t *v4 = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int code = try_port(v4, bind_now(v6, NULL), NULL);
-  close_socket(v4);
-  close_socket(v6);
-  close_loop(loop);
   return code;
 }
 
-static void ipv6_only_leaves_the_port_of_ipv4_free(void **state) {
+TEST("ipv6 only leaves the port of ipv4 free") {
   skip_without_ipv6();
-  assert_int_equal(bind_both_families(1), 0);
+  assert_int_equal(bind_both_families(loop, 1), 0);
 }
 
-static void a_dual_stack_socket_takes_the_port_of_ipv4_too(void **state) {
+TEST("a dual stack socket takes the port of ipv4 too") {
   skip_without_ipv6();
-  assert_int_equal(bind_both_families(0), UV_EADDRINUSE);
+  assert_int_equal(bind_both_families(loop, 0), UV_EADDRINUSE);
 }
 
 /* B21: as libuv says for such a socket. */
-static void ipv6_only_on_a_udp4_socket_is_einval(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("ipv6 only on a udp4 socket is einval") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.ipv6_only = 1;
   dgram_socket_t *socket = new_with(loop, &options);
   assert_int_equal(try_port(socket, 0, NULL), UV_EINVAL);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* What arrives while the loop does not run is what the buffer holds. */
-static int datagrams_held(int recv_buffer_size) {
+static int datagrams_held(uv_loop_t *loop, int recv_buffer_size) {
   enum { SENT = 100, SIZE = 100 };
-  uv_loop_t *loop = open_loop();
+  begin_round(loop);
   static const char bytes[SIZE];
   int received = 0;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
@@ -88,24 +79,10 @@ static int datagrams_held(int recv_buffer_size) {
   close(fd);
   for (int i = 0; i < SENT; i++)
     uv_run(loop, UV_RUN_NOWAIT);
-  close_socket(socket);
-  close_loop(loop);
   return received;
 }
 
-static void recv_buffer_size_is_that_of_the_system_socket(void **state) {
-  assert_int_equal(datagrams_held(0), 100);
-  assert_in_range(datagrams_held(4096), 1, 50);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reuse_addr_lets_two_sockets_have_one_address),
-      cmocka_unit_test(without_reuse_addr_on_both_the_address_is_in_use),
-      cmocka_unit_test(ipv6_only_leaves_the_port_of_ipv4_free),
-      cmocka_unit_test(a_dual_stack_socket_takes_the_port_of_ipv4_too),
-      cmocka_unit_test(ipv6_only_on_a_udp4_socket_is_einval),
-      cmocka_unit_test(recv_buffer_size_is_that_of_the_system_socket),
-  };
-  return cmocka_run_group_tests_name("bind_options", tests, NULL, NULL);
+TEST("recv buffer size is that of the system socket") {
+  assert_int_equal(datagrams_held(loop, 0), 100);
+  assert_in_range(datagrams_held(loop, 4096), 1, 50);
 }

@@ -26,8 +26,7 @@ static int kernels_size(int option, int size) {
   return size;
 }
 
-static void what_is_set_is_what_the_kernel_has(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what is set is what the kernel has") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < BUFFERS; i++) {
@@ -39,37 +38,28 @@ static void what_is_set_is_what_the_kernel_has(void **state) {
 #endif
   }
   assert_int_equal(dgram_buffer_size_reason(socket), 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void one_is_not_the_other(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one is not the other") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_set_recv_buffer_size(socket, 10000), 0);
   assert_int_equal(dgram_set_send_buffer_size(socket, 20000), 0);
   assert_int_equal(dgram_get_recv_buffer_size(socket), kernels_size(SO_RCVBUF, 10000));
   assert_int_equal(dgram_get_send_buffer_size(socket), kernels_size(SO_SNDBUF, 20000));
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* The system has its limits; it does not call that an error. */
-static void too_large_a_size_is_cut(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("too large a size is cut") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < BUFFERS; i++) {
     assert_int_equal(buffers[i].set(socket, INT32_MAX), 0);
     assert_int_equal(buffers[i].get(socket), kernels_size(buffers[i].option, INT32_MAX));
   }
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void setting_0_changes_nothing(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("setting 0 changes nothing") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < BUFFERS; i++) {
@@ -78,13 +68,10 @@ static void setting_0_changes_nothing(void **state) {
     assert_int_equal(buffers[i].set(socket, 0), 0);
     assert_int_equal(buffers[i].get(socket), size);
   }
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B50: the size is looked at before the socket is. */
-static void a_negative_size_is_refused_in_any_state(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a negative size is refused in any state") {
   int port;
   dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
@@ -100,7 +87,7 @@ static void a_negative_size_is_refused_in_any_state(void **state) {
   assert_int_equal(dgram_buffer_size_reason(bound), 0);
   close_socket(unbound);
   close_socket(bound);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* Every call fails, and says why. */
@@ -114,8 +101,7 @@ static void assert_out_of_reach(dgram_socket_t *socket) {
   }
 }
 
-static void of_an_unbound_socket_the_reason_is_ebadf(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of an unbound socket the reason is ebadf") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_buffer_size_reason(socket), 0);
@@ -124,20 +110,16 @@ static void of_an_unbound_socket_the_reason_is_ebadf(void **state) {
   assert_out_of_reach(socket); /* nor while it is being bound */
   run_until(loop, &listening, 1);
   assert_true(dgram_get_recv_buffer_size(socket) > 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void of_a_closed_socket_the_reason_is_ebadf(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a closed socket the reason is ebadf") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   close_socket(socket);
   assert_out_of_reach(socket);
-  close_loop(loop);
 }
 
-static void without_socket_it_is_einval(void **state) {
+TEST("without socket it is einval") {
   for (int i = 0; i < BUFFERS; i++) {
     assert_int_equal(buffers[i].get(NULL), UV_EINVAL);
     assert_int_equal(buffers[i].set(NULL, 1), UV_EINVAL);
@@ -152,10 +134,10 @@ static void ask_sizes(dgram_socket_t *socket, void *context) {
 }
 
 /* B23: they are set before 'listening' is emitted. */
-static void those_of_the_options_are_set_at_bind(void **state) {
+TEST("those of the options are set at bind") {
   static const dgram_type_t types[] = {DGRAM_UDP4, DGRAM_UDP6};
   for (int i = 0; i < (have_ipv6() ? 2 : 1); i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     dgram_options_t options = dgram_default_options(types[i]);
     options.recv_buffer_size = 10000;
     options.send_buffer_size = 20000;
@@ -163,13 +145,10 @@ static void those_of_the_options_are_set_at_bind(void **state) {
     assert_int_equal(dgram_on_listening(socket, ask_sizes, NULL), 0);
     assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
     run_until_trace(loop, "asked");
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void those_of_the_options_are_set_at_an_implicit_bind_too(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("those of the options are set at an implicit bind too") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = 10000;
   options.send_buffer_size = 20000;
@@ -183,24 +162,4 @@ static void those_of_the_options_are_set_at_an_implicit_bind_too(void **state) {
   send_text(sender, "x", 9, NULL, NULL);
   assert_int_equal(dgram_connect(connected, 9, NULL, NULL, NULL), 0);
   run_until_trace(loop, "asked asked asked");
-  close_socket(sender);
-  close_socket(member);
-  close_socket(connected);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_set_is_what_the_kernel_has),
-      cmocka_unit_test(one_is_not_the_other),
-      cmocka_unit_test(too_large_a_size_is_cut),
-      cmocka_unit_test(setting_0_changes_nothing),
-      cmocka_unit_test(a_negative_size_is_refused_in_any_state),
-      cmocka_unit_test(of_an_unbound_socket_the_reason_is_ebadf),
-      cmocka_unit_test(of_a_closed_socket_the_reason_is_ebadf),
-      cmocka_unit_test(without_socket_it_is_einval),
-      cmocka_unit_test(those_of_the_options_are_set_at_bind),
-      cmocka_unit_test(those_of_the_options_are_set_at_an_implicit_bind_too),
-  };
-  return cmocka_run_group_tests_name("buffer_sizes", tests, NULL, NULL);
 }

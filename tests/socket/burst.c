@@ -76,9 +76,8 @@ static int begin(void) {
   return SENDS / (int)test_scale();
 }
 
-static void every_send_completes_and_what_arrives_is_in_order_and_whole(void **state) {
+TEST("every send completes and what arrives is in order and whole") {
   int sends = begin();
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *receiver = new_roomy(loop, check_message, NULL, &port);
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &(int){0});
@@ -95,16 +94,15 @@ static void every_send_completes_and_what_arrives_is_in_order_and_whole(void **s
     uv_run(loop, UV_RUN_NOWAIT);
   }
   close_socket(receiver);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(completed, sends);
   assert_true(received > 0);
   print_message("%d of %d arrived\n", received, sends);
 }
 
 /* The same before the socket is bound: they all wait, then leave as they would have. */
-static void made_before_the_socket_is_bound_every_send_completes_too(void **state) {
+TEST("made before the socket is bound every send completes too") {
   int sends = begin();
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *receiver = new_roomy(loop, check_message, NULL, &port);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -113,15 +111,14 @@ static void made_before_the_socket_is_bound_every_send_completes_too(void **stat
   run_until(loop, &completed, sends);
   close_socket(sender);
   close_socket(receiver);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(completed, sends);
 }
 
 /* The receiver reads along, so that far more than a buffer's content can be looked at. */
-static void what_arrives_over_the_whole_burst_is_in_order_and_whole(void **state) {
+TEST("what arrives over the whole burst is in order and whole") {
   static char bytes[LONGEST + 1];
   int sends = begin();
-  uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   int port = raw_port(fd);
   ssize_t size;
@@ -135,17 +132,8 @@ static void what_arrives_over_the_whole_burst_is_in_order_and_whole(void **state
   run_until(loop, &completed, sends);
   close(fd);
   close_socket(sender);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(completed, sends);
   assert_true(received > 0);
   print_message("%d of %d arrived\n", received, sends);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_send_completes_and_what_arrives_is_in_order_and_whole),
-      cmocka_unit_test(made_before_the_socket_is_bound_every_send_completes_too),
-      cmocka_unit_test(what_arrives_over_the_whole_burst_is_in_order_and_whole),
-  };
-  return cmocka_run_group_tests_name("burst", tests, NULL, NULL);
 }

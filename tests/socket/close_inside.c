@@ -19,26 +19,24 @@ static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, si
   trace_and_close(socket, context);
 }
 
-static void in_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in listening") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
   assert_int_equal(dgram_on_listening(socket, trace_event, "still"), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening still closed");
 }
 
 /* node#7061: here the queued sends threw what nobody could catch. */
-static void in_listening_with_sends_that_wait(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in listening with sends that wait") {
   int fd = raw_socket();
   char byte;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
   send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
   send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening sent1 sent2 closed");
   assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
   assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 1);
@@ -58,17 +56,17 @@ static void close_at_message(dgram_socket_t *socket, const char *message,
 }
 
 /* bun#33669: the rest of the batch was delivered after the close. */
-static void in_a_message_of_a_batch_no_other_follows(void **state) {
+TEST("in a message of a batch no other follows") {
   enum { SENT = 20 };
   for (int k = 1; k <= SENT; k += 9) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closer closer = {0, k};
     int port;
     int fd = raw_socket();
     new_bound(loop, close_at_message, &closer, &port);
     for (int i = 0; i < SENT; i++)
       raw_send(fd, "x", 1, port);
-    close_loop(loop);
+    run_to_end(loop);
     close(fd);
     assert_int_equal(closer.seen, k);
     assert_trace("closed");
@@ -76,10 +74,10 @@ static void in_a_message_of_a_batch_no_other_follows(void **state) {
 }
 
 /* Datagrams of one size from one send may come in one buffer of the system's (GRO). */
-static void in_a_message_of_a_merged_batch_no_other_follows(void **state) {
+TEST("in a message of a merged batch no other follows") {
   enum { SENT = 20 };
   for (int k = 1; k <= SENT; k += 9) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closer closer = {0, k};
     int port;
     int sender_port;
@@ -88,7 +86,7 @@ static void in_a_message_of_a_merged_batch_no_other_follows(void **state) {
     for (int i = 0; i < SENT; i++)
       send_text(sender, "x", port, NULL, NULL);
     close_socket(sender);
-    close_loop(loop);
+    run_to_end(loop);
     assert_int_equal(closer.seen, k);
     assert_trace("closed");
   }
@@ -99,14 +97,13 @@ static void close_socket_and_note(dgram_socket_t *socket, const char *message,
   trace_and_close(socket, context);
 }
 
-static void in_a_message_the_other_listeners_of_this_one_are_still_called(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in a message the other listeners of this one are still called") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, close_socket_and_note, "first", &port);
   assert_int_equal(dgram_on_message(socket, trace_message, "second"), 0);
   raw_send(fd, "x", 1, port);
-  close_loop(loop);
+  run_to_end(loop);
   close(fd);
   assert_trace("first second(x) closed");
 }
@@ -118,14 +115,13 @@ static void answer_and_close(dgram_socket_t *socket, const char *message,
   assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
-static void in_a_message_what_was_sent_before_still_leaves(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in a message what was sent before still leaves") {
   int port;
   char bytes[8];
   int fd = raw_socket();
   new_bound(loop, answer_and_close, NULL, &port);
   raw_send(fd, "hi", 2, port);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), 3);
   close(fd);
   assert_trace("answered closed");
@@ -141,8 +137,7 @@ static void close_other(dgram_socket_t *socket, const char *message, const dgram
 }
 
 /* Both have something to read in this turn of the loop. */
-static void in_a_message_of_another_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in a message of another socket") {
   int ports[2];
   int fd = raw_socket();
   dgram_socket_t *sockets[2];
@@ -157,59 +152,54 @@ static void in_a_message_of_another_socket(void **state) {
   uv_run(loop, UV_RUN_NOWAIT);
   assert_trace("message closed");
   close_socket(others[0] == NULL ? sockets[0] : sockets[1]);
-  close_loop(loop);
+  run_to_end(loop);
   close(fd);
 }
 
-static void in_the_error_of_a_bind(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the error of a bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error closed");
 }
 
-static void in_the_error_of_a_bind_to_a_host(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the error of a bind to a host") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "no-such-host.invalid", NULL, NULL), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error closed");
 }
 
-static void in_the_error_of_a_bind_with_sends_that_wait(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the error of a bind with sends that wait") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
   send_text(socket, "1", 9, trace_sent, "send1");
   send_text(socket, "2", 9, NULL, NULL);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error send1(EADDRNOTAVAIL) closed");
 }
 
-static void in_the_error_of_a_send(void **state) {
+TEST("in the error of a send") {
   static char overlong[65508];
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_once_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_on_error(socket, trace_error, "second"), 0);
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, NULL, NULL), 0);
   send_text(socket, "2", port, trace_sent, "sent2");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error second(EMSGSIZE) sent2 closed");
 }
 
-static void in_the_callback_of_a_send(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the callback of a send") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", 9, close_in_sent, "sent1");
   send_text(socket, "2", 9, trace_sent, "sent2");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("sent1 sent2 closed");
 }
 
@@ -221,13 +211,12 @@ static void send_look_up_and_close(dgram_socket_t *socket, const dgram_error_t *
   assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
-static void in_the_callback_of_a_send_after_more_sends(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the callback of a send after more sends") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", 9, send_look_up_and_close, NULL);
   send_text(socket, "2", 9, trace_sent, "sent2");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("sent1 sent2 sent3 closed lookup4(ECANCELED)");
 }
 
@@ -254,14 +243,13 @@ static void use_in_cancelled(dgram_socket_t *socket, const dgram_error_t *error,
   trace("%s", (const char *)context);
 }
 
-static void in_close_and_after_it_the_socket_can_be_named_but_not_used(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in close and after it the socket can be named but not used") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "1", 1, 9, "localhost", use_in_cancelled, "cancelled1"), 0);
   assert_int_equal(dgram_send(socket, "2", 1, 9, "localhost", use_in_cancelled, "cancelled2"), 0);
   assert_int_equal(dgram_close(socket, use_in_close, "closed"), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("closed cancelled1 cancelled2");
 }
 
@@ -271,8 +259,7 @@ static void new_in_close(dgram_socket_t *socket, void *context) {
 }
 
 /* It was the loop's last one, so what the loop shares may be on its way out. */
-static void in_close_a_new_socket_may_be_made(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in close a new socket may be made") {
   dgram_socket_t *created = NULL;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_close(socket, new_in_close, &created), 0);
@@ -281,26 +268,4 @@ static void in_close_a_new_socket_may_be_made(void **state) {
   bind_now(created, "127.0.0.1");
   assert_usable(created);
   close_socket(created);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(in_listening),
-      cmocka_unit_test(in_listening_with_sends_that_wait),
-      cmocka_unit_test(in_a_message_of_a_batch_no_other_follows),
-      cmocka_unit_test(in_a_message_of_a_merged_batch_no_other_follows),
-      cmocka_unit_test(in_a_message_the_other_listeners_of_this_one_are_still_called),
-      cmocka_unit_test(in_a_message_what_was_sent_before_still_leaves),
-      cmocka_unit_test(in_a_message_of_another_socket),
-      cmocka_unit_test(in_the_error_of_a_bind),
-      cmocka_unit_test(in_the_error_of_a_bind_to_a_host),
-      cmocka_unit_test(in_the_error_of_a_bind_with_sends_that_wait),
-      cmocka_unit_test(in_the_error_of_a_send),
-      cmocka_unit_test(in_the_callback_of_a_send),
-      cmocka_unit_test(in_the_callback_of_a_send_after_more_sends),
-      cmocka_unit_test(in_close_and_after_it_the_socket_can_be_named_but_not_used),
-      cmocka_unit_test(in_close_a_new_socket_may_be_made),
-  };
-  return cmocka_run_group_tests_name("close_inside", tests, NULL, NULL);
 }

@@ -2,8 +2,8 @@
 #include "lib/fixture.h"
 
 /* After it the socket is as if it had never been called. */
-static void assert_refused(int port, const char *address, int code) {
-  uv_loop_t *loop = open_loop();
+static void assert_refused(uv_loop_t *loop, int port, const char *address, int code) {
+  begin_round(loop);
   dgram_address_t address_of;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -14,29 +14,26 @@ static void assert_refused(int port, const char *address, int code) {
   assert_trace("");
   connect_now(socket, 9);
   assert_trace("listening connect");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_port_out_of_range(void **state) {
+TEST("a port out of range") {
   static const int ports[] = {0, -1, 65536, INT32_MAX, INT32_MIN};
   for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
-    assert_refused(ports[i], NULL, DGRAM_ERR_SOCKET_BAD_PORT);
+    assert_refused(loop, ports[i], NULL, DGRAM_ERR_SOCKET_BAD_PORT);
 }
 
-static void a_host_name_too_long(void **state) {
+TEST("a host name too long") {
   char host[257];
   memset(host, 'a', sizeof host - 1);
   host[sizeof host - 1] = '\0';
-  assert_refused(9, host, UV_EINVAL);
+  assert_refused(loop, 9, host, UV_EINVAL);
 }
 
-static void no_socket(void **state) {
+TEST("no socket") {
   assert_int_equal(dgram_connect(NULL, 9, NULL, trace_connect, "never"), UV_EINVAL);
 }
 
-static void a_closed_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a closed socket") {
   int port;
   dgram_socket_t *sockets[2] = {new_socket(loop, DGRAM_UDP4, NULL, NULL),
                                 new_bound(loop, NULL, NULL, &port)};
@@ -45,29 +42,17 @@ static void a_closed_socket(void **state) {
     assert_int_equal(dgram_connect(sockets[i], 9, NULL, trace_connect, "never"),
                      DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   }
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("");
 }
 
-static void a_connected_socket_that_is_closed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connected socket that is closed") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
   close_socket(socket);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "never"),
                    DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_port_out_of_range),
-      cmocka_unit_test(a_host_name_too_long),
-      cmocka_unit_test(no_socket),
-      cmocka_unit_test(a_closed_socket),
-      cmocka_unit_test(a_connected_socket_that_is_closed),
-  };
-  return cmocka_run_group_tests_name("connect_arguments", tests, NULL, NULL);
 }

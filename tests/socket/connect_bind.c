@@ -2,8 +2,7 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-static void it_is_bound_first(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it is bound first") {
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -11,22 +10,16 @@ static void it_is_bound_first(void **state) {
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
   run_until_trace(loop, "listening connect callback");
   assert_true(port_of(socket) > 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_bind_after_it_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a bind after it is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "connect"), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
   run_until_trace(loop, "connect");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void it_waits_for_a_bind_under_way(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it waits for a bind under way") {
   struct lookup_stub stub = {0};
   dgram_address_t address;
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -41,12 +34,9 @@ static void it_waits_for_a_bind_under_way(void **state) {
   run_until_trace(loop, "connect");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "127.0.0.3");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void if_that_fails_the_callback_gets_its_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("if that fails the callback gets its error") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
@@ -55,12 +45,9 @@ static void if_that_fails_the_callback_gets_its_error(void **state) {
   assert_trace("error(EINVAL) callback(EINVAL)");
   connect_now(socket, 9);
   assert_trace("listening connect");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void without_callback_the_error_is_told_once(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without callback the error is told once") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
@@ -69,14 +56,12 @@ static void without_callback_the_error_is_told_once(void **state) {
   assert_trace("error(EINVAL)");
   connect_now(socket, 9);
   assert_trace("listening connect");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B29: here the built-in stays connecting for ever. */
-static void if_the_bind_of_its_own_fails_it_can_be_tried_again(void **state) {
+TEST("if the bind of its own fails it can be tried again") {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
     trace_events(socket);
@@ -89,8 +74,6 @@ static void if_the_bind_of_its_own_fails_it_can_be_tried_again(void **state) {
     stub.at_once = "127.0.0.1";
     connect_now(socket, 9);
     assert_trace("ask(0.0.0.0) listening ask(127.0.0.1) connect");
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
@@ -99,15 +82,12 @@ static void connect_anew(dgram_socket_t *socket, const dgram_error_t *error, voi
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "again"), 0);
 }
 
-static void without_callback_it_can_be_tried_again_in_the_error_listener(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without callback it can be tried again in the error listener") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, connect_anew, NULL), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   assert_int_equal(dgram_connect(socket, 9, NULL, NULL, NULL), 0);
   run_until_trace(loop, "error(EINVAL) again");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* The callback is still to be told when the socket takes over one that is connected. */
@@ -118,8 +98,7 @@ static void bind_connected(dgram_socket_t *socket, const dgram_error_t *error, v
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
 }
 
-static void a_connected_socket_taken_over_in_the_error_listener_stays_connected(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connected socket taken over in the error listener stays connected") {
   dgram_address_t remote;
   int fd = raw_socket();
   raw_connect(fd, 9);
@@ -131,20 +110,4 @@ static void a_connected_socket_taken_over_in_the_error_listener_stays_connected(
   assert_trace("error(EINVAL) callback(EINVAL)");
   assert_int_equal(dgram_remote_address(socket, &remote), 0);
   assert_int_equal(remote.port, 9);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(it_is_bound_first),
-      cmocka_unit_test(a_bind_after_it_is_refused),
-      cmocka_unit_test(it_waits_for_a_bind_under_way),
-      cmocka_unit_test(if_that_fails_the_callback_gets_its_error),
-      cmocka_unit_test(without_callback_the_error_is_told_once),
-      cmocka_unit_test(if_the_bind_of_its_own_fails_it_can_be_tried_again),
-      cmocka_unit_test(without_callback_it_can_be_tried_again_in_the_error_listener),
-      cmocka_unit_test(a_connected_socket_taken_over_in_the_error_listener_stays_connected),
-  };
-  return cmocka_run_group_tests_name("connect_bind", tests, NULL, NULL);
 }

@@ -8,31 +8,28 @@ static void begin_connect(dgram_socket_t *socket, const char *address) {
   assert_int_equal(dgram_connect(socket, 9, address, trace_connect, "callback"), 0);
 }
 
-static void while_it_waits_for_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while it waits for the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
   begin_connect(socket, NULL);
   close_socket(socket);
   assert_trace("");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace(closed_and_cancelled);
 }
 
-static void while_it_waits_for_a_bind_of_its_own(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while it waits for a bind of its own") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   begin_connect(socket, NULL);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening close callback(ECANCELED)");
 }
 
 /* B14: a close behind a connect that waits for the bind is performed after 'listening'. */
-static void while_it_waits_for_a_bind_under_way(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while it waits for a bind under way") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   trace_events(socket);
@@ -45,38 +42,36 @@ static void while_it_waits_for_a_bind_under_way(void **state) {
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   if (stub.asked > 1) /* the connect went on, as it does in the built-in */
     lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
-  close_loop(loop);
+  run_to_end(loop);
   assert_non_null(strstr(trace_text, "listening"));
   assert_non_null(strstr(trace_text, closed_and_cancelled));
   assert_null(strstr(trace_text, "connect"));
 }
 
-static void while_the_bind_that_it_waits_for_fails(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while the bind that it waits for fails") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   begin_connect(socket, NULL);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error(EINVAL) close callback(ECANCELED)");
 }
 
-static void while_its_host_is_looked_up(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while its host is looked up") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
   begin_connect(socket, "localhost");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace(closed_and_cancelled);
 }
 
-static void while_a_program_looks_its_host_up(void **state) {
+TEST("while a program looks its host up") {
   static const char *const answers[] = {"127.0.0.1", NULL};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
     trace_events(socket);
@@ -87,32 +82,30 @@ static void while_a_program_looks_its_host_up(void **state) {
     settle(loop);
     assert_trace(closed_and_cancelled);
     lookup_stub_answer(&stub, 0, answers[i] != NULL ? 0 : UV_EAI_FAIL, answers[i]);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace("");
   }
 }
 
-static void after_its_host_was_found(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("after its host was found") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
   begin_connect(socket, "peer");
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("ask(peer) close callback(ECANCELED)");
 }
 
-static void after_its_host_was_not_found(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("after its host was not found") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
   begin_connect(socket, "peer");
   lookup_stub_answer(&stub, 0, UV_EAI_NONAME, NULL);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("ask(peer) close callback(ECANCELED)");
 }
 
@@ -121,13 +114,12 @@ static void close_in_listening(dgram_socket_t *socket, void *context) {
   close_socket(socket);
 }
 
-static void in_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in listening") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   begin_connect(socket, NULL);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening close callback(ECANCELED)");
 }
 
@@ -136,14 +128,13 @@ static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, v
   close_socket(socket);
 }
 
-static void in_the_error_of_the_bind(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the error of the bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, NULL), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   begin_connect(socket, NULL);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error(EINVAL) close callback(ECANCELED)");
 }
 
@@ -152,68 +143,66 @@ static void close_in_connect(dgram_socket_t *socket, const dgram_error_t *error,
   close_socket(socket);
 }
 
-static void in_its_callback(void **state) {
+TEST("in its callback") {
   static const char *const addresses[] = {"127.0.0.1", "::1"};
   static const char *const expected[] = {"connected close", "EINVAL close"};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int port;
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
     assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
     assert_int_equal(dgram_connect(socket, 9, addresses[i], close_in_connect, NULL), 0);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace(expected[i]);
   }
 }
 
-static void in_connect_the_other_listeners_are_still_called(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in connect the other listeners are still called") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_connect(socket, close_in_connect, NULL), 0);
   trace_events(socket);
   begin_connect(socket, NULL);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("connected connect callback close");
 }
 
-static void in_the_error_event_of_the_connect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the error event of the connect") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, close_in_error, NULL), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_connect(socket, 9, "::1", NULL, NULL), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error(EINVAL) close");
 }
 
-static void without_callback_nobody_is_told(void **state) {
+TEST("without callback nobody is told") {
   for (int bound = 0; bound < 2; bound++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int port;
     dgram_socket_t *socket =
         bound ? new_bound(loop, NULL, NULL, &port) : new_socket(loop, DGRAM_UDP4, NULL, NULL);
     trace_events(socket);
     assert_int_equal(dgram_connect(socket, 9, "localhost", NULL, NULL), 0);
     close_socket(socket);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace(bound ? "close" : "listening close");
   }
 }
 
-static void the_error_names_the_call_and_the_peer(void **state) {
+TEST("the error names the call and the peer") {
   static const char *const addresses[] = {"127.0.0.2", "localhost"};
   static const char *const messages[] = {"connect ECANCELED 127.0.0.2:1234",
                                          "connect ECANCELED localhost:1234"};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct kept_error kept = {0};
     int port;
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
     assert_int_equal(dgram_connect(socket, 1234, addresses[i], keep_error, &kept), 0);
     close_socket(socket);
-    close_loop(loop);
+    run_to_end(loop);
     assert_int_equal(kept.calls, 1);
     assert_int_equal(kept.code, UV_ECANCELED);
     assert_string_equal(kept.syscall, "connect");
@@ -222,8 +211,7 @@ static void the_error_names_the_call_and_the_peer(void **state) {
 }
 
 /* 'close', then the connect, then the sends that did not leave. */
-static void it_is_told_before_the_sends_that_were_cancelled(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it is told before the sends that were cancelled") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -234,27 +222,4 @@ static void it_is_told_before_the_sends_that_were_cancelled(void **state) {
   assert_trace("ask(other) ask(peer) close callback(ECANCELED) sent(ECANCELED)");
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
   lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(while_it_waits_for_the_loop),
-      cmocka_unit_test(while_it_waits_for_a_bind_of_its_own),
-      cmocka_unit_test(while_it_waits_for_a_bind_under_way),
-      cmocka_unit_test(while_the_bind_that_it_waits_for_fails),
-      cmocka_unit_test(while_its_host_is_looked_up),
-      cmocka_unit_test(while_a_program_looks_its_host_up),
-      cmocka_unit_test(after_its_host_was_found),
-      cmocka_unit_test(after_its_host_was_not_found),
-      cmocka_unit_test(in_listening),
-      cmocka_unit_test(in_the_error_of_the_bind),
-      cmocka_unit_test(in_its_callback),
-      cmocka_unit_test(in_connect_the_other_listeners_are_still_called),
-      cmocka_unit_test(in_the_error_event_of_the_connect),
-      cmocka_unit_test(without_callback_nobody_is_told),
-      cmocka_unit_test(the_error_names_the_call_and_the_peer),
-      cmocka_unit_test(it_is_told_before_the_sends_that_were_cancelled),
-  };
-  return cmocka_run_group_tests_name("connect_close", tests, NULL, NULL);
 }

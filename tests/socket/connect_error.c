@@ -9,8 +9,9 @@ static void keep_connect_error(dgram_socket_t *socket, const dgram_error_t *erro
 }
 
 /* Connects, which must fail; the callback is told, and nobody else. */
-static struct kept_error connect_failure(dgram_type_t type, int port, const char *address) {
-  uv_loop_t *loop = open_loop();
+static struct kept_error connect_failure(uv_loop_t *loop, dgram_type_t type, int port,
+                                         const char *address) {
+  begin_round(loop);
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   assert_int_equal(dgram_on_connect(socket, trace_connect, "connect"), 0);
@@ -22,13 +23,11 @@ static struct kept_error connect_failure(dgram_type_t type, int port, const char
   assert_trace("");
   connect_now(socket, 9);
   assert_trace("connect");
-  close_socket(socket);
-  close_loop(loop);
   return kept;
 }
 
-static void an_address_of_the_other_family_is_einval(void **state) {
-  struct kept_error kept = connect_failure(DGRAM_UDP4, 1234, "::1");
+TEST("an address of the other family is einval") {
+  struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "::1");
   assert_int_equal(kept.code, UV_EINVAL);
   assert_string_equal(kept.syscall, "connect");
   assert_string_equal(kept.address, "::1");
@@ -36,15 +35,15 @@ static void an_address_of_the_other_family_is_einval(void **state) {
   assert_string_equal(kept.message, "connect EINVAL ::1:1234");
 }
 
-static void also_on_a_socket_of_ipv6(void **state) {
+TEST("also on a socket of ipv6") {
   skip_without_ipv6();
-  struct kept_error kept = connect_failure(DGRAM_UDP6, 1234, "127.0.0.1");
+  struct kept_error kept = connect_failure(loop, DGRAM_UDP6, 1234, "127.0.0.1");
   assert_int_equal(kept.code, UV_EINVAL);
   assert_string_equal(kept.message, "connect EINVAL 127.0.0.1:1234");
 }
 
-static void an_unknown_host_is_the_error_of_its_look_up(void **state) {
-  struct kept_error kept = connect_failure(DGRAM_UDP4, 1234, "no-such-host.invalid");
+TEST("an unknown host is the error of its look up") {
+  struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "no-such-host.invalid");
   assert_string_equal(kept.syscall, "getaddrinfo");
   assert_string_equal(kept.address, "no-such-host.invalid");
   assert_int_equal(kept.port, 0);
@@ -56,22 +55,21 @@ static void an_unknown_host_is_the_error_of_its_look_up(void **state) {
 }
 
 /* libuv refuses it before any look-up; the program is told as of every other failure. */
-static void a_name_that_is_no_text_is_einval(void **state) {
-  struct kept_error kept = connect_failure(DGRAM_UDP4, 1234, "\xff\xfe");
+TEST("a name that is no text is einval") {
+  struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "\xff\xfe");
   assert_int_equal(kept.code, UV_EINVAL);
   assert_string_equal(kept.syscall, "getaddrinfo");
   assert_string_equal(kept.address, "\xff\xfe");
 }
 
 /* The loopback's broadcast address, which needs SO_BROADCAST. */
-static void what_the_system_refuses_has_its_code(void **state) {
-  struct kept_error kept = connect_failure(DGRAM_UDP4, 1234, "127.255.255.255");
+TEST("what the system refuses has its code") {
+  struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "127.255.255.255");
   assert_int_equal(kept.code, UV_EACCES);
   assert_string_equal(kept.message, "connect EACCES 127.255.255.255:1234");
 }
 
-static void without_callback_it_is_an_error_event(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without callback it is an error event") {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -83,12 +81,9 @@ static void without_callback_it_is_an_error_event(void **state) {
   assert_int_equal(kept.calls, 1);
   assert_string_equal(kept.message, "connect EINVAL ::1:1234");
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void without_anybody_it_goes_to_the_handler_of_unhandled_errors(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without anybody it goes to the handler of unhandled errors") {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -96,12 +91,9 @@ static void without_anybody_it_goes_to_the_handler_of_unhandled_errors(void **st
   assert_int_equal(dgram_connect(socket, 1234, "::1", NULL, NULL), 0);
   settle(loop);
   assert_int_equal(kept.calls, 1);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_callback_is_forgotten_after_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the callback is forgotten after it") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
@@ -110,8 +102,6 @@ static void the_callback_is_forgotten_after_it(void **state) {
   assert_int_equal(dgram_off_connect(socket, trace_connect, "callback"), UV_ENOENT);
   connect_now(socket, 9);
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void try_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -119,30 +109,23 @@ static void try_again(dgram_socket_t *socket, const dgram_error_t *error, void *
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "again"), 0);
 }
 
-static void connecting_can_be_tried_again_in_the_callback(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("connecting can be tried again in the callback") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, "::1", try_again, NULL), 0);
   run_until_trace(loop, "EINVAL again");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void connecting_can_be_tried_again_in_the_error_listener(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("connecting can be tried again in the error listener") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, try_again, NULL), 0);
   assert_int_equal(dgram_connect(socket, 9, "::1", NULL, NULL), 0);
   run_until_trace(loop, "EINVAL again");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void many_failures_pile_up_no_listeners(void **state) {
+TEST("many failures pile up no listeners") {
   enum { TIMES = 20 };
-  uv_loop_t *loop = open_loop();
   int port;
   int connected = 0;
   struct kept_error kept = {0};
@@ -155,23 +138,4 @@ static void many_failures_pile_up_no_listeners(void **state) {
   settle(loop);
   assert_int_equal(connected, 1);
   assert_int_equal(kept.calls, TIMES);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_address_of_the_other_family_is_einval),
-      cmocka_unit_test(also_on_a_socket_of_ipv6),
-      cmocka_unit_test(an_unknown_host_is_the_error_of_its_look_up),
-      cmocka_unit_test(a_name_that_is_no_text_is_einval),
-      cmocka_unit_test(what_the_system_refuses_has_its_code),
-      cmocka_unit_test(without_callback_it_is_an_error_event),
-      cmocka_unit_test(without_anybody_it_goes_to_the_handler_of_unhandled_errors),
-      cmocka_unit_test(the_callback_is_forgotten_after_it),
-      cmocka_unit_test(connecting_can_be_tried_again_in_the_callback),
-      cmocka_unit_test(connecting_can_be_tried_again_in_the_error_listener),
-      cmocka_unit_test(many_failures_pile_up_no_listeners),
-  };
-  return cmocka_run_group_tests_name("connect_error", tests, NULL, NULL);
 }

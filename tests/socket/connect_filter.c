@@ -11,8 +11,8 @@ struct scene {
   dgram_socket_t *socket;
 };
 
-static struct scene open_scene(void) {
-  struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .stranger = raw_socket()};
+static struct scene open_scene(uv_loop_t *loop) {
+  struct scene scene = {.loop = loop, .peer = raw_socket(), .stranger = raw_socket()};
   scene.socket = new_bound(scene.loop, trace_message, "got", &scene.port);
   return scene;
 }
@@ -21,11 +21,11 @@ static void close_scene(struct scene *scene) {
   close(scene->peer);
   close(scene->stranger);
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
-static void what_others_send_after_it_is_not_received(void **state) {
-  struct scene scene = open_scene();
+TEST("what others send after it is not received") {
+  struct scene scene = open_scene(loop);
   connect_now(scene.socket, raw_port(scene.peer));
   raw_send(scene.stranger, "stranger", 8, scene.port);
   raw_send(scene.peer, "peer", 4, scene.port);
@@ -35,8 +35,8 @@ static void what_others_send_after_it_is_not_received(void **state) {
 }
 
 /* It arrives before the loop has its turn to connect; the kernel has queued it then. */
-static void what_others_sent_before_it_is_not_received(void **state) {
-  struct scene scene = open_scene();
+TEST("what others sent before it is not received") {
+  struct scene scene = open_scene(loop);
   raw_send(scene.stranger, "early", 5, scene.port);
   raw_send(scene.peer, "mine", 4, scene.port);
   raw_send(scene.stranger, "late", 4, scene.port);
@@ -47,8 +47,8 @@ static void what_others_sent_before_it_is_not_received(void **state) {
 }
 
 /* The same address but another port, or the same port but another address, is another peer. */
-static void the_whole_address_counts(void **state) {
-  struct scene scene = open_scene();
+TEST("the whole address counts") {
+  struct scene scene = open_scene(loop);
   struct sockaddr_in other = loopback_address(raw_port(scene.peer));
   other.sin_addr.s_addr = inet_addr("127.0.0.2");
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -62,8 +62,8 @@ static void the_whole_address_counts(void **state) {
   close_scene(&scene);
 }
 
-static void until_it_is_connected_all_are_received(void **state) {
-  struct scene scene = open_scene();
+TEST("until it is connected all are received") {
+  struct scene scene = open_scene(loop);
   struct lookup_stub stub = {0};
   close_socket(scene.socket);
   scene.socket = new_bound_with_lookup(scene.loop, &stub);
@@ -82,8 +82,8 @@ static void connect_to_the_sender(dgram_socket_t *socket, const char *message,
   assert_int_equal(dgram_connect(socket, rinfo->port, NULL, NULL, NULL), 0);
 }
 
-static void a_server_may_connect_to_its_first_client(void **state) {
-  struct scene scene = open_scene();
+TEST("a server may connect to its first client") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_once_message(scene.socket, connect_to_the_sender, NULL), 0);
   raw_send(scene.peer, "first", 5, scene.port);
   settle(scene.loop);
@@ -110,8 +110,8 @@ static void send_to_the_peer(struct scene *scene) {
   assert_true(dgram_fileno(scene->socket) >= 0);
 }
 
-static struct scene open_deferring_scene(struct task_list *tasks) {
-  struct scene scene = open_scene();
+static struct scene open_deferring_scene(uv_loop_t *loop, struct task_list *tasks) {
+  struct scene scene = open_scene(loop);
   close_socket(scene.socket);
   dgram_options_t options = task_list_options(tasks);
   options.receive_budget = 1;
@@ -128,13 +128,13 @@ static void close_deferring_scene(struct scene *scene, struct task_list *tasks) 
   task_list_run_all(tasks);
   close(scene->peer);
   close(scene->stranger);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 /* A send's callback runs between the receive call and the 'message'. */
-static void a_sends_callback_may_connect_before_what_was_received_is_told(void **state) {
+TEST("a sends callback may connect before what was received is told") {
   struct task_list tasks = {0};
-  struct scene scene = open_deferring_scene(&tasks);
+  struct scene scene = open_deferring_scene(loop, &tasks);
   assert_int_equal(dgram_on_message(scene.socket, trace_message, "got"), 0);
   send_to_the_peer(&scene);
   raw_send(scene.stranger, "stranger", 8, scene.port);
@@ -143,9 +143,9 @@ static void a_sends_callback_may_connect_before_what_was_received_is_told(void *
   close_deferring_scene(&scene, &tasks);
 }
 
-static void more_than_a_batch_of_strangers_is_skipped(void **state) {
+TEST("more than a batch of strangers is skipped") {
   enum { SENT = 150 };
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   for (int i = 0; i < SENT; i++)
     raw_send(scene.stranger, "x", 1, scene.port);
   raw_send(scene.peer, "peer", 4, scene.port);
@@ -156,9 +156,9 @@ static void more_than_a_batch_of_strangers_is_skipped(void **state) {
 }
 
 /* What the kernel merged in one buffer (GRO) has one sender. */
-static void the_peers_own_bursts_are_received(void **state) {
+TEST("the peers own bursts are received") {
   enum { SENT = 100 };
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   int received = 0;
   int port;
   dgram_socket_t *sender = new_bound(scene.loop, NULL, NULL, &port);
@@ -172,9 +172,9 @@ static void the_peers_own_bursts_are_received(void **state) {
   close_scene(&scene);
 }
 
-static void a_dual_stack_socket_knows_a_mapped_peer(void **state) {
+TEST("a dual stack socket knows a mapped peer") {
   skip_without_ipv6();
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   int connected = 0;
   close_socket(scene.socket);
   scene.socket = new_socket(scene.loop, DGRAM_UDP6, trace_message, "got");
@@ -245,18 +245,18 @@ static int joins(void) {
     }                                                                  \
   } while (0)
 
-static struct scene open_joining_scene(void) {
+static struct scene open_joining_scene(uv_loop_t *loop) {
   int on = 1;
-  struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .stranger = raw_socket()};
+  struct scene scene = {.loop = loop, .peer = raw_socket(), .stranger = raw_socket()};
   scene.socket = new_bound(scene.loop, NULL, NULL, &scene.port);
   peer_port = raw_port(scene.peer);
   assert_int_equal(setsockopt(dgram_fileno(scene.socket), IPPROTO_UDP, UDP_GRO, &on, sizeof on), 0);
   return scene;
 }
 
-static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
+TEST("the rest of a joined buffer is dropped") {
   skip_without_joining();
-  struct scene scene = open_joining_scene();
+  struct scene scene = open_joining_scene(loop);
   assert_int_equal(dgram_on_message(scene.socket, connect_at_first, "got"), 0);
   raw_send_joined(scene.stranger, "1234", scene.port);
   raw_send(scene.stranger, "other", 5, scene.port);
@@ -267,9 +267,9 @@ static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
 }
 
 /* 'messages' has told them by then; 'message' follows it. */
-static void so_it_is_when_a_listener_of_messages_connects(void **state) {
+TEST("so it is when a listener of messages connects") {
   skip_without_joining();
-  struct scene scene = open_joining_scene();
+  struct scene scene = open_joining_scene(loop);
   assert_int_equal(dgram_on_messages(scene.socket, connect_at_once, NULL), 0);
   assert_int_equal(dgram_on_message(scene.socket, trace_message, "got"), 0);
   raw_send_joined(scene.stranger, "12", scene.port);
@@ -279,9 +279,9 @@ static void so_it_is_when_a_listener_of_messages_connects(void **state) {
   close_scene(&scene);
 }
 
-static void what_the_peer_sent_in_it_is_told(void **state) {
+TEST("what the peer sent in it is told") {
   skip_without_joining();
-  struct scene scene = open_joining_scene();
+  struct scene scene = open_joining_scene(loop);
   assert_int_equal(dgram_on_message(scene.socket, connect_at_first, "got"), 0);
   raw_send_joined(scene.peer, "1234", scene.port);
   settle(scene.loop);
@@ -296,9 +296,9 @@ static void trace_and_send(dgram_socket_t *socket, const char *message, const dg
 }
 
 /* What is joined comes at once, and with this budget is told in turns. */
-static void so_it_may_before_the_rest_is_told(void **state) {
+TEST("so it may before the rest is told") {
   struct task_list tasks = {0};
-  struct scene scene = open_deferring_scene(&tasks);
+  struct scene scene = open_deferring_scene(loop, &tasks);
   int segment = 1;
   assert_int_equal(dgram_once_message(scene.socket, trace_and_send, &scene), 0);
   assert_int_equal(dgram_on_message(scene.socket, trace_message, "heard"), 0);
@@ -310,35 +310,16 @@ static void so_it_may_before_the_rest_is_told(void **state) {
   close_deferring_scene(&scene, &tasks);
 }
 #else
-static void so_it_may_before_the_rest_is_told(void **state) {
+TEST("so it may before the rest is told") {
   skip();
 }
-static void the_rest_of_a_joined_buffer_is_dropped(void **state) {
+TEST("the rest of a joined buffer is dropped") {
   skip();
 }
-static void so_it_is_when_a_listener_of_messages_connects(void **state) {
+TEST("so it is when a listener of messages connects") {
   skip();
 }
-static void what_the_peer_sent_in_it_is_told(void **state) {
+TEST("what the peer sent in it is told") {
   skip();
 }
 #endif
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_others_send_after_it_is_not_received),
-      cmocka_unit_test(what_others_sent_before_it_is_not_received),
-      cmocka_unit_test(the_whole_address_counts),
-      cmocka_unit_test(until_it_is_connected_all_are_received),
-      cmocka_unit_test(a_server_may_connect_to_its_first_client),
-      cmocka_unit_test(a_sends_callback_may_connect_before_what_was_received_is_told),
-      cmocka_unit_test(so_it_may_before_the_rest_is_told),
-      cmocka_unit_test(more_than_a_batch_of_strangers_is_skipped),
-      cmocka_unit_test(the_peers_own_bursts_are_received),
-      cmocka_unit_test(a_dual_stack_socket_knows_a_mapped_peer),
-      cmocka_unit_test(the_rest_of_a_joined_buffer_is_dropped),
-      cmocka_unit_test(so_it_is_when_a_listener_of_messages_connects),
-      cmocka_unit_test(what_the_peer_sent_in_it_is_told),
-  };
-  return cmocka_run_group_tests_name("connect_filter", tests, NULL, NULL);
-}

@@ -8,8 +8,9 @@ struct scene {
   int other;
 };
 
-static struct scene open_scene(void) {
-  return (struct scene){.loop = open_loop(), .peer = raw_socket(), .other = raw_socket()};
+static struct scene open_scene(uv_loop_t *loop) {
+  begin_round(loop);
+  return (struct scene){.loop = loop, .peer = raw_socket(), .other = raw_socket()};
 }
 
 static void begin_connect(struct scene *scene, dgram_socket_t *socket) {
@@ -21,11 +22,11 @@ static void close_scene(struct scene *scene, dgram_socket_t *socket) {
   close(scene->peer);
   close(scene->other);
   close_socket(socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
-static void of_a_bound_socket_in_the_same_turn(void **state) {
-  struct scene scene = open_scene();
+TEST("of a bound socket in the same turn") {
+  struct scene scene = open_scene(loop);
   int port;
   dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &port);
   send_text(socket, "1", raw_port(scene.other), trace_sent, "sent1");
@@ -40,8 +41,8 @@ static void of_a_bound_socket_in_the_same_turn(void **state) {
   close_scene(&scene, socket);
 }
 
-static void of_an_unbound_socket(void **state) {
-  struct scene scene = open_scene();
+TEST("of an unbound socket") {
+  struct scene scene = open_scene(loop);
   dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "1", raw_port(scene.other), trace_sent, "sent");
   begin_connect(&scene, socket);
@@ -52,9 +53,9 @@ static void of_an_unbound_socket(void **state) {
   close_scene(&scene, socket);
 }
 
-static void far_more_than_one_batch_of_them(void **state) {
+TEST("far more than one batch of them") {
   enum { SENT = 200 };
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   int sent = 0;
   int port;
   char byte;
@@ -70,8 +71,8 @@ static void far_more_than_one_batch_of_them(void **state) {
 }
 
 /* B33: until it is connected a send must say where it goes. */
-static void while_connecting_a_destination_is_needed(void **state) {
-  struct scene scene = open_scene();
+TEST("while connecting a destination is needed") {
+  struct scene scene = open_scene(loop);
   dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
   begin_connect(&scene, socket);
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
@@ -84,8 +85,8 @@ static void send_to_the_peer(dgram_socket_t *socket, const dgram_error_t *error,
   assert_int_equal(dgram_send(socket, "mine", 4, 0, NULL, trace_sent, "sent"), 0);
 }
 
-static void a_send_in_connect_goes_to_the_peer_after_them(void **state) {
-  struct scene scene = open_scene();
+TEST("a send in connect goes to the peer after them") {
+  struct scene scene = open_scene(loop);
   dgram_socket_t *socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "1", raw_port(scene.peer), NULL, NULL);
   assert_int_equal(dgram_on_connect(socket, send_to_the_peer, NULL), 0);
@@ -97,8 +98,8 @@ static void a_send_in_connect_goes_to_the_peer_after_them(void **state) {
 }
 
 /* B39: the address is found when the socket has a peer already. */
-static void one_whose_host_is_found_too_late_is_eisconn(void **state) {
-  struct scene scene = open_scene();
+TEST("one whose host is found too late is eisconn") {
+  struct scene scene = open_scene(loop);
   struct lookup_stub stub = {0};
   struct kept_error kept = {0};
   int port = raw_port(scene.other);
@@ -119,8 +120,8 @@ static void one_whose_host_is_found_too_late_is_eisconn(void **state) {
   close_scene(&scene, socket);
 }
 
-static void one_whose_host_is_found_in_time_leaves(void **state) {
-  struct scene scene = open_scene();
+TEST("one whose host is found in time leaves") {
+  struct scene scene = open_scene(loop);
   struct lookup_stub stub = {0};
   int port = raw_port(scene.other);
   dgram_socket_t *socket = new_bound_with_lookup(scene.loop, &stub);
@@ -131,17 +132,4 @@ static void one_whose_host_is_found_in_time_leaves(void **state) {
   settle(scene.loop);
   assert_string_equal(arrived(scene.other), "x");
   close_scene(&scene, socket);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_a_bound_socket_in_the_same_turn),
-      cmocka_unit_test(of_an_unbound_socket),
-      cmocka_unit_test(far_more_than_one_batch_of_them),
-      cmocka_unit_test(while_connecting_a_destination_is_needed),
-      cmocka_unit_test(a_send_in_connect_goes_to_the_peer_after_them),
-      cmocka_unit_test(one_whose_host_is_found_too_late_is_eisconn),
-      cmocka_unit_test(one_whose_host_is_found_in_time_leaves),
-  };
-  return cmocka_run_group_tests_name("connect_queue", tests, NULL, NULL);
 }

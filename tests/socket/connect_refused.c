@@ -11,8 +11,9 @@ struct scene {
   dgram_socket_t *socket;
 };
 
-static struct scene open_scene(void) {
-  struct scene scene = {.loop = open_loop()};
+static struct scene open_scene(uv_loop_t *loop) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop};
   int port;
   scene.peer = raw_holder(&scene.peer_port);
   scene.socket = new_bound(scene.loop, trace_message, "got", &port);
@@ -23,7 +24,7 @@ static struct scene open_scene(void) {
 static void close_scene(struct scene *scene) {
   close(scene->peer);
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 static void send_peer(dgram_socket_t *socket, const char *text, dgram_send_cb callback,
@@ -36,8 +37,8 @@ static void revive(struct scene *scene) {
   raw_connect(scene->peer, port_of(scene->socket));
 }
 
-static void it_is_an_error_event(void **state) {
-  struct scene scene = open_scene();
+TEST("it is an error event") {
+  struct scene scene = open_scene(loop);
   struct kept_error kept = {0};
   int sent = 0;
   assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
@@ -54,8 +55,8 @@ static void it_is_an_error_event(void **state) {
   close_scene(&scene);
 }
 
-static void the_socket_stays_connected_and_usable(void **state) {
-  struct scene scene = open_scene();
+TEST("the socket stays connected and usable") {
+  struct scene scene = open_scene(loop);
   dgram_address_t remote;
   assert_int_equal(dgram_on_error(scene.socket, trace_error, "error"), 0);
   send_peer(scene.socket, "lost", NULL, NULL);
@@ -80,8 +81,8 @@ static void send_to_revived(dgram_socket_t *socket, const dgram_error_t *error, 
 }
 
 /* bun#36249: the system tells the refusal to whichever call comes next, here a send. */
-static void the_next_send_does_not_fail_for_it(void **state) {
-  struct scene scene = open_scene();
+TEST("the next send does not fail for it") {
+  struct scene scene = open_scene(loop);
   struct kept_error kept = {0};
   assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
   send_peer(scene.socket, "lost", send_to_revived, &scene);
@@ -102,8 +103,8 @@ static void send_next(dgram_socket_t *socket, const dgram_error_t *error, size_t
     send_peer(socket, "x", send_next, left);
 }
 
-static void a_row_of_refusals_fails_no_send(void **state) {
-  struct scene scene = open_scene();
+TEST("a row of refusals fails no send") {
+  struct scene scene = open_scene(loop);
   struct kept_error kept = {0};
   int left = 20;
   assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
@@ -117,9 +118,9 @@ static void a_row_of_refusals_fails_no_send(void **state) {
 }
 
 /* Datagrams of different sizes, so that they leave one by one. */
-static void a_burst_to_it_is_told_and_completes(void **state) {
+TEST("a burst to it is told and completes") {
   enum { SENT = 100 };
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   static const char bytes[SENT];
   struct kept_error kept = {0};
   int sent = 0;
@@ -134,8 +135,8 @@ static void a_burst_to_it_is_told_and_completes(void **state) {
   close_scene(&scene);
 }
 
-static void a_message_behind_it_still_comes(void **state) {
-  struct scene scene = open_scene();
+TEST("a message behind it still comes") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_on_error(scene.socket, trace_error, "error"), 0);
   revive(&scene);
   raw_send(scene.peer, "1", 1, port_of(scene.socket));
@@ -151,8 +152,8 @@ static void a_message_behind_it_still_comes(void **state) {
   close_scene(&scene);
 }
 
-static void without_listener_it_goes_to_the_handler_of_unhandled_errors(void **state) {
-  struct scene scene = open_scene();
+TEST("without listener it goes to the handler of unhandled errors") {
+  struct scene scene = open_scene(loop);
   struct kept_error kept = {0};
   dgram_on_unhandled_error(keep_error, &kept);
   send_peer(scene.socket, "lost", NULL, NULL);
@@ -166,11 +167,11 @@ static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, v
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
 }
 
-static void the_socket_may_be_closed_in_it(void **state) {
-  struct scene scene = open_scene();
+TEST("the socket may be closed in it") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_on_error(scene.socket, close_in_error, NULL), 0);
   send_peer(scene.socket, "lost", NULL, NULL);
-  close_loop(scene.loop);
+  run_to_end(scene.loop);
   assert_trace("error(ECONNREFUSED) close");
   close(scene.peer);
 }
@@ -179,8 +180,8 @@ static void disconnect_in_error(dgram_socket_t *socket, const dgram_error_t *err
   trace("error(%s) %d", error->name, dgram_disconnect(socket));
 }
 
-static void the_socket_may_be_disconnected_in_it(void **state) {
-  struct scene scene = open_scene();
+TEST("the socket may be disconnected in it") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_on_error(scene.socket, disconnect_in_error, NULL), 0);
   send_peer(scene.socket, "lost", NULL, NULL);
   run_until_trace(scene.loop, "error(ECONNREFUSED) 0");
@@ -190,8 +191,8 @@ static void the_socket_may_be_disconnected_in_it(void **state) {
 }
 
 /* bun#29135: told of it, a server would stop for one client that has gone. */
-static void an_unconnected_socket_is_not_told(void **state) {
-  struct scene scene = open_scene();
+TEST("an unconnected socket is not told") {
+  struct scene scene = open_scene(loop);
   int ports[2];
   int received = 0;
   dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &ports[0]);
@@ -205,20 +206,4 @@ static void an_unconnected_socket_is_not_told(void **state) {
   close_socket(target);
   close_socket(socket);
   close_scene(&scene);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(it_is_an_error_event),
-      cmocka_unit_test(the_socket_stays_connected_and_usable),
-      cmocka_unit_test(the_next_send_does_not_fail_for_it),
-      cmocka_unit_test(a_row_of_refusals_fails_no_send),
-      cmocka_unit_test(a_burst_to_it_is_told_and_completes),
-      cmocka_unit_test(a_message_behind_it_still_comes),
-      cmocka_unit_test(without_listener_it_goes_to_the_handler_of_unhandled_errors),
-      cmocka_unit_test(the_socket_may_be_closed_in_it),
-      cmocka_unit_test(the_socket_may_be_disconnected_in_it),
-      cmocka_unit_test(an_unconnected_socket_is_not_told),
-  };
-  return cmocka_run_group_tests_name("connect_refused", tests, NULL, NULL);
 }

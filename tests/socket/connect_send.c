@@ -7,8 +7,9 @@ struct scene {
   dgram_socket_t *socket;
 };
 
-static struct scene open_scene(void) {
-  struct scene scene = {.loop = open_loop(), .fd = raw_socket()};
+static struct scene open_scene(uv_loop_t *loop) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop, .fd = raw_socket()};
   scene.socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
   connect_now(scene.socket, raw_port(scene.fd));
   return scene;
@@ -17,11 +18,11 @@ static struct scene open_scene(void) {
 static void close_scene(struct scene *scene) {
   close(scene->fd);
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
-static void every_form_without_destination_goes_to_the_peer(void **state) {
-  struct scene scene = open_scene();
+TEST("every form without destination goes to the peer") {
+  struct scene scene = open_scene(loop);
   uv_buf_t buffers[] = {uv_buf_init("b", 1), uv_buf_init("c", 1)};
   assert_int_equal(dgram_send(scene.socket, "a", 1, 0, NULL, trace_sent, "1"), 0);
   assert_int_equal(dgram_send_buffers(scene.socket, buffers, 2, 0, NULL, trace_sent, "2"), 0);
@@ -32,8 +33,8 @@ static void every_form_without_destination_goes_to_the_peer(void **state) {
   close_scene(&scene);
 }
 
-static void a_port_or_address_is_refused(void **state) {
-  struct scene scene = open_scene();
+TEST("a port or address is refused") {
+  struct scene scene = open_scene(loop);
   uv_buf_t buffer = uv_buf_init("x", 1);
   struct sockaddr_in to = loopback_address(raw_port(scene.fd));
   int port = raw_port(scene.fd);
@@ -54,16 +55,16 @@ static void a_port_or_address_is_refused(void **state) {
 }
 
 /* B33: only what is truthy is a destination, and '' is not. */
-static void an_empty_address_is_no_destination(void **state) {
-  struct scene scene = open_scene();
+TEST("an empty address is no destination") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_send(scene.socket, "x", 1, 0, "", trace_sent, "sent"), 0);
   run_until_trace(scene.loop, "sent");
   assert_string_equal(arrived(scene.fd), "x");
   close_scene(&scene);
 }
 
-static void an_empty_datagram_goes_there_too(void **state) {
-  struct scene scene = open_scene();
+TEST("an empty datagram goes there too") {
+  struct scene scene = open_scene(loop);
   char byte;
   assert_int_equal(dgram_send(scene.socket, NULL, 0, 0, NULL, trace_sent, "sent"), 0);
   run_until_trace(scene.loop, "sent");
@@ -71,9 +72,9 @@ static void an_empty_datagram_goes_there_too(void **state) {
   close_scene(&scene);
 }
 
-static void far_more_than_one_batch_arrive_in_order(void **state) {
+TEST("far more than one batch arrive in order") {
   enum { SENT = 200 };
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   int sent = 0;
   unsigned char numbers[SENT];
   for (int i = 0; i < SENT; i++) {
@@ -90,9 +91,9 @@ static void far_more_than_one_batch_arrive_in_order(void **state) {
 }
 
 /* B39: there is no address to name. */
-static void its_error_names_no_address(void **state) {
+TEST("its error names no address") {
   static char overlong[65508];
-  struct scene scene = open_scene();
+  struct scene scene = open_scene(loop);
   struct kept_error kept = {0};
   assert_int_equal(
       dgram_send(scene.socket, overlong, sizeof overlong, 0, NULL, keep_send_error, &kept), 0);
@@ -104,27 +105,11 @@ static void its_error_names_no_address(void **state) {
   close_scene(&scene);
 }
 
-static void an_unconnected_socket_needs_a_destination(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an unconnected socket needs a destination") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
   assert_int_equal(dgram_send_buffers(socket, NULL, 0, 0, NULL, NULL, NULL),
                    DGRAM_ERR_SOCKET_BAD_PORT);
   assert_int_equal(dgram_send_to(socket, NULL, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_form_without_destination_goes_to_the_peer),
-      cmocka_unit_test(a_port_or_address_is_refused),
-      cmocka_unit_test(an_empty_address_is_no_destination),
-      cmocka_unit_test(an_empty_datagram_goes_there_too),
-      cmocka_unit_test(far_more_than_one_batch_arrive_in_order),
-      cmocka_unit_test(its_error_names_no_address),
-      cmocka_unit_test(an_unconnected_socket_needs_a_destination),
-  };
-  return cmocka_run_group_tests_name("connect_send", tests, NULL, NULL);
 }

@@ -9,8 +9,9 @@ struct scene {
   dgram_socket_t *socket;
 };
 
-static struct scene open_scene(void) {
-  struct scene scene = {.loop = open_loop(), .peer = raw_socket(), .other = raw_socket()};
+static struct scene open_scene(uv_loop_t *loop) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop, .peer = raw_socket(), .other = raw_socket()};
   scene.socket = new_socket(scene.loop, DGRAM_UDP4, NULL, NULL);
   trace_events(scene.socket);
   return scene;
@@ -19,7 +20,7 @@ static struct scene open_scene(void) {
 static void close_scene(struct scene *scene) {
   close(scene->peer);
   close(scene->other);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 static void send_to_peer(dgram_socket_t *socket, const char *text) {
@@ -34,8 +35,8 @@ static void connect_to_peer(struct scene *scene) {
   assert_int_equal(dgram_connect_sync(scene->socket, raw_port(scene->peer), NULL), 0);
 }
 
-static void what_is_sent_after_it_goes_to_the_peer(void **state) {
-  struct scene scene = open_scene();
+TEST("what is sent after it goes to the peer") {
+  struct scene scene = open_scene(loop);
   connect_to_peer(&scene);
   send_to_peer(scene.socket, "1");
   send_to_peer(scene.socket, "2");
@@ -47,8 +48,8 @@ static void what_is_sent_after_it_goes_to_the_peer(void **state) {
   close_scene(&scene);
 }
 
-static void what_was_sent_before_it_goes_where_it_was_sent(void **state) {
-  struct scene scene = open_scene();
+TEST("what was sent before it goes where it was sent") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_bind_sync(scene.socket, 0, NULL), 0);
   send_to_other(&scene, "1");
   connect_to_peer(&scene);
@@ -68,8 +69,8 @@ static void connect_there(dgram_socket_t *socket, void *context) {
   send_to_peer(socket, "3");
 }
 
-static void also_when_it_is_called_in_listening(void **state) {
-  struct scene scene = open_scene();
+TEST("also when it is called in listening") {
+  struct scene scene = open_scene(loop);
   int port = raw_port(scene.peer);
   assert_int_equal(dgram_bind(scene.socket, 0, NULL, connect_there, &port), 0);
   send_to_other(&scene, "1");
@@ -82,8 +83,8 @@ static void also_when_it_is_called_in_listening(void **state) {
   close_scene(&scene);
 }
 
-static void disconnected_the_peer_still_gets_what_was_sent_to_it(void **state) {
-  struct scene scene = open_scene();
+TEST("disconnected the peer still gets what was sent to it") {
+  struct scene scene = open_scene(loop);
   connect_to_peer(&scene);
   send_to_peer(scene.socket, "1");
   assert_int_equal(dgram_disconnect(scene.socket), 0);
@@ -96,8 +97,8 @@ static void disconnected_the_peer_still_gets_what_was_sent_to_it(void **state) {
   close_scene(&scene);
 }
 
-static void connected_to_another_too(void **state) {
-  struct scene scene = open_scene();
+TEST("connected to another too") {
+  struct scene scene = open_scene(loop);
   connect_to_peer(&scene);
   send_to_peer(scene.socket, "1");
   assert_int_equal(dgram_disconnect(scene.socket), 0);
@@ -111,8 +112,8 @@ static void connected_to_another_too(void **state) {
   close_scene(&scene);
 }
 
-static void closed_at_once_all_leave(void **state) {
-  struct scene scene = open_scene();
+TEST("closed at once all leave") {
+  struct scene scene = open_scene(loop);
   assert_int_equal(dgram_bind_sync(scene.socket, 0, NULL), 0);
   send_to_other(&scene, "1");
   connect_to_peer(&scene);
@@ -126,8 +127,8 @@ static void closed_at_once_all_leave(void **state) {
 }
 
 /* As with dgram_connect(): Node.js's way. */
-static void a_name_found_too_late_is_eisconn(void **state) {
-  struct scene scene = open_scene();
+TEST("a name found too late is eisconn") {
+  struct scene scene = open_scene(loop);
   struct lookup_stub stub = {0};
   close_socket(scene.socket);
   settle(scene.loop);
@@ -148,8 +149,8 @@ static void close_and_answer(dgram_lookup_t *lookup, const char *host, dgram_typ
 }
 
 /* It is asked inside the call, for a send that waited for 'listening'. */
-static void a_look_up_that_closes_the_socket_ends_the_call(void **state) {
-  struct scene scene = open_scene();
+TEST("a look up that closes the socket ends the call") {
+  struct scene scene = open_scene(loop);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_and_answer;
   options.lookup_context = &scene.socket;
@@ -164,18 +165,4 @@ static void a_look_up_that_closes_the_socket_ends_the_call(void **state) {
   settle(scene.loop);
   assert_trace("close sent(ECANCELED)");
   close_scene(&scene);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_sent_after_it_goes_to_the_peer),
-      cmocka_unit_test(what_was_sent_before_it_goes_where_it_was_sent),
-      cmocka_unit_test(also_when_it_is_called_in_listening),
-      cmocka_unit_test(disconnected_the_peer_still_gets_what_was_sent_to_it),
-      cmocka_unit_test(connected_to_another_too),
-      cmocka_unit_test(closed_at_once_all_leave),
-      cmocka_unit_test(a_name_found_too_late_is_eisconn),
-      cmocka_unit_test(a_look_up_that_closes_the_socket_ends_the_call),
-  };
-  return cmocka_run_group_tests_name("connect_sync_sends", tests, NULL, NULL);
 }

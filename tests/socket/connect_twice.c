@@ -14,20 +14,16 @@ static int remote_port(const dgram_socket_t *socket) {
   return remote.port;
 }
 
-static void while_it_waits_for_the_bind(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while it waits for the bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "first"), 0);
   assert_int_equal(connect_elsewhere(socket), DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   settle(loop);
   assert_trace("first");
   assert_int_equal(remote_port(socket), 9);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void while_it_waits_for_a_look_up(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while it waits for a look up") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_connect(socket, 9, "peer", trace_connect, "first"), 0);
@@ -38,12 +34,9 @@ static void while_it_waits_for_a_look_up(void **state) {
   settle(loop);
   assert_trace("ask(peer) first");
   assert_int_equal(remote_port(socket), 9);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void while_it_waits_for_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("while it waits for the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "first"), 0);
@@ -51,12 +44,9 @@ static void while_it_waits_for_the_loop(void **state) {
   settle(loop);
   assert_trace("first");
   assert_int_equal(remote_port(socket), 9);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void when_it_is_connected(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("when it is connected") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
@@ -65,32 +55,16 @@ static void when_it_is_connected(void **state) {
   settle(loop);
   assert_trace("");
   assert_int_equal(remote_port(socket), 9);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void connect_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("code:%d", connect_elsewhere(socket) == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
 }
 
-static void in_connect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in connect") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, NULL, connect_again, NULL), 0);
   settle(loop);
   assert_trace("code:1");
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(while_it_waits_for_the_bind),
-      cmocka_unit_test(while_it_waits_for_a_look_up),
-      cmocka_unit_test(while_it_waits_for_the_loop),
-      cmocka_unit_test(when_it_is_connected),
-      cmocka_unit_test(in_connect),
-  };
-  return cmocka_run_group_tests_name("connect_twice", tests, NULL, NULL);
 }

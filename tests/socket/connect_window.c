@@ -11,8 +11,7 @@ static int closed_before; /* how a call inside another one ended */
 
 /* ---- disconnected before 'connect' was told ---- */
 
-static void a_connect_that_is_taken_back_is_no_success(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect that is taken back is no success") {
   struct lookup_stub stub = {0};
   int peer = raw_socket();
   int other = raw_socket();
@@ -35,12 +34,9 @@ static void a_connect_that_is_taken_back_is_no_success(void **state) {
   assert_string_equal(arrived(other), "x");
   close(peer);
   close(other);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void without_a_callback_it_ends_silently(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without a callback it ends silently") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -49,12 +45,9 @@ static void without_a_callback_it_ends_silently(void **state) {
   assert_int_equal(dgram_disconnect(socket), 0);
   settle(loop);
   assert_trace("ask(a.peer)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void several_may_be_taken_back_in_one_turn(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("several may be taken back in one turn") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   static char *const names[] = {"first", "second", "third"};
@@ -66,8 +59,6 @@ static void several_may_be_taken_back_in_one_turn(void **state) {
   trace_clear();
   settle(loop);
   assert_trace("first(ECANCELED) second(ECANCELED) third(ECANCELED)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* A listener of 'connect' in front of the callback of the dgram_connect() that is told. */
@@ -78,8 +69,7 @@ static void connect_elsewhere_and_take_it_back(dgram_socket_t *socket, const dgr
   assert_int_equal(dgram_disconnect(socket), 0);
 }
 
-static void taking_back_the_next_one_does_not_silence_the_one_that_is_told(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("taking back the next one does not silence the one that is told") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   stub.at_once = "127.0.0.1";
@@ -87,12 +77,9 @@ static void taking_back_the_next_one_does_not_silence_the_one_that_is_told(void 
   assert_int_equal(dgram_connect(socket, 9, "a.peer", trace_connect, "first"), 0);
   settle(loop);
   assert_trace("ask(a.peer) ask(elsewhere) first second(ECANCELED)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void one_that_is_taken_back_and_closed_ends_once(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that is taken back and closed ends once") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -103,7 +90,6 @@ static void one_that_is_taken_back_and_closed_ends_once(void **state) {
   trace_clear();
   settle(loop);
   assert_trace("first(ECANCELED) close");
-  close_loop(loop);
 }
 
 /* ---- a look-up that connects ---- */
@@ -128,8 +114,8 @@ static void meddle(dgram_lookup_t *lookup, const char *host, dgram_type_t type, 
 }
 
 /* A send to a name waits for 'listening' when the socket is connected inside a call. */
-static void a_look_up_that_connects_inside_connect_sync(int synchronous) {
-  uv_loop_t *loop = open_loop();
+static void a_look_up_that_connects_inside_connect_sync(uv_loop_t *loop, int synchronous) {
+  begin_round(loop);
   int outer = raw_socket();
   int inner = raw_socket();
   struct meddler meddler = {.synchronous = synchronous, .result = 1};
@@ -152,16 +138,14 @@ static void a_look_up_that_connects_inside_connect_sync(int synchronous) {
   assert_trace("listening connect sent(EISCONN)");
   close(outer);
   close(inner);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void one_wins_and_the_other_is_refused(void **state) {
-  a_look_up_that_connects_inside_connect_sync(0);
+TEST("one wins and the other is refused") {
+  a_look_up_that_connects_inside_connect_sync(loop, 0);
 }
 
-static void so_it_is_for_a_connect_inside_a_call(void **state) {
-  a_look_up_that_connects_inside_connect_sync(1);
+TEST("so it is for a connect inside a call") {
+  a_look_up_that_connects_inside_connect_sync(loop, 1);
 }
 
 static void close_it(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
@@ -171,8 +155,7 @@ static void close_it(dgram_lookup_t *lookup, const char *host, dgram_type_t type
     closed_before = dgram_close(meddler->socket, NULL, NULL);
 }
 
-static void a_look_up_may_close_the_socket_inside_connect_sync(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a look up may close the socket inside connect sync") {
   struct meddler meddler = {0};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_it;
@@ -187,7 +170,7 @@ static void a_look_up_may_close_the_socket_inside_connect_sync(void **state) {
   settle(loop);
   assert_trace("close sent(ECANCELED)");
   dgram_lookup_done(meddler.lookup, 0, "127.0.0.1");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* ---- the descriptor of another socket of the loop ---- */
@@ -198,8 +181,7 @@ static int take(dgram_socket_t *socket, int fd) {
   return dgram_bind_options(socket, &options, NULL, NULL);
 }
 
-static void a_descriptor_is_not_taken_before_its_socket_listens(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a descriptor is not taken before its socket listens") {
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *thief = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind_sync(owner, 0, "127.0.0.1"), 0);
@@ -207,9 +189,6 @@ static void a_descriptor_is_not_taken_before_its_socket_listens(void **state) {
   settle(loop);
   assert_int_equal(take(thief, dgram_fileno(owner)), UV_EEXIST);
   assert_usable(owner);
-  close_socket(owner);
-  close_socket(thief);
-  close_loop(loop);
 }
 
 static dgram_socket_t *the_thief;
@@ -219,8 +198,7 @@ static void take_in_error(dgram_socket_t *socket, const dgram_error_t *error, vo
   assert_int_equal(take(the_thief, dgram_fileno(socket)), UV_EEXIST);
 }
 
-static void nor_inside_its_error_listener(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("nor inside its error listener") {
   int port;
   int gone = raw_socket();
   int gone_port = raw_port(gone);
@@ -234,11 +212,10 @@ static void nor_inside_its_error_listener(void **state) {
   assert_trace("ECONNREFUSED");
   close_socket(owner);
   close_socket(the_thief);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void a_number_that_is_free_again_is_taken(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a number that is free again is taken") {
   int port;
   dgram_socket_t *first = new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -249,13 +226,11 @@ static void a_number_that_is_free_again_is_taken(void **state) {
   assert_int_equal(take(second, fd), 0);
   assert_usable(second);
   close_socket(second);
-  close_loop(loop);
 }
 
 /* ---- closed ---- */
 
-static void a_send_on_a_closed_socket_that_was_connected(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send on a closed socket that was connected") {
   int port;
   int peer = raw_socket();
   uv_buf_t byte = uv_buf_init("x", 1);
@@ -273,13 +248,11 @@ static void a_send_on_a_closed_socket_that_was_connected(void **state) {
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   settle(loop);
   close(peer);
-  close_loop(loop);
 }
 
 /* ---- an address at an odd place in memory ---- */
 
-static void an_address_may_lie_anywhere(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an address may lie anywhere") {
   int port;
   int peer = raw_socket();
   char memory[1 + sizeof(struct sockaddr_in)];
@@ -294,25 +267,4 @@ static void an_address_may_lie_anywhere(void **state) {
   assert_trace("sent sent sent");
   assert_string_equal(arrived(peer), "x x x");
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_connect_that_is_taken_back_is_no_success),
-      cmocka_unit_test(without_a_callback_it_ends_silently),
-      cmocka_unit_test(several_may_be_taken_back_in_one_turn),
-      cmocka_unit_test(taking_back_the_next_one_does_not_silence_the_one_that_is_told),
-      cmocka_unit_test(one_that_is_taken_back_and_closed_ends_once),
-      cmocka_unit_test(one_wins_and_the_other_is_refused),
-      cmocka_unit_test(so_it_is_for_a_connect_inside_a_call),
-      cmocka_unit_test(a_look_up_may_close_the_socket_inside_connect_sync),
-      cmocka_unit_test(a_descriptor_is_not_taken_before_its_socket_listens),
-      cmocka_unit_test(nor_inside_its_error_listener),
-      cmocka_unit_test(a_number_that_is_free_again_is_taken),
-      cmocka_unit_test(a_send_on_a_closed_socket_that_was_connected),
-      cmocka_unit_test(an_address_may_lie_anywhere),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,7 @@
 #include "lib/lookup_stub.h"
 
 /* A program that was compiled with 0.1, where `disable_gso` was the last member. */
-static void of_a_shorter_struct_the_members_beyond_it_have_their_default(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a shorter struct the members beyond it have their default") {
   struct lookup_stub stub = {0};
   dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
   options.struct_size = offsetof(dgram_options_t, disable_gso) + sizeof options.disable_gso;
@@ -13,19 +12,16 @@ static void of_a_shorter_struct_the_members_beyond_it_have_their_default(void **
   bind_now(socket, "127.0.0.1");
   assert_usable(socket);
   assert_int_equal(stub.asked, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* In the midst of one, half of it would be the program's and half the default's. */
-static void one_that_ends_inside_a_member_is_refused(void **state) {
+TEST("one that ends inside a member is refused") {
   static const size_t ends[] = {
       offsetof(dgram_options_t, lookup),         offsetof(dgram_options_t, lookup_context),
       offsetof(dgram_options_t, signal),         offsetof(dgram_options_t, reuse_port),
       offsetof(dgram_options_t, defer),          offsetof(dgram_options_t, defer_context),
       offsetof(dgram_options_t, low_latency),    offsetof(dgram_options_t, receive_batch),
       offsetof(dgram_options_t, receive_budget), sizeof(dgram_options_t)};
-  uv_loop_t *loop = open_loop();
   size_t at = 0;
   for (size_t size = 0; size <= sizeof(dgram_options_t) + 8; size++) {
     dgram_socket_t *socket = NULL;
@@ -39,30 +35,27 @@ static void one_that_ends_inside_a_member_is_refused(void **state) {
     if (err == 0)
       close_socket(socket);
   }
-  close_loop(loop);
 }
 
 /* Of 0.3, where padding was what is `receive_batch` now; out of range here. */
-static void of_the_padding_of_an_older_one_nothing_is_read(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of the padding of an older one nothing is read") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.struct_size = offsetof(dgram_options_t, receive_budget);
   options.receive_batch = -1;
   close_socket(new_with(loop, &options));
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void one_shorter_than_the_first_version_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one shorter than the first version is refused") {
   dgram_socket_t *socket = NULL;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.struct_size = offsetof(dgram_options_t, disable_gso);
   assert_int_equal(dgram_create_socket_options(loop, &options, NULL, NULL, &socket), UV_EINVAL);
   assert_null(socket);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void the_defaults_are_those_of_a_plain_socket(void **state) {
+TEST("the defaults are those of a plain socket") {
   static const dgram_type_t types[] = {DGRAM_UDP4, DGRAM_UDP6};
   for (int i = 0; i < 2; i++) {
     dgram_options_t options = dgram_default_options(types[i]);
@@ -83,26 +76,11 @@ static void the_defaults_are_those_of_a_plain_socket(void **state) {
   }
 }
 
-static void they_are_copied(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("they are copied") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
   dgram_socket_t *socket = new_with(loop, &options);
   memset(&options, 0xff, sizeof options);
   bind_now(socket, "name");
   assert_int_equal(stub.asked, 1);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_a_shorter_struct_the_members_beyond_it_have_their_default),
-      cmocka_unit_test(one_that_ends_inside_a_member_is_refused),
-      cmocka_unit_test(of_the_padding_of_an_older_one_nothing_is_read),
-      cmocka_unit_test(one_shorter_than_the_first_version_is_refused),
-      cmocka_unit_test(the_defaults_are_those_of_a_plain_socket),
-      cmocka_unit_test(they_are_copied),
-  };
-  return cmocka_run_group_tests_name("create_options", tests, NULL, NULL);
 }

@@ -12,8 +12,7 @@ static void assert_put_off(uv_loop_t *loop, struct task_list *tasks, int count) 
   task_list_run_all(tasks);
 }
 
-static void a_bind_is_put_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a bind is put off") {
   struct task_list tasks = {0};
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   trace_events(socket);
@@ -25,11 +24,10 @@ static void a_bind_is_put_off(void **state) {
   assert_true(port_of(socket) > 0);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void so_is_one_that_fails(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("so is one that fails") {
   struct task_list tasks = {0};
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   trace_events(socket);
@@ -40,11 +38,10 @@ static void so_is_one_that_fails(void **state) {
   assert_int_equal(tasks.asked, 1);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void the_callbacks_of_sends_are_put_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the callbacks of sends are put off") {
   struct task_list tasks = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
@@ -58,14 +55,14 @@ static void the_callbacks_of_sends_are_put_off(void **state) {
   close(fd);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void a_connect_is_put_off(void **state) {
+TEST("a connect is put off") {
   static const char *const addresses[] = {NULL, "255.255.255.255"};
   static const char *const stories[] = {"connect callback", "callback(EACCES)"};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct task_list tasks = {0};
     dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
     trace_events(socket);
@@ -75,12 +72,11 @@ static void a_connect_is_put_off(void **state) {
     assert_trace(stories[i]);
     close_socket(socket);
     task_list_run_all(&tasks);
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void the_events_of_what_is_done_at_once_are_put_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the events of what is done at once are put off") {
   struct task_list tasks = {0};
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   dgram_socket_t *member = new_with_defer(loop, &tasks);
@@ -95,11 +91,10 @@ static void the_events_of_what_is_done_at_once_are_put_off(void **state) {
   close_socket(socket);
   close_socket(member);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void close_is_put_off_with_what_is_cancelled(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("close is put off with what is cancelled") {
   struct task_list tasks = {0};
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
@@ -107,11 +102,10 @@ static void close_is_put_off_with_what_is_cancelled(void **state) {
   close_socket(socket);
   assert_put_off(loop, &tasks, 1);
   assert_trace("close sent(ECANCELED)");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void a_refusal_is_put_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a refusal is put off") {
   struct task_list tasks = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
@@ -129,12 +123,11 @@ static void a_refusal_is_put_off(void **state) {
   assert_trace("error(ECONNREFUSED)");
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* Messages come from the loop as ever. */
-static void messages_are_not_put_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("messages are not put off") {
   struct task_list tasks = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
@@ -145,12 +138,11 @@ static void messages_are_not_put_off(void **state) {
   close(fd);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* B57 */
-static void a_sends_callback_comes_before_the_reply_though_it_was_put_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a sends callback comes before the reply though it was put off") {
   struct task_list tasks = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
@@ -164,13 +156,12 @@ static void a_sends_callback_comes_before_the_reply_though_it_was_put_off(void *
   close(fd);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* ---- who runs it ---- */
 
-static void what_it_does_not_take_the_loop_does(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what it does not take the loop does") {
   struct task_list tasks = {.refuses = 1};
   int fd = raw_socket();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
@@ -183,15 +174,14 @@ static void what_it_does_not_take_the_loop_does(void **state) {
   assert_int_equal(dgram_connect(socket, raw_port(fd), NULL, NULL, NULL), 0);
   run_until_trace(loop, "connect");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
   assert_int_equal(tasks.asked, 4); /* each time */
   assert_int_equal(tasks.count, 0);
   close(fd);
 }
 
-static void it_may_take_some_and_leave_others(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it may take some and leave others") {
   struct task_list tasks = {.refuses = 1};
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   trace_events(socket);
@@ -204,12 +194,11 @@ static void it_may_take_some_and_leave_others(void **state) {
   task_list_run_all(&tasks);
   assert_trace("connect");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
 }
 
-static void each_socket_has_its_own(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("each socket has its own") {
   struct task_list lists[2] = {{0}, {0}};
   dgram_socket_t *first = new_with_defer(loop, &lists[0]);
   dgram_socket_t *second = new_with_defer(loop, &lists[1]);
@@ -228,11 +217,10 @@ static void each_socket_has_its_own(void **state) {
   close_socket(plain);
   task_list_run_all(&lists[0]);
   task_list_run_all(&lists[1]);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void a_task_does_not_keep_the_loop_alive(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a task does not keep the loop alive") {
   struct task_list tasks = {0};
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "listening"), 0);
@@ -243,11 +231,10 @@ static void a_task_does_not_keep_the_loop_alive(void **state) {
   close_socket(socket);
   run_to_end(loop);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void one_that_is_closed_as_it_is_made_asks_too(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that is closed as it is made asks too") {
   struct task_list tasks = {0};
   dgram_abort_signal_t *signal;
   assert_int_equal(dgram_abort_signal_create(&signal), 0);
@@ -260,7 +247,7 @@ static void one_that_is_closed_as_it_is_made_asks_too(void **state) {
   task_list_run_all(&tasks);
   assert_trace("close");
   dgram_abort_signal_free(signal);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* It also keeps the loop alive, and from waiting. */
@@ -268,8 +255,7 @@ static void run_them_there(uv_idle_t *idle) {
   task_list_run_all(idle->data);
 }
 
-static void a_socket_can_be_disposed_of_where_the_loop_runs_them(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket can be disposed of where the loop runs them") {
   struct task_list tasks = {0};
   uv_idle_t idle;
   uv_idle_init(loop, &idle);
@@ -281,31 +267,9 @@ static void a_socket_can_be_disposed_of_where_the_loop_runs_them(void **state) {
   dgram_dispose(socket);
   assert_trace("listening sent close");
   uv_close((uv_handle_t *)&idle, NULL);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void no_task_is_nothing_to_do(void **state) {
+TEST("no task is nothing to do") {
   dgram_task_run(NULL);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_bind_is_put_off),
-      cmocka_unit_test(so_is_one_that_fails),
-      cmocka_unit_test(the_callbacks_of_sends_are_put_off),
-      cmocka_unit_test(a_connect_is_put_off),
-      cmocka_unit_test(the_events_of_what_is_done_at_once_are_put_off),
-      cmocka_unit_test(close_is_put_off_with_what_is_cancelled),
-      cmocka_unit_test(a_refusal_is_put_off),
-      cmocka_unit_test(messages_are_not_put_off),
-      cmocka_unit_test(a_sends_callback_comes_before_the_reply_though_it_was_put_off),
-      cmocka_unit_test(what_it_does_not_take_the_loop_does),
-      cmocka_unit_test(it_may_take_some_and_leave_others),
-      cmocka_unit_test(each_socket_has_its_own),
-      cmocka_unit_test(a_task_does_not_keep_the_loop_alive),
-      cmocka_unit_test(one_that_is_closed_as_it_is_made_asks_too),
-      cmocka_unit_test(a_socket_can_be_disposed_of_where_the_loop_runs_them),
-      cmocka_unit_test(no_task_is_nothing_to_do),
-  };
-  return cmocka_run_group_tests_name("defer", tests, NULL, NULL);
 }

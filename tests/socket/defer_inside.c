@@ -4,11 +4,6 @@
 
 static struct task_list tasks; /* of one test */
 
-static uv_loop_t *open_empty(void) {
-  tasks = (struct task_list){0};
-  return open_loop();
-}
-
 static void close_and_run(dgram_socket_t *socket, const char *name) {
   trace("%s", name);
   close_socket(socket);
@@ -42,8 +37,7 @@ static void close_in_messages(dgram_socket_t *socket, const dgram_message_t *con
 /* ---- the closing task ---- */
 
 /* All that left, then 'close', though the callback that has it run is not over. */
-static void of_a_send_the_other_callbacks_come_before_close(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of a send the other callbacks come before close") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
   send_text(socket, "1", 9, close_in_sent, "sent1");
@@ -51,25 +45,23 @@ static void of_a_send_the_other_callbacks_come_before_close(void **state) {
   send_text(socket, "3", 9, trace_sent, "sent3");
   settle(loop);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("sent1 sent2 sent3 close /sent1");
 }
 
-static void of_a_message_no_other_follows(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of a message no other follows") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
   assert_int_equal(dgram_on_message(socket, close_in_message, "message"), 0);
   for (int i = 0; i < 3; i++)
     raw_send(fd, "x", 1, port_of(socket));
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("message close /message");
   close(fd);
 }
 
-static void of_a_batch_no_message_follows(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of a batch no message follows") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
@@ -77,24 +69,22 @@ static void of_a_batch_no_message_follows(void **state) {
   assert_int_equal(dgram_on_message(socket, trace_message, "message"), 0);
   for (int i = 0; i < 3; i++)
     raw_send(fd, "x", 1, port_of(socket));
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("batch close /batch");
   close(fd);
 }
 
-static void of_listening(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of listening") {
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening close /listening");
 }
 
-static void of_listening_inside_the_call(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of listening inside the call") {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
@@ -102,12 +92,11 @@ static void of_listening_inside_the_call(void **state) {
   options.fd = raw_socket();
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
   assert_trace("listening close /listening");
-  close_loop(loop);
+  run_to_end(loop);
   assert_false(is_open(options.fd));
 }
 
-static void of_listening_with_sends_that_wait(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of listening with sends that wait") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
@@ -115,14 +104,13 @@ static void of_listening_with_sends_that_wait(void **state) {
   send_text(socket, "1", raw_port(fd), trace_sent, "sent1");
   send_text(socket, "2", raw_port(fd), trace_sent, "sent2");
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening /listening sent1 sent2 close");
   assert_string_equal(arrived(fd), "1 2");
   close(fd);
 }
 
-static void of_the_error_of_a_bind(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of the error of a bind") {
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -130,17 +118,16 @@ static void of_the_error_of_a_bind(void **state) {
   send_text(socket, "x", 9, trace_sent, "sent");
   task_list_run_all(&tasks);
   assert_trace("error sent(EADDRNOTAVAIL) close /error");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void of_the_failure_of_a_connect(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of the failure of a connect") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   assert_int_equal(dgram_connect(socket, 9, "255.255.255.255", NULL, NULL), 0);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("error close /error");
 }
 
@@ -150,15 +137,14 @@ static void run_in_event(dgram_socket_t *socket, void *context) {
 }
 
 /* There is nothing that could be run twice. */
-static void of_close_itself_is_nothing_left(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of close itself is nothing left") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_close(socket, run_in_event, "close"), 0);
   send_text(socket, "1", 9, trace_sent, "sent");
   assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", trace_sent, "cancelled"), 0);
   close_socket(socket);
   task_list_run_backwards(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("sent close cancelled(ECANCELED)");
 }
 
@@ -168,8 +154,7 @@ static void run_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size
 }
 
 /* By then nothing else holds the socket's memory. */
-static void of_a_flush_of_a_closed_socket(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of a flush of a closed socket") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   send_text(socket, "1", 9, run_in_sent, "sent1");
@@ -179,7 +164,7 @@ static void of_a_flush_of_a_closed_socket(void **state) {
   assert_trace("");
   dgram_flush(socket);
   assert_trace("sent1 sent2 close");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* ---- in a program's look-up, which may be asked inside a call ---- */
@@ -191,9 +176,8 @@ static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t
   kept = lookup;
 }
 
-static void of_the_error_of_an_answer(void **state) {
+TEST("of the error of an answer") {
   for (int with_fd = 0; with_fd < 2; with_fd++) {
-    uv_loop_t *loop = open_empty();
     dgram_options_t options = task_list_options(&tasks);
     options.lookup = keep_question;
     dgram_socket_t *socket = new_with(loop, &options);
@@ -205,7 +189,7 @@ static void of_the_error_of_an_answer(void **state) {
     else
       dgram_lookup_done(kept, UV_EAI_FAIL, NULL);
     assert_trace("error close /error");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
@@ -224,17 +208,15 @@ static void new_asking(uv_loop_t *loop) {
   trace_events(asking);
 }
 
-static void of_the_question_of_a_bind(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of the question of a bind") {
   new_asking(loop);
   assert_int_equal(dgram_bind(asking, 0, "name", NULL, NULL), 0);
   assert_trace("name close /name"); /* the socket's memory is gone */
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void of_the_question_of_a_send(void **state) {
+TEST("of the question of a send") {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
-    uv_loop_t *loop = open_empty();
     new_asking(loop);
     assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
     task_list_run_all(&tasks);
@@ -242,19 +224,18 @@ static void of_the_question_of_a_send(void **state) {
     dgram_send_cb callback = with_callback ? trace_sent : NULL;
     assert_int_equal(dgram_send(asking, "x", 1, 9, "name", callback, "sent"), 0);
     assert_trace(with_callback ? "name close sent(ECANCELED) /name" : "name close /name");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void of_the_question_of_a_connect(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("of the question of a connect") {
   new_asking(loop);
   assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
   task_list_run_all(&tasks);
   assert_trace("listening");
   assert_int_equal(dgram_connect(asking, 9, "name", trace_connect, "callback"), 0);
   assert_trace("name close callback(ECANCELED) /name");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* ---- others ---- */
@@ -269,8 +250,7 @@ static void send_flush_and_run(dgram_socket_t *socket, const dgram_error_t *erro
 }
 
 /* Those that are due stay before those that the callback itself has added. */
-static void the_callbacks_of_sends_do_not_nest(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("the callbacks of sends do not nest") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   send_text(socket, "1", 9, send_flush_and_run, NULL);
   send_text(socket, "2", 9, trace_sent, "sent2");
@@ -280,7 +260,6 @@ static void the_callbacks_of_sends_do_not_nest(void **state) {
   assert_trace("sent1 /sent1 sent2 sent3 sent4");
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
 }
 
 static void bind_and_run(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -289,8 +268,7 @@ static void bind_and_run(dgram_socket_t *socket, const dgram_error_t *error, voi
   task_list_run_all(&tasks);
 }
 
-static void a_bind_of_the_error_of_one(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("a bind of the error of one") {
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_error(socket, bind_and_run, NULL), 0);
   assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", trace_event, "never"), 0);
@@ -299,7 +277,6 @@ static void a_bind_of_the_error_of_one(void **state) {
   assert_true(port_of(socket) > 0);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
 }
 
 static void connect_and_run(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -308,36 +285,11 @@ static void connect_and_run(dgram_socket_t *socket, const dgram_error_t *error, 
   task_list_run_all(&tasks);
 }
 
-static void a_connect_of_the_failure_of_one(void **state) {
-  uv_loop_t *loop = open_empty();
+TEST("a connect of the failure of one") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_connect(socket, 9, "255.255.255.255", connect_and_run, NULL), 0);
   task_list_run_all(&tasks);
   assert_trace("first(EACCES) second");
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_a_send_the_other_callbacks_come_before_close),
-      cmocka_unit_test(of_a_message_no_other_follows),
-      cmocka_unit_test(of_a_batch_no_message_follows),
-      cmocka_unit_test(of_listening),
-      cmocka_unit_test(of_listening_inside_the_call),
-      cmocka_unit_test(of_listening_with_sends_that_wait),
-      cmocka_unit_test(of_the_error_of_a_bind),
-      cmocka_unit_test(of_the_failure_of_a_connect),
-      cmocka_unit_test(of_close_itself_is_nothing_left),
-      cmocka_unit_test(of_a_flush_of_a_closed_socket),
-      cmocka_unit_test(of_the_error_of_an_answer),
-      cmocka_unit_test(of_the_question_of_a_bind),
-      cmocka_unit_test(of_the_question_of_a_send),
-      cmocka_unit_test(of_the_question_of_a_connect),
-      cmocka_unit_test(the_callbacks_of_sends_do_not_nest),
-      cmocka_unit_test(a_bind_of_the_error_of_one),
-      cmocka_unit_test(a_connect_of_the_failure_of_one),
-  };
-  return cmocka_run_group_tests_name("defer_inside", tests, NULL, NULL);
 }

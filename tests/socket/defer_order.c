@@ -5,9 +5,9 @@
 /* Both ways to run what has come. */
 static void (*const runs[])(struct task_list *tasks) = {task_list_run_all, task_list_run_backwards};
 
-static void closed_before_its_task_nothing_but_close_is_told(void **state) {
+TEST("closed before its task nothing but close is told") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct task_list tasks = {0};
     dgram_socket_t *binding = new_with_defer(loop, &tasks);
     dgram_socket_t *connected = new_with_defer(loop, &tasks);
@@ -20,13 +20,13 @@ static void closed_before_its_task_nothing_but_close_is_told(void **state) {
     assert_int_equal(tasks.count, 5);
     runs[i](&tasks);
     assert_trace("close close");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void a_connect_that_is_closed_ends_once(void **state) {
+TEST("a connect that is closed ends once") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct task_list tasks = {0};
     dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
     trace_events(socket);
@@ -34,14 +34,14 @@ static void a_connect_that_is_closed_ends_once(void **state) {
     close_socket(socket);
     runs[i](&tasks);
     assert_trace("close callback(ECANCELED)");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
 /* 'close' may come first only of the tasks. */
-static void callbacks_of_what_left_come_before_close_all_the_same(void **state) {
+TEST("callbacks of what left come before close all the same") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct task_list tasks = {0};
     dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
     trace_events(socket);
@@ -52,12 +52,11 @@ static void callbacks_of_what_left_come_before_close_all_the_same(void **state) 
     assert_int_equal(tasks.count, 2);
     runs[i](&tasks);
     assert_trace("sent1 sent2 close");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void what_was_done_at_once_may_be_told_in_another_order(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what was done at once may be told in another order") {
   struct task_list tasks = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
@@ -73,13 +72,13 @@ static void what_was_done_at_once_may_be_told_in_another_order(void **state) {
   close(fd);
   close_socket(socket);
   task_list_run_all(&tasks);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* The memory stays until the last task has run; the loop then lets go of it. */
-static void tasks_may_run_when_the_loop_has_ended(void **state) {
+TEST("tasks may run when the loop has ended") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct task_list tasks = {0};
     dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
     trace_events(socket);
@@ -91,12 +90,11 @@ static void tasks_may_run_when_the_loop_has_ended(void **state) {
     assert_int_equal(tasks.count, 3);
     runs[i](&tasks);
     assert_trace("sent close callback(ECANCELED)");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void the_close_may_be_the_only_late_one(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the close may be the only late one") {
   struct task_list tasks = {0};
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
@@ -111,7 +109,7 @@ static void the_close_may_be_the_only_late_one(void **state) {
   assert_trace("");
   task_list_run_all(&tasks);
   assert_trace("close");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* ---- any order ---- */
@@ -191,8 +189,8 @@ static void ignore_error(dgram_socket_t *socket, const dgram_error_t *error, voi
   assert_int_equal(error->code, UV_ECONNREFUSED); /* nobody listens there */
 }
 
-static void run_with(uint32_t seed) {
-  uv_loop_t *loop = open_loop();
+static void run_with(uv_loop_t *loop, uint32_t seed) {
+  begin_round(loop);
   uint32_t random = seed;
   struct task_list tasks = {0};
   struct seen seen[SOCKETS] = {{0}};
@@ -226,7 +224,7 @@ static void run_with(uint32_t seed) {
       task_list_run(&tasks, (int)below(&random, (unsigned)tasks.count));
     uv_run(loop, UV_RUN_NOWAIT);
   }
-  close_loop(loop);
+  run_to_end(loop);
   for (int i = 0; i < SOCKETS; i++) {
     assert_int_equal(seen[i].closes, 1);
     assert_int_equal(seen[i].connects, seen[i].attempts);
@@ -235,21 +233,8 @@ static void run_with(uint32_t seed) {
   }
 }
 
-static void in_any_order_all_that_was_begun_ends_once(void **state) {
+TEST("in any order all that was begun ends once") {
   uint32_t seeds = 1 + 2000 / test_scale();
   for (uint32_t seed = 1; seed < seeds; seed++)
-    run_with(seed * 2654435761U);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(closed_before_its_task_nothing_but_close_is_told),
-      cmocka_unit_test(a_connect_that_is_closed_ends_once),
-      cmocka_unit_test(callbacks_of_what_left_come_before_close_all_the_same),
-      cmocka_unit_test(what_was_done_at_once_may_be_told_in_another_order),
-      cmocka_unit_test(tasks_may_run_when_the_loop_has_ended),
-      cmocka_unit_test(the_close_may_be_the_only_late_one),
-      cmocka_unit_test(in_any_order_all_that_was_begun_ends_once),
-  };
-  return cmocka_run_group_tests_name("defer_order", tests, NULL, NULL);
+    run_with(loop, seed * 2654435761U);
 }

@@ -1,8 +1,7 @@
 /* Disconnecting: what the socket is after it, and where its sends go. */
 #include "lib/fixture.h"
 
-static void it_takes_effect_inside_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it takes effect inside the call") {
   int port;
   dgram_address_t remote = {.port = 7};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -11,12 +10,9 @@ static void it_takes_effect_inside_the_call(void **state) {
   assert_int_equal(dgram_remote_address(socket, &remote), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   assert_int_equal(remote.port, 7);
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void it_emits_nothing(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it emits nothing") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
@@ -24,12 +20,9 @@ static void it_emits_nothing(void **state) {
   assert_int_equal(dgram_disconnect(socket), 0);
   settle(loop);
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_socket_that_is_not_connected_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket that is not connected is refused") {
   int port;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
@@ -45,12 +38,10 @@ static void a_socket_that_is_not_connected_is_refused(void **state) {
   assert_int_equal(dgram_disconnect(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   assert_int_equal(dgram_disconnect(NULL), UV_EINVAL);
   close_socket(socket);
-  close_loop(loop);
 }
 
 /* B31: the kernel gives it back; the next send gets another, and receives its reply there. */
-static void a_port_that_the_system_chose_is_released(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a port that the system chose is released") {
   char text[8];
   dgram_address_t address;
   int fd = raw_socket();
@@ -66,12 +57,9 @@ static void a_port_that_the_system_chose_is_released(void **state) {
   raw_send(fd, "pong", 4, port_of(socket));
   run_until_trace(loop, "got(pong)");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_port_that_the_program_chose_is_kept(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a port that the program chose is kept") {
   int port;
   int listening = 0;
   int holder = raw_holder(&port);
@@ -89,14 +77,11 @@ static void a_port_that_the_program_chose_is_kept(void **state) {
   run_until_trace(loop, "got(anybody)");
   close(fd);
   close(holder);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* Also those that had not left when it was called. */
-static void what_was_sent_before_it_goes_to_the_peer(void **state) {
+TEST("what was sent before it goes to the peer") {
   enum { SENT = 100 };
-  uv_loop_t *loop = open_loop();
   int sent = 0;
   int peer = raw_socket();
   int other = raw_socket();
@@ -111,12 +96,9 @@ static void what_was_sent_before_it_goes_to_the_peer(void **state) {
   assert_string_equal(arrived(other), "o");
   close(peer);
   close(other);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void it_can_be_connected_to_another_after_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it can be connected to another after it") {
   int first = raw_socket();
   int second = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -130,24 +112,19 @@ static void it_can_be_connected_to_another_after_it(void **state) {
   assert_string_equal(arrived(second), "2");
   close(first);
   close(second);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void disconnect_at_once(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("connect:%d", dgram_disconnect(socket));
 }
 
-static void it_may_be_called_in_connect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it may be called in connect") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_connect(socket, disconnect_at_once, NULL), 0);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "callback"), 0);
   run_until_trace(loop, "connect:0 callback");
   assert_int_equal(dgram_disconnect(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void connect_elsewhere(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -155,8 +132,7 @@ static void connect_elsewhere(dgram_socket_t *socket, const dgram_error_t *error
   assert_int_equal(dgram_connect(socket, 7, NULL, trace_connect, "second"), 0);
 }
 
-static void in_connect_it_may_be_followed_by_another_connect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in connect it may be followed by another connect") {
   int port;
   dgram_address_t remote;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -165,8 +141,6 @@ static void in_connect_it_may_be_followed_by_another_connect(void **state) {
   assert_trace("first:0 second");
   assert_int_equal(dgram_remote_address(socket, &remote), 0);
   assert_int_equal(remote.port, 7);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void disconnect_in_message(dgram_socket_t *socket, const char *message,
@@ -177,8 +151,7 @@ static void disconnect_in_message(dgram_socket_t *socket, const char *message,
 }
 
 /* What the peer sent before the disconnect has arrived, and is received. */
-static void it_may_be_called_in_message(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it may be called in message") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, disconnect_in_message, NULL, &port);
@@ -187,13 +160,10 @@ static void it_may_be_called_in_message(void **state) {
   raw_send(fd, "2", 1, port);
   run_until_trace(loop, "got(1) got(2)");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* The peer refuses (ICMP), and the system tells that to whichever call comes next. */
-static void a_refusal_by_the_peer_fails_no_send_after_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a refusal by the peer fails no send after it") {
   int peer_port;
   int peer = raw_holder(&peer_port);
   int other = raw_socket();
@@ -211,23 +181,4 @@ static void a_refusal_by_the_peer_fails_no_send_after_it(void **state) {
   assert_non_null(strstr(trace_text, "error(ECONNREFUSED)"));
   close(peer);
   close(other);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(it_takes_effect_inside_the_call),
-      cmocka_unit_test(it_emits_nothing),
-      cmocka_unit_test(a_socket_that_is_not_connected_is_refused),
-      cmocka_unit_test(a_port_that_the_system_chose_is_released),
-      cmocka_unit_test(a_port_that_the_program_chose_is_kept),
-      cmocka_unit_test(what_was_sent_before_it_goes_to_the_peer),
-      cmocka_unit_test(it_can_be_connected_to_another_after_it),
-      cmocka_unit_test(it_may_be_called_in_connect),
-      cmocka_unit_test(in_connect_it_may_be_followed_by_another_connect),
-      cmocka_unit_test(it_may_be_called_in_message),
-      cmocka_unit_test(a_refusal_by_the_peer_fails_no_send_after_it),
-  };
-  return cmocka_run_group_tests_name("disconnect", tests, NULL, NULL);
 }

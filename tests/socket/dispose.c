@@ -2,68 +2,56 @@
 #include "lib/fixture.h"
 
 /* The loop could be closed without another turn: nothing of the library's is left on it. */
-static void assert_loop_is_empty(uv_loop_t *loop) {
-  assert_int_equal(uv_loop_close(loop), 0);
-  free(loop);
-  alarm(0);
-}
-
-static void of_an_unbound_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of an unbound socket") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   dgram_dispose(socket);
   assert_trace("close");
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void of_a_bound_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a bound socket") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
   trace_events(socket);
   dgram_dispose(socket);
   assert_trace("close");
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void of_an_unreferenced_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of an unreferenced socket") {
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   bind_now(socket, NULL);
   trace_events(socket);
   dgram_dispose(socket);
   assert_trace("close");
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void of_one_that_is_being_bound(void **state) {
+TEST("of one that is being bound") {
   static const char *const addresses[] = {NULL, "localhost", "::1"};
   for (int i = 0; i < 3; i++) {
-    uv_loop_t *loop = open_loop();
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
     trace_events(socket);
     assert_int_equal(dgram_bind(socket, 0, addresses[i], NULL, NULL), 0);
     dgram_dispose(socket);
     assert_trace("close");
     run_to_end(loop); /* a look-up of the system's can't be stopped, only forgotten */
-    assert_loop_is_empty(loop);
+    reopen_loop(loop);
   }
 }
 
-static void of_one_that_is_closing(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of one that is closing") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
   trace_events(socket);
   assert_int_equal(dgram_close(socket, trace_event, "callback"), 0);
   dgram_dispose(socket);
   assert_trace("close callback");
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void sends_under_way_complete_first(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends under way complete first") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -73,11 +61,10 @@ static void sends_under_way_complete_first(void **state) {
   assert_trace("listening sent1 close");
   assert_string_equal(arrived(fd), "1 2");
   close(fd);
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void what_can_not_leave_is_cancelled(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what can not leave is cancelled") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
   trace_events(socket);
@@ -86,11 +73,10 @@ static void what_can_not_leave_is_cancelled(void **state) {
   dgram_dispose(socket);
   assert_trace("close callback(ECANCELED) sent(ECANCELED)");
   run_to_end(loop);
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void other_sockets_of_the_loop_stay_as_they_are(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("other sockets of the loop stay as they are") {
   int port;
   int received = 0;
   dgram_socket_t *other = new_bound(loop, count_message, &received, &port);
@@ -100,26 +86,24 @@ static void other_sockets_of_the_loop_stay_as_they_are(void **state) {
   assert_int_equal(received, 0);
   assert_usable(other);
   dgram_dispose(other);
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void a_descriptor_that_was_taken_over_is_closed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a descriptor that was taken over is closed") {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   options.fd = raw_socket();
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
   dgram_dispose(socket);
   assert_false(is_open(options.fd));
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void of_nothing_it_does_nothing(void **state) {
+TEST("of nothing it does nothing") {
   dgram_dispose(NULL);
 }
 
-static void its_signal_forgets_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("its signal forgets it") {
   dgram_abort_signal_t *signal;
   assert_int_equal(dgram_abort_signal_create(&signal), 0);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
@@ -127,14 +111,13 @@ static void its_signal_forgets_it(void **state) {
   dgram_dispose(new_with(loop, &options));
   dgram_abort_signal_abort(signal);
   dgram_abort_signal_free(signal);
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
-static void a_loop_may_have_one_after_the_other(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a loop may have one after the other") {
   for (int i = 0; i < 3; i++)
     dgram_dispose(new_socket(loop, DGRAM_UDP4, NULL, NULL));
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
 #ifdef DGRAM_SCOPED
@@ -150,11 +133,10 @@ static void use_a_scope(uv_loop_t *loop) {
 }
 
 /* In the reverse order, as C's compilers clean up. */
-static void at_the_end_of_a_scope(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("at the end of a scope") {
   use_a_scope(loop);
   assert_trace("end second first");
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 
 static int leave_early(uv_loop_t *loop, int early) {
@@ -169,43 +151,22 @@ static int leave_early(uv_loop_t *loop, int early) {
   return 0;
 }
 
-static void also_when_it_is_left_early(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("also when it is left early") {
   assert_int_equal(leave_early(loop, 1), 1);
   assert_trace("close");
   assert_int_equal(leave_early(loop, 0), 0);
   assert_trace("");
   run_to_end(loop);
   assert_trace("close");
-  assert_loop_is_empty(loop);
+  reopen_loop(loop);
 }
 #else
-static void at_the_end_of_a_scope(void **state) {
+TEST("at the end of a scope") {
   print_message("skipped: this compiler has no cleanup attribute\n");
   skip();
 }
 
-static void also_when_it_is_left_early(void **state) {
+TEST("also when it is left early") {
   at_the_end_of_a_scope(state);
 }
 #endif
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_an_unbound_socket),
-      cmocka_unit_test(of_a_bound_socket),
-      cmocka_unit_test(of_an_unreferenced_socket),
-      cmocka_unit_test(of_one_that_is_being_bound),
-      cmocka_unit_test(of_one_that_is_closing),
-      cmocka_unit_test(sends_under_way_complete_first),
-      cmocka_unit_test(what_can_not_leave_is_cancelled),
-      cmocka_unit_test(other_sockets_of_the_loop_stay_as_they_are),
-      cmocka_unit_test(a_descriptor_that_was_taken_over_is_closed),
-      cmocka_unit_test(of_nothing_it_does_nothing),
-      cmocka_unit_test(its_signal_forgets_it),
-      cmocka_unit_test(a_loop_may_have_one_after_the_other),
-      cmocka_unit_test(at_the_end_of_a_scope),
-      cmocka_unit_test(also_when_it_is_left_early),
-  };
-  return cmocka_run_group_tests_name("dispose", tests, NULL, NULL);
-}

@@ -14,31 +14,27 @@ static void check_bytes(dgram_socket_t *socket, const char *message, const dgram
 }
 
 /* Datagrams that would share a segmented send, if there was any. */
-static void all_arrive(const dgram_options_t *options) {
-  uv_loop_t *loop = open_loop();
+static void all_arrive(uv_loop_t *loop, const dgram_options_t *options) {
+  begin_round(loop);
   int port;
   int received = 0;
   int sent = 0;
-  dgram_socket_t *receiver = new_roomy(loop, check_bytes, &received, &port);
-  dgram_socket_t *sender = NULL;
-  assert_int_equal(dgram_create_socket_options(loop, options, NULL, NULL, &sender), 0);
+  new_roomy(loop, check_bytes, &received, &port);
+  dgram_socket_t *sender = new_with(loop, options);
   for (int i = 0; i < SENDS; i++) {
     memset(bytes[i], i, SIZE);
     assert_int_equal(dgram_send(sender, bytes[i], SIZE, port, NULL, count_sent, &sent), 0);
   }
   run_until(loop, &received, SENDS);
   run_until(loop, &sent, SENDS);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
-static void all_arrive_with(const char *name, const char *value) {
+static void all_arrive_with(uv_loop_t *loop, const char *name, const char *value) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   const char *present = getenv(name);
   char *before = present != NULL ? strdup(present) : NULL;
   assert_int_equal(setenv(name, value, 1), 0);
-  all_arrive(&options);
+  all_arrive(loop, &options);
   if (before != NULL)
     setenv(name, before, 1);
   else
@@ -46,46 +42,34 @@ static void all_arrive_with(const char *name, const char *value) {
   free(before);
 }
 
-static void without_segmentation_all_arrive(void **state) {
-  all_arrive_with("DGRAM_GSO", "0");
+TEST("without segmentation all arrive") {
+  all_arrive_with(loop, "DGRAM_GSO", "0");
 }
 
-static void with_segmentation_all_arrive(void **state) {
-  all_arrive_with("DGRAM_GSO", "1");
-  all_arrive_with("DGRAM_GSO", "");
+TEST("with segmentation all arrive") {
+  all_arrive_with(loop, "DGRAM_GSO", "1");
+  all_arrive_with(loop, "DGRAM_GSO", "");
 }
 
-static void with_disable_gso_all_arrive(void **state) {
+TEST("with disable gso all arrive") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.disable_gso = 1;
-  all_arrive(&options);
+  all_arrive(loop, &options);
 }
 
-static void with_and_without_joining_all_arrive(void **state) {
-  all_arrive_with("DGRAM_GRO", "0");
-  all_arrive_with("DGRAM_GRO", "1");
+TEST("with and without joining all arrive") {
+  all_arrive_with(loop, "DGRAM_GRO", "0");
+  all_arrive_with(loop, "DGRAM_GRO", "1");
 }
 
-static void with_one_datagram_a_system_call_all_arrive(void **state) {
-  all_arrive_with("DGRAM_MMSG", "0");
-  all_arrive_with("DGRAM_MMSG", "");
+TEST("with one datagram a system call all arrive") {
+  all_arrive_with(loop, "DGRAM_MMSG", "0");
+  all_arrive_with(loop, "DGRAM_MMSG", "");
 }
 
-static void the_library_has_the_version_of_its_header(void **state) {
+TEST("the library has the version of its header") {
   char version[32];
   snprintf(version, sizeof version, "%d.%d.%d", DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR,
            DGRAM_VERSION_PATCH);
   assert_string_equal(dgram_version(), version);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_segmentation_all_arrive),
-      cmocka_unit_test(with_segmentation_all_arrive),
-      cmocka_unit_test(with_disable_gso_all_arrive),
-      cmocka_unit_test(with_and_without_joining_all_arrive),
-      cmocka_unit_test(with_one_datagram_a_system_call_all_arrive),
-      cmocka_unit_test(the_library_has_the_version_of_its_header),
-  };
-  return cmocka_run_group_tests_name("environment", tests, NULL, NULL);
 }

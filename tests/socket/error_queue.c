@@ -36,8 +36,7 @@ static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *rec
   close(sender);
 }
 
-static void an_icmp_error_about_a_socket_without_a_peer(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an icmp error about a socket without a peer") {
   int received = 0;
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
@@ -51,12 +50,9 @@ static void an_icmp_error_about_a_socket_without_a_peer(void **state) {
     assert_string_equal(error.message, "recvmsg ECONNREFUSED");
     assert_alive(loop, socket, &received);
   }
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_healthy_send_does_not_pay_for_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a healthy send does not pay for it") {
   int port;
   int peer = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -70,12 +66,9 @@ static void a_healthy_send_does_not_pay_for_it(void **state) {
   assert_string_equal(arrived(peer), "healthy");
   assert_trace("sent1 sent2 error(ECONNREFUSED)");
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void an_icmp_error_about_a_connected_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an icmp error about a connected socket") {
   int received = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
   struct kept_error error = {0};
@@ -91,14 +84,11 @@ static void an_icmp_error_about_a_connected_socket(void **state) {
   assert_in_range(turns_in(loop, 50), 0, 40);
   assert_int_equal(dgram_disconnect(socket), 0);
   assert_alive(loop, socket, &received);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* More of them than are read at a time. */
-static void many_icmp_errors_at_once(void **state) {
+TEST("many icmp errors at once") {
   enum { MANY = 200 };
-  uv_loop_t *loop = open_loop();
   int received = 0;
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
@@ -113,12 +103,9 @@ static void many_icmp_errors_at_once(void **state) {
   settle(loop);
   assert_in_range(error.calls, 1, 2 * MANY);
   assert_alive(loop, socket, &received);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void timestamps_of_sends(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("timestamps of sends") {
   int received = 0;
   int port;
   int peer = raw_socket();
@@ -132,13 +119,10 @@ static void timestamps_of_sends(void **state) {
   assert_string_equal(arrived(peer), "x x x");
   assert_alive(loop, socket, &received); /* and no 'error' */
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* On a descriptor that is taken over it was on before; another holder may set it at any time. */
-static void on_a_descriptor_that_others_have(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("on a descriptor that others have") {
   int received = 0;
   int fd = raw_socket();
   int copy = dup(fd);
@@ -154,18 +138,4 @@ static void on_a_descriptor_that_others_have(void **state) {
   assert_int_equal(error.calls, 1);
   assert_alive(loop, socket, &received);
   close(copy);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_icmp_error_about_a_socket_without_a_peer),
-      cmocka_unit_test(a_healthy_send_does_not_pay_for_it),
-      cmocka_unit_test(an_icmp_error_about_a_connected_socket),
-      cmocka_unit_test(many_icmp_errors_at_once),
-      cmocka_unit_test(timestamps_of_sends),
-      cmocka_unit_test(on_a_descriptor_that_others_have),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

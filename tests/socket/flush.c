@@ -2,8 +2,7 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-static void what_was_sent_leaves_and_is_told_inside_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what was sent leaves and is told inside the call") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -21,12 +20,9 @@ static void what_was_sent_leaves_and_is_told_inside_the_call(void **state) {
   assert_trace("");
   assert_string_equal(arrived(fd), "");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void of_a_connected_socket_too(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a connected socket too") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -36,13 +32,10 @@ static void of_a_connected_socket_too(void **state) {
   assert_string_equal(arrived(fd), "x");
   assert_trace("sent");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void what_fails_is_told_inside_the_call(void **state) {
+TEST("what fails is told inside the call") {
   static char overlong[65508];
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
@@ -51,12 +44,9 @@ static void what_fails_is_told_inside_the_call(void **state) {
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, NULL, NULL), 0);
   dgram_flush(socket);
   assert_trace("callback(EMSGSIZE) error(EMSGSIZE)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void sockets_are_flushed_one_by_one(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sockets are flushed one by one") {
   int port;
   dgram_socket_t *first = new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *second = new_bound(loop, NULL, NULL, &port);
@@ -66,15 +56,11 @@ static void sockets_are_flushed_one_by_one(void **state) {
   assert_trace("second");
   dgram_flush(first);
   assert_trace("first");
-  close_socket(first);
-  close_socket(second);
-  close_loop(loop);
 }
 
 /* ---- what waits ---- */
 
-static void what_waits_for_the_bind_stays(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what waits for the bind stays") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -86,13 +72,10 @@ static void what_waits_for_the_bind_stays(void **state) {
   run_until_trace(loop, "listening sent");
   assert_string_equal(arrived(fd), "x");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* The program has asked for it, and the socket has its port. */
-static void what_waits_for_listening_alone_leaves(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what waits for listening alone leaves") {
   int fd = raw_socket();
   dgram_socket_t *bound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *connected = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -109,13 +92,9 @@ static void what_waits_for_listening_alone_leaves(void **state) {
   settle(loop);
   assert_trace("listening listening connect");
   close(fd);
-  close_socket(bound);
-  close_socket(connected);
-  close_loop(loop);
 }
 
-static void what_waits_for_a_name_stays(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what waits for a name stays") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -128,12 +107,9 @@ static void what_waits_for_a_name_stays(void **state) {
   assert_trace("sent");
   assert_string_equal(arrived(fd), "x");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_close_that_waits_goes_on(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a close that waits goes on") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -142,7 +118,7 @@ static void a_close_that_waits_goes_on(void **state) {
   close_socket(socket); /* after 'listening' */
   dgram_flush(socket);
   assert_trace("sent");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("listening close");
   assert_string_equal(arrived(fd), "x");
   close(fd);
@@ -150,8 +126,7 @@ static void a_close_that_waits_goes_on(void **state) {
 
 /* ---- a closed socket, and none ---- */
 
-static void of_a_closed_socket_what_left_is_told(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a closed socket what left is told") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -167,37 +142,18 @@ static void of_a_closed_socket_what_left_is_told(void **state) {
   run_to_end(loop);
   assert_trace("close late(ECANCELED)");
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
-  close_loop(loop);
 }
 
-static void of_one_that_was_never_bound_nothing_is(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of one that was never bound nothing is") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   close_socket(socket);
   dgram_flush(socket);
   assert_trace("");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
 }
 
-static void no_socket_is_nothing_to_do(void **state) {
+TEST("no socket is nothing to do") {
   dgram_flush(NULL);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_was_sent_leaves_and_is_told_inside_the_call),
-      cmocka_unit_test(of_a_connected_socket_too),
-      cmocka_unit_test(what_fails_is_told_inside_the_call),
-      cmocka_unit_test(sockets_are_flushed_one_by_one),
-      cmocka_unit_test(what_waits_for_the_bind_stays),
-      cmocka_unit_test(what_waits_for_listening_alone_leaves),
-      cmocka_unit_test(what_waits_for_a_name_stays),
-      cmocka_unit_test(a_close_that_waits_goes_on),
-      cmocka_unit_test(of_a_closed_socket_what_left_is_told),
-      cmocka_unit_test(of_one_that_was_never_bound_nothing_is),
-      cmocka_unit_test(no_socket_is_nothing_to_do),
-  };
-  return cmocka_run_group_tests_name("flush", tests, NULL, NULL);
 }

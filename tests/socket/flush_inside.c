@@ -29,20 +29,16 @@ static void in_message(dgram_socket_t *socket, const char *message, const dgram_
   send_and_flush(socket, context);
 }
 
-static void of_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of listening") {
   sink = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, in_event, "listening"), 0);
   run_until_trace(loop, "listening sent /listening");
   close(sink);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* They were sent before, so they leave before. */
-static void of_listening_with_sends_that_wait(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of listening with sends that wait") {
   sink = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, in_event, "listening"), 0);
@@ -50,26 +46,20 @@ static void of_listening_with_sends_that_wait(void **state) {
   run_until_trace(loop, "listening first sent /listening");
   assert_string_equal(arrived(sink), "1 x");
   close(sink);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void of_each_message_of_a_batch(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of each message of a batch") {
   int port;
   sink = raw_socket();
-  dgram_socket_t *socket = new_bound(loop, in_message, "message", &port);
+  new_bound(loop, in_message, "message", &port);
   for (int i = 0; i < 3; i++)
     raw_send(sink, "x", 1, port);
   run_until_trace(loop, "message sent /message message sent /message message sent /message");
   assert_string_equal(arrived(sink), "x x x");
   close(sink);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void of_an_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of an error") {
   int port;
   static char overlong[65508];
   sink = raw_socket();
@@ -78,15 +68,13 @@ static void of_an_error(void **state) {
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, NULL, NULL), 0);
   run_until_trace(loop, "error /error sent"); /* it is the end of a send, too */
   close(sink);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* Those that are due come first, and none inside another. */
-static void of_a_send_what_it_ends_is_told_after_it(void **state) {
+TEST("of a send what it ends is told after it") {
   static const int first_flushes[] = {0, 1};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int port;
     sink = raw_socket();
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -103,8 +91,6 @@ static void of_a_send_what_it_ends_is_told_after_it(void **state) {
       assert_string_equal(arrived(sink), "1 2 3 x");
     }
     close(sink);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
@@ -128,8 +114,7 @@ static void send_the_next(dgram_socket_t *socket, const dgram_error_t *error, si
   depth--;
 }
 
-static void callbacks_that_send_and_flush_do_not_nest(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("callbacks that send and flush do not nest") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   deepest = 0;
@@ -138,8 +123,6 @@ static void callbacks_that_send_and_flush_do_not_nest(void **state) {
   dgram_flush(socket);
   run_until(loop, &told, MANY / (int)test_scale());
   assert_int_equal(deepest, 1);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* ---- and a close ---- */
@@ -151,8 +134,7 @@ static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, si
   dgram_flush(socket);
 }
 
-static void a_socket_closed_inside_one_tells_the_rest(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket closed inside one tells the rest") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
@@ -160,7 +142,7 @@ static void a_socket_closed_inside_one_tells_the_rest(void **state) {
   send_text(socket, "2", 9, trace_sent, "second");
   dgram_flush(socket);
   assert_trace("first second");
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
 }
 
@@ -175,8 +157,7 @@ static void flush_in_sent(dgram_socket_t *socket, const dgram_error_t *error, si
   dgram_flush(socket);
 }
 
-static void of_close_and_after_it_nothing_happens(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of close and after it nothing happens") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_on_close(socket, flush_in_event, "close"), 0);
@@ -188,7 +169,6 @@ static void of_close_and_after_it_nothing_happens(void **state) {
   assert_trace("close cancelled1 cancelled2");
   lookup_stub_answer(&stub, 0, UV_EAI_FAIL, NULL);
   lookup_stub_answer(&stub, 1, UV_EAI_FAIL, NULL);
-  close_loop(loop);
 }
 
 /* ---- in a program's look-up, which is asked inside dgram_send() ---- */
@@ -202,8 +182,7 @@ static void answer_and_flush(dgram_lookup_t *lookup, const char *host, dgram_typ
   trace("%s", host); /* borrowed until this returns */
 }
 
-static void of_the_question_where_a_send_goes(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of the question where a send goes") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = answer_and_flush;
   asking = new_with(loop, &options);
@@ -215,20 +194,5 @@ static void of_the_question_where_a_send_goes(void **state) {
   assert_string_equal(arrived(sink), "x");
   close(sink);
   close_socket(asking);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_listening),
-      cmocka_unit_test(of_listening_with_sends_that_wait),
-      cmocka_unit_test(of_each_message_of_a_batch),
-      cmocka_unit_test(of_an_error),
-      cmocka_unit_test(of_a_send_what_it_ends_is_told_after_it),
-      cmocka_unit_test(callbacks_that_send_and_flush_do_not_nest),
-      cmocka_unit_test(a_socket_closed_inside_one_tells_the_rest),
-      cmocka_unit_test(of_close_and_after_it_nothing_happens),
-      cmocka_unit_test(of_the_question_where_a_send_goes),
-  };
-  return cmocka_run_group_tests_name("flush_inside", tests, NULL, NULL);
+  run_to_end(loop);
 }

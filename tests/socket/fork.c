@@ -84,7 +84,7 @@ static void make_and_close(void *context) {
 #define MALLOC_SURVIVES 1
 #endif
 
-static void a_child_does_not_hang_by_what_threads_were_doing(void **state) {
+TEST("a child does not hang by what threads were doing") {
   enum { THREADS = 3 };
   uv_thread_t threads[THREADS];
   int forks = (int)(300 / test_scale());
@@ -99,9 +99,9 @@ static void a_child_does_not_hang_by_what_threads_were_doing(void **state) {
   for (int i = 0; i < forks; i++) {
     pid_t pid = fork_child();
     if (pid == 0) {
-      static uv_loop_t loop;
-      must(uv_loop_init(&loop) == 0);
-      use(&loop);
+      static uv_loop_t own;
+      must(uv_loop_init(&own) == 0);
+      use(&own);
       raise(SIGKILL);
     }
     watch();
@@ -115,8 +115,7 @@ static void a_child_does_not_hang_by_what_threads_were_doing(void **state) {
 /* ---- the loop's place ---- */
 
 /* The child's loop is none of the parent's, though it has its address. */
-static void a_new_loop_at_the_address_of_the_parents_is_new(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a new loop at the address of the parents is new") {
   int port;
   int sent = 0;
   int receiver = raw_socket();
@@ -134,8 +133,6 @@ static void a_new_loop_at_the_address_of_the_parents_is_new(void **state) {
   run_until(loop, &sent, 1);
   assert_string_equal(arrived(receiver), "p");
   close(receiver);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void count_and_close(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
@@ -144,8 +141,7 @@ static void count_and_close(dgram_socket_t *socket, const char *message, const d
 }
 
 /* As a program does that becomes a daemon: the parent's sockets are the child's. */
-static void a_loop_that_goes_on_in_the_child_keeps_its_sockets(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a loop that goes on in the child keeps its sockets") {
   int port;
   dgram_socket_t *socket = new_bound(loop, count_and_close, NULL, &port);
   pid_t pid = fork_child();
@@ -163,14 +159,4 @@ static void a_loop_that_goes_on_in_the_child_keeps_its_sockets(void **state) {
   }
   assert_ended_well(pid);
   close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_child_does_not_hang_by_what_threads_were_doing),
-      cmocka_unit_test(a_new_loop_at_the_address_of_the_parents_is_new),
-      cmocka_unit_test(a_loop_that_goes_on_in_the_child_keeps_its_sockets),
-  };
-  return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
 }

@@ -2,8 +2,7 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-static void one_that_comes_later_binds_the_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that comes later binds the socket") {
   struct lookup_stub stub = {0};
   int port;
   int holder = raw_holder(&port);
@@ -22,13 +21,10 @@ static void one_that_comes_later_binds_the_socket(void **state) {
   assert_string_equal(address.address, "127.0.0.7");
   assert_int_equal(address.port, port);
   close(holder);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B20: then 'listening' is emitted inside the call too. */
-static void one_inside_the_call_binds_the_socket_inside_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one inside the call binds the socket inside it") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   trace_events(socket);
@@ -37,13 +33,10 @@ static void one_inside_the_call_binds_the_socket_inside_it(void **state) {
   assert_true(port_of(socket) > 0);
   settle(loop);
   assert_trace("");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* All but that: sends and connects are told from the loop as ever. */
-static void one_inside_the_call_completes_no_send_or_connect_inside_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one inside the call completes no send or connect inside it") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int fd = raw_socket();
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -54,12 +47,9 @@ static void one_inside_the_call_completes_no_send_or_connect_inside_it(void **st
   assert_trace("sent connected");
   assert_string_equal(arrived(fd), "x");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_send_goes_where_the_answer_says(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send goes where the answer says") {
   struct lookup_stub stub = {0};
   char text[8];
   int fd = raw_socket();
@@ -74,12 +64,9 @@ static void a_send_goes_where_the_answer_says(void **state) {
   assert_trace("sent");
   assert_int_equal(raw_receive(fd, text, sizeof text), port_of(socket));
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_connect_goes_where_the_answer_says(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect goes where the answer says") {
   struct lookup_stub stub = {0};
   dgram_address_t remote;
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -93,12 +80,9 @@ static void a_connect_goes_where_the_answer_says(void **state) {
   assert_int_equal(dgram_remote_address(socket, &remote), 0);
   assert_string_equal(remote.address, "127.0.0.9");
   assert_int_equal(remote.port, 9);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void sends_leave_in_the_order_of_their_answers(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends leave in the order of their answers") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -115,12 +99,9 @@ static void sends_leave_in_the_order_of_their_answers(void **state) {
   assert_string_equal(arrived(fd), "2 3 1");
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void answered_at_once_they_keep_their_order(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("answered at once they keep their order") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   struct sockaddr_in to;
   uv_buf_t third = uv_buf_init("3", 1);
@@ -134,13 +115,10 @@ static void answered_at_once_they_keep_their_order(void **state) {
   settle(loop);
   assert_string_equal(arrived(fd), "1 2 3 4");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void each_of_several_goes_to_its_own_destination(void **state) {
+TEST("each of several goes to its own destination") {
   enum { TARGETS = 3 };
-  uv_loop_t *loop = open_loop();
   struct lookup_stub stub = {0};
   static const char *const texts[] = {"a", "b", "c"};
   int fds[TARGETS];
@@ -156,14 +134,11 @@ static void each_of_several_goes_to_its_own_destination(void **state) {
     assert_string_equal(arrived(fds[i]), texts[i]);
     close(fds[i]);
   }
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* So many that some leave while the last is still asked. */
-static void thousands_are_answered_at_once(void **state) {
+TEST("thousands are answered at once") {
   enum { SENT = 3000 };
-  uv_loop_t *loop = open_loop();
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int sent = 0;
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -175,24 +150,19 @@ static void thousands_are_answered_at_once(void **state) {
   run_until(loop, &sent, SENT);
   settle(loop);
   assert_int_equal(sent, SENT);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void an_answer_of_ipv6_keeps_its_zone(void **state) {
+TEST("an answer of ipv6 keeps its zone") {
   skip_without_ipv6();
-  uv_loop_t *loop = open_loop();
   struct lookup_stub stub = {.at_once = "::1%lo"};
   dgram_address_t address;
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP6, &stub);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "::1");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void answering_no_question_does_nothing(void **state) {
+TEST("answering no question does nothing") {
   dgram_lookup_done(NULL, 0, "127.0.0.1");
   dgram_lookup_done(NULL, UV_EAI_FAIL, NULL);
 }
@@ -203,8 +173,7 @@ static void wait_for_idle(uv_idle_t *idle) {
 }
 
 /* The program's own work is what keeps the loop alive until the answer. */
-static void an_answer_may_come_from_any_callback_of_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an answer may come from any callback of the loop") {
   struct lookup_stub stub = {0};
   uv_idle_t idle = {.data = &stub};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -214,25 +183,5 @@ static void an_answer_may_come_from_any_callback_of_the_loop(void **state) {
   uv_idle_init(loop, &idle);
   uv_idle_start(&idle, wait_for_idle);
   run_until_trace(loop, "ask(name) listening");
-  settle(loop);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_that_comes_later_binds_the_socket),
-      cmocka_unit_test(one_inside_the_call_binds_the_socket_inside_it),
-      cmocka_unit_test(one_inside_the_call_completes_no_send_or_connect_inside_it),
-      cmocka_unit_test(a_send_goes_where_the_answer_says),
-      cmocka_unit_test(a_connect_goes_where_the_answer_says),
-      cmocka_unit_test(sends_leave_in_the_order_of_their_answers),
-      cmocka_unit_test(answered_at_once_they_keep_their_order),
-      cmocka_unit_test(each_of_several_goes_to_its_own_destination),
-      cmocka_unit_test(thousands_are_answered_at_once),
-      cmocka_unit_test(an_answer_of_ipv6_keeps_its_zone),
-      cmocka_unit_test(answering_no_question_does_nothing),
-      cmocka_unit_test(an_answer_may_come_from_any_callback_of_the_loop),
-  };
-  return cmocka_run_group_tests_name("lookup_answer", tests, NULL, NULL);
+  close_sockets(loop);
 }

@@ -11,9 +11,9 @@ static void assert_asked(const struct lookup_stub *stub, int asked, const char *
 }
 
 /* A bind, a send and a connect to this address, of a socket that is bound for the last two. */
-static void assert_all_ask(dgram_type_t type, const char *address, const char *bound_to,
-                           const char *sent_to) {
-  uv_loop_t *loop = open_loop();
+static void assert_all_ask(uv_loop_t *loop, dgram_type_t type, const char *address,
+                           const char *bound_to, const char *sent_to) {
+  begin_round(loop);
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, type, &stub);
   assert_int_equal(dgram_bind(socket, 0, address, NULL, NULL), 0);
@@ -28,46 +28,45 @@ static void assert_all_ask(dgram_type_t type, const char *address, const char *b
   close_socket(socket);
   for (int i = 1; i < 4; i++)
     lookup_stub_answer(&stub, i, UV_ECANCELED, NULL);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void what_is_left_out_is_asked_as_the_wildcard_or_this_host(void **state) {
-  assert_all_ask(DGRAM_UDP4, NULL, "0.0.0.0", "127.0.0.1");
-  assert_all_ask(DGRAM_UDP4, "", "0.0.0.0", "127.0.0.1");
+TEST("what is left out is asked as the wildcard or this host") {
+  assert_all_ask(loop, DGRAM_UDP4, NULL, "0.0.0.0", "127.0.0.1");
+  assert_all_ask(loop, DGRAM_UDP4, "", "0.0.0.0", "127.0.0.1");
 }
 
-static void on_ipv6_as_its_own(void **state) {
+TEST("on ipv6 as its own") {
   skip_without_ipv6();
-  assert_all_ask(DGRAM_UDP6, NULL, "::", "::1");
-  assert_all_ask(DGRAM_UDP6, "", "::", "::1");
+  assert_all_ask(loop, DGRAM_UDP6, NULL, "::", "::1");
+  assert_all_ask(loop, DGRAM_UDP6, "", "::", "::1");
 }
 
-static void numeric_addresses_are_asked(void **state) {
-  assert_all_ask(DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "127.0.0.1");
-  assert_all_ask(DGRAM_UDP4, "0.0.0.0", "0.0.0.0", "0.0.0.0");
+TEST("numeric addresses are asked") {
+  assert_all_ask(loop, DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "127.0.0.1");
+  assert_all_ask(loop, DGRAM_UDP4, "0.0.0.0", "0.0.0.0", "0.0.0.0");
 }
 
-static void numeric_addresses_of_ipv6_are_asked(void **state) {
+TEST("numeric addresses of ipv6 are asked") {
   skip_without_ipv6();
-  assert_all_ask(DGRAM_UDP6, "0:0::1", "0:0::1", "0:0::1");
-  assert_all_ask(DGRAM_UDP6, "fe80::1%lo", "fe80::1%lo", "fe80::1%lo");
+  assert_all_ask(loop, DGRAM_UDP6, "0:0::1", "0:0::1", "0:0::1");
+  assert_all_ask(loop, DGRAM_UDP6, "fe80::1%lo", "fe80::1%lo", "fe80::1%lo");
 }
 
 /* Also one of the other family, of which the program may make what it likes. */
-static void so_are_those_of_the_other_family(void **state) {
-  assert_all_ask(DGRAM_UDP4, "::1", "::1", "::1");
+TEST("so are those of the other family") {
+  assert_all_ask(loop, DGRAM_UDP4, "::1", "::1", "::1");
 }
 
-static void names_are_asked_as_they_are(void **state) {
+TEST("names are asked as they are") {
   char host[256];
   memset(host, 'a', sizeof host - 1);
   host[sizeof host - 1] = '\0';
-  assert_all_ask(DGRAM_UDP4, "Some.Name", "Some.Name", "Some.Name");
-  assert_all_ask(DGRAM_UDP4, host, host, host);
+  assert_all_ask(loop, DGRAM_UDP4, "Some.Name", "Some.Name", "Some.Name");
+  assert_all_ask(loop, DGRAM_UDP4, host, host, host);
 }
 
-static void an_implicit_bind_asks_for_the_wildcard_first(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an implicit bind asks for the wildcard first") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
@@ -77,13 +76,10 @@ static void an_implicit_bind_asks_for_the_wildcard_first(void **state) {
   assert_asked(&stub, 2, "name", DGRAM_UDP4);
   lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   run_until_trace(loop, "ask(0.0.0.0) ask(name) sent");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B37: the others need no address. */
-static void a_binary_address_and_a_connected_send_ask_nothing(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a binary address and a connected send ask nothing") {
   struct lookup_stub stub = {0};
   struct sockaddr_in to = loopback_address(9);
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -99,12 +95,9 @@ static void a_binary_address_and_a_connected_send_ask_nothing(void **state) {
   assert_int_equal(dgram_disconnect(socket), 0);
   settle(loop);
   assert_int_equal(stub.asked, 1);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_refused_call_asks_nothing(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a refused call asks nothing") {
   struct lookup_stub stub = {0};
   char host[257];
   memset(host, 'a', sizeof host - 1);
@@ -120,11 +113,9 @@ static void a_refused_call_asks_nothing(void **state) {
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   settle(loop);
   assert_int_equal(stub.asked, 0);
-  close_loop(loop);
 }
 
-static void each_socket_asks_with_its_own_context(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("each socket asks with its own context") {
   struct lookup_stub hooks[2] = {{.at_once = "127.0.0.1"}, {.at_once = "127.0.0.2"}};
   for (int i = 0; i < 2; i++) {
     dgram_address_t address;
@@ -134,21 +125,4 @@ static void each_socket_asks_with_its_own_context(void **state) {
     assert_string_equal(address.address, hooks[i].at_once);
     close_socket(socket);
   }
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_left_out_is_asked_as_the_wildcard_or_this_host),
-      cmocka_unit_test(on_ipv6_as_its_own),
-      cmocka_unit_test(numeric_addresses_are_asked),
-      cmocka_unit_test(numeric_addresses_of_ipv6_are_asked),
-      cmocka_unit_test(so_are_those_of_the_other_family),
-      cmocka_unit_test(names_are_asked_as_they_are),
-      cmocka_unit_test(an_implicit_bind_asks_for_the_wildcard_first),
-      cmocka_unit_test(a_binary_address_and_a_connected_send_ask_nothing),
-      cmocka_unit_test(a_refused_call_asks_nothing),
-      cmocka_unit_test(each_socket_asks_with_its_own_context),
-  };
-  return cmocka_run_group_tests_name("lookup_asked", tests, NULL, NULL);
 }

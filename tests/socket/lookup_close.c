@@ -11,9 +11,9 @@ static void answer_all(struct lookup_stub *stub, const char *address) {
       lookup_stub_answer(stub, i, address != NULL ? 0 : UV_EAI_FAIL, address);
 }
 
-static void a_bind_is_given_up(void **state) {
+TEST("a bind is given up") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
     trace_events(socket);
@@ -22,14 +22,14 @@ static void a_bind_is_given_up(void **state) {
     answer_all(&stub, answers[i]); /* before 'close' */
     settle(loop);
     assert_trace("ask(name) close");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
 /* B15 */
-static void a_send_and_a_connect_are_cancelled(void **state) {
+TEST("a send and a connect are cancelled") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
     trace_events(socket);
@@ -40,13 +40,13 @@ static void a_send_and_a_connect_are_cancelled(void **state) {
     answer_all(&stub, answers[i]);
     settle(loop);
     assert_trace("ask(a) ask(b) ask(c) close callback(ECANCELED) sent(ECANCELED)");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void an_answer_may_come_when_the_socket_is_gone(void **state) {
+TEST("an answer may come when the socket is gone") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     dgram_socket_t *bound = new_bound_with_lookup(loop, &stub);
     dgram_socket_t *binding = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -58,24 +58,23 @@ static void an_answer_may_come_when_the_socket_is_gone(void **state) {
     run_to_end(loop);
     answer_all(&stub, answers[i]);
     assert_trace("ask(a) ask(b) ask(c)");
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void even_when_the_loop_is_gone(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("even when the loop is gone") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   answer_all(&stub, "127.0.0.1");
 }
 
 /* B14: sends wait for the bind, and the close for them, so the answer still counts. */
-static void with_sends_that_wait_for_the_bind_the_answer_counts(void **state) {
+TEST("with sends that wait for the bind the answer counts") {
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     int fd = raw_socket();
     struct sockaddr_in to = loopback_address(raw_port(fd));
@@ -94,7 +93,7 @@ static void with_sends_that_wait_for_the_bind_the_answer_counts(void **state) {
                                     : "error(EAI_FAIL) sent(EAI_FAIL) close");
     assert_string_equal(arrived(fd), answers[i] != NULL ? "x" : "");
     close(fd);
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
@@ -144,58 +143,58 @@ static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_hook *s
   return socket;
 }
 
-static void in_the_question_of_a_bind(void **state) {
+TEST("in the question of a bind") {
   for (int first = 0; first < 2; first++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closing_hook stub = closing_hook("name", first);
     dgram_socket_t *socket = new_closing(loop, &stub);
     assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace(first ? "listening close" : "close");
   }
 }
 
-static void in_the_question_of_an_implicit_bind(void **state) {
+TEST("in the question of an implicit bind") {
   for (int first = 0; first < 2; first++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closing_hook stub = closing_hook("0.0.0.0", first);
     struct sockaddr_in to = loopback_address(9);
     dgram_socket_t *socket = new_closing(loop, &stub);
     assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, trace_sent, "sent"), 0);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace("listening sent close");
   }
 }
 
-static void in_the_question_of_a_send(void **state) {
+TEST("in the question of a send") {
   for (int first = 0; first < 2; first++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closing_hook stub = closing_hook("name", first);
     dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace(first ? "sent close" : "close sent(ECANCELED)");
   }
 }
 
-static void in_the_question_of_a_send_without_callback(void **state) {
+TEST("in the question of a send without callback") {
   for (int first = 0; first < 2; first++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closing_hook stub = closing_hook("name", first);
     dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace("close");
   }
 }
 
-static void in_the_question_of_a_connect(void **state) {
+TEST("in the question of a connect") {
   for (int first = 0; first < 2; first++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct closing_hook stub = closing_hook("name", first);
     dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_connect(socket, 9, "name", trace_connect, "callback"), 0);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace("close callback(ECANCELED)");
   }
 }
@@ -220,8 +219,7 @@ static void close_in_second_question(dgram_lookup_t *lookup, const char *host, d
 }
 
 /* They had waited for the bind, and so does the close for them. */
-static void in_the_question_of_the_first_of_many_sends(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the question of the first of many sends") {
   struct late_hook stub = {0};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_in_second_question;
@@ -232,39 +230,20 @@ static void in_the_question_of_the_first_of_many_sends(void **state) {
   assert_int_equal(dgram_send(stub.socket, "2", 1, 9, "b", trace_sent, "sent2"), 0);
   assert_int_equal(dgram_send(stub.socket, "3", 1, 9, "c", trace_sent, "sent3"), 0);
   dgram_lookup_done(stub.bind, 0, "127.0.0.1");
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(stub.asked, 4);
   assert_trace("listening sent1 sent2 sent3 close");
 }
 
 /* So many at once that the last one's answer sends them off, and their memory goes. */
-static void host_is_borrowed_until_the_question_has_been_asked(void **state) {
+TEST("host is borrowed until the question has been asked") {
   enum { SENT = 2100 };
-  uv_loop_t *loop = open_loop();
   struct closing_hook stub = closing_hook("name", 1);
   dgram_socket_t *socket = new_closing_bound(loop, &stub);
   stub.asked = 1; /* closes nothing */
   for (int i = 0; i < SENT; i++)
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(stub.asked, 1 + SENT);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_bind_is_given_up),
-      cmocka_unit_test(a_send_and_a_connect_are_cancelled),
-      cmocka_unit_test(an_answer_may_come_when_the_socket_is_gone),
-      cmocka_unit_test(even_when_the_loop_is_gone),
-      cmocka_unit_test(with_sends_that_wait_for_the_bind_the_answer_counts),
-      cmocka_unit_test(in_the_question_of_a_bind),
-      cmocka_unit_test(in_the_question_of_an_implicit_bind),
-      cmocka_unit_test(in_the_question_of_a_send),
-      cmocka_unit_test(in_the_question_of_a_send_without_callback),
-      cmocka_unit_test(in_the_question_of_a_connect),
-      cmocka_unit_test(in_the_question_of_the_first_of_many_sends),
-      cmocka_unit_test(host_is_borrowed_until_the_question_has_been_asked),
-  };
-  return cmocka_run_group_tests_name("lookup_close", tests, NULL, NULL);
 }

@@ -38,9 +38,9 @@ static void assert_told(const struct kept_error *kept, int code, const char *mes
 }
 
 /* After it the socket is unbound, and can be bound. */
-static void a_bind_is_told_by_an_error_event(void **state) {
+TEST("a bind is told by an error event") {
   for (int i = 0; i < BAD_ANSWERS; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i];
@@ -54,14 +54,12 @@ static void a_bind_is_told_by_an_error_event(void **state) {
     lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
     settle(loop);
     assert_trace("ask(name) ask(name) bound");
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void a_send_is_told_by_its_callback(void **state) {
+TEST("a send is told by its callback") {
   for (int i = 0; i < BAD_ANSWERS; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i];
@@ -72,14 +70,12 @@ static void a_send_is_told_by_its_callback(void **state) {
     settle(loop);
     assert_told(&kept, bad->code, bad->send_message);
     assert_int_equal(dgram_get_send_queue_count(socket), 0);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void without_callback_a_send_is_told_by_an_error_event(void **state) {
+TEST("without callback a send is told by an error event") {
   for (int i = 0; i < BAD_ANSWERS; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i];
@@ -90,14 +86,12 @@ static void without_callback_a_send_is_told_by_an_error_event(void **state) {
     assert_int_equal(kept.calls, 0);
     settle(loop);
     assert_told(&kept, bad->code, bad->send_message);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void a_connect_is_told_by_its_callback_or_an_error_event(void **state) {
+TEST("a connect is told by its callback or an error event") {
   for (int i = 0; i < 2 * BAD_ANSWERS; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     struct kept_error kept = {0};
     const struct bad_answer *bad = &bad_answers[i / 2];
@@ -112,14 +106,11 @@ static void a_connect_is_told_by_its_callback_or_an_error_event(void **state) {
     assert_told(&kept, bad->code, bad->connect_message);
     stub.at_once = "127.0.0.1";
     connect_now(socket, 9);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
 /* As 'listening' would be. */
-static void a_bind_that_fails_inside_the_call_is_told_inside_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a bind that fails inside the call is told inside it") {
   struct lookup_stub stub = {.fails = UV_EAI_FAIL};
   dgram_address_t address;
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -131,13 +122,11 @@ static void a_bind_that_fails_inside_the_call_is_told_inside_it(void **state) {
   stub.at_once = "127.0.0.1";
   assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "bound"), 0);
   assert_trace("ask(name) listening bound");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_send_whose_implicit_bind_fails_inside_the_call_completes_once(void **state) {
+TEST("a send whose implicit bind fails inside the call completes once") {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {.fails = UV_EAI_FAIL};
     dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
     trace_events(socket);
@@ -147,14 +136,12 @@ static void a_send_whose_implicit_bind_fails_inside_the_call_completes_once(void
     assert_trace(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) sent(EAI_FAIL)"
                                : "ask(0.0.0.0) error(EAI_FAIL)");
     assert_int_equal(dgram_get_send_queue_count(socket), 0);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void a_connect_whose_implicit_bind_fails_inside_the_call_completes_once(void **state) {
+TEST("a connect whose implicit bind fails inside the call completes once") {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {.fails = UV_EAI_FAIL};
     dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
     trace_events(socket);
@@ -163,13 +150,10 @@ static void a_connect_whose_implicit_bind_fails_inside_the_call_completes_once(v
     settle(loop);
     assert_trace(with_callback ? "ask(0.0.0.0) error(EAI_FAIL) callback(EAI_FAIL)"
                                : "ask(0.0.0.0) error(EAI_FAIL)");
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void one_of_several_that_fails_takes_no_other_along(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one of several that fails takes no other along") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -183,20 +167,4 @@ static void one_of_several_that_fails_takes_no_other_along(void **state) {
   assert_trace("ask(a) ask(b) ask(c) sent2(EAI_FAIL) sent1 sent3");
   assert_string_equal(arrived(fd), "1 3");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_bind_is_told_by_an_error_event),
-      cmocka_unit_test(a_send_is_told_by_its_callback),
-      cmocka_unit_test(without_callback_a_send_is_told_by_an_error_event),
-      cmocka_unit_test(a_connect_is_told_by_its_callback_or_an_error_event),
-      cmocka_unit_test(a_bind_that_fails_inside_the_call_is_told_inside_it),
-      cmocka_unit_test(a_send_whose_implicit_bind_fails_inside_the_call_completes_once),
-      cmocka_unit_test(a_connect_whose_implicit_bind_fails_inside_the_call_completes_once),
-      cmocka_unit_test(one_of_several_that_fails_takes_no_other_along),
-  };
-  return cmocka_run_group_tests_name("lookup_error", tests, NULL, NULL);
 }

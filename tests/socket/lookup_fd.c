@@ -9,8 +9,7 @@ static int answer_fd(struct lookup_stub *stub, int number, int fd) {
   return dgram_lookup_done_fd(lookup, fd);
 }
 
-static void it_is_taken_over_inside_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it is taken over inside the call") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   int port = raw_port(fd);
@@ -29,7 +28,7 @@ static void it_is_taken_over_inside_the_call(void **state) {
   run_until(loop, &received, 1);
   close(peer);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
   assert_false(is_open(fd));
 }
@@ -41,8 +40,7 @@ static void answer_at_once(dgram_lookup_t *lookup, const char *host, dgram_type_
   trace("done:%d", dgram_lookup_done_fd(lookup, *(int *)context));
 }
 
-static void it_may_be_at_once(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it may be at once") {
   int fd = raw_socket();
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = answer_at_once;
@@ -52,12 +50,9 @@ static void it_may_be_at_once(void **state) {
   assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "callback"), 0);
   assert_trace("ask(name) listening callback done:0");
   assert_int_equal(port_of(socket), raw_port(fd));
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void of_an_implicit_bind_the_sends_leave_from_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of an implicit bind the sends leave from it") {
   struct lookup_stub stub = {0};
   char text[8];
   int fd = raw_socket();
@@ -73,14 +68,11 @@ static void of_an_implicit_bind_the_sends_leave_from_it(void **state) {
   run_until_trace(loop, "ask(0.0.0.0) listening sent");
   assert_int_equal(raw_receive(peer, text, sizeof text), port);
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* ---- one that is connected ---- */
 
-static void one_that_is_connected_connects(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that is connected connects") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   int peer = raw_socket();
@@ -93,17 +85,15 @@ static void one_that_is_connected_connects(void **state) {
   settle(loop);
   assert_string_equal(arrived(peer), "x");
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* The attempt is for another peer: until it succeeds there is none. */
-static void unless_a_connect_waits(void **state) {
+TEST("unless a connect waits") {
   static const char *const found[] = {"127.0.0.1", "::1"};
   static const char *const stories[] = {"ask(0.0.0.0) listening ask(name) sent connect callback",
                                         "ask(0.0.0.0) listening ask(name) sent callback(EINVAL)"};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     int fd = raw_socket();
     int first = raw_socket();
@@ -127,16 +117,14 @@ static void unless_a_connect_waits(void **state) {
     assert_string_equal(arrived(first), "");
     close(first);
     close(second);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
 /* ---- what can't be taken over ---- */
 
 /* The bind has failed; the descriptor stays the program's, and the socket can be bound again. */
-static void assert_refused(int fd, int code) {
-  uv_loop_t *loop = open_loop();
+static void assert_refused(uv_loop_t *loop, int fd, int code) {
+  begin_round(loop);
   struct lookup_stub stub = {0};
   struct kept_error kept = {0};
   int was_open = is_open(fd);
@@ -152,32 +140,31 @@ static void assert_refused(int fd, int code) {
   assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
   assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(is_open(fd), was_open);
 }
 
-static void what_is_no_udp_socket(void **state) {
+TEST("what is no udp socket") {
   int pipes[2];
   int tcp = socket(AF_INET, SOCK_STREAM, 0);
   assert_int_equal(pipe(pipes), 0);
-  assert_refused(-1, DGRAM_ERR_INVALID_FD_TYPE);
-  assert_refused(INT32_MAX, DGRAM_ERR_INVALID_FD_TYPE);
-  assert_refused(pipes[0], DGRAM_ERR_INVALID_FD_TYPE);
-  assert_refused(tcp, DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, -1, DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, INT32_MAX, DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, pipes[0], DGRAM_ERR_INVALID_FD_TYPE);
+  assert_refused(loop, tcp, DGRAM_ERR_INVALID_FD_TYPE);
   close(pipes[0]);
   close(pipes[1]);
   close(tcp);
 }
 
-static void one_of_the_other_family(void **state) {
+TEST("one of the other family") {
   skip_without_ipv6();
   int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-  assert_refused(fd, UV_EINVAL);
+  assert_refused(loop, fd, UV_EINVAL);
   close(fd);
 }
 
-static void one_that_the_loop_watches_already(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that the loop watches already") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *first = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -190,15 +177,11 @@ static void one_that_the_loop_watches_already(void **state) {
   assert_int_equal(answer_fd(&stub, 1, fd), UV_EEXIST);
   assert_trace("ask(0.0.0.0) ask(0.0.0.0) error(EEXIST)");
   assert_true(port_of(first) > 0);
-  close_socket(first);
-  close_socket(second);
-  close_loop(loop);
 }
 
 /* ---- other questions ---- */
 
-static void of_a_send_or_connect_it_is_einval(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a send or connect it is einval") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -214,18 +197,15 @@ static void of_a_send_or_connect_it_is_einval(void **state) {
   assert_trace("sent(EINVAL) error(EINVAL) callback(EINVAL)");
   assert_true(is_open(fd));
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void no_question_is_einval(void **state) {
+TEST("no question is einval") {
   assert_int_equal(dgram_lookup_done_fd(NULL, 0), UV_EINVAL);
 }
 
 /* ---- and a close ---- */
 
-static void of_a_closed_socket_nothing_happens(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a closed socket nothing happens") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *binding = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -241,11 +221,9 @@ static void of_a_closed_socket_nothing_happens(void **state) {
   assert_trace("");
   assert_true(is_open(fd));
   close(fd);
-  close_loop(loop);
 }
 
-static void of_a_close_that_waits_for_it_it_counts(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of a close that waits for it it counts") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   int peer = raw_socket();
@@ -257,7 +235,7 @@ static void of_a_close_that_waits_for_it_it_counts(void **state) {
                    0);
   close_socket(socket);
   assert_int_equal(answer_fd(&stub, 0, fd), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("ask(0.0.0.0) listening sent close");
   assert_string_equal(arrived(peer), "x");
   assert_false(is_open(fd));
@@ -274,11 +252,11 @@ static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, v
   close_socket(socket);
 }
 
-static void the_socket_may_be_closed_in_its_event(void **state) {
+TEST("the socket may be closed in its event") {
   static const char *const stories[] = {"ask(0.0.0.0) listening",
                                         "ask(0.0.0.0) error(ERR_INVALID_FD_TYPE)"};
   for (int fails = 0; fails < 2; fails++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct lookup_stub stub = {0};
     int fd = raw_socket();
     dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -289,29 +267,10 @@ static void the_socket_may_be_closed_in_its_event(void **state) {
     int err = answer_fd(&stub, 0, fails ? -1 : fd);
     assert_int_equal(err, fails ? DGRAM_ERR_INVALID_FD_TYPE : 0);
     assert_trace(stories[fails]);
-    close_loop(loop);
+    run_to_end(loop);
     assert_trace("close");
     assert_int_equal(is_open(fd), fails);
     if (fails)
       close(fd);
   }
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(it_is_taken_over_inside_the_call),
-      cmocka_unit_test(it_may_be_at_once),
-      cmocka_unit_test(of_an_implicit_bind_the_sends_leave_from_it),
-      cmocka_unit_test(one_that_is_connected_connects),
-      cmocka_unit_test(unless_a_connect_waits),
-      cmocka_unit_test(what_is_no_udp_socket),
-      cmocka_unit_test(one_of_the_other_family),
-      cmocka_unit_test(one_that_the_loop_watches_already),
-      cmocka_unit_test(of_a_send_or_connect_it_is_einval),
-      cmocka_unit_test(no_question_is_einval),
-      cmocka_unit_test(of_a_closed_socket_nothing_happens),
-      cmocka_unit_test(of_a_close_that_waits_for_it_it_counts),
-      cmocka_unit_test(the_socket_may_be_closed_in_its_event),
-  };
-  return cmocka_run_group_tests_name("lookup_fd", tests, NULL, NULL);
 }

@@ -1,8 +1,7 @@
 /* The sockets of one loop, and loops beside each other in one thread. */
 #include "lib/fixture.h"
 
-static void sockets_can_be_made_again_after_all_were_closed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sockets can be made again after all were closed") {
   for (int i = 0; i < 3; i++) {
     int port;
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -10,11 +9,9 @@ static void sockets_can_be_made_again_after_all_were_closed(void **state) {
     close_socket(socket);
     run_to_end(loop);
   }
-  close_loop(loop);
 }
 
-static void a_socket_can_be_made_while_the_last_one_closes(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket can be made while the last one closes") {
   int port;
   dgram_socket_t *last = new_bound(loop, NULL, NULL, &port);
   assert_usable(last);
@@ -22,12 +19,10 @@ static void a_socket_can_be_made_while_the_last_one_closes(void **state) {
   dgram_socket_t *next = new_bound(loop, NULL, NULL, &port);
   assert_usable(next);
   close_socket(next);
-  close_loop(loop);
 }
 
-static void all_sockets_of_a_loop_can_be_closed_in_one_turn(void **state) {
+TEST("all sockets of a loop can be closed in one turn") {
   enum { SOCKETS = 100 };
-  uv_loop_t *loop = open_loop();
   dgram_socket_t *sockets[SOCKETS];
   int closed = 0;
   int port;
@@ -35,13 +30,12 @@ static void all_sockets_of_a_loop_can_be_closed_in_one_turn(void **state) {
     sockets[i] = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < SOCKETS; i++)
     assert_int_equal(dgram_close(sockets[i], count_event, &closed), 0);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(closed, SOCKETS);
 }
 
-static void sockets_of_a_loop_receive_each_their_own(void **state) {
+TEST("sockets of a loop receive each their own") {
   enum { SOCKETS = 20, EACH = 10 };
-  uv_loop_t *loop = open_loop();
   dgram_socket_t *sockets[SOCKETS];
   int ports[SOCKETS];
   int received[SOCKETS] = {0};
@@ -55,10 +49,10 @@ static void sockets_of_a_loop_receive_each_their_own(void **state) {
     assert_int_equal(received[i], EACH);
   for (int i = 0; i < SOCKETS; i++)
     close_socket(sockets[i]);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void two_loops_in_one_thread_do_not_disturb_each_other(void **state) {
+TEST("two loops in one thread do not disturb each other") {
   uv_loop_t *first = open_loop();
   uv_loop_t *second = open_loop();
   int ports[2];
@@ -79,26 +73,12 @@ static void two_loops_in_one_thread_do_not_disturb_each_other(void **state) {
   close_loop(second);
 }
 
-static void the_default_loop_serves_as_well(void **state) {
-  uv_loop_t *watched = open_loop();
-  uv_loop_t *loop = uv_default_loop();
+TEST("the default loop serves as well") {
+  uv_loop_t *ours = uv_default_loop();
   int port;
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  dgram_socket_t *socket = new_bound(ours, NULL, NULL, &port);
   assert_usable(socket);
   close_socket(socket);
-  run_to_end(loop);
-  assert_int_equal(uv_loop_close(loop), 0);
-  close_loop(watched);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sockets_can_be_made_again_after_all_were_closed),
-      cmocka_unit_test(a_socket_can_be_made_while_the_last_one_closes),
-      cmocka_unit_test(all_sockets_of_a_loop_can_be_closed_in_one_turn),
-      cmocka_unit_test(sockets_of_a_loop_receive_each_their_own),
-      cmocka_unit_test(two_loops_in_one_thread_do_not_disturb_each_other),
-      cmocka_unit_test(the_default_loop_serves_as_well),
-  };
-  return cmocka_run_group_tests_name("loop_sharing", tests, NULL, NULL);
+  run_to_end(ours);
+  assert_int_equal(uv_loop_close(ours), 0);
 }

@@ -12,8 +12,9 @@ struct scene {
   char group[GROUP_TEXT];
 };
 
-static struct scene open_scene(dgram_type_t type) {
-  struct scene scene = {.loop = open_loop()};
+static struct scene open_scene(uv_loop_t *loop, dgram_type_t type) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop};
   scene.socket = new_socket(scene.loop, type, trace_message, "got");
   scene.port = bind_now(scene.socket, NULL);
   name_group(scene.group, 239, scene.port);
@@ -22,7 +23,7 @@ static struct scene open_scene(dgram_type_t type) {
 
 static void close_scene(struct scene *scene) {
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 /* Sends to the group by the loopback, then to the socket itself: what comes first must be it. */
@@ -38,8 +39,8 @@ static void send_to_group(const struct scene *scene, const char *group, const ch
   close(fd);
 }
 
-static void a_member_receives_what_is_sent_to_the_group(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("a member receives what is sent to the group") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   send_to_group(&scene, scene.group, "got(end)");
   assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
   send_to_group(&scene, scene.group, "got(group) got(end)");
@@ -48,8 +49,8 @@ static void a_member_receives_what_is_sent_to_the_group(void **state) {
   close_scene(&scene);
 }
 
-static void the_interface_may_be_given_by_name_or_number(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("the interface may be given by name or number") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   char number[16];
   snprintf(number, sizeof number, "%u", if_nametoindex("lo"));
   const char *const names[] = {"lo", number};
@@ -62,8 +63,8 @@ static void the_interface_may_be_given_by_name_or_number(void **state) {
   close_scene(&scene);
 }
 
-static void joining_twice_is_eaddrinuse(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("joining twice is eaddrinuse") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
   assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), UV_EADDRINUSE);
   assert_int_equal(dgram_add_membership(scene.socket, scene.group, "lo"), UV_EADDRINUSE);
@@ -72,8 +73,8 @@ static void joining_twice_is_eaddrinuse(void **state) {
   close_scene(&scene);
 }
 
-static void leaving_without_being_a_member_is_eaddrnotavail(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("leaving without being a member is eaddrnotavail") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(dgram_drop_membership(scene.socket, scene.group, "127.0.0.1"), UV_EADDRNOTAVAIL);
   assert_int_equal(dgram_add_membership(scene.socket, scene.group, "127.0.0.1"), 0);
   assert_int_equal(dgram_drop_membership(scene.socket, "224.0.0.115", "127.0.0.1"),
@@ -83,9 +84,9 @@ static void leaving_without_being_a_member_is_eaddrnotavail(void **state) {
   close_scene(&scene);
 }
 
-static void a_socket_may_be_in_many_groups(void **state) {
+TEST("a socket may be in many groups") {
   enum { GROUPS = 10 };
-  struct scene scene = open_scene(DGRAM_UDP4);
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   char group[GROUP_TEXT];
   for (int i = 0; i < GROUPS; i++) {
     snprintf(group, sizeof group, "239.2.1.%d", i);
@@ -96,10 +97,10 @@ static void a_socket_may_be_in_many_groups(void **state) {
   close_scene(&scene);
 }
 
-static void on_ipv6_the_interface_is_a_zone_or_a_name(void **state) {
+TEST("on ipv6 the interface is a zone or a name") {
   static const char *const names[] = {"::%lo", "lo", "::%1", "1"};
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     assert_int_equal(dgram_add_membership(scene.socket, GROUP6, names[i]), 0);
     assert_int_equal(dgram_add_membership(scene.socket, GROUP6, "::%lo"), UV_EADDRINUSE);
@@ -109,24 +110,11 @@ static void on_ipv6_the_interface_is_a_zone_or_a_name(void **state) {
   close_scene(&scene);
 }
 
-static void on_ipv6_the_group_may_say_the_zone(void **state) {
+TEST("on ipv6 the group may say the zone") {
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   assert_int_equal(dgram_add_membership(scene.socket, "ff02::1234%lo", NULL), 0);
   assert_int_equal(dgram_add_membership(scene.socket, GROUP6, "::%lo"), UV_EADDRINUSE);
   assert_int_equal(dgram_drop_membership(scene.socket, "ff02::1234%lo", NULL), 0);
   close_scene(&scene);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_member_receives_what_is_sent_to_the_group),
-      cmocka_unit_test(the_interface_may_be_given_by_name_or_number),
-      cmocka_unit_test(joining_twice_is_eaddrinuse),
-      cmocka_unit_test(leaving_without_being_a_member_is_eaddrnotavail),
-      cmocka_unit_test(a_socket_may_be_in_many_groups),
-      cmocka_unit_test(on_ipv6_the_interface_is_a_zone_or_a_name),
-      cmocka_unit_test(on_ipv6_the_group_may_say_the_zone),
-  };
-  return cmocka_run_group_tests_name("membership", tests, NULL, NULL);
 }

@@ -11,8 +11,9 @@ struct scene {
   char group[GROUP_TEXT];
 };
 
-static struct scene open_scene(dgram_type_t type) {
-  struct scene scene = {.loop = open_loop()};
+static struct scene open_scene(uv_loop_t *loop, dgram_type_t type) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop};
   scene.socket = new_socket(scene.loop, type, trace_message, "got");
   scene.port = bind_now(scene.socket, NULL);
   name_group(scene.group, 232, scene.port);
@@ -21,7 +22,7 @@ static struct scene open_scene(dgram_type_t type) {
 
 static void close_scene(struct scene *scene) {
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 static int join(const struct scene *scene, const char *source, const char *interface) {
@@ -57,8 +58,8 @@ static void assert_received(const struct scene *scene, const char *expected) {
   close(fd);
 }
 
-static void only_that_source_is_received(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("only that source is received") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
   assert_received(&scene, "got(five) got(end)");
   assert_int_equal(join(&scene, "127.0.0.6", LOOPBACK), 0);
@@ -70,8 +71,8 @@ static void only_that_source_is_received(void **state) {
   close_scene(&scene);
 }
 
-static void the_interface_may_be_given_by_name(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("the interface may be given by name") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(join(&scene, "127.0.0.5", "lo"), 0);
   assert_received(&scene, "got(five) got(end)");
   assert_int_equal(leave(&scene, "127.0.0.5", "lo"), 0);
@@ -79,31 +80,31 @@ static void the_interface_may_be_given_by_name(void **state) {
   close_scene(&scene);
 }
 
-static void joining_twice_is_eaddrnotavail(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("joining twice is eaddrnotavail") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
   assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), UV_EADDRNOTAVAIL);
   close_scene(&scene);
 }
 
-static void leaving_a_source_that_was_not_joined_is_eaddrnotavail(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("leaving a source that was not joined is eaddrnotavail") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
   assert_int_equal(leave(&scene, "127.0.0.6", LOOPBACK), UV_EADDRNOTAVAIL);
   assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), 0);
   close_scene(&scene);
 }
 
-static void leaving_a_group_that_was_not_joined_is_einval(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("leaving a group that was not joined is einval") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), UV_EINVAL);
   close_scene(&scene);
 }
 
-static void on_ipv6_it_is_joined_and_left_by_zone(void **state) {
+TEST("on ipv6 it is joined and left by zone") {
   static const char *const names[] = {"::%lo", "lo", "::%1", "1"};
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     assert_int_equal(dgram_add_source_specific_membership(scene.socket, "::1", GROUP6, names[i]),
                      0);
@@ -116,9 +117,9 @@ static void on_ipv6_it_is_joined_and_left_by_zone(void **state) {
 }
 
 /* A udp6 socket hears IPv4, too, so it can join its groups. */
-static void a_udp6_socket_joins_a_group_of_ipv4(void **state) {
+TEST("a udp6 socket joins a group of ipv4") {
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   assert_int_equal(join(&scene, "127.0.0.5", LOOPBACK), 0);
   assert_received(&scene, "got(five) got(end)");
   assert_int_equal(leave(&scene, "127.0.0.5", LOOPBACK), 0);
@@ -130,25 +131,11 @@ static void a_udp6_socket_joins_a_group_of_ipv4(void **state) {
   close_scene(&scene);
 }
 
-static void on_ipv6_joining_twice_is_eaddrnotavail(void **state) {
+TEST("on ipv6 joining twice is eaddrnotavail") {
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   assert_int_equal(dgram_add_source_specific_membership(scene.socket, "::1", GROUP6, "lo"), 0);
   assert_int_equal(dgram_add_source_specific_membership(scene.socket, "::1", GROUP6, "lo"),
                    UV_EADDRNOTAVAIL);
   close_scene(&scene);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(only_that_source_is_received),
-      cmocka_unit_test(the_interface_may_be_given_by_name),
-      cmocka_unit_test(joining_twice_is_eaddrnotavail),
-      cmocka_unit_test(leaving_a_source_that_was_not_joined_is_eaddrnotavail),
-      cmocka_unit_test(leaving_a_group_that_was_not_joined_is_einval),
-      cmocka_unit_test(on_ipv6_it_is_joined_and_left_by_zone),
-      cmocka_unit_test(a_udp6_socket_joins_a_group_of_ipv4),
-      cmocka_unit_test(on_ipv6_joining_twice_is_eaddrnotavail),
-  };
-  return cmocka_run_group_tests_name("membership_source", tests, NULL, NULL);
 }

@@ -71,6 +71,12 @@ static void open_all(uv_loop_t *loop, int *received) {
   run_until(loop, &listening, SOCKETS);
 }
 
+static void close_all(uv_loop_t *loop) {
+  for (int i = 0; i < SOCKETS; i++)
+    close_socket(sockets[i]);
+  run_to_end(loop);
+}
+
 static void send_to_socket(int fd, int i) {
   dgram_address_t address;
   assert_int_equal(dgram_address(sockets[i], &address), 0);
@@ -79,24 +85,21 @@ static void send_to_socket(int fd, int i) {
   assert_int_equal(sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof to), 1);
 }
 
-static void an_idle_socket_costs_at_most_1536_bytes(void **state) {
+TEST("an idle socket costs at most 1024 bytes of heap") {
   skip_unless_measurable();
-  uv_loop_t *loop = open_loop();
   int received = 0;
   size_t before = heap_in_use();
   open_all(loop, &received);
   size_t each = (heap_in_use() - before) / SOCKETS;
   print_message("%zu bytes of heap each\n", each);
-  for (int i = 0; i < SOCKETS; i++)
-    close_socket(sockets[i]);
-  close_loop(loop);
+  close_all(loop);
+  reopen_loop(loop);
   assert_in_range(each, 1, MOST_BYTES_EACH);
   assert_in_range(heap_in_use(), 0, before + SLACK);
 }
 
-static void sockets_that_have_received_share_the_memory_for_it(void **state) {
+TEST("sockets that have received share the memory for it") {
   skip_unless_measurable();
-  uv_loop_t *loop = open_loop();
   int fd = raw_socket();
   int received = 0;
   open_all(loop, &received);
@@ -108,16 +111,6 @@ static void sockets_that_have_received_share_the_memory_for_it(void **state) {
   }
   size_t after = heap_in_use();
   close(fd);
-  for (int i = 0; i < SOCKETS; i++)
-    close_socket(sockets[i]);
-  close_loop(loop);
+  close_all(loop);
   assert_in_range(after, before, before + INBOX);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_idle_socket_costs_at_most_1536_bytes),
-      cmocka_unit_test(sockets_that_have_received_share_the_memory_for_it),
-  };
-  return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

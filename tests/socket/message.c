@@ -28,11 +28,11 @@ static void keep_rinfo(dgram_socket_t *socket, const char *message, const dgram_
 }
 
 /* Has a socket of one type, bound to `from`, send to one of another that is bound to `at`. */
-static struct kept_rinfo message_from(dgram_type_t sender_type, const char *from,
+static struct kept_rinfo message_from(uv_loop_t *loop, dgram_type_t sender_type, const char *from,
                                       dgram_type_t receiver_type, const char *at, const char *to,
                                       int *sender_port) {
   struct kept_rinfo kept = {0};
-  uv_loop_t *loop = open_loop();
+  begin_round(loop);
   dgram_socket_t *receiver = new_socket(loop, receiver_type, keep_rinfo, &kept);
   dgram_socket_t *sender = new_socket(loop, sender_type, NULL, NULL);
   int port = bind_now(receiver, at);
@@ -41,47 +41,44 @@ static struct kept_rinfo message_from(dgram_type_t sender_type, const char *from
   run_until(loop, &kept.calls, 1);
   assert_int_equal(kept.size, 5);
   assert_memory_equal(kept.bytes, "hello", 5);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
   return kept;
 }
 
-static void from_udp4_it_names_the_sender(void **state) {
+TEST("from udp4 it names the sender") {
   int port;
   struct kept_rinfo kept =
-      message_from(DGRAM_UDP4, "127.0.0.2", DGRAM_UDP4, "127.0.0.1", "127.0.0.1", &port);
+      message_from(loop, DGRAM_UDP4, "127.0.0.2", DGRAM_UDP4, "127.0.0.1", "127.0.0.1", &port);
   assert_string_equal(kept.address, "127.0.0.2");
   assert_string_equal(kept.family, "IPv4");
   assert_int_equal(kept.port, port);
   assert_int_equal(kept.sockaddr_family, AF_INET);
 }
 
-static void from_udp6_it_names_the_sender(void **state) {
+TEST("from udp6 it names the sender") {
   skip_without_ipv6();
   int port;
-  struct kept_rinfo kept = message_from(DGRAM_UDP6, "::1", DGRAM_UDP6, "::1", "::1", &port);
+  struct kept_rinfo kept = message_from(loop, DGRAM_UDP6, "::1", DGRAM_UDP6, "::1", "::1", &port);
   assert_string_equal(kept.address, "::1");
   assert_string_equal(kept.family, "IPv6");
   assert_int_equal(kept.port, port);
   assert_int_equal(kept.sockaddr_family, AF_INET6);
 }
 
-static void a_dual_stack_socket_names_ipv4_as_mapped(void **state) {
+TEST("a dual stack socket names ipv4 as mapped") {
   skip_without_ipv6();
   int port;
   struct kept_rinfo kept =
-      message_from(DGRAM_UDP4, "127.0.0.1", DGRAM_UDP6, NULL, "127.0.0.1", &port);
+      message_from(loop, DGRAM_UDP4, "127.0.0.1", DGRAM_UDP6, NULL, "127.0.0.1", &port);
   assert_string_equal(kept.address, "::ffff:127.0.0.1");
   assert_string_equal(kept.family, "IPv6");
   assert_int_equal(kept.port, port);
 }
 
-static void a_dual_stack_socket_sends_to_a_mapped_address(void **state) {
+TEST("a dual stack socket sends to a mapped address") {
   skip_without_ipv6();
   int port;
   struct kept_rinfo kept =
-      message_from(DGRAM_UDP6, NULL, DGRAM_UDP4, "127.0.0.1", "::ffff:127.0.0.1", &port);
+      message_from(loop, DGRAM_UDP6, NULL, DGRAM_UDP4, "127.0.0.1", "::ffff:127.0.0.1", &port);
   assert_string_equal(kept.address, "127.0.0.1");
   assert_int_equal(kept.port, port);
 }
@@ -93,8 +90,7 @@ static void ask_twice(dgram_socket_t *socket, const char *message, const dgram_r
   trace("%s=%s", (const char *)context, text);
 }
 
-static void every_listener_can_ask_for_the_address(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("every listener can ask for the address") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, ask_twice, "a", &port);
@@ -103,8 +99,6 @@ static void every_listener_can_ask_for_the_address(void **state) {
   send_text(socket, "x", port, NULL, NULL);
   run_until(loop, &received, 1);
   assert_trace("a=127.0.0.1 b=127.0.0.1");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* An address that is only good on one link, as text with its zone; 0 if this machine has none. */
@@ -126,14 +120,14 @@ static int find_link_local(char *text, size_t size) {
 }
 
 /* From this machine to itself; nothing goes out on the link. */
-static void from_a_link_local_address_it_names_the_zone(void **state) {
+TEST("from a link local address it names the zone") {
   char own[DGRAM_ADDRESS_TEXT];
   int port;
   if (!find_link_local(own, sizeof own)) {
     print_message("skipped: no link-local address here\n");
     skip();
   }
-  struct kept_rinfo kept = message_from(DGRAM_UDP6, own, DGRAM_UDP6, own, own, &port);
+  struct kept_rinfo kept = message_from(loop, DGRAM_UDP6, own, DGRAM_UDP6, own, own, &port);
   assert_string_equal(kept.address, own);
   assert_string_equal(kept.family, "IPv6");
   assert_int_equal(kept.port, port);
@@ -146,11 +140,10 @@ static void trace_sender(dgram_socket_t *socket, const char *message, const dgra
 }
 
 /* Each slot of a batch has an address of its own (netty#5233 on the receiving side). */
-static void each_message_of_a_batch_names_its_own_sender(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("each message of a batch names its own sender") {
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, trace_sender, &received, &port);
+  new_bound(loop, trace_sender, &received, &port);
   dgram_socket_t *a = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *b = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(a, "127.0.0.2");
@@ -162,10 +155,6 @@ static void each_message_of_a_batch_names_its_own_sender(void **state) {
   send_text(a, "4", port, NULL, NULL);
   run_until(loop, &received, 4);
   assert_trace("127.0.0.2:1 127.0.0.33:2 127.0.0.33:3 127.0.0.2:4");
-  close_socket(a);
-  close_socket(b);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
 static void answer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
@@ -174,23 +163,18 @@ static void answer(dgram_socket_t *socket, const char *message, const dgram_rinf
   assert_int_equal(dgram_send_to(socket, &reply, 1, rinfo->sockaddr, NULL, NULL), 0);
 }
 
-static void its_sockaddr_is_where_to_answer(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("its sockaddr is where to answer") {
   int port;
   int echoed = 0;
-  dgram_socket_t *server = new_bound(loop, answer, NULL, &port);
+  new_bound(loop, answer, NULL, &port);
   dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, count_message, &echoed);
   assert_int_equal(dgram_on_message(client, trace_message, "echo"), 0);
   send_text(client, "hi", port, NULL, NULL);
   run_until(loop, &echoed, 1);
   assert_trace("echo(hi)");
-  close_socket(client);
-  close_socket(server);
-  close_loop(loop);
 }
 
-static void one_without_listeners_is_no_trouble(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one without listeners is no trouble") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int sent = 0;
@@ -198,21 +182,4 @@ static void one_without_listeners_is_no_trouble(void **state) {
   run_until(loop, &sent, 1);
   uv_run(loop, UV_RUN_NOWAIT);
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(from_udp4_it_names_the_sender),
-      cmocka_unit_test(from_udp6_it_names_the_sender),
-      cmocka_unit_test(a_dual_stack_socket_names_ipv4_as_mapped),
-      cmocka_unit_test(a_dual_stack_socket_sends_to_a_mapped_address),
-      cmocka_unit_test(from_a_link_local_address_it_names_the_zone),
-      cmocka_unit_test(every_listener_can_ask_for_the_address),
-      cmocka_unit_test(each_message_of_a_batch_names_its_own_sender),
-      cmocka_unit_test(its_sockaddr_is_where_to_answer),
-      cmocka_unit_test(one_without_listeners_is_no_trouble),
-  };
-  return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }

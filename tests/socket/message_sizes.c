@@ -29,8 +29,8 @@ static void check_message(dgram_socket_t *socket, const char *message, const dgr
 }
 
 /* Sends datagrams of these sizes in one turn; all must arrive, in order, byte-exact. */
-static void arrive_whole(const size_t *sizes, int count) {
-  uv_loop_t *loop = open_loop();
+static void arrive_whole(uv_loop_t *loop, const size_t *sizes, int count) {
+  begin_round(loop);
   fill_pattern();
   struct expected expected = {.sizes = sizes};
   int port;
@@ -39,78 +39,75 @@ static void arrive_whole(const size_t *sizes, int count) {
     assert_int_equal(dgram_send(socket, pattern + i, sizes[i], port, NULL, NULL, NULL), 0);
   run_until(loop, &expected.count, count);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(expected.count, count);
 }
 
-static void an_empty_datagram_is_a_message_of_size_0(void **state) {
-  arrive_whole((const size_t[]){0}, 1);
+TEST("an empty datagram is a message of size 0") {
+  arrive_whole(loop, (const size_t[]){0}, 1);
 }
 
-static void empty_datagrams_in_the_middle_of_a_batch_are_messages(void **state) {
+TEST("empty datagrams in the middle of a batch are messages") {
   static const size_t sizes[] = {0, 5, 5, 0, 5, 0, 0, 5, 3, 0, 0};
-  arrive_whole(sizes, sizeof sizes / sizeof *sizes);
+  arrive_whole(loop, sizes, sizeof sizes / sizeof *sizes);
 }
 
-static void nothing_but_empty_datagrams_arrive_as_many(void **state) {
+TEST("nothing but empty datagrams arrive as many") {
   static const size_t sizes[100]; /* more than fit in one receive */
-  arrive_whole(sizes, sizeof sizes / sizeof *sizes);
+  arrive_whole(loop, sizes, sizeof sizes / sizeof *sizes);
 }
 
-static void each_size_arrives_by_itself(void **state) {
+TEST("each size arrives by itself") {
   static const size_t sizes[] = {1,    2,    3,     63,    64,    65,    1199,  1200,  1472,  1473,
                                  8191, 9000, 16384, 32753, 32754, 40000, 65000, 65506, 65507, 0};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-    arrive_whole(&sizes[i], 1);
+    arrive_whole(loop, &sizes[i], 1);
 }
 
-static void growing_sizes_keep_their_borders(void **state) {
+TEST("growing sizes keep their borders") {
   static size_t sizes[60];
   for (size_t i = 0; i < 60; i++)
     sizes[i] = i;
-  arrive_whole(sizes, 60);
+  arrive_whole(loop, sizes, 60);
 }
 
-static void shrinking_sizes_keep_their_borders(void **state) {
+TEST("shrinking sizes keep their borders") {
   static size_t sizes[60];
   for (size_t i = 0; i < 60; i++)
     sizes[i] = 60 - i;
-  arrive_whole(sizes, 60);
+  arrive_whole(loop, sizes, 60);
 }
 
-static void alternating_sizes_keep_their_borders(void **state) {
+TEST("alternating sizes keep their borders") {
   static size_t sizes[100];
   for (size_t i = 0; i < 100; i++)
     sizes[i] = i % 2 == 0 ? 100 : 7;
-  arrive_whole(sizes, 100);
+  arrive_whole(loop, sizes, 100);
 }
 
-static void equal_sizes_with_a_shorter_last_one_keep_their_borders(void **state) {
+TEST("equal sizes with a shorter last one keep their borders") {
   static size_t sizes[40];
   for (size_t i = 0; i < 40; i++)
     sizes[i] = i % 10 == 9 ? 11 : 300;
-  arrive_whole(sizes, 40);
+  arrive_whole(loop, sizes, 40);
 }
 
-static void two_halves_of_the_most_that_a_send_holds_keep_their_borders(void **state) {
+TEST("two halves of the most that a send holds keep their borders") {
   static const size_t sizes[] = {32753, 32753, 32754, 32754, 40000, 25507, 40000, 25508};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += 2)
-    arrive_whole(&sizes[i], 2);
+    arrive_whole(loop, &sizes[i], 2);
 }
 
-static void the_most_that_ipv6_carries_arrives_whole(void **state) {
+TEST("the most that ipv6 carries arrives whole") {
   skip_without_ipv6();
   static char bytes[65527];
   memset(bytes, 'v', sizeof bytes);
-  uv_loop_t *loop = open_loop();
   int received = 0;
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, count_message, &received);
   int port = bind_now(socket, "::1");
   assert_int_equal(dgram_send(socket, bytes, sizeof bytes, port, NULL, count_sent, &sent), 0);
   run_until(loop, &received, 1);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* What a listener sees does not change while it sends, whatever buffers are used for that. */
@@ -125,8 +122,7 @@ static void look_send_and_look_again(dgram_socket_t *socket, const char *message
   ++*(int *)context;
 }
 
-static void a_message_stays_as_it_is_until_its_listener_returns(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a message stays as it is until its listener returns") {
   int received = 0;
   int port;
   fill_pattern();
@@ -134,23 +130,4 @@ static void a_message_stays_as_it_is_until_its_listener_returns(void **state) {
   for (int i = 0; i < 3; i++)
     assert_int_equal(dgram_send(socket, pattern + i, 64, port, NULL, NULL, NULL), 0);
   run_until(loop, &received, 3);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_empty_datagram_is_a_message_of_size_0),
-      cmocka_unit_test(empty_datagrams_in_the_middle_of_a_batch_are_messages),
-      cmocka_unit_test(nothing_but_empty_datagrams_arrive_as_many),
-      cmocka_unit_test(each_size_arrives_by_itself),
-      cmocka_unit_test(growing_sizes_keep_their_borders),
-      cmocka_unit_test(shrinking_sizes_keep_their_borders),
-      cmocka_unit_test(alternating_sizes_keep_their_borders),
-      cmocka_unit_test(equal_sizes_with_a_shorter_last_one_keep_their_borders),
-      cmocka_unit_test(two_halves_of_the_most_that_a_send_holds_keep_their_borders),
-      cmocka_unit_test(the_most_that_ipv6_carries_arrives_whole),
-      cmocka_unit_test(a_message_stays_as_it_is_until_its_listener_returns),
-  };
-  return cmocka_run_group_tests_name("message_sizes", tests, NULL, NULL);
 }

@@ -15,8 +15,7 @@ static void trace_messages(dgram_socket_t *socket, const dgram_message_t *const 
   trace("%s[%s]", (const char *)context, text);
 }
 
-static void what_came_together_is_one_batch(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what came together is one batch") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, trace_message, "one", &port);
@@ -27,12 +26,9 @@ static void what_came_together_is_one_batch(void **state) {
   settle(loop);
   assert_trace("all[a  ccc] one(a) one() one(ccc)");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void there_need_be_no_listener_of_message(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("there need be no listener of message") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -42,12 +38,9 @@ static void there_need_be_no_listener_of_message(void **state) {
   settle(loop);
   assert_trace("all[a b]");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void it_has_on_once_and_off(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("it has on once and off") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -65,11 +58,9 @@ static void it_has_on_once_and_off(void **state) {
   close_socket(socket);
   assert_int_equal(dgram_on_messages(socket, trace_messages, "late"),
                    DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
 }
 
-static void bad_arguments_are_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("bad arguments are refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_messages(NULL, trace_messages, "m"), UV_EINVAL);
   assert_int_equal(dgram_once_messages(NULL, trace_messages, "m"), UV_EINVAL);
@@ -77,14 +68,11 @@ static void bad_arguments_are_refused(void **state) {
   assert_int_equal(dgram_on_messages(socket, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_once_messages(socket, NULL, NULL), UV_EINVAL);
   assert_int_equal(dgram_off_messages(socket, NULL, NULL), UV_EINVAL);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* ---- from whom ---- */
 
-static void a_connected_socket_has_its_peers_alone(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connected socket has its peers alone") {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
@@ -99,12 +87,9 @@ static void a_connected_socket_has_its_peers_alone(void **state) {
   assert_trace("all[a b] one(a) one(b)");
   close(peer);
   close(stranger);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void of_strangers_alone_there_is_none(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("of strangers alone there is none") {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
@@ -116,8 +101,6 @@ static void of_strangers_alone_there_is_none(void **state) {
   assert_trace("");
   close(peer);
   close(stranger);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t *const messages[],
@@ -127,8 +110,7 @@ static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t *
 }
 
 /* The batch had been told; of its messages only the peer's follow. */
-static void a_socket_may_be_connected_in_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket may be connected in it") {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
@@ -141,8 +123,6 @@ static void a_socket_may_be_connected_in_it(void **state) {
   assert_trace("3 one(a) one(b)");
   close(peer);
   close(stranger);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void check_sender(dgram_socket_t *socket, const dgram_message_t *const messages[],
@@ -162,9 +142,8 @@ static void check_sender(dgram_socket_t *socket, const dgram_message_t *const me
   }
 }
 
-static void each_tells_its_own_sender(void **state) {
+TEST("each tells its own sender") {
   enum { SENDERS = 3 };
-  uv_loop_t *loop = open_loop();
   int port;
   int fds[SENDERS];
   int ports[SENDERS];
@@ -182,8 +161,6 @@ static void each_tells_its_own_sender(void **state) {
   run_until_trace(loop, "0 1 2 0 1 2");
   for (int i = 0; i < SENDERS; i++)
     close(fds[i]);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
 /* ---- many ---- */
@@ -209,9 +186,8 @@ static void count_in_order(dgram_socket_t *socket, const dgram_message_t *const 
 }
 
 /* Of one size, so that the kernel may join them; as many at a time as the buffer holds. */
-static void a_flood_comes_whole_and_in_order(void **state) {
+TEST("a flood comes whole and in order") {
   enum { AT_ONCE = 50 };
-  uv_loop_t *loop = open_loop();
   struct tally tally = {0};
   static unsigned numbers[MANY];
   int port;
@@ -228,22 +204,4 @@ static void a_flood_comes_whole_and_in_order(void **state) {
       run_until(loop, &tally.received, (int)i + 1);
   }
   run_until(loop, &tally.received, (int)(MANY / test_scale()));
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_came_together_is_one_batch),
-      cmocka_unit_test(there_need_be_no_listener_of_message),
-      cmocka_unit_test(it_has_on_once_and_off),
-      cmocka_unit_test(bad_arguments_are_refused),
-      cmocka_unit_test(a_connected_socket_has_its_peers_alone),
-      cmocka_unit_test(of_strangers_alone_there_is_none),
-      cmocka_unit_test(a_socket_may_be_connected_in_it),
-      cmocka_unit_test(each_tells_its_own_sender),
-      cmocka_unit_test(a_flood_comes_whole_and_in_order),
-  };
-  return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
 }

@@ -8,8 +8,9 @@ struct scene {
   int twin;
 };
 
-static struct scene open_scene(dgram_type_t type) {
-  struct scene scene = {.loop = open_loop()};
+static struct scene open_scene(uv_loop_t *loop, dgram_type_t type) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop};
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
   scene.twin = dup(options.fd);
@@ -21,7 +22,7 @@ static struct scene open_scene(dgram_type_t type) {
 static void close_scene(struct scene *scene) {
   close(scene->twin);
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 static const char *kernels_v4(const struct scene *scene) {
@@ -38,8 +39,8 @@ static int kernels_v6(const struct scene *scene) {
   return index;
 }
 
-static void on_ipv4_it_is_an_address(void **state) {
-  struct scene scene = open_scene(DGRAM_UDP4);
+TEST("on ipv4 it is an address") {
+  struct scene scene = open_scene(loop, DGRAM_UDP4);
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "127.0.0.1"), 0);
   assert_string_equal(kernels_v4(&scene), "127.0.0.1");
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "0.0.0.0"), 0);
@@ -48,10 +49,10 @@ static void on_ipv4_it_is_an_address(void **state) {
 }
 
 /* A group that is sent to goes the way that was chosen, and comes back by it. */
-static void what_is_sent_to_a_group_goes_that_way(void **state) {
+TEST("what is sent to a group goes that way") {
   static const char *const names[] = {"127.0.0.1", "lo", "1"};
   for (int i = 0; i < 3; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
     char group[GROUP_TEXT];
     int port = bind_now(socket, NULL);
@@ -60,15 +61,13 @@ static void what_is_sent_to_a_group_goes_that_way(void **state) {
     assert_int_equal(dgram_set_multicast_interface(socket, names[i]), 0);
     assert_int_equal(dgram_send(socket, "x", 1, port, group, trace_sent, "sent"), 0);
     run_until_trace(loop, "sent got(x)");
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void on_ipv6_it_is_a_zone_a_name_or_a_number(void **state) {
+TEST("on ipv6 it is a zone a name or a number") {
   static const char *const names[] = {"::%lo", "::%1", "lo", "1"};
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     assert_int_equal(dgram_set_multicast_interface(scene.socket, names[i]), 0);
     assert_int_equal(kernels_v6(&scene), 1);
@@ -79,9 +78,9 @@ static void on_ipv6_it_is_a_zone_a_name_or_a_number(void **state) {
 }
 
 /* As the specification says of most errors in the scope. */
-static void on_ipv6_a_zone_that_does_not_exist_is_the_systems_choice(void **state) {
+TEST("on ipv6 a zone that does not exist is the systems choice") {
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%lo"), 0);
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%nosuchif"), 0);
   assert_int_equal(kernels_v6(&scene), 0);
@@ -89,8 +88,9 @@ static void on_ipv6_a_zone_that_does_not_exist_is_the_systems_choice(void **stat
 }
 
 /* Each of the texts is refused, and the choice stays. */
-static void assert_refused(dgram_type_t type, const char *const texts[], int code) {
-  struct scene scene = open_scene(type);
+static void assert_refused(uv_loop_t *loop, dgram_type_t type, const char *const texts[],
+                           int code) {
+  struct scene scene = open_scene(loop, type);
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "lo"), 0);
   for (; *texts != NULL; texts++)
     assert_int_equal(dgram_set_multicast_interface(scene.socket, *texts), code);
@@ -100,39 +100,39 @@ static void assert_refused(dgram_type_t type, const char *const texts[], int cod
   close_scene(&scene);
 }
 
-static void what_is_neither_address_nor_name_is_einval(void **state) {
+TEST("what is neither address nor name is einval") {
   static const char *const texts[] = {"", "127.0.0", "no such interface", "nosuchif", NULL};
-  assert_refused(DGRAM_UDP4, texts, UV_EINVAL);
+  assert_refused(loop, DGRAM_UDP4, texts, UV_EINVAL);
 }
 
-static void what_is_neither_address_nor_name_is_einval_on_ipv6(void **state) {
+TEST("what is neither address nor name is einval on ipv6") {
   static const char *const texts[] = {"", ":::", "no such interface", "nosuchif", NULL};
   skip_without_ipv6();
-  assert_refused(DGRAM_UDP6, texts, UV_EINVAL);
+  assert_refused(loop, DGRAM_UDP6, texts, UV_EINVAL);
 }
 
-static void an_address_that_no_interface_has_is_eaddrnotavail(void **state) {
+TEST("an address that no interface has is eaddrnotavail") {
   static const char *const texts[] = {"203.0.113.9", NULL};
-  assert_refused(DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
+  assert_refused(loop, DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
 }
 
-static void nor_is_that_of_a_group(void **state) {
+TEST("nor is that of a group") {
   static const char *const texts[] = {"224.0.0.1", "255.255.255.255", NULL};
-  assert_refused(DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
+  assert_refused(loop, DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
 }
 
 /* What family it is of does not depend on its zone. */
-static void ipv6_on_a_udp4_socket_is_enoprotoopt(void **state) {
+TEST("ipv6 on a udp4 socket is enoprotoopt") {
   static const char *const v6[] = {"::1",         "::",  "::%lo",   "fe80::1",
                                    "::%nosuchif", "::%", "ff02::1", NULL};
-  assert_refused(DGRAM_UDP4, v6, UV_ENOPROTOOPT);
+  assert_refused(loop, DGRAM_UDP4, v6, UV_ENOPROTOOPT);
 }
 
 /* It has two choices: one for what it sends to groups of IPv4, as "::ffff:224.0.0.114". */
-static void ipv4_on_a_udp6_socket_is_the_choice_for_ipv4(void **state) {
+TEST("ipv4 on a udp6 socket is the choice for ipv4") {
   static const char *const nobodys[] = {"203.0.113.9", "224.0.0.1", NULL};
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%lo"), 0);
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "127.0.0.1"), 0);
   assert_string_equal(kernels_v4(&scene), "127.0.0.1");
@@ -140,14 +140,14 @@ static void ipv4_on_a_udp6_socket_is_the_choice_for_ipv4(void **state) {
   assert_int_equal(dgram_set_multicast_interface(scene.socket, "0.0.0.0"), 0);
   assert_string_equal(kernels_v4(&scene), "0.0.0.0");
   close_scene(&scene);
-  assert_refused(DGRAM_UDP6, nobodys, UV_EADDRNOTAVAIL);
+  assert_refused(loop, DGRAM_UDP6, nobodys, UV_EADDRNOTAVAIL);
 }
 
 /* Of an address only the zone is looked at. */
-static void on_ipv6_any_address_gives_the_choice_back(void **state) {
+TEST("on ipv6 any address gives the choice back") {
   static const char *const texts[] = {"::", "::1", "ff02::1", "::ffff:127.0.0.1", "::%", "::%999"};
   skip_without_ipv6();
-  struct scene scene = open_scene(DGRAM_UDP6);
+  struct scene scene = open_scene(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     assert_int_equal(dgram_set_multicast_interface(scene.socket, "fe80::1%lo"), 0);
     assert_int_equal(kernels_v6(&scene), 1);
@@ -158,8 +158,7 @@ static void on_ipv6_any_address_gives_the_choice_back(void **state) {
 }
 
 /* B47: what can't be read is told before the state is. */
-static void unbound_is_ebadf_and_closed_not_running(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("unbound is ebadf and closed not running") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0.1"), UV_EBADF);
   assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0"), UV_EINVAL);
@@ -171,23 +170,4 @@ static void unbound_is_ebadf_and_closed_not_running(void **state) {
   assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0"),
                    DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   assert_int_equal(dgram_set_multicast_interface(NULL, "127.0.0.1"), UV_EINVAL);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(on_ipv4_it_is_an_address),
-      cmocka_unit_test(what_is_sent_to_a_group_goes_that_way),
-      cmocka_unit_test(on_ipv6_it_is_a_zone_a_name_or_a_number),
-      cmocka_unit_test(on_ipv6_a_zone_that_does_not_exist_is_the_systems_choice),
-      cmocka_unit_test(what_is_neither_address_nor_name_is_einval),
-      cmocka_unit_test(what_is_neither_address_nor_name_is_einval_on_ipv6),
-      cmocka_unit_test(an_address_that_no_interface_has_is_eaddrnotavail),
-      cmocka_unit_test(nor_is_that_of_a_group),
-      cmocka_unit_test(ipv6_on_a_udp4_socket_is_enoprotoopt),
-      cmocka_unit_test(ipv4_on_a_udp6_socket_is_the_choice_for_ipv4),
-      cmocka_unit_test(on_ipv6_any_address_gives_the_choice_back),
-      cmocka_unit_test(unbound_is_ebadf_and_closed_not_running),
-  };
-  return cmocka_run_group_tests_name("multicast_interface", tests, NULL, NULL);
 }

@@ -16,8 +16,7 @@ static void shut_down(dgram_socket_t *socket, int peer_port) {
   close(copy);
 }
 
-static void a_socket_that_was_shut_down(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket that was shut down") {
   int received = 0;
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
@@ -30,12 +29,9 @@ static void a_socket_that_was_shut_down(void **state) {
   run_until_trace(loop, "sent");
   assert_string_equal(arrived(peer), "y");
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void one_that_is_closed_meanwhile_does_not_keep_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that is closed meanwhile does not keep the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int peer = raw_socket();
@@ -44,11 +40,9 @@ static void one_that_is_closed_meanwhile_does_not_keep_the_loop(void **state) {
   settle(loop);
   assert_int_equal(uv_loop_alive(loop), 0); /* without waiting for a timer */
   close(peer);
-  close_loop(loop);
 }
 
-static void one_without_a_reference_does_not_keep_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one without a reference does not keep the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int peer = raw_socket();
@@ -58,14 +52,11 @@ static void one_without_a_reference_does_not_keep_the_loop(void **state) {
   dgram_ref(socket);
   assert_int_not_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* Both are woken for each datagram, and one is too late: that is no reason to wait. */
-static void a_race_that_is_lost_is_none(void **state) {
+TEST("a race that is lost is none") {
   enum { MANY = 500 };
-  uv_loop_t *loop = open_loop();
   int received[2] = {0, 0};
   int fd = raw_socket();
   dgram_socket_t *sockets[2];
@@ -85,15 +76,5 @@ static void a_race_that_is_lost_is_none(void **state) {
     close_socket(sockets[i]);
   close(sender);
   close(fd);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_socket_that_was_shut_down),
-      cmocka_unit_test(one_that_is_closed_meanwhile_does_not_keep_the_loop),
-      cmocka_unit_test(one_without_a_reference_does_not_keep_the_loop),
-      cmocka_unit_test(a_race_that_is_lost_is_none),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  run_to_end(loop);
 }

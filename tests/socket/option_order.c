@@ -33,8 +33,7 @@ static void ask_for_hops(int fd, int level, int option) {
   assert_int_equal(setsockopt(fd, level, option, &on, sizeof on), 0);
 }
 
-static void a_ttl_acts_on_the_sends_behind_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a ttl acts on the sends behind it") {
   int peer = raw_socket();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -48,13 +47,11 @@ static void a_ttl_acts_on_the_sends_behind_it(void **state) {
   for (int ttl = 10; ttl <= 30; ttl += 10)
     assert_int_equal(hops_of(peer, IPPROTO_IP, IP_TTL), ttl);
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* What waits for 'listening' was sent before, too; the last one leaves after it. */
-static void so_it_does_before_listening(bool connected) {
-  uv_loop_t *loop = open_loop();
+static void so_it_does_before_listening(uv_loop_t *loop, bool connected) {
+  begin_round(loop);
   int peer = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   ask_for_hops(peer, IPPROTO_IP, IP_RECVTTL);
@@ -75,21 +72,18 @@ static void so_it_does_before_listening(bool connected) {
     assert_int_equal(hops_of(peer, IPPROTO_IP, IP_TTL), ttl);
   assert_trace("x x x");
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void so_it_does_on_a_socket_that_does_not_listen_yet(void **state) {
-  so_it_does_before_listening(false);
+TEST("so it does on a socket that does not listen yet") {
+  so_it_does_before_listening(loop, false);
 }
 
-static void so_it_does_on_one_that_is_connected(void **state) {
-  so_it_does_before_listening(true);
+TEST("so it does on one that is connected") {
+  so_it_does_before_listening(loop, true);
 }
 
 /* Its own port is given back by the call. */
-static void what_waits_for_listening_leaves_before_a_disconnect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what waits for listening leaves before a disconnect") {
   int peer = raw_socket();
   char text[8];
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -100,8 +94,6 @@ static void what_waits_for_listening_leaves_before_a_disconnect(void **state) {
   settle(loop);
   assert_int_equal(raw_receive(peer, text, sizeof text), port);
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static int raw_socket_v6(struct sockaddr_in6 *address) {
@@ -114,9 +106,8 @@ static int raw_socket_v6(struct sockaddr_in6 *address) {
   return fd;
 }
 
-static void so_does_a_hop_limit_of_IPv6(void **state) {
+TEST("so does a hop limit of IPv6") {
   skip_without_ipv6();
-  uv_loop_t *loop = open_loop();
   struct sockaddr_in6 to;
   int peer = raw_socket_v6(&to);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, NULL, NULL);
@@ -131,13 +122,10 @@ static void so_does_a_hop_limit_of_IPv6(void **state) {
   for (int ttl = 10; ttl <= 30; ttl += 10)
     assert_int_equal(hops_of(peer, IPPROTO_IPV6, IPV6_HOPLIMIT), ttl);
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* A program's own option, by the descriptor. */
-static void so_does_what_is_set_by_the_descriptor(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("so does what is set by the descriptor") {
   int peer = raw_socket();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -150,12 +138,9 @@ static void so_does_what_is_set_by_the_descriptor(void **state) {
   for (int ttl = 10; ttl <= 20; ttl += 10)
     assert_int_equal(hops_of(peer, IPPROTO_IP, IP_TTL), ttl);
   close(peer);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_permission_to_broadcast_holds_for_the_sends_before_it_is_taken_back(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a permission to broadcast holds for the sends before it is taken back") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_set_broadcast(socket, 1), 0);
@@ -164,19 +149,4 @@ static void a_permission_to_broadcast_holds_for_the_sends_before_it_is_taken_bac
   assert_int_equal(dgram_send(socket, "x", 1, port, "127.255.255.255", trace_sent, "refused"), 0);
   settle(loop);
   assert_trace("allowed refused(EACCES)");
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_ttl_acts_on_the_sends_behind_it),
-      cmocka_unit_test(so_it_does_on_a_socket_that_does_not_listen_yet),
-      cmocka_unit_test(so_it_does_on_one_that_is_connected),
-      cmocka_unit_test(what_waits_for_listening_leaves_before_a_disconnect),
-      cmocka_unit_test(so_does_a_hop_limit_of_IPv6),
-      cmocka_unit_test(so_does_what_is_set_by_the_descriptor),
-      cmocka_unit_test(a_permission_to_broadcast_holds_for_the_sends_before_it_is_taken_back),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

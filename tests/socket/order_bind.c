@@ -12,10 +12,9 @@ static void trace_check(uv_check_t *check) {
 }
 
 /* B20: after the call, and before what the loop finds when it polls. */
-static void listening_comes_before_the_loop_polls(void **state) {
+TEST("listening comes before the loop polls") {
   static const char *const addresses[] = {NULL, "127.0.0.1"};
   for (int i = 0; i < 2; i++) {
-    uv_loop_t *loop = open_loop();
     uv_check_t check;
     uv_check_init(loop, &check);
     uv_check_start(&check, trace_check);
@@ -24,8 +23,8 @@ static void listening_comes_before_the_loop_polls(void **state) {
     assert_int_equal(dgram_bind(socket, 0, addresses[i], trace_event, "callback"), 0);
     trace("returned");
     run_until_trace(loop, "returned listening callback check");
-    close_socket(socket);
-    close_loop(loop);
+    close_sockets(loop);
+    trace_clear();
   }
 }
 
@@ -38,20 +37,16 @@ static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void 
   trace("again");
 }
 
-static void the_state_is_unbound_before_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the state is unbound before error") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, bind_again, NULL), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", trace_event, "first"), 0);
   trace("returned");
   run_until_trace(loop, "returned bind EINVAL ::1 again second");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B21: with a port it is named, without it is left out. */
-static void the_error_names_address_and_port(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the error names address and port") {
   struct kept_error kept = {0};
   int fd = raw_socket();
   char expected[64];
@@ -65,8 +60,6 @@ static void the_error_names_address_and_port(void **state) {
   run_until(loop, &kept.calls, 2);
   assert_string_equal(kept.message, "bind EADDRNOTAVAIL 203.0.113.9");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void use_all(dgram_socket_t *socket, void *context) {
@@ -80,13 +73,10 @@ static void use_all(dgram_socket_t *socket, void *context) {
 }
 
 /* B23: it receives already; the state is bound. */
-static void in_listening_the_socket_is_ready(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in listening the socket is ready") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", use_all, NULL), 0);
   run_until_trace(loop, "listening got(mine)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void allow_broadcast(dgram_socket_t *socket, void *context) {
@@ -95,15 +85,12 @@ static void allow_broadcast(dgram_socket_t *socket, void *context) {
 }
 
 /* B63: a listener that is added after the send still runs before it leaves. */
-static void sends_leave_after_every_listener_of_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends leave after every listener of listening") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "127.255.255.255", trace_sent, "sent"), 0);
   assert_int_equal(dgram_on_listening(socket, allow_broadcast, NULL), 0);
   assert_int_equal(dgram_on_listening(socket, trace_event, "last"), 0);
   run_until_trace(loop, "listening last sent");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void send_second(dgram_socket_t *socket, void *context) {
@@ -112,8 +99,7 @@ static void send_second(dgram_socket_t *socket, void *context) {
 }
 
 /* B36: what waited leaves in order, before what is sent in 'listening'. */
-static void what_waited_leaves_first(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("what waited leaves first") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -123,13 +109,10 @@ static void what_waited_leaves_first(void **state) {
   run_until_trace(loop, "listening sent0 sent1 sent2");
   assert_string_equal(arrived(fd), "0 1 2");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B36, but that the library forgets no callback: the error first, then what it ended. */
-static void a_failed_bind_is_told_then_what_waited_for_it(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a failed bind is told then what waited for it") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", trace_event, "never"), 0);
@@ -139,13 +122,10 @@ static void a_failed_bind_is_told_then_what_waited_for_it(void **state) {
   send_text(socket, "3", 9, NULL, NULL);
   settle(loop);
   assert_trace("error(EINVAL) sent1(EINVAL) sent2(EINVAL) callback(EINVAL)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B36: each send after a failed implicit bind starts a new one. */
-static void a_send_after_a_failed_implicit_bind_binds_anew(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send after a failed implicit bind binds anew") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   trace_events(socket);
@@ -159,33 +139,12 @@ static void a_send_after_a_failed_implicit_bind_binds_anew(void **state) {
   assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, trace_sent, "sent"), 0);
   settle(loop);
   assert_trace("ask(0.0.0.0) listening ask(127.0.0.1) sent");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void two_sockets_are_bound_in_the_order_of_the_calls(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("two sockets are bound in the order of the calls") {
   dgram_socket_t *first = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(second, 0, NULL, trace_event, "second"), 0);
   assert_int_equal(dgram_bind(first, 0, NULL, trace_event, "first"), 0);
   run_until_trace(loop, "second first");
-  close_socket(first);
-  close_socket(second);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(listening_comes_before_the_loop_polls),
-      cmocka_unit_test(the_state_is_unbound_before_error),
-      cmocka_unit_test(the_error_names_address_and_port),
-      cmocka_unit_test(in_listening_the_socket_is_ready),
-      cmocka_unit_test(sends_leave_after_every_listener_of_listening),
-      cmocka_unit_test(what_waited_leaves_first),
-      cmocka_unit_test(a_failed_bind_is_told_then_what_waited_for_it),
-      cmocka_unit_test(a_send_after_a_failed_implicit_bind_binds_anew),
-      cmocka_unit_test(two_sockets_are_bound_in_the_order_of_the_calls),
-  };
-  return cmocka_run_group_tests_name("order_bind", tests, NULL, NULL);
 }

@@ -307,9 +307,10 @@ static const struct {
     {in_close, "returned close in:1 callback", ""},
 };
 
-static void every_trace_is_as_expected(void **state) {
+TEST("every trace is as expected") {
   for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
-    struct scene scene = {.loop = open_loop(), .fd = raw_socket()};
+    begin_round(loop);
+    struct scene scene = {.loop = loop, .fd = raw_socket()};
     scene.socket = new_with_lookup(scene.loop, DGRAM_UDP4, &scene.stub);
     trace_events(scene.socket);
     traces[i].act(&scene);
@@ -319,15 +320,8 @@ static void every_trace_is_as_expected(void **state) {
     for (int j = 0; j < scene.stub.asked; j++)
       if (scene.stub.queries[j].lookup != NULL)
         answer_it(&scene, j);
-    close_loop(scene.loop);
+    run_to_end(scene.loop);
     assert_trace("");
     close(scene.fd);
   }
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_trace_is_as_expected),
-  };
-  return cmocka_run_group_tests_name("order_close", tests, NULL, NULL);
 }

@@ -5,9 +5,8 @@
 #include "lib/fixture.h"
 
 /* B38: never inside the call, whatever the state. */
-static void a_callback_never_runs_inside_the_call(void **state) {
+TEST("a callback never runs inside the call") {
   static char overlong[65508];
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", port, trace_sent, "sent");
@@ -15,8 +14,6 @@ static void a_callback_never_runs_inside_the_call(void **state) {
       dgram_send(socket, overlong, sizeof overlong, port, NULL, trace_sent, "overlong"), 0);
   trace("returned");
   run_until_trace(loop, "returned sent overlong(EMSGSIZE)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void send_to_itself(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -26,24 +23,18 @@ static void send_to_itself(dgram_socket_t *socket, const dgram_error_t *error, s
 }
 
 /* B57: the callback before the message that the send provokes. */
-static void a_callback_comes_before_the_message(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a callback comes before the message") {
   int port;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   send_text(socket, "x", port, trace_sent, "sent");
   run_until_trace(loop, "sent got(x)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void also_of_a_send_in_the_callback_of_another(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("also of a send in the callback of another") {
   int port;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   send_text(socket, "1", 9, send_to_itself, NULL);
   run_until_trace(loop, "first second got(x)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void send_in_listening(dgram_socket_t *socket, void *context) {
@@ -51,13 +42,10 @@ static void send_in_listening(dgram_socket_t *socket, void *context) {
   send_text(socket, "x", port_of(socket), trace_sent, "sent");
 }
 
-static void also_of_a_send_in_listening(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("also of a send in listening") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   assert_int_equal(dgram_bind(socket, 0, NULL, send_in_listening, NULL), 0);
   run_until_trace(loop, "listening sent got(x)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void send_in_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -66,14 +54,11 @@ static void send_in_connect(dgram_socket_t *socket, const dgram_error_t *error, 
 }
 
 /* It is its own peer. */
-static void also_of_a_send_in_connect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("also of a send in connect") {
   int port;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_connect(socket, port, NULL, send_in_connect, NULL), 0);
   run_until_trace(loop, "connect sent got(x)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void send_in_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
@@ -83,20 +68,16 @@ static void send_in_message(dgram_socket_t *socket, const char *message, const d
     send_text(socket, "2", port_of(socket), trace_sent, "sent2");
 }
 
-static void also_of_a_send_in_message(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("also of a send in message") {
   int port;
   dgram_socket_t *socket = new_bound(loop, send_in_message, NULL, &port);
   send_text(socket, "1", port, trace_sent, "sent1");
   run_until_trace(loop, "sent1 got(1) sent2 got(2)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B37, B39: errors have their place among the sends that left. */
-static void callbacks_come_in_the_order_of_the_sends(void **state) {
+TEST("callbacks come in the order of the sends") {
   static char overlong[65508];
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
@@ -105,19 +86,17 @@ static void callbacks_come_in_the_order_of_the_sends(void **state) {
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, 9, NULL, NULL, NULL), 0);
   send_text(socket, "4", 9, trace_sent, "4");
   run_until_trace(loop, "1 2(EMSGSIZE) error(EMSGSIZE) 4");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B39 */
-static void an_error_names_the_address_as_given(void **state) {
+TEST("an error names the address as given") {
   static char overlong[65508];
   static const char *const addresses[] = {"127.0.0.1", NULL, "localhost"};
   static const char *const messages[] = {"send EMSGSIZE 127.0.0.1:1234",
                                          "send EMSGSIZE 127.0.0.1:1234",
                                          "send EMSGSIZE localhost:1234"};
   for (int i = 0; i < 3; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int port;
     struct kept_error kept = {0};
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -126,14 +105,11 @@ static void an_error_names_the_address_as_given(void **state) {
         0);
     run_until(loop, &kept.calls, 1);
     assert_string_equal(kept.message, messages[i]);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
 /* B37: also of a name that libuv refuses inside the call. */
-static void a_failed_look_up_is_told_from_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a failed look up is told from the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
@@ -141,13 +117,10 @@ static void a_failed_look_up_is_told_from_the_loop(void **state) {
   assert_int_equal(dgram_send(socket, "2", 1, 9, "\xff\xfe", NULL, NULL), 0);
   trace("returned");
   run_until_trace(loop, "returned sent(EINVAL) error(EINVAL)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B28, B30: 'connect' from the loop; the state before and after. */
-static void a_connect_is_told_after_the_sends_before_it_have_left(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect is told after the sends before it have left") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -157,8 +130,6 @@ static void a_connect_is_told_after_the_sends_before_it_have_left(void **state) 
   run_until_trace(loop, "returned listening connect connect sent");
   assert_string_equal(arrived(fd), "1 x");
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B30: the state is disconnected when the failure is told, from the loop. */
@@ -168,21 +139,17 @@ static void connect_again(dgram_socket_t *socket, const dgram_error_t *error, vo
   trace("again");
 }
 
-static void a_failed_connect_is_told_from_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a failed connect is told from the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
   assert_int_equal(dgram_connect(socket, 1234, "::1", connect_again, NULL), 0);
   trace("returned");
   run_until_trace(loop, "returned connect EINVAL ::1:1234 again connect second");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* B31: at once, and silently. */
-static void a_disconnect_is_done_inside_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a disconnect is done inside the call") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
@@ -191,24 +158,4 @@ static void a_disconnect_is_done_inside_the_call(void **state) {
   trace("returned");
   assert_int_equal(dgram_connect(socket, 9, NULL, NULL, NULL), 0);
   run_until_trace(loop, "returned connect");
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_callback_never_runs_inside_the_call),
-      cmocka_unit_test(a_callback_comes_before_the_message),
-      cmocka_unit_test(also_of_a_send_in_the_callback_of_another),
-      cmocka_unit_test(also_of_a_send_in_listening),
-      cmocka_unit_test(also_of_a_send_in_connect),
-      cmocka_unit_test(also_of_a_send_in_message),
-      cmocka_unit_test(callbacks_come_in_the_order_of_the_sends),
-      cmocka_unit_test(an_error_names_the_address_as_given),
-      cmocka_unit_test(a_failed_look_up_is_told_from_the_loop),
-      cmocka_unit_test(a_connect_is_told_after_the_sends_before_it_have_left),
-      cmocka_unit_test(a_failed_connect_is_told_from_the_loop),
-      cmocka_unit_test(a_disconnect_is_done_inside_the_call),
-  };
-  return cmocka_run_group_tests_name("order_send", tests, NULL, NULL);
 }

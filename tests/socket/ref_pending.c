@@ -2,9 +2,9 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-static void a_connect_is_finished(void **state) {
+TEST("a connect is finished") {
   for (int bound = 0; bound < 2; bound++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int port;
     dgram_socket_t *socket =
         bound ? new_bound(loop, NULL, NULL, &port) : new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -13,32 +13,25 @@ static void a_connect_is_finished(void **state) {
     run_to_end(loop);
     assert_trace("connected");
     close_socket(socket);
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
-static void a_connect_to_a_host_is_finished(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect to a host is finished") {
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   assert_int_equal(dgram_connect(socket, 9, "localhost", trace_connect, "connected"), 0);
   run_to_end(loop);
   assert_trace("connected");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_failed_connect_is_told(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a failed connect is told") {
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
   run_to_end(loop);
   assert_trace("callback(EINVAL)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_connected_one_lets_the_loop_end(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connected one lets the loop end") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   connect_now(socket, 9);
   assert_int_not_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
@@ -48,13 +41,10 @@ static void a_connected_one_lets_the_loop_end(void **state) {
   run_to_end(loop);
   dgram_ref(socket);
   assert_int_not_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void connected_sends_complete(void **state) {
+TEST("connected sends complete") {
   enum { SENT = 100 };
-  uv_loop_t *loop = open_loop();
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int fd = raw_socket();
@@ -65,23 +55,17 @@ static void connected_sends_complete(void **state) {
   run_to_end(loop);
   assert_int_equal(sent, SENT);
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_send_to_a_host_behind_an_implicit_bind_completes(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send to a host behind an implicit bind completes") {
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", trace_sent, "sent"), 0);
   run_to_end(loop);
   assert_trace("sent");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* Only the program knows how long it takes: its own work keeps the loop alive. */
-static void a_look_up_of_the_program_does_not_keep_the_loop_alive(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a look up of the program does not keep the loop alive") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = dgram_unref(new_with_lookup(loop, DGRAM_UDP4, &stub));
   assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
@@ -91,23 +75,17 @@ static void a_look_up_of_the_program_does_not_keep_the_loop_alive(void **state) 
   lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
   run_to_end(loop);
   assert_trace("ask(0.0.0.0) ask(name) sent");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_listening_of_a_membership_is_emitted(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the listening of a membership is emitted") {
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   trace_events(socket);
   assert_int_equal(dgram_add_membership(socket, "224.0.0.114", "127.0.0.1"), 0);
   run_to_end(loop);
   assert_trace("listening");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_refusal_that_has_arrived_is_told(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a refusal that has arrived is told") {
   int port;
   int fd = raw_holder(&port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -119,33 +97,14 @@ static void a_refusal_that_has_arrived_is_told(void **state) {
   assert_trace("error(ECONNREFUSED)");
   run_to_end(loop);
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void both_do_nothing_on_a_closed_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("both do nothing on a closed socket") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
   assert_ptr_equal(dgram_unref(socket), socket);
   assert_ptr_equal(dgram_ref(socket), socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("close");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_connect_is_finished),
-      cmocka_unit_test(a_connect_to_a_host_is_finished),
-      cmocka_unit_test(a_failed_connect_is_told),
-      cmocka_unit_test(a_connected_one_lets_the_loop_end),
-      cmocka_unit_test(connected_sends_complete),
-      cmocka_unit_test(a_send_to_a_host_behind_an_implicit_bind_completes),
-      cmocka_unit_test(a_look_up_of_the_program_does_not_keep_the_loop_alive),
-      cmocka_unit_test(the_listening_of_a_membership_is_emitted),
-      cmocka_unit_test(a_refusal_that_has_arrived_is_told),
-      cmocka_unit_test(both_do_nothing_on_a_closed_socket),
-  };
-  return cmocka_run_group_tests_name("ref_pending", tests, NULL, NULL);
 }

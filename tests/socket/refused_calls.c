@@ -80,23 +80,14 @@ static void all_arrives_when_it_answers(int error) {
   assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void ENOSYS_is_a_call_that_is_not_there(void **state) {
+TEST("ENOSYS is a call that is not there") {
   all_arrives_when_it_answers(ENOSYS);
 }
 
-static void EPERM_may_be_one_too(void **state) {
+TEST("EPERM may be one too") {
   all_arrives_when_it_answers(EPERM);
 }
 
-static void and_EACCES(void **state) {
+TEST("and EACCES") {
   all_arrives_when_it_answers(EACCES);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ENOSYS_is_a_call_that_is_not_there),
-      cmocka_unit_test(EPERM_may_be_one_too),
-      cmocka_unit_test(and_EACCES),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,8 +42,7 @@ static void request_all(dgram_socket_t *socket, const char *message, const dgram
   request(REQUESTS);
 }
 
-static void ping_pong_in_one_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("ping pong in one loop") {
   int port;
   callbacks = replies = 0;
   dgram_socket_t *server = new_bound(loop, echo, NULL, &server_port);
@@ -55,11 +54,10 @@ static void ping_pong_in_one_loop(void **state) {
   assert_int_equal(callbacks, 20);
   close_socket(server);
   close_socket(client);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
-static void a_burst_of_requests(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a burst of requests") {
   int port;
   callbacks = replies = 0;
   dgram_socket_t *server = new_roomy(loop, echo, NULL, &server_port);
@@ -69,15 +67,14 @@ static void a_burst_of_requests(void **state) {
   run_until(loop, &callbacks, REQUESTS);
   close_socket(server);
   close_socket(client);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /*
  * Three sockets are ready in one turn, in this order: one whose listener has the client send, the
  * server, and the client, which then finds replies to what it sent in this very turn.
  */
-static void requests_answered_in_the_turn_in_which_they_were_made(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("requests answered in the turn in which they were made") {
   int trigger_port;
   int client_port;
   callbacks = replies = 0;
@@ -93,7 +90,7 @@ static void requests_answered_in_the_turn_in_which_they_were_made(void **state) 
   close_socket(trigger);
   close_socket(server);
   close_socket(client);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 static int peer_fd; /* a peer that is no socket of the library */
@@ -117,9 +114,9 @@ static void ignore_handle(uv_handle_t *handle) {
 }
 
 /* A peer so quick that the reply is there before the loop looks for datagrams again. */
-static void a_request_answered_before_the_loop_polls(void **state) {
+TEST("a request answered before the loop polls") {
   for (int bound = 0; bound < 2; bound++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     uv_prepare_t prepare;
     peer_fd = raw_socket();
     uv_prepare_init(loop, &prepare);
@@ -135,7 +132,7 @@ static void a_request_answered_before_the_loop_polls(void **state) {
     uv_close((uv_handle_t *)&prepare, ignore_handle);
     close(peer_fd);
     close_socket(client);
-    close_loop(loop);
+    run_to_end(loop);
   }
 }
 
@@ -153,8 +150,7 @@ static void request_more(dgram_socket_t *socket, const dgram_error_t *error, siz
 }
 
 /* The callback runs while the socket is about to receive: it is woken as soon as it is bound. */
-static void requests_made_in_a_callback_and_answered_before_it_returns(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("requests made in a callback and answered before it returns") {
   peer_fd = raw_socket();
   server_port = raw_port(peer_fd);
   callbacks = replies = 0;
@@ -165,16 +161,5 @@ static void requests_made_in_a_callback_and_answered_before_it_returns(void **st
   run_until(loop, &callbacks, REQUESTS);
   close(peer_fd);
   close_socket(client);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ping_pong_in_one_loop),
-      cmocka_unit_test(a_burst_of_requests),
-      cmocka_unit_test(requests_answered_in_the_turn_in_which_they_were_made),
-      cmocka_unit_test(a_request_answered_before_the_loop_polls),
-      cmocka_unit_test(requests_made_in_a_callback_and_answered_before_it_returns),
-  };
-  return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
+  run_to_end(loop);
 }

@@ -11,9 +11,8 @@ static dgram_socket_t *new_sharing(uv_loop_t *loop, int reuse_port, int *receive
 
 #ifdef __linux__
 /* Each from a port of its own: the system goes by both ends. */
-static void what_comes_is_spread_over_all(void **state) {
+TEST("what comes is spread over all") {
   enum { SENDERS = 64 };
-  uv_loop_t *loop = open_loop();
   int received[2] = {0, 0};
   dgram_socket_t *first = new_sharing(loop, 1, &received[0]);
   dgram_socket_t *second = new_sharing(loop, 1, &received[1]);
@@ -28,15 +27,12 @@ static void what_comes_is_spread_over_all(void **state) {
     uv_run(loop, UV_RUN_ONCE);
   assert_true(received[0] > 0);
   assert_true(received[1] > 0);
-  close_socket(first);
-  close_socket(second);
-  close_loop(loop);
 }
 
-static void all_must_have_it(void **state) {
+TEST("all must have it") {
   static const int options[][2] = {{0, 0}, {0, 1}, {1, 0}};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int received = 0;
     dgram_socket_t *first = new_sharing(loop, options[i][0], &received);
     dgram_socket_t *second = new_sharing(loop, options[i][1], &received);
@@ -45,46 +41,23 @@ static void all_must_have_it(void **state) {
     trace_events(second);
     assert_int_equal(dgram_bind(second, port, "127.0.0.1", NULL, NULL), 0);
     run_until_trace(loop, "error(EADDRINUSE)");
-    close_socket(first);
-    close_socket(second);
-    close_loop(loop);
   }
 }
 
-static void a_membership_binds_with_it_too(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a membership binds with it too") {
   int received = 0;
   dgram_socket_t *first = new_sharing(loop, 1, &received);
   dgram_socket_t *second = new_sharing(loop, 1, &received);
   assert_int_equal(dgram_add_membership(first, "224.0.0.114", "127.0.0.1"), 0);
   assert_int_equal(dgram_bind_sync(second, port_of(first), NULL), 0);
-  close_socket(first);
-  close_socket(second);
-  close_loop(loop);
 }
 #else
-static void where_there_is_none_the_bind_fails(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("where there is none the bind fails") {
   int received = 0;
   dgram_socket_t *socket = new_sharing(loop, 1, &received);
   trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), UV_ENOTSUP);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
   run_until_trace(loop, "error(ENOTSUP)");
-  close_socket(socket);
-  close_loop(loop);
 }
 #endif
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-#ifdef __linux__
-      cmocka_unit_test(what_comes_is_spread_over_all),
-      cmocka_unit_test(all_must_have_it),
-      cmocka_unit_test(a_membership_binds_with_it_too),
-#else
-      cmocka_unit_test(where_there_is_none_the_bind_fails),
-#endif
-  };
-  return cmocka_run_group_tests_name("reuse_port", tests, NULL, NULL);
-}

@@ -1,12 +1,11 @@
 /* Sending: the implicit bind, the callback's promises, and the ways to name a destination. */
 #include "lib/fixture.h"
 
-static void an_unbound_socket_is_bound_to_all_interfaces(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an unbound socket is bound to all interfaces") {
   int port;
   int received = 0;
   dgram_address_t address;
-  dgram_socket_t *receiver = new_bound(loop, count_message, &received, &port);
+  new_bound(loop, count_message, &received, &port);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(sender, trace_event, "listening"), 0);
   send_text(sender, "x", port, NULL, NULL);
@@ -16,9 +15,6 @@ static void an_unbound_socket_is_bound_to_all_interfaces(void **state) {
   assert_int_equal(dgram_address(sender, &address), 0);
   assert_string_equal(address.address, "0.0.0.0");
   assert_in_range(address.port, 1, 65535);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
 struct told {
@@ -35,8 +31,7 @@ static void keep_told(dgram_socket_t *socket, const dgram_error_t *error, size_t
   told->bytes = bytes;
 }
 
-static void the_callback_tells_the_bytes(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the callback tells the bytes") {
   int port;
   struct told told = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -49,13 +44,12 @@ static void the_callback_tells_the_bytes(void **state) {
   run_until(loop, &told.calls, 2);
   assert_int_equal(told.bytes, 0);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(told.calls, 2);
 }
 
-static void the_callback_never_runs_inside_the_call(void **state) {
+TEST("the callback never runs inside the call") {
   enum { SENDS = 3000 }; /* so many that some leave before the turn's end */
-  uv_loop_t *loop = open_loop();
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -67,7 +61,6 @@ static void the_callback_never_runs_inside_the_call(void **state) {
   run_until(loop, &sent, SENDS);
   close_socket(socket);
   assert_int_equal(sent, SENDS);
-  close_loop(loop);
 }
 
 enum { PLACES = 3000 };
@@ -82,8 +75,7 @@ static void expect_in_order(dgram_socket_t *socket, const dgram_error_t *error, 
   next_place++;
 }
 
-static void each_callback_runs_exactly_once_and_in_order(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("each callback runs exactly once and in order") {
   int port;
   next_place = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -91,12 +83,11 @@ static void each_callback_runs_exactly_once_and_in_order(void **state) {
     send_text(socket, "x", port, expect_in_order, &places[i]);
   run_until(loop, &next_place, PLACES);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(next_place, PLACES);
 }
 
-static void without_callback_the_bytes_are_copied(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without callback the bytes are copied") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
@@ -109,15 +100,12 @@ static void without_callback_the_bytes_are_copied(void **state) {
   memset(bytes, '?', 6);
   run_until(loop, &received, 2);
   assert_trace("got(before) got(222222)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void the_address_is_copied(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the address is copied") {
   int port;
   int received = 0;
-  dgram_socket_t *receiver = new_bound(loop, count_message, &received, &port);
+  new_bound(loop, count_message, &received, &port);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   char address[] = "127.0.0.1";
   char name[] = "localhost";
@@ -130,26 +118,19 @@ static void the_address_is_copied(void **state) {
   memset(name, '9', sizeof name - 1);
   memset(&binary, 0xff, sizeof binary);
   run_until(loop, &received, 3);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
-static void no_address_means_this_host(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("no address means this host") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
   assert_int_equal(dgram_send(socket, "x", 1, port, NULL, NULL, NULL), 0);
   assert_int_equal(dgram_send(socket, "x", 1, port, "", NULL, NULL), 0);
   run_until(loop, &received, 2);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void no_address_means_this_host_for_ipv6(void **state) {
+TEST("no address means this host for ipv6") {
   skip_without_ipv6();
-  uv_loop_t *loop = open_loop();
   int received = 0;
   dgram_socket_t *receiver = new_socket(loop, DGRAM_UDP6, count_message, &received);
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP6, NULL, NULL);
@@ -157,13 +138,9 @@ static void no_address_means_this_host_for_ipv6(void **state) {
   assert_int_equal(dgram_send(sender, "x", 1, port, NULL, NULL, NULL), 0);
   assert_int_equal(dgram_send(sender, "x", 1, port, "", NULL, NULL), 0);
   run_until(loop, &received, 2);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
-static void an_address_in_binary_form_is_sent_to(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an address in binary form is sent to") {
   int port;
   int received = 0;
   dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
@@ -178,36 +155,14 @@ static void an_address_in_binary_form_is_sent_to(void **state) {
   run_until(loop, &told.calls, 1);
   assert_trace("got(abc)");
   assert_int_equal(told.bytes, 3);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
-static void an_address_in_binary_form_is_sent_to_in_ipv6(void **state) {
+TEST("an address in binary form is sent to in ipv6") {
   skip_without_ipv6();
-  uv_loop_t *loop = open_loop();
   int received = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, count_message, &received);
   struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
   to.sin6_port = htons((uint16_t)bind_now(socket, "::1"));
   assert_int_equal(dgram_send_to(socket, NULL, 0, (const struct sockaddr *)&to, NULL, NULL), 0);
   run_until(loop, &received, 1);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_unbound_socket_is_bound_to_all_interfaces),
-      cmocka_unit_test(the_callback_tells_the_bytes),
-      cmocka_unit_test(the_callback_never_runs_inside_the_call),
-      cmocka_unit_test(each_callback_runs_exactly_once_and_in_order),
-      cmocka_unit_test(without_callback_the_bytes_are_copied),
-      cmocka_unit_test(the_address_is_copied),
-      cmocka_unit_test(no_address_means_this_host),
-      cmocka_unit_test(no_address_means_this_host_for_ipv6),
-      cmocka_unit_test(an_address_in_binary_form_is_sent_to),
-      cmocka_unit_test(an_address_in_binary_form_is_sent_to_in_ipv6),
-  };
-  return cmocka_run_group_tests_name("send", tests, NULL, NULL);
 }

@@ -78,9 +78,9 @@ static int count_numbers(int fd, size_of_fn *size_of) {
   return next;
 }
 
-static void all_leave_once_and_in_order(size_of_fn *size_of) {
+static void all_leave_once_and_in_order(uv_loop_t *loop, size_of_fn *size_of) {
   for (int a = 0; a < AMOUNTS && holds(amounts[a]); a++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     int port;
     int fd = raw_socket();
     completed = 0;
@@ -91,27 +91,26 @@ static void all_leave_once_and_in_order(size_of_fn *size_of) {
     assert_int_equal(count_numbers(fd, size_of), amounts[a]);
     close(fd);
     close_socket(socket);
-    close_loop(loop);
+    run_to_end(loop);
     assert_int_equal(completed, amounts[a]);
   }
 }
 
-static void of_equal_size_all_leave_once_and_in_order(void **state) {
-  all_leave_once_and_in_order(equal_sizes);
+TEST("of equal size all leave once and in order") {
+  all_leave_once_and_in_order(loop, equal_sizes);
 }
 
-static void of_alternating_sizes_all_leave_once_and_in_order(void **state) {
-  all_leave_once_and_in_order(sizes_that_share_no_send);
+TEST("of alternating sizes all leave once and in order") {
+  all_leave_once_and_in_order(loop, sizes_that_share_no_send);
 }
 
-static void with_shorter_ones_among_them_all_leave_once_and_in_order(void **state) {
-  all_leave_once_and_in_order(some_shorter_ones);
+TEST("with shorter ones among them all leave once and in order") {
+  all_leave_once_and_in_order(loop, some_shorter_ones);
 }
 
 /* The sends of one destination are the odd numbers, those of the other the even ones. */
-static void to_alternating_destinations_all_leave_once_and_in_order(void **state) {
+TEST("to alternating destinations all leave once and in order") {
   enum { SENDS = 257 };
-  uv_loop_t *loop = open_loop();
   int port;
   int fds[2] = {raw_socket(), raw_socket()};
   completed = 0;
@@ -126,8 +125,6 @@ static void to_alternating_destinations_all_leave_once_and_in_order(void **state
   }
   close(fds[0]);
   close(fds[1]);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 struct received {
@@ -145,27 +142,25 @@ static void check_number(dgram_socket_t *socket, const char *message, const dgra
   received->count++;
 }
 
-static void sent_singly_all_are_received_in_order(void **state) {
+TEST("sent singly all are received in order") {
   for (int a = 0; a < AMOUNTS && holds(amounts[a]); a++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct received received = {0, equal_sizes};
     int port;
     int fd = raw_socket();
-    dgram_socket_t *socket = new_roomy(loop, check_number, &received, &port);
+    new_roomy(loop, check_number, &received, &port);
     for (int i = 0; i < amounts[a]; i++) {
       datagrams[i].number = i;
       raw_send(fd, &datagrams[i], equal_sizes(i), port);
     }
     run_until(loop, &received.count, amounts[a]);
     close(fd);
-    close_socket(socket);
-    close_loop(loop);
   }
 }
 
-static void all_that_are_sent_are_received(size_of_fn *size_of) {
+static void all_that_are_sent_are_received(uv_loop_t *loop, size_of_fn *size_of) {
   for (int a = 0; a < AMOUNTS && holds(amounts[a]); a++) {
-    uv_loop_t *loop = open_loop();
+    begin_round(loop);
     struct received received = {0, size_of};
     int port;
     completed = 0;
@@ -175,28 +170,15 @@ static void all_that_are_sent_are_received(size_of_fn *size_of) {
     run_until(loop, &received.count, amounts[a]);
     assert_int_equal(completed, amounts[a]);
     close_socket(socket);
-    close_loop(loop);
+    run_to_end(loop);
     assert_int_equal(received.count, amounts[a]);
   }
 }
 
-static void of_equal_size_all_are_received(void **state) {
-  all_that_are_sent_are_received(equal_sizes);
+TEST("of equal size all are received") {
+  all_that_are_sent_are_received(loop, equal_sizes);
 }
 
-static void with_shorter_ones_among_them_all_are_received(void **state) {
-  all_that_are_sent_are_received(some_shorter_ones);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_equal_size_all_leave_once_and_in_order),
-      cmocka_unit_test(of_alternating_sizes_all_leave_once_and_in_order),
-      cmocka_unit_test(with_shorter_ones_among_them_all_leave_once_and_in_order),
-      cmocka_unit_test(to_alternating_destinations_all_leave_once_and_in_order),
-      cmocka_unit_test(sent_singly_all_are_received_in_order),
-      cmocka_unit_test(of_equal_size_all_are_received),
-      cmocka_unit_test(with_shorter_ones_among_them_all_are_received),
-  };
-  return cmocka_run_group_tests_name("send_batch", tests, NULL, NULL);
+TEST("with shorter ones among them all are received") {
+  all_that_are_sent_are_received(loop, some_shorter_ones);
 }

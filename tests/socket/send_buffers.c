@@ -26,8 +26,8 @@ static void check_bytes_sent(dgram_socket_t *socket, const dgram_error_t *error,
 }
 
 /* Sends the list with and without a callback: its bytes are borrowed, or copied. */
-static void is_one_datagram(const uv_buf_t *buffers, size_t count, size_t size) {
-  uv_loop_t *loop = open_loop();
+static void is_one_datagram(uv_loop_t *loop, const uv_buf_t *buffers, size_t count, size_t size) {
+  begin_round(loop);
   struct joined joined = {0};
   size_t sent = 12345;
   int port;
@@ -42,7 +42,7 @@ static void is_one_datagram(const uv_buf_t *buffers, size_t count, size_t size) 
   run_until(loop, &joined.calls, 2);
   assert_int_equal(joined.size, size);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(joined.calls, 2);
 }
 
@@ -51,49 +51,49 @@ static void fill_bytes(void) {
     bytes[i] = (char)(i * 7 + i / 256);
 }
 
-static void no_buffer_is_an_empty_datagram(void **state) {
-  is_one_datagram(NULL, 0, 0);
+TEST("no buffer is an empty datagram") {
+  is_one_datagram(loop, NULL, 0, 0);
 }
 
-static void one_buffer_is_its_bytes(void **state) {
+TEST("one buffer is its bytes") {
   fill_bytes();
   uv_buf_t buffer = uv_buf_init(bytes, 100);
-  is_one_datagram(&buffer, 1, 100);
+  is_one_datagram(loop, &buffer, 1, 100);
 }
 
-static void two_buffers_are_joined(void **state) {
+TEST("two buffers are joined") {
   fill_bytes();
   uv_buf_t buffers[2] = {uv_buf_init(bytes, 60), uv_buf_init(bytes + 60, 40)};
-  is_one_datagram(buffers, 2, 100);
+  is_one_datagram(loop, buffers, 2, 100);
 }
 
-static void buffers_from_different_places_are_joined(void **state) {
+TEST("buffers from different places are joined") {
   char head[] = {1, 2, 3};
   char tail[] = {4, 5};
   uv_buf_t buffers[2] = {uv_buf_init(head, 3), uv_buf_init(tail, 2)};
   for (int i = 0; i < 5; i++)
     bytes[i] = (char)(i + 1);
-  is_one_datagram(buffers, 2, 5);
+  is_one_datagram(loop, buffers, 2, 5);
 }
 
-static void buffers_are_joined_in_the_order_of_the_list(void **state) {
+TEST("buffers are joined in the order of the list") {
   static char scrambled[] = {'c', 'd', 'a', 'b'};
   for (int i = 0; i < 4; i++)
     bytes[i] = (char)('a' + i);
   uv_buf_t buffers[2] = {uv_buf_init(scrambled + 2, 2), uv_buf_init(scrambled, 2)};
-  is_one_datagram(buffers, 2, 4);
+  is_one_datagram(loop, buffers, 2, 4);
 }
 
-static void as_many_as_the_system_takes_are_joined(void **state) {
+TEST("as many as the system takes are joined") {
   static uv_buf_t buffers[MOST_BUFFERS];
   fill_bytes();
   for (size_t i = 0; i < MOST_BUFFERS; i++)
     buffers[i] = uv_buf_init(bytes + i, 1);
-  is_one_datagram(buffers, MOST_BUFFERS, MOST_BUFFERS);
+  is_one_datagram(loop, buffers, MOST_BUFFERS, MOST_BUFFERS);
 }
 
 /* Every other byte lies elsewhere, so that no two neighbours can be taken as one. */
-static void as_many_that_do_not_adjoin_are_joined(void **state) {
+TEST("as many that do not adjoin are joined") {
   static char apart[2 * MOST_BUFFERS];
   static uv_buf_t buffers[MOST_BUFFERS];
   fill_bytes();
@@ -101,38 +101,34 @@ static void as_many_that_do_not_adjoin_are_joined(void **state) {
     apart[2 * i] = bytes[i];
     buffers[i] = uv_buf_init(apart + 2 * i, 1);
   }
-  is_one_datagram(buffers, MOST_BUFFERS, MOST_BUFFERS);
+  is_one_datagram(loop, buffers, MOST_BUFFERS, MOST_BUFFERS);
 }
 
-static void empty_buffers_among_them_add_nothing(void **state) {
+TEST("empty buffers among them add nothing") {
   fill_bytes();
   uv_buf_t buffers[6] = {uv_buf_init(NULL, 0),       uv_buf_init(bytes, 10),
                          uv_buf_init(bytes + 10, 0), uv_buf_init(NULL, 0),
                          uv_buf_init(bytes + 10, 5), uv_buf_init(NULL, 0)};
-  is_one_datagram(buffers, 6, 15);
+  is_one_datagram(loop, buffers, 6, 15);
 }
 
-static void nothing_but_empty_buffers_is_an_empty_datagram(void **state) {
+TEST("nothing but empty buffers is an empty datagram") {
   uv_buf_t buffers[3] = {uv_buf_init(NULL, 0), uv_buf_init(bytes, 0), uv_buf_init(NULL, 0)};
-  is_one_datagram(buffers, 3, 0);
+  is_one_datagram(loop, buffers, 3, 0);
 }
 
-static void one_more_than_1024_is_refused(void **state) {
+TEST("one more than 1024 is refused") {
   static uv_buf_t buffers[MOST_BUFFERS + 1];
-  uv_loop_t *loop = open_loop();
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send_buffers(socket, buffers, MOST_BUFFERS + 1, port, NULL, NULL, NULL),
                    UV_EINVAL);
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   assert_usable(socket);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* node#6616: the list of buffers was changed after the call. */
-static void the_list_may_change_after_the_call(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the list may change after the call") {
   int port;
   int received = 0;
   int sent = 0;
@@ -149,16 +145,15 @@ static void the_list_may_change_after_the_call(void **state) {
   assert_trace("got(abcd) got(ab)");
   close_socket(sender);
   close_socket(receiver);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(sent, 2);
 }
 
 /* Lists in one turn that could share a system call, if their pieces were not so many. */
-static void many_long_lists_in_one_turn_stay_apart(void **state) {
+TEST("many long lists in one turn stay apart") {
   enum { LISTS = 20, PIECES = 100 };
   static char apart[2 * PIECES];
   uv_buf_t buffers[PIECES];
-  uv_loop_t *loop = open_loop();
   struct joined joined = {0};
   int port;
   int sent = 0;
@@ -173,24 +168,4 @@ static void many_long_lists_in_one_turn_stay_apart(void **state) {
   run_until(loop, &joined.calls, LISTS);
   assert_int_equal(joined.size, PIECES);
   assert_int_equal(sent, LISTS);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(no_buffer_is_an_empty_datagram),
-      cmocka_unit_test(one_buffer_is_its_bytes),
-      cmocka_unit_test(two_buffers_are_joined),
-      cmocka_unit_test(buffers_from_different_places_are_joined),
-      cmocka_unit_test(buffers_are_joined_in_the_order_of_the_list),
-      cmocka_unit_test(as_many_as_the_system_takes_are_joined),
-      cmocka_unit_test(as_many_that_do_not_adjoin_are_joined),
-      cmocka_unit_test(empty_buffers_among_them_add_nothing),
-      cmocka_unit_test(nothing_but_empty_buffers_is_an_empty_datagram),
-      cmocka_unit_test(one_more_than_1024_is_refused),
-      cmocka_unit_test(the_list_may_change_after_the_call),
-      cmocka_unit_test(many_long_lists_in_one_turn_stay_apart),
-  };
-  return cmocka_run_group_tests_name("send_buffers", tests, NULL, NULL);
 }

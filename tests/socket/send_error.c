@@ -4,9 +4,9 @@
 static char overlong[70000];
 
 /* What the callback of a send is told; an 'error' event besides would be unhandled, and fail. */
-static struct kept_error callback_error(const void *message, size_t size, const char *address,
-                                        int *port) {
-  uv_loop_t *loop = open_loop();
+static struct kept_error callback_error(uv_loop_t *loop, const void *message, size_t size,
+                                        const char *address, int *port) {
+  begin_round(loop);
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, port);
   assert_int_equal(dgram_send(socket, message, size, *port, address, keep_send_error, &kept), 0);
@@ -16,15 +16,15 @@ static struct kept_error callback_error(const void *message, size_t size, const 
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(kept.calls, 1);
   return kept;
 }
 
 /* What the 'error' event of a send without callback is told. */
-static struct kept_error event_error(const void *message, size_t size, const char *address,
-                                     int *port) {
-  uv_loop_t *loop = open_loop();
+static struct kept_error event_error(uv_loop_t *loop, const void *message, size_t size,
+                                     const char *address, int *port) {
+  begin_round(loop);
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, port);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
@@ -33,7 +33,7 @@ static struct kept_error event_error(const void *message, size_t size, const cha
   run_until(loop, &kept.calls, 1);
   assert_usable(socket);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(kept.calls, 1);
   return kept;
 }
@@ -49,20 +49,20 @@ static void assert_emsgsize(const struct kept_error *kept, int port) {
   assert_string_equal(kept->message, expected);
 }
 
-static void a_datagram_too_long_is_told_to_the_callback(void **state) {
+TEST("a datagram too long is told to the callback") {
   static const size_t sizes[] = {65508, 65535, 65536, 70000};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     int port;
-    struct kept_error kept = callback_error(overlong, sizes[i], "127.0.0.1", &port);
+    struct kept_error kept = callback_error(loop, overlong, sizes[i], "127.0.0.1", &port);
     assert_emsgsize(&kept, port);
   }
 }
 
-static void without_callback_it_is_an_error_event(void **state) {
+TEST("without callback it is an error event") {
   int port;
-  struct kept_error kept = event_error(overlong, 65508, "127.0.0.1", &port);
+  struct kept_error kept = event_error(loop, overlong, 65508, "127.0.0.1", &port);
   assert_emsgsize(&kept, port);
-  kept = event_error(overlong, 70000, "127.0.0.1", &port);
+  kept = event_error(loop, overlong, 70000, "127.0.0.1", &port);
   assert_emsgsize(&kept, port);
 }
 
@@ -73,23 +73,22 @@ static void assert_einval(const struct kept_error *kept, int port) {
   assert_string_equal(kept->message, expected);
 }
 
-static void a_numeric_address_of_the_other_family_is_einval(void **state) {
+TEST("a numeric address of the other family is einval") {
   int port;
-  struct kept_error kept = callback_error("x", 1, "::1", &port);
+  struct kept_error kept = callback_error(loop, "x", 1, "::1", &port);
   assert_einval(&kept, port);
-  kept = event_error("x", 1, "::1", &port);
+  kept = event_error(loop, "x", 1, "::1", &port);
   assert_einval(&kept, port);
 }
 
-static void an_address_that_may_not_be_sent_to_is_eacces(void **state) {
+TEST("an address that may not be sent to is eacces") {
   int port; /* a broadcast, without SO_BROADCAST */
-  struct kept_error kept = callback_error("x", 1, "127.255.255.255", &port);
+  struct kept_error kept = callback_error(loop, "x", 1, "127.255.255.255", &port);
   assert_int_equal(kept.code, UV_EACCES);
 }
 
 /* bun#29135, bun#36249: what comes back from there must not stop an unconnected socket. */
-static void a_port_where_nobody_listens_is_no_error(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a port where nobody listens is no error") {
   int port;
   int nobody;
   int sent = 0;
@@ -103,13 +102,12 @@ static void a_port_where_nobody_listens_is_no_error(void **state) {
   }
   assert_usable(socket);
   close_socket(socket);
-  close_loop(loop);
 }
 
-static void an_unknown_host_is_told_to_the_callback(void **state) {
+TEST("an unknown host is told to the callback") {
   int port;
   char expected[128];
-  struct kept_error kept = callback_error("x", 1, "no-such-host.invalid", &port);
+  struct kept_error kept = callback_error(loop, "x", 1, "no-such-host.invalid", &port);
   if (kept.code != UV_EAI_AGAIN) /* what a machine without a name server says */
     assert_string_equal(kept.name, "ENOTFOUND");
   snprintf(expected, sizeof expected, "getaddrinfo %s no-such-host.invalid", kept.name);
@@ -118,14 +116,13 @@ static void an_unknown_host_is_told_to_the_callback(void **state) {
   assert_string_equal(kept.message, expected);
 }
 
-static void an_unknown_host_without_callback_is_an_error_event(void **state) {
+TEST("an unknown host without callback is an error event") {
   int port;
-  struct kept_error kept = event_error("x", 1, "no-such-host.invalid", &port);
+  struct kept_error kept = event_error(loop, "x", 1, "no-such-host.invalid", &port);
   assert_string_equal(kept.syscall, "getaddrinfo");
 }
 
-static void one_that_fails_among_others_takes_none_of_them_along(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one that fails among others takes none of them along") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
@@ -138,12 +135,9 @@ static void one_that_fails_among_others_takes_none_of_them_along(void **state) {
   send_text(socket, "5", port, trace_sent, "sent5");
   run_until(loop, &received, 3);
   assert_trace("sent1 long2(EMSGSIZE) sent3 broadcast4(EACCES) sent5 got(1) got(3) got(5)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_row_of_failures_is_told_one_by_one(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a row of failures is told one by one") {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -153,21 +147,6 @@ static void a_row_of_failures_is_told_one_by_one(void **state) {
   run_until(loop, &kept.calls, 300);
   assert_usable(socket);
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(kept.calls, 300);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_datagram_too_long_is_told_to_the_callback),
-      cmocka_unit_test(without_callback_it_is_an_error_event),
-      cmocka_unit_test(a_numeric_address_of_the_other_family_is_einval),
-      cmocka_unit_test(an_address_that_may_not_be_sent_to_is_eacces),
-      cmocka_unit_test(a_port_where_nobody_listens_is_no_error),
-      cmocka_unit_test(an_unknown_host_is_told_to_the_callback),
-      cmocka_unit_test(an_unknown_host_without_callback_is_an_error_event),
-      cmocka_unit_test(one_that_fails_among_others_takes_none_of_them_along),
-      cmocka_unit_test(a_row_of_failures_is_told_one_by_one),
-  };
-  return cmocka_run_group_tests_name("send_error", tests, NULL, NULL);
 }

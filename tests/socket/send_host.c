@@ -1,8 +1,7 @@
 /* Sending to a host name: it is looked up, while numeric addresses never wait. */
 #include "lib/fixture.h"
 
-static void the_name_is_looked_up(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the name is looked up") {
   int port;
   int received = 0;
   int sent = 0;
@@ -14,13 +13,9 @@ static void the_name_is_looked_up(void **state) {
   run_until(loop, &received, 1);
   assert_trace("got(hi)");
   assert_int_equal(sent, 1);
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
-static void without_callback_the_bytes_are_copied(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("without callback the bytes are copied") {
   int port;
   int received = 0;
   dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
@@ -31,13 +26,9 @@ static void without_callback_the_bytes_are_copied(void **state) {
   memset(bytes, '?', 2);
   run_until(loop, &received, 1);
   assert_trace("got(hi)");
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
-static void a_numeric_address_does_not_wait_behind_a_name(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a numeric address does not wait behind a name") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "1", 1, port, "localhost", trace_sent, "name"), 0);
@@ -45,13 +36,10 @@ static void a_numeric_address_does_not_wait_behind_a_name(void **state) {
   while (strchr(trace_text, ' ') == NULL)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
   assert_trace("number name");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void many_look_ups_at_once_all_end(void **state) {
+TEST("many look ups at once all end") {
   enum { SENDS = 50 };
-  uv_loop_t *loop = open_loop();
   int port;
   int sent = 0;
   int received = 0;
@@ -67,28 +55,12 @@ static void many_look_ups_at_once_all_end(void **state) {
   run_until(loop, &received, SENDS);
   run_until(loop, &kept.calls, 1);
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_send_to_a_name_keeps_an_unreferenced_loop_alive(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send to a name keeps an unreferenced loop alive") {
   int sent = 0;
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", count_sent, &sent), 0);
   run_to_end(loop);
   assert_int_equal(sent, 1);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_name_is_looked_up),
-      cmocka_unit_test(without_callback_the_bytes_are_copied),
-      cmocka_unit_test(a_numeric_address_does_not_wait_behind_a_name),
-      cmocka_unit_test(many_look_ups_at_once_all_end),
-      cmocka_unit_test(a_send_to_a_name_keeps_an_unreferenced_loop_alive),
-  };
-  return cmocka_run_group_tests_name("send_host", tests, NULL, NULL);
 }

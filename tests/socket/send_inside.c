@@ -47,79 +47,54 @@ static void await(uv_loop_t *loop, const char *name) {
   trace_clear();
 }
 
-static void in_listening(void **state) {
-  uv_loop_t *loop = open_loop();
-  dgram_socket_t *target = new_target(loop);
+TEST("in listening") {
+  new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, on_listening, NULL), 0);
   await(loop, "in_listening");
-  close_socket(socket);
-  close_socket(target);
-  close_loop(loop);
 }
 
-static void in_message(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in message") {
   int port;
   dgram_socket_t *target = new_target(loop);
-  dgram_socket_t *socket = new_bound(loop, on_message, NULL, &port);
+  new_bound(loop, on_message, NULL, &port);
   send_text(target, "go", port, NULL, NULL);
   await(loop, "in_message");
-  close_socket(socket);
-  close_socket(target);
-  close_loop(loop);
 }
 
-static void in_error(void **state) {
-  uv_loop_t *loop = open_loop();
-  dgram_socket_t *target = new_target(loop);
+TEST("in error") {
+  new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, on_error, NULL), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   await(loop, "in_error");
-  close_socket(socket);
-  close_socket(target);
-  close_loop(loop);
 }
 
-static void in_the_error_of_a_send(void **state) {
+TEST("in the error of a send") {
   static char overlong[65508];
-  uv_loop_t *loop = open_loop();
   int port;
-  dgram_socket_t *target = new_target(loop);
+  new_target(loop);
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, on_error, NULL), 0);
   assert_int_equal(dgram_send(socket, overlong, sizeof overlong, port, NULL, NULL, NULL), 0);
   await(loop, "in_error");
-  close_socket(socket);
-  close_socket(target);
-  close_loop(loop);
 }
 
-static void in_the_callback_of_a_send(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the callback of a send") {
   int port;
-  dgram_socket_t *target = new_target(loop);
+  new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  dgram_socket_t *nobody = new_bound(loop, NULL, NULL, &port);
+  new_bound(loop, NULL, NULL, &port);
   send_text(socket, "go", port, on_sent, NULL);
   await(loop, "in_callback");
-  close_socket(nobody);
-  close_socket(socket);
-  close_socket(target);
-  close_loop(loop);
 }
 
-static void in_close_of_another_socket(void **state) {
-  uv_loop_t *loop = open_loop();
-  dgram_socket_t *target = new_target(loop);
+TEST("in close of another socket") {
+  new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *other = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_close(other, on_close, socket), 0);
   await(loop, "in_close_of_another");
-  close_socket(socket);
-  close_socket(target);
-  close_loop(loop);
 }
 
 static dgram_socket_t *handle_socket; /* sends in the callbacks of the loop's own handles */
@@ -149,14 +124,13 @@ static void on_check(uv_check_t *check) {
 }
 
 /* Nothing else happens, so a loop that waited before the send left would wait for ever. */
-static void in_the_callbacks_of_the_loops_handles(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("in the callbacks of the loops handles") {
   int port;
   uv_timer_t timer;
   uv_idle_t idle;
   uv_prepare_t prepare;
   uv_check_t check;
-  dgram_socket_t *target = new_target(loop);
+  new_target(loop);
   handle_socket = new_bound(loop, NULL, NULL, &port);
   uv_timer_init(loop, &timer);
   uv_timer_start(&timer, on_timer, 0, 0);
@@ -171,9 +145,7 @@ static void in_the_callbacks_of_the_loops_handles(void **state) {
   uv_check_start(&check, on_check);
   uv_run(loop, UV_RUN_NOWAIT);
   await(loop, "in_check");
-  close_socket(handle_socket);
-  close_socket(target);
-  close_loop(loop);
+  close_sockets(loop);
 }
 
 static void send_again(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -185,9 +157,8 @@ static void send_again(dgram_socket_t *socket, const dgram_error_t *error, size_
 }
 
 /* A chain of sends is no loop in which nothing else gets its turn. */
-static void sending_again_and_again_lets_messages_through(void **state) {
+TEST("sending again and again lets messages through") {
   enum { LINKS = 1000 };
-  uv_loop_t *loop = open_loop();
   int received = 0;
   int left = LINKS;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &target_port);
@@ -197,20 +168,4 @@ static void sending_again_and_again_lets_messages_through(void **state) {
   run_until(loop, &received, LINKS);
   while (left > 0)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(in_listening),
-      cmocka_unit_test(in_message),
-      cmocka_unit_test(in_error),
-      cmocka_unit_test(in_the_error_of_a_send),
-      cmocka_unit_test(in_the_callback_of_a_send),
-      cmocka_unit_test(in_close_of_another_socket),
-      cmocka_unit_test(in_the_callbacks_of_the_loops_handles),
-      cmocka_unit_test(sending_again_and_again_lets_messages_through),
-  };
-  return cmocka_run_group_tests_name("send_inside", tests, NULL, NULL);
 }

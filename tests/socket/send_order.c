@@ -1,8 +1,7 @@
 /* What leaves when: sends before 'listening', sends of one turn, and several destinations. */
 #include "lib/fixture.h"
 
-static void sends_before_listening_leave_after_it_in_order(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends before listening leave after it in order") {
   int port;
   int received = 0;
   dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
@@ -14,9 +13,6 @@ static void sends_before_listening_leave_after_it_in_order(void **state) {
   send_text(sender, "3", port, NULL, NULL);
   run_until(loop, &received, 3);
   assert_trace("listening got(1) got(2) got(3)");
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
 static void send_last(dgram_socket_t *socket, void *context) {
@@ -24,8 +20,7 @@ static void send_last(dgram_socket_t *socket, void *context) {
   send_text(socket, "last", *(int *)context, NULL, NULL);
 }
 
-static void a_send_in_listening_leaves_behind_those_that_waited(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send in listening leaves behind those that waited") {
   int port;
   int received = 0;
   dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
@@ -35,9 +30,6 @@ static void a_send_in_listening_leaves_behind_those_that_waited(void **state) {
   assert_int_equal(dgram_on_listening(sender, send_last, &port), 0);
   run_until(loop, &received, 2);
   assert_trace("listening got(first) got(last)");
-  close_socket(sender);
-  close_socket(receiver);
-  close_loop(loop);
 }
 
 static int arrived_at(int fd) {
@@ -50,8 +42,7 @@ static void trace_arrival(dgram_socket_t *socket, void *context) {
 }
 
 /* B63: the listener may still set an option that the send needs. */
-static void a_listener_added_after_the_send_runs_before_it_leaves(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a listener added after the send runs before it leaves") {
   int fd = raw_socket();
   int sent = 0;
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -61,12 +52,9 @@ static void a_listener_added_after_the_send_runs_before_it_leaves(void **state) 
   trace_arrival(sender, &fd);
   assert_trace("arrived:0 arrived:1");
   close(fd);
-  close_socket(sender);
-  close_loop(loop);
 }
 
-static void a_send_has_left_when_its_callback_runs(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send has left when its callback runs") {
   int fd = raw_socket();
   int port;
   int sent = 0;
@@ -75,12 +63,9 @@ static void a_send_has_left_when_its_callback_runs(void **state) {
   run_until(loop, &sent, 1);
   assert_true(arrived_at(fd));
   close(fd);
-  close_socket(sender);
-  close_loop(loop);
 }
 
-static void a_send_leaves_in_its_turn_of_the_loop(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send leaves in its turn of the loop") {
   int fd = raw_socket();
   int port;
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);
@@ -88,14 +73,11 @@ static void a_send_leaves_in_its_turn_of_the_loop(void **state) {
   uv_run(loop, UV_RUN_NOWAIT);
   assert_true(arrived_at(fd));
   close(fd);
-  close_socket(sender);
-  close_loop(loop);
 }
 
 /* netty#5233: every datagram of a batch went to the last one's address. */
-static void each_destination_gets_its_own(void **state) {
+TEST("each destination gets its own") {
   enum { EACH = 50 };
-  uv_loop_t *loop = open_loop();
   int ports[2];
   int received[2] = {0, 0};
   int sender_port;
@@ -116,14 +98,13 @@ static void each_destination_gets_its_own(void **state) {
   close_socket(a);
   close_socket(b);
   close_socket(sender);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(received[0], EACH);
   assert_int_equal(received[1], 2 * EACH);
 }
 
 /* The port is the same, so that only the address tells them apart. */
-static void addresses_that_differ_in_their_last_byte_are_told_apart(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("addresses that differ in their last byte are told apart") {
   int received[2] = {0, 0};
   int listening = 0;
   int port;
@@ -139,13 +120,12 @@ static void addresses_that_differ_in_their_last_byte_are_told_apart(void **state
   run_until(loop, &received[1], 20);
   close_socket(a);
   close_socket(b);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(received[0], 20);
   assert_int_equal(received[1], 20);
 }
 
-static void sends_with_and_without_callback_keep_their_order(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends with and without callback keep their order") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
@@ -156,20 +136,4 @@ static void sends_with_and_without_callback_keep_their_order(void **state) {
   send_text(socket, "4", port, NULL, NULL);
   run_until(loop, &received, 4);
   assert_trace("sent1 sent3 got(1) got(2) got(3) got(4)");
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sends_before_listening_leave_after_it_in_order),
-      cmocka_unit_test(a_send_in_listening_leaves_behind_those_that_waited),
-      cmocka_unit_test(a_listener_added_after_the_send_runs_before_it_leaves),
-      cmocka_unit_test(a_send_has_left_when_its_callback_runs),
-      cmocka_unit_test(a_send_leaves_in_its_turn_of_the_loop),
-      cmocka_unit_test(each_destination_gets_its_own),
-      cmocka_unit_test(addresses_that_differ_in_their_last_byte_are_told_apart),
-      cmocka_unit_test(sends_with_and_without_callback_keep_their_order),
-  };
-  return cmocka_run_group_tests_name("send_order", tests, NULL, NULL);
 }

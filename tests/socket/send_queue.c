@@ -6,8 +6,7 @@ static void assert_queue(const dgram_socket_t *socket, size_t size, size_t count
   assert_int_equal(dgram_get_send_queue_count(socket), count);
 }
 
-static void is_empty_at_first_and_at_last(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("is empty at first and at last") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -19,11 +18,9 @@ static void is_empty_at_first_and_at_last(void **state) {
   assert_queue(socket, 0, 0);
   close_socket(socket);
   assert_queue(socket, 0, 0);
-  close_loop(loop);
 }
 
-static void counts_sends_that_wait_for_the_bind(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("counts sends that wait for the bind") {
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "abc", 9, count_sent, &sent);
@@ -34,12 +31,9 @@ static void counts_sends_that_wait_for_the_bind(void **state) {
   assert_queue(socket, 5, 3);
   run_until(loop, &sent, 2);
   assert_queue(socket, 0, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void counts_sends_that_wait_for_the_end_of_the_turn(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("counts sends that wait for the end of the turn") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -48,12 +42,9 @@ static void counts_sends_that_wait_for_the_end_of_the_turn(void **state) {
   assert_queue(socket, 5, 2);
   run_until(loop, &sent, 2);
   assert_queue(socket, 0, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void counts_sends_that_wait_for_a_host_name(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("counts sends that wait for a host name") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -61,8 +52,6 @@ static void counts_sends_that_wait_for_a_host_name(void **state) {
   assert_queue(socket, 3, 1);
   run_until(loop, &sent, 1);
   assert_queue(socket, 0, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void trace_queue(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -71,8 +60,7 @@ static void trace_queue(dgram_socket_t *socket, const dgram_error_t *error, size
   ++*(int *)context;
 }
 
-static void a_send_is_off_the_queue_when_its_callback_runs(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send is off the queue when its callback runs") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -81,24 +69,18 @@ static void a_send_is_off_the_queue_when_its_callback_runs(void **state) {
   send_text(socket, "f", port, trace_queue, &sent);
   run_until(loop, &sent, 3);
   assert_trace("3/2 1/1 0/0");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_refused_send_is_not_counted(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a refused send is not counted") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "abc", 3, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
   assert_int_equal(dgram_send(socket, NULL, 3, port, NULL, NULL, NULL), UV_EINVAL);
   assert_queue(socket, 0, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_failed_send_is_off_the_queue(void **state) {
+TEST("a failed send is off the queue") {
   static char overlong[65508];
-  uv_loop_t *loop = open_loop();
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -107,13 +89,10 @@ static void a_failed_send_is_off_the_queue(void **state) {
   assert_queue(socket, sizeof overlong, 1);
   run_until(loop, &kept.calls, 1);
   assert_queue(socket, 0, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void an_overlong_send_counts_all_its_bytes(void **state) {
+TEST("an overlong send counts all its bytes") {
   static char overlong[100000];
-  uv_loop_t *loop = open_loop();
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -122,8 +101,6 @@ static void an_overlong_send_counts_all_its_bytes(void **state) {
   assert_queue(socket, sizeof overlong, 1);
   run_until(loop, &kept.calls, 1);
   assert_queue(socket, 0, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void trace_cancelled(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -132,29 +109,13 @@ static void trace_cancelled(dgram_socket_t *socket, const dgram_error_t *error, 
         dgram_get_send_queue_count(socket));
 }
 
-static void counts_cancelled_sends_until_their_callback(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("counts cancelled sends until their callback") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "abc", 3, port, "localhost", trace_cancelled, NULL), 0);
   assert_int_equal(dgram_send(socket, "de", 2, port, "localhost", trace_cancelled, NULL), 0);
   close_socket(socket);
   assert_queue(socket, 5, 2);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("ECANCELED 2/1 ECANCELED 0/0");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(is_empty_at_first_and_at_last),
-      cmocka_unit_test(counts_sends_that_wait_for_the_bind),
-      cmocka_unit_test(counts_sends_that_wait_for_the_end_of_the_turn),
-      cmocka_unit_test(counts_sends_that_wait_for_a_host_name),
-      cmocka_unit_test(a_send_is_off_the_queue_when_its_callback_runs),
-      cmocka_unit_test(a_refused_send_is_not_counted),
-      cmocka_unit_test(a_failed_send_is_off_the_queue),
-      cmocka_unit_test(an_overlong_send_counts_all_its_bytes),
-      cmocka_unit_test(counts_cancelled_sends_until_their_callback),
-  };
-  return cmocka_run_group_tests_name("send_queue", tests, NULL, NULL);
 }

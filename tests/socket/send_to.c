@@ -45,10 +45,9 @@ static dgram_socket_t *warm_socket(uv_loop_t *loop, int fd, const struct sockadd
   return socket;
 }
 
-static void each_goes_where_it_should_and_is_counted(void **state) {
+TEST("each goes where it should and is counted") {
   static const char digits[] = "0123456789";
   struct sockaddr_in to[2];
-  uv_loop_t *loop = open_loop();
   int fds[2] = {open_target(&to[0]), open_target(&to[1])};
   dgram_socket_t *socket = warm_socket(loop, fds[0], &to[0]);
   for (int i = 1; i < WARM; i++) {
@@ -65,16 +64,15 @@ static void each_goes_where_it_should_and_is_counted(void **state) {
   assert_string_equal(arrived(fds[0]), "0 01");
   assert_string_equal(arrived(fds[1]), "0 012");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   close(fds[0]);
   close(fds[1]);
 }
 
-static void bad_input_is_refused_and_changes_nothing(void **state) {
+TEST("bad input is refused and changes nothing") {
   struct sockaddr_in to;
   struct sockaddr_in nowhere = loopback_address(0);
   struct sockaddr_in6 other = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
-  uv_loop_t *loop = open_loop();
   int fd = open_target(&to);
   dgram_socket_t *socket = warm_socket(loop, fd, &to);
   assert_int_equal(send_bytes(socket, "x", 1, &nowhere), DGRAM_ERR_SOCKET_BAD_PORT);
@@ -86,13 +84,12 @@ static void bad_input_is_refused_and_changes_nothing(void **state) {
   assert_int_equal(send_bytes(socket, "x", 1, &to), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   run_to_end(loop);
   assert_int_equal(ended, 1);
-  close_loop(loop);
+  run_to_end(loop);
   close(fd);
 }
 
-static void two_buffers_are_one_datagram(void **state) {
+TEST("two buffers are one datagram") {
   struct sockaddr_in to;
-  uv_loop_t *loop = open_loop();
   int fd = open_target(&to);
   dgram_socket_t *socket = warm_socket(loop, fd, &to);
   uv_buf_t buffers[] = {uv_buf_init("he", 2), uv_buf_init("llo", 3)};
@@ -101,14 +98,13 @@ static void two_buffers_are_one_datagram(void **state) {
   run_until(loop, &ended, 2);
   assert_string_equal(arrived(fd), "0 hello");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   close(fd);
 }
 
-static void one_that_is_too_long_fails_alone(void **state) {
+TEST("one that is too long fails alone") {
   static char bytes[70000];
   struct sockaddr_in to;
-  uv_loop_t *loop = open_loop();
   int fd = open_target(&to);
   dgram_socket_t *socket = warm_socket(loop, fd, &to);
   assert_int_equal(send_bytes(socket, bytes, sizeof bytes, &to), 0);
@@ -117,17 +113,6 @@ static void one_that_is_too_long_fails_alone(void **state) {
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
   assert_string_equal(arrived(fd), "0");
   close_socket(socket);
-  close_loop(loop);
+  run_to_end(loop);
   close(fd);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_goes_where_it_should_and_is_counted),
-      cmocka_unit_test(bad_input_is_refused_and_changes_nothing),
-      cmocka_unit_test(two_buffers_are_one_datagram),
-      cmocka_unit_test(one_that_is_too_long_fails_alone),
-  };
-  watch();
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,8 @@ static dgram_socket_t *adopt_copy(uv_loop_t *loop, int fd, int receive_batch) {
 }
 
 /* Each of the sockets closes after its tenth datagram. Returns how many were received in all. */
-static int receive_by_turns(int receive_batch, int together) {
-  uv_loop_t *loop = open_loop();
+static int receive_by_turns(uv_loop_t *loop, int receive_batch, int together) {
+  begin_round(loop);
   struct taker takers[SOCKETS] = {{0}};
   dgram_socket_t *sockets[SOCKETS];
   int fd = raw_socket();
@@ -62,27 +62,26 @@ static int receive_by_turns(int receive_batch, int together) {
   }
   close(sender);
   close(fd);
-  close_loop(loop);
+  run_to_end(loop);
   return sum;
 }
 
-static void none_dies_with_a_socket_that_closes(void **state) {
-  assert_int_equal(receive_by_turns(0, 0), DATAGRAMS);
-  assert_int_equal(receive_by_turns(1, 0), DATAGRAMS);
+TEST("none dies with a socket that closes") {
+  assert_int_equal(receive_by_turns(loop, 0, 0), DATAGRAMS);
+  assert_int_equal(receive_by_turns(loop, 1, 0), DATAGRAMS);
 }
 
-static void so_it_is_for_listeners_of_messages(void **state) {
-  assert_int_equal(receive_by_turns(0, 1), DATAGRAMS);
+TEST("so it is for listeners of messages") {
+  assert_int_equal(receive_by_turns(loop, 0, 1), DATAGRAMS);
 }
 
 /* The program asks for the rate: what the first one has taken is lost with it. */
-static void the_option_takes_many_at_a_time(void **state) {
-  assert_in_range(receive_by_turns(64, 0), EACH, DATAGRAMS - 1);
+TEST("the option takes many at a time") {
+  assert_in_range(receive_by_turns(loop, 64, 0), EACH, DATAGRAMS - 1);
 }
 
 /* A socket of its own may take one at a time, too. */
-static void a_batch_of_one_on_a_socket_of_its_own(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a batch of one on a socket of its own") {
   struct taker taker = {.at_most = EACH};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.receive_batch = 1;
@@ -102,12 +101,11 @@ static void a_batch_of_one_on_a_socket_of_its_own(void **state) {
   assert_int_equal(left, DATAGRAMS - EACH);
   close(sender);
   close(copy);
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* A wake-up tells several nevertheless: it takes the next one when the one before was told. */
-static void a_flood_comes_whole_and_in_order(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a flood comes whole and in order") {
   struct taker taker = {.at_most = -1};
   int fd = raw_socket();
   dgram_socket_t *socket = adopt_copy(loop, fd, 0);
@@ -120,17 +118,4 @@ static void a_flood_comes_whole_and_in_order(void **state) {
   run_until(loop, &taker.received, DATAGRAMS);
   close(sender);
   close(fd);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(none_dies_with_a_socket_that_closes),
-      cmocka_unit_test(so_it_is_for_listeners_of_messages),
-      cmocka_unit_test(the_option_takes_many_at_a_time),
-      cmocka_unit_test(a_batch_of_one_on_a_socket_of_its_own),
-      cmocka_unit_test(a_flood_comes_whole_and_in_order),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,8 +50,9 @@ struct scene {
   int twin;
 };
 
-static struct scene open_scene(dgram_type_t type) {
-  struct scene scene = {.loop = open_loop()};
+static struct scene open_scene(uv_loop_t *loop, dgram_type_t type) {
+  begin_round(loop);
+  struct scene scene = {.loop = loop};
   dgram_bind_options_t bind_options = dgram_default_bind_options();
   bind_options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
   assert_true(bind_options.fd > 0);
@@ -64,7 +65,7 @@ static struct scene open_scene(dgram_type_t type) {
 static void close_scene(struct scene *scene) {
   close(scene->twin);
   close_socket(scene->socket);
-  close_loop(scene->loop);
+  run_to_end(scene->loop);
 }
 
 static int kernels_value(const struct scene *scene, const struct option *option, int v6) {
@@ -75,8 +76,8 @@ static int kernels_value(const struct scene *scene, const struct option *option,
   return value;
 }
 
-static void assert_set(dgram_type_t type) {
-  struct scene scene = open_scene(type);
+static void assert_set(uv_loop_t *loop, dgram_type_t type) {
+  struct scene scene = open_scene(loop, type);
   for (int i = 0; i < OPTIONS; i++)
     for (int j = 0; j < 4; j++) {
       assert_int_equal(options[i].set(scene.socket, options[i].accepted[j]), 0);
@@ -85,17 +86,17 @@ static void assert_set(dgram_type_t type) {
   close_scene(&scene);
 }
 
-static void the_kernel_has_what_was_set(void **state) {
-  assert_set(DGRAM_UDP4);
+TEST("the kernel has what was set") {
+  assert_set(loop, DGRAM_UDP4);
 }
 
-static void the_kernel_has_what_was_set_on_ipv6(void **state) {
+TEST("the kernel has what was set on ipv6") {
   skip_without_ipv6();
-  assert_set(DGRAM_UDP6);
+  assert_set(loop, DGRAM_UDP6);
 }
 
-static void assert_ranges(dgram_type_t type) {
-  struct scene scene = open_scene(type);
+static void assert_ranges(uv_loop_t *loop, dgram_type_t type) {
+  struct scene scene = open_scene(loop, type);
   for (int i = 0; i < OPTIONS; i++) {
     int before = kernels_value(&scene, &options[i], type == DGRAM_UDP6);
     for (int j = 0; j < options[i].refusals; j++)
@@ -105,14 +106,14 @@ static void assert_ranges(dgram_type_t type) {
   close_scene(&scene);
 }
 
-static void out_of_range_is_einval_and_changes_nothing(void **state) {
-  assert_ranges(DGRAM_UDP4);
+TEST("out of range is einval and changes nothing") {
+  assert_ranges(loop, DGRAM_UDP4);
 }
 
 /* There -1 would mean the system's default. */
-static void out_of_range_is_einval_on_ipv6_too(void **state) {
+TEST("out of range is einval on ipv6 too") {
   skip_without_ipv6();
-  assert_ranges(DGRAM_UDP6);
+  assert_ranges(loop, DGRAM_UDP6);
 }
 
 static void assert_all(dgram_socket_t *socket, int code) {
@@ -120,8 +121,7 @@ static void assert_all(dgram_socket_t *socket, int code) {
     assert_int_equal(options[i].set(socket, 1), code);
 }
 
-static void an_unbound_socket_is_ebadf(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("an unbound socket is ebadf") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_all(socket, UV_EBADF);
@@ -129,24 +129,18 @@ static void an_unbound_socket_is_ebadf(void **state) {
   assert_all(socket, UV_EBADF); /* nor while it is being bound */
   run_until(loop, &listening, 1);
   assert_all(socket, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void after_a_failed_bind_it_is_ebadf_again(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("after a failed bind it is ebadf again") {
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   run_until(loop, &kept.calls, 1);
   assert_all(socket, UV_EBADF);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void a_closed_socket_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a closed socket is refused") {
   int port;
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -154,27 +148,24 @@ static void a_closed_socket_is_refused(void **state) {
   close_socket(unbound);
   assert_all(bound, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   assert_all(unbound, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
 }
 
 /* It is closed for the program, though it waits for the bind. */
-static void a_socket_that_is_to_close_is_refused(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a socket that is to close is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "x", 9, trace_sent, "sent");
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
   assert_all(socket, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  close_loop(loop);
+  run_to_end(loop);
   assert_trace("sent close");
 }
 
-static void no_socket_is_einval(void **state) {
+TEST("no socket is einval") {
   assert_all(NULL, UV_EINVAL);
 }
 
 /* With the flag a broadcast of the loopback leaves, without it EACCES. */
-static void broadcast_is_what_lets_a_broadcast_leave(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("broadcast is what lets a broadcast leave") {
   int port;
   dgram_socket_t *target = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);
@@ -187,23 +178,4 @@ static void broadcast_is_what_lets_a_broadcast_leave(void **state) {
   assert_int_equal(dgram_set_broadcast(sender, 0), 0);
   assert_int_equal(dgram_send(sender, "x", 1, port, "127.255.255.255", trace_sent, "sent"), 0);
   run_until_trace(loop, "sent(EACCES)");
-  close_socket(sender);
-  close_socket(target);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_kernel_has_what_was_set),
-      cmocka_unit_test(the_kernel_has_what_was_set_on_ipv6),
-      cmocka_unit_test(out_of_range_is_einval_and_changes_nothing),
-      cmocka_unit_test(out_of_range_is_einval_on_ipv6_too),
-      cmocka_unit_test(an_unbound_socket_is_ebadf),
-      cmocka_unit_test(after_a_failed_bind_it_is_ebadf_again),
-      cmocka_unit_test(a_closed_socket_is_refused),
-      cmocka_unit_test(a_socket_that_is_to_close_is_refused),
-      cmocka_unit_test(no_socket_is_einval),
-      cmocka_unit_test(broadcast_is_what_lets_a_broadcast_leave),
-  };
-  return cmocka_run_group_tests_name("socket_options", tests, NULL, NULL);
 }

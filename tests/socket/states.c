@@ -7,7 +7,7 @@
     assert_int_equal(dgram_connect_state(socket), DGRAM_##connected); \
   } while (0)
 
-static void of_no_socket_they_are_none(void **state) {
+TEST("of no socket they are none") {
   assert_states(NULL, UNBOUND, DISCONNECTED);
 }
 
@@ -16,8 +16,7 @@ static void see_listening(dgram_socket_t *socket, void *context) {
   ++*(int *)context;
 }
 
-static void a_bind_goes_by_binding(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a bind goes by binding") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_states(socket, UNBOUND, DISCONNECTED);
@@ -25,8 +24,6 @@ static void a_bind_goes_by_binding(void **state) {
   assert_states(socket, BINDING, DISCONNECTED);
   run_until(loop, &listening, 1);
   assert_states(socket, BOUND, DISCONNECTED);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void see_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -34,8 +31,7 @@ static void see_error(dgram_socket_t *socket, const dgram_error_t *error, void *
   ++*(int *)context;
 }
 
-static void a_failed_bind_is_none(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a failed bind is none") {
   int errors = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, see_error, &errors), 0);
@@ -47,8 +43,6 @@ static void a_failed_bind_is_none(void **state) {
   assert_states(socket, UNBOUND, DISCONNECTED);
   assert_int_equal(dgram_bind(socket, -1, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
   assert_states(socket, UNBOUND, DISCONNECTED);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void see_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -59,8 +53,7 @@ static void see_connect(dgram_socket_t *socket, const dgram_error_t *error, void
   ++*(int *)context;
 }
 
-static void a_connect_goes_by_connecting(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect goes by connecting") {
   int connected = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_connect(socket, 9, NULL, see_connect, &connected), 0);
@@ -73,12 +66,9 @@ static void a_connect_goes_by_connecting(void **state) {
   assert_states(socket, BOUND, CONNECTING);
   run_until(loop, &connected, 2);
   assert_states(socket, BOUND, DISCONNECTED);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void calls_that_act_at_once_skip_the_way(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("calls that act at once skip the way") {
   dgram_socket_t *bound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *connected = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *member = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -88,22 +78,15 @@ static void calls_that_act_at_once_skip_the_way(void **state) {
   assert_states(connected, BOUND, CONNECTED);
   assert_int_equal(dgram_add_membership(member, "224.0.0.114", "127.0.0.1"), 0);
   assert_states(member, BOUND, DISCONNECTED);
-  close_socket(bound);
-  close_socket(connected);
-  close_socket(member);
-  close_loop(loop);
 }
 
-static void a_system_socket_that_is_connected_makes_it_so(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a system socket that is connected makes it so") {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   options.fd = raw_socket();
   raw_connect(options.fd, 9);
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
   assert_states(socket, BOUND, CONNECTED);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void see_close(dgram_socket_t *socket, void *context) {
@@ -111,8 +94,7 @@ static void see_close(dgram_socket_t *socket, void *context) {
   ++*(int *)context;
 }
 
-static void a_closed_socket_is_neither(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a closed socket is neither") {
   int port;
   int closes = 0;
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
@@ -123,13 +105,12 @@ static void a_closed_socket_is_neither(void **state) {
   assert_int_equal(dgram_close(binding, see_close, &closes), 0);
   assert_states(bound, UNBOUND, DISCONNECTED);
   assert_states(binding, UNBOUND, DISCONNECTED);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(closes, 2);
 }
 
 /* It is closed when what waits for the bind has had it. */
-static void one_whose_close_waits_is_still_on_its_way(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("one whose close waits is still on its way") {
   int listening = 0;
   int closes = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -137,21 +118,7 @@ static void one_whose_close_waits_is_still_on_its_way(void **state) {
   send_text(socket, "x", 9, NULL, NULL);
   assert_int_equal(dgram_close(socket, see_close, &closes), 0);
   assert_states(socket, BINDING, DISCONNECTED);
-  close_loop(loop);
+  run_to_end(loop);
   assert_int_equal(listening, 1);
   assert_int_equal(closes, 1);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_no_socket_they_are_none),
-      cmocka_unit_test(a_bind_goes_by_binding),
-      cmocka_unit_test(a_failed_bind_is_none),
-      cmocka_unit_test(a_connect_goes_by_connecting),
-      cmocka_unit_test(calls_that_act_at_once_skip_the_way),
-      cmocka_unit_test(a_system_socket_that_is_connected_makes_it_so),
-      cmocka_unit_test(a_closed_socket_is_neither),
-      cmocka_unit_test(one_whose_close_waits_is_still_on_its_way),
-  };
-  return cmocka_run_group_tests_name("states", tests, NULL, NULL);
 }

@@ -138,22 +138,18 @@ static struct calls finish(FILE *output) {
   return calls;
 }
 
-static void a_burst_of_small_datagrams_takes_few_sends(void **state) {
+TEST("a burst of small datagrams takes few sends") {
   skip_unless_traceable();
-  uv_loop_t *loop = open_loop();
   struct calls calls = finish(start("burst64", ""));
   print_message("%d sends\n", calls.sends);
   assert_in_range(calls.sends, 1, 400);
-  close_loop(loop);
 }
 
-static void a_burst_of_packet_sized_datagrams_takes_few_sends(void **state) {
+TEST("a burst of packet sized datagrams takes few sends") {
   skip_unless_traceable();
-  uv_loop_t *loop = open_loop();
   struct calls calls = finish(start("burst1200", ""));
   print_message("%d sends\n", calls.sends);
   assert_in_range(calls.sends, 1, 400);
-  close_loop(loop);
 }
 
 /* Still many a call, by sendmmsg. */
@@ -163,17 +159,14 @@ static void assert_unsegmented(struct calls calls) {
   assert_in_range(calls.sends, 1, 400);
 }
 
-static void with_gso_off_the_kernel_cuts_nothing_up(void **state) {
+TEST("with gso off the kernel cuts nothing up") {
   skip_unless_traceable();
-  uv_loop_t *loop = open_loop();
   assert_unsegmented(finish(start("burst64", "DGRAM_GSO=0")));
   assert_unsegmented(finish(start("burst64-without-gso", "")));
-  close_loop(loop);
 }
 
-static void an_echo_takes_one_receive_and_one_send(void **state) {
+TEST("an echo takes one receive and one send") {
   skip_unless_traceable();
-  uv_loop_t *loop = open_loop();
   int port = 0;
   char reply[8];
   int fd = raw_socket();
@@ -189,18 +182,11 @@ static void an_echo_takes_one_receive_and_one_send(void **state) {
   assert_int_equal(calls.sends, ROUNDS);
   assert_int_equal(calls.receives, ROUNDS + 1); /* and the one that closes it */
   assert_int_equal(calls.empty_handed, 0);
-  close_loop(loop);
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_burst_of_small_datagrams_takes_few_sends),
-      cmocka_unit_test(a_burst_of_packet_sized_datagrams_takes_few_sends),
-      cmocka_unit_test(with_gso_off_the_kernel_cuts_nothing_up),
-      cmocka_unit_test(an_echo_takes_one_receive_and_one_send),
-  };
   if (argc > 1)
     return be_child(argv[1]);
   self = argv[0];
-  return cmocka_run_group_tests_name("syscalls", tests, NULL, NULL);
+  return fixture_run();
 }

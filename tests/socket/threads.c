@@ -78,8 +78,7 @@ static void echo_thread(void *context) {
  * The loops themselves are made and ended by the main thread: libuv closes descriptors behind the
  * back of ThreadSanitizer, which then takes another thread's use of the number for a race.
  */
-static void loops_in_two_threads_do_not_disturb_each_other(void **state) {
-  uv_loop_t *loop = open_loop(); /* one of this thread's, with a watchdog */
+TEST("loops in two threads do not disturb each other") {
   uv_thread_t threads[THREADS];
   static struct echo echoes[THREADS];
   for (int i = 0; i < THREADS; i++)
@@ -93,7 +92,7 @@ static void loops_in_two_threads_do_not_disturb_each_other(void **state) {
     assert_int_equal(echoes[i].rounds, ROUNDS);
     assert_int_equal(uv_loop_close(&echoes[i].loop), 0);
   }
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 static void run_elsewhere(void *context) {
@@ -103,8 +102,7 @@ static void run_elsewhere(void *context) {
 }
 
 /* A loop may be made ready in one thread and run in another, as long as they take turns. */
-static void a_loop_may_be_handed_to_another_thread(void **state) {
-  uv_loop_t *watched = open_loop();
+TEST("a loop may be handed to another thread") {
   uv_thread_t thread;
   static struct echo echo;
   dgram_socket_t *server;
@@ -120,7 +118,6 @@ static void a_loop_may_be_handed_to_another_thread(void **state) {
   close_socket(echo.client);
   run_to_end(&echo.loop);
   assert_int_equal(uv_loop_close(&echo.loop), 0);
-  close_loop(watched);
 }
 
 static void fail_to_bind(void *context) {
@@ -137,8 +134,7 @@ static void fail_to_bind(void *context) {
   echo->rounds += uv_loop_close(&echo->loop) == 0;
 }
 
-static void each_thread_has_its_own_handler_of_unhandled_errors(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("each thread has its own handler of unhandled errors") {
   struct kept_error kept = {0};
   static struct echo echo;
   uv_thread_t thread;
@@ -152,15 +148,4 @@ static void each_thread_has_its_own_handler_of_unhandled_errors(void **state) {
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
   run_to_end(loop);
   assert_int_equal(kept.calls, 1);
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(loops_in_two_threads_do_not_disturb_each_other),
-      cmocka_unit_test(a_loop_may_be_handed_to_another_thread),
-      cmocka_unit_test(each_thread_has_its_own_handler_of_unhandled_errors),
-  };
-  return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
 }

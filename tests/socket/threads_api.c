@@ -149,8 +149,7 @@ static void play(void *context) {
  * The loops themselves are made and ended by the main thread: libuv closes descriptors behind the
  * back of ThreadSanitizer, which then takes another thread's use of the number for a race.
  */
-static void two_threads_do_not_disturb_each_other(void **state) {
-  uv_loop_t *loop = open_loop(); /* one of this thread's, with a watchdog */
+TEST("two threads do not disturb each other") {
   uv_thread_t threads[THREADS];
   static struct worker workers[THREADS];
   int rounds = ROUNDS / (int)test_scale();
@@ -170,12 +169,5 @@ static void two_threads_do_not_disturb_each_other(void **state) {
     assert_int_equal(workers[i].closed, 3 * rounds);
     assert_int_equal(uv_loop_close(&workers[i].loop), 0);
   }
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(two_threads_do_not_disturb_each_other),
-  };
-  return cmocka_run_group_tests_name("threads_api", tests, NULL, NULL);
+  run_to_end(loop);
 }

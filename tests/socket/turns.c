@@ -101,11 +101,12 @@ static void forget(void) {
   scene.told = 0;
 }
 
-static void open_scene(const dgram_options_t *options, bool batches, bool joins) {
+static void open_scene(uv_loop_t *loop, const dgram_options_t *options, bool batches, bool joins) {
   memset(&scene, 0, sizeof scene);
   scene.batches = batches;
   scene.joins = joins;
-  scene.loop = open_loop();
+  begin_round(loop);
+  scene.loop = loop;
   for (int i = 0; i < WHO; i++)
     scene.senders[i] = raw_socket();
   assert_int_equal(dgram_create_socket_options(scene.loop, options, batches ? NULL : on_message,
@@ -123,7 +124,7 @@ static void close_scene(void) {
     close(scene.senders[i]);
   if (scene.socket != NULL)
     close_socket(scene.socket);
-  close_loop(scene.loop);
+  run_to_end(scene.loop);
 }
 
 static dgram_options_t with_budget(int budget) {
@@ -133,10 +134,10 @@ static dgram_options_t with_budget(int budget) {
 }
 
 /* Runs the test with listeners of each event, and with bursts of each kind. */
-static void in_each_form(int budget, void (*test)(void)) {
+static void in_each_form(uv_loop_t *loop, int budget, void (*test)(void)) {
   dgram_options_t options = with_budget(budget);
   for (int form = 0; form < 4; form++) {
-    open_scene(&options, (form & 1) != 0, (form & 2) != 0);
+    open_scene(loop, &options, (form & 1) != 0, (form & 2) != 0);
     test();
     close_scene();
   }
@@ -171,11 +172,11 @@ static void no_turn_tells_more(void) {
   assert_numbers(0, MOST, 0);
 }
 
-static void a_turn_tells_no_more_than_the_budget(void **state) {
+TEST("a turn tells no more than the budget") {
   static const int budgets[] = {1, 3, 32};
   for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
     budget = budgets[i];
-    in_each_form(budget, no_turn_tells_more);
+    in_each_form(loop, budget, no_turn_tells_more);
   }
 }
 
@@ -191,8 +192,8 @@ static void keep_order(void) {
   assert_numbers(0, MOST, 0);
 }
 
-static void the_order_is_kept_over_turns(void **state) {
-  in_each_form(5, keep_order);
+TEST("the order is kept over turns") {
+  in_each_form(loop, 5, keep_order);
 }
 
 static void change_budget(void) {
@@ -203,13 +204,13 @@ static void change_budget(void) {
   assert_numbers(0, MOST, 0);
 }
 
-static void a_new_budget_holds_from_the_next_turn_on(void **state) {
-  in_each_form(10, change_budget);
+TEST("a new budget holds from the next turn on") {
+  in_each_form(loop, 10, change_budget);
 }
 
-static void a_bad_budget_changes_nothing(void **state) {
+TEST("a bad budget changes nothing") {
   dgram_options_t options = with_budget(3);
-  open_scene(&options, false, true);
+  open_scene(loop, &options, false, true);
   assert_int_equal(dgram_set_receive_budget(NULL, 1), UV_EINVAL);
   assert_int_equal(dgram_set_receive_budget(scene.socket, -1), UV_EINVAL);
   send_burst(0, 0, MOST);
@@ -266,8 +267,8 @@ static void others_have_their_turn(void) {
   close_socket(other.socket);
 }
 
-static void timers_and_other_sockets_come_between(void **state) {
-  in_each_form(BETWEEN, others_have_their_turn);
+TEST("timers and other sockets come between") {
+  in_each_form(loop, BETWEEN, others_have_their_turn);
 }
 
 /* ---- what ends a backlog ---- */
@@ -297,9 +298,9 @@ static void close_in_a_listener(void) {
   assert_ended_at(act_at);
 }
 
-static void a_close_in_a_listener_ends_it(void **state) {
+TEST("a close in a listener ends it") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
-    in_each_form(BETWEEN, close_in_a_listener);
+    in_each_form(loop, BETWEEN, close_in_a_listener);
 }
 
 static void close_between_turns(void) {
@@ -313,9 +314,9 @@ static void close_between_turns(void) {
   assert_int_equal(scene.told, told);
 }
 
-static void a_close_between_turns_ends_it(void **state) {
+TEST("a close between turns ends it") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
-    in_each_form(BETWEEN, close_between_turns);
+    in_each_form(loop, BETWEEN, close_between_turns);
 }
 
 static void connect_to_first(void) {
@@ -360,9 +361,9 @@ static void connect_in_a_listener(void) {
   act_at = wanted;
 }
 
-static void a_connect_in_a_listener_drops_the_others(void **state) {
+TEST("a connect in a listener drops the others") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
-    in_each_form(BETWEEN, connect_in_a_listener);
+    in_each_form(loop, BETWEEN, connect_in_a_listener);
 }
 
 static void connect_between_turns(void) {
@@ -375,9 +376,9 @@ static void connect_between_turns(void) {
   act_at = wanted;
 }
 
-static void a_connect_between_turns_drops_the_others(void **state) {
+TEST("a connect between turns drops the others") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
-    in_each_form(BETWEEN, connect_between_turns);
+    in_each_form(loop, BETWEEN, connect_between_turns);
 }
 
 /* ---- how many are taken ---- */
@@ -392,11 +393,11 @@ static int count_left(int fd) {
 }
 
 /* Closes the socket in so manieth message; another holder of it then gets the rest. */
-static int left_after(int batch, int close_at) {
+static int left_after(uv_loop_t *loop, int batch, int close_at) {
   enum { SENT = 40 };
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.receive_batch = batch;
-  open_scene(&options, false, false);
+  open_scene(loop, &options, false, false);
   int twin = dup(dgram_fileno(scene.socket));
   scene.inside = close_inside;
   act_at = close_at;
@@ -410,19 +411,19 @@ static int left_after(int batch, int close_at) {
   return SENT - left;
 }
 
-static void a_call_takes_no_more_than_the_batch(void **state) {
+TEST("a call takes no more than the batch") {
   for (int close_at = 1; close_at <= 10; close_at++) {
-    assert_int_equal(left_after(1, close_at), close_at);
-    assert_int_equal(left_after(3, close_at), (close_at + 2) / 3 * 3);
+    assert_int_equal(left_after(loop, 1, close_at), close_at);
+    assert_int_equal(left_after(loop, 3, close_at), (close_at + 2) / 3 * 3);
   }
 }
 
 /* One at a time is not one a turn. */
-static void one_at_a_time_a_turn_tells_as_many(void **state) {
+TEST("one at a time a turn tells as many") {
   dgram_options_t options = with_budget(BETWEEN);
   options.receive_batch = 1;
   for (int batches = 0; batches < 2; batches++) {
-    open_scene(&options, batches != 0, false);
+    open_scene(loop, &options, batches != 0, false);
     int turns = 0;
     send_each(0, 0, MOST);
     for (; scene.told < MOST; turns++)
@@ -431,21 +432,4 @@ static void one_at_a_time_a_turn_tells_as_many(void **state) {
     assert_in_range(turns, MOST / BETWEEN, MOST - 1);
     close_scene();
   }
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_turn_tells_no_more_than_the_budget),
-      cmocka_unit_test(the_order_is_kept_over_turns),
-      cmocka_unit_test(a_new_budget_holds_from_the_next_turn_on),
-      cmocka_unit_test(a_bad_budget_changes_nothing),
-      cmocka_unit_test(timers_and_other_sockets_come_between),
-      cmocka_unit_test(a_close_in_a_listener_ends_it),
-      cmocka_unit_test(a_close_between_turns_ends_it),
-      cmocka_unit_test(a_connect_in_a_listener_drops_the_others),
-      cmocka_unit_test(a_connect_between_turns_drops_the_others),
-      cmocka_unit_test(a_call_takes_no_more_than_the_batch),
-      cmocka_unit_test(one_at_a_time_a_turn_tells_as_many),
-  };
-  return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }

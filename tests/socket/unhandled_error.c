@@ -7,52 +7,42 @@ static void emit_error(dgram_socket_t *socket) {
   run_to_end(dgram_loop(socket));
 }
 
-static void goes_to_the_handler_with_its_context(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("goes to the handler with its context") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct kept_error kept = {0};
   dgram_on_unhandled_error(keep_error, &kept);
   emit_error(socket);
   assert_int_equal(kept.calls, 1);
   assert_string_equal(kept.message, "bind EINVAL ::1");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void does_not_go_there_when_somebody_listens(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("does not go there when somebody listens") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, trace_error, "listener"), 0);
   dgram_on_unhandled_error(trace_error, "handler");
   emit_error(socket);
   assert_trace("listener(EINVAL)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void goes_there_again_once_the_last_listener_is_gone(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("goes there again once the last listener is gone") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_once_error(socket, trace_error, "once"), 0);
   dgram_on_unhandled_error(trace_error, "handler");
   emit_error(socket);
   emit_error(socket);
   assert_trace("once(EINVAL) handler(EINVAL)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void closing_handler(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("handler:%d", dgram_close(socket, trace_event, "closed"));
 }
 
-static void the_handler_may_close_the_socket(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("the handler may close the socket") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_on_unhandled_error(closing_handler, NULL);
   emit_error(socket);
   assert_trace("handler:0 closed");
-  close_loop(loop);
+  run_to_end(loop);
 }
 
 /* Has the socket emit an 'error' with stderr in a file, and reads that. */
@@ -73,15 +63,12 @@ static void capture_stderr(void emit(dgram_socket_t *socket), dgram_socket_t *so
   (void)fclose(file);
 }
 
-static void by_default_its_message_is_printed(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("by default its message is printed") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   char text[256];
   dgram_on_unhandled_error(NULL, NULL);
   capture_stderr(emit_error, socket, text, sizeof text);
   assert_string_equal(text, "Unhandled 'error' event: bind EINVAL ::1\n");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void find_nothing(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
@@ -95,13 +82,11 @@ static void emit_hostile_name(dgram_socket_t *socket) {
   run_to_end(dgram_loop(socket));
 }
 
-static void control_characters_in_it_are_escaped(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("control characters in it are escaped") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  dgram_socket_t *socket = NULL;
   char text[256];
   options.lookup = find_nothing;
-  assert_int_equal(dgram_create_socket_options(loop, &options, NULL, NULL, &socket), 0);
+  dgram_socket_t *socket = new_with(loop, &options);
   dgram_on_unhandled_error(NULL, NULL);
   capture_stderr(emit_hostile_name, socket, text, sizeof text);
   assert_string_equal(text, "Unhandled 'error' event: getaddrinfo ENOTFOUND "
@@ -110,18 +95,4 @@ static void control_characters_in_it_are_escaped(void **state) {
   dgram_on_unhandled_error(keep_error, &kept);
   emit_hostile_name(socket);
   assert_string_equal(kept.address, "b\xc3\xbc\x1b[2J\n\xc2\x9b\x9b\x7f.test");
-  close_socket(socket);
-  close_loop(loop);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(goes_to_the_handler_with_its_context),
-      cmocka_unit_test(does_not_go_there_when_somebody_listens),
-      cmocka_unit_test(goes_there_again_once_the_last_listener_is_gone),
-      cmocka_unit_test(the_handler_may_close_the_socket),
-      cmocka_unit_test(by_default_its_message_is_printed),
-      cmocka_unit_test(control_characters_in_it_are_escaped),
-  };
-  return cmocka_run_group_tests_name("unhandled_error", tests, NULL, NULL);
 }

@@ -4,8 +4,6 @@
  */
 #include "lib/fixture.h"
 
-static uv_loop_t *loop;
-
 /* ---- each way to name an address, told as the code's name, or "ok" ---- */
 
 struct outcome {
@@ -37,7 +35,7 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
   keep(context, error);
 }
 
-static struct outcome bind_to(dgram_type_t type, const char *address) {
+static struct outcome bind_to(uv_loop_t *loop, dgram_type_t type, const char *address) {
   struct outcome outcome = {0};
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, on_error, &outcome), 0);
@@ -47,7 +45,7 @@ static struct outcome bind_to(dgram_type_t type, const char *address) {
   return outcome;
 }
 
-static struct outcome connect_to(dgram_type_t type, const char *address) {
+static struct outcome connect_to(uv_loop_t *loop, dgram_type_t type, const char *address) {
   struct outcome outcome = {0};
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   assert_int_equal(dgram_connect(socket, 9, address, on_connect, &outcome), 0);
@@ -56,7 +54,7 @@ static struct outcome connect_to(dgram_type_t type, const char *address) {
   return outcome;
 }
 
-static struct outcome send_to(dgram_type_t type, const char *address) {
+static struct outcome send_to(uv_loop_t *loop, dgram_type_t type, const char *address) {
   struct outcome outcome = {0};
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   assert_int_equal(dgram_send(socket, "x", 1, 9, address, on_sent, &outcome), 0);
@@ -65,14 +63,14 @@ static struct outcome send_to(dgram_type_t type, const char *address) {
   return outcome;
 }
 
-static int bind_sync_to(dgram_type_t type, const char *address) {
+static int bind_sync_to(uv_loop_t *loop, dgram_type_t type, const char *address) {
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   int err = dgram_bind_sync(socket, 0, address);
   close_socket(socket);
   return err;
 }
 
-static int connect_sync_to(dgram_type_t type, const char *address) {
+static int connect_sync_to(uv_loop_t *loop, dgram_type_t type, const char *address) {
   dgram_socket_t *socket = new_socket(loop, type, NULL, NULL);
   int err = dgram_connect_sync(socket, 9, address);
   close_socket(socket);
@@ -81,7 +79,7 @@ static int connect_sync_to(dgram_type_t type, const char *address) {
 
 /* ---- the forms ---- */
 
-static void an_address_that_needs_no_zone_is_taken_with_any(void **state) {
+TEST("an address that needs no zone is taken with any") {
   static const char *const texts[] = {"::1",        "::1%lo",
                                       "::1%1",      "::1%nosuch",
                                       "::1%0",      "::1%01",
@@ -91,60 +89,63 @@ static void an_address_that_needs_no_zone_is_taken_with_any(void **state) {
                                       "::%nosuch",  "::ffff:127.0.0.1%nosuch"};
   skip_without_ipv6();
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    struct outcome outcomes[] = {bind_to(DGRAM_UDP6, texts[i]), connect_to(DGRAM_UDP6, texts[i]),
-                                 send_to(DGRAM_UDP6, texts[i])};
+    struct outcome outcomes[] = {bind_to(loop, DGRAM_UDP6, texts[i]),
+                                 connect_to(loop, DGRAM_UDP6, texts[i]),
+                                 send_to(loop, DGRAM_UDP6, texts[i])};
     for (int j = 0; j < 3; j++)
       if (outcomes[j].code != 0)
         fail_msg("%s: %s %s", texts[i], outcomes[j].syscall, dgram_err_name(outcomes[j].code));
-    assert_int_equal(bind_sync_to(DGRAM_UDP6, texts[i]), 0);
-    assert_int_equal(connect_sync_to(DGRAM_UDP6, texts[i]), 0);
+    assert_int_equal(bind_sync_to(loop, DGRAM_UDP6, texts[i]), 0);
+    assert_int_equal(connect_sync_to(loop, DGRAM_UDP6, texts[i]), 0);
   }
 }
 
-static void a_link_local_address_without_a_zone_is_refused_by_the_kernel(void **state) {
+TEST("a link local address without a zone is refused by the kernel") {
   static const char *const texts[] = {"fe80::1", "fe80::1%nosuch", "fe80::1%0", "fe80::1%999999",
                                       "ff02::1%nosuch"};
   skip_without_ipv6();
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    struct outcome bound = bind_to(DGRAM_UDP6, texts[i]);
-    struct outcome connected = connect_to(DGRAM_UDP6, texts[i]);
+    struct outcome bound = bind_to(loop, DGRAM_UDP6, texts[i]);
+    struct outcome connected = connect_to(loop, DGRAM_UDP6, texts[i]);
     assert_int_equal(bound.code, UV_EINVAL);
     assert_string_equal(bound.syscall, "bind");
     assert_int_equal(connected.code, UV_EINVAL);
     assert_string_equal(connected.syscall, "connect");
-    assert_int_equal(bind_sync_to(DGRAM_UDP6, texts[i]), UV_EINVAL);
-    assert_int_equal(connect_sync_to(DGRAM_UDP6, texts[i]), UV_EINVAL);
+    assert_int_equal(bind_sync_to(loop, DGRAM_UDP6, texts[i]), UV_EINVAL);
+    assert_int_equal(connect_sync_to(loop, DGRAM_UDP6, texts[i]), UV_EINVAL);
   }
 }
 
-static void its_family_does_not_depend_on_its_zone(void **state) {
+TEST("its family does not depend on its zone") {
   static const char *const texts[] = {"::1", "::1%lo", "::1%nosuch", "::ffff:127.0.0.1%nosuch"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    struct outcome outcomes[] = {bind_to(DGRAM_UDP4, texts[i]), connect_to(DGRAM_UDP4, texts[i]),
-                                 send_to(DGRAM_UDP4, texts[i])};
+    struct outcome outcomes[] = {bind_to(loop, DGRAM_UDP4, texts[i]),
+                                 connect_to(loop, DGRAM_UDP4, texts[i]),
+                                 send_to(loop, DGRAM_UDP4, texts[i])};
     static const char *const syscalls[] = {"bind", "connect", "send"};
     for (int j = 0; j < 3; j++) {
       assert_int_equal(outcomes[j].code, UV_EINVAL);
       assert_string_equal(outcomes[j].syscall, syscalls[j]);
     }
-    assert_int_equal(bind_sync_to(DGRAM_UDP4, texts[i]), UV_EINVAL);
-    assert_int_equal(connect_sync_to(DGRAM_UDP4, texts[i]), UV_EINVAL);
+    assert_int_equal(bind_sync_to(loop, DGRAM_UDP4, texts[i]), UV_EINVAL);
+    assert_int_equal(connect_sync_to(loop, DGRAM_UDP4, texts[i]), UV_EINVAL);
   }
 }
 
 /* Some of these the system's look-up finds in the other family, others not at all. */
-static void what_is_no_zone_is_looked_up(void **state) {
+TEST("what is no zone is looked up") {
   static const char *const texts[] = {"::1%", "::1%+1", "::1%lo%lo", "::1% 1", "127.0.0.1%lo"};
   skip_without_ipv6();
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    struct outcome outcomes[] = {bind_to(DGRAM_UDP6, texts[i]), connect_to(DGRAM_UDP6, texts[i]),
-                                 send_to(DGRAM_UDP6, texts[i])};
+    struct outcome outcomes[] = {bind_to(loop, DGRAM_UDP6, texts[i]),
+                                 connect_to(loop, DGRAM_UDP6, texts[i]),
+                                 send_to(loop, DGRAM_UDP6, texts[i])};
     for (int j = 0; j < 3; j++) {
       assert_true(outcomes[j].code < 0);
       assert_string_equal(outcomes[j].syscall, "getaddrinfo");
     }
-    assert_int_equal(bind_sync_to(DGRAM_UDP6, texts[i]), UV_EINVAL);
-    assert_int_equal(connect_sync_to(DGRAM_UDP6, texts[i]), UV_EINVAL);
+    assert_int_equal(bind_sync_to(loop, DGRAM_UDP6, texts[i]), UV_EINVAL);
+    assert_int_equal(connect_sync_to(loop, DGRAM_UDP6, texts[i]), UV_EINVAL);
   }
 }
 
@@ -155,7 +156,7 @@ static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t
   dgram_lookup_done(lookup, 0, context);
 }
 
-static void an_answer_may_have_any_zone(void **state) {
+TEST("an answer may have any zone") {
   static char answers[][16] = {"::1%nosuch", "::1%", "::1%+1", "::1%lo%lo", "::1%999999"};
   skip_without_ipv6();
   for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
@@ -170,27 +171,4 @@ static void an_answer_may_have_any_zone(void **state) {
     assert_int_equal(outcome.code, 0);
     close_socket(socket);
   }
-}
-
-static int open_the_loop(void **state) {
-  loop = open_loop();
-  return 0;
-}
-
-static int close_the_loop(void **state) {
-  close_loop(loop);
-  return 0;
-}
-
-#define ZONE_TEST(name) cmocka_unit_test_setup_teardown(name, open_the_loop, close_the_loop)
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      ZONE_TEST(an_address_that_needs_no_zone_is_taken_with_any),
-      ZONE_TEST(a_link_local_address_without_a_zone_is_refused_by_the_kernel),
-      ZONE_TEST(its_family_does_not_depend_on_its_zone),
-      ZONE_TEST(what_is_no_zone_is_looked_up),
-      ZONE_TEST(an_answer_may_have_any_zone),
-  };
-  return cmocka_run_group_tests_name("zones", tests, NULL, NULL);
 }
