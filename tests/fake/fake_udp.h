@@ -33,6 +33,14 @@ enum { FAKE_ALL = INT_MAX };
 /* What a call of send returns: at most so many datagrams, or an error. In order, one a call. */
 void fake_reply(int reply);
 
+/* The same of several. */
+#define FAKE_REPLIES(...)                                         \
+  do {                                                            \
+    const int replies_[] = {__VA_ARGS__};                         \
+    for (size_t i_ = 0; i_ < sizeof replies_ / sizeof(int); i_++) \
+      fake_reply(replies_[i_]);                                   \
+  } while (0)
+
 /* What it returns when no such reply is left; FAKE_ALL to begin with. */
 void fake_reply_always(int reply);
 

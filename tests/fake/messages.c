@@ -1,5 +1,5 @@
 /* 'messages': a batch at one call, of up to 1,024, before the 'message' of each. */
-#include "fake/scene.h"
+#include "fake/scripted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
 }
 
 static dgram_socket_t *new_listening(void) {
-  dgram_socket_t *socket = scene_socket();
+  dgram_socket_t *socket = scripted_socket();
   seen[0] = '\0';
   in_batch = NULL;
   assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
@@ -52,41 +52,41 @@ static dgram_socket_t *new_listening(void) {
 
 /* ---- what is in it ---- */
 
-static void a_batch_is_one_call_and_its_messages_follow(void **state) {
+SCRIPTED_TEST("a batch is one call of the listener of 'messages', and its messages follow") {
   fake_receive(new_listening(), BATCH);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a bb cc d  ff g}");
-  assert_string_equal(scene_story(), "(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
+  assert_trace("(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
 }
 
 static void tell_story(dgram_socket_t *socket) {
-  assert_string_equal(scene_story(), "");
+  assert_trace("");
 }
 
-static void it_comes_before_the_first_message(void **state) {
+SCRIPTED_TEST("'messages' comes before the first 'message'") {
   dgram_socket_t *socket = new_listening();
   in_batch = tell_story;
   fake_receive(socket, BATCH);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a bb cc d  ff g}");
 }
 
-static void a_wake_up_without_a_datagram_is_none(void **state) {
+SCRIPTED_TEST("a wake-up without a datagram emits no 'messages'") {
   static const struct fake_slot lost = {.data = "x", .size = 1, .segment = UV_EMSGSIZE};
   dgram_socket_t *socket = new_listening();
   fake_receive(socket, NULL, 0);
   fake_receive(socket, NULL, UV_ECONNREFUSED);
   fake_receive(socket, &lost, 1);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "");
-  assert_string_equal(scene_story(), "error(recvmsg ECONNREFUSED) error(recvmsg EMSGSIZE)");
+  assert_trace("error(recvmsg ECONNREFUSED) error(recvmsg EMSGSIZE)");
 }
 
-static void each_wake_up_is_a_batch(void **state) {
+SCRIPTED_TEST("each wake-up is a batch") {
   dgram_socket_t *socket = new_listening();
   for (int i = 0; i < 3; i++)
     fake_receive(socket, batch, 1);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a}{a}{a}");
 }
 
@@ -103,13 +103,13 @@ static void check_senders(dgram_socket_t *socket, const dgram_message_t *const m
   ++*(int *)context;
 }
 
-static void each_message_of_it_tells_its_sender(void **state) {
+SCRIPTED_TEST("each message of a batch has its sender") {
   dgram_socket_t *socket = new_listening();
   int calls = 0;
   assert_int_equal(dgram_on_messages(socket, check_senders, &calls), 0);
   fake_receive(socket, BATCH);
   fake_receive(socket, BATCH);
-  scene_run();
+  scripted_run();
   assert_int_equal(calls, 2);
 }
 
@@ -134,15 +134,10 @@ static void count_messages(dgram_socket_t *socket, const dgram_message_t *const 
   }
   assert_string_equal(dgram_rinfo_address(&messages[count - 1]->rinfo), "192.0.2.1");
   if (calls == close_at)
-    scene_close(socket);
+    scripted_close(socket);
 }
 
 static int singles;
-
-static void count_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                          void *context) {
-  singles++;
-}
 
 enum { MOST = DGRAM__RX_BUFFERS * 64 };
 
@@ -157,17 +152,17 @@ static dgram_socket_t *receive_many(int many) {
     slots[used++] = (struct fake_slot){.data = (const char *)&numbers[i],
                                        .size = 2 * (size_t)(many - i < 64 ? many - i : 64),
                                        .segment = 2};
-  (void)scene_story(); /* of the one before */
-  dgram_socket_t *socket = scene_socket();
+  trace_clear(); /* of the one before */
+  dgram_socket_t *socket = scripted_socket();
   calls = 0;
   received = 0;
   singles = 0;
-  assert_int_equal(dgram_on_message(socket, count_message, NULL), 0);
+  assert_int_equal(dgram_on_message(socket, count_message, &singles), 0);
   fake_receive(socket, slots, used);
   return socket;
 }
 
-static void more_than_1024_are_several_calls(void **state) {
+SCRIPTED_TEST("more than 1,024 datagrams are several calls of 'messages'") {
   static const struct {
     int many;
     int calls;
@@ -176,7 +171,7 @@ static void more_than_1024_are_several_calls(void **state) {
   close_at = 0;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     assert_int_equal(dgram_on_messages(receive_many(cases[i].many), count_messages, NULL), 0);
-    scene_run();
+    scripted_run();
     assert_int_equal(received, cases[i].many);
     assert_int_equal(singles, cases[i].many);
     assert_int_equal(calls, cases[i].calls);
@@ -184,19 +179,19 @@ static void more_than_1024_are_several_calls(void **state) {
   }
 }
 
-static void after_a_close_in_one_no_other_follows(void **state) {
+SCRIPTED_TEST("a close in the listener of 'messages' is followed by no other call") {
   for (close_at = 1; close_at <= 4; close_at++) {
     assert_int_equal(dgram_on_messages(receive_many(MOST), count_messages, NULL), 0);
-    scene_run();
+    scripted_run();
     assert_int_equal(calls, close_at);
     assert_int_equal(singles, (close_at - 1) * 1024);
   }
 }
 
-static void once_is_one_call_of_them(void **state) {
+SCRIPTED_TEST("a listener of 'messages' added with once gets one call") {
   close_at = 0;
   assert_int_equal(dgram_once_messages(receive_many(MOST), count_messages, NULL), 0);
-  scene_run();
+  scripted_run();
   assert_int_equal(calls, 1);
   assert_int_equal(received, 1024);
   assert_int_equal(singles, MOST);
@@ -209,62 +204,60 @@ static void remove_itself(dgram_socket_t *socket) {
   assert_int_equal(dgram_off_messages(socket, on_messages, NULL), UV_ENOENT);
 }
 
-static void one_that_removes_itself_is_not_called_again(void **state) {
+SCRIPTED_TEST("a listener of 'messages' that removes itself is not called again") {
   dgram_socket_t *socket = new_listening();
   in_batch = remove_itself;
   fake_receive(socket, batch, 1);
   fake_receive(socket, BATCH);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a}");
-  assert_string_equal(scene_story(), "(a) (a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
+  assert_trace("(a) (a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
 }
 
-static void after_a_close_no_message_follows(void **state) {
+SCRIPTED_TEST("a close in the listener of 'messages' is followed by no 'message'") {
   dgram_socket_t *socket = new_listening();
-  in_batch = scene_close;
+  in_batch = scripted_close;
   fake_receive(socket, BATCH);
   fake_receive(socket, BATCH);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a bb cc d  ff g}");
-  assert_string_equal(scene_story(), "close");
+  assert_trace("close");
   assert_int_equal(fake_recv_calls(), 1);
 }
 
 /* The others of this emission are still called: each looks itself. */
-static void after_a_close_the_other_listeners_of_this_batch_are_called(void **state) {
+SCRIPTED_TEST("the other listeners of 'messages' are called for the same batch") {
   dgram_socket_t *socket = new_listening();
   assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
   fake_receive(socket, batch, 1);
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a}{a}");
-  assert_string_equal(scene_story(), "(a)");
+  assert_trace("(a)");
 }
 
 static void send_two(dgram_socket_t *socket) {
-  scene_send_all(socket, 0, 1);
+  scripted_send_all(socket, 0, 1);
 }
 
-static void sends_of_it_leave_together_after_the_batch(void **state) {
+SCRIPTED_TEST("sends made in the listener of 'messages' leave together after the batch") {
   dgram_socket_t *socket = new_listening();
   in_batch = send_two;
   fake_receive(socket, BATCH);
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
   assert_string_equal(fake_sends(), "0 1");
-  scene_run();
-  assert_string_equal(scene_story(), "(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g) 0 1");
+  EXPECT("(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g) 0 1");
 }
 
 static void send_and_flush(dgram_socket_t *socket) {
-  scene_send(socket, 0);
+  scripted_send(socket, 0);
   dgram_flush(socket);
 }
 
-static void sends_of_it_that_are_flushed_leave_before_the_messages(void **state) {
+SCRIPTED_TEST("sends flushed in the listener of 'messages' leave before the 'message' of each") {
   dgram_socket_t *socket = new_listening();
   in_batch = send_and_flush;
   fake_receive(socket, batch, 1);
-  scene_run();
-  assert_string_equal(scene_story(), "0 (a)");
+  EXPECT("0 (a)");
 }
 
 /* It may be added in the callback of a send, that is when the batch has been received. */
@@ -272,37 +265,17 @@ static void listen_for_batches(dgram_socket_t *socket, int number) {
   assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
 }
 
-static void one_added_in_a_sends_callback_sees_the_batch_of_the_reply(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a listener of 'messages' added in a send's callback gets the batch of the reply") {
+  dgram_socket_t *socket = scripted_socket();
   seen[0] = '\0';
   in_batch = NULL;
-  scene_on_sent = listen_for_batches;
+  scripted_on_sent = listen_for_batches;
   fake_reply(UV_EAGAIN);
-  scene_send(socket, 0);
-  scene_run();
+  scripted_send(socket, 0);
+  scripted_run();
   fake_receive(socket, batch, 1);
   fake_make_writable(socket); /* so both are told in one wake-up */
-  scene_run();
+  scripted_run();
   assert_string_equal(seen, "{a}");
-  assert_string_equal(scene_story(), "0 (a)");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      SCENE(a_batch_is_one_call_and_its_messages_follow),
-      SCENE(it_comes_before_the_first_message),
-      SCENE(a_wake_up_without_a_datagram_is_none),
-      SCENE(each_wake_up_is_a_batch),
-      SCENE(each_message_of_it_tells_its_sender),
-      SCENE(more_than_1024_are_several_calls),
-      SCENE(after_a_close_in_one_no_other_follows),
-      SCENE(once_is_one_call_of_them),
-      SCENE(one_that_removes_itself_is_not_called_again),
-      SCENE(after_a_close_no_message_follows),
-      SCENE(after_a_close_the_other_listeners_of_this_batch_are_called),
-      SCENE(sends_of_it_leave_together_after_the_batch),
-      SCENE(sends_of_it_that_are_flushed_leave_before_the_messages),
-      SCENE(one_added_in_a_sends_callback_sees_the_batch_of_the_reply),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  assert_trace("0 (a)");
 }

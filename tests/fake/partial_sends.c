@@ -2,7 +2,7 @@
  * The prefix rule: the datapath takes the first k of a queue, and the rest follows; nothing is
  * skipped, sent twice or out of order. https://github.com/libuv/libuv/pull/5245
  */
-#include "fake/scene.h"
+#include "fake/scripted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,69 +20,65 @@ static const char *all_that_left(void) {
   return text;
 }
 
-static void the_rest_follows_whatever_the_first_call_takes(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("the rest of a queue follows whatever the first call takes") {
+  dgram_socket_t *socket = scripted_socket();
   for (int k = 1; k <= 9; k++) {
     fake_reply(k);
-    scene_send_all(socket, 0, 9);
-    scene_run();
+    scripted_send_all(socket, 0, 9);
+    scripted_run();
     char expected[64];
-    int length = snprintf(expected, sizeof expected, "%s | ", scene_numbers(0, k - 1));
-    snprintf(expected + length, sizeof expected - (size_t)length, "%s", scene_numbers(k, 9));
+    int length = snprintf(expected, sizeof expected, "%s | ", scripted_numbers(0, k - 1));
+    snprintf(expected + length, sizeof expected - (size_t)length, "%s", scripted_numbers(k, 9));
     assert_string_equal(fake_sends(), expected);
-    assert_string_equal(scene_story(), "0 1 2 3 4 5 6 7 8 9");
+    assert_trace("0 1 2 3 4 5 6 7 8 9");
   }
 }
 
-static void one_at_a_time_is_enough(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a queue leaves whole one datagram a call") {
+  dgram_socket_t *socket = scripted_socket();
   fake_reply_always(1);
-  scene_send_all(socket, 0, 4);
-  scene_run();
-  assert_string_equal(fake_sends(), "0 | 1 | 2 | 3 | 4");
-  assert_string_equal(scene_story(), "0 1 2 3 4");
+  scripted_send_all(socket, 0, 4);
+  EXPECT_SENT("0 | 1 | 2 | 3 | 4", "0 1 2 3 4");
 }
 
-static void no_call_is_made_for_an_empty_queue(void **state) {
-  dgram_socket_t *socket = scene_socket();
-  scene_send_all(socket, 0, 9);
-  scene_run();
-  scene_run();
+SCRIPTED_TEST("an empty queue makes no system call") {
+  dgram_socket_t *socket = scripted_socket();
+  scripted_send_all(socket, 0, 9);
+  scripted_run();
+  scripted_run();
   assert_int_equal(fake_send_calls(), 1);
 }
 
 /* Around the number of sends that do not wait for the end of the turn, and far past it. */
-static void every_length_of_queue_leaves_whole_and_in_order(void **state) {
+SCRIPTED_TEST("every length of queue leaves whole and in order") {
   static const int lengths[] = {1, 1023, 1024, 1025, 3 * 1024, 5000};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
     unsigned before = fake_sent_count();
-    dgram_socket_t *socket = scene_socket();
-    scene_send_all(socket, 0, lengths[i] - 1);
-    scene_run();
-    assert_string_equal(scene_story(), scene_numbers(0, lengths[i] - 1));
+    dgram_socket_t *socket = scripted_socket();
+    scripted_send_all(socket, 0, lengths[i] - 1);
+    EXPECT(scripted_numbers(0, lengths[i] - 1));
     assert_int_equal(fake_sent_count() - before, lengths[i]);
   }
 }
 
-static void random_replies_neither_skip_nor_repeat(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("random replies neither skip nor repeat") {
+  dgram_socket_t *socket = scripted_socket();
   uint32_t random = 2026;
   for (int i = 0; i < 500; i++)
     fake_reply(random_below(&random, 5) == 0 ? UV_ENOBUFS : (int)random_below(&random, 9) + 1);
-  scene_send_all(socket, 0, 1999);
+  scripted_send_all(socket, 0, 1999);
   while (dgram_get_send_queue_count(socket) > 0)
-    uv_run(&scene_loop, UV_RUN_ONCE);
-  assert_string_equal(scene_story(), scene_numbers(0, 1999));
-  assert_string_equal(all_that_left(), scene_numbers(0, 1999));
+    uv_run(scripted_loop, UV_RUN_ONCE);
+  assert_trace(scripted_numbers(0, 1999));
+  assert_string_equal(all_that_left(), scripted_numbers(0, 1999));
 }
 
 /* https://github.com/netty/netty/issues/5233: all went to the last one's */
-static void each_datagram_goes_to_its_own_address(void **state) {
-  dgram_socket_t *socket = scene_socket();
-  fake_reply(3);
-  fake_reply(1);
-  scene_send_all(socket, 0, 9);
-  scene_run();
+SCRIPTED_TEST("each datagram goes to its own address") {
+  dgram_socket_t *socket = scripted_socket();
+  FAKE_REPLIES(3, 1);
+  scripted_send_all(socket, 0, 9);
+  scripted_run();
   assert_int_equal(fake_sent_count(), 10);
   for (unsigned i = 0; i < 10; i++) {
     union dgram__address expected;
@@ -101,21 +97,20 @@ static void note_counters(dgram_socket_t *socket, int number) {
   counts_told[number] = dgram_get_send_queue_count(socket);
 }
 
-static void the_counters_hold_a_send_until_its_callback_runs(void **state) {
-  dgram_socket_t *socket = scene_socket();
-  scene_on_sent = note_counters;
-  fake_reply(4);
-  fake_reply(UV_EAGAIN);
+SCRIPTED_TEST("the counters hold a send until its callback runs") {
+  dgram_socket_t *socket = scripted_socket();
+  scripted_on_sent = note_counters;
+  FAKE_REPLIES(4, UV_EAGAIN);
   for (int i = 0; i < 10; i++) {
-    scene_send(socket, i);
+    scripted_send(socket, i);
     assert_int_equal(dgram_get_send_queue_count(socket), i + 1);
     assert_int_equal(dgram_get_send_queue_size(socket), i + 1); /* a digit each */
   }
-  scene_run();
+  scripted_run();
   assert_int_equal(dgram_get_send_queue_count(socket), 6);
   assert_int_equal(dgram_get_send_queue_size(socket), 6);
   fake_make_writable(socket);
-  scene_run();
+  scripted_run();
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
   for (size_t i = 0; i < 10; i++) { /* within the callback it counts no more */
@@ -124,30 +119,15 @@ static void the_counters_hold_a_send_until_its_callback_runs(void **state) {
   }
 }
 
-static void the_counters_hold_a_send_without_callback_until_it_left(void **state) {
-  dgram_socket_t *socket = scene_socket();
-  fake_reply(1);
-  fake_reply(UV_EAGAIN);
-  scene_send_silently(socket, 0);
-  scene_send_silently(socket, 1);
-  scene_run();
+SCRIPTED_TEST("the counters hold a send without callback until it left") {
+  dgram_socket_t *socket = scripted_socket();
+  FAKE_REPLIES(1, UV_EAGAIN);
+  scripted_send_silently(socket, 0);
+  scripted_send_silently(socket, 1);
+  scripted_run();
   assert_int_equal(dgram_get_send_queue_count(socket), 1);
   fake_make_writable(socket);
-  scene_run();
+  scripted_run();
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      SCENE(the_rest_follows_whatever_the_first_call_takes),
-      SCENE(one_at_a_time_is_enough),
-      SCENE(no_call_is_made_for_an_empty_queue),
-      SCENE(every_length_of_queue_leaves_whole_and_in_order),
-      SCENE(random_replies_neither_skip_nor_repeat),
-      SCENE(each_datagram_goes_to_its_own_address),
-      SCENE(the_counters_hold_a_send_until_its_callback_runs),
-      SCENE(the_counters_hold_a_send_without_callback_until_it_left),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

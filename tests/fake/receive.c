@@ -1,5 +1,5 @@
 /* Receiving: a batch a wake-up, whatever is in it, and going on after every error. */
-#include "fake/scene.h"
+#include "fake/scripted.h"
 
 #include <string.h>
 
@@ -17,21 +17,19 @@ static const struct fake_slot hello = {.data = "hello", .size = 5};
 
 /* ---- batches ---- */
 
-static void each_slot_is_a_message(void **state) {
+SCRIPTED_TEST("each receive buffer is a message") {
   static const struct fake_slot slots[] = {
       {.data = "a", .size = 1}, {.data = "bc", .size = 2}, {.data = "def", .size = 3}};
-  fake_receive(scene_socket(), slots, 3);
-  scene_run();
-  assert_string_equal(scene_story(), "(a) (bc) (def)");
+  fake_receive(scripted_socket(), slots, 3);
+  EXPECT("(a) (bc) (def)");
 }
 
-static void a_slot_falls_into_its_segments(void **state) {
+SCRIPTED_TEST("a joined receive buffer is as many messages as it has segments") {
   static const struct fake_slot slots[] = {{.data = "aabbccd", .size = 7, .segment = 2},
                                            {.data = "e", .size = 1, .segment = 2},
                                            {.data = "ffgg", .size = 4, .segment = 2}};
-  fake_receive(scene_socket(), slots, 3);
-  scene_run();
-  assert_string_equal(scene_story(), "(aa) (bb) (cc) (d) (e) (ff) (gg)");
+  fake_receive(scripted_socket(), slots, 3);
+  EXPECT("(aa) (bb) (cc) (d) (e) (ff) (gg)");
 }
 
 /* Zeros are written as "()" too: so these are counted by their sizes. */
@@ -42,27 +40,26 @@ static void count_empty(dgram_socket_t *socket, const char *message, const dgram
   empty_count += rinfo->size == 0;
 }
 
-static void an_empty_datagram_is_a_message(void **state) {
+SCRIPTED_TEST("an empty datagram is a message") {
   static const struct fake_slot slots[] = {{.size = 0}, {.data = "a", .size = 1}, {.size = 0}};
-  dgram_socket_t *socket = scene_socket();
+  dgram_socket_t *socket = scripted_socket();
   empty_count = 0;
   assert_int_equal(dgram_on_message(socket, count_empty, NULL), 0);
   fake_receive(socket, slots, 3);
   fake_receive(socket, slots, 1);
-  scene_run();
-  assert_string_equal(scene_story(), "() (a) () ()");
+  EXPECT("() (a) () ()");
   assert_int_equal(empty_count, 3);
 }
 
-static void less_than_all_slots_is_one_call_and_no_more(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a batch smaller than all receive buffers is one system call") {
+  dgram_socket_t *socket = scripted_socket();
   for (int count = 1; count < DGRAM__RX_BUFFERS; count++) {
     struct fake_slot slots[DGRAM__RX_BUFFERS];
     for (int i = 0; i < count; i++)
       slots[i] = hello;
     unsigned before = fake_recv_calls();
     fake_receive(socket, slots, count);
-    scene_run();
+    scripted_run();
     assert_int_equal(fake_recv_calls() - before, 1);
   }
 }
@@ -77,26 +74,26 @@ static void count_received(dgram_socket_t *socket, const char *message, const dg
   received++;
 }
 
-static void a_full_inbox_is_delivered_in_one_turn_and_the_next_waits(void **state) {
+SCRIPTED_TEST("a batch of all receive buffers is delivered in one turn and the next waits") {
   static struct fake_slot slots[DGRAM__RX_BUFFERS];
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++) /* 64 datagrams in each */
     slots[i] = (struct fake_slot){.size = 128, .segment = 2};
-  dgram_socket_t *socket = scene_socket();
+  dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_on_message(socket, count_received, NULL), 0);
   fake_receive(socket, slots, DGRAM__RX_BUFFERS);
   fake_receive(socket, slots, DGRAM__RX_BUFFERS);
   received = 0;
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
   assert_int_equal(received, DGRAM__RX_BUFFERS * 64);
   assert_int_equal(fake_recv_calls(), 1);
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
   assert_int_equal(received, 2 * DGRAM__RX_BUFFERS * 64);
   assert_int_equal(fake_recv_calls(), 2);
 }
 
-static void a_turn_gives_each_socket_one_batch(void **state) {
-  dgram_socket_t *a = scene_socket();
-  dgram_socket_t *b = scene_socket();
+SCRIPTED_TEST("a turn gives each socket one batch") {
+  dgram_socket_t *a = scripted_socket();
+  dgram_socket_t *b = scripted_socket();
   struct fake_slot slots[DGRAM__RX_BUFFERS];
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++)
     slots[i] = (struct fake_slot){.size = 2};
@@ -105,7 +102,7 @@ static void a_turn_gives_each_socket_one_batch(void **state) {
     fake_receive(a, slots, DGRAM__RX_BUFFERS);
   fake_receive(b, slots, DGRAM__RX_BUFFERS);
   received = 0;
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
   assert_int_equal(received, DGRAM__RX_BUFFERS);
   assert_int_equal(fake_recv_calls(), 2);
 }
@@ -123,58 +120,37 @@ static void check_sender(dgram_socket_t *socket, const char *message, const dgra
   received++;
 }
 
-static void each_message_tells_its_sender(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("each message has its sender") {
+  dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_on_message(socket, check_sender, NULL), 0);
   received = 0;
   fake_receive(socket, &hello, 1);
-  scene_run();
+  scripted_run();
   assert_int_equal(received, 1);
 }
 
 /* ---- errors ---- */
 
-static void an_error_is_told_and_receiving_goes_on(void **state) {
+SCRIPTED_TEST("an error of receiving is an 'error', and receiving goes on") {
   static const int codes[] = {UV_ECONNREFUSED, UV_ENOMEM, UV_EIO};
-  dgram_socket_t *socket = scene_socket();
+  dgram_socket_t *socket = scripted_socket();
   for (int i = 0; i < 3; i++)
     fake_receive(socket, NULL, codes[i]);
   fake_receive(socket, &hello, 1);
-  scene_run();
-  assert_string_equal(
-      scene_story(),
-      "error(recvmsg ECONNREFUSED) error(recvmsg ENOMEM) error(recvmsg EIO) (hello)");
+  EXPECT("error(recvmsg ECONNREFUSED) error(recvmsg ENOMEM) error(recvmsg EIO) (hello)");
 }
 
-static void a_lost_slot_is_an_error_in_its_place(void **state) {
+SCRIPTED_TEST("a lost receive buffer is an 'error' in its place") {
   static const struct fake_slot slots[] = {{.data = "a", .size = 1},
                                            {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
                                            {.data = "b", .size = 1}};
-  fake_receive(scene_socket(), slots, 3);
-  scene_run();
-  assert_string_equal(scene_story(), "(a) error(recvmsg EMSGSIZE) (b)");
+  fake_receive(scripted_socket(), slots, 3);
+  EXPECT("(a) error(recvmsg EMSGSIZE) (b)");
 }
 
-static void a_wake_up_with_nothing_to_receive_is_none(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a wake-up with nothing to receive emits nothing") {
+  dgram_socket_t *socket = scripted_socket();
   fake_receive(socket, NULL, 0);
   fake_receive(socket, &hello, 1);
-  scene_run();
-  assert_string_equal(scene_story(), "(hello)");
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      SCENE(each_slot_is_a_message),
-      SCENE(a_slot_falls_into_its_segments),
-      SCENE(an_empty_datagram_is_a_message),
-      SCENE(less_than_all_slots_is_one_call_and_no_more),
-      SCENE(a_full_inbox_is_delivered_in_one_turn_and_the_next_waits),
-      SCENE(a_turn_gives_each_socket_one_batch),
-      SCENE(each_message_tells_its_sender),
-      SCENE(an_error_is_told_and_receiving_goes_on),
-      SCENE(a_lost_slot_is_an_error_in_its_place),
-      SCENE(a_wake_up_with_nothing_to_receive_is_none),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  EXPECT("(hello)");
 }

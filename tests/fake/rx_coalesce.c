@@ -3,7 +3,7 @@
  * pauses are the test's: the linker puts __wrap_uv_now and __wrap_nanosleep in place of the true
  * ones.
  */
-#include "fake/scene.h"
+#include "fake/scripted.h"
 
 #include <time.h>
 
@@ -34,27 +34,27 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
 
 /* Turns of the loop, each with a datagram. */
 static void receive_one_by_one(dgram_socket_t *socket) {
-  gathering = scene_socket();
+  gathering = scripted_socket();
   pauses = 0;
   for (turns = 0; turns < TURNS; turns++) {
     fake_receive(socket, slots, 1);
-    uv_run(&scene_loop, UV_RUN_NOWAIT);
-    scene_story(); /* or it gets too long */
+    uv_run(scripted_loop, UV_RUN_NOWAIT);
+    trace_clear(); /* or it gets too long */
   }
 }
 
-static void datagrams_that_come_fast_and_one_by_one_are_gathered(void **state) {
-  receive_one_by_one(scene_socket());
+SCRIPTED_TEST("datagrams that come fast and one by one are gathered") {
+  receive_one_by_one(scripted_socket());
   assert_in_range(pauses, TURNS / 2, TURNS);
 }
 
 static void busy(uv_idle_t *idle) {
 }
 
-static void a_loop_with_other_work_does_not_pause(void **state) {
+SCRIPTED_TEST("a loop with other work does not pause") {
   uv_idle_t idle;
-  dgram_socket_t *socket = scene_socket();
-  uv_idle_init(&scene_loop, &idle);
+  dgram_socket_t *socket = scripted_socket();
+  uv_idle_init(scripted_loop, &idle);
   uv_idle_start(&idle, busy);
   receive_one_by_one(socket);
   assert_int_equal(pauses, 0);
@@ -63,24 +63,15 @@ static void a_loop_with_other_work_does_not_pause(void **state) {
   assert_true(pauses > 0);
 }
 
-static void one_socket_of_low_latency_sets_its_loop_free(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("one socket of low latency sets its loop free") {
+  dgram_socket_t *socket = scripted_socket();
   dgram_socket_t *hasty;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.low_latency = 1;
-  assert_int_equal(dgram_create_socket_options(&scene_loop, &options, NULL, NULL, &hasty), 0);
+  assert_int_equal(dgram_create_socket_options(scripted_loop, &options, NULL, NULL, &hasty), 0);
   receive_one_by_one(socket);
   assert_int_equal(pauses, 0);
   assert_int_equal(dgram_close(hasty, NULL, NULL), 0);
   receive_one_by_one(socket);
   assert_true(pauses > 0);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      SCENE(datagrams_that_come_fast_and_one_by_one_are_gathered),
-      SCENE(a_loop_with_other_work_does_not_pause),
-      SCENE(one_socket_of_low_latency_sets_its_loop_free),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,33 +1,29 @@
 /* What a socket asks of its descriptor when it is bound. */
-#include "fake/scene.h"
+#include "fake/scripted.h"
 
 #include <stdlib.h>
-
-/* Binds to an address, with the options; returns what was asked for. */
-static struct dgram__settings settings_of(dgram_options_t options, const char *address) {
-  dgram_socket_t *socket;
-  assert_int_equal(dgram_create_socket_options(&scene_loop, &options, NULL, NULL, &socket), 0);
-  fake_fail_open(UV_EPERM);
-  assert_int_equal(dgram_bind(socket, 53, address, NULL, NULL), 0);
-  scene_run();
-  scene_close(socket);
-  scene_run();
-  return *fake_settings();
-}
 
 static void ignore_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   assert_int_equal(error->code, UV_EPERM);
 }
 
-static int begin(void **state) {
+/* Binds to an address, with the options; returns what was asked for. */
+static struct dgram__settings settings_of(dgram_options_t options, const char *address) {
+  dgram_socket_t *socket;
+  assert_int_equal(dgram_create_socket_options(scripted_loop, &options, NULL, NULL, &socket), 0);
   dgram_on_unhandled_error(ignore_error, NULL);
+  fake_fail_open(UV_EPERM);
+  assert_int_equal(dgram_bind(socket, 53, address, NULL, NULL), 0);
+  scripted_run();
+  scripted_close(socket);
+  scripted_run();
+  return *fake_settings();
+}
+
+SCRIPTED_TEST("a socket with the default options asks for a plain bind and all capabilities") {
   unsetenv("DGRAM_GSO");
   unsetenv("DGRAM_GRO");
   unsetenv("DGRAM_MMSG");
-  return scene_begin(state);
-}
-
-static void the_defaults_are_plain_with_all_capabilities(void **state) {
   struct dgram__settings settings = settings_of(dgram_default_options(DGRAM_UDP4), "127.0.0.1");
   assert_false(settings.reuse_addr);
   assert_false(settings.reuse_port);
@@ -38,7 +34,7 @@ static void the_defaults_are_plain_with_all_capabilities(void **state) {
   assert_int_equal(settings.capabilities.max_rx_batch, DGRAM__RX_BUFFERS);
 }
 
-static void each_option_reaches_the_descriptor(void **state) {
+SCRIPTED_TEST("each option of a socket reaches its descriptor") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP6);
   options.reuse_addr = 1;
   assert_true(settings_of(options, NULL).reuse_addr);
@@ -60,7 +56,7 @@ static struct dgram__udp_capabilities capabilities_with(const char *variable, co
   return settings.capabilities;
 }
 
-static void the_environment_switches_each_capability_off(void **state) {
+SCRIPTED_TEST("each variable of the environment switches its capability off") {
   struct dgram__udp_capabilities without_gso = capabilities_with("DGRAM_GSO", "0");
   assert_int_equal(without_gso.max_segments, 1);
   assert_int_equal(without_gso.max_gro_segments, DGRAM__MAX_SEGMENTS);
@@ -87,7 +83,7 @@ static const struct {
     {DGRAM_UDP6, "::ffff:127.0.0.1", "::ffff:127.0.0.1"},
 };
 
-static void the_address_is_the_one_given_or_any(void **state) {
+SCRIPTED_TEST("a socket is bound to the address that is given, or to any") {
   for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
     dgram_options_t options = dgram_default_options(addresses[i].type);
     struct dgram__settings settings = settings_of(options, addresses[i].address);
@@ -96,16 +92,4 @@ static void the_address_is_the_one_given_or_any(void **state) {
     assert_string_equal(text, addresses[i].asked);
     assert_int_equal(dgram__address_port(&settings.local), 53);
   }
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, scene_end)
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      TEST(the_defaults_are_plain_with_all_capabilities),
-      TEST(each_option_reaches_the_descriptor),
-      TEST(the_environment_switches_each_capability_off),
-      TEST(the_address_is_the_one_given_or_any),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  * where there is no memory for the rest. The linker puts __wrap_uv_hrtime and __wrap_malloc in
  * place of the true ones.
  */
-#include "fake/scene.h"
+#include "fake/scripted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static void take_always(uint64_t ns) {
 }
 
 static dgram_socket_t *new_listening(bool batches) {
-  dgram_socket_t *socket = scene_socket();
+  dgram_socket_t *socket = scripted_socket();
   told = 0;
   out_of_memory = false;
   if (batches)
@@ -87,8 +87,8 @@ static void flood(const dgram_socket_t *socket) {
 
 static unsigned run_turn(void) {
   unsigned before = told;
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
-  (void)scene_story();
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
+  trace_clear();
   return told - before;
 }
 
@@ -123,7 +123,7 @@ static void bound_turns(bool batches, uint64_t each) {
   }
 }
 
-static void time_bounds_a_turn(void **state) {
+SCRIPTED_TEST("a turn is bounded by time") {
   static const uint64_t each[] = {200, 1 * US, 20 * US, 100 * US, 1 * MS, 50 * MS};
   for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
     bound_turns(false, each[i]);
@@ -131,7 +131,7 @@ static void time_bounds_a_turn(void **state) {
   }
 }
 
-static void what_takes_no_time_is_told_at_once(void **state) {
+SCRIPTED_TEST("messages that take no time are delivered at once") {
   for (int batches = 0; batches < 2; batches++) {
     dgram_socket_t *socket = new_listening(batches != 0);
     take_always(0);
@@ -141,7 +141,7 @@ static void what_takes_no_time_is_told_at_once(void **state) {
 }
 
 /* As when cheap datagrams are sent before dear ones, to have them told in one turn. */
-static void a_listener_that_becomes_slow_is_noticed_soon(void **state) {
+SCRIPTED_TEST("a listener that becomes slow is noticed soon") {
   enum { SOON = 32 };
   for (slow_at = 1; slow_at < 300; slow_at++) {
     dgram_socket_t *socket = new_listening(false);
@@ -150,9 +150,9 @@ static void a_listener_that_becomes_slow_is_noticed_soon(void **state) {
     flood(socket);
     unsigned count = run_turn();
     assert_in_range(count, slow_at, slow_at + SOON);
-    scene_close(socket);
-    scene_end(NULL);
-    scene_begin(NULL);
+    scripted_close(socket);
+    scripted_end();
+    scripted_begin(scripted_loop);
   }
 }
 
@@ -182,8 +182,8 @@ static void on_any_message(dgram_socket_t *socket, const char *message, const dg
   now += takes_ns;
 }
 
-static void a_call_asks_for_as_many_as_were_told_in_a_turn(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a receive call asks for as many as were delivered in a turn") {
+  dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_on_message(socket, on_any_message, NULL), 0);
   takes_ns = 0;
   unsigned most = receive_window(socket, 8);
@@ -198,8 +198,8 @@ static void a_call_asks_for_as_many_as_were_told_in_a_turn(void **state) {
 }
 
 /* From the first call on. */
-static void of_a_shared_system_socket_one_is_taken(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a receive call takes one datagram of a shared system socket") {
+  dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_on_message(socket, on_any_message, NULL), 0);
   assert_int_equal(dgram_set_receive_budget(socket, 1), 0); /* so there is one call a turn */
   takes_ns = 0;
@@ -230,90 +230,74 @@ static void count_messages(dgram_socket_t *socket, const dgram_message_t *const 
   heard += (int)count;
 }
 
-static void without_memory_all_is_told_at_once(void **state) {
+SCRIPTED_TEST("a batch is delivered at once without memory to keep the rest") {
   for (int batches = 0; batches < 2; batches++) {
-    dgram_socket_t *socket = scene_socket();
+    dgram_socket_t *socket = scripted_socket();
     heard = 0;
     if (batches)
       assert_int_equal(dgram_on_messages(socket, count_messages, NULL), 0);
     assert_int_equal(dgram_set_receive_budget(socket, 1), 0);
-    scene_on_message = run_out_of_memory;
+    scripted_on_message = run_out_of_memory;
     fake_receive(socket, BATCH);
-    uv_run(&scene_loop, UV_RUN_NOWAIT);
+    uv_run(scripted_loop, UV_RUN_NOWAIT);
     out_of_memory = false;
-    assert_string_equal(scene_story(), STORY);
+    assert_trace(STORY);
     assert_int_equal(heard, batches ? 7 : 0);
-    scene_on_message = NULL;
+    scripted_on_message = NULL;
     fake_receive(socket, BATCH);
-    uv_run(&scene_loop, UV_RUN_NOWAIT);
-    assert_string_equal(scene_story(), "(a)"); /* now there is */
+    uv_run(scripted_loop, UV_RUN_NOWAIT);
+    assert_trace("(a)"); /* now there is */
     for (int i = 0; i < 10; i++)
-      uv_run(&scene_loop, UV_RUN_NOWAIT);
-    (void)scene_story();
+      uv_run(scripted_loop, UV_RUN_NOWAIT);
+    trace_clear();
   }
 }
 
-static void close_socket(dgram_socket_t *socket, int number) {
+static void close_at_third(dgram_socket_t *socket, int number) {
   if (number == 2)
-    scene_close(socket);
+    scripted_close(socket);
 }
 
-static void without_memory_a_close_ends_it_too(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a close ends such a delivery too") {
+  dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_set_receive_budget(socket, 1), 0);
-  scene_on_message = close_socket;
+  scripted_on_message = close_at_third;
   fake_receive(socket, BATCH);
   out_of_memory = true;
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
   out_of_memory = false;
-  scene_run();
-  assert_string_equal(scene_story(), "(a) (bb) (cc) close");
+  EXPECT("(a) (bb) (cc) close");
 }
 
 /* ---- what is left ---- */
 
 /* libuv may ask a socket twice in one turn, where very many are ready. */
-static void while_some_is_left_nothing_is_received(void **state) {
-  dgram_socket_t *socket = scene_socket();
+SCRIPTED_TEST("a socket with a backlog receives nothing") {
+  dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_set_receive_budget(socket, 1), 0);
   fake_receive(socket, BATCH);
   fake_receive(socket, BATCH);
-  uv_run(&scene_loop, UV_RUN_NOWAIT);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
   unsigned calls = fake_recv_calls();
   assert_true(dgram__receive(socket)); /* it is no wake-up in vain either */
   assert_int_equal(fake_recv_calls(), calls);
-  assert_string_equal(scene_story(), "(a)");
+  assert_trace("(a)");
   for (int i = 0; i < 20; i++)
-    uv_run(&scene_loop, UV_RUN_NOWAIT);
-  assert_string_equal(scene_story(), STORY_BUT_A " " STORY);
+    uv_run(scripted_loop, UV_RUN_NOWAIT);
+  assert_trace(STORY_BUT_A " " STORY);
 }
 
 /* Empty ones and losses keep their place, however the turns part them. */
-static void turns_change_nothing_of_what_is_told(void **state) {
+SCRIPTED_TEST("turns change nothing of what is delivered") {
   for (int budget = 1; budget < 8; budget++)
     for (int batches = 0; batches < 2; batches++) {
-      dgram_socket_t *socket = scene_socket();
+      dgram_socket_t *socket = scripted_socket();
       assert_int_equal(dgram_set_receive_budget(socket, budget), 0);
       if (batches)
         assert_int_equal(dgram_on_messages(socket, count_messages, NULL), 0);
       fake_receive(socket, BATCH);
       for (int i = 0; i < 10; i++)
-        uv_run(&scene_loop, UV_RUN_NOWAIT);
-      assert_string_equal(scene_story(), STORY);
+        uv_run(scripted_loop, UV_RUN_NOWAIT);
+      assert_trace(STORY);
     }
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      SCENE(time_bounds_a_turn),
-      SCENE(what_takes_no_time_is_told_at_once),
-      SCENE(a_listener_that_becomes_slow_is_noticed_soon),
-      SCENE(a_call_asks_for_as_many_as_were_told_in_a_turn),
-      SCENE(of_a_shared_system_socket_one_is_taken),
-      SCENE(without_memory_all_is_told_at_once),
-      SCENE(without_memory_a_close_ends_it_too),
-      SCENE(while_some_is_left_nothing_is_received),
-      SCENE(turns_change_nothing_of_what_is_told),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

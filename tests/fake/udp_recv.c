@@ -4,15 +4,9 @@
  */
 #include "udp.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "lib/fixture.h"
 
 /* What recvmmsg does; NULL: the true one. */
 static int (*receive)(struct mmsghdr *headers, unsigned count);
@@ -70,10 +64,10 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 static struct dgram__udp udp;
 static struct dgram__rx_buffers buffers;
 
-static int begin(void **state) {
+static void begin(unsigned max_rx_batch) {
   static char data[DGRAM__RX_BUFFERS][DGRAM__RX_BUFFER_SIZE];
   struct dgram__settings settings = {
-      .capabilities = {.max_gro_segments = DGRAM__MAX_SEGMENTS, .max_rx_batch = DGRAM__RX_BUFFERS}};
+      .capabilities = {.max_gro_segments = DGRAM__MAX_SEGMENTS, .max_rx_batch = max_rx_batch}};
   receive = NULL;
   can_join = true;
   joins_asked = 0;
@@ -83,13 +77,19 @@ static int begin(void **state) {
   dgram__rx_buffers_init(&buffers);
   dgram__address_loopback(&settings.local, AF_INET, 0);
   assert_int_equal(dgram__udp_open(&udp, &settings), 0);
-  return 0;
 }
 
-static int end(void **state) {
-  dgram__udp_close(&udp);
-  return 0;
-}
+#define RECV_TEST_(sentence, max_rx_batch, name)     \
+  static void name(void);                            \
+  FIXTURE_TEST(sentence, FIXTURE_JOIN(name, _run)) { \
+    begin(max_rx_batch);                             \
+    name();                                          \
+    dgram__udp_close(&udp);                          \
+  }                                                  \
+  static void name(void)
+#define RECV_TEST(sentence) \
+  RECV_TEST_(sentence, DGRAM__RX_BUFFERS, FIXTURE_JOIN(recv_in_line_, __LINE__))
+#define SINGLE_RECV_TEST(sentence) RECV_TEST_(sentence, 1, FIXTURE_JOIN(recv_in_line_, __LINE__))
 
 static int receive_all(void) {
   return dgram__udp_recv(&udp, &buffers, DGRAM__RX_BUFFERS);
@@ -115,7 +115,7 @@ static void receive_hellos(int count) {
 }
 
 /* Where UDP_GRO is not in use yet, it is dear. */
-static void joining_is_asked_for_when_several_have_come_at_a_time(void **state) {
+RECV_TEST("GRO is asked for when several datagrams have come at a time") {
   receive_hellos(1);
   receive_hellos(1);
   assert_int_equal(joins_asked, 0);
@@ -127,7 +127,7 @@ static void joining_is_asked_for_when_several_have_come_at_a_time(void **state) 
     assert_int_equal(on, 1);
 }
 
-static void joining_is_asked_for_once(void **state) {
+RECV_TEST("GRO is asked for once") {
   can_join = false;
   receive_hellos(2);
   receive_hellos(3); /* and without it all goes on */
@@ -185,7 +185,7 @@ static int receive_two_plain(struct mmsghdr *headers, unsigned count) {
   return 2;
 }
 
-static void headers_are_as_new_at_every_call(void **state) {
+RECV_TEST("the headers are reset before every call") {
   for (int i = 0; i < 3; i++) {
     receive = receive_three;
     assert_int_equal(receive_all(), 3);
@@ -236,14 +236,14 @@ static void skip_where_joining_is_not_told(void) {
   skip();
 }
 
-static void where_nothing_is_joined_it_is_one_datagram(void **state) {
+RECV_TEST("a buffer whose control messages are cut off is one datagram without GRO") {
   skip_where_joining_is_not_told();
   can_join = false;
   assert_cut_off(0);
   assert_cut_off(0);
 }
 
-static void where_it_may_be_many_it_is_lost(void **state) {
+RECV_TEST("a buffer whose control messages are cut off is lost with GRO") {
   skip_where_joining_is_not_told();
   assert_cut_off(0);
   assert_int_equal(joins_asked, 1);
@@ -251,7 +251,7 @@ static void where_it_may_be_many_it_is_lost(void **state) {
 }
 
 /* Another process that has the system socket, too. */
-static void whoever_has_datagrams_joined_counts(void **state) {
+RECV_TEST("GRO of another holder of the system socket counts") {
   skip_where_joining_is_not_told();
   int on = 1;
   int twin = dup(udp.fd);
@@ -285,7 +285,7 @@ static int receive_refusal(struct mmsghdr *headers, unsigned count) {
   return -1;
 }
 
-static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
+RECV_TEST("an error of recvmmsg is returned, and EAGAIN is nothing") {
   static const struct {
     int (*receive)(struct mmsghdr *headers, unsigned count);
     int result;
@@ -307,13 +307,7 @@ static void an_error_is_returned_and_nothing_to_receive_is_none(void **state) {
   script = played;                           \
   script_length = sizeof played / sizeof *played
 
-static int begin_singly(void **state) {
-  int err = begin(state);
-  udp.capabilities.max_rx_batch = 1;
-  return err;
-}
-
-static void each_datagram_has_its_slot(void **state) {
+SINGLE_RECV_TEST("recvmsg: each datagram has its buffer") {
   PLAY(3, 0, 5);
   assert_int_equal(receive_all(), 3);
   assert_int_equal(buffers.slots[0].size, 3);
@@ -325,7 +319,7 @@ static void each_datagram_has_its_slot(void **state) {
   assert_int_equal(single_calls, 4);
 }
 
-static void a_batch_is_bounded(void **state) {
+SINGLE_RECV_TEST("recvmsg: a batch is bounded") {
   static int ones[2 * DGRAM__RX_BUFFERS];
   for (int i = 0; i < 2 * DGRAM__RX_BUFFERS; i++)
     ones[i] = 1;
@@ -335,18 +329,18 @@ static void a_batch_is_bounded(void **state) {
   assert_int_equal(single_calls, DGRAM__RX_BUFFERS);
 }
 
-static void nothing_to_receive_is_none(void **state) {
+SINGLE_RECV_TEST("recvmsg: EAGAIN is nothing") {
   assert_int_equal(receive_all(), 0);
   assert_int_equal(single_calls, 1);
 }
 
-static void an_error_before_all_is_returned(void **state) {
+SINGLE_RECV_TEST("recvmsg: an error before all datagrams is returned") {
   PLAY(-ECONNREFUSED, 3);
   assert_int_equal(receive_all(), UV_ECONNREFUSED);
   assert_int_equal(receive_all(), 1);
 }
 
-static void an_error_among_datagrams_has_a_slot_of_its_own(void **state) {
+SINGLE_RECV_TEST("recvmsg: an error among datagrams has a buffer of its own") {
   PLAY(3, -ECONNREFUSED, 5);
   assert_int_equal(receive_all(), 2);
   assert_int_equal(buffers.slots[0].segment, 0);
@@ -356,30 +350,8 @@ static void an_error_among_datagrams_has_a_slot_of_its_own(void **state) {
   assert_int_equal(buffers.slots[0].size, 5);
 }
 
-static void an_interrupted_receive_is_repeated(void **state) {
+SINGLE_RECV_TEST("recvmsg: an interrupted call is repeated") {
   PLAY(-EINTR, 3, -EINTR, -EINTR, 5);
   assert_int_equal(receive_all(), 2);
   assert_int_equal(buffers.slots[1].size, 5);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
-#define SINGLY(test) cmocka_unit_test_setup_teardown(test, begin_singly, end)
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      TEST(joining_is_asked_for_when_several_have_come_at_a_time),
-      TEST(joining_is_asked_for_once),
-      TEST(headers_are_as_new_at_every_call),
-      TEST(where_nothing_is_joined_it_is_one_datagram),
-      TEST(where_it_may_be_many_it_is_lost),
-      TEST(whoever_has_datagrams_joined_counts),
-      TEST(an_error_is_returned_and_nothing_to_receive_is_none),
-      SINGLY(each_datagram_has_its_slot),
-      SINGLY(a_batch_is_bounded),
-      SINGLY(nothing_to_receive_is_none),
-      SINGLY(an_error_before_all_is_returned),
-      SINGLY(an_error_among_datagrams_has_a_slot_of_its_own),
-      SINGLY(an_interrupted_receive_is_repeated),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

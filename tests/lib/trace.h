@@ -14,7 +14,7 @@
 
 #include <dgram.h>
 
-enum { TRACE_SIZE = 8192 };
+enum { TRACE_SIZE = 65536 };
 extern char trace_text[TRACE_SIZE];
 
 void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
