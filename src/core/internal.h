@@ -22,7 +22,6 @@
 #include "listeners.h"
 #include "rx_coalesce.h"
 #include "send_queue.h"
-#include "receive.h"
 #include "busy_poll.h"
 
 /* ---- states ---- */
@@ -67,19 +66,17 @@ struct dgram__loop {
   struct dgram__udp_capabilities capabilities;
   struct dgram__rx_coalesce rx_coalesce;
   struct dgram__busy_poll busy_poll;
-  bool has_sent;                       /* in this turn */
-  unsigned iteration;                  /* its number */
-  unsigned low_latency;                /* sockets with `low_latency` */
-  struct dgram__tx_batch *tx_batch;    /* made at the first send of several datagrams */
-  struct dgram__rx_buffers *inbox;     /* made at the first receive */
-  void *inbox_memory;                  /* has it in it */
-  struct dgram__message_batch *basket; /* made with it */
-  struct dgram__task_queue flushes;    /* tasks to run before the loop blocks, first */
-  struct dgram__task_queue deferred;   /* ... then */
-  struct dgram__task_queue backlogs;   /* ... last */
-  struct dgram__task_queue waiting;    /* tasks to run when the retry timer fires */
-  dgram_socket_t **by_fd;              /* the sockets by their descriptors */
-  int fd_room;                         /* descriptors that `by_fd` has room for */
+  bool has_sent;                     /* in this turn */
+  unsigned iteration;                /* its number */
+  unsigned low_latency;              /* sockets with `low_latency` */
+  struct dgram__tx_batch *tx_batch;  /* made at the first send of several datagrams */
+  void *rx_memory;                   /* receive buffers; NULL before the first receive call */
+  struct dgram__task_queue flushes;  /* tasks to run before the loop blocks, first */
+  struct dgram__task_queue deferred; /* ... then */
+  struct dgram__task_queue backlogs; /* ... last */
+  struct dgram__task_queue waiting;  /* tasks to run when the retry timer fires */
+  dgram_socket_t **by_fd;            /* the sockets by their descriptors */
+  int fd_room;                       /* descriptors that `by_fd` has room for */
   unsigned forks; /* what dgram__loop_enter() counts, when it last saw the loop */
   const struct dgram__bind_agent *bind_agent;   /* binds for the loop's sockets; NULL: none */
   struct dgram_worker *worker;                  /* the agent's own state */
@@ -142,11 +139,6 @@ void dgram__poll_close(dgram_socket_t *socket);
 
 /* Flushes or receives again after so many milliseconds, or earlier. */
 void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
-
-/* ---- rx_buffers.c ---- */
-
-/* The loop's receive buffers; what is in them stays until the next receive. NULL: no memory. */
-struct dgram__rx_buffers *dgram__rx_buffers_get(struct dgram__loop *loop);
 
 /* ---- resolve.c: names to addresses ---- */
 
@@ -276,6 +268,60 @@ void dgram__send_complete_all(dgram_socket_t *socket);
 
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__send_cancel_all(dgram_socket_t *socket);
+
+/* ---- receive.c: from a wake-up to the listeners ---- */
+
+/* Which datagrams are emitted while the socket is connected. */
+enum dgram__rx_filter {
+  DGRAM__FILTER_NONE, /* all: the kernel has filtered them */
+  DGRAM__FILTER_PEER  /* the peer's: they may have come before the connect */
+};
+
+/* Where `max_batch` comes from. */
+enum dgram__rx_sizing {
+  DGRAM__BATCH_SAFE, /* the library: 1 on a system socket that others have, too */
+  DGRAM__BATCH_GIVEN /* `receive_batch` of the options */
+};
+
+enum dgram__rx_delivery {
+  DGRAM__DELIVERY_UNDISTURBED,
+  DGRAM__DELIVERY_INTERRUPTED /* a listener has closed or connected the socket */
+};
+
+struct dgram__rx {
+  struct dgram__backlog *backlog;     /* received, and not emitted in that iteration; or NULL */
+  struct dgram__rx_batch *delivering; /* what listeners get now, or after the callbacks of sends */
+  unsigned budget;                    /* datagrams that are emitted in an iteration */
+  unsigned backlog_iteration;         /* the last one in which the backlog was emitted from */
+  uint32_t message_ns;                /* that a listener of 'messages' takes for one; 0: unknown */
+  int reported_error;                 /* of receiving, which has not gone; or 0 */
+  unsigned char next_batch;           /* buffers of the next receive call */
+  unsigned char max_batch;            /* ... at most */
+  enum dgram__rx_sizing sizing;
+  enum dgram__rx_delivery delivery;
+  enum dgram__rx_filter filter; /* for what is in the system's queue */
+};
+
+void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options);
+
+/* Others have the system socket, too. */
+void dgram__receive_share(dgram_socket_t *socket);
+
+/* Others will have it: what has been received is emitted now. */
+void dgram__receive_lend(dgram_socket_t *socket);
+
+/* Receives a batch and emits its messages, as far as the iteration allows. Whether anything came.
+ */
+bool dgram__receive(dgram_socket_t *socket);
+
+/* The socket has just been connected. */
+void dgram__receive_connected(dgram_socket_t *socket);
+
+/* The socket has changed: a delivery under way looks at it before it goes on. */
+void dgram__receive_interrupt(dgram_socket_t *socket);
+
+/* The socket closes. */
+void dgram__receive_forget(dgram_socket_t *socket);
 
 /* ---- events.c: what a socket tells, and to whom ---- */
 

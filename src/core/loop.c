@@ -154,7 +154,7 @@ static void loop_on_handle_closed(uv_handle_t *handle) {
     return;
   if (loop->free_sends != NULL)
     loop->free_sends(loop);
-  free(loop->inbox_memory);
+  free(loop->rx_memory);
   free(loop->tx_batch);
   free(loop->by_fd);
   free(loop);

@@ -1,16 +1,20 @@
 /*
- * Readable socket -> the datagrams of one receive call -> the listeners.
+ * Receiving: a wake-up makes one receive call, and emits the datagrams that it brings.
  *
- *   dgram__receive()          one receive call, into the loop's buffers; some of it is delivered
- *   keep()                    what is left is copied, and told in the loop's next turns
- *   dgram__receive_backlog()  one such turn
+ *   buffers     of the loop; all its sockets receive into them
+ *   batch       the buffers that one receive call has filled: each with one datagram or, by GRO,
+ * many iteration   how many datagrams an iteration of the loop emits: a bounded number, in a
+ * bounded time, so that neither a fast sender nor a slow listener keeps timers and other sockets
+ * waiting messages    the batch is emitted: as 'messages', and each datagram as a 'message' backlog
+ * what is left of the batch then is copied, and emitted in the next iterations wake-up     does all
+ * this
  *
- * There is no reading until EAGAIN: if more is there, the loop says so in its next turn. So that
- * little is left over, a receive call gets as many buffers as the listeners were quick enough for
- * before.
+ * Nothing reads until EAGAIN: if more is there, libuv reports it in the next iteration. So that
+ * little is left for the backlog, a receive call gets as many buffers as the listeners were fast
+ * enough for before.
  *
- * What another holder of the system socket could have had must not be lost with this one: there a
- * receive call takes one datagram, which is told before the next call.
+ * A system socket that others have, too, receives one datagram a call and emits it before the next
+ * call: what others could have received must not be lost with this socket.
  */
 #include "internal.h"
 
@@ -18,72 +22,104 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum {
+  LARGE_PAGE = 2 * 1024 * 1024, /* bytes: of x86_64 and, mostly, arm64 */
+  FEW_BUFFERS = 8,              /* on small pages */
+  MANY_BYTES = ((DGRAM__RX_BUFFERS - FEW_BUFFERS) * DGRAM__RX_BUFFER_SIZE + LARGE_PAGE - 1) /
+               LARGE_PAGE * LARGE_PAGE,
+  FIRST_BATCH = 8,       /* buffers of the first receive call */
+  MESSAGE_BATCH = 1024,  /* messages of one emission of 'messages' */
+  MIN_MESSAGE_BATCH = 8, /* ... however slow the listeners are */
+  DEFAULT_BUDGET = 4096, /* datagrams that a socket emits in an iteration */
+  SHORT_BUDGET = 32,     /* so few are emitted however long they take, as libuv does */
+  EMIT_NS = 400 * 1000,  /* time of an iteration for listeners */
+  UNTIMED = 4,           /* datagrams of an iteration before the clock is read */
+  MAX_UNTIMED = 32       /* ... between two readings: any of them may be a slow one */
+};
+
+/* Messages for listeners of 'messages'. */
+struct message_batch {
+  size_t count;
+  unsigned losses;
+  struct {
+    size_t before; /* this message */
+    int code;
+  } loss[DGRAM__RX_BUFFERS]; /* datagrams lost on the way in, in their order */
+  dgram_message_t messages[MESSAGE_BATCH];
+  const dgram_message_t *pointers[MESSAGE_BATCH];      /* to `messages` */
+  char senders[DGRAM__RX_BUFFERS][DGRAM_ADDRESS_TEXT]; /* made when a listener reads them */
+};
+
+/* What one receive call has brought, and has not been emitted yet. */
+struct dgram__rx_batch {
+  const struct dgram__rx_buffer *buffers;
+  unsigned count;
+  size_t offset; /* bytes of the first buffer that have been emitted */
+  enum dgram__rx_filter filter;
+};
+
+/* A batch that is emitted over several iterations, with its bytes. */
+struct dgram__backlog {
+  struct dgram__rx_batch batch;
+  struct dgram__rx_buffer buffers[];
+};
+
+/* What a socket emits in an iteration of the loop. */
+struct rx_iteration {
+  unsigned budget;   /* datagrams */
+  unsigned emitted;  /* of these */
+  unsigned limit;    /* no more than so many: the budget, or fewer since the time is over */
+  unsigned check_at; /* so many: rx_iteration_check() */
+  uint64_t began;    /* ns; 0: the clock has not been read */
+  unsigned began_at; /* datagrams emitted by then */
+  uint64_t spent;    /* ns, by listeners of 'messages' */
+};
+
 /* ---- buffers ---- */
 
 /*
- * A loop's receive buffers. The slots' bytes, the inbox and the basket are one block of memory:
- * what was received can't be lost for want of a basket. Pages of it that nobody uses cost nothing.
+ * One block of memory for all that receiving needs: once a datagram has been received, nothing is
+ * missing to emit it. Pages of it that are not used cost nothing.
  *
- * A flood fills all slots at once, and to make their pages one by one takes so long that datagrams
- * are lost. So most slots lie on large pages, where the system has them; the few that a little
- * traffic fills don't, for such a page costs 2 MiB.
+ * A burst fills all buffers at once, and to fault in their pages one by one takes so long that
+ * datagrams are lost. So most buffers lie on huge pages, where the system has them, in front of
+ * this; the few that a little traffic fills do not, since a huge page costs 2 MiB.
  */
-enum {
-  LARGE_PAGE = 2 * 1024 * 1024, /* bytes: of x86_64 and, mostly, arm64 */
-  FEW = 8                       /* slots on small pages: the first ones */
+struct rx_memory {
+  char few[FEW_BUFFERS][DGRAM__RX_BUFFER_SIZE];
+  struct dgram__rx_buffers buffers;
+  struct message_batch messages;
 };
 
-static size_t rx_buffers_whole_pages(size_t bytes) {
-  return (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+static struct rx_memory *rx_memory(const struct dgram__loop *loop) {
+  return (struct rx_memory *)(void *)((char *)loop->rx_memory + MANY_BYTES);
 }
 
-/* Asks for large pages; without them all works the same. */
-static void rx_buffers_enlarge_pages(void *block, size_t bytes) {
+/* Returns 0 or UV_ENOMEM. */
+static int rx_memory_allocate(struct dgram__loop *loop) {
+  if (posix_memalign(&loop->rx_memory, LARGE_PAGE, MANY_BYTES + sizeof(struct rx_memory)) != 0) {
+    loop->rx_memory = NULL;
+    return UV_ENOMEM;
+  }
+  char *many = loop->rx_memory;
 #ifdef MADV_HUGEPAGE
-  madvise(block, bytes, MADV_HUGEPAGE);
-#else
-  (void)block, (void)bytes;
+  madvise(many, MANY_BYTES, MADV_HUGEPAGE);
 #endif
+  struct rx_memory *memory = rx_memory(loop);
+  memset(&memory->buffers, 0, sizeof memory->buffers);
+  for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
+    memory->buffers.slots[i].data =
+        i < FEW_BUFFERS ? memory->few[i] : many + (i - FEW_BUFFERS) * DGRAM__RX_BUFFER_SIZE;
+  dgram__rx_buffers_init(&memory->buffers);
+  for (size_t i = 0; i < MESSAGE_BATCH; i++)
+    memory->messages.pointers[i] = &memory->messages.messages[i];
+  return 0;
 }
 
-static void rx_buffers_place_slots(struct dgram__rx_buffers *inbox, char *many, char *few) {
-  for (size_t i = 0; i < FEW; i++)
-    inbox->slots[i].data = few + i * DGRAM__RX_BUFFER_SIZE;
-  for (size_t i = FEW; i < DGRAM__RX_BUFFERS; i++)
-    inbox->slots[i].data = many + (i - FEW) * DGRAM__RX_BUFFER_SIZE;
-}
+/* ---- batch ---- */
 
-static void rx_buffers_make_inbox(struct dgram__loop *loop) {
-  size_t many_bytes =
-      rx_buffers_whole_pages((size_t)(DGRAM__RX_BUFFERS - FEW) * DGRAM__RX_BUFFER_SIZE);
-  size_t few_bytes = (size_t)FEW * DGRAM__RX_BUFFER_SIZE;
-  size_t rest = few_bytes + sizeof *loop->inbox + sizeof *loop->basket;
-  void *block;
-  if (posix_memalign(&block, LARGE_PAGE, many_bytes + rest) != 0)
-    return;
-  char *many = block;
-  rx_buffers_enlarge_pages(many, many_bytes);
-  char *few = many + many_bytes;
-  loop->inbox_memory = many;
-  loop->inbox = (struct dgram__rx_buffers *)(void *)(few + few_bytes);
-  loop->basket = (struct dgram__message_batch *)(void *)(few + few_bytes + sizeof *loop->inbox);
-  for (size_t i = 0; i < DGRAM__MESSAGE_BATCH_SIZE; i++)
-    loop->basket->told[i] = &loop->basket->messages[i];
-  memset(loop->inbox, 0, sizeof *loop->inbox);
-  rx_buffers_place_slots(loop->inbox, many, few);
-  dgram__rx_buffers_init(loop->inbox);
-}
-
-struct dgram__rx_buffers *dgram__rx_buffers_get(struct dgram__loop *loop) {
-  if (loop->inbox == NULL)
-    rx_buffers_make_inbox(loop);
-  return loop->inbox;
-}
-
-enum { FIRST_WINDOW = 8 }; /* buffers of the first receive call */
-
-static void receive_set_budget(struct dgram__rx *receiving, int budget) {
-  receiving->budget = budget > 0 ? (unsigned)budget : DGRAM__RECEIVE_BUDGET;
+static void receive_set_budget(struct dgram__rx *rx, int budget) {
+  rx->budget = budget > 0 ? (unsigned)budget : DEFAULT_BUDGET;
 }
 
 int dgram_set_receive_budget(dgram_socket_t *socket, int budget) {
@@ -96,495 +132,126 @@ int dgram_set_receive_budget(dgram_socket_t *socket, int budget) {
 }
 
 void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options) {
-  struct dgram__rx *receiving = &socket->rx;
-  int batch = options->receive_batch;
-  receiving->most =
-      (unsigned char)(batch > 0 && batch < DGRAM__RX_BUFFERS ? batch : DGRAM__RX_BUFFERS);
-  receiving->window = receiving->most < FIRST_WINDOW ? receiving->most : FIRST_WINDOW;
-  receiving->shares = batch == 0;
-  receive_set_budget(receiving, options->receive_budget);
+  struct dgram__rx *rx = &socket->rx;
+  int given = options->receive_batch;
+  rx->sizing = given == 0 ? DGRAM__BATCH_SAFE : DGRAM__BATCH_GIVEN;
+  rx->max_batch =
+      (unsigned char)(given > 0 && given < DGRAM__RX_BUFFERS ? given : DGRAM__RX_BUFFERS);
+  rx->next_batch = rx->max_batch < FIRST_BATCH ? rx->max_batch : FIRST_BATCH;
+  receive_set_budget(rx, options->receive_budget);
 }
 
 void dgram__receive_share(dgram_socket_t *socket) {
-  if (socket->rx.shares)
-    socket->rx.most = socket->rx.window = 1;
+  if (socket->rx.sizing == DGRAM__BATCH_SAFE)
+    socket->rx.max_batch = socket->rx.next_batch = 1;
 }
 
-void dgram__receive_forget(dgram_socket_t *socket) {
-  free(socket->rx.backlog);
-  socket->rx.backlog = NULL;
-}
-
-/*
- * A batch -> 'messages', and a 'message' for each.
- *
- * A turn of the loop tells a socket's listeners a bounded number of datagrams, in a bounded time,
- * so that neither a fast sender nor a slow listener keeps timers and other sockets waiting. What
- * is then left in the batch receive.c keeps for the next turns.
- */
-enum {
-  TURN_NS = 400 * 1000, /* that listeners may take of a turn */
-  UNTIMED = 4,          /* datagrams of a turn before the clock is looked at */
-  SHORT_BUDGET = 32,    /* so few are told in a turn however long they take, as by libuv */
-  LONGEST_STEP = 32,    /* datagrams between two looks: any of them may be a slow one */
-  LEAST_CHUNK = 8       /* messages of a call of 'messages', however long it takes */
-};
-
-/* ---- a turn: how much is told ---- */
-
-struct dgram__iteration dgram__iteration_begin(const dgram_socket_t *socket) {
-  unsigned budget = socket->rx.budget;
-  return (struct dgram__iteration){.budget = budget,
-                                   .look_at = budget <= SHORT_BUDGET ? budget : UNTIMED};
-}
-
-bool dgram__iteration_is_short(const struct dgram__iteration *turn) {
-  return turn->budget <= SHORT_BUDGET;
-}
-
-/* The time that a datagram takes, ns; some have been told since the clock was first looked at. */
-static uint64_t receive_time_of_one(const struct dgram__iteration *turn, uint64_t elapsed) {
-  return elapsed / (turn->told - turn->began_at) + 1;
-}
-
-/* How many may be told before the clock is looked at again: half of what the time left will do. */
-static unsigned receive_step_of(const struct dgram__iteration *turn, uint64_t elapsed) {
-  uint64_t step = (TURN_NS - elapsed) / receive_time_of_one(turn, elapsed) / 2;
-  return step < LONGEST_STEP ? (unsigned)step + 1 : LONGEST_STEP;
-}
-
-__attribute__((noinline)) static void receive_look(struct dgram__iteration *turn) {
-  uint64_t now = uv_hrtime();
-  unsigned step = UNTIMED;
-  if (turn->began == 0) {
-    turn->began = now;
-    turn->began_at = turn->told;
-  } else if (now - turn->began < TURN_NS) {
-    step = receive_step_of(turn, now - turn->began);
-  } else {
-    turn->over = true;
-  }
-  turn->look_at = turn->told + step < turn->budget ? turn->told + step : turn->budget;
-  turn->over |= turn->told >= turn->budget;
-}
-
-/* ---- a batch: what is to be told ---- */
-
-/* The kernel filters for a connected socket, but not what had come before it was connected. */
-static inline bool receive_is_foreign(const dgram_socket_t *socket,
-                                      const struct dgram__received *batch,
-                                      const union dgram__address *from) {
-  const struct dgram__connecting *connecting = &socket->connecting;
-  return batch->filter && dgram__is_connected(connecting) &&
-         !dgram__address_equal(from, &connecting->peer) &&
-         !dgram__address_equal(from, &connecting->to);
-}
-
-static struct dgram__gro_iter receive_gro_iter(const struct dgram__received *batch) {
-  const struct dgram__rx_buffer *slot = batch->slots;
-  return (struct dgram__gro_iter){.data = slot->data + batch->offset,
-                                  .left = slot->size - batch->offset,
-                                  .segment = (size_t)slot->segment};
-}
-
-/* What has been told of the first buffer is not told again. */
-static void receive_put_back(struct dgram__received *batch, const struct dgram__gro_iter *pieces) {
-  batch->offset = batch->slots->size - pieces->left;
-}
-
-static void receive_drop_slot(struct dgram__received *batch) {
-  batch->slots++;
-  batch->count--;
-  batch->offset = 0;
-}
-
-/* The sender of what is in the slot; as text when it is asked for, with room for that. */
-static dgram_rinfo_t receive_read_sender(const struct dgram__rx_buffer *slot,
-                                         char text[DGRAM_ADDRESS_TEXT]) {
-  text[0] = '\0';
-  return (dgram_rinfo_t){.sockaddr = &slot->from.any,
-                         .family = dgram__family_name(slot->from.any.sa_family),
-                         .port = dgram__address_port(&slot->from),
-                         .text = text};
-}
-
-/* ---- 'message' ---- */
-
-/* Nobody is told of the buffer, unless it was lost on the way in. */
-static void receive_pass_slot(dgram_socket_t *socket, const struct dgram__rx_buffer *slot) {
-  if (slot->segment < 0)
-    dgram__emit_error(socket, slot->segment, "recvmsg", NULL, 0);
-}
-
-static bool receive_is_wanted(const dgram_socket_t *socket, const struct dgram__received *batch,
-                              const struct dgram__rx_buffer *slot) {
-  return slot->segment >= 0 && socket->events.message.list.first != NULL &&
-         !receive_is_foreign(socket, batch, &slot->from);
-}
-
-/* A listener has closed or connected the socket, or the clock is to be looked at. */
-__attribute__((noinline)) static bool receive_may_go_on(dgram_socket_t *socket,
-                                                        struct dgram__iteration *turn) {
-  socket->rx.recheck = false;
-  if (turn->told >= turn->look_at)
-    receive_look(turn);
-  return !turn->over && socket->life == DGRAM__OPEN;
-}
-
-/*
- * Tells messages one by one, until all are told or the turn is over. This is done for each
- * datagram, so what changes with it is kept in variables, and a buffer with one is told at once.
- */
-__attribute__((noinline)) static void receive_tell_each(dgram_socket_t *socket,
-                                                        struct dgram__received *batch,
-                                                        struct dgram__iteration *turn) {
-  const struct dgram__rx_buffer *slot = batch->slots;
-  const struct dgram__rx_buffer *end = slot + batch->count;
-  size_t offset = batch->offset;
-  bool goes_on = receive_may_go_on(socket, turn);
-  unsigned until = turn->look_at - turn->told;
-  while (goes_on && slot < end) {
-    char text[DGRAM_ADDRESS_TEXT];
-    dgram_rinfo_t rinfo = receive_read_sender(slot, text);
-    const char *data = slot->data + offset;
-    size_t left = slot->size - offset;
-    bool wanted = receive_is_wanted(socket, batch, slot);
-    if (!wanted) { /* it counts, too: a turn ends though nobody listens */
-      receive_pass_slot(socket, slot);
-      until--;
-      turn->told = turn->look_at - until;
-      goes_on = receive_may_go_on(socket, turn);
-      until = turn->look_at - turn->told;
-    }
-    while (wanted && goes_on) {
-      rinfo.size = dgram__gro_first_size(left, slot->segment);
-      dgram__emit_message(socket, data, &rinfo);
-      data += rinfo.size;
-      left -= rinfo.size;
-      if (--until == 0 || socket->rx.recheck) {
-        turn->told = turn->look_at - until;
-        goes_on = receive_may_go_on(socket, turn);
-        until = turn->look_at - turn->told;
-        wanted = left > 0 && receive_is_wanted(socket, batch, slot);
-      }
-      if (left == 0)
-        break;
-    }
-    offset = wanted && left > 0 ? slot->size - left : 0;
-    slot += offset == 0;
-  }
-  turn->told = turn->look_at - until;
-  batch->slots = slot;
-  batch->count = (unsigned)(end - slot);
-  batch->offset = offset;
-}
-
-/* ---- 'messages' ---- */
-
-/* How many may be told by one call: as many as the listeners were quick enough for before. */
-static unsigned receive_chunk_of(const struct dgram__rx *receiving,
-                                 const struct dgram__iteration *turn) {
-  uint64_t chunk = DGRAM__MESSAGE_BATCH_SIZE;
-  if (receiving->each != 0 && !dgram__iteration_is_short(turn))
-    chunk = turn->spent < TURN_NS ? (TURN_NS - turn->spent) / receiving->each : 0;
-  if (chunk < LEAST_CHUNK)
-    chunk = LEAST_CHUNK;
-  if (chunk > DGRAM__MESSAGE_BATCH_SIZE)
-    chunk = DGRAM__MESSAGE_BATCH_SIZE;
-  unsigned left = turn->budget - turn->told;
-  return chunk < left ? (unsigned)chunk : left;
-}
-
-static void receive_note_loss(struct dgram__message_batch *basket, struct dgram__received *batch) {
-  basket->loss[basket->losses].before = basket->count;
-  basket->loss[basket->losses].code = batch->slots->segment;
-  basket->losses++;
-  receive_drop_slot(batch);
-}
-
-/* Takes up to `chunk` datagrams of the first buffer. */
-static void receive_gather_slot(struct dgram__message_batch *basket, struct dgram__received *batch,
-                                unsigned chunk, char text[DGRAM_ADDRESS_TEXT]) {
-  struct dgram__gro_iter pieces = receive_gro_iter(batch);
-  dgram_rinfo_t rinfo = receive_read_sender(batch->slots, text);
-  const char *message;
-  bool more = true;
-  while (basket->count < chunk && (more = dgram__gro_next(&pieces, &message, &rinfo.size)))
-    basket->messages[basket->count++] = (dgram_message_t){.message = message, .rinfo = rinfo};
-  receive_put_back(batch, &pieces);
-  if (!more || pieces.left == 0)
-    receive_drop_slot(batch);
-}
-
-/* Takes up to `chunk` datagrams off the batch. */
-static void receive_gather(dgram_socket_t *socket, struct dgram__received *batch, unsigned chunk) {
-  struct dgram__message_batch *basket = socket->loop->basket;
-  unsigned senders = 0;
-  basket->count = 0;
-  basket->losses = 0;
-  while (batch->count > 0 && basket->count < chunk) {
-    if (batch->slots->segment < 0)
-      receive_note_loss(basket, batch);
-    else if (receive_is_foreign(socket, batch, &batch->slots->from))
-      receive_drop_slot(batch);
-    else
-      receive_gather_slot(basket, batch, chunk, basket->senders[senders++]);
-  }
-}
-
-/* After 'messages' each is a 'message', too, if that is listened to. */
-static void receive_emit_each(dgram_socket_t *socket, const struct dgram__received *batch) {
-  const struct dgram__message_batch *basket = socket->loop->basket;
-  unsigned loss = 0;
-  for (size_t i = 0; i <= basket->count; i++) {
-    for (; loss < basket->losses && basket->loss[loss].before == i && socket->life == DGRAM__OPEN;
-         loss++)
-      dgram__emit_error(socket, basket->loss[loss].code, "recvmsg", NULL, 0);
-    if (i == basket->count || socket->life != DGRAM__OPEN)
-      return;
-    const dgram_message_t *message = &basket->messages[i];
-    const union dgram__address *from = (const void *)message->rinfo.sockaddr;
-    if (socket->events.message.list.first != NULL && !receive_is_foreign(socket, batch, from))
-      dgram__emit_message(socket, message->message, &message->rinfo);
-  }
-}
-
-static void receive_emit_gathered(dgram_socket_t *socket, const struct dgram__received *batch) {
-  const struct dgram__message_batch *basket = socket->loop->basket;
-  if (basket->count > 0)
-    dgram__emit_messages(socket, basket->told, basket->count);
-  if (socket->events.message.list.first != NULL || basket->losses > 0)
-    receive_emit_each(socket, batch);
-}
-
-/* It falls slowly: a sender may put many that take little before many that take long. */
-static void receive_note_each(struct dgram__rx *receiving, uint64_t each) {
-  uint64_t least = receiving->each - receiving->each / 8;
-  if (each < least)
-    each = least;
-  receiving->each = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
-}
-
-/* Tells messages many at a time, and measures how long the listeners take; few tell little. */
-static void receive_emit_gathered_batch(dgram_socket_t *socket, struct dgram__received *batch,
-                                        struct dgram__iteration *turn) {
-  const struct dgram__message_batch *basket = socket->loop->basket;
-  while (!turn->over && batch->count > 0 && socket->life == DGRAM__OPEN) {
-    receive_gather(socket, batch, receive_chunk_of(&socket->rx, turn));
-    bool measured = basket->count >= LEAST_CHUNK;
-    uint64_t began = measured ? uv_hrtime() : 0;
-    receive_emit_gathered(socket, batch);
-    turn->told += (unsigned)basket->count + basket->losses;
-    if (measured) {
-      uint64_t took = uv_hrtime() - began;
-      turn->spent += took;
-      receive_note_each(&socket->rx, took / basket->count + 1);
-    }
-    bool late = turn->spent >= TURN_NS && !dgram__iteration_is_short(turn);
-    turn->over = turn->told >= turn->budget || late;
-  }
-}
-
-/* ---- telling ---- */
-
-void dgram__deliver(dgram_socket_t *socket, struct dgram__received *batch,
-                    struct dgram__iteration *turn) {
-  socket->rx.telling = batch;
-  if (socket->events.messages.list.first != NULL)
-    receive_emit_gathered_batch(socket, batch, turn);
-  else
-    receive_tell_each(socket, batch, turn);
-  socket->rx.telling = NULL;
-}
-
-/*
- * A send's callback comes before the reply that it provokes: programs begin to listen in it, or
- * connect the socket.
- */
-static void receive_after_sends(dgram_socket_t *socket, struct dgram__received *batch,
-                                struct dgram__iteration *turn) {
-  socket->rx.telling = batch;
-  dgram__send_complete_all(socket);
-  dgram__deliver(socket, batch, turn);
-}
-
-/* ---- what is left for the next turns ---- */
-
-/* Bytes of a buffer that are still to be told. */
-static size_t receive_left_of(const struct dgram__received *batch, unsigned slot) {
-  if (batch->slots[slot].segment < 0)
-    return 0;
-  return batch->slots[slot].size - (slot == 0 ? batch->offset : 0);
-}
-
-/* Copies the batch out of the loop's buffers, which other sockets need. NULL: no memory. */
-static struct dgram__backlog *receive_copy_batch(const struct dgram__received *batch) {
-  size_t slots = batch->count * sizeof(struct dgram__rx_buffer);
-  size_t bytes = 0;
-  for (unsigned i = 0; i < batch->count; i++)
-    bytes += receive_left_of(batch, i);
-  struct dgram__backlog *backlog = malloc(sizeof *backlog + slots + bytes);
-  if (backlog == NULL)
-    return NULL;
-  char *data = (char *)backlog->slots + slots;
-  for (unsigned i = 0; i < batch->count; i++) {
-    const struct dgram__rx_buffer *from = &batch->slots[i];
-    size_t size = receive_left_of(batch, i);
-    backlog->slots[i] = *from;
-    backlog->slots[i].data = data;
-    backlog->slots[i].size = size;
-    memcpy(data, from->data + (from->size - size), size);
-    data += size;
-  }
-  backlog->batch = *batch;
-  backlog->batch.slots = backlog->slots;
-  backlog->batch.offset = 0;
-  return backlog;
-}
-
-static const struct dgram__task_type receive_backlog_task = {
-    dgram__receive_backlog, offsetof(dgram_socket_t, tasks.backlog)};
-
-/* Without memory to keep it all is told now. */
-static void receive_keep_backlog(dgram_socket_t *socket, struct dgram__received *batch) {
-  struct dgram__backlog *backlog = receive_copy_batch(batch);
-  if (backlog != NULL) {
-    socket->rx.backlog = backlog;
-    dgram__enqueue(socket, &socket->loop->backlogs, &receive_backlog_task);
-    return;
-  }
-  while (batch->count > 0 && socket->life == DGRAM__OPEN) {
-    struct dgram__iteration turn = dgram__iteration_begin(socket);
-    dgram__deliver(socket, batch, &turn);
-  }
-}
-
-void dgram__receive_backlog(dgram_socket_t *socket) {
-  struct dgram__rx *receiving = &socket->rx;
-  struct dgram__backlog *backlog = receiving->backlog;
-  if (backlog == NULL)
-    return;
-  struct dgram__iteration turn = dgram__iteration_begin(socket);
-  receiving->backlog = NULL; /* a listener that closes the socket must not free it */
-  receiving->turn = socket->loop->iteration + 1; /* which begins when the loop polls */
-  receive_after_sends(socket, &backlog->batch, &turn);
-  if (backlog->batch.count > 0 && socket->life == DGRAM__OPEN) {
-    receiving->backlog = backlog;
-    dgram__enqueue(socket, &socket->loop->backlogs, &receive_backlog_task);
-  } else {
-    free(backlog);
-  }
-  dgram__send_flush(socket);
-}
-
-/* ---- receiving ---- */
-
-/*
- * An error that receiving does not clear comes with every wake-up, and is told once. Whether it is
- * another one than before.
- */
-static bool receive_emit_error(dgram_socket_t *socket, int err) {
-  bool again = err == socket->rx.said;
-  socket->rx.said = err;
-  if ((!again || dgram__is_icmp_error(err)) && socket->life == DGRAM__OPEN)
-    dgram__emit_error(socket, err, "recvmsg", NULL, 0);
-  return !again;
-}
-
-/* As many buffers as can be told in a turn; twice as many if that is not known. */
-static void receive_set_window(struct dgram__rx *receiving, const struct dgram__iteration *turn,
-                               unsigned received, unsigned left) {
-  unsigned window = receiving->window;
-  if (left > 0)
-    window = received - left;
-  else if (received == window && turn->told < turn->budget)
-    window *= 2;
-  if (window > receiving->most)
-    window = receiving->most;
-  receiving->window = (unsigned char)(window > 0 ? window : 1);
+/* For what the system has queued: it filters for a connected socket only what comes later. */
+static enum dgram__rx_filter receive_queue_filter(const dgram_socket_t *socket) {
+  return dgram__udp_is_readable(&socket->udp) ? DGRAM__FILTER_PEER : DGRAM__FILTER_NONE;
 }
 
 /* Receives up to `most` buffers. Returns how many, or an error. */
-static int receive_batch(dgram_socket_t *socket, struct dgram__received *batch, unsigned most) {
+static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, unsigned most) {
   struct dgram__loop *loop = socket->loop;
-  struct dgram__rx *receiving = &socket->rx;
-  struct dgram__rx_buffers *inbox = dgram__rx_buffers_get(loop);
-  if (inbox == NULL)
+  struct dgram__rx *rx = &socket->rx;
+  if (loop->rx_memory == NULL && rx_memory_allocate(loop) != 0)
     return UV_ENOMEM;
-  int received = dgram__udp_recv(&socket->udp, inbox, most);
+  struct dgram__rx_buffers *buffers = &rx_memory(loop)->buffers;
+  int received = dgram__udp_recv(&socket->udp, buffers, most);
   if (received < 0)
     return received;
-  *batch = (struct dgram__received){
-      .slots = inbox->slots, .count = (unsigned)received, .filter = receiving->filter};
+  *batch = (struct dgram__rx_batch){
+      .buffers = buffers->slots, .count = (unsigned)received, .filter = rx->filter};
   /* The system's queue was empty, or an error has come between. */
-  if (receiving->filter && (unsigned)received < most)
-    receiving->filter = dgram__udp_is_readable(&socket->udp);
+  if (rx->filter != DGRAM__FILTER_NONE && (unsigned)received < most)
+    rx->filter = receive_queue_filter(socket);
   if (received > 0)
-    receiving->said = 0;
+    rx->reported_error = 0;
   loop->rx_coalesce.turn += (unsigned)received;
   return received;
 }
 
-enum came {
-  NOTHING,
-  SOMETHING, /* or another error than before */
-  AND_MORE   /* perhaps: it filled all the buffers that there were for it */
-};
-
-static enum came receive_and_emit(dgram_socket_t *socket, struct dgram__iteration *turn) {
-  struct dgram__received batch;
-  unsigned window = socket->rx.window;
-  if (window > turn->budget - turn->told) /* each has one datagram at least */
-    window = turn->budget - turn->told;
-  int received = receive_batch(socket, &batch, window);
-  if (received <= 0) {
-    dgram__send_complete_all(socket);
-    return received < 0 && receive_emit_error(socket, received) ? SOMETHING : NOTHING;
-  }
-  receive_after_sends(socket, &batch, turn);
-  receive_set_window(&socket->rx, turn, (unsigned)received, batch.count);
-  if (batch.count > 0 && socket->life == DGRAM__OPEN)
-    receive_keep_backlog(socket, &batch);
-  return (unsigned)received == window ? AND_MORE : SOMETHING;
+/* As many buffers as can be emitted in an iteration; twice as many if that is not known. */
+static void receive_set_next_batch(struct dgram__rx *rx, const struct rx_iteration *iteration,
+                                   unsigned received, unsigned left) {
+  unsigned next = rx->next_batch;
+  if (left > 0)
+    next = received - left;
+  else if (received == next && iteration->emitted < iteration->budget)
+    next *= 2;
+  if (next > rx->max_batch)
+    next = rx->max_batch;
+  rx->next_batch = (unsigned char)(next > 0 ? next : 1);
 }
 
-/*
- * One receive call, unless the calls or the turn are small: then as many as the turn has room for.
- */
-bool dgram__receive(dgram_socket_t *socket) {
-  struct dgram__rx *receiving = &socket->rx;
-  if (socket->life == DGRAM__CLOSED)
-    return false;
-  if (receiving->backlog != NULL || receiving->turn == socket->loop->iteration)
-    return true; /* in this turn it has been told enough */
-  struct dgram__iteration turn = dgram__iteration_begin(socket);
-  enum came first = receive_and_emit(socket, &turn);
-  enum came last = receiving->most == 1 || dgram__iteration_is_short(&turn) ? first : NOTHING;
-  while (last == AND_MORE && !turn.over && socket->life == DGRAM__OPEN &&
-         receiving->backlog == NULL)
-    last = receive_and_emit(socket, &turn);
-  dgram__send_flush(socket);
-  return first != NOTHING;
+static inline bool receive_is_foreign(const dgram_socket_t *socket,
+                                      const struct dgram__rx_batch *batch,
+                                      const union dgram__address *from) {
+  const struct dgram__connecting *connecting = &socket->connecting;
+  return batch->filter == DGRAM__FILTER_PEER && dgram__is_connected(connecting) &&
+         !dgram__address_equal(from, &connecting->peer) &&
+         !dgram__address_equal(from, &connecting->to);
 }
 
-void dgram__receive_lend(dgram_socket_t *socket) {
-  dgram__hold(socket);
-  dgram__receive_share(socket);
-  while (socket->rx.backlog != NULL && socket->rx.shares)
-    dgram__receive_backlog(socket);
-  dgram__release(socket);
+void dgram__receive_interrupt(dgram_socket_t *socket) {
+  socket->rx.delivery = DGRAM__DELIVERY_INTERRUPTED;
 }
 
-/* Of what has been received only the peer's datagrams are told, and of what is queued. */
+/* Of what has been received, and what is queued in the system, only the peer's is emitted. */
 void dgram__receive_connected(dgram_socket_t *socket) {
-  struct dgram__rx *receiving = &socket->rx;
-  if (receiving->telling != NULL)
-    receiving->telling->filter = true;
-  if (receiving->backlog != NULL)
-    receiving->backlog->batch.filter = true;
-  receiving->filter = dgram__udp_is_readable(&socket->udp);
-  receiving->recheck = true;
+  struct dgram__rx *rx = &socket->rx;
+  if (rx->delivering != NULL)
+    rx->delivering->filter = DGRAM__FILTER_PEER;
+  if (rx->backlog != NULL)
+    rx->backlog->batch.filter = DGRAM__FILTER_PEER;
+  rx->filter = receive_queue_filter(socket);
+  dgram__receive_interrupt(socket);
 }
+
+static void receive_drop_first(struct dgram__rx_batch *batch) {
+  batch->buffers++;
+  batch->count--;
+  batch->offset = 0;
+}
+
+/* ---- iteration ---- */
+
+static struct rx_iteration rx_iteration_begin(const dgram_socket_t *socket) {
+  unsigned budget = socket->rx.budget;
+  return (struct rx_iteration){
+      .budget = budget, .limit = budget, .check_at = budget <= SHORT_BUDGET ? budget : UNTIMED};
+}
+
+static bool rx_iteration_is_over(const struct rx_iteration *iteration) {
+  return iteration->emitted >= iteration->limit;
+}
+
+/* So few datagrams are emitted that the clock is not read. */
+static bool rx_iteration_is_short(const struct rx_iteration *iteration) {
+  return iteration->budget <= SHORT_BUDGET;
+}
+
+/* Ends the iteration if its time is over, else sets when to check again. */
+__attribute__((noinline)) static void rx_iteration_check(struct rx_iteration *iteration) {
+  uint64_t now = uv_hrtime();
+  unsigned step = UNTIMED;
+  if (iteration->began == 0) {
+    iteration->began = now;
+    iteration->began_at = iteration->emitted;
+  } else if (now - iteration->began < EMIT_NS) {
+    uint64_t elapsed = now - iteration->began;
+    uint64_t of_one = elapsed / (iteration->emitted - iteration->began_at) + 1;
+    uint64_t half_of_rest = (EMIT_NS - elapsed) / of_one / 2;
+    step = half_of_rest < MAX_UNTIMED ? (unsigned)half_of_rest + 1 : MAX_UNTIMED;
+  } else {
+    iteration->limit = iteration->emitted;
+  }
+  unsigned left = iteration->limit - iteration->emitted;
+  iteration->check_at = iteration->emitted + (step < left ? step : left);
+}
+
+/* ---- messages: one by one ---- */
 
 const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo) {
   if (rinfo == NULL)
@@ -592,4 +259,335 @@ const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo) {
   if (rinfo->text[0] == '\0')
     dgram__address_text((const union dgram__address *)(const void *)rinfo->sockaddr, rinfo->text);
   return rinfo->text;
+}
+
+/* The sender of what is in the buffer; `text` has room for its address, made on request. */
+static dgram_rinfo_t receive_read_sender(const struct dgram__rx_buffer *buffer,
+                                         char text[DGRAM_ADDRESS_TEXT]) {
+  text[0] = '\0';
+  return (dgram_rinfo_t){.sockaddr = &buffer->from.any,
+                         .family = dgram__family_name(buffer->from.any.sa_family),
+                         .port = dgram__address_port(&buffer->from),
+                         .text = text};
+}
+
+static bool receive_is_wanted(const dgram_socket_t *socket, const struct dgram__rx_batch *batch,
+                              const struct dgram__rx_buffer *buffer) {
+  return buffer->segment >= 0 && socket->events.message.list.first != NULL &&
+         !receive_is_foreign(socket, batch, &buffer->from);
+}
+
+/* A listener has closed or connected the socket, or the iteration is to be checked. */
+__attribute__((noinline)) static bool receive_check(dgram_socket_t *socket,
+                                                    struct rx_iteration *iteration) {
+  socket->rx.delivery = DGRAM__DELIVERY_UNDISTURBED;
+  if (iteration->emitted >= iteration->check_at)
+    rx_iteration_check(iteration);
+  return !rx_iteration_is_over(iteration) && socket->life == DGRAM__OPEN;
+}
+
+/*
+ * Emits messages one by one, until the batch is empty or the iteration over. This runs for each
+ * datagram, so what changes with it is kept in variables.
+ */
+__attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
+                                                        struct dgram__rx_batch *batch,
+                                                        struct rx_iteration *iteration) {
+  const struct dgram__rx_buffer *buffer = batch->buffers;
+  const struct dgram__rx_buffer *end = buffer + batch->count;
+  size_t offset = batch->offset;
+  bool goes_on = receive_check(socket, iteration);
+  unsigned until = iteration->check_at - iteration->emitted;
+  while (goes_on && buffer < end) {
+    char text[DGRAM_ADDRESS_TEXT];
+    dgram_rinfo_t rinfo = receive_read_sender(buffer, text);
+    const char *data = buffer->data + offset;
+    size_t left = buffer->size - offset;
+    bool wanted = receive_is_wanted(socket, batch, buffer);
+    if (!wanted) { /* it counts, too: an iteration ends though nothing is emitted */
+      if (buffer->segment < 0)
+        dgram__emit_error(socket, buffer->segment, "recvmsg", NULL, 0);
+      until--;
+      iteration->emitted = iteration->check_at - until;
+      goes_on = receive_check(socket, iteration);
+      until = iteration->check_at - iteration->emitted;
+    }
+    while (wanted && goes_on) {
+      rinfo.size = dgram__gro_first_size(left, buffer->segment);
+      dgram__emit_message(socket, data, &rinfo);
+      data += rinfo.size;
+      left -= rinfo.size;
+      if (--until == 0 || socket->rx.delivery == DGRAM__DELIVERY_INTERRUPTED) {
+        iteration->emitted = iteration->check_at - until;
+        goes_on = receive_check(socket, iteration);
+        until = iteration->check_at - iteration->emitted;
+        wanted = left > 0 && receive_is_wanted(socket, batch, buffer);
+      }
+      if (left == 0)
+        break;
+    }
+    offset = wanted && left > 0 ? buffer->size - left : 0;
+    buffer += offset == 0;
+  }
+  iteration->emitted = iteration->check_at - until;
+  batch->buffers = buffer;
+  batch->count = (unsigned)(end - buffer);
+  batch->offset = offset;
+}
+
+/* ---- messages: many at a time ---- */
+
+/* How many one emission has: as many as the listeners were fast enough for before. */
+static unsigned receive_chunk_of(const struct dgram__rx *rx, const struct rx_iteration *iteration) {
+  uint64_t chunk = MESSAGE_BATCH;
+  if (rx->message_ns != 0 && !rx_iteration_is_short(iteration))
+    chunk = iteration->spent < EMIT_NS ? (EMIT_NS - iteration->spent) / rx->message_ns : 0;
+  if (chunk < MIN_MESSAGE_BATCH)
+    chunk = MIN_MESSAGE_BATCH;
+  if (chunk > MESSAGE_BATCH)
+    chunk = MESSAGE_BATCH;
+  unsigned left = iteration->budget - iteration->emitted;
+  return chunk < left ? (unsigned)chunk : left;
+}
+
+/* Takes up to `chunk` datagrams of the first buffer. */
+static void receive_gather_first(struct message_batch *messages, struct dgram__rx_batch *batch,
+                                 unsigned chunk, char text[DGRAM_ADDRESS_TEXT]) {
+  const struct dgram__rx_buffer *buffer = batch->buffers;
+  struct dgram__gro_iter datagrams = {.data = buffer->data + batch->offset,
+                                      .left = buffer->size - batch->offset,
+                                      .segment = (size_t)buffer->segment};
+  dgram_rinfo_t rinfo = receive_read_sender(buffer, text);
+  const char *message;
+  bool more = true;
+  while (messages->count < chunk && (more = dgram__gro_next(&datagrams, &message, &rinfo.size)))
+    messages->messages[messages->count++] = (dgram_message_t){.message = message, .rinfo = rinfo};
+  batch->offset = buffer->size - datagrams.left;
+  if (!more || datagrams.left == 0)
+    receive_drop_first(batch);
+}
+
+/* Takes up to `chunk` datagrams off the batch. */
+static void receive_gather(const dgram_socket_t *socket, struct message_batch *messages,
+                           struct dgram__rx_batch *batch, unsigned chunk) {
+  unsigned senders = 0;
+  messages->count = 0;
+  messages->losses = 0;
+  while (batch->count > 0 && messages->count < chunk) {
+    if (batch->buffers->segment < 0) {
+      messages->loss[messages->losses].before = messages->count;
+      messages->loss[messages->losses].code = batch->buffers->segment;
+      messages->losses++;
+      receive_drop_first(batch);
+    } else if (receive_is_foreign(socket, batch, &batch->buffers->from)) {
+      receive_drop_first(batch);
+    } else {
+      receive_gather_first(messages, batch, chunk, messages->senders[senders++]);
+    }
+  }
+}
+
+/* After 'messages': the losses, and a 'message' for each if that has listeners. */
+static void receive_emit_gathered(dgram_socket_t *socket, const struct message_batch *messages,
+                                  const struct dgram__rx_batch *batch) {
+  unsigned loss = 0;
+  for (size_t i = 0; i <= messages->count; i++) {
+    for (;
+         loss < messages->losses && messages->loss[loss].before == i && socket->life == DGRAM__OPEN;
+         loss++)
+      dgram__emit_error(socket, messages->loss[loss].code, "recvmsg", NULL, 0);
+    if (i == messages->count || socket->life != DGRAM__OPEN)
+      return;
+    const dgram_message_t *message = &messages->messages[i];
+    const union dgram__address *from = (const void *)message->rinfo.sockaddr;
+    if (socket->events.message.list.first != NULL && !receive_is_foreign(socket, batch, from))
+      dgram__emit_message(socket, message->message, &message->rinfo);
+  }
+}
+
+/* Emits messages many at a time, and measures how long listeners take. */
+static void receive_emit_many(dgram_socket_t *socket, struct dgram__rx_batch *batch,
+                              struct rx_iteration *iteration) {
+  struct dgram__rx *rx = &socket->rx;
+  struct message_batch *messages = &rx_memory(socket->loop)->messages;
+  while (!rx_iteration_is_over(iteration) && batch->count > 0 && socket->life == DGRAM__OPEN) {
+    receive_gather(socket, messages, batch, receive_chunk_of(rx, iteration));
+    bool measured = messages->count >= MIN_MESSAGE_BATCH; /* fewer say little */
+    uint64_t began = measured ? uv_hrtime() : 0;
+    if (messages->count > 0)
+      dgram__emit_messages(socket, messages->pointers, messages->count);
+    if (socket->events.message.list.first != NULL || messages->losses > 0)
+      receive_emit_gathered(socket, messages, batch);
+    iteration->emitted += (unsigned)messages->count + messages->losses;
+    if (measured) {
+      /* It falls slowly: many that take little may come before many that take long. */
+      uint64_t took = uv_hrtime() - began;
+      uint64_t of_one = took / messages->count + 1;
+      uint64_t least = rx->message_ns - rx->message_ns / 8;
+      uint64_t next = of_one > least ? of_one : least;
+      rx->message_ns = next < UINT32_MAX ? (uint32_t)next : UINT32_MAX;
+      iteration->spent += took;
+    }
+    if (iteration->spent >= EMIT_NS && !rx_iteration_is_short(iteration))
+      iteration->limit = iteration->emitted;
+  }
+}
+
+/* Emits what the batch has, until it is empty, the iteration is over, or the socket closes. */
+static void receive_emit(dgram_socket_t *socket, struct dgram__rx_batch *batch,
+                         struct rx_iteration *iteration) {
+  socket->rx.delivering = batch;
+  if (socket->events.messages.list.first != NULL)
+    receive_emit_many(socket, batch, iteration);
+  else
+    receive_emit_each(socket, batch, iteration);
+  socket->rx.delivering = NULL;
+}
+
+/*
+ * A send's callback comes before the reply that it provokes: programs start to listen in it, or
+ * connect the socket.
+ */
+static void receive_emit_after_sends(dgram_socket_t *socket, struct dgram__rx_batch *batch,
+                                     struct rx_iteration *iteration) {
+  socket->rx.delivering = batch;
+  dgram__send_complete_all(socket);
+  receive_emit(socket, batch, iteration);
+}
+
+/* ---- backlog ---- */
+
+/* Bytes of a buffer that are still to be emitted. */
+static size_t receive_left_of(const struct dgram__rx_batch *batch, unsigned index) {
+  if (batch->buffers[index].segment < 0)
+    return 0;
+  return batch->buffers[index].size - (index == 0 ? batch->offset : 0);
+}
+
+/* Copies the batch out of the loop's buffers, which other sockets need. NULL: no memory. */
+static struct dgram__backlog *receive_copy_batch(const struct dgram__rx_batch *batch) {
+  size_t bytes = 0;
+  for (unsigned i = 0; i < batch->count; i++)
+    bytes += receive_left_of(batch, i);
+  struct dgram__backlog *backlog =
+      malloc(sizeof *backlog + batch->count * sizeof *backlog->buffers + bytes);
+  if (backlog == NULL)
+    return NULL;
+  char *data = (char *)&backlog->buffers[batch->count];
+  for (unsigned i = 0; i < batch->count; i++) {
+    const struct dgram__rx_buffer *from = &batch->buffers[i];
+    size_t size = receive_left_of(batch, i);
+    backlog->buffers[i] = *from;
+    backlog->buffers[i].data = data;
+    backlog->buffers[i].size = size;
+    memcpy(data, from->data + (from->size - size), size);
+    data += size;
+  }
+  backlog->batch = *batch;
+  backlog->batch.buffers = backlog->buffers;
+  backlog->batch.offset = 0;
+  return backlog;
+}
+
+static void receive_backlog(dgram_socket_t *socket);
+
+static void receive_set_backlog(dgram_socket_t *socket, struct dgram__backlog *backlog) {
+  static const struct dgram__task_type task = {receive_backlog,
+                                               offsetof(dgram_socket_t, tasks.backlog)};
+  socket->rx.backlog = backlog;
+  dgram__enqueue(socket, &socket->loop->backlogs, &task);
+}
+
+/* Without memory to keep the rest of the batch it is emitted now. */
+static void receive_keep(dgram_socket_t *socket, struct dgram__rx_batch *batch) {
+  struct dgram__backlog *backlog = receive_copy_batch(batch);
+  if (backlog != NULL) {
+    receive_set_backlog(socket, backlog);
+    return;
+  }
+  while (batch->count > 0 && socket->life == DGRAM__OPEN) {
+    struct rx_iteration iteration = rx_iteration_begin(socket);
+    receive_emit(socket, batch, &iteration);
+  }
+}
+
+/* Emits messages of the backlog. */
+static void receive_backlog(dgram_socket_t *socket) {
+  struct dgram__rx *rx = &socket->rx;
+  struct dgram__backlog *backlog = rx->backlog;
+  if (backlog == NULL)
+    return;
+  struct rx_iteration iteration = rx_iteration_begin(socket);
+  rx->backlog = NULL; /* a listener that closes the socket must not free it */
+  rx->backlog_iteration = socket->loop->iteration + 1; /* which begins when the loop polls */
+  receive_emit_after_sends(socket, &backlog->batch, &iteration);
+  if (backlog->batch.count > 0 && socket->life == DGRAM__OPEN)
+    receive_set_backlog(socket, backlog);
+  else
+    free(backlog);
+  dgram__send_flush(socket);
+}
+
+void dgram__receive_lend(dgram_socket_t *socket) {
+  dgram__hold(socket);
+  dgram__receive_share(socket);
+  while (socket->rx.backlog != NULL && socket->rx.sizing == DGRAM__BATCH_SAFE)
+    receive_backlog(socket);
+  dgram__release(socket);
+}
+
+void dgram__receive_forget(dgram_socket_t *socket) {
+  free(socket->rx.backlog);
+  socket->rx.backlog = NULL;
+}
+
+/* ---- wake-up ---- */
+
+enum received {
+  RECEIVED_NOTHING,
+  RECEIVED_SOMETHING, /* or another error than before */
+  RECEIVED_ALL_IT_MAY /* so there may be more */
+};
+
+static enum received receive_once(dgram_socket_t *socket, struct rx_iteration *iteration) {
+  struct dgram__rx *rx = &socket->rx;
+  struct dgram__rx_batch batch;
+  unsigned most = rx->next_batch;
+  if (most > iteration->budget - iteration->emitted) /* each has one datagram at least */
+    most = iteration->budget - iteration->emitted;
+  int received = receive_batch(socket, &batch, most);
+  if (received > 0) {
+    receive_emit_after_sends(socket, &batch, iteration);
+    receive_set_next_batch(rx, iteration, (unsigned)received, batch.count);
+    if (batch.count > 0 && socket->life == DGRAM__OPEN)
+      receive_keep(socket, &batch);
+    return (unsigned)received == most ? RECEIVED_ALL_IT_MAY : RECEIVED_SOMETHING;
+  }
+  dgram__send_complete_all(socket);
+  if (received == 0)
+    return RECEIVED_NOTHING;
+  /* An error that receiving does not clear comes with every wake-up, and is emitted once. */
+  bool repeated = received == rx->reported_error;
+  rx->reported_error = received;
+  if ((!repeated || dgram__is_icmp_error(received)) && socket->life == DGRAM__OPEN)
+    dgram__emit_error(socket, received, "recvmsg", NULL, 0);
+  return repeated ? RECEIVED_NOTHING : RECEIVED_SOMETHING;
+}
+
+/* One receive call, unless batch or budget are small: then as many as the budget allows. */
+bool dgram__receive(dgram_socket_t *socket) {
+  struct dgram__rx *rx = &socket->rx;
+  if (socket->life == DGRAM__CLOSED)
+    return false;
+  if (rx->backlog != NULL || rx->backlog_iteration == socket->loop->iteration)
+    return true; /* this iteration has emitted enough */
+  struct rx_iteration iteration = rx_iteration_begin(socket);
+  enum received first = receive_once(socket, &iteration);
+  enum received last =
+      rx->max_batch == 1 || rx_iteration_is_short(&iteration) ? first : RECEIVED_NOTHING;
+  while (last == RECEIVED_ALL_IT_MAY && !rx_iteration_is_over(&iteration) &&
+         socket->life == DGRAM__OPEN && rx->backlog == NULL)
+    last = receive_once(socket, &iteration);
+  dgram__send_flush(socket);
+  return first != RECEIVED_NOTHING;
 }

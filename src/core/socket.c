@@ -188,7 +188,7 @@ int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) 
       return err;
   }
   socket_set_life(socket, DGRAM__CLOSING);
-  socket->rx.recheck = true;
+  dgram__receive_interrupt(socket);
   dgram__abort_signal_leave(socket);
   dgram__close_if_ready(socket);
   return 0;
