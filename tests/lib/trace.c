@@ -37,6 +37,17 @@ void trace_message(dgram_socket_t *socket, const char *message, const dgram_rinf
   trace("%s(%.*s)", (const char *)context, (int)rinfo->size, message);
 }
 
+void trace_messages(dgram_socket_t *socket, const dgram_message_t *const messages[], size_t count,
+                    void *context) {
+  char text[1024] = "";
+  for (size_t i = 0; i < count; i++) {
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, i == 0 ? "%.*s" : " %.*s",
+             (int)messages[i]->rinfo.size, messages[i]->message);
+  }
+  trace("%s[%s]", (const char *)context, text);
+}
+
 void trace_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("%s(%s)", (const char *)context, error->name);
 }

@@ -32,11 +32,13 @@ void run_until_trace(uv_loop_t *loop, const char *expected);
 
 /*
  * Listeners and callbacks that trace their context, a word: "word", "word(TEXT)" for a message,
- * "word(ENAME)" for an error.
+ * "word[TEXT TEXT]" for a batch, "word(ENAME)" for an error.
  */
 void trace_event(dgram_socket_t *socket, void *context);
 void trace_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                    void *context);
+void trace_messages(dgram_socket_t *socket, const dgram_message_t *const messages[], size_t count,
+                    void *context);
 void trace_error(dgram_socket_t *socket, const dgram_error_t *error, void *context);
 void trace_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes, void *context);
 void trace_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context);

@@ -169,3 +169,40 @@ TEST("a send in the error listener binds anew") {
   assert_int_equal(listening, 1);
   assert_trace("error sent");
 }
+
+/* What isn't an address is taken for a host name, and not found. */
+TEST("a bind to what is no address looks it up, and does not find it") {
+  static char host_255[256];
+  const char *const texts[] = {"256.1.1.1.invalid", "::g",   "127.0.0.1:80", "1.2.3.4.5", "[::1]",
+                               "fe80::1%+1",        host_255};
+  memset(host_255, 'a', sizeof host_255 - 1);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    struct kept_error kept = {0};
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+    assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+    assert_int_equal(dgram_bind(socket, 0, texts[i], NULL, NULL), 0);
+    run_until(loop, &kept.calls, 1);
+    assert_true(kept.code < 0);
+    assert_string_equal(kept.syscall, "getaddrinfo");
+    assert_string_equal(kept.address, texts[i]);
+    assert_non_null(strstr(kept.message, texts[i]));
+    bind_now(socket, "127.0.0.1");
+    assert_usable(socket);
+    close_socket(socket);
+  }
+}
+
+/* libuv refuses it in the call, before any look-up. */
+TEST("a bind to a name that is no text fails") {
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
+  int err = dgram_bind(socket, 0, "\xff\xfe", trace_event, "forgotten");
+  if (err == 0)
+    run_until(loop, &kept.calls, 1);
+  else
+    assert_int_equal(err, UV_EINVAL);
+  assert_int_equal(dgram_off_listening(socket, trace_event, "forgotten"), UV_ENOENT);
+  bind_now(socket, "127.0.0.1");
+  assert_usable(socket);
+}

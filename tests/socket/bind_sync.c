@@ -61,61 +61,7 @@ TEST("the options of the socket hold") {
   assert_int_equal(dgram_bind_sync(third, 0, NULL), UV_EINVAL); /* it is of IPv4 */
 }
 
-/* There is no look-up: the call is done when it returns. */
-TEST("a look up of the program is not asked") {
-  struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
-  assert_int_equal(dgram_bind_sync(socket, 0, "name"), UV_EINVAL);
-  assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
-  assert_int_equal(stub.asked, 0);
-}
-
 /* ---- what fails ---- */
-
-/* Refused: nothing is told, and the socket can be bound as if it had not been called. */
-static void assert_refused(uv_loop_t *loop, int port, const char *address, int code) {
-  begin_round(loop);
-  dgram_address_t bound;
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  trace_events(socket);
-  assert_int_equal(dgram_bind_sync(socket, port, address), code);
-  assert_int_equal(dgram_address(socket, &bound), UV_EBADF);
-  settle(loop);
-  assert_trace("");
-  assert_int_equal(dgram_bind_sync(socket, 0, "127.0.0.1"), 0);
-  run_until_trace(loop, "listening");
-  assert_usable(socket);
-}
-
-TEST("a port out of range") {
-  static const int ports[] = {-1, 65536, INT32_MAX, INT32_MIN};
-  for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
-    assert_refused(loop, ports[i], NULL, DGRAM_ERR_SOCKET_BAD_PORT);
-}
-
-TEST("what is no numeric address of its family") {
-  static const char *const texts[] = {"localhost",    "::1", "1.2.3",
-                                      "127.0.0.1:80", " ",   "::ffff:1.2.3.4"};
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-    assert_refused(loop, 0, texts[i], UV_EINVAL);
-}
-
-TEST("what the system refuses") {
-  int fd = raw_socket();
-  assert_refused(loop, raw_port(fd), "127.0.0.1", UV_EADDRINUSE);
-  assert_refused(loop, 0, "203.0.113.9", UV_EADDRNOTAVAIL);
-  close(fd);
-}
-
-TEST("no socket") {
-  assert_int_equal(dgram_bind_sync(NULL, 0, NULL), UV_EINVAL);
-}
-
-TEST("one that is closed") {
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  close_socket(socket);
-  assert_int_equal(dgram_bind_sync(socket, 0, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-}
 
 TEST("one that is bound or being bound") {
   int listening = 0;

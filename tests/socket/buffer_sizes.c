@@ -70,26 +70,6 @@ TEST("setting 0 changes nothing") {
   }
 }
 
-/* B50: the size is looked at before the socket is. */
-TEST("a negative size is refused in any state") {
-  int port;
-  dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
-  dgram_socket_t *closed = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  dgram_socket_t *sockets[] = {unbound, bound, closed};
-  close_socket(closed);
-  for (int i = 0; i < 3 * BUFFERS; i++) {
-    assert_int_equal(buffers[i % BUFFERS].set(sockets[i / BUFFERS], -1),
-                     DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE);
-    assert_int_equal(buffers[i % BUFFERS].set(sockets[i / BUFFERS], INT32_MIN),
-                     DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE);
-  }
-  assert_int_equal(dgram_buffer_size_reason(bound), 0);
-  close_socket(unbound);
-  close_socket(bound);
-  run_to_end(loop);
-}
-
 /* Every call fails, and says why. */
 static void assert_out_of_reach(dgram_socket_t *socket) {
   for (int i = 0; i < BUFFERS; i++) {
@@ -117,14 +97,6 @@ TEST("of a closed socket the reason is ebadf") {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   close_socket(socket);
   assert_out_of_reach(socket);
-}
-
-TEST("without socket it is einval") {
-  for (int i = 0; i < BUFFERS; i++) {
-    assert_int_equal(buffers[i].get(NULL), UV_EINVAL);
-    assert_int_equal(buffers[i].set(NULL, 1), UV_EINVAL);
-  }
-  assert_int_equal(dgram_buffer_size_reason(NULL), UV_EINVAL);
 }
 
 static void ask_sizes(dgram_socket_t *socket, void *context) {

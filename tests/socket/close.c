@@ -70,26 +70,6 @@ TEST("closing twice is refused") {
   assert_trace("first");
 }
 
-TEST("every call on a closed socket is refused") {
-  int port;
-  dgram_address_t address;
-  struct sockaddr_in to = loopback_address(9);
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  close_socket(socket);
-  assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, NULL, NULL, NULL),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_send_buffers(socket, NULL, 0, 9, NULL, NULL, NULL),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, NULL, NULL),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_address(socket, &address), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_ptr_equal(dgram_ref(socket), socket);
-  assert_ptr_equal(dgram_unref(socket), socket);
-  assert_ptr_equal(dgram_loop(socket), loop);
-  assert_int_equal(dgram_get_send_queue_count(socket), 0);
-}
-
 TEST("nothing is received any more") {
   int port;
   int fd = raw_socket();

@@ -68,24 +68,6 @@ TEST("connect has on once and off") {
   assert_trace("on once on");
 }
 
-TEST("its listeners are checked as those of other events") {
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_connect(NULL, trace_connect, "x"), UV_EINVAL);
-  assert_int_equal(dgram_once_connect(socket, NULL, "x"), UV_EINVAL);
-  assert_int_equal(dgram_off_connect(socket, NULL, "x"), UV_EINVAL);
-}
-
-TEST("after close connect can not be listened for") {
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  close_socket(socket);
-  assert_int_equal(dgram_on_connect(socket, trace_connect, "x"),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_once_connect(socket, trace_connect, "x"),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_off_connect(socket, trace_connect, "x"),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-}
-
 TEST("its datagrams arrive there from its own port") {
   char text[8];
   int port;

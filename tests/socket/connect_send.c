@@ -104,12 +104,3 @@ TEST("its error names no address") {
   assert_int_equal(kept.port, 0);
   close_scene(&scene);
 }
-
-TEST("an unconnected socket needs a destination") {
-  int port;
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  assert_int_equal(dgram_send_buffers(socket, NULL, 0, 0, NULL, NULL, NULL),
-                   DGRAM_ERR_SOCKET_BAD_PORT);
-  assert_int_equal(dgram_send_to(socket, NULL, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-}

@@ -67,57 +67,7 @@ TEST("it receives from its peer only") {
   close(stranger);
 }
 
-TEST("a look up of the program is not asked") {
-  struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
-  assert_int_equal(dgram_connect_sync(socket, 9, "name"), UV_EINVAL);
-  assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  assert_int_equal(stub.asked, 0);
-}
-
 /* ---- what fails ---- */
-
-/* After it the socket is as if it had never been called. */
-static void assert_refused(uv_loop_t *loop, int port, const char *address, int code) {
-  begin_round(loop);
-  dgram_address_t bound;
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  trace_events(socket);
-  assert_int_equal(dgram_connect_sync(socket, port, address), code);
-  assert_int_equal(dgram_address(socket, &bound), UV_EBADF);
-  settle(loop);
-  assert_trace("");
-  assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  run_until_trace(loop, "listening connect");
-}
-
-TEST("a port out of range") {
-  static const int ports[] = {0, -1, 65536, INT32_MAX, INT32_MIN};
-  for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
-    assert_refused(loop, ports[i], NULL, DGRAM_ERR_SOCKET_BAD_PORT);
-}
-
-TEST("what is no numeric address of its family") {
-  static const char *const texts[] = {"localhost", "::1", "1.2.3", "127.0.0.1:80", " "};
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-    assert_refused(loop, 9, texts[i], UV_EINVAL);
-}
-
-TEST("no socket") {
-  assert_int_equal(dgram_connect_sync(NULL, 9, NULL), UV_EINVAL);
-}
-
-TEST("one that is closed") {
-  int port;
-  dgram_socket_t *connected = new_bound(loop, NULL, NULL, &port);
-  dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  connect_now(connected, 9);
-  close_socket(connected);
-  close_socket(unbound);
-  assert_int_equal(dgram_connect_sync(connected, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_int_equal(dgram_connect_sync(unbound, 9, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  run_to_end(loop); /* it was not bound */
-}
 
 TEST("one that is connected or being connected") {
   int port;

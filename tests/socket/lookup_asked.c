@@ -97,24 +97,6 @@ TEST("a binary address and a connected send ask nothing") {
   assert_int_equal(stub.asked, 1);
 }
 
-TEST("a refused call asks nothing") {
-  struct lookup_stub stub = {0};
-  char host[257];
-  memset(host, 'a', sizeof host - 1);
-  host[sizeof host - 1] = '\0';
-  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
-  assert_int_equal(dgram_bind(socket, -1, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  assert_int_equal(dgram_bind(socket, 0, host, NULL, NULL), UV_EINVAL);
-  assert_int_equal(dgram_send(socket, "x", 1, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, host, NULL, NULL), UV_EINVAL);
-  assert_int_equal(dgram_connect(socket, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
-  assert_int_equal(dgram_connect(socket, 9, host, NULL, NULL), UV_EINVAL);
-  close_socket(socket);
-  assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  settle(loop);
-  assert_int_equal(stub.asked, 0);
-}
-
 TEST("each socket asks with its own context") {
   struct lookup_stub hooks[2] = {{.at_once = "127.0.0.1"}, {.at_once = "127.0.0.2"}};
   for (int i = 0; i < 2; i++) {

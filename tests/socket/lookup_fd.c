@@ -199,10 +199,6 @@ TEST("of a send or connect it is einval") {
   close(fd);
 }
 
-TEST("no question is einval") {
-  assert_int_equal(dgram_lookup_done_fd(NULL, 0), UV_EINVAL);
-}
-
 /* ---- and a close ---- */
 
 TEST("of a closed socket nothing happens") {

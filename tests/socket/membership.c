@@ -118,3 +118,17 @@ TEST("on ipv6 the group may say the zone") {
   assert_int_equal(dgram_drop_membership(scene.socket, "ff02::1234%lo", NULL), 0);
   close_scene(&scene);
 }
+
+TEST("a zone that does not exist is the systems choice") {
+  static const char *const zones[] = {"::%nosuchif", "::%4294967295", "::%", "::1"};
+  skip_without_ipv6();
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, NULL, NULL);
+  int expected = dgram_add_membership(socket, "ff02::1234", NULL);
+  if (expected == 0)
+    assert_int_equal(dgram_drop_membership(socket, "ff02::1234", NULL), 0);
+  for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+    assert_int_equal(dgram_add_membership(socket, "ff02::1234", zones[i]), expected);
+    if (expected == 0)
+      assert_int_equal(dgram_drop_membership(socket, "ff02::1234%nosuchif", NULL), 0);
+  }
+}

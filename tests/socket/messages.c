@@ -3,18 +3,6 @@
 
 #include <arpa/inet.h>
 
-/* Notes a batch as "context[a b]". */
-static void trace_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
-                           size_t count, void *context) {
-  char text[1024] = "";
-  for (size_t i = 0; i < count; i++) {
-    size_t length = strlen(text);
-    snprintf(text + length, sizeof text - length, i == 0 ? "%.*s" : " %.*s",
-             (int)messages[i]->rinfo.size, messages[i]->message);
-  }
-  trace("%s[%s]", (const char *)context, text);
-}
-
 TEST("what came together is one batch") {
   int port;
   int fd = raw_socket();
@@ -55,19 +43,6 @@ TEST("it has on once and off") {
   }
   assert_trace("on[x] once[x] on[x]");
   close(fd);
-  close_socket(socket);
-  assert_int_equal(dgram_on_messages(socket, trace_messages, "late"),
-                   DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-}
-
-TEST("bad arguments are refused") {
-  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_messages(NULL, trace_messages, "m"), UV_EINVAL);
-  assert_int_equal(dgram_once_messages(NULL, trace_messages, "m"), UV_EINVAL);
-  assert_int_equal(dgram_off_messages(NULL, trace_messages, "m"), UV_EINVAL);
-  assert_int_equal(dgram_on_messages(socket, NULL, NULL), UV_EINVAL);
-  assert_int_equal(dgram_once_messages(socket, NULL, NULL), UV_EINVAL);
-  assert_int_equal(dgram_off_messages(socket, NULL, NULL), UV_EINVAL);
 }
 
 /* ---- from whom ---- */

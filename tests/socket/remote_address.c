@@ -28,22 +28,6 @@ TEST("after a failed connect there is none") {
   assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
 }
 
-TEST("of a closed socket it is refused") {
-  int port;
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  connect_now(socket, 9);
-  close_socket(socket);
-  assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-}
-
-TEST("both arguments are needed") {
-  int port;
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  connect_now(socket, 9);
-  assert_int_equal(ask(NULL), UV_EINVAL);
-  assert_int_equal(dgram_remote_address(socket, NULL), UV_EINVAL);
-}
-
 /* The wildcard stands for this host: the system says what it made of it. */
 TEST("it is the one that the system has") {
   int port;

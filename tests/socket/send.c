@@ -166,3 +166,11 @@ TEST("an address in binary form is sent to in ipv6") {
   assert_int_equal(dgram_send_to(socket, NULL, 0, (const struct sockaddr *)&to, NULL, NULL), 0);
   run_until(loop, &received, 1);
 }
+
+TEST("a send of no bytes may be without a pointer to them") {
+  int port;
+  dgram_socket_t *target = new_bound(loop, NULL, NULL, &port);
+  int sent = 0;
+  assert_int_equal(dgram_send(target, NULL, 0, port, NULL, count_sent, &sent), 0);
+  run_until(loop, &sent, 1);
+}

@@ -117,16 +117,6 @@ TEST("nothing but empty buffers is an empty datagram") {
   is_one_datagram(loop, buffers, 3, 0);
 }
 
-TEST("one more than 1024 is refused") {
-  static uv_buf_t buffers[MOST_BUFFERS + 1];
-  int port;
-  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_send_buffers(socket, buffers, MOST_BUFFERS + 1, port, NULL, NULL, NULL),
-                   UV_EINVAL);
-  assert_int_equal(dgram_get_send_queue_count(socket), 0);
-  assert_usable(socket);
-}
-
 /* node#6616: the list of buffers was changed after the call. */
 TEST("the list may change after the call") {
   int port;

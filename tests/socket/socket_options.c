@@ -140,16 +140,6 @@ TEST("after a failed bind it is ebadf again") {
   assert_all(socket, UV_EBADF);
 }
 
-TEST("a closed socket is refused") {
-  int port;
-  dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
-  dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  close_socket(bound);
-  close_socket(unbound);
-  assert_all(bound, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  assert_all(unbound, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-}
-
 /* It is closed for the program, though it waits for the bind. */
 TEST("a socket that is to close is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -158,10 +148,6 @@ TEST("a socket that is to close is refused") {
   assert_all(socket, DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   run_to_end(loop);
   assert_trace("sent close");
-}
-
-TEST("no socket is einval") {
-  assert_all(NULL, UV_EINVAL);
 }
 
 /* With the flag a broadcast of the loopback leaves, without it EACCES. */
