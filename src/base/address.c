@@ -23,7 +23,7 @@ void dgram__address_loopback(union dgram__address *address, int family, int port
     address->v6.sin6_addr = in6addr_loopback;
 }
 
-/* The index of an interface, by name, else by number (RFC 4007, 11.2). 0: there is none. */
+/* The index of an interface, given by name or else by number (RFC 4007, 11.2); 0: there is none. */
 static unsigned address_interface_index(const char *zone) {
   unsigned index = if_nametoindex(zone);
   if (index != 0 || zone[strspn(zone, "0123456789")] != '\0')
@@ -49,19 +49,21 @@ static bool address_parse_v6(struct sockaddr_in6 *v6, const char *text) {
   return true;
 }
 
-/* What net.isIP() of Node.js takes for a zone, whether there is such an interface or not. */
-static bool address_is_zone(const char *text) {
+/*
+ * Whether a text in the form of an IPv6 address is a host name: its zone is none by Node.js's
+ * net.isIP(), which allows any zone of these characters, and no interface has that name.
+ */
+static bool address_is_host_name(const char *text) {
   static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.:";
-  return *text != '\0' && text[strspn(text, allowed)] == '\0';
-}
-
-static bool address_may_be_a_name(const char *text) {
   const char *zone = strchr(text, '%');
-  return zone != NULL && !address_is_zone(zone + 1) && if_nametoindex(zone + 1) == 0;
+  if (zone == NULL)
+    return false;
+  zone++;
+  return (*zone == '\0' || zone[strspn(zone, allowed)] != '\0') && if_nametoindex(zone) == 0;
 }
 
 static bool address_parse(union dgram__address *address, const char *text, int port,
-                          bool names_too) {
+                          bool literal_only) {
   struct in_addr v4;
   struct sockaddr_in6 v6;
   if (inet_pton(AF_INET, text, &v4) == 1) {
@@ -69,7 +71,7 @@ static bool address_parse(union dgram__address *address, const char *text, int p
     address->v4.sin_addr = v4;
     return true;
   }
-  if (!address_parse_v6(&v6, text) || (names_too && address_may_be_a_name(text)))
+  if (!address_parse_v6(&v6, text) || (literal_only && address_is_host_name(text)))
     return false;
   dgram__address_any(address, AF_INET6, port);
   address->v6.sin6_addr = v6.sin6_addr;
@@ -106,23 +108,21 @@ bool dgram__interface_parse(struct dgram__interface *interface, const char *text
   return true;
 }
 
-static void address_append_zone(char text[DGRAM_ADDRESS_TEXT], unsigned index) {
-  char name[IF_NAMESIZE];
-  size_t length = strlen(text);
-  if (if_indextoname(index, name) != NULL)
-    snprintf(text + length, DGRAM_ADDRESS_TEXT - length, "%%%s", name);
-  else /* the interface is gone; its number still tells which it was */
-    snprintf(text + length, DGRAM_ADDRESS_TEXT - length, "%%%u", index);
-}
-
 void dgram__address_text(const union dgram__address *address, char text[DGRAM_ADDRESS_TEXT]) {
+  char name[IF_NAMESIZE];
   if (address->any.sa_family == AF_INET) {
     inet_ntop(AF_INET, &address->v4.sin_addr, text, DGRAM_ADDRESS_TEXT);
     return;
   }
   inet_ntop(AF_INET6, &address->v6.sin6_addr, text, DGRAM_ADDRESS_TEXT);
-  if (IN6_IS_ADDR_LINKLOCAL(&address->v6.sin6_addr) && address->v6.sin6_scope_id != 0)
-    address_append_zone(text, address->v6.sin6_scope_id);
+  unsigned index = address->v6.sin6_scope_id;
+  if (!IN6_IS_ADDR_LINKLOCAL(&address->v6.sin6_addr) || index == 0)
+    return;
+  size_t length = strlen(text);
+  if (if_indextoname(index, name) != NULL)
+    snprintf(text + length, DGRAM_ADDRESS_TEXT - length, "%%%s", name);
+  else /* the interface is gone: its number */
+    snprintf(text + length, DGRAM_ADDRESS_TEXT - length, "%%%u", index);
 }
 
 void dgram__address_set_port(union dgram__address *address, int port) {
@@ -140,7 +140,7 @@ void dgram__address_set_host(union dgram__address *address, const union dgram__a
 
 void dgram__address_trim(union dgram__address *address, socklen_t length) {
   char *bytes = (char *)address;
-  if (length == sizeof address->v4) /* most are, and a length that is known takes no loop */
+  if (length == sizeof address->v4) /* the usual case: a constant length needs no loop */
     memset(bytes + sizeof address->v4, 0, sizeof *address - sizeof address->v4);
   else if (length < sizeof *address)
     memset(bytes + length, 0, sizeof *address - length);

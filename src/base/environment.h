@@ -1,7 +1,7 @@
 /*
- * The environment of this process, as far as it may be believed: whoever starts a program with more
- * rights than his own (set-user-ID, set-group-ID, file capabilities) chooses its environment, and
- * shall not choose what it does.
+ * The environment of this process, unless it is a privileged program: one that has more privileges
+ * than the user who has started it (set-user-ID, set-group-ID, file capabilities). That user sets
+ * its environment, and must not control it.
  */
 #ifndef DGRAM_ENVIRONMENT_H
 #define DGRAM_ENVIRONMENT_H
@@ -14,8 +14,8 @@
 #include <sys/auxv.h>
 #endif
 
-/* Whether the program was given more rights than the user who has started it. */
-static inline bool dgram__environment_is_foreign(void) {
+/* Whether this is a privileged program. */
+static inline bool dgram__environment_is_untrusted(void) {
 #if defined(__linux__)
   return getauxval(AT_SECURE) != 0;
 #elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || \
@@ -26,9 +26,9 @@ static inline bool dgram__environment_is_foreign(void) {
 #endif
 }
 
-/* The value of a variable, as getenv(3); NULL also where the environment is foreign. */
+/* The value of a variable, as getenv(3), but NULL in a privileged program. */
 static inline const char *dgram__environment(const char *name) {
-  return dgram__environment_is_foreign() ? NULL : getenv(name);
+  return dgram__environment_is_untrusted() ? NULL : getenv(name);
 }
 
 #endif

@@ -9,7 +9,7 @@
  * tables from its list.
  */
 const char *dgram_err_name(int code) {
-  /* The resolver has two ways to say that there is no such host; Node.js has one name for both. */
+  /* The resolver has two codes for a host that does not exist; Node.js has one name for both. */
   if (code == UV_EAI_NODATA || code == UV_EAI_NONAME)
     return "ENOTFOUND";
   switch (code) {
@@ -49,27 +49,23 @@ const char *dgram_strerror(int code) {
   }
 }
 
-static void error_write_message(char text[DGRAM__ERROR_TEXT], const dgram_error_t *error) {
-  if (error->syscall == NULL)
-    snprintf(text, DGRAM__ERROR_TEXT, "%s", dgram_strerror(error->code));
-  else if (error->address == NULL)
-    snprintf(text, DGRAM__ERROR_TEXT, "%s %s", error->syscall, error->name);
-  else if (error->port == 0)
-    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s", error->syscall, error->name, error->address);
-  else
-    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s:%d", error->syscall, error->name, error->address,
-             error->port);
-}
-
 void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
                            const char *syscall, const char *address, int port) {
+  const char *name = dgram_err_name(code);
   error->code = code;
-  error->name = dgram_err_name(code);
+  error->name = name;
   error->syscall = syscall;
   error->address = address;
   error->port = port;
   error->message = text;
-  error_write_message(text, error);
+  if (syscall == NULL)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s", dgram_strerror(code));
+  else if (address == NULL)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s", syscall, name);
+  else if (port == 0)
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s", syscall, name, address);
+  else
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s:%d", syscall, name, address, port);
 }
 
 void dgram__error_describe_at(struct dgram__described *described, int code, const char *syscall,
@@ -86,7 +82,7 @@ void dgram__error_describe_at(struct dgram__described *described, int code, cons
   dgram__error_describe(&described->error, described->text, code, syscall, address, port);
 }
 
-/* icmp_err_convert() and icmpv6_err_convert() of Linux; others have fewer. */
+/* The errors of Linux's icmp_err_convert() and icmpv6_err_convert(); other systems have fewer. */
 bool dgram__is_icmp_error(int code) {
   switch (-code) {
   case ECONNREFUSED:
@@ -109,13 +105,13 @@ bool dgram__is_icmp_error(int code) {
   }
 }
 
-/* ---- text for a terminal ---- */
+/* ---- escaping ---- */
 
 /*
- * The length of the character that a text in UTF-8 begins with, and its number. 0 for what is no
- * UTF-8: surrogates, numbers over U+10FFFF and longer forms than needed are none (RFC 3629, 3).
+ * Decodes the first character of a UTF-8 text. Returns its length, or 0 for invalid UTF-8, as are
+ * surrogates, numbers over U+10FFFF and overlong forms (RFC 3629, 3).
  */
-static size_t error_character_read(const unsigned char *text, unsigned *number) {
+static size_t error_decode(const unsigned char *text, unsigned *number) {
   static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0, 0xf8};
   static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
   size_t length = 4;
@@ -134,8 +130,8 @@ static size_t error_character_read(const unsigned char *text, unsigned *number) 
 }
 
 /*
- * Whether a terminal or a log acts on a character: control characters (C0, DEL, C1), the separators
- * of lines and paragraphs, and what changes the direction of the text around it.
+ * Whether a character may control a terminal or a log: C0, DEL, C1, the line and paragraph
+ * separators, and the bidirectional formatting characters.
  */
 static bool error_is_control(unsigned number) {
   static const struct {
@@ -149,18 +145,14 @@ static bool error_is_control(unsigned number) {
   return false;
 }
 
-/* The length of the character that a text begins with; 0 if its first byte is to be escaped. */
-static size_t error_shown_length(const unsigned char *text) {
-  unsigned number = 0;
-  size_t length = error_character_read(text, &number);
-  return length > 0 && error_is_control(number) ? 0 : length;
-}
-
 void dgram__error_escape(char escaped[DGRAM__ERROR_ESCAPED], const char *text) {
   const unsigned char *at = (const unsigned char *)text;
   char *to = escaped;
   while (*at != '\0' && to + DGRAM__ESCAPED_BYTE < escaped + DGRAM__ERROR_ESCAPED) {
-    size_t length = error_shown_length(at);
+    unsigned number = 0;
+    size_t length = error_decode(at, &number);
+    if (error_is_control(number))
+      length = 0;
     if (*at == '\\') {
       memcpy(to, "\\\\", 2);
       to += 2;

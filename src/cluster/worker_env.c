@@ -43,7 +43,7 @@ char **dgram__strings_copy(char *const strings[]) {
 
 #ifdef __linux__
 int dgram__worker_env_check(void) {
-  if (!dgram__environment_is_foreign())
+  if (!dgram__environment_is_untrusted())
     return 0;
   bool by_user = getauxval(AT_UID) != getauxval(AT_EUID) || getauxval(AT_GID) != getauxval(AT_EGID);
   bool kept = geteuid() == getauxval(AT_EUID) && getegid() == getauxval(AT_EGID);
@@ -57,7 +57,7 @@ int dgram__worker_env_check(void) {
 static bool worker_env_is_trusted(int channel) {
   struct ucred peer;
   socklen_t length = sizeof peer;
-  if (!dgram__environment_is_foreign())
+  if (!dgram__environment_is_untrusted())
     return true;
   return dgram__worker_env_check() == 0 &&
          getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
@@ -65,11 +65,11 @@ static bool worker_env_is_trusted(int channel) {
 }
 #else
 int dgram__worker_env_check(void) {
-  return dgram__environment_is_foreign() ? UV_EPERM : 0;
+  return dgram__environment_is_untrusted() ? UV_EPERM : 0;
 }
 
 static bool worker_env_is_trusted(int channel) {
-  return !dgram__environment_is_foreign();
+  return !dgram__environment_is_untrusted();
 }
 #endif
 

@@ -245,8 +245,10 @@ TEST("the connection ends with a frame that no primary sends, and its descriptor
 
 TEST("the connection ends with a reply to a request that there was not") {
   dgram_socket_t *waiting = share_and_wait();
+  int descriptors = lowest_free();
   reply(1000, 0, STDERR_FILENO);
   assert_parted(waiting);
+  assert_true(lowest_free() <= descriptors);
 }
 
 TEST("the connection ends with bytes that are no frame") {
