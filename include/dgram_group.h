@@ -2,20 +2,20 @@
  * @file dgram_group.h
  * A group of sockets on one port, each with a thread and a loop of its own.
  *
- * The system spreads what comes to the port over the sockets, so a server uses as many CPUs as it
- * has threads. Each datagram goes to one socket; which one, ::dgram_steer_t says. What holds for
- * dgram.h holds here; more is said where it differs.
+ * The kernel distributes the datagrams of the port over the sockets, so a server uses as many CPUs
+ * as it has threads. Each datagram goes to one socket, which ::dgram_steer_t determines. The rules
+ * of dgram.h apply here too, except where this header differs.
  *
- * *Threads.* A group's sockets are made by dgram_group_start(); from then on each belongs to its
- * thread, and so do its loop and all that is called about it. dgram_group_post() is how others
- * reach a socket. A thread has the signal mask of the one that started the group.
- * dgram_on_unhandled_error() is for a thread: call it in `on_start`.
+ * *Threads.* dgram_group_start() creates the sockets; from then on each socket, its loop and its
+ * callbacks belong to its thread. Other threads reach a socket by dgram_group_post(). A thread
+ * inherits the signal mask of the one that starts the group. dgram_on_unhandled_error() applies to
+ * the calling thread: call it in `on_start`.
  *
- * *Places.* The socket at index i is the one that the kernel has in place i, as long as all are
- * open. If a program closes one itself the kernel moves its last socket into the free place, and
- * what is steered by CPU or payload goes elsewhere; so leave the closing to dgram_group_stop().
- * Sockets of other programs that share the port (of the same user, with `reuse_port`) have places
- * too: a group that is steered by CPU or payload needs the port for itself.
+ * *Indices.* The socket with index i is the kernel's i-th socket of the port while all are open. If
+ * a program closes one itself, the kernel moves its last socket to that index, and steering by CPU
+ * or payload selects other sockets; so leave closing to dgram_group_stop(). Sockets of other
+ * programs on the port (of the same user, with `reuse_port`) have indices too: a group that steers
+ * by CPU or payload needs the port for itself.
  */
 #ifndef DGRAM_GROUP_H
 #define DGRAM_GROUP_H
@@ -29,7 +29,7 @@ extern "C" {
 /** A group of sockets on one port. */
 typedef struct dgram_group dgram_group_t;
 
-/** The most threads that a group can have. */
+/** The maximum number of threads of a group. */
 #define DGRAM_GROUP_THREADS 256
 
 /**
@@ -38,38 +38,38 @@ typedef struct dgram_group dgram_group_t;
  * Documentation/networking/filter.rst.
  */
 typedef enum {
-  /** The kernel's hash of both addresses and ports: a flow keeps its socket as long as its address
-      stays the same. Nothing is attached to the sockets. */
+  /** By the kernel's hash of both addresses and ports: a flow keeps its socket as long as its
+      address stays the same. No program is attached to the sockets. */
   DGRAM_STEER_FLOW,
-  /** The CPU that received it, modulo the number of sockets; with `pin`, the socket whose thread
-      runs on that CPU, if there is one. Sockets beyond the number of CPUs get nothing. */
+  /** By the CPU that received it, modulo the number of sockets; with `pin`, to the socket whose
+      thread is pinned to that CPU, if there is one. Sockets in excess of the CPUs get nothing. */
   DGRAM_STEER_CPU,
-  /** A number in the datagram, modulo the number of sockets: big-endian, unsigned, at
-      `payload_offset`. For protocols like QUIC, whose server chooses connection ids and puts its
-      index there: then a flow keeps its socket also when its address changes. A datagram that is
+  /** By a number in the datagram, modulo the number of sockets: big-endian, unsigned, at
+      `payload_offset`. For protocols like QUIC, whose server chooses connection ids and encodes the
+      index in them: then a flow keeps its socket even if its address changes. A datagram that is
       too short goes by the hash. */
   DGRAM_STEER_PAYLOAD
 } dgram_steer_t;
 
 /**
- * Sets a thread up: adds listeners, makes timers on dgram_loop() of the socket. It runs on the
- * thread, before anything is received on any of them. The socket has its port, but 'listening' is
- * yet to come.
- * @param group   the group; only dgram_group_size() and dgram_group_address() may be called on it
- *                already
- * @param index   the socket's, 0 to one less than the number of sockets
+ * Initialises a thread: adds listeners, creates timers on dgram_loop() of the socket. It is called
+ * on the thread, before any socket of the group receives. The socket is bound, but 'listening' is
+ * emitted later.
+ * @param group   the group; until this returns, only dgram_group_size() and dgram_group_address()
+ *                may be called on it
+ * @param index   the index of the socket, 0 to one less than the number of sockets
  * @param socket  the socket
  * @param context as given in the options
- * @return 0; or a negative code, which ends the group and is what dgram_group_start() returns. A
- *         call that fails undoes what it did on the loop: `on_stop` is not called for it
+ * @return 0; or a negative code, which ends the group and which dgram_group_start() returns. A call
+ *         that fails must undo what it did on the loop, since `on_stop` is not called for it
  */
 typedef int (*dgram_group_start_cb)(dgram_group_t *group, int index, dgram_socket_t *socket,
                                     void *context);
 
 /**
- * A function that runs on a thread of a group; from its loop, as callbacks of dgram.h do.
+ * A function that is called on a thread of a group, from its loop, as callbacks of dgram.h are.
  * @param group   the group
- * @param index   the socket's, 0 to one less than the number of sockets
+ * @param index   the index of the socket, 0 to one less than the number of sockets
  * @param socket  the socket; NULL if the program has closed it
  * @param context as given with the function
  */
@@ -80,31 +80,31 @@ typedef void (*dgram_group_cb)(dgram_group_t *group, int index, dgram_socket_t *
 typedef struct dgram_group_options {
   size_t struct_size;            /**< set by dgram_default_group_options() */
   const dgram_options_t *socket; /**< of each socket; `reuse_port` need not be set. `signal` and
-                                      `defer` must not be: they are for one thread. A `lookup` is
-                                      asked by all threads, also at the same time. Copied */
-  int port;                      /**< 0 to 65535; 0: the system chooses one that nobody has.
+                                      `defer` must not be: they belong to one thread. All threads
+                                      call `lookup`, also at the same time. Copied */
+  int port;                      /**< 0 to 65535; 0: an unused port that the kernel chooses.
                                       Default 0 */
   const char *address;           /**< a numeric address; NULL or "": all interfaces. Copied.
                                       Default NULL */
-  int threads;                   /**< and sockets: 1 to ::DGRAM_GROUP_THREADS; 0: one for each CPU
-                                      that the calling thread may use. Default 0 */
-  int pin;                       /**< nonzero: each thread stays on one CPU: the first on the first
-                                      that the caller may use, and so on, and again from the first
-                                      if there are more threads. Default 0 */
-  dgram_steer_t steer;           /**< which socket gets what. Default DGRAM_STEER_FLOW */
-  int payload_offset;            /**< with DGRAM_STEER_PAYLOAD: where in the datagram the number
-                                      begins, in bytes, 0 to 65527 less its width. Default 0 */
+  int threads;                   /**< the number of threads, each with a socket: 1 to
+                                      ::DGRAM_GROUP_THREADS; 0: one for each CPU that the calling
+                                      thread may use. Default 0 */
+  int pin;                       /**< nonzero: each thread is pinned to a CPU: in order to the CPUs
+                                      that the caller may use, again from the first if there are
+                                      more threads. Default 0 */
+  dgram_steer_t steer;           /**< which socket gets a datagram. Default DGRAM_STEER_FLOW */
+  int payload_offset;            /**< with DGRAM_STEER_PAYLOAD: the offset of the number in the
+                                      datagram, 0 to 65527 less its width. Default 0 */
   int payload_width;             /**< with DGRAM_STEER_PAYLOAD: the number's width in bytes, 1, 2 or
                                       4. Default 1 */
-  dgram_group_start_cb on_start; /**< sets a thread up; required. Called once for each */
-  dgram_group_cb on_stop;        /**< called once on each thread that is to end, while its socket
-                                      is open still: the place to close what `on_start` opened.
-                                      Default NULL */
+  dgram_group_start_cb on_start; /**< initialises a thread; required. Called once on each */
+  dgram_group_cb on_stop;        /**< called once on each thread before it ends, while its socket is
+                                      still open, to close what `on_start` opened. Default NULL */
   void *context;                 /**< for `on_start` and `on_stop` */
 } dgram_group_options_t;
 
 /**
- * The options of a group that uses all CPUs, on a port that the system chooses.
+ * Returns the options of a group that uses all CPUs, on a port that the kernel chooses.
  * @param socket   as the member `socket`; borrowed until dgram_group_start() has returned
  * @param on_start as the member `on_start`
  * @param context  as the member `context`
@@ -128,86 +128,86 @@ static inline dgram_group_options_t dgram_default_group_options(const dgram_opti
  */
 
 /**
- * Starts a group: binds its sockets, in their order, has the kernel steer, and starts the threads.
- * When this returns 0 every `on_start` has returned 0. On error nothing is left: no thread, no
- * socket, no memory.
+ * Starts a group: binds its sockets, in the order of their indices, attaches the steering, and
+ * starts the threads. When this returns 0 every `on_start` has returned 0. On error nothing is
+ * left: no thread, no socket, no memory.
  *
- * What comes while the sockets are bound, in their order, goes to those that are there already:
- * until the last one is, a datagram may come to another socket than its own. None is lost for that.
+ * Datagrams that arrive while the sockets are being bound go to those that are bound already, so
+ * until all are, a datagram may be received by another socket than its own. None is lost by this.
  *
- * @param options    made by dgram_default_group_options() and changed; copied
+ * @param options    from dgram_default_group_options(), then changed; copied
  * @param[out] group the new group; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL        `options`, its `socket` or `on_start`, or `group` is NULL; a
- *                          `struct_size` was not set or is that of a newer header; `threads`,
- *                          `steer`, `payload_offset` or `payload_width` out of range; `signal` or
- *                          `defer` is set; or of dgram_bind_sync(): `address` is not numeric, …
- * @retval UV_ENOTSUP       the system does not spread what comes to a port over its sockets; or
- *                          cannot steer as wanted, or pin
- * @retval UV_EADDRINUSE    somebody else has the port, and does not share it
+ *                          `struct_size` is not set or is that of a newer header; `threads`,
+ *                          `steer`, `payload_offset` or `payload_width` is out of range; `signal`
+ *                          or `defer` is set; or of dgram_bind_sync(): `address` is not numeric, …
+ * @retval UV_ENOTSUP       the system does not distribute the datagrams of a port over its sockets,
+ *                          or supports neither this steering nor pinning
+ * @retval UV_EADDRINUSE    the port is in use, and not shared
  * @retval UV_ENOMEM
- * @return or what dgram_create_socket_options() or dgram_bind_sync() returns; what the system says
- *         when it refuses the steering (UV_EPERM, …), descriptors (UV_EMFILE: a socket with its
- *         loop takes 5), a thread (UV_EAGAIN) or the thread's CPU; or what an `on_start` returned,
- *         the first one's by index
+ * @return or an error of dgram_create_socket_options() or dgram_bind_sync(); of the kernel, which
+ *         refuses the steering (UV_EPERM, …), descriptors (UV_EMFILE: a socket with its loop takes
+ *         5), a thread (UV_EAGAIN) or the pinning; or the error of the first `on_start`, by index,
+ *         that failed
  */
 DGRAM_EXTERN int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **group);
 
 /**
- * Stops a group, and waits for its threads. Each first runs the functions that dgram_group_post()
- * took, then `on_stop`, then closes its socket; 'close' and the callbacks of sends come as after
- * dgram_close(). The thread ends when its loop has nothing left to do: a handle or socket of the
- * program's own that is active keeps it, and this call, waiting. What comes meanwhile goes to the
- * sockets that are open still.
+ * Stops a group, and waits for its threads. Each first calls the functions that dgram_group_post()
+ * has queued, then `on_stop`, then closes its socket; 'close' is emitted and send callbacks are
+ * called as after dgram_close(). A thread ends when its loop is not alive any more: an active
+ * handle or socket of the program keeps the thread running, and this call waiting. Datagrams that
+ * arrive meanwhile go to the sockets that are still open.
  *
- * @param group the group; its memory goes with this call. NULL: nothing happens
+ * @param group the group; freed by this call. NULL: no effect
  * @retval 0
- * @retval UV_EPERM called on a thread of the group, which would wait for itself: nothing happens
- * @retval UV_EBUSY the threads have ended, but on a loop of theirs the program has left handles
- *                  that are open, if not active. The group stays, for another call when they are
- *                  closed: now on the caller's thread, by uv_close() and uv_run()
+ * @retval UV_EPERM called on a thread of the group, which would wait for itself: no effect
+ * @retval UV_EBUSY the threads have ended, but the program has left handles on a loop, open though
+ *                  not active. The group is not freed: close them on the caller's thread, by
+ *                  uv_close() and uv_run(), and call this again
  */
 DGRAM_EXTERN int dgram_group_stop(dgram_group_t *group);
 
 /**
  * @}
- * @name Of a running group
+ * @name A running group
  *
- * These can be called on any thread, until dgram_group_stop() is; on the group's own threads until
- * their `on_stop` has returned.
+ * These may be called on any thread, until dgram_group_stop() is called; on the group's own threads
+ * until their `on_stop` has returned.
  * @{
  */
 
 /**
- * How many threads and sockets the group has.
+ * Returns the number of threads, which is that of the sockets.
  * @param group the group
  * @return the number; 0 when `group` is NULL
  */
 DGRAM_EXTERN int dgram_group_size(const dgram_group_t *group);
 
 /**
- * The address that the group's sockets are bound to.
+ * Gets the address that the group's sockets are bound to.
  * @param group        the group
- * @param[out] address where to put it; untouched on error
+ * @param[out] address the address; unchanged on error
  * @retval 0
  * @retval UV_EINVAL an argument is NULL
  */
 DGRAM_EXTERN int dgram_group_address(const dgram_group_t *group, dgram_address_t *address);
 
 /**
- * Has a function run on a thread of the group: once, from its loop, never inside this call. What
- * is given to one thread runs in the order in which it was given. The way to use a socket from
- * another thread, or to hand a flow to the thread that it belongs to.
+ * Queues a function to be called on a thread of the group: once, from its loop, never inside this
+ * call. The functions of one thread are called in the order in which they were queued. This is how
+ * to use a socket from another thread, or to pass a flow to the thread that it belongs to.
  *
  * @param group    the group
  * @param index    which thread: 0 to dgram_group_size() - 1
  * @param callback the function
- * @param context  for `callback`; borrowed until it runs
- * @retval 0         it will run
- * @retval UV_EINVAL `group` or `callback` is NULL, or `index` out of range
+ * @param context  for `callback`; borrowed until that is called
+ * @retval 0         it will be called
+ * @retval UV_EINVAL `group` or `callback` is NULL, or `index` is out of range
  * @retval UV_ENOMEM
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING not every `on_start` has returned, or the thread is
- *                   about to end: `callback` will not run
+ *                   ending: `callback` will not be called
  */
 DGRAM_EXTERN int dgram_group_post(dgram_group_t *group, int index, dgram_group_cb callback,
                                   void *context);

@@ -4,49 +4,38 @@
 #include <stdio.h>
 #include <string.h>
 
-/*
- * libuv's own uv_err_name() and uv_strerror() allocate (and leak) for an unknown code; hence these
- * tables from its list.
- */
-const char *dgram_err_name(int code) {
-  /* The resolver has two codes for a host that does not exist; Node.js has one name for both. */
-  if (code == UV_EAI_NODATA || code == UV_EAI_NONAME)
-    return "ENOTFOUND";
+struct error_texts {
+  const char *name;
+  const char *message;
+};
+
+/* uv_err_name() and uv_strerror() of libuv allocate (and leak) for an unknown code. */
+static struct error_texts error_find(int code) {
   switch (code) {
   case 0:
-    return "OK";
-#define NAME_OF_OURS(name, value, text) \
-  case value:                           \
-    return #name;
-    DGRAM_ERROR_MAP(NAME_OF_OURS)
-#undef NAME_OF_OURS
-#define NAME_OF_UV(name, text) \
-  case UV_##name:              \
-    return #name;
-    UV_ERRNO_MAP(NAME_OF_UV)
-#undef NAME_OF_UV
+    return (struct error_texts){"OK", "success"};
+#define OUR_ERROR(name, value, text) \
+  case value:                        \
+    return (struct error_texts){#name, text};
+    DGRAM_ERROR_MAP(OUR_ERROR)
+#undef OUR_ERROR
+#define UV_ERROR(name, text) \
+  case UV_##name:            \
+    return (struct error_texts){#name, text};
+    UV_ERRNO_MAP(UV_ERROR)
+#undef UV_ERROR
   default:
-    return "UNKNOWN";
+    return (struct error_texts){"UNKNOWN", "unknown error"};
   }
 }
 
+const char *dgram_err_name(int code) {
+  /* The resolver has two codes for a host that does not exist; Node.js has one name for both. */
+  return code == UV_EAI_NODATA || code == UV_EAI_NONAME ? "ENOTFOUND" : error_find(code).name;
+}
+
 const char *dgram_strerror(int code) {
-  switch (code) {
-  case 0:
-    return "success";
-#define TEXT_OF_OURS(name, value, text) \
-  case value:                           \
-    return text;
-    DGRAM_ERROR_MAP(TEXT_OF_OURS)
-#undef TEXT_OF_OURS
-#define TEXT_OF_UV(name, text) \
-  case UV_##name:              \
-    return text;
-    UV_ERRNO_MAP(TEXT_OF_UV)
-#undef TEXT_OF_UV
-  default:
-    return "unknown error";
-  }
+  return error_find(code).message;
 }
 
 void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,

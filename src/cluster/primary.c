@@ -249,28 +249,6 @@ static void primary_reply(struct dgram__worker_process *worker, uint32_t number,
   (void)dgram__channel_send(&worker->channel, &frame, fd);
 }
 
-static int primary_on_request(struct dgram__worker_process *worker,
-                              const struct dgram__frame *request) {
-  const struct dgram__lease *lease = NULL;
-  if (request->address.any.sa_family == AF_UNSPEC)
-    return UV_EPROTO;
-  int err = dgram__shared_sockets_lease(&worker->cluster->shared, &worker->leases, request, &lease);
-  if (err == UV_EPROTO)
-    return err;
-  primary_reply(worker, request->number, err, err == 0 ? lease->socket->fd : -1);
-  return 0;
-}
-
-static int primary_on_online(struct dgram__worker_process *worker) {
-  dgram_cluster_t *cluster = worker->cluster;
-  if (worker->state != DGRAM__WORKER_FORKED)
-    return UV_EPROTO;
-  primary_set_worker_state(worker, DGRAM__WORKER_ONLINE);
-  if (cluster->options.on_online != NULL)
-    cluster->options.on_online(cluster, worker->id, cluster->options.context);
-  return 0;
-}
-
 static int primary_on_listening(struct dgram__worker_process *worker, uint32_t number) {
   dgram_cluster_t *cluster = worker->cluster;
   const struct dgram__lease *lease = dgram__leases_find(&worker->leases, number);
@@ -290,15 +268,28 @@ static int primary_on_listening(struct dgram__worker_process *worker, uint32_t n
 
 static int primary_on_frame(struct dgram__worker_process *worker,
                             const struct dgram__frame *frame) {
+  dgram_cluster_t *cluster = worker->cluster;
+  const struct dgram__lease *lease = NULL;
+  int err = UV_EPROTO;
   switch (frame->kind) {
   case DGRAM__FRAME_ONLINE:
-    return primary_on_online(worker);
+    if (worker->state != DGRAM__WORKER_FORKED)
+      return UV_EPROTO;
+    primary_set_worker_state(worker, DGRAM__WORKER_ONLINE);
+    if (cluster->options.on_online != NULL)
+      cluster->options.on_online(cluster, worker->id, cluster->options.context);
+    return 0;
   case DGRAM__FRAME_REQUEST:
-    return primary_on_request(worker, frame);
+    if (frame->address.any.sa_family != AF_UNSPEC)
+      err = dgram__shared_sockets_lease(&cluster->shared, &worker->leases, frame, &lease);
+    if (err == UV_EPROTO)
+      return err;
+    primary_reply(worker, frame->number, err, err == 0 ? lease->socket->fd : -1);
+    return 0;
   case DGRAM__FRAME_LISTENING:
     return primary_on_listening(worker, frame->number);
   case DGRAM__FRAME_RELEASE:
-    return dgram__shared_sockets_release(&worker->cluster->shared, &worker->leases, frame->number)
+    return dgram__shared_sockets_release(&cluster->shared, &worker->leases, frame->number)
                ? 0
                : UV_EPROTO;
   default: /* no worker sends it */

@@ -78,46 +78,40 @@ void dgram__shared_sockets_forbid_all(struct dgram__shared_sockets *shared) {
 
 /* ---- system sockets ---- */
 
-/* Opens what is requested. Returns a descriptor or an error. */
-static int shared_sockets_open_fd(const struct dgram__frame *request) {
-  if (request->fd == 0) {
-    struct dgram__udp udp;
-    struct dgram__settings settings = {.local = request->address,
-                                       .reuse_addr = request->reuse_addr,
-                                       .ipv6_only = request->ipv6_only};
-    int err = dgram__udp_open(&udp, &settings);
-    return err == 0 ? udp.fd : err;
-  }
-  int family = dgram__udp_family(request->fd);
-  if (family == 0)
-    return DGRAM_ERR_INVALID_FD_TYPE;
-  if (family != request->address.any.sa_family)
-    return UV_EINVAL;
-  return dgram__descriptor_duplicate(request->fd);
-}
-
 /* Opens a socket and adds it to the list. Returns 0 or an error. */
 static int shared_sockets_open(struct dgram__shared_sockets *shared,
                                const struct dgram__frame *request,
                                const struct dgram__identity *identity,
                                struct dgram__shared_socket **opened) {
+  const struct dgram__settings settings = {.local = request->address,
+                                           .reuse_addr = request->reuse_addr,
+                                           .ipv6_only = request->ipv6_only};
+  struct dgram__udp udp = {.fd = -1};
   struct dgram__shared_socket *socket = calloc(1, sizeof *socket);
   if (socket == NULL)
     return UV_ENOMEM;
-  socket->request = *request;
-  socket->identity = *identity;
-  socket->fd = shared_sockets_open_fd(request);
-  int err = socket->fd;
-  if (socket->fd >= 0) {
-    const struct dgram__udp udp = {.fd = socket->fd};
-    err = dgram__udp_name(&udp, false, &socket->name);
-    if (err != 0)
-      close(socket->fd);
+  int err = 0;
+  if (request->fd == 0) {
+    err = dgram__udp_open(&udp, &settings);
+  } else {
+    int family = dgram__udp_family(request->fd);
+    if (family == request->address.any.sa_family)
+      udp.fd = dgram__descriptor_duplicate(request->fd);
+    else
+      udp.fd = family != 0 ? UV_EINVAL : DGRAM_ERR_INVALID_FD_TYPE;
+    err = udp.fd < 0 ? udp.fd : 0;
   }
+  if (err == 0)
+    err = dgram__udp_name(&udp, false, &socket->name);
   if (err != 0) {
+    if (udp.fd >= 0)
+      close(udp.fd);
     free(socket);
     return err;
   }
+  socket->request = *request;
+  socket->identity = *identity;
+  socket->fd = udp.fd;
   dgram__list_append(&shared->sockets, &socket->node);
   shared->count++;
   *opened = socket;

@@ -311,18 +311,16 @@ static void offer_free(dgram_offer_t *offer) {
   free(offer);
 }
 
-static void offer_release_handle(dgram_offer_t *offer) {
+static void offer_on_handle_closed(uv_handle_t *handle) {
+  dgram_offer_t *offer = handle->data;
   if (--offer->open_handles == 0)
     offer_free(offer);
 }
 
-static void offer_on_handle_closed(uv_handle_t *handle) {
-  offer_release_handle(handle->data);
-}
-
 static void offer_on_successor_closed(uv_handle_t *handle) {
   struct successor *successor = handle->data;
-  offer_release_handle(successor->offer);
+  handle->data = successor->offer;
+  offer_on_handle_closed(handle);
   free(successor);
 }
 

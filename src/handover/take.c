@@ -49,40 +49,27 @@ static int take_receive(struct dgram__channel *channel, uint64_t deadline,
   return got > 0 ? 0 : got;
 }
 
-/* Receives a descriptor, and how many are to come. Returns it, or an error. */
-static int take_receive_one(struct dgram__channel *channel, uint64_t deadline, uint32_t *left) {
-  struct dgram__frame frame;
-  int fd;
-  int err = take_receive(channel, deadline, &frame, &fd);
-  if (err != 0)
-    return err;
-  *left = frame.number;
-  if (frame.kind == DGRAM__FRAME_DESCRIPTOR && frame.status == 0 && fd >= 0)
-    return fd;
-  if (fd >= 0)
-    close(fd);
-  return frame.kind == DGRAM__FRAME_DESCRIPTOR && frame.status != 0 ? frame.status : UV_EPROTO;
-}
-
 /* Returns the number of descriptors, or an error with all of them closed. */
 static int take_receive_all(struct dgram__channel *channel, uint64_t deadline, int fds[]) {
+  struct dgram__frame frame = {.number = DGRAM_HANDOVER_MOST};
   int count = 0;
-  uint32_t left = 0;
-  int err = 0;
   do {
-    uint32_t expected = left - 1;
-    int fd = take_receive_one(channel, deadline, &left);
-    if (fd < 0) {
-      err = fd;
-      break;
-    }
-    fds[count++] = fd;
-    bool in_order = count == 1 ? left < DGRAM_HANDOVER_MOST : left == expected;
-    err = in_order ? 0 : UV_EPROTO;
-  } while (err == 0 && left > 0);
-  while (err != 0 && count > 0)
-    close(fds[--count]);
-  return err != 0 ? err : count;
+    uint32_t left = frame.number; /* with the one to be received; an upper bound of the first */
+    int fd = -1;
+    int err = take_receive(channel, deadline, &frame, &fd);
+    if (err == 0 && frame.kind == DGRAM__FRAME_DESCRIPTOR && frame.status != 0)
+      err = frame.status;
+    else if (err == 0 && (frame.kind != DGRAM__FRAME_DESCRIPTOR || fd < 0 ||
+                          (count == 0 ? frame.number >= left : frame.number != left - 1)))
+      err = UV_EPROTO;
+    if (fd >= 0)
+      fds[count++] = fd;
+    while (err != 0 && count > 0)
+      close(fds[--count]);
+    if (err != 0)
+      return err;
+  } while (frame.number > 0);
+  return count;
 }
 
 int dgram_handover_take(const char *path, int timeout_ms, int fds[], dgram_takeover_t **takeover) {

@@ -66,37 +66,32 @@ static int unix_listener_restrict_mode(const char *name, struct stat *file) {
   return fchmodat(AT_FDCWD, name, OWNER_ONLY, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
 }
 
-/* Nobody can connect before listen(2), and then the file has its mode. Renamed, it replaces. */
-static int unix_listener_listen_at(int fd, const char *path,
-                                   struct dgram__unix_listener *listener) {
+/* Nobody can connect before listen(2), and then the file has its mode; rename(2) replaces. */
+int dgram__unix_listener_listen(const char *path, struct dgram__unix_listener *listener) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct stat file;
   if (dgram__unix_listener_is_too_long(path))
     return UV_ENAMETOOLONG;
   if (lstat(path, &file) == 0 ? !S_ISSOCK(file.st_mode) : errno != ENOENT)
     return UV_EEXIST;
-  (void)fchmod(fd, OWNER_ONLY); /* on Linux the file inherits the socket's mode */
-  int err = unix_listener_bind(fd, path, &address);
-  if (err != 0)
-    return err;
-  err = unix_listener_restrict_mode(address.sun_path, &file);
-  if (err == 0 && (listen(fd, BACKLOG) != 0 || rename(address.sun_path, path) != 0))
-    err = -errno;
-  if (err != 0)
-    unlink(address.sun_path);
-  else
-    *listener = (struct dgram__unix_listener){.device = file.st_dev, .inode = file.st_ino};
-  return err;
-}
-
-int dgram__unix_listener_listen(const char *path, struct dgram__unix_listener *listener) {
   int fd = dgram__descriptor_socket(AF_UNIX, SOCK_STREAM);
   if (fd < 0)
     return fd;
-  int err = unix_listener_listen_at(fd, path, listener);
-  if (err != 0)
+  (void)fchmod(fd, OWNER_ONLY); /* on Linux the file inherits the socket's mode */
+  int err = unix_listener_bind(fd, path, &address);
+  if (err == 0) {
+    err = unix_listener_restrict_mode(address.sun_path, &file);
+    if (err == 0 && (listen(fd, BACKLOG) != 0 || rename(address.sun_path, path) != 0))
+      err = -errno;
+    if (err != 0)
+      unlink(address.sun_path);
+  }
+  if (err != 0) {
     close(fd);
-  return err != 0 ? err : fd;
+    return err;
+  }
+  *listener = (struct dgram__unix_listener){.device = file.st_dev, .inode = file.st_ino};
+  return fd;
 }
 
 /* ---- removing the file ---- */
