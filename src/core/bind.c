@@ -131,7 +131,7 @@ static void bind_announce(dgram_socket_t *socket) {
   if (socket->life == DGRAM__CLOSED)
     return;
   dgram__send_bound(socket);
-  dgram__connect_release(socket);
+  dgram__connect_bound(socket);
   dgram__close_if_ready(socket);
 }
 
@@ -141,7 +141,7 @@ static void bind_fail(dgram_socket_t *socket, int code, const char *syscall, con
   bind_set_state(socket, DGRAM__UNBOUND);
   dgram__listeners_remove_kind(&socket->events.listening, DGRAM__ON_ATTEMPT);
   dgram__send_bind_failed(socket, code, syscall);
-  dgram__connect_fail_unbound(socket, code, syscall);
+  dgram__connect_bind_failed(socket, code, syscall);
   dgram__emit_error(socket, code, syscall, address, port);
   dgram__close_if_ready(socket);
 }

@@ -1,65 +1,91 @@
 /*
- * One remote endpoint for all of a socket's datagrams: connect, disconnect.
+ * Connecting: one remote endpoint for all of a socket's datagrams.
  *
- *   NONE --> WAITS_FOR_BIND --> RESOLVING --> PENDING --> DONE    dgram_connect()
- *                          \--> SCHEDULED -/                      to a numeric address
- *   NONE --> SCHEDULED --> PENDING --> DONE                       dgram_connect_sync()
- *   NONE, FAILED --> DONE                                         a descriptor that is connected
- *   WAITS_FOR_BIND, RESOLVING, SCHEDULED --> FAILED --> NONE
- *   PENDING, DONE --> NONE                                        dgram_disconnect()
+ *   DISCONNECTED      -> WAITING_FOR_BIND   dgram_connect()
+ *   WAITING_FOR_BIND  -> RESOLVING          the socket is bound: to a host name
+ *                     -> SCHEDULED          ... to a numeric address: from the loop
+ *   DISCONNECTED      -> SCHEDULED          dgram_connect_sync(), for the time of the call
+ *   RESOLVING, SCHEDULED -> CONNECTED_PENDING  connect(2) has succeeded: sends go to the peer
+ *   CONNECTED_PENDING -> CONNECTED          'connect' is emitted
+ *   WAITING_FOR_BIND, RESOLVING, SCHEDULED -> FAILED   to be reported from the loop
+ *   DISCONNECTED, FAILED -> CONNECTED       a descriptor is adopted that is connected
+ *   any -> DISCONNECTED                     a failure is reported; dgram_disconnect(); close
  *
- * From PENDING on sends go to the peer; until DONE 'connect' has not been emitted.
+ * In this file: the state; an attempt and its failure; connect(2); what an attempt waits for; the
+ * bind, and the close; the public functions.
  */
 #include "internal.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void connect_finish(dgram_socket_t *socket);
-
-static const struct dgram__task_type connect_task = {connect_finish,
-                                                     offsetof(dgram_socket_t, tasks.connect)};
-
 /* ---- the state ---- */
 
-static inline bool connect_may_follow(enum dgram__connect_state from,
-                                      enum dgram__connect_state to) {
-#define BIT(state) (1U << (state))
-  static const unsigned followers[] = {
-      [DGRAM__DISCONNECTED] = BIT(DGRAM__CONNECT_WAITING_FOR_BIND) | BIT(DGRAM__CONNECT_SCHEDULED) |
-                              BIT(DGRAM__CONNECTED),
-      [DGRAM__CONNECT_WAITING_FOR_BIND] = BIT(DGRAM__CONNECT_RESOLVING) |
-                                          BIT(DGRAM__CONNECT_SCHEDULED) |
-                                          BIT(DGRAM__CONNECT_FAILED) | BIT(DGRAM__DISCONNECTED),
-      [DGRAM__CONNECT_RESOLVING] = BIT(DGRAM__CONNECTED_PENDING) | BIT(DGRAM__CONNECT_FAILED),
-      [DGRAM__CONNECT_SCHEDULED] =
-          BIT(DGRAM__CONNECTED_PENDING) | BIT(DGRAM__CONNECT_FAILED) | BIT(DGRAM__DISCONNECTED),
-      [DGRAM__CONNECT_FAILED] = BIT(DGRAM__DISCONNECTED) | BIT(DGRAM__CONNECTED),
-      [DGRAM__CONNECTED_PENDING] = BIT(DGRAM__CONNECTED) | BIT(DGRAM__DISCONNECTED),
-      [DGRAM__CONNECTED] = BIT(DGRAM__DISCONNECTED),
-  };
-#undef BIT
-  return (followers[from] >> to & 1U) != 0;
-}
+static const unsigned char connect_edges[] = {
+    [DGRAM__DISCONNECTED] = DGRAM__BIT(DGRAM__CONNECT_WAITING_FOR_BIND) |
+                            DGRAM__BIT(DGRAM__CONNECT_SCHEDULED) | DGRAM__BIT(DGRAM__CONNECTED) |
+                            DGRAM__BIT(DGRAM__DISCONNECTED),
+    [DGRAM__CONNECT_WAITING_FOR_BIND] =
+        DGRAM__BIT(DGRAM__CONNECT_RESOLVING) | DGRAM__BIT(DGRAM__CONNECT_SCHEDULED) |
+        DGRAM__BIT(DGRAM__CONNECT_FAILED) | DGRAM__BIT(DGRAM__DISCONNECTED),
+    [DGRAM__CONNECT_RESOLVING] = DGRAM__BIT(DGRAM__CONNECTED_PENDING) |
+                                 DGRAM__BIT(DGRAM__CONNECT_FAILED) |
+                                 DGRAM__BIT(DGRAM__DISCONNECTED),
+    [DGRAM__CONNECT_SCHEDULED] = DGRAM__BIT(DGRAM__CONNECTED_PENDING) |
+                                 DGRAM__BIT(DGRAM__CONNECT_FAILED) |
+                                 DGRAM__BIT(DGRAM__DISCONNECTED),
+    [DGRAM__CONNECT_FAILED] = DGRAM__BIT(DGRAM__CONNECTED) | DGRAM__BIT(DGRAM__DISCONNECTED),
+    [DGRAM__CONNECTED_PENDING] = DGRAM__BIT(DGRAM__CONNECTED) | DGRAM__BIT(DGRAM__DISCONNECTED),
+    [DGRAM__CONNECTED] = DGRAM__BIT(DGRAM__DISCONNECTED),
+};
 
 static void connect_set_state(dgram_socket_t *socket, enum dgram__connect_state state) {
-  assert(connect_may_follow(socket->connecting.state, state));
-  socket->connecting.state = state;
+  struct dgram__connecting *connecting = &socket->connecting;
+  dgram__assert_edge(connect_edges, connecting->state, state);
+  assert(connecting->attempt == NULL || connecting->attempt->lookup == NULL);
+  assert(state != DGRAM__CONNECT_FAILED || connecting->attempt != NULL);
+  connecting->state = state;
 }
 
-/* ---- an attempt and its end ---- */
+dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
+  if (socket == NULL || socket->connecting.state == DGRAM__DISCONNECTED)
+    return DGRAM_DISCONNECTED;
+  return dgram__is_connected(&socket->connecting) ? DGRAM_CONNECTED : DGRAM_CONNECTING;
+}
 
-static void connect_free_attempt(struct dgram__attempt *attempt) {
-  if (attempt != NULL)
-    free(attempt->host);
+static void connect_run(dgram_socket_t *socket);
+
+static const struct dgram__task_type connect_task = {connect_run,
+                                                     offsetof(dgram_socket_t, tasks.connect)};
+
+/* ---- an attempt and its failure ---- */
+
+/* Takes the arguments over. Returns 0 or UV_ENOMEM, with nothing changed. */
+static int connect_begin(dgram_socket_t *socket, const struct dgram__destination *destination,
+                         dgram_connect_cb callback, void *context) {
+  struct dgram__attempt *attempt = calloc(1, sizeof *attempt);
+  char *host = destination->host != NULL ? strdup(destination->host) : NULL;
+  if (attempt == NULL || (host == NULL && destination->host != NULL) ||
+      (callback != NULL &&
+       !dgram__listeners_add(&socket->events.connect, (dgram__listener_fn *)callback, context,
+                             DGRAM__ON_ATTEMPT))) {
+    free(host);
+    free(attempt);
+    return UV_ENOMEM;
+  }
+  *attempt = (struct dgram__attempt){
+      .to = destination->address, .host = host, .callback = callback, .context = context};
+  socket->connecting.attempt = attempt;
+  connect_set_state(socket, DGRAM__CONNECT_WAITING_FOR_BIND);
+  return 0;
+}
+
+static void connect_free(struct dgram__attempt *attempt) {
+  free(attempt->host);
   free(attempt);
 }
 
-/*
- * Takes the attempt out of the socket, so that in its callback the program may already start the
- * next one.
- */
+/* Out of the socket: in its callback the program may already start the next one. */
 static struct dgram__attempt *connect_take_attempt(dgram_socket_t *socket) {
   struct dgram__attempt *attempt = socket->connecting.attempt;
   socket->connecting.attempt = NULL;
@@ -67,18 +93,21 @@ static struct dgram__attempt *connect_take_attempt(dgram_socket_t *socket) {
   return attempt;
 }
 
-static void connect_set_failure(struct dgram__attempt *attempt, int status, const char *syscall,
-                                enum dgram__shown shown) {
+static void connect_set_error(struct dgram__attempt *attempt, int status, const char *syscall,
+                              enum dgram__shown shown) {
   attempt->status = status;
   attempt->syscall = syscall;
   attempt->shown = shown;
 }
 
-static void connect_set_cancelled(struct dgram__attempt *attempt) {
-  connect_set_failure(attempt, UV_ECANCELED, "connect", DGRAM__SHOW_ENDPOINT);
+/* The caller has the failure reported. */
+static void connect_fail(dgram_socket_t *socket, int status, const char *syscall,
+                         enum dgram__shown shown) {
+  connect_set_error(socket->connecting.attempt, status, syscall, shown);
+  connect_set_state(socket, DGRAM__CONNECT_FAILED);
 }
 
-static void connect_report_failure(dgram_socket_t *socket, struct dgram__attempt *attempt) {
+static void connect_report(dgram_socket_t *socket, struct dgram__attempt *attempt) {
   struct dgram__described described;
   dgram__error_describe_at(&described, attempt->status, attempt->syscall, attempt->shown,
                            attempt->host, &attempt->to);
@@ -86,43 +115,30 @@ static void connect_report_failure(dgram_socket_t *socket, struct dgram__attempt
     attempt->callback(socket, &described.error, attempt->context);
   else
     dgram__emit_described_error(socket, &described.error);
-  connect_free_attempt(attempt);
+  connect_free(attempt);
 }
 
-/* The socket's state is no longer about the attempt; its callback is still to be told. */
+/* The program has given the attempt up: only its callback is called. */
+static void connect_report_cancelled(dgram_socket_t *socket, struct dgram__attempt *attempt) {
+  if (attempt->callback != NULL)
+    connect_report(socket, attempt);
+  else
+    connect_free(attempt);
+}
+
+/* The state is no longer about the attempt; its callback is still to be called. */
 static void connect_set_ended(dgram_socket_t *socket) {
-  struct dgram__attempt **end = &socket->connecting.ended;
-  while (*end != NULL)
-    end = &(*end)->next;
-  *end = connect_take_attempt(socket);
+  dgram__list_append(&socket->connecting.ended, &connect_take_attempt(socket)->node);
   dgram__defer(socket, &connect_task);
 }
 
-/* The program has given the attempt up: only its callback is told. */
-static void connect_report_cancelled(dgram_socket_t *socket, struct dgram__attempt *attempt) {
-  if (attempt->callback != NULL)
-    connect_report_failure(socket, attempt);
-  else
-    connect_free_attempt(attempt);
-}
-
-/* Those that a disconnect has ended, the first one first. */
 static void connect_report_ended(dgram_socket_t *socket) {
-  struct dgram__attempt *attempt;
-  while ((attempt = socket->connecting.ended) != NULL) {
-    socket->connecting.ended = attempt->next;
-    connect_report_cancelled(socket, attempt);
-  }
+  struct dgram__list_node *node;
+  while ((node = dgram__list_take_first(&socket->connecting.ended)) != NULL)
+    connect_report_cancelled(socket, DGRAM__LIST_ENTRY(node, struct dgram__attempt, node));
 }
 
-/* The attempt has failed; who calls this has that told. */
-static void connect_fail(dgram_socket_t *socket, int status, const char *syscall,
-                         enum dgram__shown shown) {
-  connect_set_failure(socket->connecting.attempt, status, syscall, shown);
-  connect_set_state(socket, DGRAM__CONNECT_FAILED);
-}
-
-/* ---- connecting ---- */
+/* ---- connect(2) ---- */
 
 static int connect_udp(dgram_socket_t *socket, const union dgram__address *to) {
   struct dgram__connecting *connecting = &socket->connecting;
@@ -142,7 +158,7 @@ static int connect_udp(dgram_socket_t *socket, const union dgram__address *to) {
   return 0;
 }
 
-/* Everything that the attempt waited for is there. Who calls this has the end told. */
+/* All that the attempt waited for is there. The caller has the result reported. */
 static void connect_make_attempt(dgram_socket_t *socket) {
   int err = connect_udp(socket, &socket->connecting.attempt->to);
   if (err != 0)
@@ -151,21 +167,21 @@ static void connect_make_attempt(dgram_socket_t *socket) {
     connect_set_state(socket, DGRAM__CONNECTED_PENDING);
 }
 
-static void connect_finish(dgram_socket_t *socket) {
-  connect_report_ended(socket);
-  if (socket->life == DGRAM__CLOSED)
-    return;
+/* Connects if that is scheduled, and reports the result. */
+static void connect_run(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
+  connect_report_ended(socket);
   if (connecting->state == DGRAM__CONNECT_SCHEDULED && connecting->attempt != NULL)
     connect_make_attempt(socket);
   if (connecting->state == DGRAM__CONNECT_FAILED) {
     connect_set_state(socket, DGRAM__DISCONNECTED);
-    connect_report_failure(socket, connect_take_attempt(socket));
+    connect_report(socket, connect_take_attempt(socket));
   } else if (connecting->state == DGRAM__CONNECTED_PENDING) {
     connect_set_state(socket, DGRAM__CONNECTED);
-    connect_free_attempt(connecting->attempt);
+    if (connecting->attempt != NULL)
+      connect_free(connecting->attempt);
     connecting->attempt = NULL;
-    /* Its callback is a listener of 'connect', and those in front may begin the next attempt. */
+    /* Its callback is a listener of 'connect', and those before it may begin the next attempt. */
     dgram__listeners_attempt_succeeded(&socket->events.connect);
     dgram__emit_connect(socket);
   }
@@ -186,56 +202,36 @@ static void connect_resolved(void *owner, int status, const union dgram__address
   dgram__defer(socket, &connect_task);
 }
 
-static void connect_resolve(dgram_socket_t *socket) {
-  struct dgram__attempt *attempt = socket->connecting.attempt;
+void dgram__connect_bound(dgram_socket_t *socket) {
+  struct dgram__connecting *connecting = &socket->connecting;
+  struct dgram__attempt *attempt = connecting->attempt;
+  if (connecting->state != DGRAM__CONNECT_WAITING_FOR_BIND)
+    return;
+  if (attempt->host == NULL) {
+    connect_set_state(socket, DGRAM__CONNECT_SCHEDULED);
+    dgram__defer(socket, &connect_task);
+    return;
+  }
   connect_set_state(socket, DGRAM__CONNECT_RESOLVING);
   int err =
       dgram__resolve_start(socket, &attempt->lookup, attempt->host, connect_resolved, NULL, socket);
-  if (err == 0)
-    return;
-  connect_fail(socket, err, "getaddrinfo", DGRAM__SHOW_HOST);
-  dgram__defer(socket, &connect_task);
+  if (err != 0)
+    connect_resolved(socket, err, NULL);
 }
 
-void dgram__connect_release(dgram_socket_t *socket) {
-  struct dgram__connecting *connecting = &socket->connecting;
-  if (connecting->state != DGRAM__CONNECT_WAITING_FOR_BIND)
-    return;
-  if (connecting->attempt->host != NULL) {
-    connect_resolve(socket);
-  } else {
-    connect_set_state(socket, DGRAM__CONNECT_SCHEDULED);
-    dgram__defer(socket, &connect_task);
-  }
-}
+/* ---- the bind, and the close ---- */
 
-void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall) {
+void dgram__connect_bind_failed(dgram_socket_t *socket, int code, const char *syscall) {
   struct dgram__connecting *connecting = &socket->connecting;
   if (connecting->state != DGRAM__CONNECT_WAITING_FOR_BIND)
     return;
   if (connecting->attempt->callback != NULL) {
     connect_fail(socket, code, syscall, DGRAM__SHOW_NOTHING);
     dgram__defer(socket, &connect_task);
-  } else { /* the 'error' event of the bind tells it */
+  } else { /* the 'error' event of the bind reports it */
     connect_set_state(socket, DGRAM__DISCONNECTED);
-    connect_free_attempt(connect_take_attempt(socket));
+    connect_free(connect_take_attempt(socket));
   }
-}
-
-void dgram__connect_cancel(dgram_socket_t *socket) {
-  struct dgram__attempt *attempt = socket->connecting.attempt;
-  if (attempt == NULL)
-    return;
-  if (attempt->lookup != NULL)
-    dgram__resolve_forget(attempt->lookup);
-  attempt->lookup = NULL;
-  connect_set_cancelled(attempt);
-}
-
-void dgram__connect_report_cancelled(dgram_socket_t *socket) {
-  connect_report_ended(socket);
-  if (socket->connecting.attempt != NULL)
-    connect_report_cancelled(socket, connect_take_attempt(socket));
 }
 
 void dgram__connect_adopt(dgram_socket_t *socket) {
@@ -245,7 +241,7 @@ void dgram__connect_adopt(dgram_socket_t *socket) {
   if (connecting->state == DGRAM__CONNECT_FAILED) { /* with the bind before this one */
     connect_set_ended(socket);
   } else if (connecting->state != DGRAM__DISCONNECTED) {
-    /* It is on its way to another peer; should that fail, it has none. */
+    /* It is to be connected to another peer; should that fail, it has none. */
     (void)dgram__udp_connect(&socket->udp, &dgram__address_unspec);
     return;
   }
@@ -254,41 +250,24 @@ void dgram__connect_adopt(dgram_socket_t *socket) {
   dgram__receive_connected(socket);
 }
 
+void dgram__connect_cancel(dgram_socket_t *socket) {
+  struct dgram__attempt *attempt = socket->connecting.attempt;
+  if (attempt != NULL) {
+    if (attempt->lookup != NULL)
+      dgram__resolve_forget(attempt->lookup);
+    attempt->lookup = NULL;
+    connect_set_error(attempt, UV_ECANCELED, "connect", DGRAM__SHOW_ENDPOINT);
+  }
+  connect_set_state(socket, DGRAM__DISCONNECTED);
+}
+
+void dgram__connect_report_cancelled(dgram_socket_t *socket) {
+  connect_report_ended(socket);
+  if (socket->connecting.attempt != NULL)
+    connect_report_cancelled(socket, connect_take_attempt(socket));
+}
+
 /* ---- the public functions ---- */
-
-/* NULL: no memory. */
-static struct dgram__attempt *connect_new_attempt(const struct dgram__destination *destination,
-                                                  dgram_connect_cb callback, void *context) {
-  struct dgram__attempt *attempt = calloc(1, sizeof *attempt);
-  if (attempt == NULL)
-    return NULL;
-  if (destination->host != NULL && (attempt->host = strdup(destination->host)) == NULL) {
-    free(attempt);
-    return NULL;
-  }
-  attempt->to = destination->address;
-  attempt->callback = callback;
-  attempt->context = context;
-  return attempt;
-}
-
-/* Takes the arguments over. Returns 0 or UV_ENOMEM, with nothing changed. */
-static int connect_begin_attempt(dgram_socket_t *socket,
-                                 const struct dgram__destination *destination,
-                                 dgram_connect_cb callback, void *context) {
-  struct dgram__attempt *attempt = connect_new_attempt(destination, callback, context);
-  if (attempt == NULL)
-    return UV_ENOMEM;
-  if (callback != NULL &&
-      !dgram__listeners_add(&socket->events.connect, (dgram__listener_fn *)callback, context,
-                            DGRAM__ON_ATTEMPT)) {
-    connect_free_attempt(attempt);
-    return UV_ENOMEM;
-  }
-  socket->connecting.attempt = attempt;
-  connect_set_state(socket, DGRAM__CONNECT_WAITING_FOR_BIND);
-  return 0;
-}
 
 int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_connect_cb callback,
                   void *context) {
@@ -298,36 +277,23 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
     return DGRAM_ERR_SOCKET_BAD_PORT;
   struct dgram__destination destination;
   int err = dgram__destination_read(socket, port, address, true, &destination);
-  if (err != 0)
-    return err;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->connecting.state != DGRAM__DISCONNECTED)
-    return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
-  err = connect_begin_attempt(socket, &destination, callback, context);
+  if (err == 0)
+    err = dgram__check_open(socket);
+  if (err == 0 && socket->connecting.state != DGRAM__DISCONNECTED)
+    err = DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  if (err == 0)
+    err = connect_begin(socket, &destination, callback, context);
   if (err != 0)
     return err;
   if (socket->binding.state == DGRAM__LISTENING)
-    dgram__connect_release(socket);
+    dgram__connect_bound(socket);
   else if (socket->binding.state == DGRAM__UNBOUND)
     err = dgram__bind_implicitly(socket);
   if (err != 0) {
     connect_set_state(socket, DGRAM__DISCONNECTED);
-    connect_free_attempt(connect_take_attempt(socket));
+    connect_free(connect_take_attempt(socket));
   }
   return err;
-}
-
-/*
- * What waits for 'listening' was sent before, and leaves first. A look-up that it asks is the
- * program's code, which may do anything but connect, since this call is under way; it may close
- * the socket.
- */
-static int connect_now(dgram_socket_t *socket, const union dgram__address *to) {
-  dgram__send_bound(socket);
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return connect_udp(socket, to);
 }
 
 int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
@@ -349,19 +315,19 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
     return err;
   dgram__hold(socket);
   connect_set_state(socket, DGRAM__CONNECT_SCHEDULED);
-  err = connect_now(socket, &to);
+  /*
+   * What waits for 'listening' was sent before, and leaves first. A look-up that this starts is the
+   * program's code; the state keeps it from connecting, but it may close the socket.
+   */
+  dgram__send_bound(socket);
+  err = dgram__check_open(socket);
+  if (err == 0)
+    err = connect_udp(socket, &to);
   connect_set_state(socket, err == 0 ? DGRAM__CONNECTED_PENDING : DGRAM__DISCONNECTED);
   if (err == 0)
     dgram__defer(socket, &connect_task);
   dgram__release(socket);
   return err;
-}
-
-dgram_connect_state_t dgram_connect_state(const dgram_socket_t *socket) {
-  if (socket == NULL || socket->life == DGRAM__CLOSED ||
-      socket->connecting.state == DGRAM__DISCONNECTED)
-    return DGRAM_DISCONNECTED;
-  return dgram__is_connected(&socket->connecting) ? DGRAM_CONNECTED : DGRAM_CONNECTING;
 }
 
 int dgram_disconnect(dgram_socket_t *socket) {
@@ -375,8 +341,9 @@ int dgram_disconnect(dgram_socket_t *socket) {
     return err;
   dgram__send_disconnected(socket, &socket->connecting.peer);
   connect_set_state(socket, DGRAM__DISCONNECTED);
-  if (socket->connecting.attempt != NULL) { /* 'connect' would come to a socket without a peer */
-    connect_set_cancelled(socket->connecting.attempt);
+  struct dgram__attempt *attempt = socket->connecting.attempt;
+  if (attempt != NULL) { /* its 'connect' would come to a socket without a peer */
+    connect_set_error(attempt, UV_ECANCELED, "connect", DGRAM__SHOW_ENDPOINT);
     connect_set_ended(socket);
   }
   dgram__async_error_take(socket);
@@ -384,11 +351,8 @@ int dgram_disconnect(dgram_socket_t *socket) {
 }
 
 int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address) {
-  if (socket == NULL || address == NULL)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (!dgram__is_connected(&socket->connecting))
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
-  return dgram__describe_name(socket, true, address);
+  int err = address != NULL ? dgram__check_open(socket) : UV_EINVAL;
+  if (err == 0 && !dgram__is_connected(&socket->connecting))
+    err = DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED;
+  return err == 0 ? dgram__describe_name(socket, true, address) : err;
 }

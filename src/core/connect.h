@@ -8,23 +8,24 @@
 
 #include "address.h"
 #include "errors.h"
+#include "list.h"
 
 /* How far a socket is on its way to a peer; connect.c draws it. */
-enum dgram__connect_state {
+enum __attribute__((packed)) dgram__connect_state {
   DGRAM__DISCONNECTED,
   DGRAM__CONNECT_WAITING_FOR_BIND,
   DGRAM__CONNECT_RESOLVING,
   DGRAM__CONNECT_SCHEDULED, /* the address is known; the loop, or the call under way, connects */
-  DGRAM__CONNECT_FAILED,    /* and that is to be told */
-  DGRAM__CONNECTED_PENDING, /* connected, and that is to be told */
+  DGRAM__CONNECT_FAILED,    /* to be reported */
+  DGRAM__CONNECTED_PENDING, /* to be reported */
   DGRAM__CONNECTED
 };
 
-/* A dgram_connect() that has not been told its end. */
+/* A dgram_connect() whose result has not been reported. */
 struct dgram__attempt {
-  struct dgram__attempt *next;
+  struct dgram__list_node node; /* in `ended` */
   union dgram__address to;
-  int status; /* an error that is to be told, with what failed */
+  int status; /* an error to be reported, and what failed */
   enum dgram__shown shown;
   const char *syscall;
   char *host; /* as given, if it is a name; or NULL */
@@ -39,7 +40,7 @@ struct dgram__connecting {
   union dgram__address to;        /* when connected: the peer as the program named it */
   union dgram__address peer;      /* ... and as the system does */
   struct dgram__attempt *attempt; /* that the state is about; NULL: it is a dgram_connect_sync() */
-  struct dgram__attempt *ended;   /* the program has disconnected before it was told */
+  struct dgram__list ended;       /* attempts that ended before their result was reported */
 };
 
 /* Whether sends go to a peer. */
@@ -48,18 +49,18 @@ static inline bool dgram__is_connected(const struct dgram__connecting *connectin
 }
 
 /* The socket is bound: a connect that waited goes on. */
-void dgram__connect_release(dgram_socket_t *socket);
+void dgram__connect_bound(dgram_socket_t *socket);
 
 /* The socket could not be bound: a connect that waited ends with this error. */
-void dgram__connect_fail_unbound(dgram_socket_t *socket, int code, const char *syscall);
+void dgram__connect_bind_failed(dgram_socket_t *socket, int code, const char *syscall);
 
-/* The socket closes: a connect under way is given up. */
+/* A system socket that was taken over is connected already, perhaps. */
+void dgram__connect_adopt(dgram_socket_t *socket);
+
+/* The socket closes: an attempt under way is cancelled. */
 void dgram__connect_cancel(dgram_socket_t *socket);
 
-/* Tells a connect that was given up of it, after 'close'. */
+/* Reports cancelled attempts to their callbacks, after 'close'. */
 void dgram__connect_report_cancelled(dgram_socket_t *socket);
-
-/* A socket that was taken over is connected already, perhaps. */
-void dgram__connect_adopt(dgram_socket_t *socket);
 
 #endif

@@ -1,9 +1,11 @@
 /*
- * What a socket tells, and to whom: the typed listeners of its events.
+ * A socket's events and their typed listeners: added and removed, then called by an emission.
  */
 #include "internal.h"
 
 #include <stdio.h>
+
+/* ---- adding and removing ---- */
 
 /* Once a socket is closed, only its end can still be listened for. */
 static int events_check(const dgram_socket_t *socket, dgram__listener_fn *listener,
@@ -17,34 +19,32 @@ static int events_check(const dgram_socket_t *socket, dgram__listener_fn *listen
 static int events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,
                       dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
   int err = events_check(socket, listener, listeners);
-  if (err != 0)
-    return err;
-  return dgram__listeners_add(listeners, listener, context, kind) ? 0 : UV_ENOMEM;
+  if (err == 0 && !dgram__listeners_add(listeners, listener, context, kind))
+    err = UV_ENOMEM;
+  return err;
 }
 
 static int events_off(dgram_socket_t *socket, struct dgram__listeners *listeners,
                       dgram__listener_fn *listener, void *context) {
   int err = events_check(socket, listener, listeners);
-  if (err != 0)
-    return err;
-  return dgram__listeners_remove(listeners, listener, context) ? 0 : UV_ENOENT;
+  if (err == 0 && !dgram__listeners_remove(listeners, listener, context))
+    err = UV_ENOENT;
+  return err;
 }
 
 /* The three functions of an event: they differ only in the listener's type. */
 #define DEFINE_EVENT(event)                                                                    \
-  static struct dgram__listeners *event##_list(dgram_socket_t *socket) {                       \
-    return socket != NULL ? &socket->events.event : NULL;                                      \
-  }                                                                                            \
   int dgram_on_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {   \
-    return events_add(socket, event##_list(socket), (dgram__listener_fn *)listener, context,   \
-                      DGRAM__ON);                                                              \
+    return events_add(socket, socket != NULL ? &socket->events.event : NULL,                   \
+                      (dgram__listener_fn *)listener, context, DGRAM__ON);                     \
   }                                                                                            \
   int dgram_once_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) { \
-    return events_add(socket, event##_list(socket), (dgram__listener_fn *)listener, context,   \
-                      DGRAM__ONCE);                                                            \
+    return events_add(socket, socket != NULL ? &socket->events.event : NULL,                   \
+                      (dgram__listener_fn *)listener, context, DGRAM__ONCE);                   \
   }                                                                                            \
   int dgram_off_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {  \
-    return events_off(socket, event##_list(socket), (dgram__listener_fn *)listener, context);  \
+    return events_off(socket, socket != NULL ? &socket->events.event : NULL,                   \
+                      (dgram__listener_fn *)listener, context);                                \
   }
 
 DEFINE_EVENT(messages)
@@ -54,14 +54,27 @@ DEFINE_EVENT(error)
 DEFINE_EVENT(connect)
 DEFINE_EVENT(close)
 
+void dgram__events_clear(struct dgram__events *events) {
+  dgram__listeners_clear(&events->messages);
+  dgram__listeners_clear(&events->message);
+  dgram__listeners_clear(&events->listening);
+  dgram__listeners_clear(&events->error);
+  dgram__listeners_clear(&events->connect);
+  dgram__listeners_clear(&events->close);
+}
+
 /* ---- emitting ---- */
+
+/* Calls the listeners of an event, each of them `to`. */
+#define EMIT(socket, event, ...)                                                    \
+  struct dgram__emission emission = dgram__emission_begin(&(socket)->events.event); \
+  const struct dgram__listener *to;                                                 \
+  while ((to = dgram__emission_next(&emission)) != NULL)                            \
+  ((dgram_##event##_cb)to->function)(socket, __VA_ARGS__)
 
 void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                           size_t count) {
-  struct dgram__emission emission = dgram__emission_begin(&socket->events.messages);
-  const struct dgram__listener *to;
-  while ((to = dgram__emission_next(&emission)) != NULL)
-    ((dgram_messages_cb)to->function)(socket, messages, count, to->context);
+  EMIT(socket, messages, messages, count, to->context);
 }
 
 /* Done for each datagram; nearly always there is one listener, and it stays. */
@@ -72,40 +85,24 @@ void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgra
     dgram__emission_end(&socket->events.message);
     return;
   }
-  struct dgram__emission emission = dgram__emission_begin(&socket->events.message);
-  const struct dgram__listener *to;
-  while ((to = dgram__emission_next(&emission)) != NULL)
-    ((dgram_message_cb)to->function)(socket, message, rinfo, to->context);
+  EMIT(socket, message, message, rinfo, to->context);
 }
 
 void dgram__emit_listening(dgram_socket_t *socket) {
-  struct dgram__emission emission = dgram__emission_begin(&socket->events.listening);
-  const struct dgram__listener *to;
-  while ((to = dgram__emission_next(&emission)) != NULL)
-    ((dgram_listening_cb)to->function)(socket, to->context);
+  EMIT(socket, listening, to->context);
 }
 
 void dgram__emit_connect(dgram_socket_t *socket) {
-  struct dgram__emission emission = dgram__emission_begin(&socket->events.connect);
-  const struct dgram__listener *to;
-  while ((to = dgram__emission_next(&emission)) != NULL)
-    ((dgram_connect_cb)to->function)(socket, NULL, to->context);
+  EMIT(socket, connect, NULL, to->context);
 }
 
 void dgram__emit_close(dgram_socket_t *socket) {
-  struct dgram__emission emission = dgram__emission_begin(&socket->events.close);
-  const struct dgram__listener *to;
-  while ((to = dgram__emission_next(&emission)) != NULL)
-    ((dgram_close_cb)to->function)(socket, to->context);
+  EMIT(socket, close, to->context);
 }
-
-/* ---- 'error' ---- */
 
 static void events_print_unhandled(dgram_socket_t *socket, const dgram_error_t *error,
                                    void *context) {
   char message[DGRAM__ERROR_ESCAPED];
-  (void)socket;
-  (void)context;
   dgram__error_escape(message, error->message);
   fprintf(stderr, "Unhandled 'error' event: %s\n", message);
 }
@@ -121,14 +118,11 @@ void dgram_on_unhandled_error(dgram_error_cb handler, void *context) {
 
 void dgram__emit_described_error(dgram_socket_t *socket, const dgram_error_t *error) {
   struct dgram__emission emission = dgram__emission_begin(&socket->events.error);
-  const struct dgram__listener *to;
-  bool told = false;
-  while ((to = dgram__emission_next(&emission)) != NULL) {
-    ((dgram_error_cb)to->function)(socket, error, to->context);
-    told = true;
-  }
-  if (!told)
+  const struct dgram__listener *to = dgram__emission_next(&emission);
+  if (to == NULL)
     unhandled(socket, error, unhandled_context);
+  for (; to != NULL; to = dgram__emission_next(&emission))
+    ((dgram_error_cb)to->function)(socket, error, to->context);
 }
 
 void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
@@ -137,13 +131,4 @@ void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, co
   dgram_error_t error;
   dgram__error_describe(&error, text, code, syscall, address, port);
   dgram__emit_described_error(socket, &error);
-}
-
-void dgram__events_clear(struct dgram__events *events) {
-  dgram__listeners_clear(&events->messages);
-  dgram__listeners_clear(&events->message);
-  dgram__listeners_clear(&events->listening);
-  dgram__listeners_clear(&events->error);
-  dgram__listeners_clear(&events->connect);
-  dgram__listeners_clear(&events->close);
 }

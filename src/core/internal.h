@@ -406,8 +406,8 @@ void dgram__bind_forget(dgram_socket_t *socket);
 
 /* ---- options.c ---- */
 
-/* 0, or why the system socket can't be asked: not open, or not bound. */
-int dgram__check_bound(const dgram_socket_t *socket);
+/* 0; UV_EINVAL: NULL; or the specification's error for a socket that was closed. */
+int dgram__check_open(const dgram_socket_t *socket);
 
 /* setsockopt(2), for what does not concern sends; returns 0 or its error. */
 int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,

@@ -1,41 +1,42 @@
 /*
- * Multicast groups: joining and leaving them, of all sources or of one, on an interface.
+ * Multicast groups: joined and left, of all sources or of one, on an interface. A call's arguments
+ * are read, the socket is bound if it is not, the option is set.
  */
 #include "internal.h"
 
 #include <string.h>
 
-/* A call's arguments, read. `source` is only there where the call has one. */
 struct membership {
   union dgram__address group;
-  union dgram__address source;
+  union dgram__address source; /* if the call names one */
   struct dgram__interface interface;
 };
 
 /*
- * A group or source. The group's family, not the socket's, says which option of the system is set:
- * a udp6 socket may join IPv4 groups. What it may not is refused by the kernel, in its own words.
+ * The group's family, not the socket's, says which option is set: a udp6 socket may join IPv4
+ * groups; what it may not join the kernel refuses, with its errno. Without an interface the group
+ * may name one by its zone: "ff02::1%eth0". `source` NULL: all. Returns 0 or UV_EINVAL.
  */
-static int multicast_read_address(union dgram__address *address, const char *text) {
-  return text != NULL && dgram__address_parse(address, text, 0) ? 0 : UV_EINVAL;
-}
-
-/* The interface may also be said by the group's own zone: "ff02::1%eth0". */
-static int multicast_read_interface(struct membership *membership, const char *interface) {
+static int multicast_read(struct membership *membership, const char *group, const char *source,
+                          const char *interface) {
+  if (group == NULL || !dgram__address_parse(&membership->group, group, 0))
+    return UV_EINVAL;
   int family = membership->group.any.sa_family;
-  if (interface != NULL) {
-    bool read = dgram__interface_parse(&membership->interface, interface, family);
-    return read && membership->interface.family == family ? 0 : UV_EINVAL;
-  }
   membership->interface = (struct dgram__interface){.family = family};
-  if (family == AF_INET6)
+  if (interface == NULL && family == AF_INET6)
     membership->interface.index = membership->group.v6.sin6_scope_id;
+  if (interface != NULL && (!dgram__interface_parse(&membership->interface, interface, family) ||
+                            membership->interface.family != family))
+    return UV_EINVAL;
+  if (source != NULL && (!dgram__address_parse(&membership->source, source, 0) ||
+                         membership->source.any.sa_family != family))
+    return UV_EINVAL;
   return 0;
 }
 
 /*
- * Inside the call: the kernel has no socket yet that could be a member. What was sent before leaves
- * before: this host hears it only if it was a member then.
+ * Inside the call: without a system socket there is no member. What was sent before leaves before:
+ * this host receives it only if it was a member then.
  */
 static int multicast_bind_if_unbound(dgram_socket_t *socket) {
   if (dgram_bind_state(socket) == DGRAM_BINDING)
@@ -44,22 +45,17 @@ static int multicast_bind_if_unbound(dgram_socket_t *socket) {
   return socket->binding.state == DGRAM__UNBOUND ? dgram__bind_at_once(socket) : 0;
 }
 
-static int multicast_read_membership(struct membership *membership, const char *group,
-                                     const char *interface) {
-  int err = multicast_read_address(&membership->group, group);
-  return err != 0 ? err : multicast_read_interface(membership, interface);
-}
+/* ---- of all sources ---- */
 
 static int multicast_set_membership(dgram_socket_t *socket, const char *group,
                                     const char *interface, int name_v4, int name_v6) {
   struct membership membership;
-  if (socket == NULL)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  int err = dgram__check_open(socket);
+  if (err != 0)
+    return err;
   if (group == NULL || *group == '\0')
     return DGRAM_ERR_MISSING_ARGS;
-  int err = multicast_read_membership(&membership, group, interface);
+  err = multicast_read(&membership, group, NULL, interface);
   if (err == 0)
     err = multicast_bind_if_unbound(socket);
   if (err != 0)
@@ -87,50 +83,32 @@ int dgram_drop_membership(dgram_socket_t *socket, const char *multicast_address,
                                   IP_DROP_MEMBERSHIP, IPV6_LEAVE_GROUP);
 }
 
-/* ---- one source ---- */
-
-static int multicast_set_by_index(const dgram_socket_t *socket, const struct membership *membership,
-                                  int name) {
-  struct group_source_req request = {.gsr_interface = membership->interface.index};
-  memcpy(&request.gsr_group, &membership->group, sizeof membership->group);
-  memcpy(&request.gsr_source, &membership->source, sizeof membership->source);
-  int level = membership->group.any.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
-  return dgram__set_option(socket, level, name, &request, sizeof request);
-}
-
-/* IPv4 with an interface that is known by its address. */
-static int multicast_set_by_address(const dgram_socket_t *socket,
-                                    const struct membership *membership, int name) {
-  struct ip_mreq_source request = {.imr_multiaddr = membership->group.v4.sin_addr,
-                                   .imr_interface = membership->interface.address,
-                                   .imr_sourceaddr = membership->source.v4.sin_addr};
-  return dgram__set_option(socket, IPPROTO_IP, name, &request, sizeof request);
-}
-
-static int multicast_read_source(struct membership *membership, const char *source) {
-  int err = multicast_read_address(&membership->source, source);
-  bool same = err == 0 && membership->source.any.sa_family == membership->group.any.sa_family;
-  return same ? 0 : UV_EINVAL;
-}
+/* ---- of one source ---- */
 
 static int multicast_set_source_membership(dgram_socket_t *socket, const char *source,
                                            const char *group, const char *interface,
                                            int name_by_address, int name_by_index) {
   struct membership membership;
-  if (socket == NULL)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  int err = multicast_read_membership(&membership, group, interface);
-  if (err == 0)
-    err = multicast_read_source(&membership, source);
+  int err = dgram__check_open(socket);
+  if (err != 0)
+    return err;
+  err = source != NULL ? multicast_read(&membership, group, source, interface) : UV_EINVAL;
   if (err == 0)
     err = multicast_bind_if_unbound(socket);
   if (err != 0)
     return err;
-  if (membership.group.any.sa_family == AF_INET && membership.interface.index == 0)
-    return multicast_set_by_address(socket, &membership, name_by_address);
-  return multicast_set_by_index(socket, &membership, name_by_index);
+  bool v4 = membership.group.any.sa_family == AF_INET;
+  if (v4 && membership.interface.index == 0) { /* the interface is known by its address */
+    struct ip_mreq_source request = {.imr_multiaddr = membership.group.v4.sin_addr,
+                                     .imr_interface = membership.interface.address,
+                                     .imr_sourceaddr = membership.source.v4.sin_addr};
+    return dgram__set_option(socket, IPPROTO_IP, name_by_address, &request, sizeof request);
+  }
+  struct group_source_req request = {.gsr_interface = membership.interface.index};
+  memcpy(&request.gsr_group, &membership.group, sizeof membership.group);
+  memcpy(&request.gsr_source, &membership.source, sizeof membership.source);
+  return dgram__set_option(socket, v4 ? IPPROTO_IP : IPPROTO_IPV6, name_by_index, &request,
+                           sizeof request);
 }
 
 int dgram_add_source_specific_membership(dgram_socket_t *socket, const char *source_address,

@@ -1,16 +1,19 @@
 /*
- * Options of the system socket: set at once, on a bound socket.
+ * Options of the system socket: set and read inside the call, on a bound socket.
  */
 #include "internal.h"
 
 #include <errno.h>
 
-int dgram__check_bound(const dgram_socket_t *socket) {
+int dgram__check_open(const dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  return dgram__is_bound(socket) ? 0 : UV_EBADF;
+  return socket->life == DGRAM__OPEN ? 0 : DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+}
+
+static int options_check_bound(const dgram_socket_t *socket) {
+  int err = dgram__check_open(socket);
+  return err == 0 && !dgram__is_bound(socket) ? UV_EBADF : err;
 }
 
 int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
@@ -18,55 +21,50 @@ int dgram__set_option(const dgram_socket_t *socket, int level, int name, const v
   return setsockopt(socket->udp.fd, level, name, value, length) == 0 ? 0 : -errno;
 }
 
-/* For sends to come: those before it leave first. */
+/* ---- options of sends to come ---- */
+
 static int options_set_int(dgram_socket_t *socket, int level, int name, int value) {
-  return dgram__send_then_set(socket, level, name, &value, sizeof value);
+  int err = options_check_bound(socket);
+  return err != 0 ? err : dgram__send_then_set(socket, level, name, &value, sizeof value);
 }
 
 /* Sets an option that goes by one name on IPv4 and by another on IPv6. */
 static int options_set_by_family(dgram_socket_t *socket, int name_v4, int name_v6, int value) {
-  if (socket->options.type == DGRAM_UDP4)
-    return options_set_int(socket, IPPROTO_IP, name_v4, value);
-  return options_set_int(socket, IPPROTO_IPV6, name_v6, value);
+  bool v6 = socket != NULL && socket->options.type == DGRAM_UDP6;
+  return v6 ? options_set_int(socket, IPPROTO_IPV6, name_v6, value)
+            : options_set_int(socket, IPPROTO_IP, name_v4, value);
 }
 
 int dgram_set_broadcast(dgram_socket_t *socket, int flag) {
-  int err = dgram__check_bound(socket);
-  return err != 0 ? err : options_set_int(socket, SOL_SOCKET, SO_BROADCAST, flag != 0);
+  return options_set_int(socket, SOL_SOCKET, SO_BROADCAST, flag != 0);
 }
 
 int dgram_set_ttl(dgram_socket_t *socket, int ttl) {
   if (ttl < 1 || ttl > 255)
     return UV_EINVAL;
-  int err = dgram__check_bound(socket);
-  return err != 0 ? err : options_set_by_family(socket, IP_TTL, IPV6_UNICAST_HOPS, ttl);
+  return options_set_by_family(socket, IP_TTL, IPV6_UNICAST_HOPS, ttl);
 }
 
 int dgram_set_multicast_ttl(dgram_socket_t *socket, int ttl) {
   if (ttl < 0 || ttl > 255)
     return UV_EINVAL;
-  int err = dgram__check_bound(socket);
-  return err != 0 ? err : options_set_by_family(socket, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
+  return options_set_by_family(socket, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
 }
 
 int dgram_set_multicast_loopback(dgram_socket_t *socket, int flag) {
-  int err = dgram__check_bound(socket);
-  if (err != 0)
-    return err;
   return options_set_by_family(socket, IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, flag != 0);
 }
 
 int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_interface) {
   struct dgram__interface chosen;
-  if (socket == NULL || multicast_interface == NULL)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  int err = multicast_interface != NULL ? dgram__check_open(socket) : UV_EINVAL;
+  if (err != 0)
+    return err;
   if (!dgram__interface_parse(&chosen, multicast_interface, dgram__family(socket->options.type)))
     return UV_EINVAL;
   if (!dgram__is_bound(socket))
     return UV_EBADF;
-  /* An address of the other family is the kernel's to judge: it may be of use on udp6. */
+  /* The kernel refuses an address of the other family where it is of no use; on udp6 it may be. */
   if (chosen.family == AF_INET6)
     return options_set_int(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)chosen.index);
   struct ip_mreqn request = {.imr_address = chosen.address, .imr_ifindex = (int)chosen.index};
@@ -75,16 +73,14 @@ int dgram_set_multicast_interface(dgram_socket_t *socket, const char *multicast_
 
 /* ---- buffer sizes ---- */
 
-/* Keeps the system's code for dgram_buffer_size_reason(); returns the specification's. */
+/* Keeps the errno for dgram_buffer_size_reason(); returns the specification's error. */
 static int options_buffer_size_failed(dgram_socket_t *socket, int reason) {
   socket->binding.buffer_size_reason = reason;
   return DGRAM_ERR_SOCKET_BUFFER_SIZE;
 }
 
 int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size) {
-  if (size == 0)
-    return 0;
-  int err = dgram__set_option(socket, SOL_SOCKET, name, &size, sizeof size);
+  int err = size > 0 ? dgram__set_option(socket, SOL_SOCKET, name, &size, sizeof size) : 0;
   return err == 0 ? 0 : options_buffer_size_failed(socket, err);
 }
 
@@ -93,18 +89,18 @@ static int options_set_buffer_size(dgram_socket_t *socket, int name, int size) {
     return UV_EINVAL;
   if (size < 0)
     return DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE;
-  if (dgram__check_bound(socket) != 0)
+  if (options_check_bound(socket) != 0)
     return options_buffer_size_failed(socket, UV_EBADF);
   return dgram__set_buffer_size(socket, name, size);
 }
 
 static int options_get_buffer_size(dgram_socket_t *socket, int name) {
-  if (socket == NULL)
-    return UV_EINVAL;
-  if (dgram__check_bound(socket) != 0)
-    return options_buffer_size_failed(socket, UV_EBADF);
   int size = 0;
   socklen_t length = sizeof size;
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (options_check_bound(socket) != 0)
+    return options_buffer_size_failed(socket, UV_EBADF);
   if (getsockopt(socket->udp.fd, SOL_SOCKET, name, &size, &length) != 0)
     return options_buffer_size_failed(socket, -errno);
   return size;
