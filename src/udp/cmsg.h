@@ -1,6 +1,6 @@
 /*
  * Control messages (cmsg(3)): written into and read from buffers whose bounds are checked.
- * Floor 0: makes no system call.
+ * Makes no system call.
  */
 #ifndef DGRAM_CMSG_H
 #define DGRAM_CMSG_H
@@ -22,10 +22,10 @@
 #endif
 
 /*
- * What Linux may tell of a received buffer, in its order. The library wants UDP_GRO only, but who
- * made a socket that is taken over may have asked for all of it. The most comes with a datagram of
- * IPv4 at a socket of IPv6. Left out is what may be of any length, and comes after UDP_GRO:
- * security labels (IP_PASSSEC), extension headers of IPv6.
+ * The control messages of a received buffer, in the order of Linux. The library needs UDP_GRO only,
+ * but the maker of a socket that is taken over may have asked for all of them. An IPv4 datagram at
+ * an IPv6 socket has the most. Left out are those of any length, which come after UDP_GRO: security
+ * labels (IP_PASSSEC), extension headers of IPv6.
  */
 enum {
   DGRAM__CMSG_ROOM =

@@ -50,27 +50,14 @@ static int descriptor_set_flags(int fd) {
 
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
 enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
+#else
+enum { FLAGS = 0 };
+#endif
 
 /* Whether the call, which has failed, may succeed without flags, or under its older name. */
 static bool descriptor_refuses_flags(void) {
-  return errno == EINVAL || errno == ENOSYS || errno == EPERM;
+  return FLAGS == 0 || errno == EINVAL || errno == ENOSYS || errno == EPERM;
 }
-
-static int descriptor_accept_with_flags(int listener) {
-  return accept4(listener, NULL, NULL, FLAGS);
-}
-#else
-enum { FLAGS = 0 };
-
-static bool descriptor_refuses_flags(void) {
-  return true;
-}
-
-static int descriptor_accept_with_flags(int listener) {
-  (void)listener;
-  return -1;
-}
-#endif
 
 /* Makes the result of a system call a descriptor of ours. Returns it or an error. */
 static int descriptor_ours(int fd, bool has_flags) {
@@ -89,30 +76,24 @@ int dgram__descriptor_socket(int family, int type) {
 }
 
 int dgram__descriptor_accept(int listener) {
-  int fd = descriptor_accept_with_flags(listener);
+  int fd = -1;
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+  fd = accept4(listener, NULL, NULL, FLAGS);
+#endif
   if (fd < 0 && descriptor_refuses_flags())
     return descriptor_ours(accept(listener, NULL, NULL), false);
   return descriptor_ours(fd, true);
 }
 
-/* Returns 0, or an error with both closed. */
-static int descriptor_finish_pair(int fds[2], bool have_flags) {
-  int err = 0;
-  for (int i = 0; i < 2; i++) {
-    fds[i] = descriptor_ours(fds[i], have_flags);
-    if (fds[i] < 0)
-      err = fds[i];
-  }
-  for (int i = 0; i < 2 && err != 0; i++)
+int dgram__descriptor_pair(int fds[2]) {
+  bool has_flags = FLAGS != 0 && socketpair(AF_UNIX, SOCK_STREAM | FLAGS, 0, fds) == 0;
+  if (!has_flags && (!descriptor_refuses_flags() || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0))
+    return -errno;
+  fds[0] = descriptor_ours(fds[0], has_flags);
+  fds[1] = descriptor_ours(fds[1], has_flags);
+  int err = fds[0] < 0 ? fds[0] : fds[1];
+  for (int i = 0; i < 2 && err < 0; i++)
     if (fds[i] >= 0)
       close(fds[i]);
-  return err;
-}
-
-int dgram__descriptor_pair(int fds[2]) {
-  bool made = FLAGS != 0 && socketpair(AF_UNIX, SOCK_STREAM | FLAGS, 0, fds) == 0;
-  bool have_flags = made;
-  if (!made && descriptor_refuses_flags())
-    made = socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0;
-  return made ? descriptor_finish_pair(fds, have_flags) : -errno;
+  return err < 0 ? err : 0;
 }

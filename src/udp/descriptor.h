@@ -2,7 +2,7 @@
  * New descriptors, as every one of this library is: close-on-exec from the beginning, since another
  * thread may fork at any time, and never 0, 1 or 2. A program that was started without standard
  * input, output or error has their numbers free, and what it writes there would leave by a socket.
- * Floor 1: knows neither libuv's loop nor what the descriptors are for.
+ * Knows neither libuv's loop nor what the descriptors are for.
  */
 #ifndef DGRAM_DESCRIPTOR_H
 #define DGRAM_DESCRIPTOR_H

@@ -5,7 +5,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Linux forgets the MTU of a way after 10 minutes; to ask again costs one system call. */
+/* The path MTU of Linux expires after 10 minutes; a refusal more costs one system call. */
 #define REMEMBERED (10 * SECOND)
 
 bool dgram__gso_kernel_corrupts(const char *release) {
@@ -47,7 +47,7 @@ uint32_t dgram__gso_refusals_largest(const struct dgram__gso_refusals *refusals,
                                                                             : UINT16_MAX;
 }
 
-/* Two hosts at one place of the table that refuse altogether: there are many, and all will. */
+/* Two hosts with one hash that refuse all segments: there are many such, and all will refuse. */
 void dgram__gso_refusals_add(struct dgram__gso_refusals *refusals, const union dgram__address *to,
                              uint32_t largest, uint64_t now) {
   struct dgram__gso_refusal *refusal = &refusals->by_host[gso_refusals_hash(to)];

@@ -1,7 +1,7 @@
 /*
- * Batches: which queued datagrams share one segmented send (GSO), and how one received buffer
- * falls apart into datagrams (GRO).
- * Floor 0: makes no system call.
+ * Which queued datagrams share one segmented message (GSO), where segments were refused, and the
+ * datagrams that the kernel has joined in one received buffer (GRO).
+ * Makes no system call.
  *
  * https://www.kernel.org/doc/html/latest/networking/segmentation-offloads.html, udp(7)
  */
@@ -24,7 +24,7 @@ struct dgram__datagram {
   union dgram__address to;
 };
 
-/* What one send may carry. */
+/* What one message may carry. */
 struct dgram__gso_limits {
   unsigned datagrams; /* 1: no segmentation */
   uint32_t segment;   /* bytes of a datagram that may still be a segment */
@@ -33,7 +33,7 @@ struct dgram__gso_limits {
 };
 
 /*
- * Datagrams that can leave in one send: to one address, in one IPv6 flow, all of one size but a
+ * Datagrams that can leave as one message: to one address, in one IPv6 flow, all of one size but a
  * shorter last one.
  */
 struct dgram__gso_batch {
@@ -44,7 +44,7 @@ struct dgram__gso_batch {
   size_t room;        /* bytes that it may still take */
 };
 
-/* A run of one datagram, with `available` (>= 1) of them linked. */
+/* A batch of one datagram, with `available` (>= 1) of them linked. */
 static inline struct dgram__gso_batch
 dgram__gso_batch_begin(const struct dgram__datagram *first, unsigned available,
                        const struct dgram__gso_limits *limits) {
@@ -58,20 +58,20 @@ dgram__gso_batch_begin(const struct dgram__datagram *first, unsigned available,
   };
 }
 
-/* Takes the datagram that follows the run into it. False: it can't, and this is the whole run. */
-static inline bool dgram__gso_batch_add(struct dgram__gso_batch *run,
+/* Adds the datagram that follows the batch. False: it can't be, and the batch is complete. */
+static inline bool dgram__gso_batch_add(struct dgram__gso_batch *batch,
                                         const struct dgram__datagram *next,
                                         const struct dgram__gso_limits *limits) {
-  size_t segment = run->first->size;
-  if (run->datagrams >= run->most || next->size == 0 || next->size > segment ||
-      next->size > run->room || run->iov_count + next->iov_count > limits->iov_count ||
-      !dgram__address_same(&next->to, &run->first->to))
+  size_t segment = batch->first->size;
+  if (batch->datagrams >= batch->most || next->size == 0 || next->size > segment ||
+      next->size > batch->room || batch->iov_count + next->iov_count > limits->iov_count ||
+      !dgram__address_same(&next->to, &batch->first->to))
     return false;
-  run->datagrams++;
-  run->iov_count += next->iov_count;
-  run->room -= next->size;
-  if (next->size < segment) /* only the last may be, so that the receiver can tell them apart */
-    run->most = run->datagrams;
+  batch->datagrams++;
+  batch->iov_count += next->iov_count;
+  batch->room -= next->size;
+  if (next->size < segment) /* only the last may be: the receiver is given one segment size */
+    batch->most = batch->datagrams;
   return true;
 }
 
@@ -88,7 +88,7 @@ bool dgram__gso_kernel_corrupts(const char *release);
  */
 enum { DGRAM__GSO_REFUSALS = 64 };
 
-/* One destination, by its host: the way there does not depend on the port. */
+/* One destination, by its host: the path to it does not depend on the port. */
 struct dgram__gso_refusal {
   union dgram__address to;
   uint32_t largest; /* bytes that a segment may still have; 0: segments are refused altogether */
@@ -97,8 +97,8 @@ struct dgram__gso_refusal {
 
 /* Zero-initialised: nothing was refused. */
 struct dgram__gso_refusals {
-  struct dgram__gso_refusal by_host[DGRAM__GSO_REFUSALS]; /* at the place of its hash */
-  uint64_t all_expire; /* so many hosts refuse that until then (ns) none is tried */
+  struct dgram__gso_refusal by_host[DGRAM__GSO_REFUSALS]; /* at the index of its hash */
+  uint64_t all_expire; /* ns: until then no host is tried, since many refuse */
 };
 
 /* Bytes that a segment to the destination may have at the time `now`, in ns; at most UINT16_MAX. */
@@ -112,7 +112,7 @@ void dgram__gso_refusals_add(struct dgram__gso_refusals *refusals, const union d
 /* Forgets what was refused of the peer of a connected socket (AF_UNSPEC). */
 void dgram__gso_refusals_forget_peer(struct dgram__gso_refusals *refusals);
 
-/* A received buffer on its way to datagrams. */
+/* Iterates over the datagrams of a received buffer. */
 struct dgram__gro_iter {
   const char *data;
   size_t left;
@@ -126,16 +126,15 @@ static inline size_t dgram__gro_first_size(size_t left, int segment) {
 }
 
 /* The next datagram of the buffer. An empty buffer is one empty datagram. False: that was all. */
-static inline bool dgram__gro_next(struct dgram__gro_iter *pieces, const char **data,
-                                   size_t *size) {
-  if (pieces->begun && pieces->left == 0)
+static inline bool dgram__gro_next(struct dgram__gro_iter *iter, const char **data, size_t *size) {
+  if (iter->begun && iter->left == 0)
     return false;
-  bool last = pieces->segment == 0 || pieces->left <= pieces->segment;
-  pieces->begun = true;
-  *data = pieces->data;
-  *size = last ? pieces->left : pieces->segment;
-  pieces->data += *size;
-  pieces->left -= *size;
+  bool last = iter->segment == 0 || iter->left <= iter->segment;
+  iter->begun = true;
+  *data = iter->data;
+  *size = last ? iter->left : iter->segment;
+  iter->data += *size;
+  iter->left -= *size;
   return true;
 }
 

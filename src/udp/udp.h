@@ -141,8 +141,7 @@ int dgram__udp_take_error(struct dgram__udp *udp);
 /* Whether something has come that was not received yet. */
 bool dgram__udp_is_readable(const struct dgram__udp *udp);
 
-/* Whether poll(2) reports anything: that it is readable, an error, or `sends`: that it is writable.
- */
+/* Whether poll(2) reports that it is readable, an error, or with `sends` that it is writable. */
 bool dgram__udp_has_event(const struct dgram__udp *udp, bool sends);
 
 /* Whether the system reports ICMP errors though the socket is not connected (IP_RECVERR). */

@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-/* Returns how many messages were filled, or an error. An error behind a message is in `behind`. */
+/* Returns how many messages were filled, or an error. One behind a message is in `behind`. */
 static int udp_recv_one_by_one(int fd, struct dgram__mmsghdr messages[], unsigned count,
                                int *behind) {
   for (unsigned i = 0; i < count; i++) {
@@ -28,46 +28,40 @@ static int udp_recv_one_by_one(int fd, struct dgram__mmsghdr messages[], unsigne
   return (int)count;
 }
 
+/* The same by one system call, where there is one. */
+static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messages[],
+                             unsigned count, int *behind) {
 #if DGRAM__HAS_RECVMMSG
-static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messages[],
-                             unsigned count, int *behind) {
-  if (count == 1 || udp->capabilities.max_rx_batch == 1)
-    return udp_recv_one_by_one(udp->fd, messages, count, behind);
-  int received;
-  do
-    received = recvmmsg(udp->fd, messages, count, MSG_DONTWAIT, NULL);
-  while (received < 0 && errno == EINTR);
-  if (received >= 0)
-    return received;
-  int err = -errno;
-  if (!DGRAM__IS_CALL_REFUSED(recvmmsg(udp->fd, messages, 0, MSG_DONTWAIT, NULL)))
-    return err;
-  udp->capabilities.max_rx_batch = 1;
-  return udp_recv_one_by_one(udp->fd, messages, count, behind);
-}
-#else
-static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messages[],
-                             unsigned count, int *behind) {
-  return udp_recv_one_by_one(udp->fd, messages, count, behind);
-}
+  if (count > 1 && udp->capabilities.max_rx_batch > 1) {
+    int received;
+    do
+      received = recvmmsg(udp->fd, messages, count, MSG_DONTWAIT, NULL);
+    while (received < 0 && errno == EINTR);
+    if (received >= 0)
+      return received;
+    int err = -errno;
+    if (!DGRAM__IS_CALL_REFUSED(recvmmsg(udp->fd, messages, 0, MSG_DONTWAIT, NULL)))
+      return err;
+    udp->capabilities.max_rx_batch = 1;
+  }
 #endif
+  return udp_recv_one_by_one(udp->fd, messages, count, behind);
+}
 
-#ifdef __linux__
 /*
  * Whether what was received may have been joined. The kernel is asked each time: whoever shares the
  * system socket may have set UDP_GRO. Kernels before 5.8 cannot be asked.
  */
 static bool udp_recv_may_be_joined(int fd) {
+#ifdef __linux__
   int on = 1;
   socklen_t length = sizeof on;
   return dgram__udp_is_udp(fd) && (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
-}
 #else
-static bool udp_recv_may_be_joined(int fd) {
   (void)fd;
   return false;
-}
 #endif
+}
 
 /*
  * The `segment` of a slot, by its control messages. If some were cut off, and what is in the slot

@@ -29,6 +29,14 @@ struct dgram__tx_batch {
   struct iovec iov[2 * (DGRAM__MAX_IOV + 1)]; /* half full, it has room for any message */
 };
 
+static inline void udp_send_address(struct msghdr *message,
+                                    const struct dgram__datagram *datagram) {
+  *message = (struct msghdr){.msg_name = (void *)&datagram->to,
+                             .msg_namelen = dgram__address_length(&datagram->to),
+                             .msg_iov = (struct iovec *)datagram->iov,
+                             .msg_iovlen = datagram->iov_count};
+}
+
 /* ---- the queue as messages ---- */
 
 /*
@@ -55,7 +63,7 @@ static const struct dgram__datagram *udp_send_join(struct dgram__tx_batch *batch
                                                    struct dgram__gso_batch *gso,
                                                    const struct dgram__gso_limits *limits) {
   struct msghdr *message = &batch->messages[batch->count].msg_hdr;
-  batch->iov[batch->iov_count++] = (struct iovec){0}; /* parts it from the message before */
+  batch->iov[batch->iov_count++] = (struct iovec){0}; /* nothing is joined to the message before */
   struct iovec *start = &batch->iov[batch->iov_count];
   struct iovec *end = udp_send_add_iov(start, gso->first);
   const struct dgram__datagram *next = gso->first->next;
@@ -76,11 +84,7 @@ static const struct dgram__datagram *udp_send_add_message(struct dgram__tx_batch
                                                           const struct dgram__gso_limits *limits,
                                                           const struct dgram__datagram *first,
                                                           unsigned left) {
-  batch->messages[batch->count].msg_hdr =
-      (struct msghdr){.msg_name = (void *)&first->to,
-                      .msg_namelen = dgram__address_length(&first->to),
-                      .msg_iov = (struct iovec *)first->iov,
-                      .msg_iovlen = first->iov_count};
+  udp_send_address(&batch->messages[batch->count].msg_hdr, first);
   struct dgram__gso_batch gso = dgram__gso_batch_begin(first, left, limits);
   const struct dgram__datagram *next = first->next;
   if (dgram__gso_batch_add(&gso, next, limits))
@@ -225,10 +229,8 @@ int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
   if (count > 1 && *batch == NULL)
     *batch = malloc(sizeof **batch);
   if (count == 1 || *batch == NULL) { /* there is nothing to plan */
-    const struct msghdr message = {.msg_name = (void *)&first->to,
-                                   .msg_namelen = dgram__address_length(&first->to),
-                                   .msg_iov = (struct iovec *)first->iov,
-                                   .msg_iovlen = first->iov_count};
+    struct msghdr message;
+    udp_send_address(&message, first);
     return udp_send_message(udp->fd, &message);
   }
   if (udp->gso == DGRAM__OFFLOAD_UNPROBED)

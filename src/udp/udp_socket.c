@@ -5,7 +5,6 @@
 #include "udp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,18 +41,15 @@ static int udp_set_flag(int fd, int level, int name) {
   return setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : -errno;
 }
 
-#if defined(__linux__) && defined(SO_REUSEPORT)
-static int
-udp_share_port(int fd) { /* some sandboxes' kernels don't know it: socket(7), Linux 3.9 */
+static int udp_share_port(int fd) {
+#if defined(__linux__) && defined(SO_REUSEPORT) /* some sandboxes' kernels don't know it */
   int err = udp_set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
   return err == UV_ENOPROTOOPT ? UV_ENOTSUP : err;
-}
-#else
-static int udp_share_port(int fd) { /* elsewhere it may exist, but does not spread what comes */
+#else /* elsewhere it may exist, but does not spread what comes */
   (void)fd;
   return UV_ENOTSUP;
-}
 #endif
+}
 
 static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
   const union dgram__address *local = &settings->local;
@@ -94,27 +90,26 @@ int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settin
   return 0;
 }
 
-static bool udp_has_option(int fd, int name, int wanted) {
+static bool udp_has_option(int fd, int level, int name, int wanted) {
   int value = 0;
   socklen_t length = sizeof value;
-  return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 && value == wanted;
+  return getsockopt(fd, level, name, &value, &length) == 0 && value == wanted;
 }
 
-#ifdef SO_PROTOCOL
 bool dgram__udp_is_udp(int fd) {
-  return udp_has_option(fd, SO_PROTOCOL, IPPROTO_UDP);
-}
-#else
-bool dgram__udp_is_udp(int fd) { /* such systems neither segment nor join */
+#ifdef SO_PROTOCOL
+  return udp_has_option(fd, SOL_SOCKET, SO_PROTOCOL, IPPROTO_UDP);
+#else /* a system without GSO and GRO */
   (void)fd;
   return true;
-}
 #endif
+}
 
 int dgram__udp_family(int fd) {
   union dgram__address name = {0};
   socklen_t length = sizeof name;
-  if (!udp_has_option(fd, SO_TYPE, SOCK_DGRAM) || getsockname(fd, &name.any, &length) != 0)
+  if (!udp_has_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM) ||
+      getsockname(fd, &name.any, &length) != 0)
     return 0;
   int family = name.any.sa_family;
   return family == AF_INET || family == AF_INET6 ? family : 0;
@@ -149,7 +144,7 @@ int dgram__udp_name(const struct dgram__udp *udp, bool peer, union dgram__addres
   return result == 0 ? 0 : -errno;
 }
 
-/* What poll(2) reports; everything, if it can't be asked. */
+/* The events that poll(2) reports; all wanted ones, if it fails. */
 static short udp_events_of(int fd, short wanted) {
   struct pollfd watched = {.fd = fd, .events = wanted};
   int count = poll(&watched, 1, 0);
@@ -166,53 +161,32 @@ bool dgram__udp_has_event(const struct dgram__udp *udp, bool sends) {
   return udp_events_of(udp->fd, sends ? POLLIN | POLLOUT : POLLIN) != 0;
 }
 
+bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
 #if defined(IP_RECVERR) && defined(IPV6_RECVERR)
-static bool udp_is_on(int fd, int level, int name) {
-  int on = 0;
-  socklen_t length = sizeof on;
-  return getsockopt(fd, level, name, &on, &length) == 0 && on != 0;
-}
-
-bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
-  return udp_is_on(udp->fd, IPPROTO_IP, IP_RECVERR) ||
-         udp_is_on(udp->fd, IPPROTO_IPV6, IPV6_RECVERR);
-}
+  return udp_has_option(udp->fd, IPPROTO_IP, IP_RECVERR, 1) ||
+         udp_has_option(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
 #else
-bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
   (void)udp;
   return false;
-}
 #endif
+}
 
-static int udp_take_pending_error(int fd) {
+/*
+ * The pending error first: Linux clears it when the error queue is read. The library asks for no
+ * such queue, but the program or another holder of the system socket may have; what is in it makes
+ * poll(2) report POLLERR until it is read.
+ */
+int dgram__udp_take_error(struct dgram__udp *udp) {
   int err = 0;
   socklen_t length = sizeof err;
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) == 0 ? -err : 0;
-}
-
-#ifdef MSG_ERRQUEUE
-/*
- * The library asks for no error queue, but the program or another holder of the system socket may
- * have. What is in it makes poll(2) report POLLERR until it is read. Returns how many were read.
- */
-static int udp_drain_error_queue(int fd) {
-  enum { MOST = 64 }; /* each is some bytes of the system's; more of them wake the loop again */
+  if (getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
+    err = 0;
   int drained = 0;
+#ifdef MSG_ERRQUEUE
+  enum { MOST = 64 }; /* each is some bytes of the system's; more of them wake the loop again */
   struct msghdr message = {.msg_flags = 0};
-  while (drained < MOST && recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
+  while (drained < MOST && recvmsg(udp->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
     drained++;
-  return drained;
-}
-#else
-static int udp_drain_error_queue(int fd) {
-  (void)fd;
-  return 0;
-}
 #endif
-
-/* The pending error first: Linux clears it when the queue is read. */
-int dgram__udp_take_error(struct dgram__udp *udp) {
-  int err = udp_take_pending_error(udp->fd);
-  int drained = udp_drain_error_queue(udp->fd);
-  return err != 0 ? err : drained;
+  return err != 0 ? -err : drained;
 }
