@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-static dgram_abort_signal_t *controller; // the controller is its own signal
+static dgram_abort_signal_t *controller; // controller and signal in one
 static int failed;
 static void on_error(dgram_socket_t *s, const dgram_error_t *error, void *ctx) {
   fprintf(stderr, "%s\n", error->message);
@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "bind: %s\n", dgram_strerror(err));
     return 1;
   }
-  // Later, when you want to close the server: when the user types Ctrl-C.
+  // Later, when you want to close the server: at Ctrl-C.
   uv_signal_t ctrl_c;
   uv_signal_init(uv_default_loop(), &ctrl_c);
   uv_signal_start_oneshot(&ctrl_c, on_ctrl_c, SIGINT);

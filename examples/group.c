@@ -1,5 +1,5 @@
-// Not of the specification: an echo server over all CPUs. Each has a socket, with a thread of its
-// own, on one port; the system spreads over them what comes. It ends with SIGINT.
+// Not in the specification: an echo server on all CPUs. Each CPU has a socket on one port, with a
+// thread of its own; the system distributes datagrams over the sockets. SIGINT ends it.
 // Usage: group [port]
 #include <dgram_group.h>
 #include <signal.h>

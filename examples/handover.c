@@ -1,5 +1,5 @@
 // An echo server that can be replaced while it serves. Start it again with the same path: the new
-// process takes the socket over from the one that runs, which ends; no datagram is lost.
+// process takes over the socket of the running one, which then ends; no datagram is lost.
 // Usage: handover path [port]
 #include <dgram_handover.h>
 #include <stdio.h>
@@ -26,14 +26,14 @@ static void on_listening(dgram_socket_t *server, void *ctx) {
   int fd = dgram_fileno(server);
   dgram_address(server, &address);
   printf("server listening %s:%d\n", address.address, address.port);
-  if (dgram_handover_confirm(takeover) == UV_ETIMEDOUT) { // the other one goes on
+  if (dgram_handover_confirm(takeover) == UV_ETIMEDOUT) { // the other server continues
     fprintf(stderr, "too late to replace it\n");
     failed = 1;
     dgram_close(server, NULL, NULL);
     return;
   }
   int err = dgram_handover_offer(uv_default_loop(), path, &fd, 1, on_taken, server, &offer);
-  if (err != 0) // it serves nevertheless
+  if (err != 0) // it serves all the same
     fprintf(stderr, "cannot be replaced: %s\n", dgram_strerror(err));
 }
 int main(int argc, char **argv) {
@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
   dgram_socket_t *server;
   path = argc > 1 ? argv[1] : "handover.sock";
   int taken = dgram_handover_take(path, 5000, fds, &takeover);
-  if (taken < 0 && taken != UV_ENOENT && taken != UV_ECONNREFUSED) { // there is a server
+  if (taken < 0 && taken != UV_ENOENT && taken != UV_ECONNREFUSED) { // a server exists
     fprintf(stderr, "cannot replace it: %s\n", dgram_strerror(taken));
     return 1;
   }

@@ -17,7 +17,7 @@ static void on_listening(dgram_socket_t *socket, void *interface) {
     dgram_close(socket, NULL, NULL);
     return;
   }
-  // Not in the specification's example: what is sent to a group now leaves by that interface.
+  // Not in the specification's example: datagrams to a group now leave by that interface.
   dgram_send(socket, "Some bytes", 10, 1234, "224.0.0.114", NULL, NULL);
 }
 int main(int argc, char **argv) {
