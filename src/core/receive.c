@@ -118,16 +118,12 @@ static int rx_memory_allocate(struct dgram__loop *loop) {
 
 /* ---- batch ---- */
 
-static void receive_set_budget(struct dgram__rx *rx, int budget) {
-  rx->budget = budget > 0 ? (unsigned)budget : DEFAULT_BUDGET;
-}
-
 int dgram_set_receive_budget(dgram_socket_t *socket, int budget) {
   if (socket == NULL || budget < 0)
     return UV_EINVAL;
   if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  receive_set_budget(&socket->rx, budget);
+  socket->rx.budget = budget > 0 ? (unsigned)budget : DEFAULT_BUDGET;
   return 0;
 }
 
@@ -138,7 +134,7 @@ void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options)
   rx->max_batch =
       (unsigned char)(given > 0 && given < DGRAM__RX_BUFFERS ? given : DGRAM__RX_BUFFERS);
   rx->next_batch = rx->max_batch < FIRST_BATCH ? rx->max_batch : FIRST_BATCH;
-  receive_set_budget(rx, options->receive_budget);
+  rx->budget = options->receive_budget > 0 ? (unsigned)options->receive_budget : DEFAULT_BUDGET;
 }
 
 void dgram__receive_share(dgram_socket_t *socket) {
@@ -288,7 +284,8 @@ __attribute__((noinline)) static bool receive_check(dgram_socket_t *socket,
 
 /*
  * Emits messages one by one, until the batch is empty or the iteration over. This runs for each
- * datagram, so what changes with it is kept in variables.
+ * datagram, so what changes with it is kept in variables. A buffer that is not wanted counts, too:
+ * an iteration ends though nothing is emitted.
  */
 __attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
                                                         struct dgram__rx_batch *batch,
@@ -304,28 +301,22 @@ __attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
     const char *data = buffer->data + offset;
     size_t left = buffer->size - offset;
     bool wanted = receive_is_wanted(socket, batch, buffer);
-    if (!wanted) { /* it counts, too: an iteration ends though nothing is emitted */
-      if (buffer->segment < 0)
+    do {
+      if (wanted) {
+        rinfo.size = dgram__gro_first_size(left, buffer->segment);
+        dgram__emit_message(socket, data, &rinfo);
+        data += rinfo.size;
+        left -= rinfo.size;
+      } else if (buffer->segment < 0) {
         dgram__emit_error(socket, buffer->segment, "recvmsg", NULL, 0);
-      until--;
-      iteration->emitted = iteration->check_at - until;
-      goes_on = receive_check(socket, iteration);
-      until = iteration->check_at - iteration->emitted;
-    }
-    while (wanted && goes_on) {
-      rinfo.size = dgram__gro_first_size(left, buffer->segment);
-      dgram__emit_message(socket, data, &rinfo);
-      data += rinfo.size;
-      left -= rinfo.size;
+      }
       if (--until == 0 || socket->rx.delivery == DGRAM__DELIVERY_INTERRUPTED) {
         iteration->emitted = iteration->check_at - until;
         goes_on = receive_check(socket, iteration);
         until = iteration->check_at - iteration->emitted;
-        wanted = left > 0 && receive_is_wanted(socket, batch, buffer);
+        wanted = left > 0 && wanted && receive_is_wanted(socket, batch, buffer);
       }
-      if (left == 0)
-        break;
-    }
+    } while (wanted && goes_on && left > 0);
     offset = wanted && left > 0 ? buffer->size - left : 0;
     buffer += offset == 0;
   }
@@ -433,10 +424,15 @@ static void receive_emit_many(dgram_socket_t *socket, struct dgram__rx_batch *ba
   }
 }
 
-/* Emits what the batch has, until it is empty, the iteration is over, or the socket closes. */
+/*
+ * Emits what the batch has, until it is empty, the iteration is over, or the socket closes. A
+ * send's callback comes before the reply that it provokes: programs start to listen in it, or
+ * connect the socket.
+ */
 static void receive_emit(dgram_socket_t *socket, struct dgram__rx_batch *batch,
                          struct rx_iteration *iteration) {
   socket->rx.delivering = batch;
+  dgram__send_complete_all(socket);
   if (socket->events.messages.list.first != NULL)
     receive_emit_many(socket, batch, iteration);
   else
@@ -444,48 +440,28 @@ static void receive_emit(dgram_socket_t *socket, struct dgram__rx_batch *batch,
   socket->rx.delivering = NULL;
 }
 
-/*
- * A send's callback comes before the reply that it provokes: programs start to listen in it, or
- * connect the socket.
- */
-static void receive_emit_after_sends(dgram_socket_t *socket, struct dgram__rx_batch *batch,
-                                     struct rx_iteration *iteration) {
-  socket->rx.delivering = batch;
-  dgram__send_complete_all(socket);
-  receive_emit(socket, batch, iteration);
-}
-
 /* ---- backlog ---- */
-
-/* Bytes of a buffer that are still to be emitted. */
-static size_t receive_left_of(const struct dgram__rx_batch *batch, unsigned index) {
-  if (batch->buffers[index].segment < 0)
-    return 0;
-  return batch->buffers[index].size - (index == 0 ? batch->offset : 0);
-}
 
 /* Copies the batch out of the loop's buffers, which other sockets need. NULL: no memory. */
 static struct dgram__backlog *receive_copy_batch(const struct dgram__rx_batch *batch) {
+  size_t buffers_size = batch->count * sizeof(struct dgram__rx_buffer);
   size_t bytes = 0;
   for (unsigned i = 0; i < batch->count; i++)
-    bytes += receive_left_of(batch, i);
-  struct dgram__backlog *backlog =
-      malloc(sizeof *backlog + batch->count * sizeof *backlog->buffers + bytes);
+    bytes += batch->buffers[i].size;
+  struct dgram__backlog *backlog = malloc(sizeof *backlog + buffers_size + bytes - batch->offset);
   if (backlog == NULL)
     return NULL;
-  char *data = (char *)&backlog->buffers[batch->count];
-  for (unsigned i = 0; i < batch->count; i++) {
-    const struct dgram__rx_buffer *from = &batch->buffers[i];
-    size_t size = receive_left_of(batch, i);
-    backlog->buffers[i] = *from;
-    backlog->buffers[i].data = data;
-    backlog->buffers[i].size = size;
-    memcpy(data, from->data + (from->size - size), size);
-    data += size;
-  }
   backlog->batch = *batch;
-  backlog->batch.buffers = backlog->buffers;
+  backlog->batch.buffers = memcpy(backlog->buffers, batch->buffers, buffers_size);
   backlog->batch.offset = 0;
+  backlog->buffers[0].data += batch->offset;
+  backlog->buffers[0].size -= batch->offset;
+  char *data = (char *)backlog->buffers + buffers_size;
+  for (unsigned i = 0; i < batch->count; i++) {
+    struct dgram__rx_buffer *buffer = &backlog->buffers[i];
+    buffer->data = memcpy(data, buffer->data, buffer->size);
+    data += buffer->size;
+  }
   return backlog;
 }
 
@@ -520,7 +496,7 @@ static void receive_backlog(dgram_socket_t *socket) {
   struct rx_iteration iteration = rx_iteration_begin(socket);
   rx->backlog = NULL; /* a listener that closes the socket must not free it */
   rx->backlog_iteration = socket->loop->iteration + 1; /* which begins when the loop polls */
-  receive_emit_after_sends(socket, &backlog->batch, &iteration);
+  receive_emit(socket, &backlog->batch, &iteration);
   if (backlog->batch.count > 0 && socket->life == DGRAM__OPEN)
     receive_set_backlog(socket, backlog);
   else
@@ -557,7 +533,7 @@ static enum received receive_once(dgram_socket_t *socket, struct rx_iteration *i
     most = iteration->budget - iteration->emitted;
   int received = receive_batch(socket, &batch, most);
   if (received > 0) {
-    receive_emit_after_sends(socket, &batch, iteration);
+    receive_emit(socket, &batch, iteration);
     receive_set_next_batch(rx, iteration, (unsigned)received, batch.count);
     if (batch.count > 0 && socket->life == DGRAM__OPEN)
       receive_keep(socket, &batch);

@@ -27,9 +27,7 @@
 
 enum {
   FULL_BATCH = 1024, /* ready sends that are flushed before the loop's iteration ends */
-  /* Larger than any UDP payload: the kernel answers EMSGSIZE, so the bytes beyond are not needed.
-   */
-  OVERLONG = 65536,
+  OVERLONG = 65536,  /* more than any UDP payload: EMSGSIZE, whatever the bytes beyond are */
   /* Ended sends that a loop keeps, as much as it has to receive into: malloc() and free() for each
    * of a large burst would cost as much as all the rest. */
   FREE_LIST_MAX_BYTES = 4 * 1024 * 1024,
@@ -51,8 +49,6 @@ static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send);
 static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *send);
 static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
                       const char *syscall, enum dgram__shown shown);
-static void send_fail_in_order(dgram_socket_t *socket, struct dgram__send *send, int code,
-                               const char *syscall, enum dgram__shown shown);
 static void send_complete_later(dgram_socket_t *socket);
 
 /* ---- queues and memory ---- */
@@ -393,7 +389,7 @@ static void send_resolved(void *owner, int status, const union dgram__address *a
   dgram_socket_t *socket = send->socket;
   dgram__list_remove(&socket->tx.resolving, &send->resolving);
   if (status != 0) {
-    send_fail_in_order(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
+    send_fail(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
     return;
   }
   dgram__address_set_host(&send->datagram.to, address);
@@ -416,10 +412,9 @@ static void send_dispatch(dgram_socket_t *socket, struct dgram__send *send) {
 
 /* ---- ready ---- */
 
-/* A failure or an option: the flush stops at it. */
-static void send_push_marker(struct dgram__tx *tx, struct dgram__send *marker) {
-  dgram__queue_push(&tx->ready, marker);
-  tx->markers++;
+static inline void send_push_ready(struct dgram__tx *tx, struct dgram__send *send) {
+  dgram__queue_push(&tx->ready, send);
+  tx->no_callback += send->callback == NULL;
 }
 
 /*
@@ -431,12 +426,29 @@ static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *s
   static const struct dgram__task_type task = {dgram__send_flush,
                                                offsetof(dgram_socket_t, tasks.flush)};
   struct dgram__tx *tx = &socket->tx;
-  dgram__queue_push(&tx->ready, send);
-  tx->no_callback += send->callback == NULL;
+  send_push_ready(tx, send);
   if (tx->ready.count == 1)
     dgram__enqueue(socket, &socket->loop->flushes, &task);
   else if (tx->ready.count == FULL_BATCH)
     dgram__send_flush(socket);
+}
+
+static void send_set_error(struct dgram__send *send, int code, const char *syscall,
+                           enum dgram__shown shown) {
+  send->kind = DGRAM__FAILED_SEND;
+  send->status = code;
+  send->syscall = syscall;
+  send->shown = shown;
+}
+
+/* The send has failed. It ends behind those that are ready: errors come in the order of the sends.
+ */
+static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
+                      const char *syscall, enum dgram__shown shown) {
+  send_set_error(send, code, syscall, shown);
+  send_push_ready(&socket->tx, send);
+  socket->tx.markers++;
+  dgram__send_flush(socket);
 }
 
 /* The destination is known: the send is ready, or fails if it cannot go there. */
@@ -450,7 +462,7 @@ static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send) {
   if (err == 0)
     send_join_ready(socket, send);
   else
-    send_fail_in_order(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
+    send_fail(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
 }
 
 /* The sends to the peer that `queue` holds keep it as their destination. */
@@ -553,17 +565,20 @@ static unsigned send_count_datagrams(const struct dgram__tx *tx) {
   return count;
 }
 
-/* The first of the ready sends is a failure, which is due now, or the marker of an option. */
+/* The first of the ready sends has failed, and that is due now; or it is an option. */
 static void send_pass_marker(dgram_socket_t *socket) {
-  struct dgram__send *send = dgram__queue_pop(&socket->tx.ready);
-  socket->tx.markers--;
-  if (send->kind == DGRAM__FAILED_SEND) {
-    send_fail(socket, send, send->status, send->syscall, send->shown);
+  struct dgram__tx *tx = &socket->tx;
+  struct dgram__send *marker = dgram__queue_pop(&tx->ready);
+  tx->markers--;
+  tx->no_callback -= marker->callback == NULL;
+  if (marker->kind == DGRAM__FAILED_SEND) {
+    dgram__queue_push(&tx->completed, marker);
+    send_complete_later(socket);
     return;
   }
-  const struct send_option *option = send->memory;
+  const struct send_option *option = marker->memory;
   (void)dgram__set_option(socket, option->level, option->name, option->value, option->length);
-  send_free(socket->loop, send);
+  send_free(socket->loop, marker);
 }
 
 void dgram__send_flush(dgram_socket_t *socket) {
@@ -588,10 +603,9 @@ void dgram__send_flush(dgram_socket_t *socket) {
     } else if (tx->async_error.suspect == 0 && async_error_is_possible(socket)) {
       tx->async_error.suspect = sent;
     } else {
-      struct dgram__send *send = dgram__queue_pop(&tx->ready);
-      tx->no_callback -= send->callback == NULL;
       async_error_settle(socket, sent);
-      send_fail(socket, send, sent, "send", DGRAM__SHOW_ENDPOINT);
+      send_set_error(tx->ready.first, sent, "send", DGRAM__SHOW_ENDPOINT);
+      tx->markers++;
     }
   }
   if (tx->ready.count == 0)
@@ -665,36 +679,12 @@ int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void
   memcpy(option->value, value, length);
   marker->kind = DGRAM__OPTION_MARKER;
   marker->callback = NULL;
-  send_push_marker(&socket->tx, marker);
+  send_push_ready(&socket->tx, marker);
+  socket->tx.markers++;
   return 0;
 }
 
 /* ---- completed ---- */
-
-static void send_set_error(struct dgram__send *send, int code, const char *syscall,
-                           enum dgram__shown shown) {
-  send->kind = DGRAM__FAILED_SEND;
-  send->status = code;
-  send->syscall = syscall;
-  send->shown = shown;
-}
-
-/* The send ends with an error, which its callback or 'error' will report. */
-static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
-                      const char *syscall, enum dgram__shown shown) {
-  send_set_error(send, code, syscall, shown);
-  dgram__queue_push(&socket->tx.completed, send);
-  send_complete_later(socket);
-}
-
-/* The same behind the sends that are ready, so that errors are reported in the order of the sends.
- */
-static void send_fail_in_order(dgram_socket_t *socket, struct dgram__send *send, int code,
-                               const char *syscall, enum dgram__shown shown) {
-  send_set_error(send, code, syscall, shown);
-  send_push_marker(&socket->tx, send);
-  dgram__send_flush(socket);
-}
 
 static void send_report_failure(dgram_socket_t *socket, const struct dgram__send *send) {
   struct dgram__described described;

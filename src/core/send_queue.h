@@ -54,8 +54,7 @@ static inline void dgram__send_set_state(struct dgram__send *send, enum dgram__s
 #define BIT(state) (1U << DGRAM__SEND_##state)
   static const unsigned followers[] = {
       [DGRAM__SEND_FREE] = BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY),
-      [DGRAM__SEND_WAIT_BIND] =
-          BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY) | BIT(COMPLETED),
+      [DGRAM__SEND_WAIT_BIND] = BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY),
       [DGRAM__SEND_RESOLVING] = BIT(FREE) | BIT(READY) | BIT(CANCELLED),
       [DGRAM__SEND_READY] = BIT(FREE) | BIT(COMPLETED) | BIT(CANCELLED),
       [DGRAM__SEND_COMPLETED] = BIT(FREE),
