@@ -9,7 +9,7 @@ static void adopt(dgram_socket_t *socket, int fd) {
 }
 
 /* B24 */
-TEST("listening is emitted inside the call") {
+TEST("an adopted descriptor is listening inside the call") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -22,7 +22,7 @@ TEST("listening is emitted inside the call") {
   assert_usable(socket);
 }
 
-TEST("closing the socket closes it") {
+TEST("an adopted descriptor is closed with its socket") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   adopt(socket, fd);
@@ -33,7 +33,7 @@ TEST("closing the socket closes it") {
 }
 
 /* A loop on a blocking descriptor would hang in its first receive. */
-TEST("it is made non blocking") {
+TEST("an adopted descriptor is made non-blocking") {
   int fd = raw_socket();
   int twin = dup(fd);
   assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
@@ -44,7 +44,7 @@ TEST("it is made non blocking") {
 }
 
 /* Set on a port that is bound already it would let any process of the host bind to it, too. */
-TEST("so reuseaddr stays as it was") {
+TEST("an adopted descriptor keeps its SO_REUSEADDR") {
   for (int before = 0; before <= 1; before++) {
     for (int wanted = 0; wanted <= 1; wanted++) {
       dgram_options_t options = dgram_default_options(DGRAM_UDP4);
@@ -62,7 +62,7 @@ TEST("so reuseaddr stays as it was") {
   }
 }
 
-TEST("what had arrived is received") {
+TEST("a socket receives what had arrived at its adopted descriptor") {
   int fd = raw_socket();
   int sender = raw_socket();
   raw_send(sender, "early", 5, raw_port(fd));
@@ -72,7 +72,7 @@ TEST("what had arrived is received") {
   close(sender);
 }
 
-TEST("port and address are ignored") {
+TEST("a bind to a descriptor ignores port and address") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_bind_options_t options = dgram_default_bind_options();
@@ -84,7 +84,7 @@ TEST("port and address are ignored") {
   assert_int_equal(port_of(socket), port);
 }
 
-TEST("no look up is asked") {
+TEST("a bind to a descriptor does not look up") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   adopt(socket, raw_socket());
@@ -92,7 +92,7 @@ TEST("no look up is asked") {
 }
 
 /* The system gives it a port with its first send. */
-TEST("one that is not bound has no port until it sends") {
+TEST("an adopted descriptor that is not bound has no port until it sends") {
   char text[8];
   int peer = raw_socket();
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -109,7 +109,7 @@ TEST("one that is not bound has no port until it sends") {
   close(peer);
 }
 
-TEST("one of ipv6 is taken by a socket of ipv6") {
+TEST("a descriptor of IPv6 is adopted by a udp6 socket") {
   skip_without_ipv6();
   struct sockaddr_in6 bound = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
   dgram_address_t address;
@@ -123,7 +123,7 @@ TEST("one of ipv6 is taken by a socket of ipv6") {
   assert_usable(adopter);
 }
 
-TEST("the buffer sizes of the options are set on it") {
+TEST("the buffer sizes of the options are set on an adopted descriptor") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = 10000;
   options.send_buffer_size = 12000;
@@ -138,7 +138,7 @@ static void close_in_listening(dgram_socket_t *socket, void *context) {
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
 }
 
-TEST("the socket may be closed in that listening") {
+TEST("a socket may be closed in the listening of its descriptor") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
@@ -149,7 +149,7 @@ TEST("the socket may be closed in that listening") {
   assert_false(is_open(fd));
 }
 
-TEST("it keeps the loop alive unless unreferenced") {
+TEST("a socket with a descriptor keeps the loop alive unless it is unreferenced") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   adopt(socket, raw_socket());
   assert_true(uv_run(loop, UV_RUN_NOWAIT) != 0);
@@ -157,7 +157,7 @@ TEST("it keeps the loop alive unless unreferenced") {
   assert_true(uv_run(loop, UV_RUN_NOWAIT) == 0);
 }
 
-TEST("sends and receives in bulk") {
+TEST("a socket with a descriptor sends and receives in bulk") {
   enum { SENT = 200 };
   int received = 0;
   int sent = 0;
@@ -171,7 +171,7 @@ TEST("sends and receives in bulk") {
 
 /* Another program may have it, too, which takes what the system joins (UDP_GRO) for one datagram.
  */
-TEST("what it shares with others is not joined") {
+TEST("a descriptor that others have does not join datagrams") {
   enum { BURST = 40, SIZE = 100 };
   static const char payload[SIZE];
   char text[BURST * SIZE];

@@ -96,7 +96,7 @@ static void check_message(dgram_socket_t *socket, const char *message, const dgr
   assert_memory_equal(message, pattern + i, rinfo->size);
 }
 
-struct scene {
+struct fixture {
   uv_loop_t *loop;
   dgram_socket_t *receiver;
   dgram_socket_t *sender;
@@ -105,48 +105,48 @@ struct scene {
 };
 
 /* The receiver takes over `fd`. */
-static struct scene *open_scene(uv_loop_t *loop, dgram_type_t type, int fd) {
-  static struct scene scene;
+static struct fixture *open_fixture(uv_loop_t *loop, dgram_type_t type, int fd) {
+  static struct fixture fixture;
   dgram_bind_options_t options = dgram_default_bind_options();
-  scene = (struct scene){.loop = loop};
+  fixture = (struct fixture){.loop = loop};
   for (size_t i = 0; i < sizeof pattern; i++)
     pattern[i] = (char)(i * i / 7);
-  scene.receiver = new_socket(scene.loop, type, check_message, &scene.received);
-  scene.sender = new_socket(scene.loop, type, NULL, NULL);
+  fixture.receiver = new_socket(fixture.loop, type, check_message, &fixture.received);
+  fixture.sender = new_socket(fixture.loop, type, NULL, NULL);
   options.fd = fd;
-  assert_int_equal(dgram_bind_options(scene.receiver, &options, NULL, NULL), 0);
-  scene.port = port_of(scene.receiver);
-  return &scene;
+  assert_int_equal(dgram_bind_options(fixture.receiver, &options, NULL, NULL), 0);
+  fixture.port = port_of(fixture.receiver);
+  return &fixture;
 }
 
-static void close_scene(struct scene *scene) {
-  close_socket(scene->receiver);
-  close_socket(scene->sender);
-  run_to_end(scene->loop);
+static void close_fixture(struct fixture *fixture) {
+  close_socket(fixture->receiver);
+  close_socket(fixture->sender);
+  run_to_end(fixture->loop);
 }
 
-static void send_one(struct scene *scene, const char *address, int i) {
+static void send_one(struct fixture *fixture, const char *address, int i) {
   assert_int_equal(
-      dgram_send(scene->sender, pattern + i, size_of(i), scene->port, address, NULL, NULL), 0);
+      dgram_send(fixture->sender, pattern + i, size_of(i), fixture->port, address, NULL, NULL), 0);
 }
 
 /* One at a time: the system joins nothing. Then many at once, until it has joined some. */
-static void all_arrive(struct scene *scene, const char *address) {
+static void all_arrive(struct fixture *fixture, const char *address) {
   for (int i = 0; i < SENT; i++) {
-    send_one(scene, address, i);
-    run_until(scene->loop, &scene->received, i + 1);
+    send_one(fixture, address, i);
+    run_until(fixture->loop, &fixture->received, i + 1);
   }
   for (int round = 2; round < 5; round++) {
     for (int i = 0; i < SENT; i++)
-      send_one(scene, address, i);
-    run_until(scene->loop, &scene->received, round * SENT);
+      send_one(fixture, address, i);
+    run_until(fixture->loop, &fixture->received, round * SENT);
   }
 }
 
 static void arrive_at(uv_loop_t *loop, dgram_type_t type, int fd, const char *address) {
-  struct scene *scene = open_scene(loop, type, fd);
-  all_arrive(scene, address);
-  close_scene(scene);
+  struct fixture *fixture = open_fixture(loop, type, fd);
+  all_arrive(fixture, address);
+  close_fixture(fixture);
 }
 
 /* ---- joined before they arrive ---- */
@@ -173,34 +173,34 @@ static bool send_joined(int port) {
 
 /* ---- tests ---- */
 
-TEST("all of ipv4 arrive whole") {
+TEST("datagrams at a descriptor with every control message of IPv4 arrive whole") {
   arrive_at(loop, DGRAM_UDP4, curious_socket(AF_INET, NULL), "127.0.0.1");
 }
 
-TEST("all of ipv6 arrive whole") {
+TEST("datagrams at a descriptor with every control message of IPv6 arrive whole") {
   skip_without_ipv6();
   arrive_at(loop, DGRAM_UDP6, curious_socket(AF_INET6, "::1"), "::1");
 }
 
-TEST("all of ipv4 at a socket of ipv6 arrive whole") {
+TEST("datagrams of IPv4 at a udp6 descriptor with every control message arrive whole") {
   skip_without_ipv6();
   arrive_at(loop, DGRAM_UDP6, curious_socket(AF_INET6, "::"), "::ffff:127.0.0.1");
 }
 
 /* Whoever made it had the system join datagrams, and some have come. */
-TEST("what was joined before arrives one by one") {
+TEST("datagrams that were joined before the descriptor was adopted arrive one by one") {
   int fd = curious_socket(AF_INET, NULL);
   if (SET_OPTIONS(fd, joining) == 0 || !send_joined(raw_port(fd))) {
     print_message("skipped: this system joins nothing\n");
     close(fd);
     skip();
   }
-  struct scene *scene = open_scene(loop, DGRAM_UDP4, fd);
+  struct fixture *fixture = open_fixture(loop, DGRAM_UDP4, fd);
   int received = 0;
-  assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
-  assert_int_equal(dgram_on_message(scene->receiver, check_joined, &received), 0);
-  run_until(scene->loop, &received, JOINED);
-  close_scene(scene);
+  assert_int_equal(dgram_off_message(fixture->receiver, check_message, &fixture->received), 0);
+  assert_int_equal(dgram_on_message(fixture->receiver, check_joined, &received), 0);
+  run_until(fixture->loop, &received, JOINED);
+  close_fixture(fixture);
 }
 
 /* Options of a destination that nobody knows, and that are passed over for that (RFC 8200, 4.2). */
@@ -220,16 +220,16 @@ static bool send_with_long_header(int port) {
   return sent;
 }
 
-TEST("one that tells more than there is room for arrives") {
+TEST("a datagram with more control data than there is room for arrives") {
   skip_without_ipv6();
   int fd = curious_socket(AF_INET6, "::1");
   assert_int_equal(SET_OPTIONS(fd, of_headers), 1);
-  struct scene *scene = open_scene(loop, DGRAM_UDP6, fd);
-  assert_int_equal(dgram_off_message(scene->receiver, check_message, &scene->received), 0);
-  assert_int_equal(dgram_on_message(scene->receiver, trace_message, "got"), 0);
-  if (send_with_long_header(scene->port))
-    run_until_trace(scene->loop, "got(hello)");
+  struct fixture *fixture = open_fixture(loop, DGRAM_UDP6, fd);
+  assert_int_equal(dgram_off_message(fixture->receiver, check_message, &fixture->received), 0);
+  assert_int_equal(dgram_on_message(fixture->receiver, trace_message, "got"), 0);
+  if (send_with_long_header(fixture->port))
+    run_until_trace(fixture->loop, "got(hello)");
   else
     print_message("skipped: only a privileged user may send such headers\n");
-  close_scene(scene);
+  close_fixture(fixture);
 }

@@ -57,11 +57,11 @@ static void exchange(uv_loop_t *loop, dgram_type_t type, int family) {
   run_until_trace(loop, "sent got(hello)");
 }
 
-TEST("messages go and come") {
+TEST("a UDP-Lite descriptor sends and receives") {
   exchange(loop, DGRAM_UDP4, AF_INET);
 }
 
-TEST("messages go and come over ipv6") {
+TEST("a UDP-Lite descriptor of IPv6 sends and receives") {
   skip_without_ipv6();
   exchange(loop, DGRAM_UDP6, AF_INET6);
 }
@@ -85,7 +85,7 @@ static int option_of(int fd, int name) {
   return value;
 }
 
-TEST("many leave and come singly") {
+TEST("a UDP-Lite descriptor neither segments nor joins") {
   int fds[] = {bound_lite(AF_INET), bound_lite(AF_INET)};
   int sent = 0;
   char message[100] = {0};
@@ -122,7 +122,7 @@ static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t
   asked = lookup;
 }
 
-TEST("as the answer of a look up") {
+TEST("a UDP-Lite descriptor may be the answer of a look-up") {
   int fd = bound_lite(AF_INET);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = keep_question;
@@ -134,7 +134,7 @@ TEST("as the answer of a look up") {
 }
 
 /* One that is connected hears its peer, and no other. */
-TEST("connected") {
+TEST("a connected UDP-Lite descriptor receives from its peer") {
   struct sockaddr_in peer = {0};
   socklen_t length = sizeof peer;
   int server_fd = bound_lite(AF_INET);
@@ -148,7 +148,7 @@ TEST("connected") {
   run_until_trace(loop, "sent got(hello)");
 }
 
-TEST("one of the other family is refused") {
+TEST("a UDP-Lite descriptor of the other family is refused") {
   dgram_bind_options_t options = dgram_default_bind_options();
   skip_without_ipv6();
   options.fd = lite_socket(AF_INET);

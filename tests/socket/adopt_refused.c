@@ -32,13 +32,13 @@ static void assert_refused(uv_loop_t *loop, dgram_type_t type, int fd, int code)
   assert_int_equal(is_open(fd), was_open);
 }
 
-TEST("a tcp socket") {
+TEST("a bind to the descriptor of a TCP socket is refused") {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   assert_refused(loop, DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
   close(fd);
 }
 
-TEST("a pipe") {
+TEST("a bind to the descriptor of a pipe is refused") {
   int fds[2];
   assert_int_equal(pipe(fds), 0);
   assert_refused(loop, DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
@@ -46,7 +46,7 @@ TEST("a pipe") {
   close(fds[1]);
 }
 
-TEST("a file") {
+TEST("a bind to the descriptor of a file is refused") {
   int fd = open("/dev/null", O_RDWR);
   assert_refused(loop, DGRAM_UDP4, fd, DGRAM_ERR_INVALID_FD_TYPE);
   close(fd);
@@ -56,7 +56,7 @@ TEST("a file") {
   assert_int_equal(fclose(file), 0);
 }
 
-TEST("a datagram socket that is not of the internet") {
+TEST("a bind to the descriptor of a Unix datagram socket is refused") {
   int fds[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
   assert_refused(loop, DGRAM_UDP4, fds[0], DGRAM_ERR_INVALID_FD_TYPE);
@@ -64,7 +64,7 @@ TEST("a datagram socket that is not of the internet") {
   close(fds[1]);
 }
 
-TEST("a number that is not open") {
+TEST("a bind to a descriptor that is not open is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   /* Far above what is open, and beyond any limit. */
   assert_int_equal(adopt(socket, 1000), DGRAM_ERR_INVALID_FD_TYPE);
@@ -72,7 +72,7 @@ TEST("a number that is not open") {
   bind_now(socket, NULL);
 }
 
-TEST("one of the other family") {
+TEST("a bind to a descriptor of the other family is refused") {
   skip_without_ipv6();
   int v4 = raw_socket();
   int v6 = socket(AF_INET6, SOCK_DGRAM, 0);
@@ -83,7 +83,7 @@ TEST("one of the other family") {
 }
 
 /* B24: the loop watches it already. */
-TEST("one that another socket has") {
+TEST("a bind to a descriptor that another socket has is refused") {
   int fd = raw_socket();
   int port = raw_port(fd);
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -103,7 +103,7 @@ TEST("one that another socket has") {
   close_socket(owner);
 }
 
-TEST("the same fd may be taken after the refusal") {
+TEST("a descriptor that one socket refused may be adopted by another") {
   int fd = raw_socket();
   dgram_socket_t *v6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
   dgram_socket_t *v4 = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -116,7 +116,7 @@ TEST("the same fd may be taken after the refusal") {
   assert_false(is_open(fd));
 }
 
-TEST("any for a socket that is bound or closed") {
+TEST("a bind to a descriptor is refused by a socket that is bound or closed") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);

@@ -17,7 +17,7 @@ static struct kept_error fail_to_bind(uv_loop_t *loop, dgram_socket_t *socket, i
   return kept;
 }
 
-TEST("a port in use is eaddrinuse") {
+TEST("a bind to a port in use is EADDRINUSE") {
   int port;
   char expected[64];
   new_bound(loop, NULL, NULL, &port);
@@ -32,7 +32,7 @@ TEST("a port in use is eaddrinuse") {
   assert_string_equal(kept.message, expected);
 }
 
-TEST("an address that is not ours is eaddrnotavail") {
+TEST("a bind to an address of another host is EADDRNOTAVAIL") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct kept_error kept = fail_to_bind(loop, socket, 0, "192.0.2.1");
   assert_int_equal(kept.code, UV_EADDRNOTAVAIL);
@@ -41,7 +41,7 @@ TEST("an address that is not ours is eaddrnotavail") {
   assert_string_equal(kept.message, "bind EADDRNOTAVAIL 192.0.2.1");
 }
 
-TEST("the wildcard in use is named") {
+TEST("the error of a bind without an address names the wildcard") {
   char expected[64];
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int port = bind_now(owner, NULL);
@@ -51,14 +51,14 @@ TEST("the wildcard in use is named") {
   assert_string_equal(kept.message, expected);
 }
 
-TEST("an address of the other family is einval") {
+TEST("a bind to an address of the other family is EINVAL") {
   dgram_socket_t *v4 = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *v6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
   assert_string_equal(fail_to_bind(loop, v4, 0, "::1").message, "bind EINVAL ::1");
   assert_string_equal(fail_to_bind(loop, v6, 0, "127.0.0.1").message, "bind EINVAL 127.0.0.1");
 }
 
-TEST("binding can be tried again") {
+TEST("a failed bind can be tried again") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_address_t address;
   fail_to_bind(loop, socket, 0, "192.0.2.1");
@@ -72,7 +72,7 @@ static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void 
   trace("error:%d", dgram_bind(socket, 0, "127.0.0.1", trace_event, "second"));
 }
 
-TEST("binding can be tried again in the error listener") {
+TEST("a failed bind can be tried again in its error") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int listening = 0;
   assert_int_equal(dgram_on_error(socket, bind_again, NULL), 0);
@@ -84,7 +84,7 @@ TEST("binding can be tried again in the error listener") {
   assert_trace("error:0 second");
 }
 
-TEST("the callback is forgotten after a failure") {
+TEST("the callback of a failed bind is forgotten") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   int errors = 0;
   int listening = 0;
@@ -102,7 +102,7 @@ TEST("the callback is forgotten after a failure") {
   assert_trace("");
 }
 
-TEST("a listener of listening is not forgotten") {
+TEST("a listener of listening stays after a failed bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_once_listening(socket, trace_event, "kept"), 0);
   fail_to_bind(loop, socket, 0, "192.0.2.1");

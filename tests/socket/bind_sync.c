@@ -3,7 +3,7 @@
 #include "lib/lookup_stub.h"
 
 /* B53 */
-TEST("it has its port when the call returns") {
+TEST("a socket has its port when bind_sync() returns") {
   static const char *const addresses[] = {NULL, "", "127.0.0.1"};
   static const char *const bound[] = {"0.0.0.0", "0.0.0.0", "127.0.0.1"};
   for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
@@ -25,7 +25,7 @@ TEST("it has its port when the call returns") {
   }
 }
 
-TEST("to a port that is given") {
+TEST("bind_sync() binds to a given port") {
   dgram_socket_t *first = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind_sync(first, 0, "127.0.0.1"), 0);
@@ -33,7 +33,7 @@ TEST("to a port that is given") {
   assert_int_equal(port_of(second), port_of(first));
 }
 
-TEST("of ipv6 with a zone too") {
+TEST("bind_sync() takes an IPv6 address with a zone") {
   static const char *const addresses[] = {NULL, "::1", "::1%lo", "::ffff:127.0.0.1"};
   static const char *const bound[] = {"::", "::1", "::1", "::ffff:127.0.0.1"};
   skip_without_ipv6();
@@ -47,7 +47,7 @@ TEST("of ipv6 with a zone too") {
   }
 }
 
-TEST("the options of the socket hold") {
+TEST("the options of the socket hold for bind_sync()") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.reuse_addr = 1;
   options.recv_buffer_size = 10000;
@@ -63,7 +63,7 @@ TEST("the options of the socket hold") {
 
 /* ---- what fails ---- */
 
-TEST("one that is bound or being bound") {
+TEST("bind_sync() of a socket that is bound or being bound is refused") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *other = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -78,7 +78,7 @@ TEST("one that is bound or being bound") {
 
 /* ---- what comes after it ---- */
 
-TEST("closed before listening it emits close only") {
+TEST("a socket closed between bind_sync() and listening emits close only") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
@@ -87,7 +87,7 @@ TEST("closed before listening it emits close only") {
   assert_trace("close");
 }
 
-TEST("what comes at once is told after listening") {
+TEST("a message that comes after bind_sync() follows listening") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   trace_events(socket);
@@ -102,7 +102,7 @@ static void trace_arrivals(dgram_socket_t *socket, void *context) {
 }
 
 /* B63 */
-TEST("what is sent leaves after listening") {
+TEST("a send after bind_sync() leaves after listening") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -114,7 +114,7 @@ TEST("what is sent leaves after listening") {
   close(fd);
 }
 
-TEST("a close waits for what is sent") {
+TEST("a close after bind_sync() waits for what was sent") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -133,7 +133,7 @@ static void bind_there(dgram_socket_t *socket, const dgram_error_t *error, void 
   assert_true(port_of(socket) > 0);
 }
 
-TEST("in the error of a failed bind it can be called") {
+TEST("bind_sync() can be called in the error of a failed bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, trace_event, "listening"), 0);
   assert_int_equal(dgram_on_error(socket, bind_there, NULL), 0);

@@ -26,7 +26,7 @@ static int kernels_size(int option, int size) {
   return size;
 }
 
-TEST("what is set is what the kernel has") {
+TEST("a buffer size that was set is what the kernel has") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < BUFFERS; i++) {
@@ -40,7 +40,7 @@ TEST("what is set is what the kernel has") {
   assert_int_equal(dgram_buffer_size_reason(socket), 0);
 }
 
-TEST("one is not the other") {
+TEST("the receive and the send buffer have sizes of their own") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_set_recv_buffer_size(socket, 10000), 0);
@@ -50,7 +50,7 @@ TEST("one is not the other") {
 }
 
 /* The system has its limits; it does not call that an error. */
-TEST("too large a size is cut") {
+TEST("too large a buffer size is clamped by the kernel") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < BUFFERS; i++) {
@@ -59,7 +59,7 @@ TEST("too large a size is cut") {
   }
 }
 
-TEST("setting 0 changes nothing") {
+TEST("a buffer size of 0 changes nothing") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int i = 0; i < BUFFERS; i++) {
@@ -81,7 +81,7 @@ static void assert_out_of_reach(dgram_socket_t *socket) {
   }
 }
 
-TEST("of an unbound socket the reason is ebadf") {
+TEST("a buffer size of an unbound socket fails with EBADF as the reason") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_buffer_size_reason(socket), 0);
@@ -92,7 +92,7 @@ TEST("of an unbound socket the reason is ebadf") {
   assert_true(dgram_get_recv_buffer_size(socket) > 0);
 }
 
-TEST("of a closed socket the reason is ebadf") {
+TEST("a buffer size of a closed socket fails with EBADF as the reason") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   close_socket(socket);
@@ -106,7 +106,7 @@ static void ask_sizes(dgram_socket_t *socket, void *context) {
 }
 
 /* B23: they are set before 'listening' is emitted. */
-TEST("those of the options are set at bind") {
+TEST("the buffer sizes of the options are set at bind") {
   static const dgram_type_t types[] = {DGRAM_UDP4, DGRAM_UDP6};
   for (int i = 0; i < (have_ipv6() ? 2 : 1); i++) {
     begin_round(loop);
@@ -120,7 +120,7 @@ TEST("those of the options are set at bind") {
   }
 }
 
-TEST("those of the options are set at an implicit bind too") {
+TEST("the buffer sizes of the options are set at an implicit bind") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = 10000;
   options.send_buffer_size = 20000;

@@ -76,7 +76,7 @@ static int begin(void) {
   return SENDS / (int)test_scale();
 }
 
-TEST("every send completes and what arrives is in order and whole") {
+TEST("every send of a burst completes, and what arrives is in order and whole") {
   int sends = begin();
   int port;
   dgram_socket_t *receiver = new_roomy(loop, check_message, NULL, &port);
@@ -101,7 +101,7 @@ TEST("every send completes and what arrives is in order and whole") {
 }
 
 /* The same before the socket is bound: they all wait, then leave as they would have. */
-TEST("made before the socket is bound every send completes too") {
+TEST("every send of a burst before the socket is bound completes") {
   int sends = begin();
   int port;
   dgram_socket_t *receiver = new_roomy(loop, check_message, NULL, &port);
@@ -116,7 +116,7 @@ TEST("made before the socket is bound every send completes too") {
 }
 
 /* The receiver reads along, so that far more than a buffer's content can be looked at. */
-TEST("what arrives over the whole burst is in order and whole") {
+TEST("what arrives of a long burst is in order and whole") {
   static char bytes[LONGEST + 1];
   int sends = begin();
   int fd = raw_socket();

@@ -19,7 +19,7 @@ static void close_in_sent(dgram_socket_t *socket, const dgram_error_t *error, si
   trace_and_close(socket, context);
 }
 
-TEST("in listening") {
+TEST("close() in listening leaves the other listeners and emits close") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
   assert_int_equal(dgram_on_listening(socket, trace_event, "still"), 0);
@@ -29,7 +29,7 @@ TEST("in listening") {
 }
 
 /* node#7061: here the queued sends threw what nobody could catch. */
-TEST("in listening with sends that wait") {
+TEST("close() in listening lets sends that wait leave") {
   int fd = raw_socket();
   char byte;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -56,7 +56,7 @@ static void close_at_message(dgram_socket_t *socket, const char *message,
 }
 
 /* bun#33669: the rest of the batch was delivered after the close. */
-TEST("in a message of a batch no other follows") {
+TEST("close() in a message of a batch ends the batch") {
   enum { SENT = 20 };
   for (int k = 1; k <= SENT; k += 9) {
     begin_round(loop);
@@ -74,7 +74,7 @@ TEST("in a message of a batch no other follows") {
 }
 
 /* Datagrams of one size from one send may come in one buffer of the system's (GRO). */
-TEST("in a message of a merged batch no other follows") {
+TEST("close() in a message of a GRO batch ends the batch") {
   enum { SENT = 20 };
   for (int k = 1; k <= SENT; k += 9) {
     begin_round(loop);
@@ -97,7 +97,7 @@ static void close_socket_and_note(dgram_socket_t *socket, const char *message,
   trace_and_close(socket, context);
 }
 
-TEST("in a message the other listeners of this one are still called") {
+TEST("close() in a message leaves its other listeners") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, close_socket_and_note, "first", &port);
@@ -115,7 +115,7 @@ static void answer_and_close(dgram_socket_t *socket, const char *message,
   assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
-TEST("in a message what was sent before still leaves") {
+TEST("close() in a message lets what was sent before leave") {
   int port;
   char bytes[8];
   int fd = raw_socket();
@@ -137,7 +137,7 @@ static void close_other(dgram_socket_t *socket, const char *message, const dgram
 }
 
 /* Both have something to read in this turn of the loop. */
-TEST("in a message of another socket") {
+TEST("close() in a message of another socket ends its messages") {
   int ports[2];
   int fd = raw_socket();
   dgram_socket_t *sockets[2];
@@ -156,7 +156,7 @@ TEST("in a message of another socket") {
   close(fd);
 }
 
-TEST("in the error of a bind") {
+TEST("close() in the error of a bind emits close") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
@@ -164,7 +164,7 @@ TEST("in the error of a bind") {
   assert_trace("error closed");
 }
 
-TEST("in the error of a bind to a host") {
+TEST("close() in the error of a bind to a host name emits close") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "no-such-host.invalid", NULL, NULL), 0);
@@ -172,7 +172,7 @@ TEST("in the error of a bind to a host") {
   assert_trace("error closed");
 }
 
-TEST("in the error of a bind with sends that wait") {
+TEST("close() in the error of a bind fails the sends that waited") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_bind(socket, 0, "192.0.2.1", NULL, NULL), 0);
@@ -182,7 +182,7 @@ TEST("in the error of a bind with sends that wait") {
   assert_trace("error send1(EADDRNOTAVAIL) closed");
 }
 
-TEST("in the error of a send") {
+TEST("close() in the error of a send emits close") {
   static char overlong[65508];
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -194,7 +194,7 @@ TEST("in the error of a send") {
   assert_trace("error second(EMSGSIZE) sent2 closed");
 }
 
-TEST("in the callback of a send") {
+TEST("close() in the callback of a send emits close") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", 9, close_in_sent, "sent1");
@@ -211,7 +211,7 @@ static void send_look_up_and_close(dgram_socket_t *socket, const dgram_error_t *
   assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
 }
 
-TEST("in the callback of a send after more sends") {
+TEST("close() in the callback of a send lets later sends leave") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   send_text(socket, "1", 9, send_look_up_and_close, NULL);
@@ -243,7 +243,7 @@ static void use_in_cancelled(dgram_socket_t *socket, const dgram_error_t *error,
   trace("%s", (const char *)context);
 }
 
-TEST("in close and after it the socket can be named but not used") {
+TEST("a socket can be named but not used in close") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "1", 1, 9, "localhost", use_in_cancelled, "cancelled1"), 0);
@@ -259,7 +259,7 @@ static void new_in_close(dgram_socket_t *socket, void *context) {
 }
 
 /* It was the loop's last one, so what the loop shares may be on its way out. */
-TEST("in close a new socket may be made") {
+TEST("a new socket may be made in close") {
   dgram_socket_t *created = NULL;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_close(socket, new_in_close, &created), 0);

@@ -2,7 +2,7 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-TEST("it is bound first") {
+TEST("connect() binds an unbound socket first") {
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -12,14 +12,14 @@ TEST("it is bound first") {
   assert_true(port_of(socket) > 0);
 }
 
-TEST("a bind after it is refused") {
+TEST("a bind after connect() is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "connect"), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
   run_until_trace(loop, "connect");
 }
 
-TEST("it waits for a bind under way") {
+TEST("connect() waits for a bind under way") {
   struct lookup_stub stub = {0};
   dgram_address_t address;
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -36,7 +36,7 @@ TEST("it waits for a bind under way") {
   assert_string_equal(address.address, "127.0.0.3");
 }
 
-TEST("if that fails the callback gets its error") {
+TEST("the callback of connect() gets the error of the bind under way") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
@@ -47,7 +47,7 @@ TEST("if that fails the callback gets its error") {
   assert_trace("listening connect");
 }
 
-TEST("without callback the error is told once") {
+TEST("the error of the bind is emitted once for a connect() without a callback") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
@@ -59,7 +59,7 @@ TEST("without callback the error is told once") {
 }
 
 /* B29: here the built-in stays connecting for ever. */
-TEST("if the bind of its own fails it can be tried again") {
+TEST("connect() can be tried again after its implicit bind has failed") {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -82,7 +82,7 @@ static void connect_anew(dgram_socket_t *socket, const dgram_error_t *error, voi
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "again"), 0);
 }
 
-TEST("without callback it can be tried again in the error listener") {
+TEST("connect() can be tried again in the error of its implicit bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, connect_anew, NULL), 0);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
@@ -98,7 +98,7 @@ static void bind_connected(dgram_socket_t *socket, const dgram_error_t *error, v
   assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
 }
 
-TEST("a connected socket taken over in the error listener stays connected") {
+TEST("a connected descriptor adopted in the error of a connect() stays connected") {
   dgram_address_t remote;
   int fd = raw_socket();
   raw_connect(fd, 9);

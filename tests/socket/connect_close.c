@@ -8,7 +8,7 @@ static void begin_connect(dgram_socket_t *socket, const char *address) {
   assert_int_equal(dgram_connect(socket, 9, address, trace_connect, "callback"), 0);
 }
 
-TEST("while it waits for the loop") {
+TEST("close() cancels a connect that waits for the loop") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
@@ -19,7 +19,7 @@ TEST("while it waits for the loop") {
   assert_trace(closed_and_cancelled);
 }
 
-TEST("while it waits for a bind of its own") {
+TEST("close() cancels a connect that waits for its implicit bind") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   begin_connect(socket, NULL);
@@ -29,7 +29,7 @@ TEST("while it waits for a bind of its own") {
 }
 
 /* B14: a close behind a connect that waits for the bind is performed after 'listening'. */
-TEST("while it waits for a bind under way") {
+TEST("close() cancels a connect that waits for a bind under way") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   trace_events(socket);
@@ -48,7 +48,7 @@ TEST("while it waits for a bind under way") {
   assert_null(strstr(trace_text, "connect"));
 }
 
-TEST("while the bind that it waits for fails") {
+TEST("close() cancels a connect whose bind fails") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "::1", NULL, NULL), 0);
@@ -58,7 +58,7 @@ TEST("while the bind that it waits for fails") {
   assert_trace("error(EINVAL) close callback(ECANCELED)");
 }
 
-TEST("while its host is looked up") {
+TEST("close() cancels a connect whose host is looked up") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   trace_events(socket);
@@ -68,7 +68,7 @@ TEST("while its host is looked up") {
   assert_trace(closed_and_cancelled);
 }
 
-TEST("while a program looks its host up") {
+TEST("close() cancels a connect whose host the program looks up") {
   static const char *const answers[] = {"127.0.0.1", NULL};
   for (int i = 0; i < 2; i++) {
     begin_round(loop);
@@ -87,7 +87,7 @@ TEST("while a program looks its host up") {
   }
 }
 
-TEST("after its host was found") {
+TEST("close() cancels a connect whose host was found") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -98,7 +98,7 @@ TEST("after its host was found") {
   assert_trace("ask(peer) close callback(ECANCELED)");
 }
 
-TEST("after its host was not found") {
+TEST("close() cancels a connect whose host was not found") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -114,7 +114,7 @@ static void close_in_listening(dgram_socket_t *socket, void *context) {
   close_socket(socket);
 }
 
-TEST("in listening") {
+TEST("close() in listening cancels a connect") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_listening(socket, close_in_listening, NULL), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -128,7 +128,7 @@ static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, v
   close_socket(socket);
 }
 
-TEST("in the error of the bind") {
+TEST("close() in the error of the bind cancels a connect") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, close_in_error, NULL), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -143,7 +143,7 @@ static void close_in_connect(dgram_socket_t *socket, const dgram_error_t *error,
   close_socket(socket);
 }
 
-TEST("in its callback") {
+TEST("close() in the callback of a connect emits close only") {
   static const char *const addresses[] = {"127.0.0.1", "::1"};
   static const char *const expected[] = {"connected close", "EINVAL close"};
   for (int i = 0; i < 2; i++) {
@@ -157,7 +157,7 @@ TEST("in its callback") {
   }
 }
 
-TEST("in connect the other listeners are still called") {
+TEST("close() in connect leaves its other listeners") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_connect(socket, close_in_connect, NULL), 0);
@@ -167,7 +167,7 @@ TEST("in connect the other listeners are still called") {
   assert_trace("connected connect callback close");
 }
 
-TEST("in the error event of the connect") {
+TEST("close() in the error of a connect emits close") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, close_in_error, NULL), 0);
@@ -177,7 +177,7 @@ TEST("in the error event of the connect") {
   assert_trace("error(EINVAL) close");
 }
 
-TEST("without callback nobody is told") {
+TEST("a cancelled connect without a callback is not reported") {
   for (int bound = 0; bound < 2; bound++) {
     begin_round(loop);
     int port;
@@ -191,7 +191,7 @@ TEST("without callback nobody is told") {
   }
 }
 
-TEST("the error names the call and the peer") {
+TEST("the error of a cancelled connect names the call and the peer") {
   static const char *const addresses[] = {"127.0.0.2", "localhost"};
   static const char *const messages[] = {"connect ECANCELED 127.0.0.2:1234",
                                          "connect ECANCELED localhost:1234"};
@@ -211,7 +211,7 @@ TEST("the error names the call and the peer") {
 }
 
 /* 'close', then the connect, then the sends that did not leave. */
-TEST("it is told before the sends that were cancelled") {
+TEST("a cancelled connect is reported before cancelled sends") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);

@@ -26,7 +26,7 @@ static struct kept_error connect_failure(uv_loop_t *loop, dgram_type_t type, int
   return kept;
 }
 
-TEST("an address of the other family is einval") {
+TEST("a connect to an address of the other family is EINVAL") {
   struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "::1");
   assert_int_equal(kept.code, UV_EINVAL);
   assert_string_equal(kept.syscall, "connect");
@@ -35,14 +35,14 @@ TEST("an address of the other family is einval") {
   assert_string_equal(kept.message, "connect EINVAL ::1:1234");
 }
 
-TEST("also on a socket of ipv6") {
+TEST("a connect of a udp6 socket to an IPv4 address is EINVAL") {
   skip_without_ipv6();
   struct kept_error kept = connect_failure(loop, DGRAM_UDP6, 1234, "127.0.0.1");
   assert_int_equal(kept.code, UV_EINVAL);
   assert_string_equal(kept.message, "connect EINVAL 127.0.0.1:1234");
 }
 
-TEST("an unknown host is the error of its look up") {
+TEST("a connect to an unknown host has the error of its look-up") {
   struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "no-such-host.invalid");
   assert_string_equal(kept.syscall, "getaddrinfo");
   assert_string_equal(kept.address, "no-such-host.invalid");
@@ -55,7 +55,7 @@ TEST("an unknown host is the error of its look up") {
 }
 
 /* libuv refuses it before any look-up; the program is told as of every other failure. */
-TEST("a name that is no text is einval") {
+TEST("a connect to a name that is no text is EINVAL") {
   struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "\xff\xfe");
   assert_int_equal(kept.code, UV_EINVAL);
   assert_string_equal(kept.syscall, "getaddrinfo");
@@ -63,13 +63,13 @@ TEST("a name that is no text is einval") {
 }
 
 /* The loopback's broadcast address, which needs SO_BROADCAST. */
-TEST("what the system refuses has its code") {
+TEST("a connect that the kernel refuses has its code") {
   struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "127.255.255.255");
   assert_int_equal(kept.code, UV_EACCES);
   assert_string_equal(kept.message, "connect EACCES 127.255.255.255:1234");
 }
 
-TEST("without callback it is an error event") {
+TEST("a failed connect without a callback is an error event") {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -83,7 +83,7 @@ TEST("without callback it is an error event") {
   assert_trace("");
 }
 
-TEST("without anybody it goes to the handler of unhandled errors") {
+TEST("a failed connect without a listener goes to the handler of unhandled errors") {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -93,7 +93,7 @@ TEST("without anybody it goes to the handler of unhandled errors") {
   assert_int_equal(kept.calls, 1);
 }
 
-TEST("the callback is forgotten after it") {
+TEST("the callback of a failed connect is forgotten") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
@@ -109,14 +109,14 @@ static void try_again(dgram_socket_t *socket, const dgram_error_t *error, void *
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "again"), 0);
 }
 
-TEST("connecting can be tried again in the callback") {
+TEST("a failed connect can be tried again in its callback") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_connect(socket, 9, "::1", try_again, NULL), 0);
   run_until_trace(loop, "EINVAL again");
 }
 
-TEST("connecting can be tried again in the error listener") {
+TEST("a failed connect can be tried again in its error") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, try_again, NULL), 0);
@@ -124,7 +124,7 @@ TEST("connecting can be tried again in the error listener") {
   run_until_trace(loop, "EINVAL again");
 }
 
-TEST("many failures pile up no listeners") {
+TEST("many failed connects leave no listeners") {
   enum { TIMES = 20 };
   int port;
   int connected = 0;

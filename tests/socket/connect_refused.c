@@ -4,27 +4,27 @@
  */
 #include "lib/fixture.h"
 
-struct scene {
+struct fixture {
   uv_loop_t *loop;
   int peer; /* refuses what is sent to it */
   int peer_port;
   dgram_socket_t *socket;
 };
 
-static struct scene open_scene(uv_loop_t *loop) {
+static struct fixture open_fixture(uv_loop_t *loop) {
   begin_round(loop);
-  struct scene scene = {.loop = loop};
+  struct fixture fixture = {.loop = loop};
   int port;
-  scene.peer = raw_holder(&scene.peer_port);
-  scene.socket = new_bound(scene.loop, trace_message, "got", &port);
-  connect_now(scene.socket, scene.peer_port);
-  return scene;
+  fixture.peer = raw_holder(&fixture.peer_port);
+  fixture.socket = new_bound(fixture.loop, trace_message, "got", &port);
+  connect_now(fixture.socket, fixture.peer_port);
+  return fixture;
 }
 
-static void close_scene(struct scene *scene) {
-  close(scene->peer);
-  close_socket(scene->socket);
-  run_to_end(scene->loop);
+static void close_fixture(struct fixture *fixture) {
+  close(fixture->peer);
+  close_socket(fixture->socket);
+  run_to_end(fixture->loop);
 }
 
 static void send_peer(dgram_socket_t *socket, const char *text, dgram_send_cb callback,
@@ -33,43 +33,43 @@ static void send_peer(dgram_socket_t *socket, const char *text, dgram_send_cb ca
 }
 
 /* From now on the peer takes what the socket sends. */
-static void revive(struct scene *scene) {
-  raw_connect(scene->peer, port_of(scene->socket));
+static void revive(struct fixture *fixture) {
+  raw_connect(fixture->peer, port_of(fixture->socket));
 }
 
-TEST("it is an error event") {
-  struct scene scene = open_scene(loop);
+TEST("a refusal by the peer is an error event") {
+  struct fixture fixture = open_fixture(loop);
   struct kept_error kept = {0};
   int sent = 0;
-  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
-  send_peer(scene.socket, "x", count_sent, &sent);
-  run_until(scene.loop, &kept.calls, 1);
+  assert_int_equal(dgram_on_error(fixture.socket, keep_error, &kept), 0);
+  send_peer(fixture.socket, "x", count_sent, &sent);
+  run_until(fixture.loop, &kept.calls, 1);
   assert_int_equal(sent, 1); /* the system had taken it */
-  settle(scene.loop);
+  settle(fixture.loop);
   assert_int_equal(kept.calls, 1);
   assert_int_equal(kept.code, UV_ECONNREFUSED);
   assert_string_equal(kept.syscall, "recvmsg");
   assert_string_equal(kept.address, "NULL");
   assert_int_equal(kept.port, 0);
   assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
-TEST("the socket stays connected and usable") {
-  struct scene scene = open_scene(loop);
+TEST("a refused socket stays connected and usable") {
+  struct fixture fixture = open_fixture(loop);
   dgram_address_t remote;
-  assert_int_equal(dgram_on_error(scene.socket, trace_error, "error"), 0);
-  send_peer(scene.socket, "lost", NULL, NULL);
-  run_until_trace(scene.loop, "error(ECONNREFUSED)");
-  assert_int_equal(dgram_remote_address(scene.socket, &remote), 0);
-  assert_int_equal(remote.port, scene.peer_port);
-  revive(&scene);
-  send_peer(scene.socket, "ping", trace_sent, "sent");
-  run_until_trace(scene.loop, "sent");
-  assert_string_equal(arrived(scene.peer), "ping");
-  raw_send(scene.peer, "pong", 4, port_of(scene.socket));
-  run_until_trace(scene.loop, "got(pong)");
-  close_scene(&scene);
+  assert_int_equal(dgram_on_error(fixture.socket, trace_error, "error"), 0);
+  send_peer(fixture.socket, "lost", NULL, NULL);
+  run_until_trace(fixture.loop, "error(ECONNREFUSED)");
+  assert_int_equal(dgram_remote_address(fixture.socket, &remote), 0);
+  assert_int_equal(remote.port, fixture.peer_port);
+  revive(&fixture);
+  send_peer(fixture.socket, "ping", trace_sent, "sent");
+  run_until_trace(fixture.loop, "sent");
+  assert_string_equal(arrived(fixture.peer), "ping");
+  raw_send(fixture.peer, "pong", 4, port_of(fixture.socket));
+  run_until_trace(fixture.loop, "got(pong)");
+  close_fixture(&fixture);
 }
 
 static void send_to_revived(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -81,18 +81,18 @@ static void send_to_revived(dgram_socket_t *socket, const dgram_error_t *error, 
 }
 
 /* bun#36249: the system tells the refusal to whichever call comes next, here a send. */
-TEST("the next send does not fail for it") {
-  struct scene scene = open_scene(loop);
+TEST("the send after a refusal does not fail for it") {
+  struct fixture fixture = open_fixture(loop);
   struct kept_error kept = {0};
-  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
-  send_peer(scene.socket, "lost", send_to_revived, &scene);
-  run_until(scene.loop, &kept.calls, 1);
-  settle(scene.loop);
+  assert_int_equal(dgram_on_error(fixture.socket, keep_error, &kept), 0);
+  send_peer(fixture.socket, "lost", send_to_revived, &fixture);
+  run_until(fixture.loop, &kept.calls, 1);
+  settle(fixture.loop);
   assert_trace("sent1 sent2");
-  assert_string_equal(arrived(scene.peer), "healthy");
+  assert_string_equal(arrived(fixture.peer), "healthy");
   assert_int_equal(kept.calls, 1);
   assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
 static void send_next(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -104,62 +104,62 @@ static void send_next(dgram_socket_t *socket, const dgram_error_t *error, size_t
 }
 
 TEST("a row of refusals fails no send") {
-  struct scene scene = open_scene(loop);
+  struct fixture fixture = open_fixture(loop);
   struct kept_error kept = {0};
   int left = 20;
-  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
-  send_peer(scene.socket, "x", send_next, &left);
+  assert_int_equal(dgram_on_error(fixture.socket, keep_error, &kept), 0);
+  send_peer(fixture.socket, "x", send_next, &left);
   while (left > 0)
-    assert_int_not_equal(uv_run(scene.loop, UV_RUN_ONCE), 0);
-  settle(scene.loop);
+    assert_int_not_equal(uv_run(fixture.loop, UV_RUN_ONCE), 0);
+  settle(fixture.loop);
   assert_in_range(kept.calls, 1, 20);
   assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
 /* Datagrams of different sizes, so that they leave one by one. */
-TEST("a burst to it is told and completes") {
+TEST("a burst to a peer that refuses completes, and the refusal is reported") {
   enum { SENT = 100 };
-  struct scene scene = open_scene(loop);
+  struct fixture fixture = open_fixture(loop);
   static const char bytes[SENT];
   struct kept_error kept = {0};
   int sent = 0;
-  assert_int_equal(dgram_on_error(scene.socket, keep_error, &kept), 0);
+  assert_int_equal(dgram_on_error(fixture.socket, keep_error, &kept), 0);
   for (int i = 0; i < SENT; i++)
-    assert_int_equal(dgram_send(scene.socket, bytes, (size_t)i, 0, NULL, count_sent, &sent), 0);
-  run_until(scene.loop, &sent, SENT);
-  settle(scene.loop);
+    assert_int_equal(dgram_send(fixture.socket, bytes, (size_t)i, 0, NULL, count_sent, &sent), 0);
+  run_until(fixture.loop, &sent, SENT);
+  settle(fixture.loop);
   assert_int_equal(sent, SENT);
   assert_in_range(kept.calls, 1, SENT);
-  assert_int_equal(dgram_get_send_queue_count(scene.socket), 0);
-  close_scene(&scene);
+  assert_int_equal(dgram_get_send_queue_count(fixture.socket), 0);
+  close_fixture(&fixture);
 }
 
-TEST("a message behind it still comes") {
-  struct scene scene = open_scene(loop);
-  assert_int_equal(dgram_on_error(scene.socket, trace_error, "error"), 0);
-  revive(&scene);
-  raw_send(scene.peer, "1", 1, port_of(scene.socket));
-  raw_connect(scene.peer, scene.peer_port); /* refuses again */
-  send_peer(scene.socket, "lost", NULL, NULL);
-  uv_run(scene.loop, UV_RUN_NOWAIT);
-  revive(&scene);
-  raw_send(scene.peer, "2", 1, port_of(scene.socket));
-  settle(scene.loop);
+TEST("a message behind a refusal still comes") {
+  struct fixture fixture = open_fixture(loop);
+  assert_int_equal(dgram_on_error(fixture.socket, trace_error, "error"), 0);
+  revive(&fixture);
+  raw_send(fixture.peer, "1", 1, port_of(fixture.socket));
+  raw_connect(fixture.peer, fixture.peer_port); /* refuses again */
+  send_peer(fixture.socket, "lost", NULL, NULL);
+  uv_run(fixture.loop, UV_RUN_NOWAIT);
+  revive(&fixture);
+  raw_send(fixture.peer, "2", 1, port_of(fixture.socket));
+  settle(fixture.loop);
   assert_non_null(strstr(trace_text, "got(1)"));
   assert_non_null(strstr(trace_text, "got(2)"));
   assert_non_null(strstr(trace_text, "error(ECONNREFUSED)"));
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
-TEST("without listener it goes to the handler of unhandled errors") {
-  struct scene scene = open_scene(loop);
+TEST("a refusal without a listener goes to the handler of unhandled errors") {
+  struct fixture fixture = open_fixture(loop);
   struct kept_error kept = {0};
   dgram_on_unhandled_error(keep_error, &kept);
-  send_peer(scene.socket, "lost", NULL, NULL);
-  run_until(scene.loop, &kept.calls, 1);
+  send_peer(fixture.socket, "lost", NULL, NULL);
+  run_until(fixture.loop, &kept.calls, 1);
   assert_string_equal(kept.message, "recvmsg ECONNREFUSED");
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
 static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -167,43 +167,43 @@ static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, v
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
 }
 
-TEST("the socket may be closed in it") {
-  struct scene scene = open_scene(loop);
-  assert_int_equal(dgram_on_error(scene.socket, close_in_error, NULL), 0);
-  send_peer(scene.socket, "lost", NULL, NULL);
-  run_to_end(scene.loop);
+TEST("a socket may be closed in the error of a refusal") {
+  struct fixture fixture = open_fixture(loop);
+  assert_int_equal(dgram_on_error(fixture.socket, close_in_error, NULL), 0);
+  send_peer(fixture.socket, "lost", NULL, NULL);
+  run_to_end(fixture.loop);
   assert_trace("error(ECONNREFUSED) close");
-  close(scene.peer);
+  close(fixture.peer);
 }
 
 static void disconnect_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("error(%s) %d", error->name, dgram_disconnect(socket));
 }
 
-TEST("the socket may be disconnected in it") {
-  struct scene scene = open_scene(loop);
-  assert_int_equal(dgram_on_error(scene.socket, disconnect_in_error, NULL), 0);
-  send_peer(scene.socket, "lost", NULL, NULL);
-  run_until_trace(scene.loop, "error(ECONNREFUSED) 0");
-  settle(scene.loop);
+TEST("a socket may be disconnected in the error of a refusal") {
+  struct fixture fixture = open_fixture(loop);
+  assert_int_equal(dgram_on_error(fixture.socket, disconnect_in_error, NULL), 0);
+  send_peer(fixture.socket, "lost", NULL, NULL);
+  run_until_trace(fixture.loop, "error(ECONNREFUSED) 0");
+  settle(fixture.loop);
   assert_trace("");
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
 /* bun#29135: told of it, a server would stop for one client that has gone. */
-TEST("an unconnected socket is not told") {
-  struct scene scene = open_scene(loop);
+TEST("an unconnected socket gets no error of a refusal") {
+  struct fixture fixture = open_fixture(loop);
   int ports[2];
   int received = 0;
-  dgram_socket_t *socket = new_bound(scene.loop, NULL, NULL, &ports[0]);
-  dgram_socket_t *target = new_bound(scene.loop, count_message, &received, &ports[1]);
+  dgram_socket_t *socket = new_bound(fixture.loop, NULL, NULL, &ports[0]);
+  dgram_socket_t *target = new_bound(fixture.loop, count_message, &received, &ports[1]);
   trace_events(socket);
-  send_text(socket, "x", scene.peer_port, trace_sent, "sent");
-  settle(scene.loop);
+  send_text(socket, "x", fixture.peer_port, trace_sent, "sent");
+  settle(fixture.loop);
   send_text(socket, "x", ports[1], trace_sent, "sent");
-  run_until(scene.loop, &received, 1);
+  run_until(fixture.loop, &received, 1);
   assert_trace("sent sent");
   close_socket(target);
   close_socket(socket);
-  close_scene(&scene);
+  close_fixture(&fixture);
 }

@@ -36,7 +36,7 @@ TEST("a connect that is taken back is no success") {
   close(other);
 }
 
-TEST("without a callback it ends silently") {
+TEST("a connect without a callback that is taken back ends silently") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -47,7 +47,7 @@ TEST("without a callback it ends silently") {
   assert_trace("ask(a.peer)");
 }
 
-TEST("several may be taken back in one turn") {
+TEST("several connects may be taken back in one iteration") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   static char *const names[] = {"first", "second", "third"};
@@ -69,7 +69,7 @@ static void connect_elsewhere_and_take_it_back(dgram_socket_t *socket, const dgr
   assert_int_equal(dgram_disconnect(socket), 0);
 }
 
-TEST("taking back the next one does not silence the one that is told") {
+TEST("taking back the next connect does not silence the one that is reported") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   stub.at_once = "127.0.0.1";
@@ -79,7 +79,7 @@ TEST("taking back the next one does not silence the one that is told") {
   assert_trace("ask(a.peer) ask(elsewhere) first second(ECANCELED)");
 }
 
-TEST("one that is taken back and closed ends once") {
+TEST("a connect that is taken back and closed ends once") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   trace_events(socket);
@@ -140,11 +140,11 @@ static void a_look_up_that_connects_inside_connect_sync(uv_loop_t *loop, int syn
   close(inner);
 }
 
-TEST("one wins and the other is refused") {
+TEST("connect_sync() in the look-up of a connect wins, and the connect is refused") {
   a_look_up_that_connects_inside_connect_sync(loop, 0);
 }
 
-TEST("so it is for a connect inside a call") {
+TEST("connect_sync() in the look-up of a connect inside a call wins") {
   a_look_up_that_connects_inside_connect_sync(loop, 1);
 }
 
@@ -155,7 +155,7 @@ static void close_it(dgram_lookup_t *lookup, const char *host, dgram_type_t type
     closed_before = dgram_close(meddler->socket, NULL, NULL);
 }
 
-TEST("a look up may close the socket inside connect sync") {
+TEST("a look-up may close the socket inside connect_sync()") {
   struct meddler meddler = {0};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_it;
@@ -181,7 +181,7 @@ static int take(dgram_socket_t *socket, int fd) {
   return dgram_bind_options(socket, &options, NULL, NULL);
 }
 
-TEST("a descriptor is not taken before its socket listens") {
+TEST("a descriptor is not adopted before its socket listens") {
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *thief = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind_sync(owner, 0, "127.0.0.1"), 0);
@@ -198,7 +198,7 @@ static void take_in_error(dgram_socket_t *socket, const dgram_error_t *error, vo
   assert_int_equal(take(the_thief, dgram_fileno(socket)), UV_EEXIST);
 }
 
-TEST("nor inside its error listener") {
+TEST("a descriptor is not adopted inside the error of its socket") {
   int port;
   int gone = raw_socket();
   int gone_port = raw_port(gone);
@@ -215,7 +215,7 @@ TEST("nor inside its error listener") {
   run_to_end(loop);
 }
 
-TEST("a number that is free again is taken") {
+TEST("a descriptor's number that is free again is adopted") {
   int port;
   dgram_socket_t *first = new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -230,7 +230,7 @@ TEST("a number that is free again is taken") {
 
 /* ---- closed ---- */
 
-TEST("a send on a closed socket that was connected") {
+TEST("a send on a closed socket that was connected is refused") {
   int port;
   int peer = raw_socket();
   uv_buf_t byte = uv_buf_init("x", 1);
@@ -252,7 +252,7 @@ TEST("a send on a closed socket that was connected") {
 
 /* ---- an address at an odd place in memory ---- */
 
-TEST("an address may lie anywhere") {
+TEST("a binary address may lie at any alignment") {
   int port;
   int peer = raw_socket();
   char memory[1 + sizeof(struct sockaddr_in)];

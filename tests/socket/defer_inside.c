@@ -37,7 +37,7 @@ static void close_in_messages(dgram_socket_t *socket, const dgram_message_t *con
 /* ---- the closing task ---- */
 
 /* All that left, then 'close', though the callback that has it run is not over. */
-TEST("of a send the other callbacks come before close") {
+TEST("tasks run in the callback of a send call the others before close") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
   send_text(socket, "1", 9, close_in_sent, "sent1");
@@ -49,7 +49,7 @@ TEST("of a send the other callbacks come before close") {
   assert_trace("sent1 sent2 sent3 close /sent1");
 }
 
-TEST("of a message no other follows") {
+TEST("tasks run in a message that closes end the messages") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
@@ -61,7 +61,7 @@ TEST("of a message no other follows") {
   close(fd);
 }
 
-TEST("of a batch no message follows") {
+TEST("tasks run in a batch that closes end the messages") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   trace_events(socket);
@@ -74,7 +74,7 @@ TEST("of a batch no message follows") {
   close(fd);
 }
 
-TEST("of listening") {
+TEST("tasks run in listening that closes emit close") {
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -84,7 +84,7 @@ TEST("of listening") {
   assert_trace("listening close /listening");
 }
 
-TEST("of listening inside the call") {
+TEST("tasks run in listening inside the bind emit close") {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
@@ -96,7 +96,7 @@ TEST("of listening inside the call") {
   assert_false(is_open(options.fd));
 }
 
-TEST("of listening with sends that wait") {
+TEST("tasks run in listening that closes let the sends leave first") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
@@ -110,7 +110,7 @@ TEST("of listening with sends that wait") {
   close(fd);
 }
 
-TEST("of the error of a bind") {
+TEST("tasks run in the error of a bind emit close") {
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -121,7 +121,7 @@ TEST("of the error of a bind") {
   run_to_end(loop);
 }
 
-TEST("of the failure of a connect") {
+TEST("tasks run in the error of a connect emit close") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -137,7 +137,7 @@ static void run_in_event(dgram_socket_t *socket, void *context) {
 }
 
 /* There is nothing that could be run twice. */
-TEST("of close itself is nothing left") {
+TEST("tasks run in close are all there are") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_close(socket, run_in_event, "close"), 0);
   send_text(socket, "1", 9, trace_sent, "sent");
@@ -154,7 +154,7 @@ static void run_in_sent(dgram_socket_t *socket, const dgram_error_t *error, size
 }
 
 /* By then nothing else holds the socket's memory. */
-TEST("of a flush of a closed socket") {
+TEST("tasks run in a flush() of a closed socket emit close") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
   send_text(socket, "1", 9, run_in_sent, "sent1");
@@ -176,7 +176,7 @@ static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t
   kept = lookup;
 }
 
-TEST("of the error of an answer") {
+TEST("tasks run in the error of a look-up's answer emit close") {
   for (int with_fd = 0; with_fd < 2; with_fd++) {
     dgram_options_t options = task_list_options(&tasks);
     options.lookup = keep_question;
@@ -208,14 +208,14 @@ static void new_asking(uv_loop_t *loop) {
   trace_events(asking);
 }
 
-TEST("of the question of a bind") {
+TEST("tasks run in the look-up of a bind emit close") {
   new_asking(loop);
   assert_int_equal(dgram_bind(asking, 0, "name", NULL, NULL), 0);
   assert_trace("name close /name"); /* the socket's memory is gone */
   run_to_end(loop);
 }
 
-TEST("of the question of a send") {
+TEST("tasks run in the look-up of a send emit close and cancel it") {
   for (int with_callback = 0; with_callback < 2; with_callback++) {
     new_asking(loop);
     assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
@@ -228,7 +228,7 @@ TEST("of the question of a send") {
   }
 }
 
-TEST("of the question of a connect") {
+TEST("tasks run in the look-up of a connect emit close and cancel it") {
   new_asking(loop);
   assert_int_equal(dgram_bind_sync(asking, 0, NULL), 0);
   task_list_run_all(&tasks);
@@ -250,7 +250,7 @@ static void send_flush_and_run(dgram_socket_t *socket, const dgram_error_t *erro
 }
 
 /* Those that are due stay before those that the callback itself has added. */
-TEST("the callbacks of sends do not nest") {
+TEST("tasks run in the callback of a send do not nest callbacks") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   send_text(socket, "1", 9, send_flush_and_run, NULL);
   send_text(socket, "2", 9, trace_sent, "sent2");
@@ -268,7 +268,7 @@ static void bind_and_run(dgram_socket_t *socket, const dgram_error_t *error, voi
   task_list_run_all(&tasks);
 }
 
-TEST("a bind of the error of one") {
+TEST("tasks run in the error of a bind may bind again") {
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_error(socket, bind_and_run, NULL), 0);
   assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", trace_event, "never"), 0);
@@ -285,7 +285,7 @@ static void connect_and_run(dgram_socket_t *socket, const dgram_error_t *error, 
   task_list_run_all(&tasks);
 }
 
-TEST("a connect of the failure of one") {
+TEST("tasks run in the callback of a failed connect may connect again") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_connect(socket, 9, "255.255.255.255", connect_and_run, NULL), 0);
   task_list_run_all(&tasks);

@@ -1,7 +1,7 @@
 /* Disconnecting: what the socket is after it, and where its sends go. */
 #include "lib/fixture.h"
 
-TEST("it takes effect inside the call") {
+TEST("disconnect() takes effect inside the call") {
   int port;
   dgram_address_t remote = {.port = 7};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -12,7 +12,7 @@ TEST("it takes effect inside the call") {
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_BAD_PORT);
 }
 
-TEST("it emits nothing") {
+TEST("disconnect() emits nothing") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   connect_now(socket, 9);
@@ -22,7 +22,7 @@ TEST("it emits nothing") {
   assert_trace("");
 }
 
-TEST("a socket that is not connected is refused") {
+TEST("disconnect() of a socket that is not connected is refused") {
   int port;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
@@ -38,7 +38,7 @@ TEST("a socket that is not connected is refused") {
 }
 
 /* B31: the kernel gives it back; the next send gets another, and receives its reply there. */
-TEST("a port that the system chose is released") {
+TEST("disconnect() releases a port that the system chose") {
   char text[8];
   dgram_address_t address;
   int fd = raw_socket();
@@ -56,7 +56,7 @@ TEST("a port that the system chose is released") {
   close(fd);
 }
 
-TEST("a port that the program chose is kept") {
+TEST("disconnect() keeps a port that the program chose") {
   int port;
   int listening = 0;
   int holder = raw_holder(&port);
@@ -77,7 +77,7 @@ TEST("a port that the program chose is kept") {
 }
 
 /* Also those that had not left when it was called. */
-TEST("what was sent before it goes to the peer") {
+TEST("a send before disconnect() goes to the peer") {
   enum { SENT = 100 };
   int sent = 0;
   int peer = raw_socket();
@@ -95,7 +95,7 @@ TEST("what was sent before it goes to the peer") {
   close(other);
 }
 
-TEST("it can be connected to another after it") {
+TEST("a socket can be connected to another peer after disconnect()") {
   int first = raw_socket();
   int second = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -115,7 +115,7 @@ static void disconnect_at_once(dgram_socket_t *socket, const dgram_error_t *erro
   trace("connect:%d", dgram_disconnect(socket));
 }
 
-TEST("it may be called in connect") {
+TEST("disconnect() may be called in connect") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_connect(socket, disconnect_at_once, NULL), 0);
@@ -129,7 +129,7 @@ static void connect_elsewhere(dgram_socket_t *socket, const dgram_error_t *error
   assert_int_equal(dgram_connect(socket, 7, NULL, trace_connect, "second"), 0);
 }
 
-TEST("in connect it may be followed by another connect") {
+TEST("disconnect() in connect may be followed by another connect") {
   int port;
   dgram_address_t remote;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -148,7 +148,7 @@ static void disconnect_in_message(dgram_socket_t *socket, const char *message,
 }
 
 /* What the peer sent before the disconnect has arrived, and is received. */
-TEST("it may be called in message") {
+TEST("disconnect() may be called in a message") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, disconnect_in_message, NULL, &port);
@@ -160,7 +160,7 @@ TEST("it may be called in message") {
 }
 
 /* The peer refuses (ICMP), and the system tells that to whichever call comes next. */
-TEST("a refusal by the peer fails no send after it") {
+TEST("a refusal by the former peer fails no send after disconnect()") {
   int peer_port;
   int peer = raw_holder(&peer_port);
   int other = raw_socket();

@@ -2,7 +2,7 @@
 #include "lib/fixture.h"
 
 /* The loop could be closed without another turn: nothing of the library's is left on it. */
-TEST("of an unbound socket") {
+TEST("dispose() of an unbound socket emits close inside the call") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   dgram_dispose(socket);
@@ -10,7 +10,7 @@ TEST("of an unbound socket") {
   reopen_loop(loop);
 }
 
-TEST("of a bound socket") {
+TEST("dispose() of a bound socket emits close inside the call") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
   trace_events(socket);
@@ -19,7 +19,7 @@ TEST("of a bound socket") {
   reopen_loop(loop);
 }
 
-TEST("of an unreferenced socket") {
+TEST("dispose() of an unreferenced socket emits close inside the call") {
   dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   bind_now(socket, NULL);
   trace_events(socket);
@@ -28,7 +28,7 @@ TEST("of an unreferenced socket") {
   reopen_loop(loop);
 }
 
-TEST("of one that is being bound") {
+TEST("dispose() of a socket that is being bound emits close only") {
   static const char *const addresses[] = {NULL, "localhost", "::1"};
   for (int i = 0; i < 3; i++) {
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -41,7 +41,7 @@ TEST("of one that is being bound") {
   }
 }
 
-TEST("of one that is closing") {
+TEST("dispose() of a closing socket finishes the close") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
   trace_events(socket);
@@ -51,7 +51,7 @@ TEST("of one that is closing") {
   reopen_loop(loop);
 }
 
-TEST("sends under way complete first") {
+TEST("dispose() lets sends under way complete first") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -64,7 +64,7 @@ TEST("sends under way complete first") {
   reopen_loop(loop);
 }
 
-TEST("what can not leave is cancelled") {
+TEST("dispose() cancels sends that cannot leave") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, NULL);
   trace_events(socket);
@@ -76,7 +76,7 @@ TEST("what can not leave is cancelled") {
   reopen_loop(loop);
 }
 
-TEST("other sockets of the loop stay as they are") {
+TEST("dispose() leaves the other sockets of the loop alone") {
   int port;
   int received = 0;
   dgram_socket_t *other = new_bound(loop, count_message, &received, &port);
@@ -89,7 +89,7 @@ TEST("other sockets of the loop stay as they are") {
   reopen_loop(loop);
 }
 
-TEST("a descriptor that was taken over is closed") {
+TEST("dispose() closes an adopted descriptor") {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   options.fd = raw_socket();
@@ -99,11 +99,11 @@ TEST("a descriptor that was taken over is closed") {
   reopen_loop(loop);
 }
 
-TEST("of nothing it does nothing") {
+TEST("dispose() of no socket does nothing") {
   dgram_dispose(NULL);
 }
 
-TEST("its signal forgets it") {
+TEST("an abort signal forgets a disposed socket") {
   dgram_abort_signal_t *signal;
   assert_int_equal(dgram_abort_signal_create(&signal), 0);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
@@ -114,7 +114,7 @@ TEST("its signal forgets it") {
   reopen_loop(loop);
 }
 
-TEST("a loop may have one after the other") {
+TEST("a loop may have one disposed socket after the other") {
   for (int i = 0; i < 3; i++)
     dgram_dispose(new_socket(loop, DGRAM_UDP4, NULL, NULL));
   reopen_loop(loop);
@@ -133,7 +133,7 @@ static void use_a_scope(uv_loop_t *loop) {
 }
 
 /* In the reverse order, as C's compilers clean up. */
-TEST("at the end of a scope") {
+TEST("a scoped socket is disposed of at the end of its scope") {
   use_a_scope(loop);
   assert_trace("end second first");
   reopen_loop(loop);
@@ -151,7 +151,7 @@ static int leave_early(uv_loop_t *loop, int early) {
   return 0;
 }
 
-TEST("also when it is left early") {
+TEST("a scoped socket is disposed of when its scope is left early") {
   assert_int_equal(leave_early(loop, 1), 1);
   assert_trace("close");
   assert_int_equal(leave_early(loop, 0), 0);
@@ -161,12 +161,12 @@ TEST("also when it is left early") {
   reopen_loop(loop);
 }
 #else
-TEST("at the end of a scope") {
+TEST("a scoped socket is disposed of at the end of its scope") {
   print_message("skipped: this compiler has no cleanup attribute\n");
   skip();
 }
 
-TEST("also when it is left early") {
+TEST("a scoped socket is disposed of when its scope is left early") {
   at_the_end_of_a_scope(state);
 }
 #endif

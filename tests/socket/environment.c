@@ -42,27 +42,27 @@ static void all_arrive_with(uv_loop_t *loop, const char *name, const char *value
   free(before);
 }
 
-TEST("without segmentation all arrive") {
+TEST("without segmentation all datagrams arrive") {
   all_arrive_with(loop, "DGRAM_GSO", "0");
 }
 
-TEST("with segmentation all arrive") {
+TEST("with segmentation all datagrams arrive") {
   all_arrive_with(loop, "DGRAM_GSO", "1");
   all_arrive_with(loop, "DGRAM_GSO", "");
 }
 
-TEST("with disable gso all arrive") {
+TEST("with disable_gso all datagrams arrive") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.disable_gso = 1;
   all_arrive(loop, &options);
 }
 
-TEST("with and without joining all arrive") {
+TEST("with and without joining all datagrams arrive") {
   all_arrive_with(loop, "DGRAM_GRO", "0");
   all_arrive_with(loop, "DGRAM_GRO", "1");
 }
 
-TEST("with one datagram a system call all arrive") {
+TEST("with one datagram a system call all datagrams arrive") {
   all_arrive_with(loop, "DGRAM_MMSG", "0");
   all_arrive_with(loop, "DGRAM_MMSG", "");
 }

@@ -36,7 +36,7 @@ static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *rec
   close(sender);
 }
 
-TEST("an icmp error about a socket without a peer") {
+TEST("an ICMP error about a socket without a peer is drained") {
   int received = 0;
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
@@ -52,7 +52,7 @@ TEST("an icmp error about a socket without a peer") {
   }
 }
 
-TEST("a healthy send does not pay for it") {
+TEST("a healthy send does not fail for an ICMP error") {
   int port;
   int peer = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -68,7 +68,7 @@ TEST("a healthy send does not pay for it") {
   close(peer);
 }
 
-TEST("an icmp error about a connected socket") {
+TEST("an ICMP error about a connected socket is emitted") {
   int received = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
   struct kept_error error = {0};
@@ -87,7 +87,7 @@ TEST("an icmp error about a connected socket") {
 }
 
 /* More of them than are read at a time. */
-TEST("many icmp errors at once") {
+TEST("many ICMP errors at once are drained") {
   enum { MANY = 200 };
   int received = 0;
   int port;
@@ -105,7 +105,7 @@ TEST("many icmp errors at once") {
   assert_alive(loop, socket, &received);
 }
 
-TEST("timestamps of sends") {
+TEST("timestamps of sends are drained") {
   int received = 0;
   int port;
   int peer = raw_socket();
@@ -122,7 +122,7 @@ TEST("timestamps of sends") {
 }
 
 /* On a descriptor that is taken over it was on before; another holder may set it at any time. */
-TEST("on a descriptor that others have") {
+TEST("the error queue of a shared descriptor is drained") {
   int received = 0;
   int fd = raw_socket();
   int copy = dup(fd);

@@ -115,7 +115,7 @@ TEST("a child does not hang by what threads were doing") {
 /* ---- the loop's place ---- */
 
 /* The child's loop is none of the parent's, though it has its address. */
-TEST("a new loop at the address of the parents is new") {
+TEST("a new loop at the address of the parent's is new") {
   int port;
   int sent = 0;
   int receiver = raw_socket();

@@ -30,7 +30,7 @@ static void on(const char *name) {
   assert_int_equal(dgram_on_message(target, trace_message, (void *)name), 0);
 }
 
-TEST("are called in the order in which they were added") {
+TEST("listeners are called in the order in which they were added") {
   begin(loop);
   on("a");
   on("b");
@@ -55,7 +55,7 @@ TEST("one function may be added twice") {
   assert_trace("a(x) a(x)");
 }
 
-TEST("once is called once") {
+TEST("a once listener is called once") {
   begin(loop);
   on("a");
   assert_int_equal(dgram_once_message(target, trace_message, "once"), 0);
@@ -70,7 +70,7 @@ static void off_itself_is_too_late(dgram_socket_t *socket, const char *message,
   trace("off:%d", dgram_off_message(socket, off_itself_is_too_late, context) == UV_ENOENT);
 }
 
-TEST("once is removed before its call") {
+TEST("a once listener is removed before its call") {
   begin(loop);
   assert_int_equal(dgram_once_message(target, off_itself_is_too_late, NULL), 0);
   emit();

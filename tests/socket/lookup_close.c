@@ -11,7 +11,7 @@ static void answer_all(struct lookup_stub *stub, const char *address) {
       lookup_stub_answer(stub, i, address != NULL ? 0 : UV_EAI_FAIL, address);
 }
 
-TEST("a bind is given up") {
+TEST("close() gives up a bind that is looked up") {
   for (int i = 0; i < 2; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -27,7 +27,7 @@ TEST("a bind is given up") {
 }
 
 /* B15 */
-TEST("a send and a connect are cancelled") {
+TEST("close() cancels a send and a connect that are looked up") {
   for (int i = 0; i < 2; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -62,7 +62,7 @@ TEST("an answer may come when the socket is gone") {
   }
 }
 
-TEST("even when the loop is gone") {
+TEST("an answer may come when the loop is gone") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
@@ -72,7 +72,7 @@ TEST("even when the loop is gone") {
 }
 
 /* B14: sends wait for the bind, and the close for them, so the answer still counts. */
-TEST("with sends that wait for the bind the answer counts") {
+TEST("an answer counts for a close that waits for sends") {
   for (int i = 0; i < 2; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -98,16 +98,16 @@ TEST("with sends that wait for the bind the answer counts") {
 }
 
 /* A look-up that closes the socket before it answers. */
-struct closing_hook {
+struct closing_stub {
   dgram_socket_t *socket;
   int answers_first;
   int asked;
   char host[16];
 };
 
-static void close_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
-                          void *context) {
-  struct closing_hook *stub = context;
+static void close_in_look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                             void *context) {
+  struct closing_stub *stub = context;
   stub->asked++;
   if (stub->answers_first)
     dgram_lookup_done(lookup, 0, "127.0.0.1");
@@ -118,15 +118,15 @@ static void close_in_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t
     dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
-static struct closing_hook closing_hook(const char *host, int answers_first) {
-  struct closing_hook stub = {.answers_first = answers_first};
+static struct closing_stub closing_stub(const char *host, int answers_first) {
+  struct closing_stub stub = {.answers_first = answers_first};
   snprintf(stub.host, sizeof stub.host, "%s", host);
   return stub;
 }
 
-static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_hook *stub) {
+static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_stub *stub) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  options.lookup = close_in_hook;
+  options.lookup = close_in_look_up;
   options.lookup_context = stub;
   stub->socket = new_with(loop, &options);
   trace_events(stub->socket);
@@ -134,7 +134,7 @@ static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_hook *stub) {
 }
 
 /* The same on a system socket of the program's, so that the bind asks nothing. */
-static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_hook *stub) {
+static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_stub *stub) {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_closing(loop, stub);
   options.fd = raw_socket();
@@ -143,10 +143,10 @@ static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_hook *s
   return socket;
 }
 
-TEST("in the question of a bind") {
+TEST("close() in the look-up of a bind emits close only") {
   for (int first = 0; first < 2; first++) {
     begin_round(loop);
-    struct closing_hook stub = closing_hook("name", first);
+    struct closing_stub stub = closing_stub("name", first);
     dgram_socket_t *socket = new_closing(loop, &stub);
     assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
     run_to_end(loop);
@@ -154,10 +154,10 @@ TEST("in the question of a bind") {
   }
 }
 
-TEST("in the question of an implicit bind") {
+TEST("close() in the look-up of an implicit bind cancels the send") {
   for (int first = 0; first < 2; first++) {
     begin_round(loop);
-    struct closing_hook stub = closing_hook("0.0.0.0", first);
+    struct closing_stub stub = closing_stub("0.0.0.0", first);
     struct sockaddr_in to = loopback_address(9);
     dgram_socket_t *socket = new_closing(loop, &stub);
     assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, trace_sent, "sent"), 0);
@@ -166,10 +166,10 @@ TEST("in the question of an implicit bind") {
   }
 }
 
-TEST("in the question of a send") {
+TEST("close() in the look-up of a send cancels it") {
   for (int first = 0; first < 2; first++) {
     begin_round(loop);
-    struct closing_hook stub = closing_hook("name", first);
+    struct closing_stub stub = closing_stub("name", first);
     dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
     run_to_end(loop);
@@ -177,10 +177,10 @@ TEST("in the question of a send") {
   }
 }
 
-TEST("in the question of a send without callback") {
+TEST("close() in the look-up of a send without a callback emits close") {
   for (int first = 0; first < 2; first++) {
     begin_round(loop);
-    struct closing_hook stub = closing_hook("name", first);
+    struct closing_stub stub = closing_stub("name", first);
     dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
     run_to_end(loop);
@@ -188,10 +188,10 @@ TEST("in the question of a send without callback") {
   }
 }
 
-TEST("in the question of a connect") {
+TEST("close() in the look-up of a connect cancels it") {
   for (int first = 0; first < 2; first++) {
     begin_round(loop);
-    struct closing_hook stub = closing_hook("name", first);
+    struct closing_stub stub = closing_stub("name", first);
     dgram_socket_t *socket = new_closing_bound(loop, &stub);
     assert_int_equal(dgram_connect(socket, 9, "name", trace_connect, "callback"), 0);
     run_to_end(loop);
@@ -200,7 +200,7 @@ TEST("in the question of a connect") {
 }
 
 /* Keeps the bind's question, closes the socket in the next, and answers from then on. */
-struct late_hook {
+struct late_stub {
   dgram_socket_t *socket;
   dgram_lookup_t *bind;
   int asked;
@@ -208,7 +208,7 @@ struct late_hook {
 
 static void close_in_second_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                                      void *context) {
-  struct late_hook *stub = context;
+  struct late_stub *stub = context;
   stub->asked++;
   if (stub->asked == 1)
     stub->bind = lookup;
@@ -219,8 +219,8 @@ static void close_in_second_question(dgram_lookup_t *lookup, const char *host, d
 }
 
 /* They had waited for the bind, and so does the close for them. */
-TEST("in the question of the first of many sends") {
-  struct late_hook stub = {0};
+TEST("close() in the look-up of the first of many sends cancels all") {
+  struct late_stub stub = {0};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = close_in_second_question;
   options.lookup_context = &stub;
@@ -236,9 +236,9 @@ TEST("in the question of the first of many sends") {
 }
 
 /* So many at once that the last one's answer sends them off, and their memory goes. */
-TEST("host is borrowed until the question has been asked") {
+TEST("the host of a look-up is borrowed until its function returns") {
   enum { SENT = 2100 };
-  struct closing_hook stub = closing_hook("name", 1);
+  struct closing_stub stub = closing_stub("name", 1);
   dgram_socket_t *socket = new_closing_bound(loop, &stub);
   stub.asked = 1; /* closes nothing */
   for (int i = 0; i < SENT; i++)

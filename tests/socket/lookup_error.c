@@ -38,7 +38,7 @@ static void assert_told(const struct kept_error *kept, int code, const char *mes
 }
 
 /* After it the socket is unbound, and can be bound. */
-TEST("a bind is told by an error event") {
+TEST("a bind whose look-up fails is an error event") {
   for (int i = 0; i < BAD_ANSWERS; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -57,7 +57,7 @@ TEST("a bind is told by an error event") {
   }
 }
 
-TEST("a send is told by its callback") {
+TEST("a send whose look-up fails has its callback called") {
   for (int i = 0; i < BAD_ANSWERS; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -73,7 +73,7 @@ TEST("a send is told by its callback") {
   }
 }
 
-TEST("without callback a send is told by an error event") {
+TEST("a send without a callback whose look-up fails is an error event") {
   for (int i = 0; i < BAD_ANSWERS; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -89,7 +89,7 @@ TEST("without callback a send is told by an error event") {
   }
 }
 
-TEST("a connect is told by its callback or an error event") {
+TEST("a connect whose look-up fails has its callback called or is an error event") {
   for (int i = 0; i < 2 * BAD_ANSWERS; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -110,7 +110,7 @@ TEST("a connect is told by its callback or an error event") {
 }
 
 /* As 'listening' would be. */
-TEST("a bind that fails inside the call is told inside it") {
+TEST("a bind whose look-up fails inside the call is reported inside it") {
   struct lookup_stub stub = {.fails = UV_EAI_FAIL};
   dgram_address_t address;
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -153,7 +153,7 @@ TEST("a connect whose implicit bind fails inside the call completes once") {
   }
 }
 
-TEST("one of several that fails takes no other along") {
+TEST("a failed look-up fails its own send only") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);

@@ -9,7 +9,7 @@ static int answer_fd(struct lookup_stub *stub, int number, int fd) {
   return dgram_lookup_done_fd(lookup, fd);
 }
 
-TEST("it is taken over inside the call") {
+TEST("an answer that is a descriptor is adopted inside lookup_done_fd()") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   int port = raw_port(fd);
@@ -40,7 +40,7 @@ static void answer_at_once(dgram_lookup_t *lookup, const char *host, dgram_type_
   trace("done:%d", dgram_lookup_done_fd(lookup, *(int *)context));
 }
 
-TEST("it may be at once") {
+TEST("an answer that is a descriptor may come inside the call") {
   int fd = raw_socket();
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = answer_at_once;
@@ -52,7 +52,7 @@ TEST("it may be at once") {
   assert_int_equal(port_of(socket), raw_port(fd));
 }
 
-TEST("of an implicit bind the sends leave from it") {
+TEST("sends leave from the descriptor that answered their implicit bind") {
   struct lookup_stub stub = {0};
   char text[8];
   int fd = raw_socket();
@@ -72,7 +72,7 @@ TEST("of an implicit bind the sends leave from it") {
 
 /* ---- one that is connected ---- */
 
-TEST("one that is connected connects") {
+TEST("an answer that is a connected descriptor connects the socket") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   int peer = raw_socket();
@@ -88,10 +88,10 @@ TEST("one that is connected connects") {
 }
 
 /* The attempt is for another peer: until it succeeds there is none. */
-TEST("unless a connect waits") {
+TEST("a connected descriptor is reconnected where a connect waits") {
   static const char *const found[] = {"127.0.0.1", "::1"};
-  static const char *const stories[] = {"ask(0.0.0.0) listening ask(name) sent connect callback",
-                                        "ask(0.0.0.0) listening ask(name) sent callback(EINVAL)"};
+  static const char *const traces[] = {"ask(0.0.0.0) listening ask(name) sent connect callback",
+                                       "ask(0.0.0.0) listening ask(name) sent callback(EINVAL)"};
   for (int i = 0; i < 2; i++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -111,7 +111,7 @@ TEST("unless a connect waits") {
     settle(loop);
     lookup_stub_answer(&stub, 1, 0, found[i]);
     settle(loop);
-    assert_trace(stories[i]);
+    assert_trace(traces[i]);
     assert_int_equal(dgram_connect_state(socket), i == 0 ? DGRAM_CONNECTED : DGRAM_DISCONNECTED);
     assert_string_equal(arrived(second), "x");
     assert_string_equal(arrived(first), "");
@@ -144,7 +144,7 @@ static void assert_refused(uv_loop_t *loop, int fd, int code) {
   assert_int_equal(is_open(fd), was_open);
 }
 
-TEST("what is no udp socket") {
+TEST("an answer that is no UDP socket is refused") {
   int pipes[2];
   int tcp = socket(AF_INET, SOCK_STREAM, 0);
   assert_int_equal(pipe(pipes), 0);
@@ -157,14 +157,14 @@ TEST("what is no udp socket") {
   close(tcp);
 }
 
-TEST("one of the other family") {
+TEST("an answer that is a descriptor of the other family is refused") {
   skip_without_ipv6();
   int fd = socket(AF_INET6, SOCK_DGRAM, 0);
   assert_refused(loop, fd, UV_EINVAL);
   close(fd);
 }
 
-TEST("one that the loop watches already") {
+TEST("an answer that is a descriptor of the loop's is refused") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *first = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -181,7 +181,7 @@ TEST("one that the loop watches already") {
 
 /* ---- other questions ---- */
 
-TEST("of a send or connect it is einval") {
+TEST("a descriptor as the answer of a send or connect is EINVAL") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
@@ -201,7 +201,7 @@ TEST("of a send or connect it is einval") {
 
 /* ---- and a close ---- */
 
-TEST("of a closed socket nothing happens") {
+TEST("a descriptor as the answer of a closed socket is left alone") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   dgram_socket_t *binding = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -219,7 +219,7 @@ TEST("of a closed socket nothing happens") {
   close(fd);
 }
 
-TEST("of a close that waits for it it counts") {
+TEST("a descriptor as the answer counts for a close that waits for it") {
   struct lookup_stub stub = {0};
   int fd = raw_socket();
   int peer = raw_socket();
@@ -248,9 +248,9 @@ static void close_in_error(dgram_socket_t *socket, const dgram_error_t *error, v
   close_socket(socket);
 }
 
-TEST("the socket may be closed in its event") {
-  static const char *const stories[] = {"ask(0.0.0.0) listening",
-                                        "ask(0.0.0.0) error(ERR_INVALID_FD_TYPE)"};
+TEST("a socket may be closed in the event of its descriptor") {
+  static const char *const traces[] = {"ask(0.0.0.0) listening",
+                                       "ask(0.0.0.0) error(ERR_INVALID_FD_TYPE)"};
   for (int fails = 0; fails < 2; fails++) {
     begin_round(loop);
     struct lookup_stub stub = {0};
@@ -262,7 +262,7 @@ TEST("the socket may be closed in its event") {
     assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);
     int err = answer_fd(&stub, 0, fails ? -1 : fd);
     assert_int_equal(err, fails ? DGRAM_ERR_INVALID_FD_TYPE : 0);
-    assert_trace(stories[fails]);
+    assert_trace(traces[fails]);
     run_to_end(loop);
     assert_trace("close");
     assert_int_equal(is_open(fd), fails);

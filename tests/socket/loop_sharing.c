@@ -34,7 +34,7 @@ TEST("all sockets of a loop can be closed in one turn") {
   assert_int_equal(closed, SOCKETS);
 }
 
-TEST("sockets of a loop receive each their own") {
+TEST("each socket of a loop receives its own") {
   enum { SOCKETS = 20, EACH = 10 };
   dgram_socket_t *sockets[SOCKETS];
   int ports[SOCKETS];

@@ -8,7 +8,7 @@ static int join(dgram_socket_t *socket) {
   return dgram_add_membership(socket, GROUP, "127.0.0.1");
 }
 
-TEST("it is bound inside the call") {
+TEST("a membership binds the socket inside the call") {
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -24,7 +24,7 @@ TEST("it is bound inside the call") {
   assert_usable(socket);
 }
 
-TEST("for one source too") {
+TEST("a source membership binds the socket inside the call") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(
@@ -33,7 +33,7 @@ TEST("for one source too") {
   run_until_trace(loop, "listening");
 }
 
-TEST("of ipv6 too") {
+TEST("a membership of IPv6 binds the socket inside the call") {
   skip_without_ipv6();
   dgram_address_t address;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, NULL, NULL);
@@ -45,7 +45,7 @@ TEST("of ipv6 too") {
 }
 
 /* There is no look-up: the call is done when it returns. */
-TEST("a look up of the program is not asked") {
+TEST("a membership does not look up") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   assert_int_equal(join(socket), 0);
@@ -53,7 +53,7 @@ TEST("a look up of the program is not asked") {
   assert_int_equal(stub.asked, 0);
 }
 
-TEST("a later bind is refused") {
+TEST("a bind after a membership is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(join(socket), 0);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
@@ -61,7 +61,7 @@ TEST("a later bind is refused") {
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), DGRAM_ERR_SOCKET_ALREADY_BOUND);
 }
 
-TEST("while it is being bound it is ebadf") {
+TEST("a membership of a socket that is being bound is EBADF") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, count_event, &listening), 0);
@@ -75,7 +75,7 @@ static void join_in_listening(dgram_socket_t *socket, void *context) {
   trace("join:%d", join(socket));
 }
 
-TEST("in listening it can be called") {
+TEST("a membership may be added in listening") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, join_in_listening, NULL), 0);
   run_until_trace(loop, "join:0");
@@ -90,7 +90,7 @@ TEST("a second membership emits no second listening") {
   assert_trace("listening");
 }
 
-TEST("closed before listening it emits close only") {
+TEST("a socket closed between a membership and listening emits close only") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(join(socket), 0);
@@ -105,7 +105,7 @@ static void trace_arrivals(dgram_socket_t *socket, void *context) {
 }
 
 /* It is bound already, but a listener of 'listening' may still change it (B63). */
-TEST("a send before listening leaves after it") {
+TEST("a send between a membership and listening leaves after it") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
@@ -127,7 +127,7 @@ static void join_and_be_sent_to(dgram_socket_t *socket, const dgram_error_t *err
   close(fd);
 }
 
-TEST("a message comes after listening") {
+TEST("a message between a membership and listening comes after it") {
   int port;
   dgram_socket_t *other = new_bound(loop, NULL, NULL, &port);
   dgram_socket_t *member = new_socket(loop, DGRAM_UDP4, trace_message, "got");
@@ -136,7 +136,7 @@ TEST("a message comes after listening") {
   run_until_trace(loop, "listening got(x)");
 }
 
-TEST("a connect before listening is done after it") {
+TEST("a connect between a membership and listening is done after it") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(socket);
   assert_int_equal(join(socket), 0);
@@ -145,7 +145,7 @@ TEST("a connect before listening is done after it") {
 }
 
 /* The kernel was asked, and for that the socket had to be bound. */
-TEST("a call that fails leaves the socket bound") {
+TEST("a membership that fails leaves the socket bound") {
   dgram_socket_t *leaver = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *joiner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   trace_events(leaver);

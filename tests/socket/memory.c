@@ -98,7 +98,7 @@ TEST("an idle socket costs at most 1024 bytes of heap") {
   assert_in_range(heap_in_use(), 0, before + SLACK);
 }
 
-TEST("sockets that have received share the memory for it") {
+TEST("sockets that have received share their receive buffers") {
   skip_unless_measurable();
   int fd = raw_socket();
   int received = 0;

@@ -44,7 +44,7 @@ static struct kept_rinfo message_from(uv_loop_t *loop, dgram_type_t sender_type,
   return kept;
 }
 
-TEST("from udp4 it names the sender") {
+TEST("a message from a udp4 socket names the sender") {
   int port;
   struct kept_rinfo kept =
       message_from(loop, DGRAM_UDP4, "127.0.0.2", DGRAM_UDP4, "127.0.0.1", "127.0.0.1", &port);
@@ -54,7 +54,7 @@ TEST("from udp4 it names the sender") {
   assert_int_equal(kept.sockaddr_family, AF_INET);
 }
 
-TEST("from udp6 it names the sender") {
+TEST("a message from a udp6 socket names the sender") {
   skip_without_ipv6();
   int port;
   struct kept_rinfo kept = message_from(loop, DGRAM_UDP6, "::1", DGRAM_UDP6, "::1", "::1", &port);
@@ -64,7 +64,7 @@ TEST("from udp6 it names the sender") {
   assert_int_equal(kept.sockaddr_family, AF_INET6);
 }
 
-TEST("a dual stack socket names ipv4 as mapped") {
+TEST("a dual-stack socket names a sender of IPv4 as mapped") {
   skip_without_ipv6();
   int port;
   struct kept_rinfo kept =
@@ -74,7 +74,7 @@ TEST("a dual stack socket names ipv4 as mapped") {
   assert_int_equal(kept.port, port);
 }
 
-TEST("a dual stack socket sends to a mapped address") {
+TEST("a dual-stack socket sends to a mapped address") {
   skip_without_ipv6();
   int port;
   struct kept_rinfo kept =
@@ -90,7 +90,7 @@ static void ask_twice(dgram_socket_t *socket, const char *message, const dgram_r
   trace("%s=%s", (const char *)context, text);
 }
 
-TEST("every listener can ask for the address") {
+TEST("every listener of a message can read the address") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, ask_twice, "a", &port);
@@ -120,7 +120,7 @@ static int find_link_local(char *text, size_t size) {
 }
 
 /* From this machine to itself; nothing goes out on the link. */
-TEST("from a link local address it names the zone") {
+TEST("a message from a link-local address names the zone") {
   char own[DGRAM_ADDRESS_TEXT];
   int port;
   if (!find_link_local(own, sizeof own)) {
@@ -163,7 +163,7 @@ static void answer(dgram_socket_t *socket, const char *message, const dgram_rinf
   assert_int_equal(dgram_send_to(socket, &reply, 1, rinfo->sockaddr, NULL, NULL), 0);
 }
 
-TEST("its sockaddr is where to answer") {
+TEST("the sockaddr of a message is where to reply") {
   int port;
   int echoed = 0;
   new_bound(loop, answer, NULL, &port);
@@ -174,7 +174,7 @@ TEST("its sockaddr is where to answer") {
   assert_trace("echo(hi)");
 }
 
-TEST("one without listeners is no trouble") {
+TEST("a message without listeners is dropped") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int sent = 0;

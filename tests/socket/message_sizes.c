@@ -52,53 +52,53 @@ TEST("empty datagrams in the middle of a batch are messages") {
   arrive_whole(loop, sizes, sizeof sizes / sizeof *sizes);
 }
 
-TEST("nothing but empty datagrams arrive as many") {
+TEST("a batch of empty datagrams is as many messages") {
   static const size_t sizes[100]; /* more than fit in one receive */
   arrive_whole(loop, sizes, sizeof sizes / sizeof *sizes);
 }
 
-TEST("each size arrives by itself") {
+TEST("a datagram of each size arrives whole") {
   static const size_t sizes[] = {1,    2,    3,     63,    64,    65,    1199,  1200,  1472,  1473,
                                  8191, 9000, 16384, 32753, 32754, 40000, 65000, 65506, 65507, 0};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     arrive_whole(loop, &sizes[i], 1);
 }
 
-TEST("growing sizes keep their borders") {
+TEST("datagrams of growing sizes keep their borders") {
   static size_t sizes[60];
   for (size_t i = 0; i < 60; i++)
     sizes[i] = i;
   arrive_whole(loop, sizes, 60);
 }
 
-TEST("shrinking sizes keep their borders") {
+TEST("datagrams of shrinking sizes keep their borders") {
   static size_t sizes[60];
   for (size_t i = 0; i < 60; i++)
     sizes[i] = 60 - i;
   arrive_whole(loop, sizes, 60);
 }
 
-TEST("alternating sizes keep their borders") {
+TEST("datagrams of alternating sizes keep their borders") {
   static size_t sizes[100];
   for (size_t i = 0; i < 100; i++)
     sizes[i] = i % 2 == 0 ? 100 : 7;
   arrive_whole(loop, sizes, 100);
 }
 
-TEST("equal sizes with a shorter last one keep their borders") {
+TEST("datagrams of one size with a shorter last one keep their borders") {
   static size_t sizes[40];
   for (size_t i = 0; i < 40; i++)
     sizes[i] = i % 10 == 9 ? 11 : 300;
   arrive_whole(loop, sizes, 40);
 }
 
-TEST("two halves of the most that a send holds keep their borders") {
+TEST("two halves of the most that a GSO send holds keep their borders") {
   static const size_t sizes[] = {32753, 32753, 32754, 32754, 40000, 25507, 40000, 25508};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += 2)
     arrive_whole(loop, &sizes[i], 2);
 }
 
-TEST("the most that ipv6 carries arrives whole") {
+TEST("the largest datagram of IPv6 arrives whole") {
   skip_without_ipv6();
   static char bytes[65527];
   memset(bytes, 'v', sizeof bytes);

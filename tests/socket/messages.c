@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 
-TEST("what came together is one batch") {
+TEST("datagrams that came together are one batch") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, trace_message, "one", &port);
@@ -16,7 +16,7 @@ TEST("what came together is one batch") {
   close(fd);
 }
 
-TEST("there need be no listener of message") {
+TEST("a batch needs no listener of message") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -28,7 +28,7 @@ TEST("there need be no listener of message") {
   close(fd);
 }
 
-TEST("it has on once and off") {
+TEST("messages has on, once and off") {
   int port;
   int fd = raw_socket();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -47,7 +47,7 @@ TEST("it has on once and off") {
 
 /* ---- from whom ---- */
 
-TEST("a connected socket has its peers alone") {
+TEST("a batch of a connected socket has its peer's datagrams only") {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
@@ -64,7 +64,7 @@ TEST("a connected socket has its peers alone") {
   close(stranger);
 }
 
-TEST("of strangers alone there is none") {
+TEST("a connected socket emits no batch of strangers") {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
@@ -85,7 +85,7 @@ static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t *
 }
 
 /* The batch had been told; of its messages only the peer's follow. */
-TEST("a socket may be connected in it") {
+TEST("a socket may be connected in a batch") {
   int port;
   int peer = raw_socket();
   int stranger = raw_socket();
@@ -117,7 +117,7 @@ static void check_sender(dgram_socket_t *socket, const dgram_message_t *const me
   }
 }
 
-TEST("each tells its own sender") {
+TEST("each datagram of a batch names its own sender") {
   enum { SENDERS = 3 };
   int port;
   int fds[SENDERS];
@@ -161,7 +161,7 @@ static void count_in_order(dgram_socket_t *socket, const dgram_message_t *const 
 }
 
 /* Of one size, so that the kernel may join them; as many at a time as the buffer holds. */
-TEST("a flood comes whole and in order") {
+TEST("a flood comes as batches, whole and in order") {
   enum { AT_ONCE = 50 };
   struct tally tally = {0};
   static unsigned numbers[MANY];

@@ -2,54 +2,54 @@
 #include "lib/fixture.h"
 
 /* A socket, and a second descriptor of its system socket. */
-struct scene {
+struct fixture {
   uv_loop_t *loop;
   dgram_socket_t *socket;
   int twin;
 };
 
-static struct scene open_scene(uv_loop_t *loop, dgram_type_t type) {
+static struct fixture open_fixture(uv_loop_t *loop, dgram_type_t type) {
   begin_round(loop);
-  struct scene scene = {.loop = loop};
+  struct fixture fixture = {.loop = loop};
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  scene.twin = dup(options.fd);
-  scene.socket = new_socket(scene.loop, type, trace_message, "got");
-  assert_int_equal(dgram_bind_options(scene.socket, &options, NULL, NULL), 0);
-  return scene;
+  fixture.twin = dup(options.fd);
+  fixture.socket = new_socket(fixture.loop, type, trace_message, "got");
+  assert_int_equal(dgram_bind_options(fixture.socket, &options, NULL, NULL), 0);
+  return fixture;
 }
 
-static void close_scene(struct scene *scene) {
-  close(scene->twin);
-  close_socket(scene->socket);
-  run_to_end(scene->loop);
+static void close_fixture(struct fixture *fixture) {
+  close(fixture->twin);
+  close_socket(fixture->socket);
+  run_to_end(fixture->loop);
 }
 
-static const char *kernels_v4(const struct scene *scene) {
+static const char *kernels_v4(const struct fixture *fixture) {
   struct in_addr address;
   socklen_t length = sizeof address;
-  assert_int_equal(getsockopt(scene->twin, IPPROTO_IP, IP_MULTICAST_IF, &address, &length), 0);
+  assert_int_equal(getsockopt(fixture->twin, IPPROTO_IP, IP_MULTICAST_IF, &address, &length), 0);
   return inet_ntoa(address);
 }
 
-static int kernels_v6(const struct scene *scene) {
+static int kernels_v6(const struct fixture *fixture) {
   int index = -1;
   socklen_t length = sizeof index;
-  assert_int_equal(getsockopt(scene->twin, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, &length), 0);
+  assert_int_equal(getsockopt(fixture->twin, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, &length), 0);
   return index;
 }
 
-TEST("on ipv4 it is an address") {
-  struct scene scene = open_scene(loop, DGRAM_UDP4);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "127.0.0.1"), 0);
-  assert_string_equal(kernels_v4(&scene), "127.0.0.1");
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "0.0.0.0"), 0);
-  assert_string_equal(kernels_v4(&scene), "0.0.0.0");
-  close_scene(&scene);
+TEST("the multicast interface of a udp4 socket is an address") {
+  struct fixture fixture = open_fixture(loop, DGRAM_UDP4);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "127.0.0.1"), 0);
+  assert_string_equal(kernels_v4(&fixture), "127.0.0.1");
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "0.0.0.0"), 0);
+  assert_string_equal(kernels_v4(&fixture), "0.0.0.0");
+  close_fixture(&fixture);
 }
 
 /* A group that is sent to goes the way that was chosen, and comes back by it. */
-TEST("what is sent to a group goes that way") {
+TEST("what is sent to a group leaves by the multicast interface") {
   static const char *const names[] = {"127.0.0.1", "lo", "1"};
   for (int i = 0; i < 3; i++) {
     begin_round(loop);
@@ -64,100 +64,100 @@ TEST("what is sent to a group goes that way") {
   }
 }
 
-TEST("on ipv6 it is a zone a name or a number") {
+TEST("the multicast interface of a udp6 socket is a zone, a name or a number") {
   static const char *const names[] = {"::%lo", "::%1", "lo", "1"};
   skip_without_ipv6();
-  struct scene scene = open_scene(loop, DGRAM_UDP6);
+  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    assert_int_equal(dgram_set_multicast_interface(scene.socket, names[i]), 0);
-    assert_int_equal(kernels_v6(&scene), 1);
-    assert_int_equal(dgram_set_multicast_interface(scene.socket, "::"), 0);
-    assert_int_equal(kernels_v6(&scene), 0);
+    assert_int_equal(dgram_set_multicast_interface(fixture.socket, names[i]), 0);
+    assert_int_equal(kernels_v6(&fixture), 1);
+    assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::"), 0);
+    assert_int_equal(kernels_v6(&fixture), 0);
   }
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
 /* As the specification says of most errors in the scope. */
-TEST("on ipv6 a zone that does not exist is the systems choice") {
+TEST("the multicast interface is the kernel's choice where a zone does not exist") {
   skip_without_ipv6();
-  struct scene scene = open_scene(loop, DGRAM_UDP6);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%lo"), 0);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%nosuchif"), 0);
-  assert_int_equal(kernels_v6(&scene), 0);
-  close_scene(&scene);
+  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::%lo"), 0);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::%nosuchif"), 0);
+  assert_int_equal(kernels_v6(&fixture), 0);
+  close_fixture(&fixture);
 }
 
 /* Each of the texts is refused, and the choice stays. */
 static void assert_refused(uv_loop_t *loop, dgram_type_t type, const char *const texts[],
                            int code) {
-  struct scene scene = open_scene(loop, type);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "lo"), 0);
+  struct fixture fixture = open_fixture(loop, type);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "lo"), 0);
   for (; *texts != NULL; texts++)
-    assert_int_equal(dgram_set_multicast_interface(scene.socket, *texts), code);
+    assert_int_equal(dgram_set_multicast_interface(fixture.socket, *texts), code);
   if (type == DGRAM_UDP6)
-    assert_int_equal(kernels_v6(&scene), 1);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, NULL), UV_EINVAL);
-  close_scene(&scene);
+    assert_int_equal(kernels_v6(&fixture), 1);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, NULL), UV_EINVAL);
+  close_fixture(&fixture);
 }
 
-TEST("what is neither address nor name is einval") {
+TEST("a multicast interface that is neither address nor name is EINVAL") {
   static const char *const texts[] = {"", "127.0.0", "no such interface", "nosuchif", NULL};
   assert_refused(loop, DGRAM_UDP4, texts, UV_EINVAL);
 }
 
-TEST("what is neither address nor name is einval on ipv6") {
+TEST("a multicast interface of a udp6 socket that is neither address nor name is EINVAL") {
   static const char *const texts[] = {"", ":::", "no such interface", "nosuchif", NULL};
   skip_without_ipv6();
   assert_refused(loop, DGRAM_UDP6, texts, UV_EINVAL);
 }
 
-TEST("an address that no interface has is eaddrnotavail") {
+TEST("a multicast interface by an address that no interface has is EADDRNOTAVAIL") {
   static const char *const texts[] = {"203.0.113.9", NULL};
   assert_refused(loop, DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
 }
 
-TEST("nor is that of a group") {
+TEST("a multicast interface by the address of a group is EADDRNOTAVAIL") {
   static const char *const texts[] = {"224.0.0.1", "255.255.255.255", NULL};
   assert_refused(loop, DGRAM_UDP4, texts, UV_EADDRNOTAVAIL);
 }
 
 /* What family it is of does not depend on its zone. */
-TEST("ipv6 on a udp4 socket is enoprotoopt") {
+TEST("a multicast interface of IPv6 for a udp4 socket is ENOPROTOOPT") {
   static const char *const v6[] = {"::1",         "::",  "::%lo",   "fe80::1",
                                    "::%nosuchif", "::%", "ff02::1", NULL};
   assert_refused(loop, DGRAM_UDP4, v6, UV_ENOPROTOOPT);
 }
 
 /* It has two choices: one for what it sends to groups of IPv4, as "::ffff:224.0.0.114". */
-TEST("ipv4 on a udp6 socket is the choice for ipv4") {
+TEST("a multicast interface of IPv4 for a udp6 socket is its choice for IPv4") {
   static const char *const nobodys[] = {"203.0.113.9", "224.0.0.1", NULL};
   skip_without_ipv6();
-  struct scene scene = open_scene(loop, DGRAM_UDP6);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "::%lo"), 0);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "127.0.0.1"), 0);
-  assert_string_equal(kernels_v4(&scene), "127.0.0.1");
-  assert_int_equal(kernels_v6(&scene), 1);
-  assert_int_equal(dgram_set_multicast_interface(scene.socket, "0.0.0.0"), 0);
-  assert_string_equal(kernels_v4(&scene), "0.0.0.0");
-  close_scene(&scene);
+  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::%lo"), 0);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "127.0.0.1"), 0);
+  assert_string_equal(kernels_v4(&fixture), "127.0.0.1");
+  assert_int_equal(kernels_v6(&fixture), 1);
+  assert_int_equal(dgram_set_multicast_interface(fixture.socket, "0.0.0.0"), 0);
+  assert_string_equal(kernels_v4(&fixture), "0.0.0.0");
+  close_fixture(&fixture);
   assert_refused(loop, DGRAM_UDP6, nobodys, UV_EADDRNOTAVAIL);
 }
 
 /* Of an address only the zone is looked at. */
-TEST("on ipv6 any address gives the choice back") {
+TEST("an IPv6 address without a zone gives the choice back to the kernel") {
   static const char *const texts[] = {"::", "::1", "ff02::1", "::ffff:127.0.0.1", "::%", "::%999"};
   skip_without_ipv6();
-  struct scene scene = open_scene(loop, DGRAM_UDP6);
+  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    assert_int_equal(dgram_set_multicast_interface(scene.socket, "fe80::1%lo"), 0);
-    assert_int_equal(kernels_v6(&scene), 1);
-    assert_int_equal(dgram_set_multicast_interface(scene.socket, texts[i]), 0);
-    assert_int_equal(kernels_v6(&scene), 0);
+    assert_int_equal(dgram_set_multicast_interface(fixture.socket, "fe80::1%lo"), 0);
+    assert_int_equal(kernels_v6(&fixture), 1);
+    assert_int_equal(dgram_set_multicast_interface(fixture.socket, texts[i]), 0);
+    assert_int_equal(kernels_v6(&fixture), 0);
   }
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
-TEST("the interface of a socket that is unbound or being bound is ebadf") {
+TEST("the multicast interface of a socket that is unbound or being bound is EBADF") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_set_multicast_interface(socket, "127.0.0.1"), UV_EBADF);
   assert_int_equal(dgram_bind(socket, 0, NULL, NULL, NULL), 0);

@@ -16,7 +16,7 @@ static void shut_down(dgram_socket_t *socket, int peer_port) {
   close(copy);
 }
 
-TEST("a socket that was shut down") {
+TEST("a socket that was shut down waits between attempts") {
   int received = 0;
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
@@ -31,7 +31,7 @@ TEST("a socket that was shut down") {
   close(peer);
 }
 
-TEST("one that is closed meanwhile does not keep the loop") {
+TEST("a socket closed while it waits does not keep the loop alive") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int peer = raw_socket();
@@ -42,7 +42,7 @@ TEST("one that is closed meanwhile does not keep the loop") {
   close(peer);
 }
 
-TEST("one without a reference does not keep the loop") {
+TEST("an unreferenced socket that waits does not keep the loop alive") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int peer = raw_socket();
@@ -55,7 +55,7 @@ TEST("one without a reference does not keep the loop") {
 }
 
 /* Both are woken for each datagram, and one is too late: that is no reason to wait. */
-TEST("a race that is lost is none") {
+TEST("a wake-up without a datagram is not taken for no progress") {
   enum { MANY = 500 };
   int received[2] = {0, 0};
   int fd = raw_socket();

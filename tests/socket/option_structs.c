@@ -8,7 +8,7 @@
 /* ---- of a socket ---- */
 
 /* A program that was compiled with 0.1, where `disable_gso` was the last member. */
-TEST("of a shorter struct the members beyond it have their default") {
+TEST("the members beyond a shorter struct have their default") {
   struct lookup_stub stub = {0};
   dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
   options.struct_size = offsetof(dgram_options_t, disable_gso) + sizeof options.disable_gso;
@@ -20,7 +20,7 @@ TEST("of a shorter struct the members beyond it have their default") {
 }
 
 /* Of 0.3, where padding was what is `receive_batch` now; out of range here. */
-TEST("of the padding of an older one nothing is read") {
+TEST("the padding of an older struct is not read") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.struct_size = offsetof(dgram_options_t, receive_budget);
   options.receive_batch = -1;
@@ -28,7 +28,7 @@ TEST("of the padding of an older one nothing is read") {
   run_to_end(loop);
 }
 
-TEST("the defaults are those of a plain socket") {
+TEST("the default options are those of a plain socket") {
   static const dgram_type_t types[] = {DGRAM_UDP4, DGRAM_UDP6};
   for (int i = 0; i < 2; i++) {
     dgram_options_t options = dgram_default_options(types[i]);
@@ -49,7 +49,7 @@ TEST("the defaults are those of a plain socket") {
   }
 }
 
-TEST("they are copied") {
+TEST("the options of a socket are copied") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
   dgram_socket_t *socket = new_with(loop, &options);
@@ -72,7 +72,7 @@ static dgram_address_t bind_with(uv_loop_t *loop, const dgram_bind_options_t *op
   return address;
 }
 
-TEST("the defaults are any port on all interfaces") {
+TEST("the default options of a bind are any port on all interfaces") {
   dgram_bind_options_t options = dgram_default_bind_options();
   assert_int_equal(options.struct_size, sizeof options);
   assert_int_equal(options.port, 0);
@@ -84,7 +84,7 @@ TEST("the defaults are any port on all interfaces") {
   assert_in_range(address.port, 1, 65535);
 }
 
-TEST("port and address are those of the socket") {
+TEST("port and address of the bind options are those of the socket") {
   dgram_bind_options_t options = dgram_default_bind_options();
   int fd = raw_socket();
   options.address = "127.0.0.3"; /* where nobody has that port */
@@ -95,14 +95,14 @@ TEST("port and address are those of the socket") {
   close(fd);
 }
 
-TEST("exclusive is accepted") {
+TEST("exclusive of the bind options is accepted") {
   dgram_bind_options_t options = dgram_default_bind_options();
   options.exclusive = 1;
   options.address = "127.0.0.1";
   assert_string_equal(bind_with(loop, &options).address, "127.0.0.1");
 }
 
-TEST("an fd of 0 or less is none") {
+TEST("an fd of 0 or less in the bind options is none") {
   static const int fds[] = {0, -1, INT32_MIN};
   for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
     dgram_bind_options_t options = dgram_default_bind_options();
@@ -112,7 +112,7 @@ TEST("an fd of 0 or less is none") {
   }
 }
 
-TEST("they are copied") {
+TEST("the options of a bind are copied") {
   char text[] = "127.0.0.4";
   dgram_address_t address;
   dgram_bind_options_t options = dgram_default_bind_options();
@@ -126,7 +126,7 @@ TEST("they are copied") {
   assert_string_equal(address.address, "127.0.0.4");
 }
 
-TEST("a socket that is bound or being bound is refused") {
+TEST("a bind with options of a socket that is bound or being bound is refused") {
   int port;
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);

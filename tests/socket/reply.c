@@ -42,7 +42,7 @@ static void request_all(dgram_socket_t *socket, const char *message, const dgram
   request(REQUESTS);
 }
 
-TEST("ping pong in one loop") {
+TEST("two sockets of a loop exchange requests and replies") {
   int port;
   callbacks = replies = 0;
   dgram_socket_t *server = new_bound(loop, echo, NULL, &server_port);
@@ -57,7 +57,7 @@ TEST("ping pong in one loop") {
   run_to_end(loop);
 }
 
-TEST("a burst of requests") {
+TEST("a burst of requests gets its replies") {
   int port;
   callbacks = replies = 0;
   dgram_socket_t *server = new_roomy(loop, echo, NULL, &server_port);
@@ -74,7 +74,7 @@ TEST("a burst of requests") {
  * Three sockets are ready in one turn, in this order: one whose listener has the client send, the
  * server, and the client, which then finds replies to what it sent in this very turn.
  */
-TEST("requests answered in the turn in which they were made") {
+TEST("requests may be replied to in their own iteration") {
   int trigger_port;
   int client_port;
   callbacks = replies = 0;
@@ -114,7 +114,7 @@ static void ignore_handle(uv_handle_t *handle) {
 }
 
 /* A peer so quick that the reply is there before the loop looks for datagrams again. */
-TEST("a request answered before the loop polls") {
+TEST("a request may be replied to before the loop polls") {
   for (int bound = 0; bound < 2; bound++) {
     begin_round(loop);
     uv_prepare_t prepare;
@@ -150,7 +150,7 @@ static void request_more(dgram_socket_t *socket, const dgram_error_t *error, siz
 }
 
 /* The callback runs while the socket is about to receive: it is woken as soon as it is bound. */
-TEST("requests made in a callback and answered before it returns") {
+TEST("requests in a callback may be replied to before it returns") {
   peer_fd = raw_socket();
   server_port = raw_port(peer_fd);
   callbacks = replies = 0;

@@ -11,7 +11,7 @@ static dgram_socket_t *new_sharing(uv_loop_t *loop, int reuse_port, int *receive
 
 #ifdef __linux__
 /* Each from a port of its own: the system goes by both ends. */
-TEST("what comes is spread over all") {
+TEST("datagrams are spread over the sockets of reuse_port") {
   enum { SENDERS = 64 };
   int received[2] = {0, 0};
   dgram_socket_t *first = new_sharing(loop, 1, &received[0]);
@@ -29,7 +29,7 @@ TEST("what comes is spread over all") {
   assert_true(received[1] > 0);
 }
 
-TEST("all must have it") {
+TEST("a port is in use unless all sockets have reuse_port") {
   static const int options[][2] = {{0, 0}, {0, 1}, {1, 0}};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
     begin_round(loop);
@@ -44,7 +44,7 @@ TEST("all must have it") {
   }
 }
 
-TEST("a membership binds with it too") {
+TEST("a membership binds with reuse_port") {
   int received = 0;
   dgram_socket_t *first = new_sharing(loop, 1, &received);
   dgram_socket_t *second = new_sharing(loop, 1, &received);
@@ -52,7 +52,7 @@ TEST("a membership binds with it too") {
   assert_int_equal(dgram_bind_sync(second, port_of(first), NULL), 0);
 }
 #else
-TEST("where there is none the bind fails") {
+TEST("a bind with reuse_port fails where there is none") {
   int received = 0;
   dgram_socket_t *socket = new_sharing(loop, 1, &received);
   trace_events(socket);

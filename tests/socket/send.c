@@ -1,7 +1,10 @@
-/* Sending: the implicit bind, the callback's promises, and the ways to name a destination. */
+/*
+ * Sending: the implicit bind, what a callback may rely on, and the ways to name a destination. A
+ * host name is looked up, while a numeric address never waits.
+ */
 #include "lib/fixture.h"
 
-TEST("an unbound socket is bound to all interfaces") {
+TEST("a send binds an unbound socket to all interfaces") {
   int port;
   int received = 0;
   dgram_address_t address;
@@ -31,7 +34,7 @@ static void keep_told(dgram_socket_t *socket, const dgram_error_t *error, size_t
   told->bytes = bytes;
 }
 
-TEST("the callback tells the bytes") {
+TEST("the callback of a send gets the number of bytes") {
   int port;
   struct told told = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -48,7 +51,7 @@ TEST("the callback tells the bytes") {
   assert_int_equal(told.calls, 2);
 }
 
-TEST("the callback never runs inside the call") {
+TEST("the callback of a send does not run inside the call") {
   enum { SENDS = 3000 }; /* so many that some leave before the turn's end */
   int port;
   int sent = 0;
@@ -75,7 +78,7 @@ static void expect_in_order(dgram_socket_t *socket, const dgram_error_t *error, 
   next_place++;
 }
 
-TEST("each callback runs exactly once and in order") {
+TEST("the callback of each send runs once and in order") {
   int port;
   next_place = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -87,7 +90,7 @@ TEST("each callback runs exactly once and in order") {
   assert_int_equal(next_place, PLACES);
 }
 
-TEST("without callback the bytes are copied") {
+TEST("the bytes of a send without a callback are copied") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
@@ -102,7 +105,7 @@ TEST("without callback the bytes are copied") {
   assert_trace("got(before) got(222222)");
 }
 
-TEST("the address is copied") {
+TEST("the address of a send is copied") {
   int port;
   int received = 0;
   new_bound(loop, count_message, &received, &port);
@@ -120,7 +123,7 @@ TEST("the address is copied") {
   run_until(loop, &received, 3);
 }
 
-TEST("no address means this host") {
+TEST("a send without an address goes to this host") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
@@ -129,7 +132,7 @@ TEST("no address means this host") {
   run_until(loop, &received, 2);
 }
 
-TEST("no address means this host for ipv6") {
+TEST("a send of a udp6 socket without an address goes to this host") {
   skip_without_ipv6();
   int received = 0;
   dgram_socket_t *receiver = new_socket(loop, DGRAM_UDP6, count_message, &received);
@@ -140,7 +143,7 @@ TEST("no address means this host for ipv6") {
   run_until(loop, &received, 2);
 }
 
-TEST("an address in binary form is sent to") {
+TEST("a send to a binary address arrives") {
   int port;
   int received = 0;
   dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
@@ -157,7 +160,7 @@ TEST("an address in binary form is sent to") {
   assert_int_equal(told.bytes, 3);
 }
 
-TEST("an address in binary form is sent to in ipv6") {
+TEST("a send to a binary IPv6 address arrives") {
   skip_without_ipv6();
   int received = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, count_message, &received);
@@ -173,4 +176,70 @@ TEST("a send of no bytes may be without a pointer to them") {
   int sent = 0;
   assert_int_equal(dgram_send(target, NULL, 0, port, NULL, count_sent, &sent), 0);
   run_until(loop, &sent, 1);
+}
+
+/* ---- host names ---- */
+
+TEST("a send to a host name looks it up") {
+  int port;
+  int received = 0;
+  int sent = 0;
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_send(sender, "hi", 2, port, "localhost", count_sent, &sent), 0);
+  assert_int_equal(sent, 0);
+  run_until(loop, &received, 1);
+  assert_trace("got(hi)");
+  assert_int_equal(sent, 1);
+}
+
+TEST("the bytes of a send to a host name without a callback are copied") {
+  int port;
+  int received = 0;
+  dgram_socket_t *receiver = new_bound(loop, trace_message, "got", &port);
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  char bytes[] = "hi";
+  assert_int_equal(dgram_send(sender, bytes, 2, port, "localhost", NULL, NULL), 0);
+  memset(bytes, '?', 2);
+  run_until(loop, &received, 1);
+  assert_trace("got(hi)");
+}
+
+TEST("a send to a numeric address does not wait for a look-up") {
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_send(socket, "1", 1, port, "localhost", trace_sent, "name"), 0);
+  send_text(socket, "2", port, trace_sent, "number");
+  while (strchr(trace_text, ' ') == NULL)
+    assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
+  assert_trace("number name");
+}
+
+TEST("many sends to host names all complete") {
+  enum { SENDS = 50 };
+  int port;
+  int sent = 0;
+  int received = 0;
+  struct kept_error kept = {0};
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  for (int i = 0; i < SENDS; i++) {
+    assert_int_equal(dgram_send(socket, "x", 1, port, "localhost", count_sent, &sent), 0);
+    if (i == SENDS / 2)
+      assert_int_equal(
+          dgram_send(socket, "y", 1, port, "no-such-host.invalid", keep_send_error, &kept), 0);
+  }
+  run_until(loop, &sent, SENDS);
+  run_until(loop, &received, SENDS);
+  run_until(loop, &kept.calls, 1);
+  assert_int_equal(dgram_get_send_queue_count(socket), 0);
+}
+
+TEST("a send to a name keeps an unreferenced loop alive") {
+  int sent = 0;
+  dgram_socket_t *socket = dgram_unref(new_socket(loop, DGRAM_UDP4, NULL, NULL));
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", count_sent, &sent), 0);
+  run_to_end(loop);
+  assert_int_equal(sent, 1);
 }

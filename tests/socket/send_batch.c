@@ -96,20 +96,20 @@ static void all_leave_once_and_in_order(uv_loop_t *loop, size_of_fn *size_of) {
   }
 }
 
-TEST("of equal size all leave once and in order") {
+TEST("datagrams of one size all leave once and in order") {
   all_leave_once_and_in_order(loop, equal_sizes);
 }
 
-TEST("of alternating sizes all leave once and in order") {
+TEST("datagrams of alternating sizes all leave once and in order") {
   all_leave_once_and_in_order(loop, sizes_that_share_no_send);
 }
 
-TEST("with shorter ones among them all leave once and in order") {
+TEST("datagrams with shorter ones among them all leave once and in order") {
   all_leave_once_and_in_order(loop, some_shorter_ones);
 }
 
 /* The sends of one destination are the odd numbers, those of the other the even ones. */
-TEST("to alternating destinations all leave once and in order") {
+TEST("datagrams to alternating destinations all leave once and in order") {
   enum { SENDS = 257 };
   int port;
   int fds[2] = {raw_socket(), raw_socket()};
@@ -142,7 +142,7 @@ static void check_number(dgram_socket_t *socket, const char *message, const dgra
   received->count++;
 }
 
-TEST("sent singly all are received in order") {
+TEST("datagrams that are sent singly are received in order") {
   for (int a = 0; a < AMOUNTS && holds(amounts[a]); a++) {
     begin_round(loop);
     struct received received = {0, equal_sizes};
@@ -175,10 +175,10 @@ static void all_that_are_sent_are_received(uv_loop_t *loop, size_of_fn *size_of)
   }
 }
 
-TEST("of equal size all are received") {
+TEST("datagrams of one size are all received") {
   all_that_are_sent_are_received(loop, equal_sizes);
 }
 
-TEST("with shorter ones among them all are received") {
+TEST("datagrams with shorter ones among them are all received") {
   all_that_are_sent_are_received(loop, some_shorter_ones);
 }

@@ -51,23 +51,23 @@ static void fill_bytes(void) {
     bytes[i] = (char)(i * 7 + i / 256);
 }
 
-TEST("no buffer is an empty datagram") {
+TEST("a send of no buffer is an empty datagram") {
   is_one_datagram(loop, NULL, 0, 0);
 }
 
-TEST("one buffer is its bytes") {
+TEST("a send of one buffer is its bytes") {
   fill_bytes();
   uv_buf_t buffer = uv_buf_init(bytes, 100);
   is_one_datagram(loop, &buffer, 1, 100);
 }
 
-TEST("two buffers are joined") {
+TEST("a send of two buffers is one datagram") {
   fill_bytes();
   uv_buf_t buffers[2] = {uv_buf_init(bytes, 60), uv_buf_init(bytes + 60, 40)};
   is_one_datagram(loop, buffers, 2, 100);
 }
 
-TEST("buffers from different places are joined") {
+TEST("a send of buffers from different places is one datagram") {
   char head[] = {1, 2, 3};
   char tail[] = {4, 5};
   uv_buf_t buffers[2] = {uv_buf_init(head, 3), uv_buf_init(tail, 2)};
@@ -76,7 +76,7 @@ TEST("buffers from different places are joined") {
   is_one_datagram(loop, buffers, 2, 5);
 }
 
-TEST("buffers are joined in the order of the list") {
+TEST("a send of buffers has the order of the list") {
   static char scrambled[] = {'c', 'd', 'a', 'b'};
   for (int i = 0; i < 4; i++)
     bytes[i] = (char)('a' + i);
@@ -84,7 +84,7 @@ TEST("buffers are joined in the order of the list") {
   is_one_datagram(loop, buffers, 2, 4);
 }
 
-TEST("as many as the system takes are joined") {
+TEST("a send of as many buffers as the kernel takes is one datagram") {
   static uv_buf_t buffers[MOST_BUFFERS];
   fill_bytes();
   for (size_t i = 0; i < MOST_BUFFERS; i++)
@@ -93,7 +93,7 @@ TEST("as many as the system takes are joined") {
 }
 
 /* Every other byte lies elsewhere, so that no two neighbours can be taken as one. */
-TEST("as many that do not adjoin are joined") {
+TEST("a send of as many buffers that do not adjoin is one datagram") {
   static char apart[2 * MOST_BUFFERS];
   static uv_buf_t buffers[MOST_BUFFERS];
   fill_bytes();
@@ -104,7 +104,7 @@ TEST("as many that do not adjoin are joined") {
   is_one_datagram(loop, buffers, MOST_BUFFERS, MOST_BUFFERS);
 }
 
-TEST("empty buffers among them add nothing") {
+TEST("empty buffers in a send add nothing") {
   fill_bytes();
   uv_buf_t buffers[6] = {uv_buf_init(NULL, 0),       uv_buf_init(bytes, 10),
                          uv_buf_init(bytes + 10, 0), uv_buf_init(NULL, 0),
@@ -112,13 +112,13 @@ TEST("empty buffers among them add nothing") {
   is_one_datagram(loop, buffers, 6, 15);
 }
 
-TEST("nothing but empty buffers is an empty datagram") {
+TEST("a send of empty buffers is an empty datagram") {
   uv_buf_t buffers[3] = {uv_buf_init(NULL, 0), uv_buf_init(bytes, 0), uv_buf_init(NULL, 0)};
   is_one_datagram(loop, buffers, 3, 0);
 }
 
 /* node#6616: the list of buffers was changed after the call. */
-TEST("the list may change after the call") {
+TEST("the list of buffers may change after the send") {
   int port;
   int received = 0;
   int sent = 0;
@@ -140,7 +140,7 @@ TEST("the list may change after the call") {
 }
 
 /* Lists in one turn that could share a system call, if their pieces were not so many. */
-TEST("many long lists in one turn stay apart") {
+TEST("sends of many long lists of buffers in one iteration stay apart") {
   enum { LISTS = 20, PIECES = 100 };
   static char apart[2 * PIECES];
   uv_buf_t buffers[PIECES];

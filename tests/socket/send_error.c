@@ -49,7 +49,7 @@ static void assert_emsgsize(const struct kept_error *kept, int port) {
   assert_string_equal(kept->message, expected);
 }
 
-TEST("a datagram too long is told to the callback") {
+TEST("the callback of a send that is too long gets EMSGSIZE") {
   static const size_t sizes[] = {65508, 65535, 65536, 70000};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     int port;
@@ -58,7 +58,7 @@ TEST("a datagram too long is told to the callback") {
   }
 }
 
-TEST("without callback it is an error event") {
+TEST("a send that is too long without a callback is an error event") {
   int port;
   struct kept_error kept = event_error(loop, overlong, 65508, "127.0.0.1", &port);
   assert_emsgsize(&kept, port);
@@ -73,7 +73,7 @@ static void assert_einval(const struct kept_error *kept, int port) {
   assert_string_equal(kept->message, expected);
 }
 
-TEST("a numeric address of the other family is einval") {
+TEST("a send to an address of the other family is EINVAL") {
   int port;
   struct kept_error kept = callback_error(loop, "x", 1, "::1", &port);
   assert_einval(&kept, port);
@@ -81,14 +81,14 @@ TEST("a numeric address of the other family is einval") {
   assert_einval(&kept, port);
 }
 
-TEST("an address that may not be sent to is eacces") {
+TEST("a send to a broadcast address is EACCES") {
   int port; /* a broadcast, without SO_BROADCAST */
   struct kept_error kept = callback_error(loop, "x", 1, "127.255.255.255", &port);
   assert_int_equal(kept.code, UV_EACCES);
 }
 
 /* bun#29135, bun#36249: what comes back from there must not stop an unconnected socket. */
-TEST("a port where nobody listens is no error") {
+TEST("a send to a port where nobody listens is no error") {
   int port;
   int nobody;
   int sent = 0;
@@ -104,7 +104,7 @@ TEST("a port where nobody listens is no error") {
   close_socket(socket);
 }
 
-TEST("an unknown host is told to the callback") {
+TEST("the callback of a send to an unknown host gets the error of the look-up") {
   int port;
   char expected[128];
   struct kept_error kept = callback_error(loop, "x", 1, "no-such-host.invalid", &port);
@@ -116,13 +116,13 @@ TEST("an unknown host is told to the callback") {
   assert_string_equal(kept.message, expected);
 }
 
-TEST("an unknown host without callback is an error event") {
+TEST("a send to an unknown host without a callback is an error event") {
   int port;
   struct kept_error kept = event_error(loop, "x", 1, "no-such-host.invalid", &port);
   assert_string_equal(kept.syscall, "getaddrinfo");
 }
 
-TEST("one that fails among others takes none of them along") {
+TEST("a failed send among others fails none of them") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
@@ -137,7 +137,7 @@ TEST("one that fails among others takes none of them along") {
   assert_trace("sent1 long2(EMSGSIZE) sent3 broadcast4(EACCES) sent5 got(1) got(3) got(5)");
 }
 
-TEST("a row of failures is told one by one") {
+TEST("each of a row of failed sends is reported") {
   int port;
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);

@@ -47,14 +47,14 @@ static void await(uv_loop_t *loop, const char *name) {
   trace_clear();
 }
 
-TEST("in listening") {
+TEST("a send in listening leaves") {
   new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, NULL, on_listening, NULL), 0);
   await(loop, "in_listening");
 }
 
-TEST("in message") {
+TEST("a send in a message leaves") {
   int port;
   dgram_socket_t *target = new_target(loop);
   new_bound(loop, on_message, NULL, &port);
@@ -62,7 +62,7 @@ TEST("in message") {
   await(loop, "in_message");
 }
 
-TEST("in error") {
+TEST("a send in the error of a bind leaves") {
   new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, on_error, NULL), 0);
@@ -70,7 +70,7 @@ TEST("in error") {
   await(loop, "in_error");
 }
 
-TEST("in the error of a send") {
+TEST("a send in the error of a send leaves") {
   static char overlong[65508];
   int port;
   new_target(loop);
@@ -80,7 +80,7 @@ TEST("in the error of a send") {
   await(loop, "in_error");
 }
 
-TEST("in the callback of a send") {
+TEST("a send in the callback of a send leaves") {
   int port;
   new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -89,7 +89,7 @@ TEST("in the callback of a send") {
   await(loop, "in_callback");
 }
 
-TEST("in close of another socket") {
+TEST("a send in close of another socket leaves") {
   new_target(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *other = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -124,7 +124,7 @@ static void on_check(uv_check_t *check) {
 }
 
 /* Nothing else happens, so a loop that waited before the send left would wait for ever. */
-TEST("in the callbacks of the loops handles") {
+TEST("a send in a callback of the loop's other handles leaves") {
   int port;
   uv_timer_t timer;
   uv_idle_t idle;
@@ -157,7 +157,7 @@ static void send_again(dgram_socket_t *socket, const dgram_error_t *error, size_
 }
 
 /* A chain of sends is no loop in which nothing else gets its turn. */
-TEST("sending again and again lets messages through") {
+TEST("a chain of sends lets messages through") {
   enum { LINKS = 1000 };
   int received = 0;
   int left = LINKS;

@@ -65,7 +65,7 @@ TEST("a send has left when its callback runs") {
   close(fd);
 }
 
-TEST("a send leaves in its turn of the loop") {
+TEST("a send leaves in its iteration of the loop") {
   int fd = raw_socket();
   int port;
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);
@@ -76,7 +76,7 @@ TEST("a send leaves in its turn of the loop") {
 }
 
 /* netty#5233: every datagram of a batch went to the last one's address. */
-TEST("each destination gets its own") {
+TEST("each destination gets its own datagrams") {
   enum { EACH = 50 };
   int ports[2];
   int received[2] = {0, 0};
@@ -104,7 +104,7 @@ TEST("each destination gets its own") {
 }
 
 /* The port is the same, so that only the address tells them apart. */
-TEST("addresses that differ in their last byte are told apart") {
+TEST("destinations that differ in their last byte are told apart") {
   int received[2] = {0, 0};
   int listening = 0;
   int port;
@@ -125,7 +125,7 @@ TEST("addresses that differ in their last byte are told apart") {
   assert_int_equal(received[1], 20);
 }
 
-TEST("sends with and without callback keep their order") {
+TEST("sends with and without a callback keep their order") {
   int port;
   int received = 0;
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);

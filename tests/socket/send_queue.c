@@ -6,7 +6,7 @@ static void assert_queue(const dgram_socket_t *socket, size_t size, size_t count
   assert_int_equal(dgram_get_send_queue_count(socket), count);
 }
 
-TEST("is empty at first and at last") {
+TEST("the send queue is empty at first and at last") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -20,7 +20,7 @@ TEST("is empty at first and at last") {
   assert_queue(socket, 0, 0);
 }
 
-TEST("counts sends that wait for the bind") {
+TEST("the send queue counts sends that wait for the bind") {
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "abc", 9, count_sent, &sent);
@@ -33,7 +33,7 @@ TEST("counts sends that wait for the bind") {
   assert_queue(socket, 0, 0);
 }
 
-TEST("counts sends that wait for the end of the turn") {
+TEST("the send queue counts sends that wait for the end of the iteration") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -44,7 +44,7 @@ TEST("counts sends that wait for the end of the turn") {
   assert_queue(socket, 0, 0);
 }
 
-TEST("counts sends that wait for a host name") {
+TEST("the send queue counts sends that wait for a host name") {
   int port;
   int sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
@@ -101,7 +101,7 @@ static void trace_cancelled(dgram_socket_t *socket, const dgram_error_t *error, 
         dgram_get_send_queue_count(socket));
 }
 
-TEST("counts cancelled sends until their callback") {
+TEST("the send queue counts cancelled sends until their callback") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_send(socket, "abc", 3, port, "localhost", trace_cancelled, NULL), 0);

@@ -45,7 +45,7 @@ static dgram_socket_t *warm_socket(uv_loop_t *loop, int fd, const struct sockadd
   return socket;
 }
 
-TEST("each goes where it should and is counted") {
+TEST("each send to a binary address goes there and is counted") {
   static const char digits[] = "0123456789";
   struct sockaddr_in to[2];
   int fds[2] = {open_target(&to[0]), open_target(&to[1])};
@@ -69,7 +69,7 @@ TEST("each goes where it should and is counted") {
   close(fds[1]);
 }
 
-TEST("bad input is refused and changes nothing") {
+TEST("a refused send to a binary address does not harm the one before") {
   struct sockaddr_in to;
   struct sockaddr_in nowhere = loopback_address(0);
   struct sockaddr_in6 other = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
@@ -88,7 +88,7 @@ TEST("bad input is refused and changes nothing") {
   close(fd);
 }
 
-TEST("two buffers are one datagram") {
+TEST("a send of two buffers to a binary address is one datagram") {
   struct sockaddr_in to;
   int fd = open_target(&to);
   dgram_socket_t *socket = warm_socket(loop, fd, &to);
@@ -102,7 +102,7 @@ TEST("two buffers are one datagram") {
   close(fd);
 }
 
-TEST("one that is too long fails alone") {
+TEST("a send to a binary address that is too long fails alone") {
   static char bytes[70000];
   struct sockaddr_in to;
   int fd = open_target(&to);

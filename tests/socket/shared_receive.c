@@ -66,22 +66,22 @@ static int receive_by_turns(uv_loop_t *loop, int receive_batch, int together) {
   return sum;
 }
 
-TEST("none dies with a socket that closes") {
+TEST("no datagram is lost with a socket that closes") {
   assert_int_equal(receive_by_turns(loop, 0, 0), DATAGRAMS);
   assert_int_equal(receive_by_turns(loop, 1, 0), DATAGRAMS);
 }
 
-TEST("so it is for listeners of messages") {
+TEST("no datagram is lost with a socket that closes in a batch") {
   assert_int_equal(receive_by_turns(loop, 0, 1), DATAGRAMS);
 }
 
 /* The program asks for the rate: what the first one has taken is lost with it. */
-TEST("the option takes many at a time") {
+TEST("receive_batch lets a shared socket read many at a time") {
   assert_in_range(receive_by_turns(loop, 64, 0), EACH, DATAGRAMS - 1);
 }
 
 /* A socket of its own may take one at a time, too. */
-TEST("a batch of one on a socket of its own") {
+TEST("receive_batch 1 reads one at a time") {
   struct taker taker = {.at_most = EACH};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.receive_batch = 1;
@@ -105,7 +105,7 @@ TEST("a batch of one on a socket of its own") {
 }
 
 /* A wake-up tells several nevertheless: it takes the next one when the one before was told. */
-TEST("a flood comes whole and in order") {
+TEST("a flood comes whole and in order with receive_batch 1") {
   struct taker taker = {.at_most = -1};
   int fd = raw_socket();
   dgram_socket_t *socket = adopt_copy(loop, fd, 0);

@@ -44,74 +44,75 @@ static const struct option options[] = {
 enum { OPTIONS = 4 };
 
 /* A socket, and a second descriptor of its system socket. */
-struct scene {
+struct fixture {
   uv_loop_t *loop;
   dgram_socket_t *socket;
   int twin;
 };
 
-static struct scene open_scene(uv_loop_t *loop, dgram_type_t type) {
+static struct fixture open_fixture(uv_loop_t *loop, dgram_type_t type) {
   begin_round(loop);
-  struct scene scene = {.loop = loop};
+  struct fixture fixture = {.loop = loop};
   dgram_bind_options_t bind_options = dgram_default_bind_options();
   bind_options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
   assert_true(bind_options.fd > 0);
-  scene.twin = dup(bind_options.fd);
-  scene.socket = new_socket(scene.loop, type, NULL, NULL);
-  assert_int_equal(dgram_bind_options(scene.socket, &bind_options, NULL, NULL), 0);
-  return scene;
+  fixture.twin = dup(bind_options.fd);
+  fixture.socket = new_socket(fixture.loop, type, NULL, NULL);
+  assert_int_equal(dgram_bind_options(fixture.socket, &bind_options, NULL, NULL), 0);
+  return fixture;
 }
 
-static void close_scene(struct scene *scene) {
-  close(scene->twin);
-  close_socket(scene->socket);
-  run_to_end(scene->loop);
+static void close_fixture(struct fixture *fixture) {
+  close(fixture->twin);
+  close_socket(fixture->socket);
+  run_to_end(fixture->loop);
 }
 
-static int kernels_value(const struct scene *scene, const struct option *option, int v6) {
+static int kernels_value(const struct fixture *fixture, const struct option *option, int v6) {
   int value = -1;
   socklen_t length = sizeof value;
-  assert_int_equal(getsockopt(scene->twin, option->level[v6], option->name[v6], &value, &length),
+  assert_int_equal(getsockopt(fixture->twin, option->level[v6], option->name[v6], &value, &length),
                    0);
   return value;
 }
 
 static void assert_set(uv_loop_t *loop, dgram_type_t type) {
-  struct scene scene = open_scene(loop, type);
+  struct fixture fixture = open_fixture(loop, type);
   for (int i = 0; i < OPTIONS; i++)
     for (int j = 0; j < 4; j++) {
-      assert_int_equal(options[i].set(scene.socket, options[i].accepted[j]), 0);
-      assert_int_equal(kernels_value(&scene, &options[i], type == DGRAM_UDP6), options[i].kept[j]);
+      assert_int_equal(options[i].set(fixture.socket, options[i].accepted[j]), 0);
+      assert_int_equal(kernels_value(&fixture, &options[i], type == DGRAM_UDP6),
+                       options[i].kept[j]);
     }
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
-TEST("the kernel has what was set") {
+TEST("the kernel has the option that was set") {
   assert_set(loop, DGRAM_UDP4);
 }
 
-TEST("the kernel has what was set on ipv6") {
+TEST("the kernel has the option that was set on a udp6 socket") {
   skip_without_ipv6();
   assert_set(loop, DGRAM_UDP6);
 }
 
 static void assert_ranges(uv_loop_t *loop, dgram_type_t type) {
-  struct scene scene = open_scene(loop, type);
+  struct fixture fixture = open_fixture(loop, type);
   for (int i = 0; i < OPTIONS; i++) {
-    int before = kernels_value(&scene, &options[i], type == DGRAM_UDP6);
+    int before = kernels_value(&fixture, &options[i], type == DGRAM_UDP6);
     for (int j = 0; j < options[i].refusals; j++)
-      assert_int_equal(options[i].set(scene.socket, options[i].refused[j]), UV_EINVAL);
-    assert_int_equal(kernels_value(&scene, &options[i], type == DGRAM_UDP6), before);
+      assert_int_equal(options[i].set(fixture.socket, options[i].refused[j]), UV_EINVAL);
+    assert_int_equal(kernels_value(&fixture, &options[i], type == DGRAM_UDP6), before);
   }
-  close_scene(&scene);
+  close_fixture(&fixture);
 }
 
-TEST("out of range is einval and changes nothing") {
+TEST("an option out of range is EINVAL and changes nothing") {
   assert_ranges(loop, DGRAM_UDP4);
 }
 
 /* There -1 would mean the system's default. */
-TEST("out of range is einval on ipv6 too") {
+TEST("an option of a udp6 socket out of range is EINVAL and changes nothing") {
   skip_without_ipv6();
   assert_ranges(loop, DGRAM_UDP6);
 }
@@ -121,7 +122,7 @@ static void assert_all(dgram_socket_t *socket, int code) {
     assert_int_equal(options[i].set(socket, 1), code);
 }
 
-TEST("an unbound socket is ebadf") {
+TEST("an option of an unbound socket is EBADF") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_all(socket, UV_EBADF);
@@ -131,7 +132,7 @@ TEST("an unbound socket is ebadf") {
   assert_all(socket, 0);
 }
 
-TEST("after a failed bind it is ebadf again") {
+TEST("an option after a failed bind is EBADF") {
   struct kept_error kept = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
@@ -141,7 +142,7 @@ TEST("after a failed bind it is ebadf again") {
 }
 
 /* It is closed for the program, though it waits for the bind. */
-TEST("a socket that is to close is refused") {
+TEST("an option of a socket that is to close is refused") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   send_text(socket, "x", 9, trace_sent, "sent");
   assert_int_equal(dgram_close(socket, trace_event, "close"), 0);
@@ -151,7 +152,7 @@ TEST("a socket that is to close is refused") {
 }
 
 /* With the flag a broadcast of the loopback leaves, without it EACCES. */
-TEST("broadcast is what lets a broadcast leave") {
+TEST("set_broadcast() lets a broadcast leave") {
   int port;
   dgram_socket_t *target = new_socket(loop, DGRAM_UDP4, trace_message, "got");
   dgram_socket_t *sender = new_bound(loop, NULL, NULL, &port);

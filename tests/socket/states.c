@@ -1,4 +1,4 @@
-/* How far a socket is on its way to a port and to a peer, at every step. */
+/* How far a socket is on its way to a port and to a peer, and the peer's address, at every step. */
 #include "lib/fixture.h"
 
 #define assert_states(socket, bound, connected)                       \
@@ -7,7 +7,7 @@
     assert_int_equal(dgram_connect_state(socket), DGRAM_##connected); \
   } while (0)
 
-TEST("of no socket they are none") {
+TEST("the states of no socket are unbound and disconnected") {
   assert_states(NULL, UNBOUND, DISCONNECTED);
 }
 
@@ -16,7 +16,7 @@ static void see_listening(dgram_socket_t *socket, void *context) {
   ++*(int *)context;
 }
 
-TEST("a bind goes by binding") {
+TEST("a bind goes from unbound by binding to bound") {
   int listening = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_states(socket, UNBOUND, DISCONNECTED);
@@ -31,7 +31,7 @@ static void see_error(dgram_socket_t *socket, const dgram_error_t *error, void *
   ++*(int *)context;
 }
 
-TEST("a failed bind is none") {
+TEST("a failed bind goes back to unbound") {
   int errors = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, see_error, &errors), 0);
@@ -53,7 +53,7 @@ static void see_connect(dgram_socket_t *socket, const dgram_error_t *error, void
   ++*(int *)context;
 }
 
-TEST("a connect goes by connecting") {
+TEST("a connect goes from disconnected by connecting to connected") {
   int connected = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_connect(socket, 9, NULL, see_connect, &connected), 0);
@@ -68,7 +68,7 @@ TEST("a connect goes by connecting") {
   assert_states(socket, BOUND, DISCONNECTED);
 }
 
-TEST("calls that act at once skip the way") {
+TEST("synchronous calls skip binding and connecting") {
   dgram_socket_t *bound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *connected = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *member = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -80,7 +80,7 @@ TEST("calls that act at once skip the way") {
   assert_states(member, BOUND, DISCONNECTED);
 }
 
-TEST("a system socket that is connected makes it so") {
+TEST("a connected descriptor makes the socket connected") {
   dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   options.fd = raw_socket();
@@ -94,7 +94,7 @@ static void see_close(dgram_socket_t *socket, void *context) {
   ++*(int *)context;
 }
 
-TEST("a closed socket is neither") {
+TEST("a closed socket is unbound and disconnected") {
   int port;
   int closes = 0;
   dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
@@ -110,7 +110,7 @@ TEST("a closed socket is neither") {
 }
 
 /* It is closed when what waits for the bind has had it. */
-TEST("one whose close waits is still on its way") {
+TEST("a socket whose close waits is still binding") {
   int listening = 0;
   int closes = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -121,4 +121,45 @@ TEST("one whose close waits is still on its way") {
   run_to_end(loop);
   assert_int_equal(listening, 1);
   assert_int_equal(closes, 1);
+}
+
+/* ---- the address of the peer ---- */
+
+static int ask(const dgram_socket_t *socket) {
+  dgram_address_t remote = {.address = "untouched", .port = 7};
+  int err = dgram_remote_address(socket, &remote);
+  assert_true(err != 0);
+  assert_string_equal(remote.address, "untouched");
+  assert_int_equal(remote.port, 7);
+  return err;
+}
+
+TEST("a socket has no remote address until it is connected") {
+  int port;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  assert_int_equal(dgram_connect(socket, 9, NULL, NULL, NULL), 0);
+  assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+  dgram_socket_t *bound = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(ask(bound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+}
+
+TEST("a socket has no remote address after a failed connect") {
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_connect(socket, 9, "::1", trace_connect, "callback"), 0);
+  run_until_trace(loop, "callback(EINVAL)");
+  assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
+}
+
+/* The wildcard stands for this host: the system says what it made of it. */
+TEST("the remote address is the one that the kernel has") {
+  int port;
+  int connected = 0;
+  dgram_address_t remote;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_connect(socket, 9, "0.0.0.0", count_connect, &connected), 0);
+  run_until(loop, &connected, 1);
+  assert_int_equal(dgram_remote_address(socket, &remote), 0);
+  assert_string_equal(remote.address, "127.0.0.1");
 }

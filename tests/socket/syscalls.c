@@ -159,7 +159,7 @@ static void assert_unsegmented(struct calls calls) {
   assert_in_range(calls.sends, 1, 400);
 }
 
-TEST("with gso off the kernel cuts nothing up") {
+TEST("with GSO off no send is segmented") {
   skip_unless_traceable();
   assert_unsegmented(finish(start("burst64", "DGRAM_GSO=0")));
   assert_unsegmented(finish(start("burst64-without-gso", "")));

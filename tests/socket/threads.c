@@ -78,7 +78,7 @@ static void echo_thread(void *context) {
  * The loops themselves are made and ended by the main thread: libuv closes descriptors behind the
  * back of ThreadSanitizer, which then takes another thread's use of the number for a race.
  */
-TEST("loops in two threads do not disturb each other") {
+TEST("loops in two threads exchange requests and replies") {
   uv_thread_t threads[THREADS];
   static struct echo echoes[THREADS];
   for (int i = 0; i < THREADS; i++)

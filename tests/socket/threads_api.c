@@ -21,7 +21,7 @@ struct worker {
 
 #define EXPECT(worker, condition) ((worker)->errors += !(condition))
 
-static void on_hook(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
+static void on_look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
   struct worker *worker = context;
   if (strcmp(host, "late") != 0)
     dgram_lookup_done(lookup, 0, "127.0.0.1");
@@ -105,7 +105,7 @@ static void play_round(struct worker *worker, int round) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   EXPECT(worker, dgram_abort_signal_create(&signal) == 0);
   options.signal = signal;
-  options.lookup = on_hook;
+  options.lookup = on_look_up;
   options.lookup_context = worker;
   EXPECT(worker,
          dgram_create_socket_options(&worker->loop, &options, on_message, worker, &server) == 0);
@@ -149,7 +149,7 @@ static void play(void *context) {
  * The loops themselves are made and ended by the main thread: libuv closes descriptors behind the
  * back of ThreadSanitizer, which then takes another thread's use of the number for a race.
  */
-TEST("two threads do not disturb each other") {
+TEST("the whole API in two threads does not disturb each other") {
   uv_thread_t threads[THREADS];
   static struct worker workers[THREADS];
   int rounds = ROUNDS / (int)test_scale();

@@ -12,7 +12,7 @@
 enum { MOST = 64, WHO = 2 };
 
 /* One who receives, and others who send to it numbered datagrams, 2 bytes each. */
-static struct scene {
+static struct fixture {
   uv_loop_t *loop;
   dgram_socket_t *socket;
   int port;
@@ -23,31 +23,31 @@ static struct scene {
   int told;
   int numbers[MOST * WHO];
   void (*inside)(void); /* what a listener does for each; NULL: nothing */
-} scene;
+} fixture;
 
 static void tell(const char *message, const dgram_rinfo_t *rinfo) {
   uint16_t number;
-  assert_in_range(scene.told, 0, MOST * WHO - 1);
+  assert_in_range(fixture.told, 0, MOST * WHO - 1);
   assert_int_equal(rinfo->size, sizeof number);
   memcpy(&number, message, sizeof number);
-  scene.numbers[scene.told++] = number;
+  fixture.numbers[fixture.told++] = number;
 }
 
 static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                        void *context) {
-  scene.calls++;
+  fixture.calls++;
   tell(message, rinfo);
-  if (scene.inside != NULL)
-    scene.inside();
+  if (fixture.inside != NULL)
+    fixture.inside();
 }
 
 static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                         size_t count, void *context) {
-  scene.calls++;
+  fixture.calls++;
   for (size_t i = 0; i < count; i++)
     tell(messages[i]->message, &messages[i]->rinfo);
-  if (scene.inside != NULL)
-    scene.inside();
+  if (fixture.inside != NULL)
+    fixture.inside();
 }
 
 /* ---- sending ---- */
@@ -55,7 +55,7 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
 static void send_each(int sender, uint16_t first, int count) {
   for (int i = 0; i < count; i++) {
     uint16_t number = (uint16_t)(first + i);
-    raw_send(scene.senders[sender], &number, sizeof number, scene.port);
+    raw_send(fixture.senders[sender], &number, sizeof number, fixture.port);
   }
 }
 
@@ -68,9 +68,9 @@ static void send_joined(int sender, uint16_t first, int count) {
   assert_in_range(count, 1, MOST);
   for (int i = 0; i < count; i++)
     numbers[i] = (uint16_t)(first + i);
-  int fd = scene.senders[sender];
+  int fd = fixture.senders[sender];
   assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
-  raw_send(fd, numbers, sizeof numbers[0] * (size_t)count, scene.port);
+  raw_send(fd, numbers, sizeof numbers[0] * (size_t)count, fixture.port);
   assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none), 0);
 }
 #else
@@ -78,13 +78,13 @@ static void send_joined(int sender, uint16_t first, int count) {
 #endif
 
 static void send_burst(int sender, uint16_t first, int count) {
-  if (scene.joins)
+  if (fixture.joins)
     send_joined(sender, first, count);
   else
     send_each(sender, first, count);
 }
 
-/* ---- the scene ---- */
+/* ---- the fixture ---- */
 
 /* Several datagrams at a time, upon which the socket asks for joining, until no call brings less.
  */
@@ -92,39 +92,40 @@ static void warm_up(void) {
   enum { ROUNDS = 4, EACH = 16 };
   for (int round = 1; round <= ROUNDS; round++) {
     send_each(0, 0, EACH);
-    run_until(scene.loop, &scene.told, round * EACH);
+    run_until(fixture.loop, &fixture.told, round * EACH);
   }
 }
 
 static void forget(void) {
-  scene.calls = 0;
-  scene.told = 0;
+  fixture.calls = 0;
+  fixture.told = 0;
 }
 
-static void open_scene(uv_loop_t *loop, const dgram_options_t *options, bool batches, bool joins) {
-  memset(&scene, 0, sizeof scene);
-  scene.batches = batches;
-  scene.joins = joins;
+static void open_fixture(uv_loop_t *loop, const dgram_options_t *options, bool batches,
+                         bool joins) {
+  memset(&fixture, 0, sizeof fixture);
+  fixture.batches = batches;
+  fixture.joins = joins;
   begin_round(loop);
-  scene.loop = loop;
+  fixture.loop = loop;
   for (int i = 0; i < WHO; i++)
-    scene.senders[i] = raw_socket();
-  assert_int_equal(dgram_create_socket_options(scene.loop, options, batches ? NULL : on_message,
-                                               NULL, &scene.socket),
+    fixture.senders[i] = raw_socket();
+  assert_int_equal(dgram_create_socket_options(fixture.loop, options, batches ? NULL : on_message,
+                                               NULL, &fixture.socket),
                    0);
   if (batches)
-    assert_int_equal(dgram_on_messages(scene.socket, on_messages, NULL), 0);
-  scene.port = bind_now(scene.socket, "127.0.0.1");
+    assert_int_equal(dgram_on_messages(fixture.socket, on_messages, NULL), 0);
+  fixture.port = bind_now(fixture.socket, "127.0.0.1");
   warm_up();
   forget();
 }
 
-static void close_scene(void) {
+static void close_fixture(void) {
   for (int i = 0; i < WHO; i++)
-    close(scene.senders[i]);
-  if (scene.socket != NULL)
-    close_socket(scene.socket);
-  run_to_end(scene.loop);
+    close(fixture.senders[i]);
+  if (fixture.socket != NULL)
+    close_socket(fixture.socket);
+  run_to_end(fixture.loop);
 }
 
 static dgram_options_t with_budget(int budget) {
@@ -137,21 +138,21 @@ static dgram_options_t with_budget(int budget) {
 static void in_each_form(uv_loop_t *loop, int budget, void (*test)(void)) {
   dgram_options_t options = with_budget(budget);
   for (int form = 0; form < 4; form++) {
-    open_scene(loop, &options, (form & 1) != 0, (form & 2) != 0);
+    open_fixture(loop, &options, (form & 1) != 0, (form & 2) != 0);
     test();
-    close_scene();
+    close_fixture();
   }
 }
 
 /* One turn, in which at most so many may be told. */
 static void run_turn(int most) {
-  int before = scene.told;
-  uv_run(scene.loop, UV_RUN_NOWAIT);
-  assert_in_range(scene.told - before, 0, most);
+  int before = fixture.told;
+  uv_run(fixture.loop, UV_RUN_NOWAIT);
+  assert_in_range(fixture.told - before, 0, most);
 }
 
 static void run_turns(int most, int until) {
-  for (int turns = 0; scene.told < until; turns++) {
+  for (int turns = 0; fixture.told < until; turns++) {
     assert_in_range(turns, 0, 1000);
     run_turn(most);
   }
@@ -159,7 +160,7 @@ static void run_turns(int most, int until) {
 
 static void assert_numbers(int from, int count, int first) {
   for (int i = 0; i < count; i++)
-    assert_int_equal(scene.numbers[from + i], first + i);
+    assert_int_equal(fixture.numbers[from + i], first + i);
 }
 
 /* ---- the bound, and the order ---- */
@@ -172,7 +173,7 @@ static void no_turn_tells_more(void) {
   assert_numbers(0, MOST, 0);
 }
 
-TEST("a turn tells no more than the budget") {
+TEST("an iteration emits no more messages than the budget") {
   static const int budgets[] = {1, 3, 32};
   for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
     budget = budgets[i];
@@ -192,29 +193,29 @@ static void keep_order(void) {
   assert_numbers(0, MOST, 0);
 }
 
-TEST("the order is kept over turns") {
+TEST("messages keep their order over iterations") {
   in_each_form(loop, 5, keep_order);
 }
 
 static void change_budget(void) {
   send_burst(0, 0, MOST);
   run_turns(10, 10);
-  assert_int_equal(dgram_set_receive_budget(scene.socket, 2), 0);
+  assert_int_equal(dgram_set_receive_budget(fixture.socket, 2), 0);
   run_turns(2, MOST);
   assert_numbers(0, MOST, 0);
 }
 
-TEST("a new budget holds from the next turn on") {
+TEST("a new budget holds from the next iteration on") {
   in_each_form(loop, 10, change_budget);
 }
 
 TEST("a bad budget changes nothing") {
   dgram_options_t options = with_budget(3);
-  open_scene(loop, &options, false, true);
-  assert_int_equal(dgram_set_receive_budget(scene.socket, -1), UV_EINVAL);
+  open_fixture(loop, &options, false, true);
+  assert_int_equal(dgram_set_receive_budget(fixture.socket, -1), UV_EINVAL);
   send_burst(0, 0, MOST);
   run_turns(3, MOST);
-  close_scene();
+  close_fixture();
 }
 
 /* ---- what comes between ---- */
@@ -231,25 +232,25 @@ static struct {
 
 static void on_other_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  other.message_after = scene.told;
+  other.message_after = fixture.told;
 }
 
 static void on_other_timer(uv_timer_t *timer) {
-  other.timer_after = scene.told;
+  other.timer_after = fixture.told;
 }
 
 /* In the first turn of the burst. */
 static void make_others_ready(void) {
-  scene.inside = NULL;
-  raw_send(scene.senders[1], "x", 1, other.port);
+  fixture.inside = NULL;
+  raw_send(fixture.senders[1], "x", 1, other.port);
   assert_int_equal(uv_timer_start(&other.timer, on_other_timer, 0, 0), 0);
 }
 
 static void others_have_their_turn(void) {
   memset(&other, 0, sizeof other);
-  other.socket = new_bound(scene.loop, on_other_message, NULL, &other.port);
-  assert_int_equal(uv_timer_init(scene.loop, &other.timer), 0);
-  scene.inside = make_others_ready;
+  other.socket = new_bound(fixture.loop, on_other_message, NULL, &other.port);
+  assert_int_equal(uv_timer_init(fixture.loop, &other.timer), 0);
+  fixture.inside = make_others_ready;
   send_burst(0, 0, MOST);
   run_turns(BETWEEN, MOST);
   assert_in_range(other.timer_after, 1, BETWEEN);
@@ -258,7 +259,7 @@ static void others_have_their_turn(void) {
   close_socket(other.socket);
 }
 
-TEST("timers and other sockets come between") {
+TEST("timers and other sockets come between the messages of a budget") {
   in_each_form(loop, BETWEEN, others_have_their_turn);
 }
 
@@ -267,29 +268,29 @@ TEST("timers and other sockets come between") {
 static int act_at; /* the listener acts when so many have been told */
 
 static void close_inside(void) {
-  if (scene.told < act_at)
+  if (fixture.told < act_at)
     return;
-  close_socket(scene.socket);
-  scene.socket = NULL;
-  scene.inside = NULL;
+  close_socket(fixture.socket);
+  fixture.socket = NULL;
+  fixture.inside = NULL;
 }
 
 /* A call of 'messages' has up to so many as the budget says. */
 static void assert_ended_at(int told) {
-  if (scene.batches)
-    assert_in_range(scene.told, told, told + BETWEEN - 1);
+  if (fixture.batches)
+    assert_in_range(fixture.told, told, told + BETWEEN - 1);
   else
-    assert_int_equal(scene.told, told);
+    assert_int_equal(fixture.told, told);
 }
 
 static void close_in_a_listener(void) {
-  scene.inside = close_inside;
+  fixture.inside = close_inside;
   send_burst(0, 0, MOST);
-  run_to_end(scene.loop);
+  run_to_end(fixture.loop);
   assert_ended_at(act_at);
 }
 
-TEST("a close in a listener ends it") {
+TEST("a close in a message ends what is left of the batch") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
     in_each_form(loop, BETWEEN, close_in_a_listener);
 }
@@ -297,25 +298,25 @@ TEST("a close in a listener ends it") {
 static void close_between_turns(void) {
   send_burst(0, 0, MOST);
   run_turns(BETWEEN, act_at);
-  int told = scene.told;
-  close_socket(scene.socket);
-  assert_int_equal(dgram_set_receive_budget(scene.socket, 1), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
-  scene.socket = NULL;
-  run_to_end(scene.loop);
-  assert_int_equal(scene.told, told);
+  int told = fixture.told;
+  close_socket(fixture.socket);
+  assert_int_equal(dgram_set_receive_budget(fixture.socket, 1), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
+  fixture.socket = NULL;
+  run_to_end(fixture.loop);
+  assert_int_equal(fixture.told, told);
 }
 
-TEST("a close between turns ends it") {
+TEST("a close between iterations ends what is left of the batch") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
     in_each_form(loop, BETWEEN, close_between_turns);
 }
 
 static void connect_to_first(void) {
-  if (scene.told < act_at)
+  if (fixture.told < act_at)
     return;
-  scene.inside = NULL;
-  act_at = scene.told;
-  assert_int_equal(dgram_connect_sync(scene.socket, raw_port(scene.senders[0]), NULL), 0);
+  fixture.inside = NULL;
+  act_at = fixture.told;
+  assert_int_equal(dgram_connect_sync(fixture.socket, raw_port(fixture.senders[0]), NULL), 0);
 }
 
 /* Those of the first sender are even, and come with those of the second one in turn. */
@@ -330,10 +331,10 @@ static void send_from_both(void) {
 /* From then on only the peer's are told, and all of these. */
 static void assert_filtered(void) {
   int from_peer = 0;
-  for (int i = 0; i < scene.told; i++) {
-    from_peer += scene.numbers[i] < 1000;
+  for (int i = 0; i < fixture.told; i++) {
+    from_peer += fixture.numbers[i] < 1000;
     if (i >= act_at)
-      assert_in_range(scene.numbers[i], 0, 999);
+      assert_in_range(fixture.numbers[i], 0, 999);
   }
   assert_int_equal(from_peer, MOST / 2);
 }
@@ -345,14 +346,14 @@ static void run_until_quiet(void) {
 
 static void connect_in_a_listener(void) {
   int wanted = act_at;
-  scene.inside = connect_to_first;
+  fixture.inside = connect_to_first;
   send_from_both();
   run_until_quiet();
   assert_filtered();
   act_at = wanted;
 }
 
-TEST("a connect in a listener drops the others") {
+TEST("a connect in a message drops what is left of strangers") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
     in_each_form(loop, BETWEEN, connect_in_a_listener);
 }
@@ -367,7 +368,7 @@ static void connect_between_turns(void) {
   act_at = wanted;
 }
 
-TEST("a connect between turns drops the others") {
+TEST("a connect between iterations drops what is left of strangers") {
   for (act_at = 1; act_at <= 3 * BETWEEN; act_at++)
     in_each_form(loop, BETWEEN, connect_between_turns);
 }
@@ -388,21 +389,21 @@ static int left_after(uv_loop_t *loop, int batch, int close_at) {
   enum { SENT = 40 };
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.receive_batch = batch;
-  open_scene(loop, &options, false, false);
-  int twin = dup(dgram_fileno(scene.socket));
-  scene.inside = close_inside;
+  open_fixture(loop, &options, false, false);
+  int twin = dup(dgram_fileno(fixture.socket));
+  fixture.inside = close_inside;
   act_at = close_at;
   send_each(0, 0, SENT);
-  run_to_end(scene.loop);
-  assert_int_equal(scene.told, close_at);
+  run_to_end(fixture.loop);
+  assert_int_equal(fixture.told, close_at);
   assert_numbers(0, close_at, 0);
   int left = count_left(twin);
   close(twin);
-  close_scene();
+  close_fixture();
   return SENT - left;
 }
 
-TEST("a call takes no more than the batch") {
+TEST("a system call reads no more than receive_batch") {
   for (int close_at = 1; close_at <= 10; close_at++) {
     assert_int_equal(left_after(loop, 1, close_at), close_at);
     assert_int_equal(left_after(loop, 3, close_at), (close_at + 2) / 3 * 3);
@@ -410,17 +411,17 @@ TEST("a call takes no more than the batch") {
 }
 
 /* One at a time is not one a turn. */
-TEST("one at a time a turn tells as many") {
+TEST("receive_batch 1 emits as many messages in an iteration") {
   dgram_options_t options = with_budget(BETWEEN);
   options.receive_batch = 1;
   for (int batches = 0; batches < 2; batches++) {
-    open_scene(loop, &options, batches != 0, false);
+    open_fixture(loop, &options, batches != 0, false);
     int turns = 0;
     send_each(0, 0, MOST);
-    for (; scene.told < MOST; turns++)
+    for (; fixture.told < MOST; turns++)
       run_turn(BETWEEN);
-    assert_int_equal(scene.calls, MOST);
+    assert_int_equal(fixture.calls, MOST);
     assert_in_range(turns, MOST / BETWEEN, MOST - 1);
-    close_scene();
+    close_fixture();
   }
 }

@@ -7,7 +7,7 @@ static void emit_error(dgram_socket_t *socket) {
   run_to_end(dgram_loop(socket));
 }
 
-TEST("goes to the handler with its context") {
+TEST("an unhandled error goes to the handler with its context") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct kept_error kept = {0};
   dgram_on_unhandled_error(keep_error, &kept);
@@ -16,7 +16,7 @@ TEST("goes to the handler with its context") {
   assert_string_equal(kept.message, "bind EINVAL ::1");
 }
 
-TEST("does not go there when somebody listens") {
+TEST("an error with a listener does not go to the handler") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, trace_error, "listener"), 0);
   dgram_on_unhandled_error(trace_error, "handler");
@@ -24,7 +24,7 @@ TEST("does not go there when somebody listens") {
   assert_trace("listener(EINVAL)");
 }
 
-TEST("goes there again once the last listener is gone") {
+TEST("an error goes to the handler once the last listener is gone") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_once_error(socket, trace_error, "once"), 0);
   dgram_on_unhandled_error(trace_error, "handler");
@@ -37,7 +37,7 @@ static void closing_handler(dgram_socket_t *socket, const dgram_error_t *error, 
   trace("handler:%d", dgram_close(socket, trace_event, "closed"));
 }
 
-TEST("the handler may close the socket") {
+TEST("the handler of unhandled errors may close the socket") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_on_unhandled_error(closing_handler, NULL);
   emit_error(socket);
@@ -63,7 +63,7 @@ static void capture_stderr(void emit(dgram_socket_t *socket), dgram_socket_t *so
   (void)fclose(file);
 }
 
-TEST("by default its message is printed") {
+TEST("the message of an unhandled error is printed by default") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   char text[256];
   dgram_on_unhandled_error(NULL, NULL);
@@ -82,7 +82,7 @@ static void emit_hostile_name(dgram_socket_t *socket) {
   run_to_end(dgram_loop(socket));
 }
 
-TEST("control characters in it are escaped") {
+TEST("control characters in the message of an unhandled error are escaped") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   char text[256];
   options.lookup = find_nothing;

@@ -79,7 +79,7 @@ static int connect_sync_to(uv_loop_t *loop, dgram_type_t type, const char *addre
 
 /* ---- the forms ---- */
 
-TEST("an address that needs no zone is taken with any") {
+TEST("an address that needs no zone may have any") {
   static const char *const texts[] = {"::1",        "::1%lo",
                                       "::1%1",      "::1%nosuch",
                                       "::1%0",      "::1%01",
@@ -100,7 +100,7 @@ TEST("an address that needs no zone is taken with any") {
   }
 }
 
-TEST("a link local address without a zone is refused by the kernel") {
+TEST("a link-local address without a zone is refused by the kernel") {
   static const char *const texts[] = {"fe80::1", "fe80::1%nosuch", "fe80::1%0", "fe80::1%999999",
                                       "ff02::1%nosuch"};
   skip_without_ipv6();
@@ -116,7 +116,7 @@ TEST("a link local address without a zone is refused by the kernel") {
   }
 }
 
-TEST("its family does not depend on its zone") {
+TEST("the family of an address does not depend on its zone") {
   static const char *const texts[] = {"::1", "::1%lo", "::1%nosuch", "::ffff:127.0.0.1%nosuch"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     struct outcome outcomes[] = {bind_to(loop, DGRAM_UDP4, texts[i]),
@@ -133,7 +133,7 @@ TEST("its family does not depend on its zone") {
 }
 
 /* Some of these the system's look-up finds in the other family, others not at all. */
-TEST("what is no zone is looked up") {
+TEST("an address with what is no zone is looked up") {
   static const char *const texts[] = {"::1%", "::1%+1", "::1%lo%lo", "::1% 1", "127.0.0.1%lo"};
   skip_without_ipv6();
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -156,7 +156,7 @@ static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t
   dgram_lookup_done(lookup, 0, context);
 }
 
-TEST("an answer may have any zone") {
+TEST("the answer of a look-up may have any zone") {
   static char answers[][16] = {"::1%nosuch", "::1%", "::1%+1", "::1%lo%lo", "::1%999999"};
   skip_without_ipv6();
   for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {

@@ -1,8 +1,122 @@
-/* The answers of a program's own look-up: inside the call or later, and what becomes of them. */
+/*
+ * A program's own look-up: what it is called for, which is every address that is given as text or
+ * left out; its answers, inside the call or later; and what becomes of them.
+ */
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-TEST("one that comes later binds the socket") {
+/* ---- what is looked up ---- */
+
+/* The last question; and that there were so many. */
+static void assert_asked(const struct lookup_stub *stub, int asked, const char *host,
+                         dgram_type_t type) {
+  assert_int_equal(stub->asked, asked);
+  assert_string_equal(stub->queries[asked - 1].host, host);
+  assert_int_equal(stub->queries[asked - 1].type, type);
+}
+
+/* A bind, a send and a connect to this address, of a socket that is bound for the last two. */
+static void assert_all_ask(uv_loop_t *loop, dgram_type_t type, const char *address,
+                           const char *bound_to, const char *sent_to) {
+  begin_round(loop);
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, type, &stub);
+  assert_int_equal(dgram_bind(socket, 0, address, NULL, NULL), 0);
+  assert_asked(&stub, 1, bound_to, type);
+  lookup_stub_answer(&stub, 0, 0, type == DGRAM_UDP4 ? "127.0.0.1" : "::1");
+  assert_int_equal(dgram_send(socket, "x", 1, 9, address, NULL, NULL), 0);
+  assert_asked(&stub, 2, sent_to, type);
+  assert_int_equal(dgram_send_buffers(socket, NULL, 0, 9, address, NULL, NULL), 0);
+  assert_asked(&stub, 3, sent_to, type);
+  assert_int_equal(dgram_connect(socket, 9, address, NULL, NULL), 0);
+  assert_asked(&stub, 4, sent_to, type);
+  close_socket(socket);
+  for (int i = 1; i < 4; i++)
+    lookup_stub_answer(&stub, i, UV_ECANCELED, NULL);
+  run_to_end(loop);
+}
+
+TEST("a missing address is looked up as the wildcard or this host") {
+  assert_all_ask(loop, DGRAM_UDP4, NULL, "0.0.0.0", "127.0.0.1");
+  assert_all_ask(loop, DGRAM_UDP4, "", "0.0.0.0", "127.0.0.1");
+}
+
+TEST("a missing address of a udp6 socket is looked up as :: or ::1") {
+  skip_without_ipv6();
+  assert_all_ask(loop, DGRAM_UDP6, NULL, "::", "::1");
+  assert_all_ask(loop, DGRAM_UDP6, "", "::", "::1");
+}
+
+TEST("numeric addresses are looked up") {
+  assert_all_ask(loop, DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "127.0.0.1");
+  assert_all_ask(loop, DGRAM_UDP4, "0.0.0.0", "0.0.0.0", "0.0.0.0");
+}
+
+TEST("numeric addresses of IPv6 are looked up") {
+  skip_without_ipv6();
+  assert_all_ask(loop, DGRAM_UDP6, "0:0::1", "0:0::1", "0:0::1");
+  assert_all_ask(loop, DGRAM_UDP6, "fe80::1%lo", "fe80::1%lo", "fe80::1%lo");
+}
+
+/* Also one of the other family, of which the program may make what it likes. */
+TEST("numeric addresses of the other family are looked up") {
+  assert_all_ask(loop, DGRAM_UDP4, "::1", "::1", "::1");
+}
+
+TEST("names are looked up as they are") {
+  char host[256];
+  memset(host, 'a', sizeof host - 1);
+  host[sizeof host - 1] = '\0';
+  assert_all_ask(loop, DGRAM_UDP4, "Some.Name", "Some.Name", "Some.Name");
+  assert_all_ask(loop, DGRAM_UDP4, host, host, host);
+}
+
+TEST("an implicit bind looks up the wildcard first") {
+  struct lookup_stub stub = {0};
+  dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, "sent"), 0);
+  assert_asked(&stub, 1, "0.0.0.0", DGRAM_UDP4);
+  settle(loop);
+  lookup_stub_answer(&stub, 0, 0, "0.0.0.0");
+  assert_asked(&stub, 2, "name", DGRAM_UDP4);
+  lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
+  run_until_trace(loop, "ask(0.0.0.0) ask(name) sent");
+}
+
+/* B37: the others need no address. */
+TEST("a binary address and a connected send look up nothing") {
+  struct lookup_stub stub = {0};
+  struct sockaddr_in to = loopback_address(9);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
+  assert_int_equal(dgram_send_to(socket, NULL, 0, (struct sockaddr *)&to, trace_sent, "1"), 0);
+  settle(loop);
+  assert_trace("1");
+  assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "connected"), 0);
+  lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
+  settle(loop);
+  assert_trace("ask(127.0.0.1) connected");
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, trace_sent, "2"), 0);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop);
+  assert_int_equal(stub.asked, 1);
+}
+
+TEST("each socket looks up with its own context") {
+  struct lookup_stub stubs[2] = {{.at_once = "127.0.0.1"}, {.at_once = "127.0.0.2"}};
+  for (int i = 0; i < 2; i++) {
+    dgram_address_t address;
+    dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stubs[i]);
+    assert_int_equal(dgram_bind(socket, 0, "name", NULL, NULL), 0);
+    assert_int_equal(dgram_address(socket, &address), 0);
+    assert_string_equal(address.address, stubs[i].at_once);
+    close_socket(socket);
+  }
+}
+
+/* ---- the answers ---- */
+
+TEST("an answer that comes later binds the socket") {
   struct lookup_stub stub = {0};
   int port;
   int holder = raw_holder(&port);
@@ -24,7 +138,7 @@ TEST("one that comes later binds the socket") {
 }
 
 /* B20: then 'listening' is emitted inside the call too. */
-TEST("one inside the call binds the socket inside it") {
+TEST("an answer inside the call binds the socket inside it") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
   trace_events(socket);
@@ -36,7 +150,7 @@ TEST("one inside the call binds the socket inside it") {
 }
 
 /* All but that: sends and connects are told from the loop as ever. */
-TEST("one inside the call completes no send or connect inside it") {
+TEST("an answer inside the call completes no send or connect inside it") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int fd = raw_socket();
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
@@ -101,7 +215,7 @@ TEST("sends leave in the order of their answers") {
   close(fd);
 }
 
-TEST("answered at once they keep their order") {
+TEST("sends answered at once keep their order") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   struct sockaddr_in to;
   uv_buf_t third = uv_buf_init("3", 1);
@@ -117,7 +231,7 @@ TEST("answered at once they keep their order") {
   close(fd);
 }
 
-TEST("each of several goes to its own destination") {
+TEST("each of several sends goes where its answer says") {
   enum { TARGETS = 3 };
   struct lookup_stub stub = {0};
   static const char *const texts[] = {"a", "b", "c"};
@@ -137,7 +251,7 @@ TEST("each of several goes to its own destination") {
 }
 
 /* So many that some leave while the last is still asked. */
-TEST("thousands are answered at once") {
+TEST("thousands of sends may be answered at once") {
   enum { SENT = 3000 };
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int sent = 0;
@@ -152,7 +266,7 @@ TEST("thousands are answered at once") {
   assert_int_equal(sent, SENT);
 }
 
-TEST("an answer of ipv6 keeps its zone") {
+TEST("an answer of IPv6 keeps its zone") {
   skip_without_ipv6();
   struct lookup_stub stub = {.at_once = "::1%lo"};
   dgram_address_t address;
@@ -162,7 +276,7 @@ TEST("an answer of ipv6 keeps its zone") {
   assert_string_equal(address.address, "::1");
 }
 
-TEST("answering no question does nothing") {
+TEST("an answer of no look-up does nothing") {
   dgram_lookup_done(NULL, 0, "127.0.0.1");
   dgram_lookup_done(NULL, UV_EAI_FAIL, NULL);
 }
