@@ -186,6 +186,12 @@ int bind_now(dgram_socket_t *socket, const char *address) {
   return port_of(socket);
 }
 
+int adopt_fd(dgram_socket_t *socket, int fd) {
+  dgram_bind_options_t options = dgram_default_bind_options();
+  options.fd = fd;
+  return dgram_bind_options(socket, &options, NULL, NULL);
+}
+
 void connect_now(dgram_socket_t *socket, int port) {
   int connected = 0;
   assert_int_equal(dgram_connect(socket, port, NULL, count_connect, &connected), 0);

@@ -128,6 +128,9 @@ int port_of(const dgram_socket_t *socket);
 /* Binds to a free port and runs the loop until that is done. Returns the port. */
 int bind_now(dgram_socket_t *socket, const char *address);
 
+/* Has the socket adopt a descriptor. Returns the code of dgram_bind_options(). */
+int adopt_fd(dgram_socket_t *socket, int fd);
+
 /* Connects to a port of 127.0.0.1, and runs the loop until that is done. */
 void connect_now(dgram_socket_t *socket, int port);
 

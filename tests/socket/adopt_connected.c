@@ -11,14 +11,13 @@ struct fixture {
 static struct fixture open_fixture(uv_loop_t *loop) {
   begin_round(loop);
   struct fixture fixture = {.loop = loop, .peer = raw_socket()};
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = raw_socket();
-  fixture.port = raw_port(options.fd);
-  raw_connect(options.fd, raw_port(fixture.peer));
+  int fd = raw_socket();
+  fixture.port = raw_port(fd);
+  raw_connect(fd, raw_port(fixture.peer));
   raw_connect(fixture.peer, fixture.port);
   fixture.socket = new_socket(fixture.loop, DGRAM_UDP4, trace_message, "got");
   trace_events(fixture.socket);
-  assert_int_equal(dgram_bind_options(fixture.socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(fixture.socket, fd), 0);
   return fixture;
 }
 
@@ -82,14 +81,13 @@ TEST("a connected descriptor can be disconnected and connected to another peer")
 TEST("what strangers sent before a descriptor was connected is not received") {
   int peer = raw_socket();
   int stranger = raw_socket();
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = raw_socket();
-  int port = raw_port(options.fd);
+  int fd = raw_socket();
+  int port = raw_port(fd);
   raw_send(stranger, "stranger", 8, port);
-  raw_connect(options.fd, raw_port(peer));
+  raw_connect(fd, raw_port(peer));
   raw_send(peer, "peer", 4, port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, trace_message, "got");
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(socket, fd), 0);
   settle(loop);
   assert_trace("got(peer)");
   close(peer);

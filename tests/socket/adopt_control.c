@@ -107,14 +107,12 @@ struct fixture {
 /* The receiver takes over `fd`. */
 static struct fixture *open_fixture(uv_loop_t *loop, dgram_type_t type, int fd) {
   static struct fixture fixture;
-  dgram_bind_options_t options = dgram_default_bind_options();
   fixture = (struct fixture){.loop = loop};
   for (size_t i = 0; i < sizeof pattern; i++)
     pattern[i] = (char)(i * i / 7);
   fixture.receiver = new_socket(fixture.loop, type, check_message, &fixture.received);
   fixture.sender = new_socket(fixture.loop, type, NULL, NULL);
-  options.fd = fd;
-  assert_int_equal(dgram_bind_options(fixture.receiver, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(fixture.receiver, fd), 0);
   fixture.port = port_of(fixture.receiver);
   return &fixture;
 }

@@ -32,10 +32,8 @@ static int bound_lite(int family) {
 
 static dgram_socket_t *adopt(uv_loop_t *loop, dgram_type_t type, int fd,
                              dgram_message_cb on_message, void *context) {
-  dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, type, on_message, context);
-  options.fd = fd;
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(socket, fd), 0);
   return socket;
 }
 
@@ -92,9 +90,7 @@ TEST("a UDP-Lite descriptor neither segments nor joins") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = 1 << 20;
   dgram_socket_t *server = new_with(loop, &options);
-  dgram_bind_options_t taken = dgram_default_bind_options();
-  taken.fd = fds[0];
-  assert_int_equal(dgram_bind_options(server, &taken, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(server, fds[0]), 0);
   assert_int_equal(dgram_on_message(server, count_whole, NULL), 0);
   dgram_socket_t *client = adopt(loop, DGRAM_UDP4, fds[1], NULL, NULL);
   came = 0;
@@ -149,11 +145,10 @@ TEST("a connected UDP-Lite descriptor receives from its peer") {
 }
 
 TEST("a UDP-Lite descriptor of the other family is refused") {
-  dgram_bind_options_t options = dgram_default_bind_options();
   skip_without_ipv6();
-  options.fd = lite_socket(AF_INET);
+  int fd = lite_socket(AF_INET);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP6, NULL, NULL);
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), UV_EINVAL);
-  assert_true(is_open(options.fd));
-  close(options.fd);
+  assert_int_equal(adopt_fd(socket, fd), UV_EINVAL);
+  assert_true(is_open(fd));
+  close(fd);
 }

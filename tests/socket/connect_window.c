@@ -175,19 +175,13 @@ TEST("a look-up may close the socket inside connect_sync()") {
 
 /* ---- the descriptor of another socket of the loop ---- */
 
-static int take(dgram_socket_t *socket, int fd) {
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = fd;
-  return dgram_bind_options(socket, &options, NULL, NULL);
-}
-
 TEST("a descriptor is not adopted before its socket listens") {
   dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *thief = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind_sync(owner, 0, "127.0.0.1"), 0);
-  assert_int_equal(take(thief, dgram_fileno(owner)), UV_EEXIST);
+  assert_int_equal(adopt_fd(thief, dgram_fileno(owner)), UV_EEXIST);
   settle(loop);
-  assert_int_equal(take(thief, dgram_fileno(owner)), UV_EEXIST);
+  assert_int_equal(adopt_fd(thief, dgram_fileno(owner)), UV_EEXIST);
   assert_usable(owner);
 }
 
@@ -195,7 +189,7 @@ static dgram_socket_t *the_thief;
 
 static void take_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("%s", error->name);
-  assert_int_equal(take(the_thief, dgram_fileno(socket)), UV_EEXIST);
+  assert_int_equal(adopt_fd(the_thief, dgram_fileno(socket)), UV_EEXIST);
 }
 
 TEST("a descriptor is not adopted inside the error of its socket") {
@@ -223,7 +217,7 @@ TEST("a descriptor's number that is free again is adopted") {
   close_socket(first);
   int fd = raw_socket();
   assert_int_equal(fd, number);
-  assert_int_equal(take(second, fd), 0);
+  assert_int_equal(adopt_fd(second, fd), 0);
   assert_usable(second);
   close_socket(second);
 }

@@ -85,15 +85,14 @@ TEST("tasks run in listening that closes emit close") {
 }
 
 TEST("tasks run in listening inside the bind emit close") {
-  dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_listening(socket, close_in_event, "listening"), 0);
   assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
-  options.fd = raw_socket();
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  int fd = raw_socket();
+  assert_int_equal(adopt_fd(socket, fd), 0);
   assert_trace("listening close /listening");
   run_to_end(loop);
-  assert_false(is_open(options.fd));
+  assert_false(is_open(fd));
 }
 
 TEST("tasks run in listening that closes let the sends leave first") {

@@ -90,12 +90,11 @@ TEST("dispose() leaves the other sockets of the loop alone") {
 }
 
 TEST("dispose() closes an adopted descriptor") {
-  dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  options.fd = raw_socket();
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  int fd = raw_socket();
+  assert_int_equal(adopt_fd(socket, fd), 0);
   dgram_dispose(socket);
-  assert_false(is_open(options.fd));
+  assert_false(is_open(fd));
   reopen_loop(loop);
 }
 

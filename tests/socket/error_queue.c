@@ -126,12 +126,10 @@ TEST("the error queue of a shared descriptor is drained") {
   int received = 0;
   int fd = raw_socket();
   int copy = dup(fd);
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = fd;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
   struct kept_error error = {0};
   assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(socket, fd), 0);
   set_on(copy, IPPROTO_IP, IP_RECVERR);
   raw_send(copy, "x", 1, closed_port());
   settle(loop);

@@ -11,11 +11,10 @@ struct fixture {
 static struct fixture open_fixture(uv_loop_t *loop, dgram_type_t type) {
   begin_round(loop);
   struct fixture fixture = {.loop = loop};
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  fixture.twin = dup(options.fd);
+  int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+  fixture.twin = dup(fd);
   fixture.socket = new_socket(fixture.loop, type, trace_message, "got");
-  assert_int_equal(dgram_bind_options(fixture.socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(fixture.socket, fd), 0);
   return fixture;
 }
 

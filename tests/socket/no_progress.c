@@ -62,10 +62,8 @@ TEST("a wake-up without a datagram is not taken for no progress") {
   dgram_socket_t *sockets[2];
   int sender = raw_socket();
   for (int i = 0; i < 2; i++) {
-    dgram_bind_options_t options = dgram_default_bind_options();
-    options.fd = dup(fd);
     sockets[i] = new_socket(loop, DGRAM_UDP4, count_message, &received[i]);
-    assert_int_equal(dgram_bind_options(sockets[i], &options, NULL, NULL), 0);
+    assert_int_equal(adopt_fd(sockets[i], dup(fd)), 0);
   }
   for (int i = 0; i < MANY; i++) {
     raw_send(sender, "x", 1, raw_port(fd));

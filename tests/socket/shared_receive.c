@@ -27,12 +27,9 @@ static void take_many(dgram_socket_t *socket, const dgram_message_t *const messa
 
 static dgram_socket_t *adopt_copy(uv_loop_t *loop, int fd, int receive_batch) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  dgram_bind_options_t bind_options = dgram_default_bind_options();
   options.receive_batch = receive_batch;
   dgram_socket_t *socket = new_with(loop, &options);
-  bind_options.fd = dup(fd);
-  assert_true(bind_options.fd > 0);
-  assert_int_equal(dgram_bind_options(socket, &bind_options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(socket, dup(fd)), 0);
   return socket;
 }
 

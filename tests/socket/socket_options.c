@@ -53,12 +53,11 @@ struct fixture {
 static struct fixture open_fixture(uv_loop_t *loop, dgram_type_t type) {
   begin_round(loop);
   struct fixture fixture = {.loop = loop};
-  dgram_bind_options_t bind_options = dgram_default_bind_options();
-  bind_options.fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  assert_true(bind_options.fd > 0);
-  fixture.twin = dup(bind_options.fd);
+  int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+  assert_true(fd > 0);
+  fixture.twin = dup(fd);
   fixture.socket = new_socket(fixture.loop, type, NULL, NULL);
-  assert_int_equal(dgram_bind_options(fixture.socket, &bind_options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(fixture.socket, fd), 0);
   return fixture;
 }
 

@@ -81,11 +81,10 @@ TEST("synchronous calls skip binding and connecting") {
 }
 
 TEST("a connected descriptor makes the socket connected") {
-  dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  options.fd = raw_socket();
-  raw_connect(options.fd, 9);
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  int fd = raw_socket();
+  raw_connect(fd, 9);
+  assert_int_equal(adopt_fd(socket, fd), 0);
   assert_states(socket, BOUND, CONNECTED);
 }
 
