@@ -184,7 +184,7 @@ void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what)
     fail_msg("waited in vain for %s", what);
 }
 
-/* Runs all hosts until the count is no longer below `wanted`; `what` says what is counted. */
+/* Runs all hosts until the count is no longer below `wanted`; `what` names what is counted. */
 static void run_hosts_for(const int *reached, int wanted, const char *what) {
   struct pollfd wakes[HOSTS];
   for (;;) {

@@ -62,7 +62,7 @@ int have_command(const char *name);
 /* ---- making hosts ---- */
 
 /*
- * The first call of a program. Returns false, and says why, where it may not make hosts.
+ * The first call of a program. Returns false, and prints why, where it may not make hosts.
  *
  * From here on it keeps to one processor: the kernel hands datagrams on in one queue for each
  * processor, and with a single queue what was sent first over a link also arrives first. So what
@@ -92,23 +92,23 @@ void forward(void);
 
 /* ---- running them ---- */
 
-/* Waits for one of the descriptors, but not for ever; `what` says for what. */
+/* Waits for one of the descriptors, but not for ever; `what` names what should come. */
 void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what);
 
 void run_hosts_until(const int *reached, int wanted);
 
 /* ---- sockets ---- */
 
-/* A listener; its context is the host that hears. */
+/* A listener of 'message'; its context is the host that receives. */
 void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo, void *context);
 
 /*
- * Waits until the host has heard as many messages as there are words, and compares. The last one
+ * Waits until the host has received as many messages as there are words, and compares. The last one
  * is to be sent last: then it also shows that nothing else came.
  */
 void assert_heard(struct host *host, const char *words);
 
-/* A socket on PORT of a host, bound, that hears. */
+/* A socket on PORT of a host, bound, that receives. */
 dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address);
 
 /* Sends a text to PORT of an address; NULL: to the peer. Waits until it has left. */

@@ -1,4 +1,4 @@
-/* A program's own look-up: it keeps what it is asked, and the test answers. */
+/* A program's own look-up: it keeps its queries, and the test answers them. */
 #ifndef TESTS_LIB_LOOKUP_STUB_H
 #define TESTS_LIB_LOOKUP_STUB_H
 

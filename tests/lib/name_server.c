@@ -7,7 +7,7 @@
 enum { UP_PORT = 5300 };
 
 static pid_t dnsmasq;
-static int up = -1; /* the socket on which the test is asked for the names of up.test */
+static int up = -1; /* the socket on which the test gets the queries for up.test */
 
 void write_file(const char *path, const char *text) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -70,7 +70,7 @@ static void run_dnsmasq(int log) {
   _exit(127);
 }
 
-/* Starts it, and waits until it says that it listens. */
+/* Starts it, and waits until it reports that it listens. */
 static void start_dnsmasq(void) {
   int ends[2];
   char line[256];
@@ -128,7 +128,7 @@ static void receive_query(struct query *query) {
   assert_true(query->size <= (size_t)size);
 }
 
-/* Waits until the loop has something to do or the test is asked. Returns whether it is. */
+/* Waits until the loop has something to do or a query has come. Returns whether it has. */
 static int is_asked(const uv_loop_t *loop) {
   struct pollfd wakes[] = {{.fd = uv_backend_fd(loop), .events = POLLIN},
                            {.fd = up, .events = POLLIN}};

@@ -43,7 +43,7 @@ struct query {
   struct sockaddr_in from;
 };
 
-/* Runs the loop until the test is asked for a name of up.test. */
+/* Runs the loop until there is a query for a name of up.test. */
 void wait_for_query(uv_loop_t *loop, struct query *query);
 
 /* Answers with a code and, if it is FOUND, an IPv4 address. */

@@ -19,7 +19,7 @@ int take_packet(int fd, struct packet *packet) {
   return size >= 0;
 }
 
-/* Waits for the next packet; `what` says what it should be. */
+/* Waits for the next packet; `what` names what it should be. */
 static void next_packet(int fd, struct packet *packet, const char *what) {
   struct pollfd wire = {.fd = fd, .events = POLLIN};
   while (!take_packet(fd, packet))
@@ -46,7 +46,7 @@ int wait_for_udp_hops(int fd) {
   return packet.bytes[is_v4(&packet) ? 8 : 7];
 }
 
-/* Waits until ICMP, or ICMPv6, says this (RFC 792, RFC 4443). */
+/* Waits for this message of ICMP, or ICMPv6 (RFC 792, RFC 4443). */
 static void wait_for_icmp(int fd, int type_v4, int type_v6) {
   struct packet packet;
   int is_icmp;

@@ -39,7 +39,7 @@ int count_open_files(void);
 int is_free_port(int port);
 
 /*
- * A port to bind to later. It is none of those that the system gives to who asks for any (on Linux
+ * A port to bind to later. It is none of the ephemeral ports of the kernel (on Linux
  * from 32,768 on): the next moment another test would have it.
  */
 int free_port(void);

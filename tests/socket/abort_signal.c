@@ -83,7 +83,7 @@ TEST("an aborted signal leaves other sockets open") {
   dgram_abort_signal_free(signals[1]);
 }
 
-/* B10: the program gets its socket, and hears 'close' from it. */
+/* B10: the program gets its socket, which emits 'close'. */
 TEST("a socket created with an aborted signal is closed at once") {
   dgram_abort_signal_t *signal = new_signal();
   dgram_abort_signal_abort(signal);

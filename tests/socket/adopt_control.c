@@ -1,5 +1,5 @@
 /*
- * A system socket that is taken over may have been asked for control messages of all kinds
+ * An adopted descriptor may have control messages of all kinds turned on
  * (cmsg(3)). The library reads none of them, and delivers every datagram whole all the same.
  */
 #include "lib/fixture.h"
@@ -25,7 +25,7 @@ struct option {
   int value;
 };
 
-/* What the system tells of any datagram. */
+/* The control messages of any datagram. */
 static const struct option general[] = {{SOL_SOCKET, SO_TIMESTAMPNS, 1},
                                         {SOL_SOCKET, SO_TIMESTAMPING, TIMES},
                                         {SOL_SOCKET, SO_RXQ_OVFL, 1},
@@ -61,7 +61,7 @@ static int set_options(int fd, const struct option options[], size_t count) {
 
 #define SET_OPTIONS(fd, options) set_options(fd, options, sizeof(options) / sizeof *(options))
 
-/* A socket of the system's that wants to be told everything, bound to this address. */
+/* A socket of the system's with every control message turned on, bound to this address. */
 static int curious_socket(int family, const char *address) {
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
   int room = ROOM;

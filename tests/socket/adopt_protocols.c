@@ -113,15 +113,14 @@ TEST("a UDP-Lite descriptor neither segments nor joins") {
 
 static dgram_lookup_t *asked;
 
-static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
-                          void *context) {
+static void keep_query(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
   asked = lookup;
 }
 
 TEST("a UDP-Lite descriptor may be the answer of a look-up") {
   int fd = bound_lite(AF_INET);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  options.lookup = keep_question;
+  options.lookup = keep_query;
   dgram_socket_t *socket = new_with(loop, &options);
   assert_int_equal(dgram_bind(socket, 0, NULL, trace_event, "listening"), 0);
   assert_int_equal(dgram_lookup_done_fd(asked, fd), 0);
@@ -129,7 +128,7 @@ TEST("a UDP-Lite descriptor may be the answer of a look-up") {
   assert_int_equal(port_of(socket), raw_port(fd));
 }
 
-/* One that is connected hears its peer, and no other. */
+/* A connected descriptor receives from its peer only. */
 TEST("a connected UDP-Lite descriptor receives from its peer") {
   struct sockaddr_in peer = {0};
   socklen_t length = sizeof peer;

@@ -1,5 +1,5 @@
 /*
- * A descriptor that can't be taken over: the call says why, the descriptor stays the program's,
+ * A descriptor that can't be adopted: the call returns why, the descriptor stays the program's,
  * unchanged, and the socket can be bound as if it had not been called.
  */
 #include "lib/fixture.h"

@@ -425,7 +425,7 @@ TEST("a group that is no address of a group is refused") {
   assert_subjects_usable();
 }
 
-/* What only the kernel can refuse is asked of a bound socket; leaving without a source by itself.
+/* The kernel refuses these, so the socket is bound. It has a code of its own for leaving a group.
  */
 TEST("a group that the kernel refuses is refused") {
   open_subjects(loop);

@@ -178,7 +178,7 @@ TEST("a bind to an unknown host is an error event") {
   assert_int_equal(kept.calls, 0);
   run_to_end(loop);
   assert_int_equal(kept.calls, 1);
-  if (kept.code != UV_EAI_AGAIN) /* what a machine without a name server says */
+  if (kept.code != UV_EAI_AGAIN) /* a machine without a name server */
     assert_string_equal(kept.name, "ENOTFOUND");
   assert_string_equal(kept.syscall, "getaddrinfo");
   assert_string_equal(kept.address, "no-such-host.invalid");
@@ -191,16 +191,16 @@ TEST("a bind to an unknown host is an error event") {
 }
 
 TEST("sends that waited for the look-up of a bind get its error") {
-  struct kept_error told = {0};
+  struct kept_error reported = {0};
   struct kept_error sent = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_error(socket, keep_error, &told), 0);
+  assert_int_equal(dgram_on_error(socket, keep_error, &reported), 0);
   assert_int_equal(dgram_bind(socket, 0, "no-such-host.invalid", NULL, NULL), 0);
   send_text(socket, "x", 9, keep_send_error, &sent);
   run_to_end(loop);
-  assert_int_equal(told.calls, 1);
+  assert_int_equal(reported.calls, 1);
   assert_int_equal(sent.calls, 1);
-  assert_int_equal(sent.code, told.code);
+  assert_int_equal(sent.code, reported.code);
 }
 
 TEST("a bind during the look-up of another is refused") {
@@ -213,7 +213,7 @@ TEST("a bind during the look-up of another is refused") {
 
 /* ---- options that take effect at bind ---- */
 
-/* Binds to this very port, and tells how that ended: 0 or the error's code. */
+/* Binds to this very port. Returns 0 or the error's code. */
 static int try_port(dgram_socket_t *socket, int port, const char *address) {
   struct kept_error kept = {0};
   int listening = 0;
@@ -266,7 +266,7 @@ TEST("a dual-stack socket takes the port of IPv4 too") {
   assert_int_equal(bind_both_families(loop, 0), UV_EADDRINUSE);
 }
 
-/* B21: as libuv says for such a socket. */
+/* B21: the code is libuv's for such a socket. */
 TEST("ipv6_only of a udp4 socket is EINVAL") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.ipv6_only = 1;

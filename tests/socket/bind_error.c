@@ -137,16 +137,16 @@ static void allow_descriptors(int allow) {
 }
 
 TEST("sends whose implicit bind fails get its error") {
-  struct kept_error told = {0};
+  struct kept_error reported = {0};
   int sent = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_once_error(socket, keep_error, &told), 0);
+  assert_int_equal(dgram_once_error(socket, keep_error, &reported), 0);
   send_text(socket, "a", 9, trace_sent, "a");
   send_text(socket, "b", 9, trace_sent, "b");
   allow_descriptors(0);
   run_to_end(loop);
   allow_descriptors(1);
-  assert_string_equal(told.message, "bind EMFILE 0.0.0.0");
+  assert_string_equal(reported.message, "bind EMFILE 0.0.0.0");
   assert_trace("a(EMFILE) b(EMFILE)");
   send_text(socket, "c", 9, count_sent, &sent); /* binds anew */
   run_until(loop, &sent, 1);

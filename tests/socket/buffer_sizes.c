@@ -1,4 +1,4 @@
-/* The sizes of the system's buffers: set and asked, by state, with the reason of a failure. */
+/* The sizes of the kernel's buffers: set and read, by state, with the reason of a failure. */
 #include "lib/fixture.h"
 
 /* The two buffers: the same behaviour under two names. */
@@ -70,7 +70,7 @@ TEST("a buffer size of 0 changes nothing") {
   }
 }
 
-/* Every call fails, and says why. */
+/* Every call fails, and has a reason. */
 static void assert_out_of_reach(dgram_socket_t *socket) {
   for (int i = 0; i < BUFFERS; i++) {
     assert_int_equal(buffers[i].get(socket), DGRAM_ERR_SOCKET_BUFFER_SIZE);

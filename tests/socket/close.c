@@ -186,18 +186,18 @@ TEST("sends whose bind fails get its error before close") {
   static const char *const addresses[] = {"192.0.2.1", "no-such-host.invalid"};
   for (int i = 0; i < 2; i++) {
     begin_round(loop);
-    struct kept_error told = {0};
+    struct kept_error reported = {0};
     struct kept_error sent = {0};
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-    assert_int_equal(dgram_on_error(socket, keep_error, &told), 0);
+    assert_int_equal(dgram_on_error(socket, keep_error, &reported), 0);
     assert_int_equal(dgram_bind(socket, 0, addresses[i], NULL, NULL), 0);
     send_text(socket, "1", 9, keep_send_error, &sent);
     assert_int_equal(dgram_close(socket, trace_event, "closed"), 0);
     run_to_end(loop);
     assert_trace("closed");
-    assert_int_equal(told.calls, 1);
+    assert_int_equal(reported.calls, 1);
     assert_int_equal(sent.calls, 1);
-    assert_int_equal(sent.code, told.code);
+    assert_int_equal(sent.code, reported.code);
   }
 }
 
@@ -228,7 +228,7 @@ TEST("the error of a cancelled send names the call and the destination") {
   assert_string_equal(kept.message, "send ECANCELED localhost:1234");
 }
 
-/* It is told to nobody: there is no callback, and closing was the program's own will. */
+/* It is not reported: there is no callback, and the program has closed the socket itself. */
 TEST("a cancelled send without a callback is no error event") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);

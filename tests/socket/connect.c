@@ -86,7 +86,7 @@ TEST("the datagrams of a connected socket arrive from its port") {
 
 /* ---- to which peer ---- */
 
-/* Connects, and compares what the socket then says of its peer. */
+/* Connects, and compares the remote address. */
 static void assert_connects(uv_loop_t *loop, dgram_type_t type, const char *address,
                             const char *remote) {
   begin_round(loop);

@@ -90,7 +90,7 @@ TEST("connect() can be tried again in the error of its implicit bind") {
   run_until_trace(loop, "error(EINVAL) again");
 }
 
-/* The callback is still to be told when the socket takes over one that is connected. */
+/* The callback is still to be called when the socket adopts a connected descriptor. */
 static void bind_connected(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("error(%s)", error->name);
   assert_int_equal(adopt_fd(socket, *(int *)context), 0);

@@ -1,4 +1,4 @@
-/* Closing while a connect is under way: its callback is told ECANCELED, after 'close'. */
+/* Closing while a connect is under way: its callback gets ECANCELED, after 'close'. */
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 

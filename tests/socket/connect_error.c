@@ -1,4 +1,4 @@
-/* A connect that fails: who is told, what, and that the socket can be connected after it. */
+/* A connect that fails: how that is reported, and that the socket can be connected after it. */
 #include "lib/fixture.h"
 
 static void keep_connect_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -8,7 +8,7 @@ static void keep_connect_error(dgram_socket_t *socket, const dgram_error_t *erro
   keep_error(socket, error, context);
 }
 
-/* Connects, which must fail; the callback is told, and nobody else. */
+/* Connects, which must fail; only the callback is called. */
 static struct kept_error connect_failure(uv_loop_t *loop, dgram_type_t type, int port,
                                          const char *address) {
   begin_round(loop);
@@ -54,7 +54,7 @@ TEST("a connect to an unknown host has the error of its look-up") {
   assert_string_equal(kept.message, "getaddrinfo ENOTFOUND no-such-host.invalid");
 }
 
-/* libuv refuses it before any look-up; the program is told as of every other failure. */
+/* libuv refuses it before any look-up; it is reported as every other failure is. */
 TEST("a connect to a name that is no text is EINVAL") {
   struct kept_error kept = connect_failure(loop, DGRAM_UDP4, 1234, "\xff\xfe");
   assert_int_equal(kept.code, UV_EINVAL);

@@ -102,7 +102,7 @@ static void connect_to_the_peer(dgram_socket_t *socket, const dgram_error_t *err
   trace("connected");
 }
 
-/* Hands a send to the system; the task that would tell its end is the program's, and waits. */
+/* Hands a send to the kernel; the task that would call its callback is deferred. */
 static void send_to_the_peer(struct fixture *fixture) {
   assert_int_equal(dgram_send(fixture->socket, "x", 1, raw_port(fixture->peer), NULL,
                               connect_to_the_peer, fixture),
@@ -267,7 +267,7 @@ TEST("a connect in a message drops the rest of a joined buffer") {
   close_fixture(&fixture);
 }
 
-/* 'messages' has told them by then; 'message' follows it. */
+/* 'messages' has emitted them by then; 'message' follows it. */
 TEST("a connect in messages drops the rest of a joined buffer") {
   skip_without_joining();
   struct fixture fixture = open_joining_fixture(loop);
@@ -296,18 +296,18 @@ static void trace_and_send(dgram_socket_t *socket, const char *message, const dg
   send_to_the_peer(context);
 }
 
-/* What is joined comes at once, and with this budget is told in turns. */
+/* What is joined is read at once, and with this budget emitted over several iterations. */
 TEST("the callback of a send may connect before the rest of a joined buffer is emitted") {
   struct task_list tasks = {0};
   struct fixture fixture = open_deferring_fixture(loop, &tasks);
   int segment = 1;
   assert_int_equal(dgram_once_message(fixture.socket, trace_and_send, &fixture), 0);
-  assert_int_equal(dgram_on_message(fixture.socket, trace_message, "heard"), 0);
+  assert_int_equal(dgram_on_message(fixture.socket, trace_message, "other"), 0);
   assert_int_equal(setsockopt(fixture.stranger, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment),
                    0);
   raw_send(fixture.stranger, "abc", 3, fixture.port);
   settle(fixture.loop);
-  assert_trace("got(a) heard(a) connected");
+  assert_trace("got(a) other(a) connected");
   close_deferring_fixture(&fixture, &tasks);
 }
 #else

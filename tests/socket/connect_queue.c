@@ -70,7 +70,7 @@ TEST("far more than a batch of sends before connect() go where they were sent") 
   close_fixture(&fixture, socket);
 }
 
-/* B33: until it is connected a send must say where it goes. */
+/* B33: until the socket is connected a send needs a destination. */
 TEST("a send while connecting needs a destination") {
   struct fixture fixture = open_fixture(loop);
   dgram_socket_t *socket = new_socket(fixture.loop, DGRAM_UDP4, NULL, NULL);

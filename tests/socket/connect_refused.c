@@ -80,7 +80,7 @@ static void send_to_revived(dgram_socket_t *socket, const dgram_error_t *error, 
   send_peer(socket, "healthy", trace_sent, "sent2");
 }
 
-/* bun#36249: the system tells the refusal to whichever call comes next, here a send. */
+/* bun#36249: the kernel reports the refusal to whichever call comes next, here a send. */
 TEST("the send after a refusal does not fail for it") {
   struct fixture fixture = open_fixture(loop);
   struct kept_error kept = {0};
@@ -190,7 +190,7 @@ TEST("a socket may be disconnected in the error of a refusal") {
   close_fixture(&fixture);
 }
 
-/* bun#29135: told of it, a server would stop for one client that has gone. */
+/* bun#29135: with that error a server would stop for one client that has gone. */
 TEST("an unconnected socket gets no error of a refusal") {
   struct fixture fixture = open_fixture(loop);
   int ports[2];

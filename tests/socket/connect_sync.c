@@ -100,7 +100,7 @@ TEST("connect_sync() is refused while the socket is being bound") {
   assert_int_equal(peer_port(socket), 9);
 }
 
-/* A broadcast address takes setBroadcast(); the system is asked, and for that it was bound. */
+/* A broadcast address needs set_broadcast(); the kernel refuses it, so the socket was bound. */
 TEST("connect_sync() that the kernel refuses leaves the socket bound") {
   dgram_address_t peer;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -313,7 +313,7 @@ static void close_and_answer(dgram_lookup_t *lookup, const char *host, dgram_typ
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
-/* It is asked inside the call, for a send that waited for 'listening'. */
+/* It runs inside the call, for a send that waited for 'listening'. */
 TEST("a look-up that closes the socket ends connect_sync()") {
   struct fixture fixture = open_fixture(loop);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);

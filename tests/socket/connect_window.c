@@ -1,15 +1,15 @@
 /*
- * Between a fact and the event that tells it: a socket that is connected and has not said so, one
+ * Between a fact and the event that reports it: a socket that is connected before 'connect', one
  * that is bound and does not listen yet; and code of the program's that runs in the middle of a
  * call, a look-up of its own. Whatever the program does there, each call ends once, and the state
- * and what is told of it agree.
+ * and what is reported of it agree.
  */
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
 static int closed_before; /* how a call inside another one ended */
 
-/* ---- disconnected before 'connect' was told ---- */
+/* ---- disconnected before 'connect' was emitted ---- */
 
 TEST("a connect that is taken back is no success") {
   struct lookup_stub stub = {0};
@@ -61,7 +61,7 @@ TEST("several connects may be taken back in one iteration") {
   assert_trace("first(ECANCELED) second(ECANCELED) third(ECANCELED)");
 }
 
-/* A listener of 'connect' in front of the callback of the dgram_connect() that is told. */
+/* A listener of 'connect' in front of the callback of the dgram_connect() that is reported. */
 static void connect_elsewhere_and_take_it_back(dgram_socket_t *socket, const dgram_error_t *error,
                                                void *context) {
   assert_int_equal(dgram_disconnect(socket), 0);

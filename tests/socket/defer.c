@@ -1,12 +1,12 @@
 /*
- * Deferred tasks go to the program's own queue, if it has one, and run when it says so. If that is
- * late, or in another order, nothing is lost and nothing is reported twice.
+ * Deferred tasks go to the program's own queue, if it has one, and the program runs them. If that
+ * is late, or in another order, nothing is lost and nothing is reported twice.
  */
 #include "lib/fixture.h"
 #include "lib/task_list.h"
 
 /* Nothing happens until its task is run. */
-static void assert_put_off(uv_loop_t *loop, struct task_list *tasks, int count) {
+static void assert_deferred(uv_loop_t *loop, struct task_list *tasks, int count) {
   settle(loop);
   assert_trace("");
   assert_int_equal(tasks->count, count);
@@ -22,7 +22,7 @@ TEST("a bind is deferred") {
   assert_int_equal(dgram_bind(socket, 0, "127.0.0.1", trace_event, "callback"), 0);
   assert_int_equal(tasks.count, 1); /* inside the call */
   assert_int_equal(dgram_bind_state(socket), DGRAM_BINDING);
-  assert_put_off(loop, &tasks, 1);
+  assert_deferred(loop, &tasks, 1);
   assert_trace("listening callback");
   assert_true(port_of(socket) > 0);
   close_socket(socket);
@@ -36,7 +36,7 @@ TEST("the failure of a bind is deferred") {
   trace_events(socket);
   assert_int_equal(dgram_bind(socket, 0, "203.0.113.9", trace_event, "never"), 0);
   send_text(socket, "x", 9, trace_sent, "sent");
-  assert_put_off(loop, &tasks, 1);
+  assert_deferred(loop, &tasks, 1);
   assert_trace("error(EADDRNOTAVAIL) sent(EADDRNOTAVAIL)"); /* that is a second task */
   assert_int_equal(tasks.asked, 1);
   close_socket(socket);
@@ -53,7 +53,7 @@ TEST("the callbacks of sends are deferred") {
   assert_int_equal(tasks.count, 0); /* until they have left, which the loop sees to */
   settle(loop);
   assert_string_equal(arrived(fd), "1 2");
-  assert_put_off(loop, &tasks, 1); /* both */
+  assert_deferred(loop, &tasks, 1); /* both */
   assert_trace("sent1 sent2");
   close(fd);
   close_socket(socket);
@@ -71,7 +71,7 @@ TEST("a connect is deferred") {
     trace_events(socket);
     assert_int_equal(dgram_connect(socket, 9, addresses[i], trace_connect, "callback"), 0);
     assert_int_equal(dgram_connect_state(socket), DGRAM_CONNECTING);
-    assert_put_off(loop, &tasks, 1);
+    assert_deferred(loop, &tasks, 1);
     assert_trace(traces[i]);
     close_socket(socket);
     task_list_run_all(&tasks);
@@ -86,10 +86,10 @@ TEST("the events of calls that are done at once are deferred") {
   trace_events(socket);
   trace_events(member);
   assert_int_equal(dgram_connect_sync(socket, 9, NULL), 0);
-  assert_put_off(loop, &tasks, 2);
+  assert_deferred(loop, &tasks, 2);
   assert_trace("listening connect");
   assert_int_equal(dgram_add_membership(member, "224.0.0.114", "127.0.0.1"), 0);
-  assert_put_off(loop, &tasks, 1);
+  assert_deferred(loop, &tasks, 1);
   assert_trace("listening");
   close_socket(socket);
   close_socket(member);
@@ -103,7 +103,7 @@ TEST("close is deferred, and so is what it cancels") {
   trace_events(socket);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "localhost", trace_sent, "sent"), 0);
   close_socket(socket);
-  assert_put_off(loop, &tasks, 1);
+  assert_deferred(loop, &tasks, 1);
   assert_trace("close sent(ECANCELED)");
   run_to_end(loop);
 }

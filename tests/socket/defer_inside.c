@@ -1,4 +1,4 @@
-/* A program may run what was put off inside a callback, as a script engine does after each. */
+/* A program may run deferred tasks inside a callback, as a script engine does after each. */
 #include "lib/fixture.h"
 #include "lib/task_list.h"
 
@@ -166,19 +166,18 @@ TEST("tasks run in a flush() of a closed socket emit close") {
   run_to_end(loop);
 }
 
-/* ---- in a program's look-up, which may be asked inside a call ---- */
+/* ---- in a program's look-up, which may run inside a call ---- */
 
 static dgram_lookup_t *kept;
 
-static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
-                          void *context) {
+static void keep_query(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
   kept = lookup;
 }
 
 TEST("tasks run in the error of a look-up's answer emit close") {
   for (int with_fd = 0; with_fd < 2; with_fd++) {
     dgram_options_t options = task_list_options(&tasks);
-    options.lookup = keep_question;
+    options.lookup = keep_query;
     dgram_socket_t *socket = new_with(loop, &options);
     assert_int_equal(dgram_on_error(socket, close_in_error, "error"), 0);
     assert_int_equal(dgram_on_close(socket, trace_event, "close"), 0);
@@ -194,15 +193,15 @@ TEST("tasks run in the error of a look-up's answer emit close") {
 
 static dgram_socket_t *asking;
 
-static void close_in_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
-                              void *context) {
+static void close_in_look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                             void *context) {
   close_and_run(asking, host);
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
 static void new_asking(uv_loop_t *loop) {
   dgram_options_t options = task_list_options(&tasks);
-  options.lookup = close_in_question;
+  options.lookup = close_in_look_up;
   asking = new_with(loop, &options);
   trace_events(asking);
 }

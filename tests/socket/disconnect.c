@@ -159,7 +159,7 @@ TEST("disconnect() may be called in a message") {
   close(fd);
 }
 
-/* The peer refuses (ICMP), and the system tells that to whichever call comes next. */
+/* The peer refuses (ICMP), and the kernel reports that to whichever call comes next. */
 TEST("a refusal by the former peer fails no send after disconnect()") {
   int peer_port;
   int peer = raw_holder(&peer_port);

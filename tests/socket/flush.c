@@ -77,7 +77,7 @@ TEST("flush() leaves what waits for the bind") {
   close(fd);
 }
 
-/* The program has asked for it, and the socket has its port. */
+/* The program calls for it, and the socket has its port. */
 TEST("flush() sends what waits for listening alone") {
   int fd = raw_socket();
   dgram_socket_t *bound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -261,14 +261,14 @@ enum { MANY = 20000 };
 
 static int depth;
 static int deepest;
-static int told;
+static int reported;
 
 static void send_the_next(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                           void *context) {
   assert_null(error);
   if (++depth > deepest)
     deepest = depth;
-  if (++told < MANY / (int)test_scale()) {
+  if (++reported < MANY / (int)test_scale()) {
     send_text(socket, "x", 9, send_the_next, NULL);
     dgram_flush(socket);
   }
@@ -279,10 +279,10 @@ TEST("callbacks that send and flush() do not nest") {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   deepest = 0;
-  told = 0;
+  reported = 0;
   send_text(socket, "x", 9, send_the_next, NULL);
   dgram_flush(socket);
-  run_until(loop, &told, MANY / (int)test_scale());
+  run_until(loop, &reported, MANY / (int)test_scale());
   assert_int_equal(deepest, 1);
 }
 
@@ -332,7 +332,7 @@ TEST("flush() in close and after it does nothing") {
   lookup_stub_answer(&stub, 1, UV_EAI_FAIL, NULL);
 }
 
-/* ---- in a program's look-up, which is asked inside dgram_send() ---- */
+/* ---- in a program's look-up, which runs inside dgram_send() ---- */
 
 static dgram_socket_t *asking;
 

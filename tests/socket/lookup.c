@@ -7,7 +7,7 @@
 
 /* ---- what is looked up ---- */
 
-/* The last question; and that there were so many. */
+/* The last query; and that there were so many. */
 static void assert_asked(const struct lookup_stub *stub, int asked, const char *host,
                          dgram_type_t type) {
   assert_int_equal(stub->asked, asked);
@@ -16,8 +16,8 @@ static void assert_asked(const struct lookup_stub *stub, int asked, const char *
 }
 
 /* A bind, a send and a connect to this address, of a socket that is bound for the last two. */
-static void assert_all_ask(uv_loop_t *loop, dgram_type_t type, const char *address,
-                           const char *bound_to, const char *sent_to) {
+static void assert_all_look_up(uv_loop_t *loop, dgram_type_t type, const char *address,
+                               const char *bound_to, const char *sent_to) {
   begin_round(loop);
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, type, &stub);
@@ -37,38 +37,38 @@ static void assert_all_ask(uv_loop_t *loop, dgram_type_t type, const char *addre
 }
 
 TEST("a missing address is looked up as the wildcard or this host") {
-  assert_all_ask(loop, DGRAM_UDP4, NULL, "0.0.0.0", "127.0.0.1");
-  assert_all_ask(loop, DGRAM_UDP4, "", "0.0.0.0", "127.0.0.1");
+  assert_all_look_up(loop, DGRAM_UDP4, NULL, "0.0.0.0", "127.0.0.1");
+  assert_all_look_up(loop, DGRAM_UDP4, "", "0.0.0.0", "127.0.0.1");
 }
 
 TEST("a missing address of a udp6 socket is looked up as :: or ::1") {
   skip_without_ipv6();
-  assert_all_ask(loop, DGRAM_UDP6, NULL, "::", "::1");
-  assert_all_ask(loop, DGRAM_UDP6, "", "::", "::1");
+  assert_all_look_up(loop, DGRAM_UDP6, NULL, "::", "::1");
+  assert_all_look_up(loop, DGRAM_UDP6, "", "::", "::1");
 }
 
 TEST("numeric addresses are looked up") {
-  assert_all_ask(loop, DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "127.0.0.1");
-  assert_all_ask(loop, DGRAM_UDP4, "0.0.0.0", "0.0.0.0", "0.0.0.0");
+  assert_all_look_up(loop, DGRAM_UDP4, "127.0.0.1", "127.0.0.1", "127.0.0.1");
+  assert_all_look_up(loop, DGRAM_UDP4, "0.0.0.0", "0.0.0.0", "0.0.0.0");
 }
 
 TEST("numeric addresses of IPv6 are looked up") {
   skip_without_ipv6();
-  assert_all_ask(loop, DGRAM_UDP6, "0:0::1", "0:0::1", "0:0::1");
-  assert_all_ask(loop, DGRAM_UDP6, "fe80::1%lo", "fe80::1%lo", "fe80::1%lo");
+  assert_all_look_up(loop, DGRAM_UDP6, "0:0::1", "0:0::1", "0:0::1");
+  assert_all_look_up(loop, DGRAM_UDP6, "fe80::1%lo", "fe80::1%lo", "fe80::1%lo");
 }
 
 /* Also one of the other family, of which the program may make what it likes. */
 TEST("numeric addresses of the other family are looked up") {
-  assert_all_ask(loop, DGRAM_UDP4, "::1", "::1", "::1");
+  assert_all_look_up(loop, DGRAM_UDP4, "::1", "::1", "::1");
 }
 
 TEST("names are looked up as they are") {
   char host[256];
   memset(host, 'a', sizeof host - 1);
   host[sizeof host - 1] = '\0';
-  assert_all_ask(loop, DGRAM_UDP4, "Some.Name", "Some.Name", "Some.Name");
-  assert_all_ask(loop, DGRAM_UDP4, host, host, host);
+  assert_all_look_up(loop, DGRAM_UDP4, "Some.Name", "Some.Name", "Some.Name");
+  assert_all_look_up(loop, DGRAM_UDP4, host, host, host);
 }
 
 TEST("an implicit bind looks up the wildcard first") {
@@ -149,7 +149,7 @@ TEST("an answer inside the call binds the socket inside it") {
   assert_trace("");
 }
 
-/* All but that: sends and connects are told from the loop as ever. */
+/* All but that: sends and connects are reported from the loop as ever. */
 TEST("an answer inside the call completes no send or connect inside it") {
   struct lookup_stub stub = {.at_once = "127.0.0.1"};
   int fd = raw_socket();
@@ -250,7 +250,7 @@ TEST("each of several sends goes where its answer says") {
   }
 }
 
-/* So many that some leave while the last is still asked. */
+/* So many that some leave while the last is still looked up. */
 TEST("thousands of sends may be answered at once") {
   enum { SENT = 3000 };
   struct lookup_stub stub = {.at_once = "127.0.0.1"};

@@ -2,7 +2,7 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
-/* Each question may be answered well or badly, when the socket has closed or is gone. */
+/* Each query may succeed or fail after the socket has closed, or when it is gone. */
 static const char *const answers[] = {"127.0.0.1", NULL};
 
 static void answer_all(struct lookup_stub *stub, const char *address) {
@@ -133,7 +133,7 @@ static dgram_socket_t *new_closing(uv_loop_t *loop, struct closing_stub *stub) {
   return stub->socket;
 }
 
-/* The same on a system socket of the program's, so that the bind asks nothing. */
+/* The same on a descriptor of the program's, so that the bind looks up nothing. */
 static dgram_socket_t *new_closing_bound(uv_loop_t *loop, struct closing_stub *stub) {
   dgram_socket_t *socket = new_closing(loop, stub);
   assert_int_equal(adopt_fd(socket, raw_socket()), 0);
@@ -197,15 +197,15 @@ TEST("close() in the look-up of a connect cancels it") {
   }
 }
 
-/* Keeps the bind's question, closes the socket in the next, and answers from then on. */
+/* Keeps the bind's query, closes the socket in the next, and answers from then on. */
 struct late_stub {
   dgram_socket_t *socket;
   dgram_lookup_t *bind;
   int asked;
 };
 
-static void close_in_second_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
-                                     void *context) {
+static void close_in_second_look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                                    void *context) {
   struct late_stub *stub = context;
   stub->asked++;
   if (stub->asked == 1)
@@ -220,7 +220,7 @@ static void close_in_second_question(dgram_lookup_t *lookup, const char *host, d
 TEST("close() in the look-up of the first of many sends cancels all") {
   struct late_stub stub = {0};
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  options.lookup = close_in_second_question;
+  options.lookup = close_in_second_look_up;
   options.lookup_context = &stub;
   stub.socket = new_with(loop, &options);
   trace_events(stub.socket);

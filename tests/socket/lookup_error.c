@@ -30,7 +30,7 @@ static const struct bad_answer bad_answers[] = {
 };
 enum { BAD_ANSWERS = sizeof bad_answers / sizeof *bad_answers };
 
-static void assert_told(const struct kept_error *kept, int code, const char *message) {
+static void assert_kept(const struct kept_error *kept, int code, const char *message) {
   assert_int_equal(kept->calls, 1);
   assert_int_equal(kept->code, code);
   if (message != NULL)
@@ -49,7 +49,7 @@ TEST("a bind whose look-up fails is an error event") {
     assert_int_equal(dgram_bind(socket, 1234, "name", trace_event, "forgotten"), 0);
     lookup_stub_answer(&stub, 0, bad->status, bad->address);
     settle(loop);
-    assert_told(&kept, bad->code, bad->bind_message);
+    assert_kept(&kept, bad->code, bad->bind_message);
     assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "bound"), 0);
     lookup_stub_answer(&stub, 1, 0, "127.0.0.1");
     settle(loop);
@@ -68,7 +68,7 @@ TEST("a send whose look-up fails has its callback called") {
     lookup_stub_answer(&stub, 0, bad->status, bad->address);
     assert_int_equal(kept.calls, 0);
     settle(loop);
-    assert_told(&kept, bad->code, bad->send_message);
+    assert_kept(&kept, bad->code, bad->send_message);
     assert_int_equal(dgram_get_send_queue_count(socket), 0);
   }
 }
@@ -85,7 +85,7 @@ TEST("a send without a callback whose look-up fails is an error event") {
     lookup_stub_answer(&stub, 0, bad->status, bad->address);
     assert_int_equal(kept.calls, 0);
     settle(loop);
-    assert_told(&kept, bad->code, bad->send_message);
+    assert_kept(&kept, bad->code, bad->send_message);
   }
 }
 
@@ -103,7 +103,7 @@ TEST("a connect whose look-up fails has its callback called or is an error event
     lookup_stub_answer(&stub, 0, bad->status, bad->address);
     assert_int_equal(kept.calls, 0);
     settle(loop);
-    assert_told(&kept, bad->code, bad->connect_message);
+    assert_kept(&kept, bad->code, bad->connect_message);
     stub.at_once = "127.0.0.1";
     connect_now(socket, 9);
   }

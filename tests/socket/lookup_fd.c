@@ -1,4 +1,4 @@
-/* A question where to bind, answered with a system socket that is bound already. */
+/* The look-up of a bind, answered with a descriptor that is bound already. */
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
@@ -33,7 +33,7 @@ TEST("an answer that is a descriptor is adopted inside lookup_done_fd()") {
   assert_false(is_open(fd));
 }
 
-/* In the question itself, that is inside dgram_bind(). */
+/* In the look-up itself, that is inside dgram_bind(). */
 static void answer_at_once(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                            void *context) {
   trace("ask(%s)", host);
@@ -179,7 +179,7 @@ TEST("an answer that is a descriptor of the loop's is refused") {
   assert_true(port_of(first) > 0);
 }
 
-/* ---- other questions ---- */
+/* ---- other look-ups ---- */
 
 TEST("a descriptor as the answer of a send or connect is EINVAL") {
   struct lookup_stub stub = {0};
@@ -192,7 +192,7 @@ TEST("a descriptor as the answer of a send or connect is EINVAL") {
   assert_trace("ask(a) ask(b) ask(c)");
   for (int i = 0; i < 3; i++)
     assert_int_equal(answer_fd(&stub, i, fd), UV_EINVAL);
-  assert_trace(""); /* they are told from the loop */
+  assert_trace(""); /* they are reported from the loop */
   settle(loop);
   assert_trace("sent(EINVAL) error(EINVAL) callback(EINVAL)");
   assert_true(is_open(fd));

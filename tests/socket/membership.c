@@ -215,7 +215,7 @@ TEST("a source of IPv6 is joined and left by zone") {
   }
 }
 
-/* A udp6 socket hears IPv4, too, so it can join its groups. */
+/* A udp6 socket receives IPv4, too, so it can join its groups. */
 TEST("a udp6 socket joins a source of IPv4") {
   skip_without_ipv6();
   struct fixture fixture = open_fixture(loop, 232, DGRAM_UDP6);

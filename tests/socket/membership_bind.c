@@ -144,7 +144,7 @@ TEST("a connect between a membership and listening is done after it") {
   run_until_trace(loop, "listening connect");
 }
 
-/* The kernel was asked, and for that the socket had to be bound. */
+/* The kernel refused it, and for that the socket had to be bound. */
 TEST("a membership that fails leaves the socket bound") {
   dgram_socket_t *leaver = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   dgram_socket_t *joiner = new_socket(loop, DGRAM_UDP4, NULL, NULL);

@@ -25,7 +25,7 @@ static size_t heap_in_use(void) {
 #endif
 
 /* The allocators of valgrind and the sanitizers always answer the same. */
-static int heap_is_told(void) {
+static int heap_is_counted(void) {
   size_t before = heap_in_use();
   void *volatile block = malloc(100000); /* volatile: not to be optimised away */
   size_t after = heap_in_use();
@@ -47,7 +47,7 @@ static int can_open(rlim_t descriptors) {
 }
 
 static void skip_unless_measurable(void) {
-  const char *why = heap_is_told() ? NULL : "this allocator does not tell its heap";
+  const char *why = heap_is_counted() ? NULL : "this allocator does not count its heap";
   if (why == NULL && !can_open(SOCKETS + 100))
     why = "RLIMIT_NOFILE can't be raised to 10,100";
   if (why != NULL) {

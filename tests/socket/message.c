@@ -1,4 +1,4 @@
-/* What a listener of 'message' is told: the bytes, and who sent them. */
+/* What a listener of 'message' gets: the bytes, and their sender. */
 #include "lib/fixture.h"
 
 #include <arpa/inet.h>

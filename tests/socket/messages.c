@@ -84,7 +84,7 @@ static void connect_to_the_first(dgram_socket_t *socket, const dgram_message_t *
   assert_int_equal(dgram_connect_sync(socket, messages[0]->rinfo.port, NULL), 0);
 }
 
-/* The batch had been told; of its messages only the peer's follow. */
+/* The batch had been emitted; of its messages only the peer's follow. */
 TEST("a socket may be connected in a batch") {
   int port;
   int peer = raw_socket();

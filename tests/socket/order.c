@@ -9,7 +9,7 @@
 
 /* ---- binds ---- */
 
-/* Other work of the loop: it notes when it has its turn. */
+/* Other work of the loop, which is traced. */
 static void trace_check(uv_check_t *check) {
   trace("check");
   uv_close((uv_handle_t *)check, NULL);
@@ -32,7 +32,7 @@ TEST("listening comes before the loop polls") {
   }
 }
 
-/* B21: the state is unbound when the error is told, so a bind in it is a new one. */
+/* B21: the state is unbound when the error is emitted, so a bind in it is a new one. */
 static void bind_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   dgram_address_t address;
   trace("%s", error->message);
@@ -283,7 +283,7 @@ TEST("a connect is reported after the sends before it have left") {
   close(fd);
 }
 
-/* B30: the state is disconnected when the failure is told, from the loop. */
+/* B30: the state is disconnected when the failure is reported, from the loop. */
 static void connect_again(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("%s", error->message);
   assert_int_equal(dgram_connect(socket, 9, NULL, trace_connect, "second"), 0);

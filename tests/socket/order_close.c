@@ -300,7 +300,7 @@ static const struct {
      "returned listening ask(peer) 1 2 close callback connecting(ECANCELED)", "1 2"},
     {bound, "ask(name) listening returned close callback", ""},
     {sending, "ask(name) listening returned 1 3 close callback", "1 2 3"},
-    /* B15: what has not left is told after 'close' */
+    /* B15: what has not left is reported after 'close' */
     {looking_up, "ask(name) listening ask(host) returned 1 3 close callback 2(ECANCELED)", "1 3"},
     {connecting, "ask(name) listening ask(peer) returned 1 close callback connecting(ECANCELED)",
      "1"},

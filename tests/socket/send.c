@@ -20,35 +20,35 @@ TEST("a send binds an unbound socket to all interfaces") {
   assert_in_range(address.port, 1, 65535);
 }
 
-struct told {
+struct outcome {
   int calls;
   int code;
   size_t bytes;
 };
 
-static void keep_told(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                      void *context) {
-  struct told *told = context;
-  told->calls++;
-  told->code = error != NULL ? error->code : 0;
-  told->bytes = bytes;
+static void keep_outcome(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                         void *context) {
+  struct outcome *outcome = context;
+  outcome->calls++;
+  outcome->code = error != NULL ? error->code : 0;
+  outcome->bytes = bytes;
 }
 
 TEST("the callback of a send gets the number of bytes") {
   int port;
-  struct told told = {0};
+  struct outcome outcome = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  send_text(socket, "hello", port, keep_told, &told);
-  run_until(loop, &told.calls, 1);
-  assert_int_equal(told.code, 0);
-  assert_int_equal(told.bytes, 5);
-  told.bytes = 99;
-  send_text(socket, "", port, keep_told, &told);
-  run_until(loop, &told.calls, 2);
-  assert_int_equal(told.bytes, 0);
+  send_text(socket, "hello", port, keep_outcome, &outcome);
+  run_until(loop, &outcome.calls, 1);
+  assert_int_equal(outcome.code, 0);
+  assert_int_equal(outcome.bytes, 5);
+  outcome.bytes = 99;
+  send_text(socket, "", port, keep_outcome, &outcome);
+  run_until(loop, &outcome.calls, 2);
+  assert_int_equal(outcome.bytes, 0);
   close_socket(socket);
   run_to_end(loop);
-  assert_int_equal(told.calls, 2);
+  assert_int_equal(outcome.calls, 2);
 }
 
 TEST("the callback of a send does not run inside the call") {
@@ -151,13 +151,13 @@ TEST("a send to a binary address arrives") {
   dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   struct sockaddr_in to = loopback_address(port);
   uv_buf_t parts[2] = {uv_buf_init((char[]){"ab"}, 2), uv_buf_init((char[]){"c"}, 1)};
-  struct told told = {0};
-  assert_int_equal(dgram_send_to(sender, parts, 2, (const struct sockaddr *)&to, keep_told, &told),
-                   0);
+  struct outcome outcome = {0};
+  assert_int_equal(
+      dgram_send_to(sender, parts, 2, (const struct sockaddr *)&to, keep_outcome, &outcome), 0);
   run_until(loop, &received, 1);
-  run_until(loop, &told.calls, 1);
+  run_until(loop, &outcome.calls, 1);
   assert_trace("got(abc)");
-  assert_int_equal(told.bytes, 3);
+  assert_int_equal(outcome.bytes, 3);
 }
 
 TEST("a send to a binary IPv6 address arrives") {

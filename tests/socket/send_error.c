@@ -1,9 +1,9 @@
-/* A send that fails tells its callback, or else an 'error' event; the socket goes on. */
+/* A send that fails is reported to its callback, or else an 'error' event; the socket goes on. */
 #include "lib/fixture.h"
 
 static char overlong[70000];
 
-/* What the callback of a send is told; an 'error' event besides would be unhandled, and fail. */
+/* What the callback of a send gets; an 'error' event besides would be unhandled, and fail. */
 static struct kept_error callback_error(uv_loop_t *loop, const void *message, size_t size,
                                         const char *address, int *port) {
   begin_round(loop);
@@ -21,7 +21,7 @@ static struct kept_error callback_error(uv_loop_t *loop, const void *message, si
   return kept;
 }
 
-/* What the 'error' event of a send without callback is told. */
+/* The 'error' event of a send without a callback. */
 static struct kept_error event_error(uv_loop_t *loop, const void *message, size_t size,
                                      const char *address, int *port) {
   begin_round(loop);
@@ -108,7 +108,7 @@ TEST("the callback of a send to an unknown host gets the error of the look-up") 
   int port;
   char expected[128];
   struct kept_error kept = callback_error(loop, "x", 1, "no-such-host.invalid", &port);
-  if (kept.code != UV_EAI_AGAIN) /* what a machine without a name server says */
+  if (kept.code != UV_EAI_AGAIN) /* a machine without a name server */
     assert_string_equal(kept.name, "ENOTFOUND");
   snprintf(expected, sizeof expected, "getaddrinfo %s no-such-host.invalid", kept.name);
   assert_string_equal(kept.syscall, "getaddrinfo");

@@ -34,7 +34,7 @@ static dgram_socket_t *new_target(uv_loop_t *loop) {
   return new_bound(loop, trace_message, "got", &target_port);
 }
 
-/* Waits for the message and the callback of one send; either may be told first. */
+/* Waits for the message and the callback of one send; either may be first. */
 static void await(uv_loop_t *loop, const char *name) {
   char got[64];
   char got_first[160];

@@ -55,7 +55,7 @@ TEST("each send to a binary address goes there and is counted") {
     assert_int_equal(dgram_get_send_queue_count(socket), i + 1);
   }
   assert_int_equal(dgram_get_send_queue_size(socket), 1 + 1 + 2 + 3);
-  assert_int_equal(ended, 0); /* nothing is told inside the call */
+  assert_int_equal(ended, 0); /* no callback runs inside the call */
   run_until(loop, &ended, WARM);
   assert_int_equal(last_code, 0);
   assert_int_equal(last_bytes, 3);

@@ -1,5 +1,5 @@
 /*
- * Sockets that share a system socket take one datagram at a time: what one of them has not told
+ * Sockets that share a system socket read one datagram at a time: what one of them has not emitted
  * when it closes is there for the others. An option lifts that.
  */
 #include "lib/fixture.h"
@@ -72,7 +72,7 @@ TEST("no datagram is lost with a socket that closes in a batch") {
   assert_int_equal(receive_by_turns(loop, 0, 1), DATAGRAMS);
 }
 
-/* The program asks for the rate: what the first one has taken is lost with it. */
+/* The program prefers the rate: what the first one has read is lost with it. */
 TEST("receive_batch lets a shared socket read many at a time") {
   assert_in_range(receive_by_turns(loop, 64, 0), EACH, DATAGRAMS - 1);
 }
@@ -101,7 +101,7 @@ TEST("receive_batch 1 reads one at a time") {
   run_to_end(loop);
 }
 
-/* A wake-up tells several nevertheless: it takes the next one when the one before was told. */
+/* A wake-up emits several nevertheless: it reads the next one when the one before was emitted. */
 TEST("a flood comes whole and in order with receive_batch 1") {
   struct taker taker = {.at_most = -1};
   int fd = raw_socket();

@@ -1,7 +1,7 @@
 /*
  * setBroadcast, setTTL, setMulticastTTL and setMulticastLoopback: their ranges, the states in
  * which they can be called, and that the kernel has what was set: the socket was made by the
- * test, which keeps a second descriptor of it to ask.
+ * test, which reads the option by a second descriptor of it.
  */
 #include "lib/fixture.h"
 
@@ -10,7 +10,7 @@ struct option {
   int level[2]; /* of IPv4, of IPv6 */
   int name[2];
   int accepted[4];
-  int kept[4]; /* what the kernel then says */
+  int kept[4]; /* what the kernel then has */
   int refused[4];
   int refusals;
 };

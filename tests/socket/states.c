@@ -151,7 +151,7 @@ TEST("a socket has no remote address after a failed connect") {
   assert_int_equal(ask(socket), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
 }
 
-/* The wildcard stands for this host: the system says what it made of it. */
+/* The wildcard stands for this host: the address is the kernel's. */
 TEST("the remote address is the one that the kernel has") {
   int port;
   int connected = 0;

@@ -8,7 +8,7 @@ enum { THREADS = 2, ROUNDS = 100 };
 
 struct worker {
   uv_loop_t loop;
-  dgram_lookup_t *late; /* a question that is answered after the socket has closed */
+  dgram_lookup_t *late; /* a query that is answered after the socket has closed */
   int errors;           /* of the test */
   int listening;
   int connected;

@@ -1,6 +1,6 @@
 /*
- * A turn of the loop tells a socket's listeners a bounded number of datagrams; what is left of a
- * burst is told in the next turns, in order, and timers and other sockets have theirs between.
+ * An iteration of the loop emits a bounded number of a socket's datagrams; what is left of a
+ * burst is emitted in the next ones, in order, and timers and other sockets run between.
  */
 #define _GNU_SOURCE
 #include "lib/fixture.h"
@@ -20,17 +20,17 @@ static struct fixture {
   bool batches; /* listens to 'messages', else to 'message' */
   bool joins;   /* bursts are sent as one: on linux they come in one buffer */
   int calls;
-  int told;
+  int emitted;
   int numbers[MOST * WHO];
   void (*inside)(void); /* what a listener does for each; NULL: nothing */
 } fixture;
 
 static void tell(const char *message, const dgram_rinfo_t *rinfo) {
   uint16_t number;
-  assert_in_range(fixture.told, 0, MOST * WHO - 1);
+  assert_in_range(fixture.emitted, 0, MOST * WHO - 1);
   assert_int_equal(rinfo->size, sizeof number);
   memcpy(&number, message, sizeof number);
-  fixture.numbers[fixture.told++] = number;
+  fixture.numbers[fixture.emitted++] = number;
 }
 
 static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
@@ -92,13 +92,13 @@ static void warm_up(void) {
   enum { ROUNDS = 4, EACH = 16 };
   for (int round = 1; round <= ROUNDS; round++) {
     send_each(0, 0, EACH);
-    run_until(fixture.loop, &fixture.told, round * EACH);
+    run_until(fixture.loop, &fixture.emitted, round * EACH);
   }
 }
 
 static void forget(void) {
   fixture.calls = 0;
-  fixture.told = 0;
+  fixture.emitted = 0;
 }
 
 static void open_fixture(uv_loop_t *loop, const dgram_options_t *options, bool batches,
@@ -144,15 +144,15 @@ static void in_each_form(uv_loop_t *loop, int budget, void (*test)(void)) {
   }
 }
 
-/* One turn, in which at most so many may be told. */
+/* One iteration, in which at most so many may be emitted. */
 static void run_turn(int most) {
-  int before = fixture.told;
+  int before = fixture.emitted;
   uv_run(fixture.loop, UV_RUN_NOWAIT);
-  assert_in_range(fixture.told - before, 0, most);
+  assert_in_range(fixture.emitted - before, 0, most);
 }
 
 static void run_turns(int most, int until) {
-  for (int turns = 0; fixture.told < until; turns++) {
+  for (int turns = 0; fixture.emitted < until; turns++) {
     assert_in_range(turns, 0, 1000);
     run_turn(most);
   }
@@ -181,7 +181,7 @@ TEST("an iteration emits no more messages than the budget") {
   }
 }
 
-/* While a backlog is told more comes: it is told behind it. */
+/* While a backlog is emitted more comes: it is emitted behind it. */
 static void keep_order(void) {
   enum { BUDGET = 5 };
   send_burst(0, 0, MOST / 2);
@@ -232,11 +232,11 @@ static struct {
 
 static void on_other_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  other.message_after = fixture.told;
+  other.message_after = fixture.emitted;
 }
 
 static void on_other_timer(uv_timer_t *timer) {
-  other.timer_after = fixture.told;
+  other.timer_after = fixture.emitted;
 }
 
 /* In the first turn of the burst. */
@@ -265,22 +265,22 @@ TEST("timers and other sockets come between the messages of a budget") {
 
 /* ---- what ends a backlog ---- */
 
-static int act_at; /* the listener acts when so many have been told */
+static int act_at; /* the listener acts when so many have been emitted */
 
 static void close_inside(void) {
-  if (fixture.told < act_at)
+  if (fixture.emitted < act_at)
     return;
   close_socket(fixture.socket);
   fixture.socket = NULL;
   fixture.inside = NULL;
 }
 
-/* A call of 'messages' has up to so many as the budget says. */
-static void assert_ended_at(int told) {
+/* A batch has at most as many messages as the budget. */
+static void assert_ended_at(int emitted) {
   if (fixture.batches)
-    assert_in_range(fixture.told, told, told + BETWEEN - 1);
+    assert_in_range(fixture.emitted, emitted, emitted + BETWEEN - 1);
   else
-    assert_int_equal(fixture.told, told);
+    assert_int_equal(fixture.emitted, emitted);
 }
 
 static void close_in_a_listener(void) {
@@ -298,12 +298,12 @@ TEST("a close in a message ends what is left of the batch") {
 static void close_between_turns(void) {
   send_burst(0, 0, MOST);
   run_turns(BETWEEN, act_at);
-  int told = fixture.told;
+  int emitted = fixture.emitted;
   close_socket(fixture.socket);
   assert_int_equal(dgram_set_receive_budget(fixture.socket, 1), DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING);
   fixture.socket = NULL;
   run_to_end(fixture.loop);
-  assert_int_equal(fixture.told, told);
+  assert_int_equal(fixture.emitted, emitted);
 }
 
 TEST("a close between iterations ends what is left of the batch") {
@@ -312,10 +312,10 @@ TEST("a close between iterations ends what is left of the batch") {
 }
 
 static void connect_to_first(void) {
-  if (fixture.told < act_at)
+  if (fixture.emitted < act_at)
     return;
   fixture.inside = NULL;
-  act_at = fixture.told;
+  act_at = fixture.emitted;
   assert_int_equal(dgram_connect_sync(fixture.socket, raw_port(fixture.senders[0]), NULL), 0);
 }
 
@@ -328,10 +328,10 @@ static void send_from_both(void) {
   }
 }
 
-/* From then on only the peer's are told, and all of these. */
+/* From then on only the peer's are emitted, and all of these. */
 static void assert_filtered(void) {
   int from_peer = 0;
-  for (int i = 0; i < fixture.told; i++) {
+  for (int i = 0; i < fixture.emitted; i++) {
     from_peer += fixture.numbers[i] < 1000;
     if (i >= act_at)
       assert_in_range(fixture.numbers[i], 0, 999);
@@ -395,7 +395,7 @@ static int left_after(uv_loop_t *loop, int batch, int close_at) {
   act_at = close_at;
   send_each(0, 0, SENT);
   run_to_end(fixture.loop);
-  assert_int_equal(fixture.told, close_at);
+  assert_int_equal(fixture.emitted, close_at);
   assert_numbers(0, close_at, 0);
   int left = count_left(twin);
   close(twin);
@@ -418,7 +418,7 @@ TEST("receive_batch 1 emits as many messages in an iteration") {
     open_fixture(loop, &options, batches != 0, false);
     int turns = 0;
     send_each(0, 0, MOST);
-    for (; fixture.told < MOST; turns++)
+    for (; fixture.emitted < MOST; turns++)
       run_turn(BETWEEN);
     assert_int_equal(fixture.calls, MOST);
     assert_in_range(turns, MOST / BETWEEN, MOST - 1);

@@ -4,7 +4,7 @@
  */
 #include "lib/fixture.h"
 
-/* ---- each way to name an address, told as the code's name, or "ok" ---- */
+/* ---- each way to name an address, and how it ends ---- */
 
 struct outcome {
   int calls;
