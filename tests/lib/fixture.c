@@ -321,6 +321,7 @@ int fixture_run(void) {
                                          .teardown_func = fixture_around.teardown,
                                          .initial_state = test};
   }
+  assert(fixture_first != NULL);
   fixture_warm_up();
   return _cmocka_run_group_tests(fixture_first->file, tests, count, NULL, NULL);
 }

@@ -3,7 +3,6 @@
  * in it wakes the loop until it is read: the library reads it, and receiving goes on.
  */
 #include "lib/fixture.h"
-#include "lib/fixture.h"
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>

@@ -4,7 +4,6 @@
  */
 #include "lib/fixture.h"
 
-#include <arpa/inet.h>
 #include <sys/resource.h>
 
 #ifdef __GLIBC__

@@ -1,7 +1,6 @@
 /* What a listener of 'message' gets: the bytes, and their sender. */
 #include "lib/fixture.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
 
 struct kept_rinfo {

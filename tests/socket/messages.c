@@ -1,8 +1,6 @@
 /* 'messages' over the network: batches of what came, whole and in order, from whom it should be. */
 #include "lib/fixture.h"
 
-#include <arpa/inet.h>
-
 TEST("datagrams that came together are one batch") {
   int port;
   int fd = raw_socket();

@@ -3,7 +3,6 @@
  * nevertheless is received.
  */
 #include "lib/fixture.h"
-#include "lib/fixture.h"
 
 enum { FEW = 40 };
 
