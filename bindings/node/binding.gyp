@@ -36,7 +36,7 @@
         'src/addon.c',
         'src/call.c',
         'src/handle.c',
-        'src/options.c',
+        'src/methods.c',
         'src/receive.c',
         'src/send.c',
         'src/table.c',

@@ -1,103 +1,32 @@
 'use strict';
-// Where a socket is bound: an address, a descriptor, or what a cluster's primary shares.
+// Binds a socket: to an address, a descriptor, or what a cluster's primary shares.
 
 const native = require('./native');
 const errors = require('./errors');
 const permission = require('./permission');
+const { ASKING_PRIMARY, RESOLVED, RESOLVING, STARTED } = require('./attempt');
 const { checkHealth, kState } = require('./state');
 const { resolve, wildcards } = require('./resolve');
 
-// The flags in which a worker asks its primary for a socket.
+const { EINVAL, ERR_SOCKET_DGRAM_NOT_RUNNING } = native.constants;
+
+// The flags with which a worker asks its primary for a socket.
 const IPV6_ONLY = 1;
 const REUSE_ADDR = 4;
 
-function throwIfRefused(state, code, syscall, binding) {
-  if (code >= 0)
-    return;
-  if (code === native.codes.ERR_SOCKET_DGRAM_NOT_RUNNING)
-    throw errors.notRunning();
-  throw errors.endpointError(code, syscall, binding.address, binding.port);
-}
+// ---- the call ----
 
-// ---- a worker of a cluster ----
-
-function isShared(state, exclusive) {
-  const cluster = require('node:cluster');
-  return cluster.isWorker && !exclusive && !state.options.reusePort;
-}
-
-function askPrimary(socket, state, question, fail) {
-  require('node:cluster')._getServer(socket, question, (error, shared) => {
-    if (error)
-      fail(error);
-    else if (state.closed)
-      shared.close();
-    else
-      takeShared(socket, state, shared);
-  });
-}
-
-// It shows among the active resources if the socket keeps the process, as the built-in's does.
-function adoptShared(socket, state, shared) {
-  state.shared = shared;
-  shared.owner = socket;
-  if (!state.refed)
-    shared.unref?.();
-}
-
-function takeShared(socket, state, shared) {
-  adoptShared(socket, state, shared);
-  const isPrivate = state.binding.question === undefined && !state.options.reuseAddr;
-  state.handle.answerDescriptor(shared.fd, isPrivate ? 1 : 0);
-}
-
-// ---- an address ----
-
-function answer(state, code, ip) {
-  state.handle.answer(code, typeof ip === 'object' ? `${ip}` : ip);
-}
-
-function shareAddress(socket, state, binding) {
-  const { reuseAddr, ipv6Only } = state.options;
-  const question = {
-    address: binding.ip,
-    port: binding.givenPort,
-    addressType: socket.type,
-    fd: -1,
-    flags: (reuseAddr ? REUSE_ADDR : 0) | (ipv6Only ? IPV6_ONLY : 0),
-  };
-  askPrimary(socket, state, question, (errno) => answer(state, errno));
-}
-
-// Called by the library, once the socket is on its way to be bound: where to?
-function resolveBinding(socket, state) {
+function start(state) {
   const { binding } = state;
-  if (binding.question !== undefined) {
-    askPrimary(socket, state, binding.question, (errno) => answer(state, errno));
-    return;
-  }
-  resolve(socket, state, binding.address, (error, ip) => {
-    if (state.binding !== binding)
-      return;
-    binding.cause = error;
-    binding.ip = ip;
-    if (!error && permission.isDenied())
-      binding.cause = errors.bindDenied(ip, binding.shownPort);
-    if (binding.cause)
-      answer(state, native.codes.EINVAL);
-    else if (isShared(state, binding.exclusive) && !state.closed)
-      shareAddress(socket, state, binding);
-    else
-      answer(state, 0, ip);
-  });
+  binding.become(STARTED);
+  const code = state.handle.bind(binding.port);
+  if (code === ERR_SOCKET_DGRAM_NOT_RUNNING)
+    throw errors.notRunning();
+  if (code < 0)
+    throw errors.endpointError(code, 'bind', binding.address, binding.port);
 }
 
-function start(state, binding) {
-  state.binding = binding;
-  throwIfRefused(state, state.handle.bind(binding.port), 'bind', binding);
-}
-
-// Errors show the port as it was given, unless to read it again would run code of the program's.
+// Errors show the port as it was given, unless reading it again would run the program's code.
 function isPlain(port) {
   return ['number', 'string', 'boolean', 'undefined'].includes(typeof port) || port === null;
 }
@@ -105,44 +34,125 @@ function isPlain(port) {
 function bindToAddress(socket, port, address, exclusive) {
   const state = socket[kState];
   const number = port >>> 0;
-  start(state, {
+  Object.assign(state.binding, {
     address: address || wildcards[socket.type],
     port: number & 0xffff, // as the built-in reads it
     givenPort: port,
     shownPort: isPlain(port) ? port : number,
     exclusive,
     ip: undefined,
-    cause: null,
-    syscall: 'bind',
   });
+  start(state);
 }
 
-// ---- a descriptor ----
+function isShared(state, exclusive) {
+  const cluster = require('node:cluster');
+  return cluster.isWorker && !exclusive && !state.options.reusePort;
+}
 
-// `fd` is a UDP socket of this process's.
+function throwOnFailure(code) {
+  if (code < 0)
+    throw errors.systemError(code, 'open');
+}
+
+// `fd` is a UDP socket of this process.
 function bindDescriptor(socket, fd, exclusive) {
   const state = checkHealth(socket);
   const type = native.descriptorType(fd);
   if (isShared(state, exclusive)) {
-    const question = { address: null, port: null, addressType: socket.type, fd, flags: null };
-    start(state, { port: 0, question, cause: null, syscall: 'open' });
+    const request = { address: null, port: null, addressType: socket.type, fd, flags: null };
+    Object.assign(state.binding, { port: 0, request });
+    start(state);
     return;
   }
   if (type !== 'UDP')
     throw errors.invalidFdType(type);
   permission.checkDescriptor();
-  const code = state.handle.bindDescriptor(fd);
-  if (code < 0)
-    throw errors.systemError(code, 'open');
+  throwOnFailure(state.handle.bindDescriptor(fd));
 }
 
-// A native handle of Node's own, as comes from another process: its socket is used as well.
-function bindHandle(socket, shared) {
+// A handle of Node.js's own, from another process for example: a copy of its descriptor is used.
+function bindHandle(socket, nodeHandle) {
   const state = checkHealth(socket);
-  adoptShared(socket, state, shared);
-  const code = state.handle.bindDescriptorCopy(shared.fd);
-  if (code < 0)
-    throw errors.systemError(code, 'open');
+  keepShared(socket, state, nodeHandle);
+  throwOnFailure(state.handle.bindDescriptorCopy(nodeHandle.fd));
 }
 
-module.exports = { bindDescriptor, bindHandle, bindToAddress, resolveBinding };
+// ---- the library asks for the address ----
+
+function resolved(state, binding, code, ip) {
+  binding.become(RESOLVED);
+  state.handle.resolved(code, typeof ip === 'object' ? `${ip}` : ip);
+}
+
+function resolveBinding(socket, state) {
+  const { binding } = state;
+  if (binding.request !== undefined) {
+    askPrimary(socket, state, binding.request);
+    return;
+  }
+  binding.become(RESOLVING);
+  resolve(socket, state, binding.address, (error, ip) => {
+    if (binding.state !== RESOLVING)
+      return;
+    binding.cause = error;
+    binding.ip = ip;
+    if (!error && permission.isDenied())
+      binding.cause = errors.bindDenied(ip, binding.shownPort);
+    if (binding.cause)
+      resolved(state, binding, EINVAL);
+    else if (isShared(state, binding.exclusive) && !state.closed)
+      askPrimary(socket, state, addressRequest(socket, state));
+    else
+      resolved(state, binding, 0, ip);
+  });
+}
+
+// ---- a worker asks its primary ----
+
+function addressRequest(socket, { binding, options: { reuseAddr, ipv6Only } }) {
+  return {
+    address: binding.ip,
+    port: binding.givenPort,
+    addressType: socket.type,
+    fd: -1,
+    flags: (reuseAddr ? REUSE_ADDR : 0) | (ipv6Only ? IPV6_ONLY : 0),
+  };
+}
+
+function askPrimary(socket, state, request) {
+  const { binding } = state;
+  binding.become(ASKING_PRIMARY);
+  require('node:cluster')._getServer(socket, request, (errno, nodeHandle) => {
+    if (errno) {
+      resolved(state, binding, errno);
+    } else if (state.closed) {
+      nodeHandle.close();
+    } else {
+      keepShared(socket, state, nodeHandle);
+      binding.become(RESOLVED);
+      const isPrivate = binding.request === undefined && !state.options.reuseAddr;
+      state.handle.resolvedDescriptor(nodeHandle.fd, isPrivate ? 1 : 0);
+    }
+  });
+}
+
+// It is among the active resources if the socket keeps the process, as the built-in's is.
+function keepShared(socket, state, nodeHandle) {
+  state.sharedHandle = nodeHandle;
+  nodeHandle.owner = socket;
+  if (!state.refed)
+    nodeHandle.unref?.();
+}
+
+// ---- the failure ----
+
+// The error of an attempt that the library has ended with this code.
+function bindError({ cause, request, ip, shownPort }, code) {
+  if (cause)
+    return cause;
+  return request ? errors.systemError(code, 'open') :
+    errors.endpointError(code, 'bind', ip, shownPort);
+}
+
+module.exports = { bindDescriptor, bindError, bindHandle, bindToAddress, resolveBinding };

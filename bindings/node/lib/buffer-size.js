@@ -1,7 +1,7 @@
 'use strict';
 // The sizes of the system's buffers.
 
-const { codes } = require('./native');
+const { constants } = require('./native');
 const errors = require('./errors');
 const { kState, liveHandle } = require('./state');
 
@@ -14,8 +14,8 @@ function bufferSize(socket, receives, size) {
   const handle = liveHandle(socket);
   const syscall = receives ? 'uv_recv_buffer_size' : 'uv_send_buffer_size';
   if (size > MOST)
-    throw errors.bufferSizeFailed(codes.EINVAL, syscall);
-  const result = handle.bufferSize(receives, size);
+    throw errors.bufferSizeFailed(constants.EINVAL, syscall);
+  const result = handle.bufferSize(receives ? 1 : 0, size);
   if (result < 0)
     throw errors.bufferSizeFailed(handle.bufferSizeReason(), syscall);
   return result;

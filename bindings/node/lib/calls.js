@@ -1,57 +1,57 @@
 'use strict';
-// Calls of the addon, and what it has to tell meanwhile. While a call is under way the addon queues
-// it; it is told here when the call returns, so that no call of ours from C stands between a
-// program's listener that throws and its catch, or Node's report of the exception.
+// Calls of the addon, and the events that it emits meanwhile. The addon queues these while a call
+// from JavaScript is under way, and they are emitted here when the call returns: so no call from C
+// stands between a program's listener that throws and its catch, or Node's report of the exception.
 
 const { apply, later, plainList } = require('./primordials');
 
-const queue = plainList(); // of the calls under way, the inner ones behind the outer ones
+const pending = plainList(); // of the calls under way, the inner ones behind the outer ones
 
-// Told by the addon, with the dgram.Socket as `this`.
+// Called by the addon, with the dgram.Socket as `this`.
 function enqueue(act, ...values) {
-  queue[queue.length] = { act, socket: this, values };
+  pending[pending.length] = { act, socket: this, values };
 }
 
-function tell({ act, socket, values }) {
+function emit({ act, socket, values }) {
   apply(act, socket, values);
 }
 
-// From the loop: as a tick, which Node.js runs at once.
-function tellInTick(act, ...values) {
-  later(tell, { act, socket: this, values });
+// From the loop: a tick, which Node.js runs at once.
+function emitInTick(act, ...values) {
+  later(emit, { act, socket: this, values });
 }
 
-// Tells what has been queued from this place on. If something throws, the rest has ticks of its
+// Emits what has been queued from this index on. If a listener throws, the rest has ticks of its
 // own.
 function release(start) {
-  let place = start;
+  let index = start;
   try {
-    while (place < queue.length)
-      tell(queue[place++]);
+    while (index < pending.length)
+      emit(pending[index++]);
   } finally {
-    for (; place < queue.length; place++)
-      later(tell, queue[place]);
-    queue.length = start;
+    for (; index < pending.length; index++)
+      later(emit, pending[index]);
+    pending.length = start;
   }
 }
 
-// A function of the addon, of up to three arguments, that tells what it has queued before it
+// Makes a function of the addon, of up to three arguments, emit what it has queued before it
 // returns.
 function releasing(call) {
   return function(a, b, c) {
-    const start = queue.length;
+    const start = pending.length;
     const result = apply(call, this, [a, b, c]);
-    if (queue.length > start)
+    if (pending.length > start)
       release(start);
     return result;
   };
 }
 
-// Those that tell nothing, and the sends, of which there are too many: send.js releases what they
+// Those that queue nothing, and the sends, of which there are too many: send.js releases what they
 // queue.
-const direct = new Set(['constructor', 'aim', 'takeMessages', 'send', 'sendList']);
+const direct = new Set(['constructor', 'setDestination', 'takeMessages', 'send', 'sendList']);
 
-// Makes the other methods of a class of the addon's such functions.
+// Does the same with the methods of a class of the addon's, but for these.
 function makeReleasing({ prototype }) {
   const members = Object.getOwnPropertyDescriptors(prototype);
   for (const [name, member] of Object.entries(members)) {
@@ -61,4 +61,4 @@ function makeReleasing({ prototype }) {
   }
 }
 
-module.exports = { enqueue, makeReleasing, queue, release, releasing, tellInTick };
+module.exports = { emitInTick, enqueue, makeReleasing, pending, release, releasing };

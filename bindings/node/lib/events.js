@@ -1,21 +1,23 @@
 'use strict';
-// What the addon calls: each with the dgram.Socket as `this`.
+// The functions that the addon calls (ADDON_CALLBACKS of addon.h), each with the dgram.Socket as
+// `this`: they emit the events.
 
 const calls = require('./calls');
 const native = require('./native');
 const errors = require('./errors');
+const { end } = require('./attempt');
 const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
 const { later } = require('./primordials');
-const { newSlab, readMessage, stage } = require('./messages');
-const { NUMBERS, PORT, SIZE, numbers } = require('./numbers');
+const { newSlab, readMessage, shared, staging } = require('./messages');
 const { kState } = require('./state');
 const { openIfBound } = require('./node-handle');
-const { resolveBinding } = require('./bind');
-const { resolveConnecting } = require('./connect');
-const { concludeStalled } = require('./send');
+const { bindError, resolveBinding } = require('./bind');
+const { connectFailed, resolveConnecting } = require('./connect');
+const { completeBlocked } = require('./send');
 
-const { codes: { ECANCELED }, runErrand } = native;
+const { constants, runDeferredTask } = native;
+const { ECANCELED, MAX_MESSAGES, MESSAGE_FIELDS, MESSAGES_PER_ITERATION, PORT, SIZE } = constants;
 
 // ---- messages ----
 
@@ -35,16 +37,13 @@ function readRinfo(place) {
   return {
     address: senderAddress,
     family: senderFamily,
-    port: numbers[place + PORT],
-    size: numbers[place + SIZE],
+    port: shared[place + PORT],
+    size: shared[place + SIZE],
   };
 }
 
-// How many messages a turn of the event loop tells: as the built-in, but for those who listen to
-// batches alone.
-const AS_BUILT_IN = 32;
-const WIDE = 1024;
-
+// How many messages are emitted in an iteration of the event loop: as many as by the built-in,
+// unless the program listens to batches alone.
 function setBudget(state, budget) {
   if (state.budget === budget)
     return;
@@ -56,9 +55,10 @@ function onMessage() {
   const state = this[kState];
   const { options: { receiveBlockList }, slab } = state;
   const together = this.listenerCount('messages') > 0;
-  setBudget(state, together && this.listenerCount('message') === 0 ? WIDE : AS_BUILT_IN);
+  setBudget(state, together && this.listenerCount('message') === 0 ?
+    MAX_MESSAGES : MESSAGES_PER_ITERATION);
   if (together)
-    tellTogether(this, receiveBlockList);
+    emitTogether(this, receiveBlockList);
   else if (receiveBlockList === undefined || !isBlocked(receiveBlockList, senderAddress))
     this.emit('message', readMessage(0, slab), readRinfo(0));
 }
@@ -68,11 +68,11 @@ function onMessage() {
 function collect(messages, count, slab, blockList) {
   if (isBlocked(blockList, senderAddress))
     return;
-  for (let place = 0; place < count * NUMBERS; place += NUMBERS)
+  for (let place = 0; place < count * MESSAGE_FIELDS; place += MESSAGE_FIELDS)
     messages.push({ msg: readMessage(place, slab), rinfo: readRinfo(place) });
 }
 
-function tellTogether(socket, blockList) {
+function emitTogether(socket, blockList) {
   const state = socket[kState];
   const messages = [];
   for (let count = 1; count > 0; count = state.handle.takeMessages())
@@ -80,12 +80,12 @@ function tellTogether(socket, blockList) {
   if (messages.length === 0)
     return;
   if (socket.listenerCount('message') > 0)
-    messages.forEach((message) => process.nextTick(tellOne, socket, message));
+    messages.forEach((message) => process.nextTick(emitOne, socket, message));
   socket.emit('messages', messages);
 }
 
 // In a tick of its own, so that one listener that throws does not keep others from their messages.
-function tellOne(socket, { msg, rinfo }) {
+function emitOne(socket, { msg, rinfo }) {
   if (!socket[kState].closed)
     socket.emit('message', msg, rinfo);
 }
@@ -94,48 +94,25 @@ function tellOne(socket, { msg, rinfo }) {
 
 function onListening() {
   const state = this[kState];
-  state.binding = null;
+  end(state, 'binding');
   openIfBound(state);
   applyBufferSizes(this);
   this.emit('listening');
 }
 
 function onConnected() {
-  this[kState].connecting = null;
+  end(this[kState], 'connecting');
   this.emit('connect');
 }
 
-// A connect that was given up is forgotten, as the built-in forgets it.
 function onConnectFailed(code) {
-  const state = this[kState];
-  if (code === ECANCELED) // by disconnect() or close(), which know
-    return;
-  const { address, port, callback, cause } = state.connecting;
-  state.connecting = null;
-  if (state.closed)
-    return;
-  const error = cause ?? errors.endpointError(code, 'connect', address, port);
-  if (callback) {
-    this.removeListener('connect', callback);
-    callback(error);
-  } else {
-    this.emit('error', error);
-  }
-}
-
-function bindError(binding, code) {
-  if (binding.cause)
-    return binding.cause;
-  if (binding.syscall === 'open')
-    return errors.systemError(code, 'open');
-  return errors.endpointError(code, 'bind', binding.ip, binding.shownPort);
+  connectFailed(this, this[kState], code);
 }
 
 function onError(code, syscall, address, port) {
   const state = this[kState];
   if (state.binding !== null && syscall !== 'recvmsg' && syscall !== 'send') {
-    const { binding } = state;
-    state.binding = null;
+    const binding = end(state, 'binding');
     if (!state.closed)
       this.emit('error', bindError(binding, code));
   } else if (syscall === 'send') {
@@ -152,14 +129,14 @@ function onClosed() {
 }
 
 function onSent(completed) {
-  concludeStalled(this[kState], completed);
+  completeBlocked(this[kState], completed);
 }
 
 function onFailed(sequence, code) {
   this[kState].failures.set(sequence, code);
 }
 
-// A question of the library's: where to bind, or to connect?
+// The library asks for the address to bind or connect to.
 function onLookup(binding) {
   const state = this[kState];
   if (binding)
@@ -168,13 +145,13 @@ function onLookup(binding) {
     resolveConnecting(this, state);
 }
 
-function onDefer(errand) {
-  later(runErrand, errand);
+function onDefer(task) {
+  later(runDeferredTask, task);
 }
 
 native.setup({
   queue: calls.enqueue,
-  tick: calls.tellInTick,
+  tick: calls.emitInTick,
   defer: onDefer,
   lookup: onLookup,
   message: onMessage,
@@ -187,4 +164,4 @@ native.setup({
   sent: onSent,
   failed: onFailed,
   closed: onClosed,
-}, numbers, stage);
+}, shared, staging);

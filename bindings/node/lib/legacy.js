@@ -4,7 +4,8 @@
 const { deprecate } = require('node:util');
 const since = require('./since');
 const { Socket } = require('./socket');
-const { BOUND, checkHealth, kState, liveHandle } = require('./state');
+const { BOUND } = require('./native').constants;
+const { checkHealth, kState, liveHandle } = require('./state');
 
 function isReceiving(socket) {
   const state = socket[kState];

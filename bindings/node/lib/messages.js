@@ -1,15 +1,14 @@
 'use strict';
-// The memory of messages. The addon puts their bytes on the stage, which no program sees; from
-// there each is copied to memory of its own. Where the program asks for that, it puts them into a
-// slab of the socket's instead, and a message is a view of that.
+// The memory of messages. The addon copies a payload to the staging buffer, which no program sees;
+// from there it is copied to memory of the message's own. On a socket with a pool the addon copies
+// it to the socket's slab, and the message is a view of that.
 
 const { Bytes, alloc, allocUnsafeSlow, bufferFrom, bufferOf, copyInto, markAsUntransferable,
   plainList } = require('./primordials');
-const { NUMBERS, OFFSET, SIZE, numbers } = require('./numbers');
+const { MESSAGE_FIELDS, OFFSET, SHARED_LENGTH, SIZE, STAGING_SIZE } =
+  require('./native').constants;
 
-// ---- the stage ----
-
-const STAGE_SIZE = 64 * 1024; // bytes, more than the largest datagram; a page of WebAssembly's
+// ---- memory that the addon shares ----
 
 // Memory that nobody can detach or shrink, since nobody else has the object that could grow it.
 // That of WebAssembly is copied from faster than shared memory, but takes more address space.
@@ -17,30 +16,33 @@ function lastingMemory() {
   try {
     return new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer;
   } catch {
-    return new SharedArrayBuffer(STAGE_SIZE);
+    return new SharedArrayBuffer(STAGING_SIZE);
   }
 }
 
-const stageMemory = lastingMemory();
-const stage = new Bytes(stageMemory);
+// The fields of the messages of a batch, and the size of the last send: cheaper than values that
+// are passed with each call.
+const shared = new Int32Array(new SharedArrayBuffer(SHARED_LENGTH * Int32Array.BYTES_PER_ELEMENT));
+const stagingMemory = lastingMemory();
+const staging = new Bytes(stagingMemory);
 
-// What lay there last at each place, for a stream's datagrams are mostly of one size.
+// The last view at each position: the datagrams of a stream are mostly of one size.
 const seen = plainList();
 
 function staged(place) {
-  const offset = numbers[place + OFFSET];
-  const size = numbers[place + SIZE];
-  const last = seen[place / NUMBERS];
+  const offset = shared[place + OFFSET];
+  const size = shared[place + SIZE];
+  const last = seen[place / MESSAGE_FIELDS];
   if (last !== undefined && last.offset === offset && last.size === size)
     return last;
-  const bytes = new Bytes(stageMemory, offset, size);
-  return seen[place / NUMBERS] = { offset, size, bytes };
+  const bytes = new Bytes(stagingMemory, offset, size);
+  return seen[place / MESSAGE_FIELDS] = { offset, size, bytes };
 }
 
-// ---- memory of its own ----
+// ---- memory of the message's own ----
 
-// allocUnsafeSlow() gives the memory to nobody else, and all of it is written here at once.
-function own({ size, bytes }) {
+// Nobody else has what allocUnsafeSlow() returns, and all of it is written at once.
+function copyOf({ size, bytes }) {
   const message = allocUnsafeSlow(size);
   copyInto(message, bytes);
   return message;
@@ -48,20 +50,20 @@ function own({ size, bytes }) {
 
 // ---- the slabs of a socket ----
 
-const SLAB_SIZE = 64 * 1024;
+const SLAB_SIZE = STAGING_SIZE; // bytes, over the largest datagram
 
-// Many messages share a slab: one of them can't take it to another thread.
+// Many messages share a slab: it cannot be transferred to another thread with one of them.
 function newSlab() {
   const slab = bufferOf(alloc(SLAB_SIZE)); // zeroed
   markAsUntransferable(slab);
   return slab;
 }
 
-// The message that the numbers at `place` describe: in the slab, if there is one.
+// The message whose fields begin at `place`: in the slab, if there is one.
 function readMessage(place, slab) {
   if (slab === null)
-    return own(staged(place));
-  return bufferFrom(slab, numbers[place + OFFSET], numbers[place + SIZE]);
+    return copyOf(staged(place));
+  return bufferFrom(slab, shared[place + OFFSET], shared[place + SIZE]);
 }
 
-module.exports = { newSlab, readMessage, stage };
+module.exports = { newSlab, readMessage, shared, staging };

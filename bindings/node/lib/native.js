@@ -30,6 +30,6 @@ const { makeReleasing, releasing } = require('./calls');
 const native = load().create();
 
 makeReleasing(native.Handle);
-native.runErrand = releasing(native.runErrand);
+native.runDeferredTask = releasing(native.runDeferredTask);
 
 module.exports = native;

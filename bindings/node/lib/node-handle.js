@@ -5,7 +5,8 @@
 
 const { apply } = require('./primordials');
 const { UDP, ownerKey } = require('./builtin');
-const { BOUND, kState } = require('./state');
+const { BOUND } = require('./native').constants;
+const { kState } = require('./state');
 
 function hide(handle, name, value) {
   Object.defineProperty(handle, name,
@@ -37,8 +38,8 @@ function handleOf(socket) {
   const state = socket[kState];
   if (state.closed)
     return null;
-  if (state.shared !== null)
-    return state.shared;
+  if (state.sharedHandle !== null)
+    return state.sharedHandle;
   if (UDP === undefined)
     return state.handle;
   state.nodeHandle ??= create(socket, state);

@@ -1,6 +1,6 @@
 'use strict';
-// dgram.Socket: the class, its life, its options. What it sends stands in send.js, what it tells
-// in events.js.
+// dgram.Socket: the class, its life, its options. Its methods check their arguments, then call the
+// Handle; send.js sends, events.js emits the events.
 
 const { EventEmitter, errorMonitor } = require('node:events');
 const { channel } = require('node:diagnostics_channel');
@@ -9,21 +9,21 @@ const native = require('./native');
 const errors = require('./errors');
 const since = require('./since');
 const { checkBatch, checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
+const { begin, bindIfNeeded, end, enqueue } = require('./attempt');
 const { checkBlockList, isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
-const { bindIfNeeded, enqueue, send } = require('./send');
+const { isConnecting, startToConnect } = require('./connect');
+const { send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
 const { ours } = require('./builtin');
 const permission = require('./permission');
 const { stateKey, view } = require('./state-view');
-const {
-  BOUND, CONNECTED, DISCONNECTED, State, UNBOUND, checkHealth, kState, liveHandle,
-} = require('./state');
+const { State, checkHealth, kState, liveHandle } = require('./state');
 
-const { EINVAL, ERR_MISSING_ARGS } = native.codes;
+const { BOUND, CONNECTED, EINVAL, ERR_MISSING_ARGS, UDP4, UDP6, UNBOUND } = native.constants;
 const created = channel('udp.socket');
-const types = { udp4: 4, udp6: 6 };
+const types = { udp4: UDP4, udp6: UDP6 };
 
 // Until this version, the clean-up after a failed bind counted as a listener of 'error'.
 const bindFailure = since([24, 21], [26, 8]) ? errorMonitor : 'error';
@@ -127,7 +127,7 @@ function isDescriptor(fd) {
 }
 
 // In the order in which the built-in reads them.
-function readPlace({ address, exclusive, port }) {
+function readAddress({ address, exclusive, port }) {
   return [port, address, Boolean(exclusive)];
 }
 
@@ -135,7 +135,7 @@ Socket.prototype.bind = function(port, address /* , callback */) {
   const state = checkHealth(this);
   if (state.handle.bindState !== UNBOUND || state.binding !== null)
     throw errors.alreadyBound();
-  state.binding = {}; // also when the rest throws: the built-in is then as if it were binding
+  begin(state, 'binding'); // also when the rest throws: the built-in is then as if it were binding
   const callback = arguments.length > 0 && arguments[arguments.length - 1];
   if (typeof callback === 'function')
     onceBound(this, callback);
@@ -149,7 +149,7 @@ Socket.prototype.bind = function(port, address /* , callback */) {
   else if (isDescriptor(options.fd))
     bindDescriptor(this, options.fd, Boolean(options.exclusive));
   else
-    bindToAddress(this, ...readPlace(options));
+    bindToAddress(this, ...readAddress(options));
   return this;
 };
 
@@ -185,17 +185,6 @@ Socket.prototype.bindSync = function(options = {}) {
 
 // ---- connect ----
 
-function isConnecting(state) {
-  return state.connecting !== null || state.handle.connectState !== DISCONNECTED;
-}
-
-function startToConnect(state) {
-  const { address, port } = state.connecting;
-  const code = state.handle.connect(port);
-  if (code < 0)
-    throw errors.endpointError(code, 'connect', address, port);
-}
-
 Socket.prototype.connect = function(port, address, callback) {
   const number = checkPort(port);
   if (typeof address === 'function') {
@@ -209,7 +198,7 @@ Socket.prototype.connect = function(port, address, callback) {
   if (isConnecting(state))
     throw errors.isConnected();
   checkHealth(this);
-  state.connecting = { address, port: number, callback, cause: null };
+  begin(state, 'connecting', { address, port: number, callback });
   bindIfNeeded(this, state);
   if (state.handle.bindState === BOUND)
     startToConnect(state);
@@ -248,10 +237,8 @@ Socket.prototype.disconnect = function() {
   const code = liveHandle(this).disconnect();
   if (code < 0)
     throw errors.systemError(code, 'connect');
-  if (state.connecting === null)
-    return;
-  state.connecting = null;
-  process.nextTick(emitDueConnect, this);
+  if (end(state, 'connecting') !== null)
+    process.nextTick(emitDueConnect, this);
 };
 
 // ---- send ----
@@ -281,10 +268,8 @@ Socket.prototype.close = function(callback) {
   checkHealth(this);
   state.closed = true;
   state.handle.close();
-  if (state.shared !== null)
-    state.shared.close();
-  if (state.nodeHandle !== null)
-    state.nodeHandle.close();
+  state.sharedHandle?.close();
+  state.nodeHandle?.close();
   return this;
 };
 
@@ -408,7 +393,7 @@ function keepAlive(socket, refed) {
   const method = refed ? 'ref' : 'unref';
   state.refed = refed;
   state.handle[method]();
-  state.shared?.[method]?.();
+  state.sharedHandle?.[method]?.();
   return socket;
 }
 

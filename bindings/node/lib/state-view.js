@@ -4,17 +4,17 @@
 
 const { stateKey, stateNames } = require('./builtin');
 const { handleOf } = require('./node-handle');
-const { BOUND, kState } = require('./state');
+const { BINDING, BOUND, CONNECTING, DISCONNECTED, UNBOUND } = require('./native').constants;
+const { kState } = require('./state');
 
-const CONNECTING = 1;
-const BINDING = 1;
-
+// The built-in counts an attempt from the program's call on.
 function bindState({ handle, binding }) {
-  return handle.bindState === 0 && binding !== null ? BINDING : handle.bindState;
+  return handle.bindState === UNBOUND && binding !== null ? BINDING : handle.bindState;
 }
 
 function connectState({ handle, connecting }) {
-  return handle.connectState === 0 && connecting !== null ? CONNECTING : handle.connectState;
+  return handle.connectState === DISCONNECTED && connecting !== null ?
+    CONNECTING : handle.connectState;
 }
 
 // In the order in which the built-in shows them; those that are read only are the library's.

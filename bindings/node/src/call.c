@@ -1,28 +1,30 @@
 /*
- * From C to JavaScript, and how arguments are read. Knows nothing of what is called for.
+ * From C to JavaScript: exceptions, calls, values.
  */
 #include "addon.h"
 
-/* ---- what listeners throw ---- */
+#include <assert.h>
+
+/* ---- exceptions of listeners ---- */
 
 /* In a call from JavaScript, the first thing thrown is thrown on to the caller. */
-static bool keep_thrown(struct addon *addon, napi_value error) {
+static bool call_keep_exception(struct addon *addon, napi_value error) {
   return addon->depth > 0 && addon->thrown == NULL &&
          napi_create_reference(addon->env, error, 1, &addon->thrown) == napi_ok;
 }
 
-static void take_exception(struct addon *addon) {
+static void call_take_exception(struct addon *addon) {
   napi_value error;
   bool pending = false;
   napi_is_exception_pending(addon->env, &pending);
-  if (!pending) /* a tick has thrown, and 'uncaughtException' knows */
+  if (!pending) /* a tick has thrown: it has become an 'uncaughtException' */
     return;
   if (napi_get_and_clear_last_exception(addon->env, &error) != napi_ok) {
     addon->ending = true; /* a worker that is being terminated */
     return;
   }
-  /* Only objects can be referred to before Node-API 10; what else is thrown goes this way too. */
-  if (!keep_thrown(addon, error))
+  /* Before Node-API 10 only objects can be referred to; other values go this way as well. */
+  if (!call_keep_exception(addon, error))
     napi_fatal_exception(addon->env, error);
 }
 
@@ -36,6 +38,7 @@ napi_ref addon_enter(struct addon *addon) {
 void addon_leave(struct addon *addon, napi_ref outer) {
   napi_ref thrown = addon->thrown;
   napi_value error = NULL;
+  assert(addon->depth > 0);
   addon->depth--;
   addon->thrown = outer;
   if (thrown == NULL)
@@ -48,7 +51,8 @@ void addon_leave(struct addon *addon, napi_ref outer) {
 
 /* ---- calls ---- */
 
-bool addon_find(struct handle *handle, enum addon_callback callback, struct addon_function *found) {
+bool addon_find_function(struct handle *handle, enum addon_callback callback,
+                         struct addon_function *found) {
   struct addon *addon = handle->addon;
   napi_env env = addon->env;
   *found = (struct addon_function){NULL, NULL};
@@ -58,72 +62,72 @@ bool addon_find(struct handle *handle, enum addon_callback callback, struct addo
          found->function != NULL && found->owner != NULL;
 }
 
+enum call_ticks { CALL_WITHOUT_TICKS, CALL_WITH_TICKS };
+
+/* Inside a call from JavaScript ticks run when that has returned, in any case. */
 static napi_value call_found(struct handle *handle, const struct addon_function *found, size_t argc,
-                             const napi_value argv[], bool with_ticks) {
+                             const napi_value argv[], enum call_ticks ticks) {
   struct addon *addon = handle->addon;
   napi_env env = addon->env;
   napi_value owner = found->owner, function = found->function, result = NULL;
   napi_status status =
-      addon->depth > 0 || !with_ticks
+      addon->depth > 0 || ticks == CALL_WITHOUT_TICKS
           ? napi_call_function(env, owner, function, argc, argv, &result)
           : napi_make_callback(env, handle->context, owner, function, argc, argv, &result);
   if (status == napi_pending_exception)
-    take_exception(addon);
+    call_take_exception(addon);
   return status == napi_ok ? result : NULL;
 }
 
-void addon_call_found(struct handle *handle, const struct addon_function *found) {
-  call_found(handle, found, 0, NULL, true);
+void addon_call_function(struct handle *handle, const struct addon_function *found) {
+  call_found(handle, found, 0, NULL, CALL_WITH_TICKS);
 }
 
-static napi_value call(struct handle *handle, enum addon_callback callback, size_t argc,
-                       const napi_value argv[], bool with_ticks) {
+static napi_value call_callback(struct handle *handle, enum addon_callback callback, size_t argc,
+                                const napi_value argv[], enum call_ticks ticks) {
   struct addon_function found;
-  if (!addon_find(handle, callback, &found))
+  if (!addon_find_function(handle, callback, &found))
     return NULL;
-  return call_found(handle, &found, argc, argv, with_ticks);
+  return call_found(handle, &found, argc, argv, ticks);
 }
 
-napi_value addon_ask(struct handle *handle, enum addon_callback callback, size_t argc,
-                     const napi_value argv[]) {
-  return call(handle, callback, argc, argv, false);
-}
-
-/* Ticks run when it is closed, in the socket's context. False: the environment ends. */
-static bool open_scope(struct handle *handle, napi_callback_scope *scope) {
-  napi_env env = handle->addon->env;
-  napi_value wrapper = NULL;
-  napi_get_reference_value(env, handle->wrapper, &wrapper);
-  return wrapper != NULL && handle->context != NULL &&
-         napi_open_callback_scope(env, wrapper, handle->context, scope) == napi_ok;
+napi_value addon_call(struct handle *handle, enum addon_callback callback, size_t argc,
+                      const napi_value argv[]) {
+  return call_callback(handle, callback, argc, argv, CALL_WITHOUT_TICKS);
 }
 
 /*
- * A tick runs when the callback scope is closed. What it throws Node.js reports there, with the
- * line that has thrown; inside of napi_make_callback() it would lose that. But since Node.js 24 it
- * is that call which gives the tick the asynchronous context.
+ * A tick runs when the callback scope is closed, in the socket's asynchronous context. Node.js
+ * reports an exception there with the line that has thrown; inside of napi_make_callback() it would
+ * lose that line. But since Node.js 24 it is that call which gives the tick its context. False: the
+ * environment ends.
  */
-static bool emit_in_tick(struct handle *handle, size_t argc, const napi_value argv[]) {
+static bool call_in_tick(struct handle *handle, size_t argc, const napi_value argv[]) {
+  napi_env env = handle->addon->env;
   napi_callback_scope scope;
-  if (!open_scope(handle, &scope))
+  napi_value wrapper = NULL;
+  napi_get_reference_value(env, handle->wrapper, &wrapper);
+  if (wrapper == NULL || handle->context == NULL ||
+      napi_open_callback_scope(env, wrapper, handle->context, &scope) != napi_ok)
     return false;
-  bool queued = call(handle, ON_tick, argc, argv, true) != NULL;
-  napi_close_callback_scope(handle->addon->env, scope);
+  bool queued = call_callback(handle, ON_tick, argc, argv, CALL_WITH_TICKS) != NULL;
+  napi_close_callback_scope(env, scope);
   return queued;
 }
 
 bool addon_emit(struct handle *handle, enum addon_callback callback, size_t argc,
                 const napi_value argv[]) {
-  napi_value with_function[1 + ADDON_MOST_ARGUMENTS];
+  napi_value with_function[1 + ADDON_MAX_CALLBACK_ARGUMENTS];
   struct addon_function found;
-  if (!addon_find(handle, callback, &found))
+  if (!addon_find_function(handle, callback, &found))
     return false;
+  assert(argc <= ADDON_MAX_CALLBACK_ARGUMENTS);
   with_function[0] = found.function;
   for (size_t i = 0; i < argc; i++)
     with_function[1 + i] = argv[i];
   if (handle->addon->depth == 0)
-    return emit_in_tick(handle, 1 + argc, with_function);
-  return addon_ask(handle, ON_queue, 1 + argc, with_function) != NULL;
+    return call_in_tick(handle, 1 + argc, with_function);
+  return addon_call(handle, ON_queue, 1 + argc, with_function) != NULL;
 }
 
 /* ---- values ---- */
@@ -146,32 +150,8 @@ bool addon_define(napi_env env, napi_value object, const char *name, napi_value 
   return napi_define_properties(env, object, 1, &property) == napi_ok;
 }
 
-/*
- * What another addon has wrapped is found here as well, whatever it may point to. Hence ids: ours
- * alone are in the table.
- */
-struct handle *addon_arguments(napi_env env, napi_callback_info info, size_t count,
-                               napi_value argv[]) {
-  napi_value self;
-  void *id, *data;
-  if (napi_get_cb_info(env, info, &count, argv, &self, &data) != napi_ok)
-    return NULL;
-  const struct addon *addon = data;
-  struct handle *handle = NULL;
-  if (napi_unwrap(env, self, &id) == napi_ok)
-    handle = addon_table_get(&addon->handles, (addon_id)id);
-  if (handle == NULL)
-    napi_throw_type_error(env, "ERR_INVALID_THIS", "Value of \"this\" must be of type Handle");
-  return handle;
-}
-
-int32_t addon_int_argument(napi_env env, napi_value value) {
+int32_t addon_read_int(napi_env env, napi_value value) {
   int32_t number = 0;
   napi_get_value_int32(env, value, &number);
   return number;
-}
-
-bool addon_text_argument(napi_env env, napi_value value, char *text, size_t size) {
-  size_t length;
-  return napi_get_value_string_utf8(env, value, text, size, &length) == napi_ok;
 }

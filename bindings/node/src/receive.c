@@ -1,37 +1,33 @@
 /*
- * Messages: the bytes of each are copied to the stage, memory that no program sees, and JavaScript
- * copies them on, to memory that is the message's own. Where the socket shall have a pool they are
- * copied to its slab, of which the message is a view: an ArrayBuffer that is used until it is full,
- * and then left to its messages. The numbers of a message stand in a view that both sides see, so
- * that no JavaScript value is made for it here.
+ * Messages. The payload of each is copied to the staging buffer, memory that no program sees, from
+ * where JavaScript copies it to memory that is the message's own. On a socket with a pool it is
+ * copied to the socket's slab, an ArrayBuffer that is used until it is full and of which the
+ * messages are views. The fields of a message are in an array that both sides share, so that no
+ * JavaScript value is made for it here.
  */
 #include "addon.h"
 
 #include <string.h>
 
-enum {
-  /* The numbers of one message in the view. */
-  OFFSET, /* on the stage or in the slab, bytes */
-  SIZE,   /* bytes */
-  PORT,   /* the sender's */
-  NUMBERS,
-  ALIGNMENT = 8 /* of each message, so that any typed array can look at it in its slab */
-};
+/* Of each message in a slab, so that any typed array can be a view of it. */
+enum { RECEIVE_ALIGNMENT = 8 };
 
-static struct addon_memory *memory_of(struct handle *handle) {
-  return handle->pooled ? &handle->slab : &handle->addon->stage;
+/* ---- room for a payload ---- */
+
+static struct addon_memory *receive_memory(struct handle *handle) {
+  return handle->pooled ? &handle->slab : &handle->addon->staging;
 }
 
-static bool fits(const struct addon_memory *memory, size_t size) {
+static bool receive_fits(const struct addon_memory *memory, size_t size) {
   return memory->bytes != NULL && memory->used <= memory->size &&
          size <= memory->size - memory->used;
 }
 
 /*
- * Looks where the slab is now, and how large: a program may have given the memory of a message, and
- * so the slab, to another thread, or shrunk it. That holds until JavaScript runs again.
+ * Reads the slab's address and size: a program may have transferred the memory of a message, and so
+ * the slab, to another thread, or shrunk it. They are valid until JavaScript runs again.
  */
-static bool locate_slab(struct handle *handle) {
+static bool receive_locate_slab(struct handle *handle) {
   napi_env env = handle->addon->env;
   struct addon_memory *slab = &handle->slab;
   napi_value buffer = NULL;
@@ -51,46 +47,48 @@ void addon_drop_slab(struct handle *handle) {
   memset(&handle->slab, 0, sizeof handle->slab);
 }
 
-/* Asks JavaScript for a slab, which has room for any message. */
-static bool new_slab(struct handle *handle) {
+/* Has JavaScript make a slab, which has room for any message. */
+static bool receive_new_slab(struct handle *handle) {
   napi_ref reference;
-  napi_value buffer = addon_ask(handle, ON_slab, 0, NULL);
+  napi_value buffer = addon_call(handle, ON_slab, 0, NULL);
   if (buffer == NULL || napi_create_reference(handle->addon->env, buffer, 1, &reference) != napi_ok)
     return false;
   addon_drop_slab(handle);
   handle->slab.reference = reference;
-  return locate_slab(handle);
+  return receive_locate_slab(handle);
 }
 
 /*
- * Finds room for the message, which is there until JavaScript runs again. On the stage nothing is
- * needed any more: JavaScript has copied it.
+ * Makes room for the message, which is valid until JavaScript runs again. The staging buffer is
+ * empty at this point: JavaScript has copied what was there.
  */
-static bool make_room(struct handle *handle, size_t size) {
-  struct addon_memory *stage = &handle->addon->stage;
-  stage->used = 0;
+static bool receive_make_room(struct handle *handle, size_t size) {
+  struct addon_memory *staging = &handle->addon->staging;
+  staging->used = 0;
   if (!handle->pooled)
-    return fits(stage, size);
-  if (locate_slab(handle) && fits(&handle->slab, size))
+    return receive_fits(staging, size);
+  if (receive_locate_slab(handle) && receive_fits(&handle->slab, size))
     return true;
-  return new_slab(handle) && fits(&handle->slab, size);
+  return receive_new_slab(handle) && receive_fits(&handle->slab, size);
 }
 
-/* Copies the bytes, for which there is room, and describes them at `place` of the view. */
-static void copy(struct handle *handle, const dgram_message_t *message, size_t place) {
-  struct addon_memory *memory = memory_of(handle);
+/* Copies the payload, for which there is room, and writes the fields of message `index`. */
+static void receive_copy(struct handle *handle, const dgram_message_t *message, size_t index) {
+  struct addon_memory *memory = receive_memory(handle);
   size_t size = message->rinfo.size;
-  int32_t *numbers = handle->addon->view + place * NUMBERS;
+  int32_t *fields = handle->addon->shared + index * ADDON_MESSAGE_FIELDS;
   memcpy(memory->bytes + memory->used, message->message, size);
-  numbers[OFFSET] = (int32_t)memory->used;
-  numbers[SIZE] = (int32_t)size;
-  numbers[PORT] = message->rinfo.port;
-  memory->used += (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+  fields[ADDON_OFFSET] = (int32_t)memory->used;
+  fields[ADDON_SIZE] = (int32_t)size;
+  fields[ADDON_PORT] = message->rinfo.port;
+  memory->used += (size + RECEIVE_ALIGNMENT - 1) & ~(size_t)(RECEIVE_ALIGNMENT - 1);
   if (memory->used > memory->size)
     memory->used = memory->size;
 }
 
-static bool same_host(const struct sockaddr *a, const struct sockaddr *b) {
+/* ---- the sender ---- */
+
+static bool receive_same_host(const struct sockaddr *a, const struct sockaddr *b) {
   if (a->sa_family != b->sa_family)
     return false;
   if (a->sa_family == AF_INET)
@@ -102,34 +100,36 @@ static bool same_host(const struct sockaddr *a, const struct sockaddr *b) {
          memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
 }
 
-/* The text of an address in a zone has the interface's name, which may change. */
-static bool has_zone(const struct sockaddr *address) {
+/* Its text has the interface's name, which may change. */
+static bool receive_has_zone(const struct sockaddr *address) {
   return address->sa_family == AF_INET6 &&
          ((const struct sockaddr_in6 *)(const void *)address)->sin6_scope_id != 0;
 }
 
-/* The address as text is told only when it is another than the message's before. */
-static void tell_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
+/* JavaScript gets the address as text when it differs from that of the message before. */
+static void receive_report_sender(struct handle *handle, const dgram_rinfo_t *rinfo) {
   struct addon *addon = handle->addon;
   const struct sockaddr *from = rinfo->sockaddr;
-  if (same_host(from, (const struct sockaddr *)&addon->sender) && !has_zone(from))
+  if (receive_same_host(from, (const struct sockaddr *)&addon->sender) && !receive_has_zone(from))
     return;
   bool ip4 = from->sa_family == AF_INET;
   memcpy(&addon->sender, from, ip4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
   napi_value argv[] = {addon_text(addon->env, dgram_rinfo_address(rinfo)),
                        addon_text(addon->env, rinfo->family)};
-  addon_ask(handle, ON_sender, 2, argv);
+  addon_call(handle, ON_sender, 2, argv);
 }
 
-/* Tells the next message of the batch; its listeners may call takeMessages() for those after it. */
-static bool tell(struct handle *handle, const struct addon_function *on_message) {
+/* ---- the batch ---- */
+
+/* Emits the next message; its listeners may call takeMessages() for those after it. */
+static bool receive_emit(struct handle *handle, const struct addon_function *on_message) {
   const dgram_message_t *message = *handle->batch++;
   handle->batch_left--;
-  tell_sender(handle, &message->rinfo);
-  if (!make_room(handle, message->rinfo.size))
+  receive_report_sender(handle, &message->rinfo);
+  if (!receive_make_room(handle, message->rinfo.size))
     return false;
-  copy(handle, message, 0);
-  addon_call_found(handle, on_message);
+  receive_copy(handle, message, 0);
+  addon_call_function(handle, on_message);
   return true;
 }
 
@@ -141,58 +141,46 @@ void addon_on_messages(dgram_socket_t *socket, const dgram_message_t *const mess
   napi_handle_scope scope;
   handle->batch = messages;
   handle->batch_left = count;
-  addon_pin(handle);
+  addon_handle_hold(handle);
   napi_open_handle_scope(handle->addon->env, &scope);
-  if (addon_find(handle, ON_message, &on_message)) {
+  if (addon_find_function(handle, ON_message, &on_message)) {
     while (handle->batch_left > 0 && !handle->closing && !handle->addon->ending &&
-           tell(handle, &on_message))
+           receive_emit(handle, &on_message))
       ;
   }
   napi_close_handle_scope(handle->addon->env, scope);
   handle->batch_left = 0;
-  addon_unpin(handle);
+  addon_handle_release(handle);
 }
 
-/* pool(): its messages shall lie in slabs. */
-napi_value addon_pool(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  if (handle != NULL)
-    handle->pooled = true;
-  return NULL;
-}
+/* ---- the methods ---- */
 
-/* Those of the batch that come next, of one sender, as far as there is room in one piece. */
-static size_t take(struct handle *handle) {
-  size_t taken = 0;
-  const struct sockaddr *sender = (*handle->batch)->rinfo.sockaddr;
-  while (handle->batch_left > 0 && taken < ADDON_MOST_MESSAGES &&
-         fits(memory_of(handle), (*handle->batch)->rinfo.size) &&
-         same_host((*handle->batch)->rinfo.sockaddr, sender)) {
-    copy(handle, *handle->batch++, taken++);
-    handle->batch_left--;
-  }
-  return taken;
-}
-
-/* Both steps run JavaScript, which may have taken the rest of the batch itself. */
-static bool prepare(struct handle *handle) {
-  if (handle->batch_left == 0)
-    return false;
-  tell_sender(handle, &(*handle->batch)->rinfo);
-  return handle->batch_left > 0 && make_room(handle, (*handle->batch)->rinfo.size) &&
-         handle->batch_left > 0;
+/* pool(): the messages of this socket lie in slabs. */
+int64_t addon_pool(struct handle *handle, const struct addon_argument argv[]) {
+  (void)argv;
+  handle->pooled = true;
+  return 0;
 }
 
 /*
- * takeMessages(): describes the messages of the batch that come next in the view. Returns how many;
- * 0: there are no more.
+ * takeMessages(): writes the payloads and fields of the next messages of the batch, those of one
+ * sender, as far as there is room in one piece. Returns how many; 0: there are no more.
  */
-napi_value addon_take_messages(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  if (handle == NULL)
-    return NULL;
-  napi_ref outer = addon_enter(handle->addon);
-  size_t taken = prepare(handle) ? take(handle) : 0;
-  addon_leave(handle->addon, outer);
-  return addon_int(env, (int64_t)taken);
+int64_t addon_take_messages(struct handle *handle, const struct addon_argument argv[]) {
+  (void)argv;
+  if (handle->batch_left == 0)
+    return 0;
+  receive_report_sender(handle, &(*handle->batch)->rinfo);
+  /* Both steps run JavaScript, which may have taken the rest of the batch itself. */
+  if (handle->batch_left == 0 || !receive_make_room(handle, (*handle->batch)->rinfo.size))
+    return 0;
+  const struct sockaddr *sender = (*handle->batch)->rinfo.sockaddr;
+  size_t taken = 0;
+  while (handle->batch_left > 0 && taken < ADDON_MAX_MESSAGES &&
+         receive_fits(receive_memory(handle), (*handle->batch)->rinfo.size) &&
+         receive_same_host((*handle->batch)->rinfo.sockaddr, sender)) {
+    receive_copy(handle, *handle->batch++, taken++);
+    handle->batch_left--;
+  }
+  return (int64_t)taken;
 }

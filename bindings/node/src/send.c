@@ -1,72 +1,68 @@
 /*
- * Sends: the bytes are copied at once, since JavaScript may detach or shrink its buffers. The
- * library tells the end of each send that has a callback, in order; JavaScript counts along.
+ * Sends. The bytes are copied at once, since JavaScript may detach or shrink its buffers. The
+ * library completes the sends that have a callback in order, so both sides only count them.
  */
 #include "addon.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- completion ---- */
+
 /* A send with a callback. */
-struct outgoing {
+struct send_request {
   struct handle *handle;
   uint32_t sequence;
   char bytes[];
 };
 
-static void tell_failed(struct handle *handle, uint32_t sequence, int code) {
-  napi_env env = handle->addon->env;
-  napi_value argv[] = {addon_int(env, sequence), addon_int(env, code)};
-  addon_ask(handle, ON_failed, 2, argv);
-}
-
-/* What JavaScript does not ask for in flush() it had asked for before, and waits for. */
-static void tell(struct handle *handle, uint32_t sequence, int code) {
-  napi_handle_scope scope;
-  napi_open_handle_scope(handle->addon->env, &scope);
-  if (code != 0)
-    tell_failed(handle, sequence, code);
-  if (!handle->flushing) {
-    napi_value completed = addon_int(handle->addon->env, handle->completed);
-    addon_emit(handle, ON_sent, 1, &completed);
-  }
-  napi_close_handle_scope(handle->addon->env, scope);
-}
-
-static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                    void *context) {
+/* JavaScript learns of a completion from flush(), or, when the send was blocked, by `sent`. */
+static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                             void *context) {
   (void)socket, (void)bytes;
-  struct outgoing *outgoing = context;
-  struct handle *handle = outgoing->handle;
-  uint32_t sequence = outgoing->sequence;
-  free(outgoing);
+  struct send_request *request = context;
+  struct handle *handle = request->handle;
+  napi_env env = handle->addon->env;
   handle->completed++;
-  if ((error != NULL || !handle->flushing) && !handle->addon->ending)
-    tell(handle, sequence, error != NULL ? error->code : 0);
-  addon_unpin(handle);
+  if ((error != NULL || !handle->flushing) && !handle->addon->ending) {
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    if (error != NULL) {
+      napi_value failed[] = {addon_int(env, request->sequence), addon_int(env, error->code)};
+      addon_call(handle, ON_failed, 2, failed);
+    }
+    if (!handle->flushing) {
+      napi_value completed = addon_int(env, handle->completed);
+      addon_emit(handle, ON_sent, 1, &completed);
+    }
+    napi_close_handle_scope(env, scope);
+  }
+  free(request);
+  addon_handle_release(handle);
 }
 
 /* Returns the send's sequence number, or an error. */
-static int64_t send_told(struct handle *handle, uv_buf_t bytes, const struct sockaddr *to) {
-  struct outgoing *outgoing = malloc(sizeof *outgoing + bytes.len);
-  if (outgoing == NULL)
+static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes,
+                                  const struct sockaddr *to) {
+  struct send_request *request = malloc(sizeof *request + bytes.len);
+  if (request == NULL)
     return UV_ENOMEM;
-  memcpy(outgoing->bytes, bytes.base, bytes.len);
-  bytes.base = outgoing->bytes;
-  outgoing->handle = handle;
-  outgoing->sequence = handle->accepted;
-  int err = dgram_send_to(handle->socket, &bytes, 1, to, on_sent, outgoing);
+  memcpy(request->bytes, bytes.base, bytes.len);
+  bytes.base = request->bytes;
+  request->handle = handle;
+  request->sequence = handle->accepted;
+  int err = dgram_send_to(handle->socket, &bytes, 1, to, send_on_complete, request);
   if (err != 0) {
-    free(outgoing);
+    free(request);
     return err;
   }
-  addon_pin(handle);
+  addon_handle_hold(handle);
   return handle->accepted++;
 }
 
 /* ---- the bytes ---- */
 
-static size_t size_of_element(napi_typedarray_type type) {
+static size_t send_element_size(napi_typedarray_type type) {
   switch (type) {
   case napi_int8_array:
   case napi_uint8_array:
@@ -86,18 +82,18 @@ static size_t size_of_element(napi_typedarray_type type) {
 }
 
 /* Over any UDP length: the library has EMSGSIZE for it, whatever the bytes beyond it are. */
-enum { OVERLONG = 65536 };
+enum { SEND_OVERLONG = 65536 };
 
 /*
- * What a typed array or DataView shows now; nothing when its memory is gone. It is to be read
- * before JavaScript runs again. False: it is neither, which has been thrown.
+ * The bytes of a typed array or DataView; none when its memory is detached. They are valid until
+ * JavaScript runs again. False: it is neither, which has been thrown.
  */
-static bool bytes_of(napi_env env, napi_value view, uv_buf_t *bytes) {
+static bool send_read_bytes(napi_env env, napi_value view, uv_buf_t *bytes) {
   void *data = NULL;
   size_t length = 0;
   napi_typedarray_type type = napi_int16_array; /* stays where there is no name for it */
   if (napi_get_typedarray_info(env, view, &type, &length, &data, NULL, NULL) == napi_ok) {
-    length *= size_of_element(type);
+    length *= send_element_size(type);
   } else if (napi_get_dataview_info(env, view, &length, &data, NULL, NULL) != napi_ok) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "A message must be a view of memory");
     return false;
@@ -108,47 +104,8 @@ static bool bytes_of(napi_env env, napi_value view, uv_buf_t *bytes) {
   return true;
 }
 
-static bool bool_of(napi_env env, napi_value value) {
-  bool result = false;
-  napi_get_value_bool(env, value, &result);
-  return result;
-}
-
-static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, const napi_value argv[]) {
-  napi_env env = handle->addon->env;
-  const struct sockaddr *to = NULL;
-  if (bool_of(env, argv[1]))
-    to = (const struct sockaddr *)&handle->destination;
-  bool told = bool_of(env, argv[2]);
-  bool was_sending = handle->sending;
-  handle->addon->view[ADDON_SENT_SIZE] = (int32_t)bytes.len;
-  if (bytes.len > OVERLONG)
-    bytes.len = OVERLONG;
-  handle->sending = true;
-  napi_ref outer = addon_enter(handle->addon);
-  int64_t result = told ? send_told(handle, bytes, to)
-                        : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
-  addon_leave(handle->addon, outer);
-  handle->sending = was_sending;
-  return result;
-}
-
-/*
- * send(view, aimed, told): sends what the view shows, to the destination of aim() or to the peer.
- * Returns a negative code, or the send's sequence number, of flush() and `failed`, if its end is to
- * be told. Leaves the number of bytes in the numbers' view.
- */
-static napi_value send_one(napi_env env, napi_callback_info info) {
-  napi_value argv[3];
-  uv_buf_t bytes;
-  struct handle *handle = addon_arguments(env, info, 3, argv);
-  if (handle == NULL || !bytes_of(env, argv[0], &bytes))
-    return NULL;
-  return addon_int(env, send_bytes(handle, bytes, argv));
-}
-
-/* Adds a part to what there is room for; false: no memory. */
-static bool append(uv_buf_t *all, size_t *capacity, uv_buf_t part) {
+/* Appends a part; false: no memory. */
+static bool send_append(uv_buf_t *all, size_t *capacity, uv_buf_t part) {
   if (all->len + part.len > *capacity || all->base == NULL) {
     size_t grown = 2 * (all->len + part.len) + 1;
     char *base = realloc(all->base, grown);
@@ -163,11 +120,11 @@ static bool append(uv_buf_t *all, size_t *capacity, uv_buf_t part) {
 }
 
 /*
- * Puts the bytes of a list of views one after the other, as many as a datagram can't have at most.
- * To read an element may run the program's code, so each is copied at once. Returns 0, or an error,
- * which may have been thrown too; `base` is owned either way.
+ * Copies the bytes of a list of views one after the other, no more than make it too long for a
+ * datagram. Reading an element may run the program's code, so each is copied at once. Returns 0, or
+ * an error, which may have been thrown as well; the caller owns `base` either way.
  */
-static int concatenate(napi_env env, napi_value list, uv_buf_t *all) {
+static int send_concatenate(napi_env env, napi_value list, uv_buf_t *all) {
   size_t capacity = 0;
   uint32_t count;
   *all = (uv_buf_t){.base = NULL, .len = 0};
@@ -175,14 +132,14 @@ static int concatenate(napi_env env, napi_value list, uv_buf_t *all) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The list of messages must be an array");
     return UV_EINVAL;
   }
-  for (uint32_t i = 0; i < count && all->len < OVERLONG; i++) {
+  for (uint32_t i = 0; i < count && all->len < SEND_OVERLONG; i++) {
     napi_value view;
     uv_buf_t part;
-    if (napi_get_element(env, list, i, &view) != napi_ok || !bytes_of(env, view, &part))
+    if (napi_get_element(env, list, i, &view) != napi_ok || !send_read_bytes(env, view, &part))
       return UV_EINVAL;
-    if (part.len > OVERLONG)
-      part.len = OVERLONG;
-    if (!append(all, &capacity, part))
+    if (part.len > SEND_OVERLONG)
+      part.len = SEND_OVERLONG;
+    if (!send_append(all, &capacity, part))
       return UV_ENOMEM;
   }
   if (all->base == NULL)
@@ -190,85 +147,78 @@ static int concatenate(napi_env env, napi_value list, uv_buf_t *all) {
   return all->base != NULL ? 0 : UV_ENOMEM;
 }
 
-/* sendList(views, aimed, told): the same with the bytes of all views, one after the other. */
-static napi_value send_list(napi_env env, napi_callback_info info) {
-  napi_value argv[3];
+/* ---- the methods ---- */
+
+/* `argv` is that of send(). */
+static int64_t send_bytes(struct handle *handle, uv_buf_t bytes,
+                          const struct addon_argument argv[]) {
+  const struct sockaddr *to = argv[1].number & ADDON_SEND_TO_DESTINATION
+                                  ? (const struct sockaddr *)&handle->destination
+                                  : NULL;
+  bool was_sending = handle->sending;
+  handle->addon->shared[ADDON_SENT_SIZE] = (int32_t)bytes.len;
+  if (bytes.len > SEND_OVERLONG)
+    bytes.len = SEND_OVERLONG;
+  handle->sending = true;
+  napi_ref outer = addon_enter(handle->addon);
+  int64_t result = argv[1].number & ADDON_SEND_WITH_CALLBACK
+                       ? send_with_callback(handle, bytes, to)
+                       : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
+  addon_leave(handle->addon, outer);
+  handle->sending = was_sending;
+  return result;
+}
+
+/*
+ * send(view, flags): sends the bytes of the view. Returns a negative code, or with a callback the
+ * send's sequence number, for flush() and `failed`. Writes the number of bytes to the shared array.
+ */
+int64_t addon_send(struct handle *handle, const struct addon_argument argv[]) {
+  uv_buf_t bytes;
+  if (!send_read_bytes(handle->addon->env, argv[0].value, &bytes))
+    return UV_EINVAL;
+  return send_bytes(handle, bytes, argv);
+}
+
+/* sendList(views, flags): one datagram of the bytes of all views. */
+int64_t addon_send_list(struct handle *handle, const struct addon_argument argv[]) {
   uv_buf_t all;
-  struct handle *handle = addon_arguments(env, info, 3, argv);
-  if (handle == NULL)
-    return NULL;
-  int64_t result = concatenate(env, argv[0], &all);
+  int64_t result = send_concatenate(handle->addon->env, argv[0].value, &all);
   if (result == 0)
     result = send_bytes(handle, all, argv);
   free(all.base);
-  return addon_int(env, result);
+  return result;
 }
 
-/* aim(port, address): where send() goes. Returns 0 or a negative code, for what is no address. */
-static napi_value aim(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
-  char text[DGRAM_ADDRESS_TEXT];
-  struct handle *handle = addon_arguments(env, info, 2, argv);
-  if (handle == NULL)
-    return NULL;
-  int port = addon_int_argument(env, argv[0]);
+/* setDestination(port, address): where send() goes. UV_EINVAL: it is no address. */
+int64_t addon_set_destination(struct handle *handle, const struct addon_argument argv[]) {
   struct sockaddr_storage to;
   memset(&to, 0, sizeof to);
-  int err = UV_EINVAL;
-  if (addon_text_argument(env, argv[1], text, sizeof text)) {
-    err = uv_ip4_addr(text, port, (struct sockaddr_in *)&to);
-    if (err != 0)
-      err = uv_ip6_addr(text, port, (struct sockaddr_in6 *)&to);
-  }
-  if (err == 0)
-    handle->destination = to;
-  return addon_int(env, err);
+  if (argv[1].text == NULL ||
+      (uv_ip4_addr(argv[1].text, argv[0].number, (struct sockaddr_in *)&to) != 0 &&
+       uv_ip6_addr(argv[1].text, argv[0].number, (struct sockaddr_in6 *)&to) != 0))
+    return UV_EINVAL;
+  handle->destination = to;
+  return 0;
 }
 
-static void flush(struct handle *handle) {
+/* flush(): sends now. Returns how many sends with a callback have completed, modulo 2^32. */
+int64_t addon_flush(struct handle *handle, const struct addon_argument argv[]) {
+  (void)argv;
   bool was_flushing = handle->flushing;
-  napi_ref outer = addon_enter(handle->addon);
   handle->flushing = true;
   dgram_flush(handle->socket);
   handle->flushing = was_flushing;
-  addon_leave(handle->addon, outer);
+  return handle->completed;
 }
 
-/* flush(): sends now. Returns how many sends that are told have ended so far, modulo 2^32. */
-static napi_value flush_now(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  if (handle == NULL)
-    return NULL;
-  flush(handle);
-  return addon_int(env, handle->completed);
+/* getSendQueueSize(), getSendQueueCount(): of what the system does not accept yet. */
+int64_t addon_send_queue_size(struct handle *handle, const struct addon_argument argv[]) {
+  addon_flush(handle, argv);
+  return (int64_t)dgram_get_send_queue_size(handle->socket);
 }
 
-/* getSendQueueSize(), getSendQueueCount(): of what the system does not take yet. */
-static napi_value queue_size(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  if (handle == NULL)
-    return NULL;
-  flush(handle);
-  return addon_int(env, (int64_t)dgram_get_send_queue_size(handle->socket));
+int64_t addon_send_queue_count(struct handle *handle, const struct addon_argument argv[]) {
+  addon_flush(handle, argv);
+  return (int64_t)dgram_get_send_queue_count(handle->socket);
 }
-
-static napi_value queue_count(napi_env env, napi_callback_info info) {
-  struct handle *handle = addon_arguments(env, info, 0, NULL);
-  if (handle == NULL)
-    return NULL;
-  flush(handle);
-  return addon_int(env, (int64_t)dgram_get_send_queue_count(handle->socket));
-}
-
-#define METHOD(name, function) \
-  { name, NULL, function, NULL, NULL, NULL, napi_default_method, NULL }
-
-const napi_property_descriptor addon_send_methods[] = {
-    METHOD("send", send_one),
-    METHOD("sendList", send_list),
-    METHOD("aim", aim),
-    METHOD("flush", flush_now),
-    METHOD("getSendQueueSize", queue_size),
-    METHOD("getSendQueueCount", queue_count),
-};
-const size_t addon_send_method_count = sizeof addon_send_methods / sizeof addon_send_methods[0];

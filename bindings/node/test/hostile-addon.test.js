@@ -55,7 +55,8 @@ const calling = (queue) => ({
   tick(act, ...values) { Reflect.apply(act, this, values); },
 });
 
-// A Handle of another setup, bound to a port of the loopback interface.
+// A Handle of another setup, bound to a port of the loopback interface. The flags of its send() are
+// 1 (to the destination that was set, not the peer) and 2 (with a callback).
 function boundHandle(addon) {
   const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
   if (handle.bindSync(0, '127.0.0.1') !== 0) throw new Error('could not bind');
@@ -170,11 +171,11 @@ const attacks = {
     const { Handle } = require(addonPath(t)).create();
     const handle = attempt(() => new Handle({}, 4, 0, 0, 0, 0, 0));
     attempt(() => handle.bindSync(0, '127.0.0.1'));
-    attempt(() => handle.send(new Uint8Array(1), false, true));
+    attempt(() => handle.send(new Uint8Array(1), 2));
     attempt(() => handle.bind(0));
     await turns(3);
   },
-  'runErrand() and others before setup()': async (t) => {
+  'runDeferredTask() and others before setup()': async (t) => {
     const addon = require(addonPath(t)).create();
     for (const [, method] of methods(addon)) {
       for (const value of kinds()) {
@@ -199,7 +200,7 @@ const attacks = {
           const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
           handle.bindSync(0, '127.0.0.1');
           handle.connectSync(9, '127.0.0.1');
-          handle.send(new Uint8Array(9), false, false);
+          handle.send(new Uint8Array(9), 0);
         });
       }
     }
@@ -246,17 +247,17 @@ const attacks = {
           const handle = boundHandle(addon);
           handle.bind(0);
           handle.connect(9);
-          handle.send(new Uint8Array(1), false, true);
+          handle.send(new Uint8Array(1), 2);
           handle.close();
         });
       }
     }
     await turns(3);
   },
-  'an errand is run twice': async (t) => {
-    const errands = [];
+  'a deferred task is run twice': async (t) => {
+    const tasks = [];
     const queue = [];
-    const addon = addonOf(t, { ...calling(queue), defer: (errand) => errands.push(errand) });
+    const addon = addonOf(t, { ...calling(queue), defer: (task) => tasks.push(task) });
     for (let i = 0; i < 50; i++) {
       const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
       handle.bindSync(0, '127.0.0.1');
@@ -264,23 +265,23 @@ const attacks = {
       handle.close();
       queue.splice(0).forEach((act) => act());
     }
-    if (errands.length === 0) throw new Error('nothing was put off');
+    if (tasks.length === 0) throw new Error('nothing was deferred');
     for (let round = 0; round < 3; round++) {
-      for (const errand of errands) {
-        attempt(() => addon.runErrand(errand));
+      for (const task of tasks) {
+        attempt(() => addon.runDeferredTask(task));
         queue.splice(0).forEach((act) => act());
       }
       gc();
       await turn();
     }
   },
-  'an errand is run inside of the call that puts it off, and that call throws': async (t) => {
-    for (const queueing of [(addon, errand) => addon.runErrand(errand),
-      (addon, errand) => {
-        addon.runErrand(errand);
+  'a deferred task is run inside the call that defers it, and that call throws': async (t) => {
+    for (const queueing of [(addon, task) => addon.runDeferredTask(task),
+      (addon, task) => {
+        addon.runDeferredTask(task);
         throwing();
       }]) {
-      const addon = addonOf(t, { queue(act, errand) { queueing(addon, errand); } });
+      const addon = addonOf(t, { queue(act, task) { queueing(addon, task); } });
       for (let i = 0; i < 20; i++) {
         const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
         attempt(() => handle.bindSync(0, '127.0.0.1'));
@@ -291,23 +292,23 @@ const attacks = {
       await turns(3);
     }
   },
-  'errands that are others\', or none': async (t) => {
+  'deferred tasks that are others\', or none': async (t) => {
     const addon = addonOf(t);
     // Those of another setup.
     const externals = [];
     const queue = [];
-    const other = addonOf(t, { ...calling(queue), defer: (errand) => externals.push(errand) });
+    const other = addonOf(t, { ...calling(queue), defer: (task) => externals.push(task) });
     boundHandle(other).close();
     queue.splice(0).forEach((act) => act());
-    for (const errand of [...externals, ...kinds(), ...foreign(t)])
-      attempt(() => addon.runErrand(errand));
+    for (const task of [...externals, ...kinds(), ...foreign(t)])
+      attempt(() => addon.runDeferredTask(task));
     for (let i = 0; i < 1000; i++) {
-      attempt(() => addon.runErrand(i));
-      attempt(() => addon.runErrand((i << 22) + i));
-      attempt(() => addon.runErrand(2 ** 22 * i));
+      attempt(() => addon.runDeferredTask(i));
+      attempt(() => addon.runDeferredTask((i << 22) + i));
+      attempt(() => addon.runDeferredTask(2 ** 22 * i));
     }
-    attempt(() => addon.runErrand());
-    externals.forEach((errand) => attempt(() => other.runErrand(errand)));
+    attempt(() => addon.runDeferredTask());
+    externals.forEach((task) => attempt(() => other.runDeferredTask(task)));
     await turns(3);
   },
   'process.nextTick calls twice': async (t) => {
@@ -339,25 +340,25 @@ const attacks = {
     const handle = boundHandle(addonOf(t, { message() { received++; } }));
     const where = {};
     handle.address(where);
-    handle.aim(where.port, '127.0.0.1');
+    handle.setDestination(where.port, '127.0.0.1');
     const list = Object.defineProperty([Buffer.from('x'), 1], 1, { get: throwing });
     for (let i = 0; i < 100; i++) {
-      attempt(() => handle.sendList(list, true, true));
-      attempt(() => handle.sendList(Object.defineProperty([1], 0, { get: throwing }), true, false));
-      attempt(() => handle.send('no view', true, false));
+      attempt(() => handle.sendList(list, 3));
+      attempt(() => handle.sendList(Object.defineProperty([1], 0, { get: throwing }), 1));
+      attempt(() => handle.send('no view', 1));
     }
     await turns(3);
     if (received > 0) throw new Error(`${received} messages were sent`);
   },
   'a list of very much': async (t) => {
     const handle = boundHandle(addonOf(t));
-    handle.aim(9, '127.0.0.1');
+    handle.setDestination(9, '127.0.0.1');
     const part = new Uint8Array(2 ** 26);
     const list = new Array(2 ** 20).fill(part); // 64 TB
-    for (const told of [true, false]) attempt(() => handle.sendList(list, true, told));
+    for (const flags of [1, 3]) attempt(() => handle.sendList(list, flags));
     for (let i = 0; i < 200; i++) {
-      attempt(() => handle.sendList([part], true, true));
-      attempt(() => handle.send(part, true, true));
+      attempt(() => handle.sendList([part], 3));
+      attempt(() => handle.send(part, 3));
     }
     t.report(process.memoryUsage().rss < 2 ** 30);
     if (process.memoryUsage().rss > 2 ** 30) throw new Error('it is all copied');
@@ -546,8 +547,8 @@ for (const [name, slab] of Object.entries(slabs)) {
       handle.address(where);
       handle.pool();
       for (let i = 0; i < 200; i++) {
-        handle.aim(where.port, '127.0.0.1');
-        handle.send(Buffer.alloc(9000, 7), true, false);
+        handle.setDestination(where.port, '127.0.0.1');
+        handle.send(Buffer.alloc(9000, 7), 1);
       }
       await turns(20);
       t.report(await exchange(t));
@@ -564,9 +565,9 @@ test('functions of setup() that use the handle they are called for', own, async 
       take: (handle) => { while (handle.takeMessages() > 0); },
       pool: (handle) => handle.pool(),
       close: (handle) => handle.close(),
-      send: (handle) => handle.send(new Uint8Array(9), true, true),
+      send: (handle) => handle.send(new Uint8Array(9), 3),
       flush: (handle) => handle.flush(),
-      answer: (handle) => handle.answer(0, '127.0.0.1'),
+      resolved: (handle) => handle.resolved(0, '127.0.0.1'),
       bind: (handle) => handle.bind(0),
       connect: (handle) => handle.connect(9),
       throw: throwing,
@@ -580,7 +581,7 @@ test('functions of setup() that use the handle they are called for', own, async 
         let left = 20;
         const queue = [];
         const functions = { ...calling(queue), lookup() {
-          handle.answer(0, '127.0.0.1');
+          handle.resolved(0, '127.0.0.1');
         }, slab: () => new ArrayBuffer(65536) };
         const original = functions[name];
         functions[name] = function(...args) {
@@ -597,9 +598,9 @@ test('functions of setup() that use the handle they are called for', own, async 
         attempt(() => handle.bindSync(0, '127.0.0.1'));
         attempt(() => handle.address(where));
         for (const size of [1, 60000, 9]) {
-          attempt(() => handle.aim(where.port, '127.0.0.1'));
+          attempt(() => handle.setDestination(where.port, '127.0.0.1'));
           for (let i = 0; i < 50; i++)
-            attempt(() => handle.send(Buffer.alloc(size, 7), true, i % 2 === 0));
+            attempt(() => handle.send(Buffer.alloc(size, 7), i % 2 === 0 ? 3 : 1));
           await turn();
           queue.splice(0).forEach((act) => attempt(act));
         }
@@ -647,7 +648,7 @@ const table = async (t) => {
         const isNumber = /escriptor/.test(name) && typeof values[i] === 'number';
         const a = isNumber && values[i] >= 0 ? -1 : values[i];
         const [b, c] = [values[(i * 7 + 3) % values.length], values[(i * 11 + 5) % values.length]];
-        const owned = /bindDescriptor|answerDescriptor/.test(name);
+        const owned = /bindDescriptor|resolvedDescriptor/.test(name);
         for (const args of [[], [a], [a, b], [a, b, c], owned ? [a, c] : [b, a],
           owned ? [a] : [c, b, a]]) {
           attempt(() => Reflect.apply(method, handle, args));
@@ -667,7 +668,7 @@ const table = async (t) => {
       attempt(() => addon.errorName(at(1)));
       attempt(() => addon.errorText(at(1)));
       attempt(() => addon.descriptorType(at(1)));
-      attempt(() => addon.runErrand(at(1)));
+      attempt(() => addon.runDeferredTask(at(1)));
     }
     await turn();
   }
@@ -728,16 +729,17 @@ function buildForeign(t) {
 // In a process for each, since the first may end it.
 test('methods, getters and functions get what another addon has wrapped', own, async (t) => {
   const foreign = buildForeign(t);
-  const names = ['fd', 'bind', 'bindSync', 'answer', 'connect', 'disconnect', 'close', 'send',
-    'sendList', 'aim', 'flush', 'address', 'takeMessages', 'setTTL', 'ref', 'runErrand'];
+  const names = ['fd', 'bind', 'bindSync', 'resolved', 'connect', 'disconnect', 'close', 'send',
+    'sendList', 'setDestination', 'flush', 'address', 'takeMessages', 'setTTL', 'ref',
+    'runDeferredTask'];
   for (const name of names) {
     await harmless(async (t) => {
       const { wrap, external } = require(t.args.foreign);
       const addon = addonOf(t);
       const { Handle } = addon;
       const { name } = t.args;
-      if (name === 'runErrand') {
-        attempt(() => addon.runErrand(external()));
+      if (name === 'runDeferredTask') {
+        attempt(() => addon.runDeferredTask(external()));
       } else {
         const { get, value } = Object.getOwnPropertyDescriptor(Handle.prototype, name);
         // An object of the class's own that another addon wraps before the addon does.

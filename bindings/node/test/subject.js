@@ -4,6 +4,8 @@
 
 const path = require('node:path');
 
+process.env.DGRAM_TEST_ASSERTIONS ??= '1'; // lib/attempt.js asserts each change of state
+
 const modulePath = process.env.DGRAM_MODULE || path.join(__dirname, '..');
 const isBuiltIn = /^(node:)?dgram$/.test(modulePath);
 

@@ -1,0 +1,269 @@
+/*
+ * The methods of Handle: one table, and one function that JavaScript calls for all of them. In
+ * order: it finds the Handle, reads the arguments as the method's row says, calls the method, and
+ * returns its result.
+ */
+#include "addon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the Handle ---- */
+
+/*
+ * napi_unwrap() also finds what other addons have wrapped, which may point to anything. Hence ids:
+ * only those of this addon's Handles are in its table. NULL: it is no such Handle, which has been
+ * thrown.
+ */
+static struct handle *method_find_handle(const struct addon *addon, napi_value self) {
+  void *id;
+  struct handle *handle = NULL;
+  if (napi_unwrap(addon->env, self, &id) == napi_ok)
+    handle = addon_table_get(&addon->handles, (addon_id)id);
+  if (handle == NULL)
+    napi_throw_type_error(addon->env, "ERR_INVALID_THIS",
+                          "Value of \"this\" must be of type Handle");
+  return handle;
+}
+
+/* ---- arguments ---- */
+
+enum method_kind {
+  NO_ARGUMENT,
+  VALUE,     /* as it is, for the method to read */
+  INT,       /* 0 for what is no number */
+  TEXT,      /* NULL for what is none */
+  ADDRESS,   /* a numeric address; "" for what is no text */
+  GROUP,     /* the address of a multicast group */
+  INTERFACE, /* the address of an interface; anything else is EINVAL, NULL for what is no text */
+};
+
+enum { METHOD_TEXT_SIZE = 256 };
+
+/* Zones of addresses are the names of interfaces in Node.js; the library also takes numbers. */
+static void method_drop_unknown_zone(char *address) {
+  struct sockaddr_in6 parsed;
+  char *zone = strchr(address, '%');
+  if (zone != NULL && uv_ip6_addr(address, 0, &parsed) == 0 && parsed.sin6_scope_id == 0)
+    *zone = '\0';
+}
+
+/* In Node.js the zone of a group does not choose the interface. */
+static void method_drop_zone(char *group) {
+  struct sockaddr_in6 parsed;
+  char *zone = strchr(group, '%');
+  if (zone != NULL && uv_ip6_addr(group, 0, &parsed) == 0)
+    *zone = '\0';
+}
+
+/* In Node.js an interface is an address; the library also takes a name or a number. */
+static bool method_is_interface(const char *text) {
+  union {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address;
+  return uv_ip4_addr(text, 0, &address.v4) == 0 || uv_ip6_addr(text, 0, &address.v6) == 0;
+}
+
+/* `memory` holds the text. Returns 0 or UV_EINVAL. */
+static int method_read_text(napi_env env, enum method_kind kind, char memory[METHOD_TEXT_SIZE],
+                            struct addon_argument *argument) {
+  size_t length;
+  memory[0] = '\0';
+  bool is_text = napi_get_value_string_utf8(env, argument->value, memory, METHOD_TEXT_SIZE,
+                                            &length) == napi_ok;
+  argument->text = is_text || kind == ADDRESS ? memory : NULL;
+  if (kind == GROUP)
+    method_drop_zone(memory);
+  if (kind == ADDRESS) {
+    method_drop_unknown_zone(memory);
+    memory[DGRAM_ADDRESS_TEXT - 1] = '\0';
+  }
+  return kind == INTERFACE && is_text && !method_is_interface(memory) ? UV_EINVAL : 0;
+}
+
+/* ---- methods that are a call or two of the library ---- */
+
+#define METHOD(name, result)                                                                \
+  static int64_t method_##name(struct handle *handle, const struct addon_argument argv[]) { \
+    (void)argv;                                                                             \
+    return (result);                                                                        \
+  }
+
+METHOD(bind_sync, dgram_bind_sync(handle->socket, argv[0].number, argv[1].text))
+METHOD(disconnect, dgram_disconnect(handle->socket))
+METHOD(fd, dgram_fileno(handle->socket))
+METHOD(ref, dgram_ref(handle->socket) != NULL)
+METHOD(unref, dgram_unref(handle->socket) != NULL)
+METHOD(set_receive_budget, dgram_set_receive_budget(handle->socket, argv[0].number))
+METHOD(set_broadcast, dgram_set_broadcast(handle->socket, argv[0].number))
+METHOD(set_ttl, dgram_set_ttl(handle->socket, argv[0].number))
+METHOD(set_multicast_ttl, dgram_set_multicast_ttl(handle->socket, argv[0].number))
+METHOD(set_multicast_loopback, dgram_set_multicast_loopback(handle->socket, argv[0].number))
+METHOD(set_multicast_interface, dgram_set_multicast_interface(handle->socket, argv[0].text))
+METHOD(add_membership, dgram_add_membership(handle->socket, argv[0].text, argv[1].text))
+METHOD(drop_membership, dgram_drop_membership(handle->socket, argv[0].text, argv[1].text))
+METHOD(add_source, dgram_add_source_specific_membership(handle->socket, argv[0].text, argv[1].text,
+                                                        argv[2].text))
+METHOD(drop_source, dgram_drop_source_specific_membership(handle->socket, argv[0].text,
+                                                          argv[1].text, argv[2].text))
+METHOD(buffer_size_reason, dgram_buffer_size_reason(handle->socket))
+
+/* bufferSize(receives, size): of the receive buffer, or the send buffer if `receives` is 0; sets
+ * it, unless `size` is 0. Returns the size, or a code. */
+static int64_t method_buffer_size(struct handle *handle, const struct addon_argument argv[]) {
+  dgram_socket_t *socket = handle->socket;
+  int size = argv[1].number;
+  int err = argv[0].number ? dgram_set_recv_buffer_size(socket, size)
+                           : dgram_set_send_buffer_size(socket, size);
+  if (err != 0)
+    return err;
+  return argv[0].number ? dgram_get_recv_buffer_size(socket) : dgram_get_send_buffer_size(socket);
+}
+
+/* Defines address, family and port on `out`, in this order, unless there is an error. */
+static int64_t method_show_address(napi_env env, napi_value out, int err,
+                                   const dgram_address_t *address) {
+  if (err != 0)
+    return err;
+  bool shown = addon_define(env, out, "address", addon_text(env, address->address)) &&
+               addon_define(env, out, "family", addon_text(env, address->family)) &&
+               addon_define(env, out, "port", addon_int(env, address->port));
+  return shown ? 0 : UV_EINVAL;
+}
+
+/* address(out), remoteAddress(out) */
+static int64_t method_address(struct handle *handle, const struct addon_argument argv[]) {
+  dgram_address_t address;
+  int err = dgram_address(handle->socket, &address);
+  return method_show_address(handle->addon->env, argv[0].value, err, &address);
+}
+
+static int64_t method_remote_address(struct handle *handle, const struct addon_argument argv[]) {
+  dgram_address_t address;
+  int err = dgram_remote_address(handle->socket, &address);
+  return method_show_address(handle->addon->env, argv[0].value, err, &address);
+}
+
+/* ---- the table ---- */
+
+enum method_effect {
+  GETTER,        /* a property; changes nothing */
+  PLAIN,         /* emits nothing, and leaves deferred work to the loop */
+  NO_RESULT,     /* the same; returns undefined */
+  ENTERS,        /* addon_enter() and addon_leave(): what it emits is queued until it returns */
+  CHANGES_STATE, /* the same; the states that JavaScript sees are updated */
+};
+
+struct method {
+  const char *name;
+  addon_method_fn *function;
+  enum method_effect effect;
+  enum method_kind arguments[ADDON_MAX_METHOD_ARGUMENTS];
+};
+
+static const struct method methods[] = {
+    {"bind", addon_bind, CHANGES_STATE, {INT}},
+    {"bindSync", method_bind_sync, CHANGES_STATE, {INT, ADDRESS}},
+    {"bindDescriptor", addon_bind_descriptor, CHANGES_STATE, {INT}},
+    {"bindDescriptorCopy", addon_bind_descriptor_copy, CHANGES_STATE, {INT}},
+    {"connect", addon_connect, CHANGES_STATE, {INT}},
+    {"connectSync", addon_connect_sync, CHANGES_STATE, {INT, ADDRESS}},
+    {"resolved", addon_resolved, CHANGES_STATE, {INT, ADDRESS}},
+    {"resolvedDescriptor", addon_resolved_descriptor, CHANGES_STATE, {INT, INT}},
+    {"disconnect", method_disconnect, CHANGES_STATE, {NO_ARGUMENT}},
+    {"close", addon_close, CHANGES_STATE, {NO_ARGUMENT}},
+
+    {"send", addon_send, PLAIN, {VALUE, INT}},
+    {"sendList", addon_send_list, PLAIN, {VALUE, INT}},
+    {"setDestination", addon_set_destination, PLAIN, {INT, TEXT}},
+    {"flush", addon_flush, ENTERS, {NO_ARGUMENT}},
+    {"getSendQueueSize", addon_send_queue_size, ENTERS, {NO_ARGUMENT}},
+    {"getSendQueueCount", addon_send_queue_count, ENTERS, {NO_ARGUMENT}},
+    {"takeMessages", addon_take_messages, ENTERS, {NO_ARGUMENT}},
+    {"pool", addon_pool, NO_RESULT, {NO_ARGUMENT}},
+
+    {"address", method_address, PLAIN, {VALUE}},
+    {"remoteAddress", method_remote_address, PLAIN, {VALUE}},
+    {"fd", method_fd, GETTER, {NO_ARGUMENT}},
+    {"lendDescriptor", addon_lend_descriptor, PLAIN, {VALUE}},
+    {"ref", method_ref, NO_RESULT, {NO_ARGUMENT}},
+    {"unref", method_unref, NO_RESULT, {NO_ARGUMENT}},
+
+    {"setReceiveBudget", method_set_receive_budget, PLAIN, {INT}},
+    {"setBroadcast", method_set_broadcast, PLAIN, {INT}},
+    {"setTTL", method_set_ttl, PLAIN, {INT}},
+    {"setMulticastTTL", method_set_multicast_ttl, PLAIN, {INT}},
+    {"setMulticastLoopback", method_set_multicast_loopback, PLAIN, {INT}},
+    {"setMulticastInterface", method_set_multicast_interface, PLAIN, {INTERFACE}},
+    {"bufferSize", method_buffer_size, PLAIN, {INT, INT}},
+    {"bufferSizeReason", method_buffer_size_reason, PLAIN, {NO_ARGUMENT}},
+
+    /* A membership binds an unbound socket: 'listening' comes in the next tick. */
+    {"addMembership", method_add_membership, CHANGES_STATE, {GROUP, INTERFACE}},
+    {"dropMembership", method_drop_membership, CHANGES_STATE, {GROUP, INTERFACE}},
+    {"addSourceSpecificMembership", method_add_source, CHANGES_STATE, {TEXT, GROUP, INTERFACE}},
+    {"dropSourceSpecificMembership", method_drop_source, CHANGES_STATE, {TEXT, GROUP, INTERFACE}},
+};
+
+enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
+
+/* Every method and getter of Handle. Arguments that are missing are undefined. */
+static napi_value method_run(napi_env env, napi_callback_info info) {
+  char texts[ADDON_MAX_METHOD_ARGUMENTS][METHOD_TEXT_SIZE];
+  struct addon_argument arguments[ADDON_MAX_METHOD_ARGUMENTS];
+  napi_value argv[ADDON_MAX_METHOD_ARGUMENTS], self;
+  size_t argc = ADDON_MAX_METHOD_ARGUMENTS;
+  void *data;
+  if (napi_get_cb_info(env, info, &argc, argv, &self, &data) != napi_ok)
+    return NULL;
+  struct addon *addon = ((const struct addon_method *)data)->addon;
+  const struct method *method = ((const struct addon_method *)data)->method;
+  struct handle *handle = method_find_handle(addon, self);
+  if (handle == NULL)
+    return NULL;
+
+  int err = 0;
+  for (size_t i = 0; i < ADDON_MAX_METHOD_ARGUMENTS && method->arguments[i] != NO_ARGUMENT; i++) {
+    enum method_kind kind = method->arguments[i];
+    arguments[i].value = argv[i];
+    if (kind == INT)
+      arguments[i].number = addon_read_int(env, argv[i]);
+    else if (kind != VALUE && err == 0)
+      err = method_read_text(env, kind, texts[i], &arguments[i]);
+  }
+  if (err != 0)
+    return addon_int(env, err);
+
+  bool enters = method->effect == ENTERS || method->effect == CHANGES_STATE;
+  napi_ref outer = enters ? addon_enter(addon) : NULL;
+  int64_t result = method->function(handle, arguments);
+  if (method->effect == CHANGES_STATE)
+    addon_update_state(handle);
+  if (enters)
+    addon_leave(addon, outer);
+  return method->effect != NO_RESULT ? addon_int(env, result) : NULL;
+}
+
+bool addon_define_handle(struct addon *addon, napi_value exports) {
+  napi_property_descriptor properties[METHOD_COUNT];
+  napi_value class = NULL;
+  addon->methods = calloc(METHOD_COUNT, sizeof *addon->methods);
+  if (addon->methods == NULL)
+    return false;
+  for (size_t i = 0; i < METHOD_COUNT; i++) {
+    bool is_getter = methods[i].effect == GETTER;
+    addon->methods[i] = (struct addon_method){addon, &methods[i]};
+    properties[i] = (napi_property_descriptor){
+        .utf8name = methods[i].name,
+        .method = is_getter ? NULL : method_run,
+        .getter = is_getter ? method_run : NULL,
+        .attributes = is_getter ? napi_enumerable : napi_default_method,
+        .data = &addon->methods[i],
+    };
+  }
+  return napi_define_class(addon->env, "Handle", NAPI_AUTO_LENGTH, addon_handle_new, addon,
+                           METHOD_COUNT, properties, &class) == napi_ok &&
+         addon_define(addon->env, exports, "Handle", class);
+}
