@@ -1,5 +1,5 @@
 /*
- * Any bytes as a frame: whatever is read is well formed, and written again it is the same bytes.
+ * Any bytes as a frame: a frame that is read is well formed, and encodes to the same bytes.
  */
 #include "frame.h"
 
@@ -14,16 +14,16 @@ static bool is_well_formed(const struct dgram__frame *frame) {
          frame->fd >= 0 && (family == AF_UNSPEC || family == AF_INET || family == AF_INET6);
 }
 
-/* What is too short for a frame goes on with zeros; what is too long is cut. */
+/* An input that is too short for a frame is padded with zeros, a longer one truncated. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned char bytes[DGRAM__FRAME_SIZE] = {0};
-  unsigned char again[DGRAM__FRAME_SIZE];
+  unsigned char encoded[DGRAM__FRAME_SIZE];
   struct dgram__frame frame;
   memcpy(bytes, data, size < sizeof bytes ? size : sizeof bytes);
   if (!dgram__frame_read(&frame, bytes))
     return 0;
-  dgram__frame_write(&frame, again);
-  if (!is_well_formed(&frame) || memcmp(again, bytes, sizeof bytes) != 0)
+  dgram__frame_write(&frame, encoded);
+  if (!is_well_formed(&frame) || memcmp(encoded, bytes, sizeof bytes) != 0)
     abort();
   return 0;
 }

@@ -1,8 +1,8 @@
 /*
- * A hand-over with anything at the other end: a server that offers hears the input, and one that
- * takes hears it too. Neither crashes, waits for ever or keeps a descriptor. With an odd first byte
- * the input is frames that are well formed, in short: three bytes each; else it is the bytes that
- * come. The linker puts __wrap_poll() in the place of poll(2).
+ * A hand-over with any peer: both the server that offers and the one that takes read the input.
+ * Neither crashes, hangs or leaks a descriptor. With an odd first byte the input is well-formed
+ * frames, abbreviated to three bytes each; else it is the bytes that are read. The linker replaces
+ * poll(2) by __wrap_poll().
  */
 #include <dgram_handover.h>
 
@@ -21,12 +21,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MOST_FRAMES = 80, SHORT_FRAME = 3 };
+enum { MAX_FRAMES = 80, SHORT_FRAME = 3 };
 
 static char path[64];
 static uv_loop_t loop;
-static uv_timer_t awake; /* in the place of the sockets that keep the loop going */
-static int udp;          /* what is handed over */
+static uv_timer_t awake; /* keeps the loop alive, as the sockets would */
+static int udp;          /* the socket that is handed over */
 static bool taken;
 
 static void must(bool condition) {
@@ -44,25 +44,25 @@ static void begin(void) {
   must(uv_timer_start(&awake, never, UINT32_MAX, 0) == 0);
 }
 
-/* ---- what is said ---- */
+/* ---- the input ---- */
 
-/* kind, how many are to come, status */
-static struct dgram__frame lengthen(const uint8_t brief[SHORT_FRAME]) {
+/* kind, descriptors to come, status */
+static struct dgram__frame expand(const uint8_t brief[SHORT_FRAME]) {
   return (struct dgram__frame){.kind = 1 + brief[0] % (DGRAM__FRAME_KINDS - 1),
                                .number = brief[1],
                                .status = brief[2] < 128 ? 0 : -brief[2]};
 }
 
-/* Says it all, as far as that goes; with an odd last byte each frame has a descriptor. */
-static void say(int fd, const uint8_t *data, size_t size) {
+/* Writes the input, as far as it has room; with an odd last byte each frame has a descriptor. */
+static void write_input(int fd, const uint8_t *data, size_t size) {
   struct dgram__channel channel;
   if (size == 0 || data[0] % 2 == 0) {
     (void)send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
   dgram__channel_init(&channel, fd);
-  for (size_t i = 0; i < MOST_FRAMES && 1 + (i + 1) * SHORT_FRAME <= size; i++) {
-    const struct dgram__frame frame = lengthen(data + 1 + i * SHORT_FRAME);
+  for (size_t i = 0; i < MAX_FRAMES && 1 + (i + 1) * SHORT_FRAME <= size; i++) {
+    const struct dgram__frame frame = expand(data + 1 + i * SHORT_FRAME);
     if (dgram__channel_send(&channel, &frame, data[size - 1] % 2 == 1 ? udp : -1) != 0)
       return;
   }
@@ -74,7 +74,7 @@ static void on_taken(void *context) {
   taken = true;
 }
 
-static void turn(void) {
+static void iterate(void) {
   for (int i = 0; i < 4; i++)
     uv_run(&loop, UV_RUN_NOWAIT);
 }
@@ -85,27 +85,27 @@ static void to_the_offer(const uint8_t *data, size_t size) {
   must(dgram_handover_offer(&loop, path, &udp, 1, on_taken, NULL, &offer) == 0);
   int fd = dgram__unix_listener_connect(path);
   must(fd >= 0);
-  say(fd, data, size);
-  turn();
+  write_input(fd, data, size);
+  iterate();
   close(fd);
-  turn();
+  iterate();
   if (!taken)
     dgram_handover_withdraw(offer);
-  turn();
+  iterate();
 }
 
 /* ---- to the server that takes ---- */
 
 static int listener;
-static const uint8_t *to_say;
-static size_t to_say_size;
+static const uint8_t *input;
+static size_t input_size;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
   int fd = dgram__descriptor_accept(listener);
   if (fd >= 0) {
-    say(fd, to_say, to_say_size);
+    write_input(fd, input, input_size);
     close(fd);
   }
   return 1;
@@ -116,8 +116,8 @@ static void to_the_taker(const uint8_t *data, size_t size) {
   struct dgram__unix_listener file;
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
-  to_say = data;
-  to_say_size = size;
+  input = data;
+  input_size = size;
   listener = dgram__unix_listener_listen(path, &file);
   must(listener >= 0);
   int count = dgram_handover_take(path, -1, fds, &takeover);

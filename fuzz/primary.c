@@ -1,7 +1,7 @@
 /*
- * A primary that hears anything from a worker: it neither crashes nor keeps a descriptor, and the
- * connection ends when the worker has gone. With an odd first byte the input is frames that are
- * well formed, in short: four bytes each; else it is the bytes that come.
+ * A primary that reads any bytes from a worker: it neither crashes nor leaks a descriptor, and the
+ * connection ends when the worker has closed it. With an odd first byte the input is well-formed
+ * frames, abbreviated to four bytes each; else it is the bytes that are read.
  */
 #include "primary.h"
 
@@ -15,17 +15,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MOST_BYTES = 4096, SHORT_FRAME = 4 };
+enum { MAX_BYTES = 4096, SHORT_FRAME = 4 };
 
 static void must(bool condition) {
   if (!condition)
     abort();
 }
 
-/* ---- what is said ---- */
+/* ---- the input ---- */
 
-/* kind, number, what is asked for, port */
-static struct dgram__frame lengthen(const uint8_t brief[SHORT_FRAME]) {
+/* kind, number, what is requested, port */
+static struct dgram__frame expand(const uint8_t brief[SHORT_FRAME]) {
   struct dgram__frame frame = {.kind = 1 + brief[0] % (DGRAM__FRAME_KINDS - 1),
                                .number = brief[1] % 8,
                                .reuse_addr = (brief[2] & 1) != 0,
@@ -36,17 +36,17 @@ static struct dgram__frame lengthen(const uint8_t brief[SHORT_FRAME]) {
   return frame;
 }
 
-/* Returns the number of bytes. */
+/* Writes the bytes that the primary is to read. Returns their number. */
 static size_t compose(unsigned char *bytes, const uint8_t *data, size_t size) {
   size_t length = 0;
   if (size == 0 || data[0] % 2 == 0) {
-    length = size < MOST_BYTES ? size : MOST_BYTES;
+    length = size < MAX_BYTES ? size : MAX_BYTES;
     memcpy(bytes, data, length);
     return length;
   }
-  for (size_t at = 1; at + SHORT_FRAME <= size && length + DGRAM__FRAME_SIZE <= MOST_BYTES;
+  for (size_t at = 1; at + SHORT_FRAME <= size && length + DGRAM__FRAME_SIZE <= MAX_BYTES;
        at += SHORT_FRAME, length += DGRAM__FRAME_SIZE) {
-    const struct dgram__frame frame = lengthen(data + at);
+    const struct dgram__frame frame = expand(data + at);
     dgram__frame_write(&frame, bytes + length);
   }
   return length;
@@ -55,7 +55,7 @@ static size_t compose(unsigned char *bytes, const uint8_t *data, size_t size) {
 /* ---- the primary ---- */
 
 static uv_loop_t loop;
-static uv_timer_t awake; /* in the place of the process that keeps the loop going */
+static uv_timer_t awake; /* keeps the loop alive, as the process would */
 static bool disconnected;
 
 static void on_disconnect(dgram_cluster_t *cluster, int id, void *context) {
@@ -79,14 +79,14 @@ static void close_loop(void) {
 }
 
 /* A worker without a process. */
-static struct dgram__worker_process *enlist(dgram_cluster_t *cluster, int fd) {
+static struct dgram__worker_process *add_worker(dgram_cluster_t *cluster, int fd) {
   struct dgram__worker_process *worker = calloc(1, sizeof *worker);
   must(worker != NULL && uv_poll_init(&loop, &worker->poll, fd) == 0);
   worker->cluster = cluster;
   worker->id = 1;
   worker->exited = true;
   worker->poll.data = worker;
-  worker->open_handles = 2; /* one more than it has: it is freed here */
+  worker->open_handles = 2; /* one more than it has, so that it is freed here */
   dgram__channel_init(&worker->channel, fd);
   dgram__list_append(&cluster->workers, &worker->node);
   cluster->count = 1;
@@ -94,7 +94,7 @@ static struct dgram__worker_process *enlist(dgram_cluster_t *cluster, int fd) {
   return worker;
 }
 
-static void read_answers(struct dgram__channel *channel) {
+static void read_replies(struct dgram__channel *channel) {
   struct dgram__frame frame;
   int fd;
   while (dgram__channel_receive(channel, &frame, &fd) > 0)
@@ -103,7 +103,7 @@ static void read_answers(struct dgram__channel *channel) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  unsigned char bytes[MOST_BYTES];
+  unsigned char bytes[MAX_BYTES];
   struct dgram_cluster cluster = {
       .loop = &loop, .options = {.on_disconnect = on_disconnect}, .shared = {.limit = 1024}};
   struct dgram__channel theirs;
@@ -112,14 +112,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int descriptors = count_descriptors();
   must(dgram__descriptor_pair(fds) == 0);
   dgram__channel_init(&theirs, fds[1]);
-  struct dgram__worker_process *worker = enlist(&cluster, fds[0]);
+  struct dgram__worker_process *worker = add_worker(&cluster, fds[0]);
   size_t length = compose(bytes, data, size);
   must(length == 0 || write(theirs.fd, bytes, length) == (ssize_t)length);
   shutdown(theirs.fd, SHUT_WR);
   disconnected = false;
   while (!disconnected) {
     uv_run(&loop, UV_RUN_NOWAIT);
-    read_answers(&theirs);
+    read_replies(&theirs);
   }
   dgram__channel_close(&theirs);
   uv_run(&loop, UV_RUN_NOWAIT);

@@ -35,47 +35,34 @@ static unsigned address_interface_index(const char *zone) {
   return (unsigned)number;
 }
 
-static bool address_parse_v6(struct sockaddr_in6 *v6, const char *text) {
+/* Whether Node.js's net.isIP() takes a text for a zone, or an interface has that name. */
+static bool address_is_zone(const char *text) {
+  static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.:";
+  return (*text != '\0' && text[strspn(text, allowed)] == '\0') || if_nametoindex(text) != 0;
+}
+
+static bool address_parse(union dgram__address *address, const char *text, int port,
+                          bool literal_only) {
   char number[INET6_ADDRSTRLEN];
+  struct in_addr v4;
+  struct in6_addr v6;
+  if (inet_pton(AF_INET, text, &v4) == 1) {
+    dgram__address_any(address, AF_INET, port);
+    address->v4.sin_addr = v4;
+    return true;
+  }
   const char *zone = strchr(text, '%');
   size_t length = zone != NULL ? (size_t)(zone - text) : strlen(text);
   if (length >= sizeof number)
     return false;
   memcpy(number, text, length);
   number[length] = '\0';
-  if (inet_pton(AF_INET6, number, &v6->sin6_addr) != 1)
-    return false;
-  v6->sin6_scope_id = zone != NULL ? address_interface_index(zone + 1) : 0;
-  return true;
-}
-
-/*
- * Whether a text in the form of an IPv6 address is a host name: its zone is none by Node.js's
- * net.isIP(), which allows any zone of these characters, and no interface has that name.
- */
-static bool address_is_host_name(const char *text) {
-  static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.:";
-  const char *zone = strchr(text, '%');
-  if (zone == NULL)
-    return false;
-  zone++;
-  return (*zone == '\0' || zone[strspn(zone, allowed)] != '\0') && if_nametoindex(zone) == 0;
-}
-
-static bool address_parse(union dgram__address *address, const char *text, int port,
-                          bool literal_only) {
-  struct in_addr v4;
-  struct sockaddr_in6 v6;
-  if (inet_pton(AF_INET, text, &v4) == 1) {
-    dgram__address_any(address, AF_INET, port);
-    address->v4.sin_addr = v4;
-    return true;
-  }
-  if (!address_parse_v6(&v6, text) || (literal_only && address_is_host_name(text)))
+  if (inet_pton(AF_INET6, number, &v6) != 1 ||
+      (literal_only && zone != NULL && !address_is_zone(zone + 1)))
     return false;
   dgram__address_any(address, AF_INET6, port);
-  address->v6.sin6_addr = v6.sin6_addr;
-  address->v6.sin6_scope_id = v6.sin6_scope_id;
+  address->v6.sin6_addr = v6;
+  address->v6.sin6_scope_id = zone != NULL ? address_interface_index(zone + 1) : 0;
   return true;
 }
 

@@ -40,9 +40,8 @@ const char *dgram_strerror(int code) {
 
 void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], int code,
                            const char *syscall, const char *address, int port) {
-  const char *name = dgram_err_name(code);
   error->code = code;
-  error->name = name;
+  error->name = dgram_err_name(code);
   error->syscall = syscall;
   error->address = address;
   error->port = port;
@@ -50,11 +49,11 @@ void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], i
   if (syscall == NULL)
     snprintf(text, DGRAM__ERROR_TEXT, "%s", dgram_strerror(code));
   else if (address == NULL)
-    snprintf(text, DGRAM__ERROR_TEXT, "%s %s", syscall, name);
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s", syscall, error->name);
   else if (port == 0)
-    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s", syscall, name, address);
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s", syscall, error->name, address);
   else
-    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s:%d", syscall, name, address, port);
+    snprintf(text, DGRAM__ERROR_TEXT, "%s %s %s:%d", syscall, error->name, address, port);
 }
 
 void dgram__error_describe_at(struct dgram__described *described, int code, const char *syscall,

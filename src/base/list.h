@@ -6,6 +6,7 @@
 #ifndef DGRAM_LIST_H
 #define DGRAM_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -50,6 +51,8 @@ static inline void dgram__list_append(struct dgram__list *list, struct dgram__li
 
 /* `node` is in the list. */
 static inline void dgram__list_remove(struct dgram__list *list, struct dgram__list_node *node) {
+  assert((node->previous == NULL) == (list->first == node));
+  assert((node->next == NULL) == (list->last == node));
   if (node->previous != NULL)
     node->previous->next = node->next;
   else

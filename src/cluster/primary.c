@@ -6,16 +6,14 @@
  *   cluster   OPEN -> CLOSING -> CLOSED
  *
  * 1. A cluster is created, and workers are forked: a channel, an environment, a process.
- * 2. A wake-up of a worker's channel sends what is left of a frame, handles the frames that have
- *    come, and sends the one that is queued. A request gets its reply.
+ * 2. A wake-up of a worker's channel reads frames; a request gets a reply.
  * 3. The channel ends, then the process; each is reported. A process that ends first is read to
  *    its last frame.
  * 4. A cluster that closes disconnects its workers, and is freed when the last one has ended.
  *
  * A worker is not trusted: each frame is checked, and a worker that breaks the protocol is killed.
- * While a reply waits because the worker does not read, none of its frames are read either. The
- * connection and the process of a worker end independently; its memory is freed when the handles
- * of both are closed.
+ * While a reply waits because the worker does not read, none of its frames are read either. Its
+ * connection and its process end independently; it is freed when the handles of both are closed.
  */
 #include "primary.h"
 
@@ -151,17 +149,6 @@ static int primary_open_channel(struct dgram__worker_process *worker, int *their
 }
 
 /*
- * The worker's standard input, output or error: the primary's, or /dev/null. What a program opens
- * after it has closed one of these gets its number, but is close-on-exec; a worker that inherited
- * it would make it blocking for both.
- */
-static uv_stdio_container_t primary_inherited(int fd) {
-  int flags = fcntl(fd, F_GETFD);
-  bool inheritable = flags >= 0 && (flags & FD_CLOEXEC) == 0;
-  return (uv_stdio_container_t){.flags = inheritable ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
-}
-
-/*
  * Opens /dev/null under the standard numbers that are closed: libuv aborts if what it opens for the
  * new process gets them. Returns how many, the lowest ones, which `fds` gets.
  */
@@ -183,11 +170,18 @@ static int primary_spawn(struct dgram__worker_process *worker, int channel) {
   if (env == NULL)
     return UV_ENOMEM;
   uv_stdio_container_t stdio[] = {
-      [STDIN_FILENO] = primary_inherited(STDIN_FILENO),
-      [STDOUT_FILENO] = primary_inherited(STDOUT_FILENO),
-      [STDERR_FILENO] = primary_inherited(STDERR_FILENO),
-      [DGRAM__CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel},
-  };
+      [DGRAM__CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel}};
+  /*
+   * The worker inherits the standard descriptors, or gets /dev/null (UV_IGNORE). What a program
+   * opens after it has closed one gets its number, but is close-on-exec, and is not inherited: a
+   * worker would make it blocking for both.
+   */
+  for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+    int flags = fcntl(fd, F_GETFD);
+    bool inheritable = flags >= 0 && (flags & FD_CLOEXEC) == 0;
+    stdio[fd].flags = inheritable ? UV_INHERIT_FD : UV_IGNORE;
+    stdio[fd].data.fd = fd;
+  }
   const uv_process_options_t options = {.exit_cb = primary_on_process_exit,
                                         .file = cluster->file,
                                         .args = cluster->args,

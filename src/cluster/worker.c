@@ -10,8 +10,7 @@
  *             LEASED, LISTENING_QUEUED -> RELEASE_QUEUED -> freed
  *
  * 1. A loop joins: descriptor 3 becomes the channel, and the agent is set.
- * 2. A socket's bind is a request. Its frames, and later ones, are queued while the channel is
- * busy.
+ * 2. A socket's bind is a request. Its frames are queued while the channel is busy.
  * 3. The primary replies in the order of the requests. A reply is a lease, to be released when the
  *    socket closes; at once if it has closed since, or cannot take the descriptor.
  * 4. At the end the sockets are closed, and binds that wait fail with ECANCELED.

@@ -14,8 +14,6 @@
  * 5. A thread ends: it calls `on_stop`, closes what the group has on its loop, and runs the loop
  *    until the program's handles are closed too.
  * 6. The caller's thread closes the loops when all threads have ended.
- *
- * It knows the socket by <dgram.h> alone.
  */
 #include <dgram_group.h>
 
@@ -346,16 +344,6 @@ static bool group_free(dgram_group_t *group) {
   return true;
 }
 
-/* Handles that a failed on_start has left on its loop keep the memory, which is leaked then. */
-static void group_abandon(dgram_group_t *group, int started) {
-  group_join(group, started);
-  for (int i = started; i < group->size; i++) {
-    group_thread_end(&group->threads[i]);
-    group_run_until_empty(&group->threads[i].loop);
-  }
-  group_free(group);
-}
-
 /* ---- the public functions ---- */
 
 int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **group) {
@@ -373,10 +361,16 @@ int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **grou
   int err = group_open(made, &socket);
   if (err == 0)
     err = group_run(made, &started);
-  if (err == 0)
+  if (err == 0) {
     *group = made;
-  else
-    group_abandon(made, started);
+    return 0;
+  }
+  group_join(made, started);
+  for (int i = started; i < made->size; i++) {
+    group_thread_end(&made->threads[i]);
+    group_run_until_empty(&made->threads[i].loop);
+  }
+  group_free(made); /* leaks if a failed on_start has left handles open */
   return err;
 }
 

@@ -1,7 +1,4 @@
-/*
- * Descriptors from the service manager: the protocol of sd_listen_fds(3), which is environment
- * variables alone.
- */
+/* Descriptors from the service manager, by the environment variables of sd_listen_fds(3). */
 #include <dgram_handover.h>
 
 #include <errno.h>

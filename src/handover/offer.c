@@ -8,12 +8,11 @@
  *
  * 1. The offer duplicates the descriptors and records their SO_REUSEADDR and SO_REUSEPORT.
  * 2. It listens at a path, and refuses with UV_EBUSY who connects while it is SERVING.
- * 3. The successor gets a frame with each descriptor, and then sends DGRAM__FRAME_CONFIRM.
+ * 3. The successor gets a frame with each descriptor, and sends DGRAM__FRAME_CONFIRM. No step waits
+ *    for it, and what it sends is checked.
  * 4. A timer restores the options, enforces the time limit, and listens anew where a successor that
  *    was dropped had replaced the path.
- * 5. The end closes what the offer owns; the program is told if it was a confirmation.
- *
- * No step waits for the successor, and whatever the successor sends is checked.
+ * 5. The end closes what the offer owns, and reports a confirmation.
  */
 #include <dgram_handover.h>
 

@@ -35,39 +35,30 @@ static uint32_t frame_get32(const unsigned char *at) {
   return ntohl(number);
 }
 
+/* AF_UNSPEC is all zeros. */
 static void frame_write_address(const union dgram__address *address, unsigned char *bytes) {
-  switch (address->any.sa_family) {
-  case AF_INET:
+  if (address->any.sa_family == AF_INET) {
     bytes[AT_FAMILY] = 4;
     memcpy(bytes + AT_PORT, &address->v4.sin_port, sizeof address->v4.sin_port);
     memcpy(bytes + AT_HOST, &address->v4.sin_addr, sizeof address->v4.sin_addr);
-    break;
-  case AF_INET6:
+  } else if (address->any.sa_family == AF_INET6) {
     bytes[AT_FAMILY] = 6;
     memcpy(bytes + AT_PORT, &address->v6.sin6_port, sizeof address->v6.sin6_port);
     memcpy(bytes + AT_HOST, &address->v6.sin6_addr, sizeof address->v6.sin6_addr);
     frame_put32(bytes + AT_ZONE, address->v6.sin6_scope_id);
-    break;
-  default: /* AF_UNSPEC: zeros */
-    break;
   }
 }
 
 static void frame_read_address(union dgram__address *address, const unsigned char *bytes) {
-  switch (bytes[AT_FAMILY]) {
-  case 4:
+  if (bytes[AT_FAMILY] == 4) {
     address->v4.sin_family = AF_INET;
     memcpy(&address->v4.sin_port, bytes + AT_PORT, sizeof address->v4.sin_port);
     memcpy(&address->v4.sin_addr, bytes + AT_HOST, sizeof address->v4.sin_addr);
-    break;
-  case 6:
+  } else if (bytes[AT_FAMILY] == 6) {
     address->v6.sin6_family = AF_INET6;
     memcpy(&address->v6.sin6_port, bytes + AT_PORT, sizeof address->v6.sin6_port);
     memcpy(&address->v6.sin6_addr, bytes + AT_HOST, sizeof address->v6.sin6_addr);
     address->v6.sin6_scope_id = frame_get32(bytes + AT_ZONE);
-    break;
-  default:
-    break;
   }
 }
 
