@@ -1,36 +1,32 @@
 #include "busy_poll.h"
 
 enum {
-  FIRST_PENALTY = 8,
-  LAST_PENALTY = 4096,
-  MOST_CREDIT = 64,
-  PRICE = 16 /* of a spin in vain, in spins that were not */
+  FIRST_BACK_OFF = 8,
+  LAST_BACK_OFF = 4096,
+  MOST_BUDGET = 64,
+  FAILURE_COST = 16 /* in successes */
 };
 
-bool dgram__busy_poll_now(struct dgram__busy_poll *spin) {
-  if (spin->skip == 0)
+bool dgram__busy_poll_begin(struct dgram__busy_poll *busy_poll) {
+  if (busy_poll->skip == 0)
     return true;
-  spin->skip--;
+  busy_poll->skip--;
   return false;
 }
 
-static void busy_poll_back_off(struct dgram__busy_poll *spin) {
-  if (spin->penalty == 0)
-    spin->penalty = FIRST_PENALTY;
-  spin->skip = spin->penalty;
-  if (spin->penalty < LAST_PENALTY)
-    spin->penalty *= 2;
-}
-
-void dgram__busy_poll_ended(struct dgram__busy_poll *spin, bool in_time) {
-  if (in_time && spin->credit < MOST_CREDIT) {
-    spin->credit++;
+void dgram__busy_poll_ended(struct dgram__busy_poll *busy_poll, bool in_time) {
+  if (in_time && busy_poll->budget < MOST_BUDGET) {
+    busy_poll->budget++;
   } else if (in_time) {
-    spin->penalty = FIRST_PENALTY;
-  } else if (spin->credit >= PRICE) {
-    spin->credit -= PRICE;
+    busy_poll->back_off = FIRST_BACK_OFF;
+  } else if (busy_poll->budget >= FAILURE_COST) {
+    busy_poll->budget -= FAILURE_COST;
   } else {
-    spin->credit = 0;
-    busy_poll_back_off(spin);
+    busy_poll->budget = 0;
+    if (busy_poll->back_off == 0)
+      busy_poll->back_off = FIRST_BACK_OFF;
+    busy_poll->skip = busy_poll->back_off;
+    if (busy_poll->back_off < LAST_BACK_OFF)
+      busy_poll->back_off *= 2;
   }
 }

@@ -1,13 +1,14 @@
 /*
- * The spin: whether a loop that is about to block should look for a moment longer.
+ * Busy polling: whether a loop that is about to block should poll for a moment longer.
  *
- * Where one question follows one answer, going to sleep and waking up is most of the round trip.
- * So after an exchange the loop may look again and again for some microseconds. It is worth while
- * only where the next one hardly ever fails to come in time, as between two programs on one host;
- * elsewhere the spins get so rare that nobody notices them. There too one of a hundred may fail,
- * since the system had other work: so spins earn credit, and only one in vain without it has a
- * penalty.
- * Floor 0: makes no system call, knows no clock.
+ * Where one request follows one answer, going to sleep and waking up is most of the round trip. So
+ * after an exchange the loop may poll again and again for some microseconds. That is worth while
+ * only where the next datagram hardly ever fails to come in time, as between two programs on one
+ * host; elsewhere busy polls get so rare that they cost nothing. Even on one host one of a hundred
+ * may fail, since the system had other work: so successes fill a budget, a failure is paid from it,
+ * and only one that the budget does not cover makes the next exchanges back off.
+ *
+ * Pure: makes no system call, reads no clock.
  */
 #ifndef DGRAM_BUSY_POLL_H
 #define DGRAM_BUSY_POLL_H
@@ -15,18 +16,18 @@
 #include <stdbool.h>
 
 struct dgram__busy_poll {
-  unsigned credit;  /* for spins that were not in vain */
-  unsigned skip;    /* exchanges to come without a spin */
-  unsigned penalty; /* how many the next one without credit will cost */
+  unsigned budget;   /* of successes */
+  unsigned skip;     /* exchanges to come without a busy poll */
+  unsigned back_off; /* exchanges that the next uncovered failure skips */
 };
 
-/* The length of a spin, microseconds. */
+/* The length of a busy poll, microseconds. */
 enum { DGRAM__BUSY_POLL_US = 25 };
 
-/* The loop has received and sent in this turn. Whether to spin now. */
-bool dgram__busy_poll_now(struct dgram__busy_poll *spin);
+/* The loop has received and sent in this iteration: begins a busy poll now, or skips it. */
+bool dgram__busy_poll_begin(struct dgram__busy_poll *busy_poll);
 
-/* Tells how a spin ended. */
-void dgram__busy_poll_ended(struct dgram__busy_poll *spin, bool in_time);
+/* How a busy poll has ended. */
+void dgram__busy_poll_ended(struct dgram__busy_poll *busy_poll, bool in_time);
 
 #endif

@@ -1,10 +1,17 @@
 /*
- * What the sockets of one loop share: receive buffers, the list of sockets to flush, deferred
- * work, the timer. What libuv watches for a socket stands in watch.c.
+ * What the sockets of one loop share, and when their work runs.
  *
- * An idle handle runs while there is work, just before the loop would block: it flushes what was
- * sent in this turn, runs deferred work, and flushes what that sent. With a handle of this kind
- * active libuv polls without waiting, so work that comes after it in the turn isn't left to lie.
+ * An iteration of libuv: timers, idle handles, prepare handles, then it blocks until a descriptor
+ * is ready. The idle handle here is active while tasks wait, and keeps libuv from blocking. It runs
+ *   1. flushes: what was sent since the last iteration
+ *   2. deferred: callbacks of sends, binds, connects, closes
+ *   3. backlogs: datagrams received before
+ *   4. flushes again: what these have sent
+ * The prepare handle then may wait for more datagrams (rx_coalesce.h) or busy-poll (busy_poll.h),
+ * and the timer runs the tasks that wait for a time.
+ *
+ * In this file: the list of loops; a loop is made, entered and left; its iteration; tasks; tasks
+ * that wait for a time.
  */
 #include "internal.h"
 
@@ -44,37 +51,28 @@ static void loop_make_lock(void) {
     abort(); /* as libuv does when it can't make its own */
 }
 
-static void loop_let_gather(void) {
-  const struct timespec time = {.tv_nsec = DGRAM__RX_COALESCE_US * 1000L};
-  nanosleep(&time, NULL);
+/* Called under the lock. */
+static struct dgram__loop *loop_search(const uv_loop_t *uv) {
+  DGRAM__LIST_FOR_EACH (loop, &loops, struct dgram__loop, node)
+    if (loop->uv == uv)
+      return loop;
+  return NULL;
 }
 
-/* What libuv waits for is readable when something has come. */
-static void loop_busy_poll(struct dgram__loop *loop) {
-  struct pollfd ready = {.fd = uv_backend_fd(loop->uv), .events = POLLIN};
-  uint64_t end = uv_hrtime() + (uint64_t)DGRAM__BUSY_POLL_US * 1000;
-  int count;
-  do
-    count = poll(&ready, 1, 0);
-  while (count == 0 && uv_hrtime() < end);
-  dgram__busy_poll_ended(&loop->busy_poll, count > 0);
+struct dgram__loop *dgram__loop_find(const uv_loop_t *uv) {
+  uv_once(&loops_once, loop_make_lock);
+  uv_mutex_lock(&loops_lock);
+  struct dgram__loop *loop = loop_search(uv);
+  uv_mutex_unlock(&loops_lock);
+  return loop;
 }
 
-/* The turn's work is done. Nothing is delayed when there is more that the loop won't block for. */
-static void loop_on_prepare(uv_prepare_t *prepare) {
-  struct dgram__loop *loop = prepare->data;
-  loop->iteration++;
-  bool blocks = uv_backend_timeout(loop->uv) != 0;
-  bool exchanged = loop->rx_coalesce.turn > 0 && loop->has_sent;
-  loop->has_sent = false;
-  if (dgram__rx_coalesce_iteration(&loop->rx_coalesce, uv_now(loop->uv),
-                                   blocks && loop->low_latency == 0))
-    loop_let_gather();
-  else if (exchanged && blocks && dgram__busy_poll_now(&loop->busy_poll))
-    loop_busy_poll(loop);
-}
+/* ---- made, entered and left ---- */
 
-static struct dgram__loop *loop_make_loop(uv_loop_t *uv) {
+static void loop_on_prepare(uv_prepare_t *prepare);
+
+/* Called under the lock. */
+static struct dgram__loop *loop_make(uv_loop_t *uv) {
   struct dgram__loop *loop = calloc(1, sizeof *loop);
   if (loop == NULL)
     return NULL;
@@ -94,54 +92,31 @@ static struct dgram__loop *loop_make_loop(uv_loop_t *uv) {
   return loop;
 }
 
-/* Called under the lock. */
-static struct dgram__loop *loop_search(const uv_loop_t *uv) {
-  for (struct dgram__list_node *node = loops.first; node != NULL; node = node->next) {
-    struct dgram__loop *loop = DGRAM__LIST_ENTRY(node, struct dgram__loop, node);
-    if (loop->uv == uv)
-      return loop;
-  }
-  return NULL;
-}
-
-struct dgram__loop *dgram__loop_find(const uv_loop_t *uv) {
-  uv_once(&loops_once, loop_make_lock);
-  uv_mutex_lock(&loops_lock);
-  struct dgram__loop *loop = loop_search(uv);
-  uv_mutex_unlock(&loops_lock);
-  return loop;
-}
-
-static void loop_look_for_handle(uv_handle_t *handle, void *sought) {
+static void loop_compare_handle(uv_handle_t *handle, void *sought) {
   const void **at = sought;
   if (handle == *at)
     *at = NULL;
-}
-
-/*
- * Whether the loop is still the one whose handles these are. A child may have made a new one where
- * the parent's was; what the parent's had to do is none of the child's business then, and what it
- * had is left as it is: nobody else can still refer to it.
- */
-static bool loop_is_current(struct dgram__loop *loop) {
-  const void *sought = &loop->prepare;
-  if (loop->forks != forks)
-    uv_walk(loop->uv, loop_look_for_handle, &sought);
-  bool current = loop->forks == forks || sought == NULL;
-  loop->forks = forks;
-  return current;
 }
 
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
   uv_once(&loops_once, loop_make_lock);
   uv_mutex_lock(&loops_lock);
   struct dgram__loop *loop = loop_search(uv);
-  if (loop != NULL && !loop_is_current(loop)) {
-    dgram__list_remove(&loops, &loop->node);
-    loop = NULL;
+  if (loop != NULL && loop->forks != forks) {
+    /*
+     * A child may have made a new loop where the parent's was. Then the parent's tasks are none of
+     * the child's, and the old state is left as it is: nothing else can refer to it.
+     */
+    const void *sought = &loop->prepare;
+    uv_walk(uv, loop_compare_handle, &sought);
+    loop->forks = forks;
+    if (sought != NULL) {
+      dgram__list_remove(&loops, &loop->node);
+      loop = NULL;
+    }
   }
   if (loop == NULL)
-    loop = loop_make_loop(uv);
+    loop = loop_make(uv);
   uv_mutex_unlock(&loops_lock);
   if (loop != NULL)
     loop->sockets++;
@@ -169,6 +144,47 @@ void dgram__loop_leave(struct dgram__loop *loop) {
   uv_close((uv_handle_t *)&loop->idle, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->prepare, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->retry, loop_on_handle_closed);
+}
+
+/* ---- its iteration ---- */
+
+/* libuv's descriptor is readable when one that it watches is ready. */
+static void loop_busy_poll(struct dgram__loop *loop) {
+  struct pollfd ready = {.fd = uv_backend_fd(loop->uv), .events = POLLIN};
+  uint64_t end = uv_hrtime() + (uint64_t)DGRAM__BUSY_POLL_US * 1000;
+  int count;
+  do
+    count = poll(&ready, 1, 0);
+  while (count == 0 && uv_hrtime() < end);
+  dgram__busy_poll_ended(&loop->busy_poll, count > 0);
+}
+
+/* Nothing is delayed while there is work that keeps libuv from blocking. */
+static void loop_on_prepare(uv_prepare_t *prepare) {
+  struct dgram__loop *loop = prepare->data;
+  loop->iteration++;
+  bool blocks = uv_backend_timeout(loop->uv) != 0;
+  bool exchanged = loop->rx_coalesce.received > 0 && loop->has_sent;
+  loop->has_sent = false;
+  if (dgram__rx_coalesce_iteration(&loop->rx_coalesce, uv_now(loop->uv),
+                                   blocks && loop->low_latency == 0)) {
+    const struct timespec time = {.tv_nsec = DGRAM__RX_COALESCE_US * 1000L};
+    nanosleep(&time, NULL);
+  } else if (exchanged && blocks && dgram__busy_poll_begin(&loop->busy_poll)) {
+    loop_busy_poll(loop);
+  }
+}
+
+static void loop_run_queue(struct dgram__task_queue *queue);
+
+static void loop_on_idle(uv_idle_t *idle) {
+  struct dgram__loop *loop = idle->data;
+  loop_run_queue(&loop->flushes);
+  loop_run_queue(&loop->deferred);
+  loop_run_queue(&loop->backlogs);
+  loop_run_queue(&loop->flushes);
+  if (loop->deferred.first == NULL && loop->backlogs.first == NULL)
+    uv_idle_stop(idle);
 }
 
 /* ---- tasks ---- */
@@ -220,16 +236,6 @@ static void loop_run_queue(struct dgram__task_queue *queue) {
   }
 }
 
-static void loop_on_idle(uv_idle_t *idle) {
-  struct dgram__loop *loop = idle->data;
-  loop_run_queue(&loop->flushes);
-  loop_run_queue(&loop->deferred);
-  loop_run_queue(&loop->backlogs);
-  loop_run_queue(&loop->flushes);
-  if (loop->deferred.first == NULL && loop->backlogs.first == NULL)
-    uv_idle_stop(idle);
-}
-
 void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
                     const struct dgram__task_type *type) {
   struct dgram_task *task = loop_prepare_task(socket, type);
@@ -262,9 +268,8 @@ static bool loop_holds_retry_timer(const dgram_socket_t *socket) {
   return dgram__keeps_loop_alive(socket) || socket->life == DGRAM__CLOSED;
 }
 
-/* Has the timer fire for the first of those that wait, and keep the loop alive if one of them does.
- */
-static void loop_set_retry_timer(struct dgram__loop *loop) {
+/* Starts the timer for the first of the tasks; it keeps the loop alive if one of them does. */
+void dgram__retry_refer(struct dgram__loop *loop) {
   bool holds = false;
   uint64_t first = UINT64_MAX;
   for (struct dgram_task *task = loop->waiting.first; task != NULL; task = task->next) {
@@ -282,7 +287,7 @@ static void loop_set_retry_timer(struct dgram__loop *loop) {
     uv_unref((uv_handle_t *)&loop->retry);
 }
 
-/* Resumes those whose time has come. */
+/* Runs the tasks whose time has come. */
 static void loop_on_retry(uv_timer_t *timer) {
   struct dgram__loop *loop = timer->data;
   uint64_t now = uv_now(loop->uv);
@@ -296,10 +301,10 @@ static void loop_on_retry(uv_timer_t *timer) {
       loop_append(&loop->waiting, task);
     task = next;
   }
-  loop_set_retry_timer(loop);
+  dgram__retry_refer(loop);
 }
 
-/* The timer's handle is looked at for the first and the last of many sockets only. */
+/* Brings the timer forward for a socket, without a look at the others. */
 static void loop_hasten_retry_timer(dgram_socket_t *socket) {
   struct dgram__loop *loop = socket->loop;
   bool active = uv_is_active((uv_handle_t *)&loop->retry) != 0;
@@ -319,10 +324,6 @@ void dgram__resume_after(dgram_socket_t *socket, unsigned ms, const struct dgram
   if (task != NULL || at < socket->wake_at)
     socket->wake_at = at;
   loop_hasten_retry_timer(socket);
-}
-
-void dgram__retry_refer(struct dgram__loop *loop) {
-  loop_set_retry_timer(loop);
 }
 
 void dgram__retry_now(dgram_socket_t *socket) {

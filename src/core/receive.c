@@ -164,7 +164,7 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
     rx->filter = receive_queue_filter(socket);
   if (received > 0)
     rx->reported_error = 0;
-  loop->rx_coalesce.turn += (unsigned)received;
+  loop->rx_coalesce.received += (unsigned)received;
   return received;
 }
 

@@ -1,6 +1,8 @@
 /*
- * Host names to addresses: by libuv's thread pool and the system's resolver, or by the program's
- * own look-up. A look-up outlives its owner: neither can be stopped, only forgotten.
+ * Host names to addresses: by the program's own look-up, or by libuv's thread pool and the system's
+ * resolver. A look-up cannot be stopped: it outlives an owner that forgets it.
+ *
+ * In this file: an address argument is read; a look-up is answered, forgotten, started.
  */
 #include "internal.h"
 
@@ -12,13 +14,59 @@
 #endif
 
 struct dgram_lookup {
-  uv_getaddrinfo_t request; /* of the system's */
+  uv_getaddrinfo_t request; /* unless the program is asked */
   bool by_program;
   dgram__resolved_fn *resolved;
   dgram__resolved_fd_fn *resolved_fd; /* NULL: a descriptor is no valid answer */
-  void *owner;                        /* NULL: the look-up is forgotten */
+  void *owner;                        /* NULL: forgotten */
   char host[];
 };
+
+/* ---- an address argument ---- */
+
+/*
+ * Reads what is no name: nothing, which is this host or all interfaces; or else, unless the program
+ * looks up everything, a numeric address. Returns 0; 1: it is a name, and `numeric` has its port;
+ * UV_EINVAL: it is too long, or without an end.
+ */
+static int resolve_read_numeric(const dgram_socket_t *socket, int port, const char *address,
+                                bool to_this_host, bool by_program,
+                                union dgram__address *numeric) {
+  bool given = address != NULL && *address != '\0';
+  if (given && strnlen(address, DGRAM__HOST_MAX + 1) > DGRAM__HOST_MAX)
+    return UV_EINVAL;
+  if (given && !by_program && dgram__address_parse_literal(numeric, address, port))
+    return 0;
+  if (to_this_host)
+    dgram__address_loopback(numeric, dgram__family(socket->options.type), port);
+  else
+    dgram__address_any(numeric, dgram__family(socket->options.type), port);
+  return given ? 1 : 0;
+}
+
+int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *address,
+                        bool to_this_host, union dgram__address *numeric) {
+  int kind = resolve_read_numeric(socket, port, address, to_this_host, false, numeric);
+  bool fits = kind == 0 && numeric->any.sa_family == dgram__family(socket->options.type);
+  return fits ? 0 : UV_EINVAL;
+}
+
+int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
+                            bool to_this_host, struct dgram__destination *destination) {
+  union dgram__address *to = &destination->address;
+  bool by_program = socket->options.lookup != NULL;
+  destination->host = NULL;
+  int kind = resolve_read_numeric(socket, port, address, to_this_host, by_program, to);
+  if (kind > 0) {
+    destination->host = address;
+  } else if (kind == 0 && by_program) { /* this host or all interfaces: looked up, too */
+    dgram__address_text(to, destination->text);
+    destination->host = destination->text;
+  }
+  return kind < 0 ? kind : 0;
+}
+
+/* ---- a look-up is answered ---- */
 
 static void resolve_finish(struct dgram_lookup *lookup, int status,
                            const union dgram__address *address) {
@@ -56,50 +104,52 @@ int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd) {
   return err;
 }
 
-/* The program may answer at once, which frees the look-up: it gets a copy of the name. */
-static void resolve_ask_program(const struct dgram__options *options, struct dgram_lookup *lookup) {
-  char kept[DGRAM__HOST_MAX + 1];
-  snprintf(kept, sizeof kept, "%s", lookup->host);
-  options->lookup(lookup, kept, options->type, options->lookup_context);
+void dgram__resolve_forget(struct dgram_lookup *lookup) {
+  lookup->owner = NULL;
+  if (!lookup->by_program)
+    uv_cancel((uv_req_t *)&lookup->request);
 }
 
-static int resolve_start_getaddrinfo(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host,
-                                     int family) {
-  struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
-  lookup->request.data = lookup;
-  return uv_getaddrinfo(loop, &lookup->request, resolve_on_getaddrinfo, host, NULL, &hints);
+const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
+  return lookup->host;
 }
+
+/* ---- a look-up is started ---- */
 
 #ifdef DGRAM_HAVE_LIBIDN2
-static bool resolve_is_ascii(const char *text) {
-  while (*text != '\0' && (unsigned char)*text < 0x80)
-    text++;
-  return *text == '\0';
+/*
+ * Maps the name as Node.js does, by UTS 46 and not transitionally: case, composition, width. libuv
+ * alone encodes the characters as they stand; it gets what libidn2 refuses, by the stricter rules
+ * of IDNA 2008, a symbol say, and what is not UTF-8. False: no memory. `ascii` NULL: not mapped.
+ */
+static bool resolve_map_name(const char *host, char **ascii) {
+  const char *at = host;
+  *ascii = NULL;
+  while (*at != '\0' && (unsigned char)*at < 0x80)
+    at++;
+  return *at == '\0' || idn2_to_ascii_8z(host, ascii, IDN2_NONTRANSITIONAL) != IDN2_MALLOC;
+}
+#else
+static void idn2_free(void *ascii) {
 }
 
-/*
- * The name is mapped as Node.js does it, by UTS 46 and not transitionally: case, composition,
- * width. libuv alone encodes the characters as they stand. What libidn2 refuses, by the stricter
- * rules of IDNA 2008, a symbol say, is left to libuv, and so is what is no text.
- */
-static int resolve_ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host,
-                              int family) {
-  char *ascii = NULL;
-  int result = IDN2_OK;
-  if (!resolve_is_ascii(host))
-    result = idn2_to_ascii_8z(host, &ascii, IDN2_NONTRANSITIONAL);
-  if (result == IDN2_MALLOC)
+static bool resolve_map_name(const char *host, char **ascii) {
+  *ascii = NULL;
+  return true;
+}
+#endif
+
+static int resolve_ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, int family) {
+  struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
+  char *ascii;
+  if (!resolve_map_name(lookup->host, &ascii))
     return UV_ENOMEM;
-  int err = resolve_start_getaddrinfo(loop, lookup, ascii != NULL ? ascii : host, family);
+  lookup->request.data = lookup;
+  int err = uv_getaddrinfo(loop, &lookup->request, resolve_on_getaddrinfo,
+                           ascii != NULL ? ascii : lookup->host, NULL, &hints);
   idn2_free(ascii);
   return err;
 }
-#else
-static int resolve_ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, const char *host,
-                              int family) {
-  return resolve_start_getaddrinfo(loop, lookup, host, family);
-}
-#endif
 
 int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, const char *host,
                          dgram__resolved_fn *resolved, dgram__resolved_fd_fn *resolved_fd,
@@ -114,75 +164,17 @@ int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, c
   started->resolved_fd = resolved_fd;
   started->owner = owner;
   memcpy(started->host, host, size);
-  *lookup = started; /* first: the program may answer at once */
+  *lookup = started; /* first: the program may answer inside the call, which frees the look-up */
   if (started->by_program) {
-    resolve_ask_program(options, started);
+    char copy[DGRAM__HOST_MAX + 1];
+    snprintf(copy, sizeof copy, "%s", host);
+    options->lookup(started, copy, options->type, options->lookup_context);
     return 0;
   }
-  int err = resolve_ask_system(socket->loop->uv, started, host, dgram__family(options->type));
+  int err = resolve_ask_system(socket->loop->uv, started, dgram__family(options->type));
   if (err != 0) {
     *lookup = NULL;
     free(started);
   }
   return err;
-}
-
-const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
-  return lookup->host;
-}
-
-void dgram__resolve_forget(struct dgram_lookup *lookup) {
-  lookup->owner = NULL;
-  if (!lookup->by_program)
-    uv_cancel((uv_req_t *)&lookup->request);
-}
-
-/* This host, or all interfaces. */
-static void resolve_read_default(int family, int port, bool to_this_host,
-                                 union dgram__address *address) {
-  if (to_this_host)
-    dgram__address_loopback(address, family, port);
-  else
-    dgram__address_any(address, family, port);
-}
-
-static bool resolve_is_given(const char *address) {
-  return address != NULL && *address != '\0';
-}
-
-/* Asked before anything else reads the text, which may be without an end. */
-static bool resolve_is_too_long(const char *address) {
-  return address != NULL && strnlen(address, DGRAM__HOST_MAX + 1) > DGRAM__HOST_MAX;
-}
-
-int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
-                            bool to_this_host, struct dgram__destination *destination) {
-  union dgram__address *to = &destination->address;
-  bool given = resolve_is_given(address);
-  bool asks_program = socket->options.lookup != NULL; /* for everything */
-  destination->host = NULL;
-  if (resolve_is_too_long(address))
-    return UV_EINVAL;
-  if (given && !asks_program && dgram__address_parse_literal(to, address, port))
-    return 0;
-  resolve_read_default(dgram__family(socket->options.type), port, to_this_host, to);
-  if (given) {
-    destination->host = address;
-  } else if (asks_program) {
-    dgram__address_text(to, destination->text);
-    destination->host = destination->text;
-  }
-  return 0;
-}
-
-int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *address,
-                        bool to_this_host, union dgram__address *numeric) {
-  int family = dgram__family(socket->options.type);
-  if (resolve_is_too_long(address))
-    return UV_EINVAL;
-  resolve_read_default(family, port, to_this_host, numeric);
-  if (resolve_is_given(address) &&
-      (!dgram__address_parse_literal(numeric, address, port) || numeric->any.sa_family != family))
-    return UV_EINVAL;
-  return 0;
 }

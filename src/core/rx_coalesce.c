@@ -1,64 +1,65 @@
 #include "rx_coalesce.h"
 
+#include <assert.h>
+
 enum {
   WINDOW_MS = 4,
-  BRISK = 100 * WINDOW_MS, /* datagrams in a window: less are served as they come */
-  ENOUGH = 64,             /* in a turn: more may be waiting already */
-  /* What the first pause should bring at the usual rate, halved: less is an answer to our own. */
+  BRISK = 100 * WINDOW_MS, /* datagrams in a window: fewer are received as they come */
+  ENOUGH = 64,             /* in an iteration: more may be queued already */
+  /* What the first wait should bring at the rate before, halved: fewer answer our own datagrams. */
   PROOF_DIVISOR = 2 * 1000 * WINDOW_MS / DGRAM__RX_COALESCE_US,
   PROVEN_WINDOWS = 8, /* of unbroken success, after which a failure is news */
-  FIRST_REST_MS = 16,
-  LAST_REST_MS = 8192
+  FIRST_OFF_MS = 16,
+  LAST_OFF_MS = 8192
 };
 
-/* Closes the window if it is over; whether it did. */
-static bool rx_coalesce_close_window(struct dgram__rx_coalesce *pace, uint64_t now) {
-  uint64_t length = now - pace->since;
-  if (length < WINDOW_MS)
-    return false;
-  pace->rate = (unsigned)(pace->arrived * (uint64_t)WINDOW_MS / length);
-  pace->arrived = 0;
-  pace->since = now;
-  return true;
+static void rx_coalesce_set_state(struct dgram__rx_coalesce *coalesce,
+                                  enum dgram__rx_coalesce_state state) {
+  assert(state == DGRAM__RX_COALESCE_OFF ? coalesce->state != DGRAM__RX_COALESCE_OFF
+                                         : state == coalesce->state + 1);
+  coalesce->state = state;
 }
 
-static void rx_coalesce_start(struct dgram__rx_coalesce *pace) {
-  pace->pausing = true;
-  pace->proven = false;
-  pace->usual = pace->rate;
-  pace->windows = 0;
+static void rx_coalesce_back_off(struct dgram__rx_coalesce *coalesce, uint64_t now) {
+  rx_coalesce_set_state(coalesce, DGRAM__RX_COALESCE_OFF);
+  if (coalesce->off_ms == 0 || coalesce->windows >= PROVEN_WINDOWS)
+    coalesce->off_ms = FIRST_OFF_MS;
+  coalesce->off_until = now + coalesce->off_ms;
+  if (coalesce->off_ms < LAST_OFF_MS)
+    coalesce->off_ms *= 2;
 }
 
-static void rx_coalesce_stop(struct dgram__rx_coalesce *pace, uint64_t now) {
-  if (pace->rest == 0 || pace->windows >= PROVEN_WINDOWS)
-    pace->rest = FIRST_REST_MS;
-  pace->pausing = false;
-  pace->rest_ends = now + pace->rest;
-  if (pace->rest < LAST_REST_MS)
-    pace->rest *= 2;
-}
-
-/* Whether pauses have cost datagrams: their senders wait for us. Or they just have stopped. */
-static bool rx_coalesce_has_failed(struct dgram__rx_coalesce *pace, unsigned turn,
-                                   bool window_closed) {
-  if (pace->paused && !pace->proven && turn <= pace->usual / PROOF_DIVISOR)
-    return true;
-  pace->proven |= pace->paused;
-  if (!window_closed)
-    return false;
-  bool whole = pace->windows++ > 0; /* the first began without pauses */
-  return whole && pace->rate < pace->usual / 4 * 3;
-}
-
-bool dgram__rx_coalesce_iteration(struct dgram__rx_coalesce *pace, uint64_t now, bool may_pause) {
-  unsigned turn = pace->turn;
-  pace->turn = 0;
-  pace->arrived += turn;
-  bool closed = rx_coalesce_close_window(pace, now);
-  if (pace->pausing && rx_coalesce_has_failed(pace, turn, closed))
-    rx_coalesce_stop(pace, now);
-  else if (!pace->pausing && pace->rate >= BRISK && now >= pace->rest_ends)
-    rx_coalesce_start(pace);
-  pace->paused = pace->pausing && may_pause && turn > 0 && turn < ENOUGH;
-  return pace->paused;
+bool dgram__rx_coalesce_iteration(struct dgram__rx_coalesce *coalesce, uint64_t now,
+                                  bool may_wait) {
+  unsigned received = coalesce->received;
+  uint64_t length = now - coalesce->since;
+  bool window_ended = length >= WINDOW_MS;
+  bool failed = false;
+  coalesce->received = 0;
+  coalesce->arrived += received;
+  if (window_ended) {
+    coalesce->rate = (unsigned)(coalesce->arrived * (uint64_t)WINDOW_MS / length);
+    coalesce->arrived = 0;
+    coalesce->since = now;
+  }
+  if (coalesce->state == DGRAM__RX_COALESCE_TRIAL && coalesce->waited) {
+    failed = received <= coalesce->rate_before / PROOF_DIVISOR;
+    if (!failed)
+      rx_coalesce_set_state(coalesce, DGRAM__RX_COALESCE_ON);
+  }
+  if (coalesce->state != DGRAM__RX_COALESCE_OFF && window_ended && !failed) {
+    bool whole = coalesce->windows++ > 0; /* the first window began without waits */
+    failed = whole && coalesce->rate < coalesce->rate_before / 4 * 3;
+  }
+  if (failed) {
+    rx_coalesce_back_off(coalesce, now);
+  } else if (coalesce->state == DGRAM__RX_COALESCE_OFF && coalesce->rate >= BRISK &&
+             now >= coalesce->off_until) {
+    rx_coalesce_set_state(coalesce, DGRAM__RX_COALESCE_TRIAL);
+    coalesce->rate_before = coalesce->rate;
+    coalesce->windows = 0;
+  }
+  coalesce->waited =
+      coalesce->state != DGRAM__RX_COALESCE_OFF && may_wait && received > 0 && received < ENOUGH;
+  return coalesce->waited;
 }

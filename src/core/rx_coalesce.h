@@ -1,11 +1,17 @@
 /*
- * The pace: whether a loop should wait a moment before it looks for more datagrams.
+ * Receive coalescing: whether a loop should wait a moment before it polls for more datagrams.
  *
  * Where they come one by one and fast, most of a datagram's cost is that of waking up for it. A
- * pause lets some gather, as network cards do ("interrupt moderation"). It is worth while as long
- * as the senders don't care: where they wait for our answers, fewer datagrams come, and that is
- * noticed and the pause left out for a while.
- * Floor 0: makes no system call, knows no clock.
+ * short wait lets several arrive, as interrupt moderation of network cards does. It is worth while
+ * as long as the senders do not care: where they wait for answers, fewer datagrams come; that is
+ * noticed, and coalescing is off for a while.
+ *
+ *   OFF   -> TRIAL   many datagrams came in a window of time
+ *   TRIAL -> ON      the first wait has brought what was expected
+ *   TRIAL, ON -> OFF a wait has brought too few, or a window with waits fewer than before: off for
+ *                    16 ms, doubled each time up to 8 s
+ *
+ * Pure: makes no system call, reads no clock.
  */
 #ifndef DGRAM_RX_COALESCE_H
 #define DGRAM_RX_COALESCE_H
@@ -13,24 +19,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct dgram__rx_coalesce {
-  unsigned turn;      /* datagrams in this turn of the loop; the receiver counts them */
-  unsigned arrived;   /* in the window of time at hand */
-  unsigned rate;      /* in a whole window, before */
-  uint64_t since;     /* when the window began, ms */
-  bool pausing;       /* pauses are made where they can be */
-  bool paused;        /* the turn began with one */
-  bool proven;        /* the first one has brought what was hoped for */
-  unsigned usual;     /* the rate without pauses */
-  unsigned windows;   /* whole ones with pauses */
-  uint64_t rest_ends; /* no pauses until then, ms */
-  unsigned rest;      /* the length of the next rest, ms */
+enum dgram__rx_coalesce_state {
+  DGRAM__RX_COALESCE_OFF,
+  DGRAM__RX_COALESCE_TRIAL,
+  DGRAM__RX_COALESCE_ON
 };
 
-/* The length of a pause, microseconds; the system may make it some 50 longer. */
+struct dgram__rx_coalesce {
+  enum dgram__rx_coalesce_state state;
+  unsigned received;    /* datagrams in this iteration; the receiver counts them */
+  unsigned arrived;     /* in this window */
+  unsigned rate;        /* in the window before, scaled to its nominal length */
+  unsigned rate_before; /* before coalescing */
+  unsigned windows;     /* since it began */
+  unsigned off_ms;      /* the length of the next time off */
+  uint64_t since;       /* when this window began, ms */
+  uint64_t off_until;   /* ms */
+  bool waited;          /* this iteration began with a wait */
+};
+
+/* The length of a wait, microseconds; the system may make it some 50 longer. */
 enum { DGRAM__RX_COALESCE_US = 20 };
 
-/* A turn has ended, at the time `now` in ms. Whether to pause before the next one, if it may be. */
-bool dgram__rx_coalesce_iteration(struct dgram__rx_coalesce *pace, uint64_t now, bool may_pause);
+/* An iteration has ended, at `now` in ms. Returns whether to wait before the next, if it may. */
+bool dgram__rx_coalesce_iteration(struct dgram__rx_coalesce *coalesce, uint64_t now, bool may_wait);
 
 #endif

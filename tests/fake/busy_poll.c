@@ -44,29 +44,29 @@ static int receive(dgram_socket_t *socket, int turns, uint64_t answered_after) {
   return looks;
 }
 
-SCRIPTED_TEST("after an exchange the loop spins until something comes") {
+SCRIPTED_TEST("after an exchange the loop polls until something comes") {
   scripted_on_message = answer;
   assert_int_equal(receive(scripted_socket(), 50, 10000), 50 * 10);
 }
 
-SCRIPTED_TEST("a loop to which nothing comes spins for a short time") {
+SCRIPTED_TEST("a loop to which nothing comes polls for a short time") {
   scripted_on_message = answer;
   assert_in_range(receive(scripted_socket(), 1, 1000000), 20, 30);
 }
 
-SCRIPTED_TEST("spinning in vain is not tried each time") {
+SCRIPTED_TEST("a busy poll that fails is not tried each time") {
   scripted_on_message = answer;
   assert_in_range(receive(scripted_socket(), 50, 1000000), 3 * 20, 3 * 30);
 }
 
-SCRIPTED_TEST("a loop that has not answered does not spin") {
+SCRIPTED_TEST("a loop that has not answered does not busy-poll") {
   dgram_socket_t *socket = scripted_socket();
   scripted_send(socket, 1); /* in another turn */
   scripted_run();
   assert_int_equal(receive(socket, 50, 10000), 0);
 }
 
-SCRIPTED_TEST("a loop that has not received does not spin") {
+SCRIPTED_TEST("a loop that has not received does not busy-poll") {
   dgram_socket_t *socket = scripted_socket();
   looks = 0;
   scripted_send_all(socket, 0, 9);
@@ -77,7 +77,7 @@ SCRIPTED_TEST("a loop that has not received does not spin") {
 static void busy(uv_idle_t *idle) {
 }
 
-SCRIPTED_TEST("a loop with other work does not spin") {
+SCRIPTED_TEST("a loop with other work does not busy-poll") {
   uv_idle_t idle;
   dgram_socket_t *socket = scripted_socket();
   scripted_on_message = answer;

@@ -1,4 +1,4 @@
-/* When to spin: played with answers that come in time, or not. */
+/* When to busy-poll: with answers that come in time, or not. */
 #include "busy_poll.h"
 
 #include <setjmp.h>
@@ -10,17 +10,18 @@
 
 #include "unit/random.h"
 
-/* So many exchanges; `in_time` of 1,000 answers come in time. Returns how many spins there were. */
+/* So many exchanges; `in_time` of 1,000 answers come in time. Returns how many busy polls there
+ * were. */
 static unsigned play(struct dgram__busy_poll *busy_poll, unsigned exchanges, unsigned in_time) {
   uint32_t random = 1;
-  unsigned spins = 0;
+  unsigned polls = 0;
   for (unsigned i = 0; i < exchanges; i++) {
-    if (!dgram__busy_poll_now(busy_poll))
+    if (!dgram__busy_poll_begin(busy_poll))
       continue;
     dgram__busy_poll_ended(busy_poll, random_below(&random, 1000) < in_time);
-    spins++;
+    polls++;
   }
-  return spins;
+  return polls;
 }
 
 static void answers_that_come_at_once_are_always_waited_for(void **state) {
@@ -45,7 +46,7 @@ static void rare_accidents_cost_little(void **state) {
   }
 }
 
-/* Whoever answers as chance has it would have us spin most of the time. */
+/* Whoever answers as chance has it would have the loop busy-poll most of the time. */
 static void answers_that_come_in_time_by_chance_are_hardly_ever_waited_for(void **state) {
   (void)state;
   static const unsigned chances[] = {200, 500, 700, 800, 900};
@@ -63,23 +64,23 @@ static void a_faster_peer_is_noticed(void **state) {
   assert_true(play(&busy_poll, 10000, 1000) > 5000);
 }
 
-/* After spins in vain, and many more that were not: so many in vain again. */
-static struct dgram__busy_poll after_a_long_streak(int in_vain) {
+/* After failures, and many more successes: so many failures again. */
+static struct dgram__busy_poll after_a_long_streak(int failures) {
   struct dgram__busy_poll busy_poll = {0};
   play(&busy_poll, 100000, 0);
   play(&busy_poll, 10000, 1000);
-  for (int i = 0; i < in_vain; i++)
+  for (int i = 0; i < failures; i++)
     dgram__busy_poll_ended(&busy_poll, false);
   return busy_poll;
 }
 
-static void after_a_long_streak_four_in_vain_are_forgiven(void **state) {
+static void after_a_long_streak_the_budget_covers_four_failures(void **state) {
   (void)state;
   struct dgram__busy_poll busy_poll = after_a_long_streak(4);
-  assert_true(dgram__busy_poll_now(&busy_poll));
+  assert_true(dgram__busy_poll_begin(&busy_poll));
 }
 
-static void after_a_long_streak_the_first_penalty_is_small_again(void **state) {
+static void after_a_long_streak_the_first_back_off_is_small_again(void **state) {
   (void)state;
   struct dgram__busy_poll busy_poll = after_a_long_streak(5);
   assert_in_range(busy_poll.skip, 1, 8);
@@ -92,8 +93,8 @@ int main(void) {
       cmocka_unit_test(rare_accidents_cost_little),
       cmocka_unit_test(answers_that_come_in_time_by_chance_are_hardly_ever_waited_for),
       cmocka_unit_test(a_faster_peer_is_noticed),
-      cmocka_unit_test(after_a_long_streak_four_in_vain_are_forgiven),
-      cmocka_unit_test(after_a_long_streak_the_first_penalty_is_small_again),
+      cmocka_unit_test(after_a_long_streak_the_budget_covers_four_failures),
+      cmocka_unit_test(after_a_long_streak_the_first_back_off_is_small_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
