@@ -1,5 +1,5 @@
 /*
- * Abort signals: the sockets that one call closes.
+ * Abort signals: one call closes the sockets that have joined.
  */
 #include "internal.h"
 
@@ -17,17 +17,12 @@ int dgram_abort_signal_create(dgram_abort_signal_t **signal) {
   return *signal != NULL ? 0 : UV_ENOMEM;
 }
 
-static dgram_socket_t *abort_first(const dgram_abort_signal_t *signal) {
-  struct dgram__list_node *node = signal->sockets.first;
-  return node != NULL ? DGRAM__LIST_ENTRY(node, dgram_socket_t, signal_node) : NULL;
-}
-
 void dgram_abort_signal_abort(dgram_abort_signal_t *signal) {
   if (signal == NULL)
     return;
   signal->aborted = true;
-  dgram_socket_t *socket;
-  while ((socket = abort_first(signal)) != NULL) /* closing a socket takes it off the list */
+  dgram_socket_t *socket; /* leaves the list as it closes */
+  while ((socket = DGRAM__LIST_FIRST(&signal->sockets, dgram_socket_t, signal_node)) != NULL)
     dgram_close(socket, NULL, NULL);
 }
 
@@ -35,7 +30,7 @@ void dgram_abort_signal_free(dgram_abort_signal_t *signal) {
   if (signal == NULL)
     return;
   dgram_socket_t *socket;
-  while ((socket = abort_first(signal)) != NULL)
+  while ((socket = DGRAM__LIST_FIRST(&signal->sockets, dgram_socket_t, signal_node)) != NULL)
     dgram__abort_signal_leave(socket);
   free(signal);
 }

@@ -1,10 +1,9 @@
 /*
- * The socket, the state that the sockets of a loop share, and the few functions that cross files.
- * Only the files of the top floor include this.
+ * The socket, the state that the sockets of a loop share, and the functions that cross files.
  *
- * Memory: a socket lives while it is pinned. It is pinned while it is open, while libuv knows its
- * poll handle, and while work on it waits or runs in the loop; so no function here needs to ask
- * whether a callback destroyed the socket under it, only whether it closed it.
+ * Memory: a socket lives while it is held. It is held until it has closed, while libuv knows its
+ * poll handle, while a task of it waits or runs, and while a function here calls listeners. So code
+ * after a callback need not ask whether the socket still exists, only whether it has closed.
  */
 #ifndef DGRAM_INTERNAL_H
 #define DGRAM_INTERNAL_H
@@ -26,7 +25,7 @@
 
 /* ---- states ---- */
 
-/* Of the states that may follow one, a bit for each. */
+/* The states that may follow one: an edge table has a bit for each. */
 #define DGRAM__BIT(state) (1U << (state))
 
 static inline void dgram__assert_edge(const unsigned char edges[], unsigned from, unsigned to) {
@@ -35,14 +34,13 @@ static inline void dgram__assert_edge(const unsigned char edges[], unsigned from
 
 /* ---- loop.c: what the sockets of a loop share ---- */
 
-/* What becomes of a task, and where in its socket it stands. Whoever defers it has a constant one.
- */
+/* What a task runs, and where in its socket it stands: a constant of whoever defers it. */
 struct dgram__task_type {
   void (*run)(dgram_socket_t *socket);
   size_t offset; /* of the task in dgram_socket_t */
 };
 
-/* Waits in one queue at a time, and holds the socket until it has run. */
+/* Work of a socket. A task waits in one queue at a time, and holds the socket until it has run. */
 struct dgram_task {
   struct dgram_task *next;
   const struct dgram__task_type *type; /* NULL: the task does not wait */
@@ -58,26 +56,26 @@ struct dgram__loop {
   struct dgram__list_node node; /* in the list of loops */
   uv_loop_t *uv;
   unsigned sockets;
-  uv_idle_t idle;       /* runs while there is work to do before the loop may block */
-  uv_prepare_t prepare; /* runs just before the loop may block */
-  uv_timer_t retry;     /* runs while sockets wait for a time */
+  uv_idle_t idle;       /* active while tasks wait that run before the loop blocks */
+  uv_prepare_t prepare; /* always active: runs just before the loop may block */
+  uv_timer_t retry;     /* active while tasks wait for a time */
   uint64_t retry_at;    /* when it fires, ms */
   unsigned open_handles;
   struct dgram__udp_capabilities capabilities;
   struct dgram__rx_coalesce rx_coalesce;
   struct dgram__busy_poll busy_poll;
-  bool has_sent;                     /* in this turn */
+  bool has_sent;                     /* in this iteration */
   unsigned iteration;                /* its number */
   unsigned low_latency;              /* sockets with `low_latency` */
   struct dgram__tx_batch *tx_batch;  /* made at the first send of several datagrams */
   void *rx_memory;                   /* receive buffers; NULL before the first receive call */
-  struct dgram__task_queue flushes;  /* tasks to run before the loop blocks, first */
-  struct dgram__task_queue deferred; /* ... then */
-  struct dgram__task_queue backlogs; /* ... last */
-  struct dgram__task_queue waiting;  /* tasks to run when the retry timer fires */
+  struct dgram__task_queue flushes;  /* run by the idle handle: first */
+  struct dgram__task_queue deferred; /* ... second */
+  struct dgram__task_queue backlogs; /* ... third */
+  struct dgram__task_queue waiting;  /* run by the retry timer, each at its socket's `wake_at` */
   dgram_socket_t **by_fd;            /* the sockets by their descriptors */
   int fd_room;                       /* descriptors that `by_fd` has room for */
-  unsigned forks; /* what dgram__loop_enter() counts, when it last saw the loop */
+  unsigned forks;                    /* of this process, as dgram__loop_enter() last saw them */
   const struct dgram__bind_agent *bind_agent;   /* binds for the loop's sockets; NULL: none */
   struct dgram_worker *worker;                  /* the agent's own state */
   struct dgram__send *free_list;                /* ended sends, kept for the next ones */
@@ -101,10 +99,10 @@ struct dgram__tasks {
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv);
 void dgram__loop_leave(struct dgram__loop *loop);
 
-/* The loop's shared state if it has some, or NULL. */
+/* The loop's shared state. NULL: the loop has no sockets. */
 struct dgram__loop *dgram__loop_find(const uv_loop_t *uv);
 
-/* Runs the task before the loop blocks, with the others of this queue of the loop. */
+/* Runs the task before the loop blocks; `queue` is one of the loop's. */
 void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
                     const struct dgram__task_type *type);
 
@@ -114,46 +112,46 @@ void dgram__defer(dgram_socket_t *socket, const struct dgram__task_type *type);
 /* Runs the task `resume` after so many milliseconds, or earlier if it is to already. */
 void dgram__resume_after(dgram_socket_t *socket, unsigned ms, const struct dgram__task_type *type);
 
-/* A socket has begun or ceased to keep the loop alive: so may those that wait for a time. */
+/* A socket has begun or ceased to keep the loop alive: then so does the retry timer, perhaps. */
 void dgram__retry_refer(struct dgram__loop *loop);
 
-/* The socket closes: what waits for a time is over in the loop's next turn. */
+/* The socket closes: its task `resume` runs in the next iteration. */
 void dgram__retry_now(dgram_socket_t *socket);
 
 /* ---- poll.c: what libuv watches for a socket ---- */
 
-/* Whether libuv knows the socket's descriptor; poll.c draws it. */
+/* Whether libuv watches the socket's descriptor; poll.c draws it. */
 enum __attribute__((packed)) dgram__poll_state {
   DGRAM__NOT_POLLED,
   DGRAM__POLLED,
-  DGRAM__BACKED_OFF /* not for datagrams, until a time: wake-ups led to nothing */
+  DGRAM__BACKED_OFF /* not for datagrams, for some ms: wake-ups led to nothing */
 };
 
-/* A socket of this loop has the descriptor. */
+/* Whether a socket of this loop has the descriptor. */
 bool dgram__poll_has_fd(const struct dgram__loop *loop, int fd);
 
-/* Starts, changes and ends what libuv watches for the socket, as its state demands. */
+/* Opens the poll handle, has it watch what the socket's state demands, closes it. */
 int dgram__poll_open(dgram_socket_t *socket);
 void dgram__poll_update(dgram_socket_t *socket);
 void dgram__poll_close(dgram_socket_t *socket);
 
-/* Flushes or receives again after so many milliseconds, or earlier. */
+/* Flushes and receives again after so many milliseconds, or earlier. */
 void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
 
 /* ---- resolve.c: names to addresses ---- */
 
 enum { DGRAM__HOST_MAX = 255 }; /* bytes of a host name, RFC 1035, 2.3.4 */
 
-/* Where a bind, connect or send goes, as its arguments say. */
+/* The address argument of a bind, connect or send. */
 struct dgram__destination {
   union dgram__address address;
-  const char *host; /* to look up, and then `address` has its port; or NULL */
+  const char *host; /* a name to look up, and then `address` has its port; or NULL */
   char text[DGRAM_ADDRESS_TEXT];
 };
 
 /*
- * Reads an address and its port. NULL or "" is this host, or else all interfaces. Returns 0, or
- * UV_EINVAL for a host name that is too long. `host` may point to `address` or to `text`.
+ * Reads an address argument and its port. NULL or "" is this host, or else all interfaces. Returns
+ * 0, or UV_EINVAL for a name that is too long. `host` borrows the argument, or points to `text`.
  */
 int dgram__destination_read(const dgram_socket_t *socket, int port, const char *address,
                             bool to_this_host, struct dgram__destination *destination);
@@ -179,7 +177,7 @@ int dgram__resolve_start(dgram_socket_t *socket, dgram_lookup_t **lookup, const 
 /* The name that is looked up. */
 const char *dgram__resolve_host(const dgram_lookup_t *lookup);
 
-/* Lets go of a look-up: its answer is not called any more. */
+/* The owner goes: neither function is called any more. */
 void dgram__resolve_forget(dgram_lookup_t *lookup);
 
 /* ---- send.c: sends, from the call to their callbacks ---- */
@@ -323,7 +321,7 @@ void dgram__receive_interrupt(dgram_socket_t *socket);
 /* The socket closes. */
 void dgram__receive_forget(dgram_socket_t *socket);
 
-/* ---- events.c: what a socket tells, and to whom ---- */
+/* ---- events.c: events and their listeners ---- */
 
 struct dgram__events {
   struct dgram__listeners messages;
@@ -345,7 +343,7 @@ void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, co
                        int port);
 void dgram__events_clear(struct dgram__events *events);
 
-/* ---- bind.c ---- */
+/* ---- bind.c: from a socket to a system socket ---- */
 
 /* How far a socket is with its system socket; bind.c draws it. */
 enum __attribute__((packed)) dgram__bind_state {
@@ -360,8 +358,8 @@ enum __attribute__((packed)) dgram__bind_state {
 struct dgram__bind_request; /* the agent's own */
 
 /*
- * Binds for the sockets of a loop: by a primary, to which it is connected. It is static: it
- * outlives the requests.
+ * Binds for the sockets of a loop, in place of the system: a worker asks its primary. A table of
+ * functions, static: it outlives the requests.
  */
 struct dgram__bind_agent {
   /*
@@ -372,7 +370,7 @@ struct dgram__bind_agent {
 
   void (*listening)(struct dgram__bind_request *request);
 
-  /* The socket is closed: gives the request, or what it was answered with, back. */
+  /* The socket has closed: cancels the request, or returns the system socket. */
   void (*release)(struct dgram__bind_request *request);
 };
 
@@ -380,10 +378,10 @@ struct dgram__bind_agent {
 struct dgram__binding {
   enum dgram__bind_state state;
   union dgram__address to;               /* AF_UNSPEC: to a descriptor of the primary's */
-  const struct dgram__bind_agent *agent; /* to be asked, or asked; NULL: the system is */
-  struct dgram__bind_request *request;   /* from ASKING_PRIMARY on, or NULL */
-  dgram_lookup_t *lookup;                /* while RESOLVING */
-  int buffer_size_reason;                /* why a buffer size was refused */
+  const struct dgram__bind_agent *agent; /* NULL: the system binds */
+  struct dgram__bind_request *request;   /* of the agent, from ASKING_PRIMARY on; or NULL */
+  dgram_lookup_t *lookup;                /* while RESOLVING; or NULL */
+  int buffer_size_reason;                /* the errno of SO_RCVBUF or SO_SNDBUF */
 };
 
 /* Starts to bind the unbound socket to a random port on all interfaces. Returns 0 or an error. */
@@ -395,16 +393,16 @@ int dgram__bind_at_once(dgram_socket_t *socket);
 /* The agent's answer: takes over a system socket. Returns 0, or an error with `fd` the agent's. */
 int dgram__bind_take_shared(dgram_socket_t *socket, int fd);
 
-/* Then, or without a system socket: reports how the bind has ended. An error ends the request. */
+/* Then, or if there is no system socket: ends the bind. An error ends the request, too. */
 void dgram__bind_answered(dgram_socket_t *socket, int status);
 
-/* The agent has gone: closes what it had answered with. */
+/* The agent has gone: closes the socket, whose system socket was its answer. */
 void dgram__bind_revoked(dgram_socket_t *socket);
 
-/* The socket has closed: gives up a bind under way, and returns what is shared. */
+/* The socket closes: a bind under way is cancelled, and what is shared is returned. */
 void dgram__bind_forget(dgram_socket_t *socket);
 
-/* ---- options.c ---- */
+/* ---- options.c: of the system socket ---- */
 
 /* 0; UV_EINVAL: NULL; or the specification's error for a socket that was closed. */
 int dgram__check_open(const dgram_socket_t *socket);
@@ -416,23 +414,24 @@ int dgram__set_option(const dgram_socket_t *socket, int level, int name, const v
 /* Sets SO_RCVBUF or SO_SNDBUF, unless the size is 0. Returns 0 or the specification's error. */
 int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size);
 
-/* ---- abort.c ---- */
+/* ---- abort.c: abort signals ---- */
 
-/* Puts a new socket on its signal's list, if it has one. False: it is aborted already. */
+/* A new socket joins its signal, if it has one. False: the signal is aborted already. */
 bool dgram__abort_signal_join(dgram_socket_t *socket);
 void dgram__abort_signal_leave(dgram_socket_t *socket);
 
 /* ---- socket.c: its life ---- */
 
-/* dgram_create_socket(), dgram_close(), and when nothing waits for the bind; see socket.c. */
+/* A socket is open, will close, has closed; socket.c draws it. */
 enum __attribute__((packed)) dgram__life { DGRAM__OPEN, DGRAM__CLOSING, DGRAM__CLOSED };
 
-enum { /* of dgram__options.flags */
-       DGRAM__REUSE_ADDR = 1,
-       DGRAM__REUSE_PORT = 2,
-       DGRAM__IPV6_ONLY = 4,
-       DGRAM__DISABLE_GSO = 8,
-       DGRAM__LOW_LATENCY = 16
+/* The flags of dgram__options. */
+enum {
+  DGRAM__REUSE_ADDR = 1,
+  DGRAM__REUSE_PORT = 2,
+  DGRAM__IPV6_ONLY = 4,
+  DGRAM__DISABLE_GSO = 8,
+  DGRAM__LOW_LATENCY = 16
 };
 
 /* What a socket keeps of dgram_options_t, in less room. */
@@ -457,7 +456,7 @@ struct dgram_socket {
   unsigned char poll_events;  /* what libuv watches for */
   unsigned char idle_wakeups; /* in a row: wake-ups that led to nothing */
   bool referenced;            /* keeps the loop alive while bound */
-  bool *gone;                 /* set when the memory goes, if somebody waits for it */
+  bool *gone;                 /* set when the memory is freed: by dgram_dispose(); or NULL */
   uv_poll_t poll;
   struct dgram__udp udp;
   struct dgram__events events;
@@ -467,7 +466,7 @@ struct dgram_socket {
   struct dgram__rx rx;
   uint64_t wake_at; /* when the task `resume` runs, if it waits; ms */
   struct dgram__tasks tasks;
-  struct dgram__list_node signal_node; /* in the list of its abort signal */
+  struct dgram__list_node signal_node; /* in its abort signal */
 };
 
 static inline bool dgram__is_bound(const dgram_socket_t *socket) {

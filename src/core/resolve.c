@@ -30,8 +30,7 @@ struct dgram_lookup {
  * UV_EINVAL: it is too long, or without an end.
  */
 static int resolve_read_numeric(const dgram_socket_t *socket, int port, const char *address,
-                                bool to_this_host, bool by_program,
-                                union dgram__address *numeric) {
+                                bool to_this_host, bool by_program, union dgram__address *numeric) {
   bool given = address != NULL && *address != '\0';
   if (given && strnlen(address, DGRAM__HOST_MAX + 1) > DGRAM__HOST_MAX)
     return UV_EINVAL;

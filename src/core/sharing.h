@@ -1,5 +1,5 @@
 /*
- * What the hand-over asks of sockets whose descriptors it gives away. Floor 2, for floor 3.
+ * What the hand-over needs of sockets whose descriptors it gives away.
  */
 #ifndef DGRAM_SHARING_H
 #define DGRAM_SHARING_H
@@ -7,10 +7,9 @@
 #include <uv.h>
 
 /*
- * Another process is about to get the descriptor of this number, too. If it is that of a socket of
- * the loop, what the socket has received is told now, and from now on it takes one datagram at a
- * time, unless its options say otherwise: what it has not told when it closes is there for the
- * other.
+ * Another process is about to get this descriptor, too. If a socket of the loop has it, what the
+ * socket has received is emitted now, and from now on it receives one datagram at a time, unless
+ * its options say otherwise: what it has not emitted when it closes is left for the other process.
  */
 void dgram__lend_descriptor(uv_loop_t *uv, int fd);
 

@@ -4,7 +4,7 @@
  *   OPEN -> CLOSING   dgram_close(), or the abort of its signal
  *   CLOSING -> CLOSED at once, unless sends or a connect wait for the bind: then when it has ended
  *
- * In this file: the state, memory, create, close, what a socket can say of itself.
+ * In this file: the state, memory, create, close, what is known of a socket.
  */
 #include "internal.h"
 
@@ -59,16 +59,13 @@ static void socket_free(dgram_socket_t *socket) {
 
 /* ---- create ---- */
 
-static bool socket_is_options_size(size_t size) {
-  for (size_t i = 0; i < sizeof options_sizes / sizeof *options_sizes; i++)
-    if (size == options_sizes[i])
-      return true;
-  return false;
-}
-
 /* Reads the members that the program knew when it was compiled; the others have their default. */
 static int socket_read_options(dgram_options_t *options, const dgram_options_t *given) {
-  if (!socket_is_options_size(given->struct_size))
+  const size_t count = sizeof options_sizes / sizeof *options_sizes;
+  size_t i = 0;
+  while (i < count && options_sizes[i] != given->struct_size)
+    i++;
+  if (i == count)
     return UV_EINVAL;
   *options = dgram_default_options(given->type);
   memcpy(options, given, given->struct_size);
@@ -82,6 +79,7 @@ static int socket_read_options(dgram_options_t *options, const dgram_options_t *
   return 0;
 }
 
+/* NULL: no memory. */
 static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *options) {
   unsigned flags = (options->reuse_addr != 0 ? DGRAM__REUSE_ADDR : 0U) |
                    (options->reuse_port != 0 ? DGRAM__REUSE_PORT : 0U) |
@@ -108,7 +106,7 @@ static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *option
   socket->loop->free_socket = socket_free;
   if (options->low_latency)
     socket->loop->low_latency++;
-  socket->holds = 1; /* until closed */
+  socket->holds = 1; /* until it has closed */
   socket->referenced = true;
   socket->udp.fd = -1;
   dgram__send_init(socket);
@@ -147,18 +145,23 @@ int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_
 
 /* ---- close ---- */
 
+/* The callbacks that a close is still to call, in their order. */
 static void socket_finish_close(dgram_socket_t *socket) {
+  assert(socket->life == DGRAM__CLOSED && socket->binding.state == DGRAM__UNBOUND);
   dgram__send_complete(socket, &socket->tx.completed);
   dgram__emit_close(socket);
   dgram__connect_report_cancelled(socket);
   dgram__send_complete(socket, &socket->tx.cancelled);
-  dgram__release(socket); /* the pin of new_socket(): the task holds another */
+  dgram__release(socket); /* of socket_new(); the task holds the socket, too */
 }
 
 static const struct dgram__task_type socket_close_task = {socket_finish_close,
                                                           offsetof(dgram_socket_t, tasks.close)};
 
-static void socket_shut(dgram_socket_t *socket) {
+void dgram__close_if_ready(dgram_socket_t *socket) {
+  if (socket->life != DGRAM__CLOSING || socket->tx.wait_bind.count > 0 ||
+      socket->connecting.state == DGRAM__CONNECT_WAITING_FOR_BIND)
+    return;
   dgram__send_resume(socket);
   socket_set_life(socket, DGRAM__CLOSED);
   dgram__send_cancel_all(socket);
@@ -166,15 +169,8 @@ static void socket_shut(dgram_socket_t *socket) {
   dgram__receive_forget(socket);
   dgram__poll_close(socket);
   dgram__udp_close(&socket->udp);
-  dgram__bind_forget(socket); /* last: a primary may hear that the port is free */
+  dgram__bind_forget(socket); /* last: a primary may learn that the port is free */
   dgram__defer(socket, &socket_close_task);
-}
-
-void dgram__close_if_ready(dgram_socket_t *socket) {
-  bool waited_for =
-      socket->tx.wait_bind.count > 0 || socket->connecting.state == DGRAM__CONNECT_WAITING_FOR_BIND;
-  if (socket->life == DGRAM__CLOSING && !waited_for)
-    socket_shut(socket);
 }
 
 int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) {
@@ -182,11 +178,9 @@ int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) 
     return UV_EINVAL;
   if (socket->life != DGRAM__OPEN)
     return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (callback != NULL) {
-    int err = dgram_on_close(socket, callback, context);
-    if (err != 0)
-      return err;
-  }
+  int err = callback != NULL ? dgram_on_close(socket, callback, context) : 0;
+  if (err != 0)
+    return err;
   socket_set_life(socket, DGRAM__CLOSING);
   dgram__receive_interrupt(socket);
   dgram__abort_signal_leave(socket);
@@ -199,15 +193,15 @@ void dgram_dispose(dgram_socket_t *socket) {
     return;
   uv_loop_t *loop = socket->loop->uv;
   bool gone = false;
-  socket->gone = &gone; // cppcheck-suppress autoVariables ; the socket goes before this returns
+  socket->gone = &gone; // cppcheck-suppress autoVariables ; the socket is freed before
   if (socket->life == DGRAM__OPEN)
     dgram_close(socket, NULL, NULL);
   while (!gone)
     uv_run(loop, UV_RUN_ONCE);
-  uv_run(loop, UV_RUN_NOWAIT); /* if it was the last one, what the loop shared goes too */
+  uv_run(loop, UV_RUN_NOWAIT); /* after the last socket the loop's shared state goes, too */
 }
 
-/* ---- what it can say of itself ---- */
+/* ---- what is known of it ---- */
 
 static dgram_socket_t *socket_set_referenced(dgram_socket_t *socket, bool referenced) {
   if (socket != NULL) {
@@ -251,7 +245,7 @@ int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_
 int dgram_address(const dgram_socket_t *socket, dgram_address_t *address) {
   if (socket == NULL || address == NULL)
     return UV_EINVAL;
-  /* In a 'listening' that a close waits for, the address can still be asked for. */
+  /* CLOSING, in the 'listening' that the close waits for, it still has its address. */
   if (!dgram__is_bound(socket))
     return socket->life == DGRAM__OPEN ? UV_EBADF : DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
   return dgram__describe_name(socket, false, address);
