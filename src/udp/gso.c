@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECOND UINT64_C(1000000000)
-
 /* The path MTU of Linux expires after 10 minutes; a refusal more costs one system call. */
-#define REMEMBERED (10 * SECOND)
+#define REMEMBERED (10 * UINT64_C(1000000000)) /* ns */
 
 bool dgram__gso_kernel_corrupts(const char *release) {
   unsigned major = 0;

@@ -18,6 +18,7 @@
 enum {
   MAX_BYTES = 65507,         /* of a segmented message: 65,535 less the headers of IP and UDP */
   SINGLE_MESSAGE_CALLS = 16, /* after one that was cut short */
+  MAX_BATCH_IOV = 2 * (DGRAM__MAX_IOV + 1), /* half full, it has room for any message */
 };
 
 struct dgram__tx_batch {
@@ -26,7 +27,7 @@ struct dgram__tx_batch {
   unsigned datagrams[DGRAM__MAX_TX_BATCH]; /* of each message */
   struct dgram__mmsghdr messages[DGRAM__MAX_TX_BATCH];
   struct dgram__cmsg_out cmsgs[DGRAM__MAX_TX_BATCH];
-  struct iovec iov[2 * (DGRAM__MAX_IOV + 1)]; /* half full, it has room for any message */
+  struct iovec iov[MAX_BATCH_IOV];
 };
 
 static inline void udp_send_address(struct msghdr *message,
@@ -73,8 +74,8 @@ static const struct dgram__datagram *udp_send_join(struct dgram__tx_batch *batch
   } while (dgram__gso_batch_add(gso, next, limits));
   message->msg_iov = start;
   message->msg_iovlen = (size_t)(end - start);
-  assert(message->msg_iovlen <= DGRAM__MAX_IOV);
   batch->iov_count += (unsigned)message->msg_iovlen;
+  assert(message->msg_iovlen <= DGRAM__MAX_IOV && batch->iov_count <= MAX_BATCH_IOV);
   dgram__cmsg_set_segment(message, &batch->cmsgs[batch->count], (uint16_t)gso->first->size);
   return next;
 }
@@ -173,7 +174,7 @@ static int udp_send_batch(struct dgram__udp *udp, struct dgram__tx_batch *batch,
   if (connected && (unsigned)messages < batch->count)
     udp->single_message_calls = SINGLE_MESSAGE_CALLS;
   unsigned sent = 0;
-  for (unsigned i = 0; i < (unsigned)messages && i < batch->count; i++)
+  for (int i = 0; i < messages; i++)
     sent += batch->datagrams[i];
   assert(sent >= 1 && sent <= count);
   return (int)sent;

@@ -29,7 +29,7 @@ SCRIPTED_TEST("sends that wait for a failed bind end with its error") {
   dgram_socket_t *socket = scripted_unbound_socket();
   fake_fail_open(UV_EMFILE);
   scripted_send(socket, 0);
-  scripted_send_silently(socket, 1); /* told by the 'error' of the bind */
+  scripted_send_silently(socket, 1); /* reported by the 'error' of the bind */
   scripted_send(socket, 2);
   EXPECT("error(bind EMFILE 0.0.0.0) 0:EMFILE 2:EMFILE");
   assert_int_equal(dgram_get_send_queue_count(socket), 0);

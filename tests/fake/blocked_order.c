@@ -1,5 +1,5 @@
 /*
- * Sends that the system does not take yet, and what comes behind them: a failure is told in its
+ * Sends that the system does not take yet, and what comes behind them: a failure is reported in its
  * turn, and an option waits until what was sent before it has left.
  */
 #include "fake/scripted.h"
@@ -28,7 +28,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static dgram_socket_t *stalled_socket(void) {
+static dgram_socket_t *blocked_socket(void) {
   dgram_socket_t *socket = scripted_socket();
   watched = socket;
   set[0] = '\0';
@@ -39,7 +39,8 @@ static dgram_socket_t *stalled_socket(void) {
   return socket;
 }
 
-static void told(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes, void *context) {
+static void on_failed(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                      void *context) {
   if (scripted_on_sent != NULL)
     scripted_on_sent(socket, error != NULL ? error->code : 0);
 }
@@ -53,10 +54,10 @@ static void keep_order(dgram_socket_t *socket, int number) {
 }
 
 SCRIPTED_TEST("a send that fails behind blocked ones ends behind them") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   order_count = 0;
   scripted_on_sent = keep_order;
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "::1", told, NULL), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "::1", on_failed, NULL), 0);
   scripted_send(socket, 3);
   scripted_run();
   assert_int_equal(order_count, 0);
@@ -69,10 +70,10 @@ SCRIPTED_TEST("a send that fails behind blocked ones ends behind them") {
 }
 
 SCRIPTED_TEST("a close ends each blocked send in its own way") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   order_count = 0;
   scripted_on_sent = keep_order;
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "::1", told, NULL), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "::1", on_failed, NULL), 0);
   fake_reply_always(UV_EAGAIN);
   scripted_close(socket);
   scripted_run();
@@ -83,7 +84,7 @@ SCRIPTED_TEST("a close ends each blocked send in its own way") {
 }
 
 SCRIPTED_TEST("an option waits until blocked sends have left") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   assert_int_equal(dgram_set_ttl(socket, 20), 0);
   scripted_send(socket, 3);
   assert_int_equal(dgram_set_ttl(socket, 30), 0);
@@ -98,7 +99,7 @@ SCRIPTED_TEST("an option waits until blocked sends have left") {
 }
 
 SCRIPTED_TEST("an option that the system refuses is refused at once") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   assert_int_equal(dgram_set_multicast_interface(socket, "192.0.2.77"), UV_EADDRNOTAVAIL);
   fake_make_writable(socket);
   scripted_run();
@@ -107,7 +108,7 @@ SCRIPTED_TEST("an option that the system refuses is refused at once") {
 }
 
 SCRIPTED_TEST("an option that waits when the socket closes is forgotten") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   assert_int_equal(dgram_set_ttl(socket, 20), 0);
   fake_reply_always(UV_EAGAIN);
   scripted_close(socket);
@@ -117,7 +118,7 @@ SCRIPTED_TEST("an option that waits when the socket closes is forgotten") {
 }
 
 SCRIPTED_TEST("a disconnect among blocked sends keeps all in order") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   assert_int_equal(dgram_set_ttl(socket, 20), 0);
   dgram__send_disconnected(socket, &(union dgram__address){.any.sa_family = AF_INET});
   scripted_send(socket, 3);

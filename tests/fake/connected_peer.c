@@ -3,12 +3,12 @@
  *
  * Programs of the kernel (eBPF) at connect(2), getpeername(2) and recvmsg(2) may show a connected
  * socket other addresses than the kernel filters by, as load balancers of clusters do. What the
- * kernel lets through is the peer's. Played: getpeername(2) tells another peer, or recvmsg(2)
- * another sender, than the program has connected to.
+ * kernel lets through is the peer's. Simulated: getpeername(2) returns another peer, or
+ * recvmsg(2) another sender, than the program has connected to.
  *
  * A receive call may return fewer datagrams than it has buffers for though more are there: an ICMP
  * error has come in the midst of them, and waits for the next call. What strangers sent before the
- * socket was connected is not told then either. Played: each call brings one datagram.
+ * socket was connected is not emitted then either. Simulated: each call brings one datagram.
  */
 #include "fake/scripted.h"
 

@@ -3,7 +3,7 @@
  * linker puts it (__wrap_dgram__udp_...) in the place of the true functions of src/udp.
  *
  * Its file descriptors are ends of socket pairs, so the loop polls for real: what is scripted to
- * be received makes a socket readable, and a send that is told UV_EAGAIN makes it unwritable.
+ * be received makes a socket readable, and a send that returns UV_EAGAIN makes it unwritable.
  */
 #ifndef TESTS_FAKE_FAKE_UDP_H
 #define TESTS_FAKE_FAKE_UDP_H

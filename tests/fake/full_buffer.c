@@ -1,7 +1,7 @@
 /* EAGAIN: the sends wait until the socket is writable, or is closed. */
 #include "fake/scripted.h"
 
-static dgram_socket_t *stalled_socket(void) {
+static dgram_socket_t *blocked_socket(void) {
   dgram_socket_t *socket = scripted_socket();
   FAKE_REPLIES(3, UV_EAGAIN);
   scripted_send_all(socket, 0, 5);
@@ -10,14 +10,14 @@ static dgram_socket_t *stalled_socket(void) {
 }
 
 SCRIPTED_TEST("blocked sends leave when the socket is writable") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   scripted_run();
   assert_int_equal(fake_send_calls(), 2); /* no trying in between */
   fake_make_writable(socket);
   EXPECT_SENT("3 4 5", "3 4 5");
 }
 
-/* What was taken is told; the rest waits, and is not tried at each flush. */
+/* What was taken is reported; the rest waits, and is not tried at each flush. */
 SCRIPTED_TEST("dgram_flush() does not try blocked sends") {
   dgram_socket_t *socket = scripted_socket();
   FAKE_REPLIES(3, UV_EAGAIN);
@@ -43,7 +43,7 @@ SCRIPTED_TEST("sends of which the first call takes nothing leave when the socket
 }
 
 SCRIPTED_TEST("a socket may be blocked again and again") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   for (int i = 3; i < 6; i++) {
     FAKE_REPLIES(1, UV_EAGAIN);
     fake_make_writable(socket);
@@ -53,7 +53,7 @@ SCRIPTED_TEST("a socket may be blocked again and again") {
 }
 
 SCRIPTED_TEST("sends behind blocked ones wait without a system call") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   scripted_send_all(socket, 6, 9);
   scripted_run();
   assert_int_equal(fake_send_calls(), 2);
@@ -62,7 +62,7 @@ SCRIPTED_TEST("sends behind blocked ones wait without a system call") {
 }
 
 SCRIPTED_TEST("a full batch behind blocked sends waits too") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   scripted_send_all(socket, 6, 2999);
   scripted_run();
   assert_int_equal(fake_send_calls(), 2);
@@ -71,7 +71,7 @@ SCRIPTED_TEST("a full batch behind blocked sends waits too") {
 }
 
 SCRIPTED_TEST("writability is watched only while sends are blocked") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   assert_int_equal(socket->poll_events, UV_READABLE | UV_WRITABLE);
   fake_make_writable(socket);
   scripted_run();
@@ -80,7 +80,7 @@ SCRIPTED_TEST("writability is watched only while sends are blocked") {
 
 SCRIPTED_TEST("a blocked socket goes on receiving") {
   static const struct fake_slot hello = {.data = "hello", .size = 5};
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   fake_receive(socket, &hello, 1);
   EXPECT("(hello)");
 }
@@ -91,7 +91,7 @@ static void close_at_once(dgram_socket_t *socket, int number) {
 
 SCRIPTED_TEST("a listener of 'message' may close a blocked socket") {
   static const struct fake_slot hello = {.data = "hello", .size = 5};
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   scripted_on_message = close_at_once;
   fake_receive(socket, &hello, 1);
   EXPECT("(hello) 3 4 5 close");
@@ -100,14 +100,14 @@ SCRIPTED_TEST("a listener of 'message' may close a blocked socket") {
 /* ---- close ---- */
 
 SCRIPTED_TEST("close() tries blocked sends once more") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   scripted_close(socket);
   assert_string_equal(fake_sends(), "3 4 5");
   EXPECT("3 4 5 close");
 }
 
 SCRIPTED_TEST("what close() can not send is cancelled after 'close'") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   FAKE_REPLIES(1, UV_EAGAIN);
   scripted_close(socket);
   assert_string_equal(fake_sends(), "3 | EAGAIN");
@@ -139,7 +139,7 @@ static void close_after_3(dgram_socket_t *socket, int number) {
 }
 
 SCRIPTED_TEST("close() in a send's callback comes after the callbacks of those that left") {
-  dgram_socket_t *socket = stalled_socket();
+  dgram_socket_t *socket = blocked_socket();
   scripted_on_sent = close_after_3;
   FAKE_REPLIES(2, UV_EAGAIN, UV_EAGAIN);
   fake_make_writable(socket);

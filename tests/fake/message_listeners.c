@@ -18,7 +18,7 @@ static void close_there(dgram_socket_t *socket, int number) {
 
 /* https://github.com/oven-sh/bun/issues/33669 */
 SCRIPTED_TEST("a socket that a listener closes delivers nothing more of the batch") {
-  static const char *const stories[] = {
+  static const char *const traces[] = {
       "(a) close",
       "(a) (bb) close",
       "(a) (bb) (cc) close",
@@ -27,13 +27,13 @@ SCRIPTED_TEST("a socket that a listener closes delivers nothing more of the batc
       "(a) (bb) (cc) (d) (e) error(recvmsg EMSGSIZE) (ff) close",
       "(a) (bb) (cc) (d) (e) error(recvmsg EMSGSIZE) (ff) (g) close",
   };
-  const int count = sizeof stories / sizeof *stories;
+  const int count = sizeof traces / sizeof *traces;
   for (at = 0; at < count; at++) {
     scripted_end();
     scripted_begin(scripted_loop);
     scripted_on_message = close_there;
     fake_receive(scripted_socket(), BATCH);
-    EXPECT(stories[at]);
+    EXPECT(traces[at]);
   }
 }
 

@@ -7,7 +7,7 @@
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
 uint64_t __wrap_uv_hrtime(void);
 
-/* Time hardly goes on: how much is told in a turn does not depend on the machine. */
+/* Time hardly goes on: how much is delivered in a turn does not depend on the machine. */
 uint64_t __wrap_uv_hrtime(void) {
   static uint64_t time = 1000000000;
   return time += 100;
@@ -59,13 +59,13 @@ SCRIPTED_TEST("a batch is one call of the listener of 'messages', and its messag
   assert_trace("(a) (bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)");
 }
 
-static void tell_story(dgram_socket_t *socket) {
+static void assert_no_trace(dgram_socket_t *socket) {
   assert_trace("");
 }
 
 SCRIPTED_TEST("'messages' comes before the first 'message'") {
   dgram_socket_t *socket = new_listening();
-  in_batch = tell_story;
+  in_batch = assert_no_trace;
   fake_receive(socket, BATCH);
   scripted_run();
   assert_string_equal(seen, "{a bb cc d  ff g}");
@@ -274,7 +274,7 @@ SCRIPTED_TEST("a listener of 'messages' added in a send's callback gets the batc
   scripted_send(socket, 0);
   scripted_run();
   fake_receive(socket, batch, 1);
-  fake_make_writable(socket); /* so both are told in one wake-up */
+  fake_make_writable(socket); /* so one wake-up reports both */
   scripted_run();
   assert_string_equal(seen, "{a}");
   assert_trace("0 (a)");

@@ -1,5 +1,5 @@
 /*
- * The prefix rule: the datapath takes the first k of a queue, and the rest follows; nothing is
+ * The prefix rule: the kernel takes the first k of a queue, and the rest follows; nothing is
  * skipped, sent twice or out of order. https://github.com/libuv/libuv/pull/5245
  */
 #include "fake/scripted.h"
@@ -9,7 +9,7 @@
 
 #include "unit/random.h"
 
-/* What left, as a story of numbers, whatever the calls were. */
+/* What left, as a trace of numbers, whatever the calls were. */
 static const char *all_that_left(void) {
   static char text[65536];
   size_t length = 0;
@@ -89,12 +89,12 @@ SCRIPTED_TEST("each datagram goes to its own address") {
 
 /* ---- the counters ---- */
 
-static size_t sizes_told[10];
-static size_t counts_told[10];
+static size_t sizes_seen[10];
+static size_t counts_seen[10];
 
 static void note_counters(dgram_socket_t *socket, int number) {
-  sizes_told[number] = dgram_get_send_queue_size(socket);
-  counts_told[number] = dgram_get_send_queue_count(socket);
+  sizes_seen[number] = dgram_get_send_queue_size(socket);
+  counts_seen[number] = dgram_get_send_queue_count(socket);
 }
 
 SCRIPTED_TEST("the counters hold a send until its callback runs") {
@@ -114,8 +114,8 @@ SCRIPTED_TEST("the counters hold a send until its callback runs") {
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
   assert_int_equal(dgram_get_send_queue_size(socket), 0);
   for (size_t i = 0; i < 10; i++) { /* within the callback it counts no more */
-    assert_int_equal(counts_told[i], 9 - i);
-    assert_int_equal(sizes_told[i], 9 - i);
+    assert_int_equal(counts_seen[i], 9 - i);
+    assert_int_equal(sizes_seen[i], 9 - i);
   }
 }
 

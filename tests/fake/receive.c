@@ -6,7 +6,7 @@
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
 uint64_t __wrap_uv_hrtime(void);
 
-/* Time hardly goes on: how much is told in a turn does not depend on the machine. */
+/* Time hardly goes on: how much is delivered in a turn does not depend on the machine. */
 uint64_t __wrap_uv_hrtime(void) {
   static uint64_t time = 1000000000;
   return time += 100;

@@ -1,6 +1,6 @@
 /*
- * An ICMP answer to an earlier datagram of a connected socket, which the system tells to whichever
- * send comes next: that one must not pay for it. https://github.com/oven-sh/bun/issues/36249
+ * An ICMP error of an earlier datagram of a connected socket, which the system reports to whichever
+ * send comes next: that one must not fail for it. https://github.com/oven-sh/bun/issues/36249
  */
 #include "fake/scripted.h"
 
@@ -34,15 +34,15 @@ static void send_to_peer(dgram_socket_t *socket, const char *text) {
 SCRIPTED_TEST("a send that meets an ICMP error of an earlier datagram is tried again") {
   static const int codes[] = {UV_ECONNREFUSED, UV_EHOSTUNREACH, UV_EACCES};
   static const char *const sends[] = {"ECONNREFUSED | a b", "EHOSTUNREACH | a b", "EACCES | a b"};
-  static const char *const stories[] = {"error(recvmsg ECONNREFUSED)",
-                                        "error(recvmsg EHOSTUNREACH)", "error(recvmsg EACCES)"};
+  static const char *const traces[] = {"error(recvmsg ECONNREFUSED)", "error(recvmsg EHOSTUNREACH)",
+                                       "error(recvmsg EACCES)"};
   dgram_socket_t *socket = connected_socket();
   for (int i = 0; i < 3; i++) {
     calls[0] = '\0';
     fake_reply(codes[i]);
     send_to_peer(socket, "a");
     send_to_peer(socket, "b");
-    EXPECT_SENT(sends[i], stories[i]);
+    EXPECT_SENT(sends[i], traces[i]);
     assert_string_equal(calls, "a b ");
   }
 }

@@ -40,9 +40,7 @@ SCRIPTED_TEST("the error of a send without a callback is an 'error' in its place
   EXPECT("0 error(send EPERM 127.0.0.1:1001) 2");
 }
 
-/* ---- what the callback is told ---- */
-
-SCRIPTED_TEST("the callback of a failed send is told what failed and where to") {
+SCRIPTED_TEST("the callback of a failed send gets what failed and where to") {
   struct kept_error error = {0};
   dgram_socket_t *socket = scripted_socket();
   fake_reply(UV_EPERM);

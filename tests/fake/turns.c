@@ -32,28 +32,28 @@ void *__wrap_malloc(size_t size) {
 
 enum { PER_SLOT = 64, FLOOD = DGRAM__RX_BUFFERS * PER_SLOT };
 
-static unsigned told;     /* so many of the flood, in order */
-static unsigned slow_at;  /* from this one on a datagram takes ... */
-static uint64_t slow_ns;  /* ... so long, ... */
-static uint64_t quick_ns; /* ... and one before it so long */
+static unsigned delivered; /* so many of the flood, in order */
+static unsigned slow_at;   /* from this one on a datagram takes ... */
+static uint64_t slow_ns;   /* ... so long, ... */
+static uint64_t quick_ns;  /* ... and one before it so long */
 
-static void hear(const char *message, size_t size) {
+static void check_number(const char *message, size_t size) {
   uint16_t number;
   assert_int_equal(size, sizeof number);
   memcpy(&number, message, sizeof number);
-  assert_int_equal(number, told % FLOOD);
-  now += told++ < slow_at ? quick_ns : slow_ns;
+  assert_int_equal(number, delivered % FLOOD);
+  now += delivered++ < slow_at ? quick_ns : slow_ns;
 }
 
 static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                        void *context) {
-  hear(message, rinfo->size);
+  check_number(message, rinfo->size);
 }
 
 static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                         size_t count, void *context) {
   for (size_t i = 0; i < count; i++)
-    hear(messages[i]->message, messages[i]->rinfo.size);
+    check_number(messages[i]->message, messages[i]->rinfo.size);
 }
 
 static void take_always(uint64_t ns) {
@@ -63,7 +63,7 @@ static void take_always(uint64_t ns) {
 
 static dgram_socket_t *new_listening(bool batches) {
   dgram_socket_t *socket = scripted_socket();
-  told = 0;
+  delivered = 0;
   out_of_memory = false;
   if (batches)
     assert_int_equal(dgram_on_messages(socket, on_messages, NULL), 0);
@@ -86,15 +86,15 @@ static void flood(const dgram_socket_t *socket) {
 }
 
 static unsigned run_turn(void) {
-  unsigned before = told;
+  unsigned before = delivered;
   uv_run(scripted_loop, UV_RUN_NOWAIT);
   trace_clear();
-  return told - before;
+  return delivered - before;
 }
 
 /* ---- time ---- */
 
-enum { FEW = 8 }; /* are told without a look at the clock, however long they take */
+enum { FEW = 8 }; /* are delivered without a look at the clock, however long they take */
 
 static void assert_bounded(unsigned count, uint64_t each) {
   if (count > FEW)
@@ -103,7 +103,7 @@ static void assert_bounded(unsigned count, uint64_t each) {
 
 /* A turn is not cut much shorter either: of the time that is there most is used. */
 static void assert_used(unsigned count, uint64_t each) {
-  if (told < FLOOD)
+  if (delivered < FLOOD)
     assert_true(count * each >= 250 * US);
 }
 
@@ -111,11 +111,11 @@ static void bound_turns(bool batches, uint64_t each) {
   dgram_socket_t *socket = new_listening(batches);
   take_always(each);
   flood(socket); /* what listeners of 'messages' take is not known before the first call */
-  while (told < FLOOD)
+  while (delivered < FLOOD)
     run_turn();
-  told = 0;
+  delivered = 0;
   flood(socket);
-  while (told < FLOOD) {
+  while (delivered < FLOOD) {
     unsigned count = run_turn();
     assert_in_range(count, 1, FLOOD);
     assert_bounded(count, each);
@@ -140,7 +140,7 @@ SCRIPTED_TEST("messages that take no time are delivered at once") {
   }
 }
 
-/* As when cheap datagrams are sent before dear ones, to have them told in one turn. */
+/* As when cheap datagrams are sent before dear ones, to have them delivered in one turn. */
 SCRIPTED_TEST("a listener that becomes slow is noticed soon") {
   enum { SOON = 32 };
   for (slow_at = 1; slow_at < 300; slow_at++) {
@@ -158,7 +158,8 @@ SCRIPTED_TEST("a listener that becomes slow is noticed soon") {
 
 /* ---- what a call asks for ---- */
 
-/* So many of a byte each, one a buffer, as the call has asked for. Returns how many were told. */
+/* So many of a byte each, one a buffer, as the call has asked for. Returns how many were delivered.
+ */
 static unsigned receive_window(const dgram_socket_t *socket, unsigned count) {
   static const uint16_t number = 0;
   static struct fake_slot slots[DGRAM__RX_BUFFERS];
@@ -167,7 +168,7 @@ static unsigned receive_window(const dgram_socket_t *socket, unsigned count) {
   fake_receive(socket, slots, (int)count);
   unsigned sum = 0;
   for (int turn = 0; turn < DGRAM__RX_BUFFERS && sum < count; turn++) {
-    told = 0;
+    delivered = 0;
     sum += run_turn();
   }
   assert_int_equal(sum, count);
@@ -178,7 +179,7 @@ static uint64_t takes_ns;
 
 static void on_any_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                            void *context) {
-  told++;
+  delivered++;
   now += takes_ns;
 }
 
@@ -220,20 +221,20 @@ static const struct fake_slot batch[] = {{.data = "a", .size = 1},
                                          {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
                                          {.data = "ffg", .size = 3, .segment = 2}};
 #define BATCH batch, sizeof batch / sizeof *batch
-#define STORY_BUT_A "(bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)"
-#define STORY "(a) " STORY_BUT_A
+#define TRACE_BUT_A "(bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)"
+#define TRACE "(a) " TRACE_BUT_A
 
-static int heard; /* by a listener of 'messages' */
+static int in_batches; /* by a listener of 'messages' */
 
 static void count_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                            size_t count, void *context) {
-  heard += (int)count;
+  in_batches += (int)count;
 }
 
 SCRIPTED_TEST("a batch is delivered at once without memory to keep the rest") {
   for (int batches = 0; batches < 2; batches++) {
     dgram_socket_t *socket = scripted_socket();
-    heard = 0;
+    in_batches = 0;
     if (batches)
       assert_int_equal(dgram_on_messages(socket, count_messages, NULL), 0);
     assert_int_equal(dgram_set_receive_budget(socket, 1), 0);
@@ -241,8 +242,8 @@ SCRIPTED_TEST("a batch is delivered at once without memory to keep the rest") {
     fake_receive(socket, BATCH);
     uv_run(scripted_loop, UV_RUN_NOWAIT);
     out_of_memory = false;
-    assert_trace(STORY);
-    assert_int_equal(heard, batches ? 7 : 0);
+    assert_trace(TRACE);
+    assert_int_equal(in_batches, batches ? 7 : 0);
     scripted_on_message = NULL;
     fake_receive(socket, BATCH);
     uv_run(scripted_loop, UV_RUN_NOWAIT);
@@ -284,7 +285,7 @@ SCRIPTED_TEST("a socket with a backlog receives nothing") {
   assert_trace("(a)");
   for (int i = 0; i < 20; i++)
     uv_run(scripted_loop, UV_RUN_NOWAIT);
-  assert_trace(STORY_BUT_A " " STORY);
+  assert_trace(TRACE_BUT_A " " TRACE);
 }
 
 /* Empty ones and losses keep their place, however the turns part them. */
@@ -298,6 +299,6 @@ SCRIPTED_TEST("turns change nothing of what is delivered") {
       fake_receive(socket, BATCH);
       for (int i = 0; i < 10; i++)
         uv_run(scripted_loop, UV_RUN_NOWAIT);
-      assert_trace(STORY);
+      assert_trace(TRACE);
     }
 }

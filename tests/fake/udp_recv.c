@@ -1,6 +1,6 @@
 /*
- * How datagrams are received, over a recvmmsg(2) and a recvmsg(2) that the tests play: the linker
- * puts them (__wrap_...) in the place of the true ones.
+ * How datagrams are received, over a recvmmsg(2) and a recvmsg(2) that the tests simulate: the
+ * linker puts them (__wrap_...) in the place of the true ones.
  */
 #include "udp.h"
 
@@ -46,7 +46,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
   errno = result < 0 ? -result : 0;
   if (result < 0)
     return -1;
-  message->msg_controllen = 0; /* nothing more is told of it */
+  message->msg_controllen = 0; /* it has no control messages */
   memset(message->msg_iov[0].iov_base, 'a' + (int)single_calls - 1, (size_t)result);
   return result;
 }
@@ -226,8 +226,8 @@ static void assert_cut_off(int segment) {
   assert_int_equal(buffers.slots[1].segment, 1200);
 }
 
-/* Kernels before 5.8 don't say whether they join, and then they may. */
-static void skip_where_joining_is_not_told(void) {
+/* Kernels before 5.8 cannot be asked whether GRO is on, and then it may be. */
+static void skip_where_gro_is_unknown(void) {
   int on;
   socklen_t length = sizeof on;
   if (getsockopt(udp.fd, SOL_UDP, UDP_GRO, &on, &length) == 0)
@@ -237,14 +237,14 @@ static void skip_where_joining_is_not_told(void) {
 }
 
 RECV_TEST("a buffer whose control messages are cut off is one datagram without GRO") {
-  skip_where_joining_is_not_told();
+  skip_where_gro_is_unknown();
   can_join = false;
   assert_cut_off(0);
   assert_cut_off(0);
 }
 
 RECV_TEST("a buffer whose control messages are cut off is lost with GRO") {
-  skip_where_joining_is_not_told();
+  skip_where_gro_is_unknown();
   assert_cut_off(0);
   assert_int_equal(joins_asked, 1);
   assert_cut_off(UV_EMSGSIZE);
@@ -252,7 +252,7 @@ RECV_TEST("a buffer whose control messages are cut off is lost with GRO") {
 
 /* Another process that has the system socket, too. */
 RECV_TEST("GRO of another holder of the system socket counts") {
-  skip_where_joining_is_not_told();
+  skip_where_gro_is_unknown();
   int on = 1;
   int twin = dup(udp.fd);
   can_join = false; /* so this udp has not asked */
@@ -302,13 +302,13 @@ RECV_TEST("an error of recvmmsg is returned, and EAGAIN is nothing") {
 
 /* ---- where there is no recvmmsg ---- */
 
-#define PLAY(...)                            \
-  static const int played[] = {__VA_ARGS__}; \
-  script = played;                           \
-  script_length = sizeof played / sizeof *played
+#define SCRIPT(...)                           \
+  static const int results[] = {__VA_ARGS__}; \
+  script = results;                           \
+  script_length = sizeof results / sizeof *results
 
 SINGLE_RECV_TEST("recvmsg: each datagram has its buffer") {
-  PLAY(3, 0, 5);
+  SCRIPT(3, 0, 5);
   assert_int_equal(receive_all(), 3);
   assert_int_equal(buffers.slots[0].size, 3);
   assert_int_equal(buffers.slots[1].size, 0); /* an empty one does not end the batch */
@@ -335,13 +335,13 @@ SINGLE_RECV_TEST("recvmsg: EAGAIN is nothing") {
 }
 
 SINGLE_RECV_TEST("recvmsg: an error before all datagrams is returned") {
-  PLAY(-ECONNREFUSED, 3);
+  SCRIPT(-ECONNREFUSED, 3);
   assert_int_equal(receive_all(), UV_ECONNREFUSED);
   assert_int_equal(receive_all(), 1);
 }
 
 SINGLE_RECV_TEST("recvmsg: an error among datagrams has a buffer of its own") {
-  PLAY(3, -ECONNREFUSED, 5);
+  SCRIPT(3, -ECONNREFUSED, 5);
   assert_int_equal(receive_all(), 2);
   assert_int_equal(buffers.slots[0].segment, 0);
   assert_int_equal(buffers.slots[1].segment, UV_ECONNREFUSED);
@@ -351,7 +351,7 @@ SINGLE_RECV_TEST("recvmsg: an error among datagrams has a buffer of its own") {
 }
 
 SINGLE_RECV_TEST("recvmsg: an interrupted call is repeated") {
-  PLAY(-EINTR, 3, -EINTR, -EINTR, 5);
+  SCRIPT(-EINTR, 3, -EINTR, -EINTR, 5);
   assert_int_equal(receive_all(), 2);
   assert_int_equal(buffers.slots[1].size, 5);
 }

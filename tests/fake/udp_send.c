@@ -42,9 +42,9 @@ static void enqueue(unsigned count, uint32_t size) {
     enqueue_at(memory + (size_t)queued * STEP, size, 53);
 }
 
-/* ---- the kernel, as the tests play it ---- */
+/* ---- the kernel, simulated ---- */
 
-/* It segments, refuses and stops as it is told, and checks every datagram that it is given. */
+/* It segments, refuses and stops as the fields say, and checks every datagram that it is given. */
 static struct {
   int refusal;               /* the error of every segmented send; 0: none */
   uint32_t largest_segment;  /* `size_error` for more; 0: no limit */
@@ -82,10 +82,10 @@ static void write_space(void) {
  * brackets, refused ones with their error: "[100 101]:EIO | 100 101".
  */
 static const char *asked(void) {
-  static char told[sizeof kernel.trace];
-  memcpy(told, kernel.trace, sizeof told);
+  static char copy[sizeof kernel.trace];
+  memcpy(copy, kernel.trace, sizeof copy);
   kernel.trace[0] = '\0';
-  return told;
+  return copy;
 }
 
 static uint32_t segment_of(const struct msghdr *message) {
@@ -317,7 +317,7 @@ static int send_queue(void) {
   return 0;
 }
 
-/* Sends some new datagrams; tells how. */
+/* Sends some new datagrams; returns what was asked of the kernel. */
 static const char *send_some(unsigned count, uint32_t size) {
   queued = 0;
   enqueue(count, size);
@@ -363,7 +363,7 @@ SEND_TEST("each message over IPv6 goes to its own address") {
 
 SEND_TEST("a call is over no limit of the system and all leave") {
   static const uint32_t sizes[] = {3, 100, 1200, 2520, 4000};
-  for (size_t i = 0; i < 5; i++) { /* the played system fails whatever is over one */
+  for (size_t i = 0; i < 5; i++) { /* the simulated kernel fails whatever is over one */
     queued = 0;
     enqueue(MOST, sizes[i]);
     assert_int_equal(send_queue(), 0);
