@@ -1,139 +1,122 @@
-/* Arguments that are refused, before anything happens. */
-#include "group_test.h"
+/* Arguments of <dgram_group.h> that are refused, before anything happens. */
+#include "lib/group_fixture.h"
+#include "lib/refusals.h"
 
-static int never_start(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
-  places[index].failures++;
+/* Starts a group with options of this, and of that of its sockets. */
+static int start(void (*change)(dgram_group_options_t *options, int number), int number) {
+  dgram_group_t *group = (dgram_group_t *)counts; /* not NULL */
+  group_socket = dgram_default_options(DGRAM_UDP4);
+  dgram_group_options_t options = answering(2);
+  change(&options, number);
+  int err = dgram_group_start(&options, &group);
+  assert_null(group);
+  return err;
+}
+
+static void without_on_start(dgram_group_options_t *options, int number) {
+  options->on_start = NULL;
+}
+
+static void without_socket(dgram_group_options_t *options, int number) {
+  options->socket = NULL;
+}
+
+static void with_size(dgram_group_options_t *options, int size) {
+  options->struct_size = (size_t)size;
+}
+
+static void with_size_of_socket(dgram_group_options_t *options, int size) {
+  group_socket.struct_size = (size_t)size;
+}
+
+static void with_threads(dgram_group_options_t *options, int threads) {
+  options->threads = threads;
+}
+
+static void with_steer(dgram_group_options_t *options, int steer) {
+  options->steer = (dgram_steer_t)steer;
+}
+
+/* A number of 1 byte at this offset of the payload, or of this width at offset 0. */
+static void with_offset(dgram_group_options_t *options, int offset) {
+  options->steer = DGRAM_STEER_PAYLOAD;
+  options->payload_offset = offset;
+  options->payload_width = 1;
+}
+
+static void with_width(dgram_group_options_t *options, int width) {
+  with_offset(options, 0);
+  options->payload_width = width;
+}
+
+static void with_offset_of_4_bytes(dgram_group_options_t *options, int offset) {
+  with_offset(options, offset);
+  options->payload_width = 4;
+}
+
+static int defer_nothing(dgram_task_t *task, void *context) {
   return 0;
 }
 
-static dgram_options_t socket_options;
-
-static dgram_group_options_t plain(void) {
-  socket_options = dgram_default_options(DGRAM_UDP4);
-  dgram_group_options_t options = dgram_default_group_options(&socket_options, never_start, NULL);
-  options.address = "127.0.0.1";
-  options.threads = 2;
-  return options;
+static void with_defer(dgram_group_options_t *options, int number) {
+  group_socket.defer = defer_nothing;
 }
 
-static void assert_refused(const dgram_group_options_t *options) {
-  dgram_group_t *group = (dgram_group_t *)places; /* not NULL */
-  assert_int_equal(dgram_group_start(options, &group), UV_EINVAL);
-  assert_null(group);
+static dgram_abort_signal_t *abort_signal;
+
+static void with_signal(dgram_group_options_t *options, int number) {
+  group_socket.signal = abort_signal;
 }
 
-static void null_is_refused(void **state) {
-  dgram_group_options_t options = plain();
-  assert_int_equal(dgram_group_start(&options, NULL), UV_EINVAL);
-  assert_refused(NULL);
-  options.on_start = NULL;
-  assert_refused(&options);
-  options = plain();
-  options.socket = NULL;
-  assert_refused(&options);
+TEST("an argument of a group that is missing, unknown or out of range is refused") {
+  dgram_group_options_t options = answering(2);
+  dgram_group_t *none = (dgram_group_t *)counts; /* not NULL */
+  dgram_address_t address;
+  dgram_group_t *group = start_group(&options);
+  assert_int_equal(dgram_abort_signal_create(&abort_signal), 0);
+  ASSERT_REFUSED(
+      REFUSED(UV_EINVAL, dgram_group_start(&options, NULL)),
+      REFUSED(UV_EINVAL, dgram_group_start(NULL, &none)),
+      REFUSED(UV_EINVAL, start(without_on_start, 0)), REFUSED(UV_EINVAL, start(without_socket, 0)),
+      REFUSED(UV_EINVAL, start(with_threads, -1)),
+      REFUSED(UV_EINVAL, start(with_threads, DGRAM_GROUP_THREADS + 1)),
+      REFUSED(UV_EINVAL, start(with_steer, DGRAM_STEER_PAYLOAD + 1)),
+      REFUSED(UV_EINVAL, start(with_width, 0)), REFUSED(UV_EINVAL, start(with_width, 3)),
+      REFUSED(UV_EINVAL, start(with_width, 8)), REFUSED(UV_EINVAL, start(with_width, -1)),
+      REFUSED(UV_EINVAL, start(with_offset, -1)), REFUSED(UV_EINVAL, start(with_offset, 65527)),
+      REFUSED(UV_EINVAL, start(with_offset_of_4_bytes, 65524)),
+      REFUSED(UV_EINVAL, start(with_defer, 0)), /* it is for one thread */
+      REFUSED(UV_EINVAL, start(with_signal, 0)),
+      REFUSED(UV_EINVAL, dgram_group_address(NULL, &address)),
+      REFUSED(UV_EINVAL, dgram_group_address(group, NULL)),
+      REFUSED(UV_EINVAL, dgram_group_post(NULL, 0, count_stop, NULL)),
+      REFUSED(UV_EINVAL, dgram_group_post(group, -1, count_stop, NULL)),
+      REFUSED(UV_EINVAL, dgram_group_post(group, 2, count_stop, NULL)),
+      REFUSED(UV_EINVAL, dgram_group_post(group, 0, NULL, NULL)));
+  assert_null(none);
+  dgram_abort_signal_free(abort_signal);
 }
 
-static void sizes_that_are_not_those_of_this_header_are_refused(void **state) {
-  dgram_group_options_t options = plain();
-  for (size_t size = 0; size < sizeof options; size++) {
-    options.struct_size = size;
-    assert_refused(&options);
-  }
-  options.struct_size = sizeof options + 1;
-  assert_refused(&options);
-  options = plain();
-  for (size_t size = 0; size < sizeof socket_options; size++) {
-    socket_options.struct_size = size;
-    assert_refused(&options);
-  }
-  socket_options.struct_size = sizeof socket_options + 1;
-  assert_refused(&options);
-}
-
-static void what_is_out_of_range_is_refused(void **state) {
-  dgram_group_options_t options = plain();
-  options.threads = -1;
-  assert_refused(&options);
-  options.threads = DGRAM_GROUP_THREADS + 1;
-  assert_refused(&options);
-  options = plain();
-  options.steer = (dgram_steer_t)(DGRAM_STEER_PAYLOAD + 1);
-  assert_refused(&options);
-}
-
-static void numbers_that_no_payload_has_are_refused(void **state) {
-  static const struct {
-    int offset;
-    int width;
-  } cases[] = {{0, 0}, {0, 3}, {0, 8}, {0, -1}, {-1, 1}, {65527, 1}, {65524, 4}};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    dgram_group_options_t options = plain();
-    options.steer = DGRAM_STEER_PAYLOAD;
-    options.payload_offset = cases[i].offset;
-    options.payload_width = cases[i].width;
-    assert_refused(&options);
-  }
+TEST("a size of options that is not the one of this header is refused") {
+  for (int size = 0; size <= (int)sizeof(dgram_group_options_t) + 1; size++)
+    if (size != sizeof(dgram_group_options_t))
+      assert_int_equal(start(with_size, size), UV_EINVAL);
+  for (int size = 0; size <= (int)sizeof(dgram_options_t) + 1; size++)
+    if (size != sizeof(dgram_options_t))
+      assert_int_equal(start(with_size_of_socket, size), UV_EINVAL);
 }
 
 static void ignore_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                           void *context) {
 }
 
-static int put_off_nothing(dgram_task_t *task, void *context) {
-  return 0;
+TEST("each thread of a group may have a look-up of the program's") {
+  dgram_group_options_t options = answering(2);
+  group_socket.lookup = ignore_lookup;
+  start_group(&options);
 }
 
-/* A look-up of its own each thread may have. */
-static void what_is_for_one_thread_is_refused(void **state) {
-  dgram_group_options_t options = plain();
-  socket_options.defer = put_off_nothing;
-  assert_refused(&options);
-  options = plain();
-  assert_int_equal(dgram_abort_signal_create(&socket_options.signal), 0);
-  assert_refused(&options);
-  dgram_abort_signal_free(socket_options.signal);
-  options = answering(&socket_options, 2);
-  socket_options = dgram_default_options(DGRAM_UDP4);
-  socket_options.lookup = ignore_lookup;
-  stop_group(start_group(&options));
-}
-
-static void calls_on_null_do_nothing(void **state) {
-  dgram_address_t address;
+TEST("calls that return no error do nothing with NULL") {
   assert_int_equal(dgram_group_stop(NULL), 0);
   assert_int_equal(dgram_group_size(NULL), 0);
-  assert_int_equal(dgram_group_address(NULL, &address), UV_EINVAL);
-  assert_int_equal(dgram_group_post(NULL, 0, count_stop, NULL), UV_EINVAL);
-}
-
-static void calls_with_bad_arguments_are_refused(void **state) {
-  dgram_group_options_t options = plain();
-  options.on_start = start_answering;
-  options.on_stop = count_stop;
-  dgram_group_t *group = start_group(&options);
-  assert_int_equal(dgram_group_address(group, NULL), UV_EINVAL);
-  assert_int_equal(dgram_group_post(group, -1, count_stop, NULL), UV_EINVAL);
-  assert_int_equal(dgram_group_post(group, 2, count_stop, NULL), UV_EINVAL);
-  assert_int_equal(dgram_group_post(group, 0, NULL, NULL), UV_EINVAL);
-  stop_group(group);
-}
-
-static int check_nothing_started(void **state) {
-  for (int i = 0; i < MOST_PLACES; i++)
-    if (places[i].failures != 0)
-      return -1;
-  return 0;
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(null_is_refused),
-      cmocka_unit_test(sizes_that_are_not_those_of_this_header_are_refused),
-      cmocka_unit_test(what_is_out_of_range_is_refused),
-      cmocka_unit_test(numbers_that_no_payload_has_are_refused),
-      cmocka_unit_test(what_is_for_one_thread_is_refused),
-      cmocka_unit_test(calls_on_null_do_nothing),
-      cmocka_unit_test(calls_with_bad_arguments_are_refused),
-  };
-  return cmocka_run_group_tests_name("bad_input", tests, NULL, check_nothing_started);
 }

@@ -1,7 +1,5 @@
-/* Stopping: from outside, under load, with what the program has left. */
-#include "group_test.h"
-
-#include <sched.h>
+/* Stopping a group: from outside, under load, with what the program has left. */
+#include "lib/group_fixture.h"
 
 enum { THREADS = 2 };
 
@@ -36,10 +34,9 @@ static void flood(void *context) {
   close(fd);
 }
 
-static void under_load_each_accepted_send_completes(void **state) {
+TEST("each accepted send completes when a group is stopped under load") {
   for (int round = 0; round < 5; round++) {
-    dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
-    dgram_group_options_t options = answering(&socket, THREADS);
+    dgram_group_options_t options = answering(THREADS);
     uv_thread_t thread;
     options.on_start = start_counting;
     dgram_group_t *group = start_group(&options);
@@ -59,139 +56,106 @@ static void under_load_each_accepted_send_completes(void **state) {
 
 /* ---- from inside ---- */
 
-static atomic_int refusal;
+static atomic_int stop_result;
 
 static void stop_inside(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
-  refusal = dgram_group_stop(group);
-  uv_sem_post(context);
+  stop_result = dgram_group_stop(context);
+  uv_sem_post(&group_done);
 }
 
-static void a_thread_cannot_stop_its_own_group(void **state) {
-  dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
-  dgram_group_options_t options = answering(&socket, THREADS);
+TEST("a thread cannot stop its own group: EPERM") {
+  dgram_group_options_t options = answering(THREADS);
   dgram_group_t *group = start_group(&options);
-  uv_sem_t done;
-  assert_int_equal(uv_sem_init(&done, 0), 0);
-  assert_int_equal(dgram_group_post(group, 0, stop_inside, &done), 0);
-  uv_sem_wait(&done);
-  assert_int_equal(refusal, UV_EPERM);
-  stop_group(group);
-  uv_sem_destroy(&done);
+  assert_int_equal(dgram_group_post(group, 0, stop_inside, group), 0);
+  uv_sem_wait(&group_done);
+  assert_int_equal(stop_result, UV_EPERM);
 }
 
-static void stop_other(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
-  refusal = dgram_group_stop(context);
-}
-
-static void it_can_stop_another(void **state) {
-  dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
-  dgram_group_options_t options = answering(&socket, THREADS);
-  dgram_group_t *other = start_group(&options);
+TEST("a thread can stop another group") {
+  dgram_group_options_t options = answering(THREADS);
+  dgram_group_t *other;
+  assert_int_equal(dgram_group_start(&options, &other), 0);
   dgram_group_t *group = start_group(&options);
-  refusal = UV_EPERM;
-  assert_int_equal(dgram_group_post(group, 0, stop_other, other), 0);
-  assert_int_equal(dgram_group_stop(group), 0);
-  assert_int_equal(refusal, 0);
+  stop_result = UV_EPERM;
+  assert_int_equal(dgram_group_post(group, 0, stop_inside, other), 0);
+  uv_sem_wait(&group_done);
+  assert_int_equal(stop_result, 0);
   for (int i = 0; i < THREADS; i++)
-    assert_int_equal(places[i].stops, 2);
+    assert_int_equal(atomic_exchange(&counts[i].stops, 0), 1);
 }
 
 /* ---- what the program does on the loop ---- */
 
-static void close_and_tell(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
+static void close_socket_of_thread(dgram_group_t *group, int index, dgram_socket_t *socket,
+                                   void *context) {
   if (dgram_close(socket, NULL, NULL) != 0)
-    places[index].failures++;
+    counts[index].failures++;
   uv_stop(dgram_loop(socket)); /* ends nothing */
-  uv_sem_post(context);
+  uv_sem_post(&group_done);
 }
 
 static void check_no_socket(dgram_group_t *group, int index, dgram_socket_t *socket,
                             void *context) {
   if ((socket == NULL) != (index == 0))
-    places[index].failures++;
-  places[index].stops++;
+    counts[index].failures++;
+  counts[index].stops++;
 }
 
-/* The thread stays, and takes calls. */
-static void a_program_may_have_closed_a_socket(void **state) {
-  dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
-  dgram_group_options_t options = answering(&socket, THREADS);
+TEST("a thread whose socket the program has closed goes on, and the others get its datagrams") {
+  dgram_group_options_t options = answering(THREADS);
   options.on_stop = check_no_socket;
   dgram_group_t *group = start_group(&options);
-  uv_sem_t done;
-  assert_int_equal(uv_sem_init(&done, 0), 0);
-  assert_int_equal(dgram_group_post(group, 0, close_and_tell, &done), 0);
-  uv_sem_wait(&done);
-  for (int i = 0; i < 8; i++) { /* from anywhere it comes to the other now */
-    int fd = raw_socket();
-    assert_int_equal(ask(fd, "x", 1, port_of_group(group)), 1);
-    close(fd);
-  }
-  stop_group(group);
-  uv_sem_destroy(&done);
+  assert_int_equal(dgram_group_post(group, 0, close_socket_of_thread, NULL), 0);
+  uv_sem_wait(&group_done);
+  for (int i = 0; i < 8; i++)
+    assert_int_equal(receiver_of_byte('x', group), 1);
 }
 
 static uv_timer_t timers[THREADS];
 
 static void count_tick(uv_timer_t *timer) {
-  struct place *place = timer->data;
-  place->messages++;
+  struct thread_counts *count = timer->data;
+  count->messages++;
 }
 
 static int start_timer(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
   uv_timer_t *timer = &timers[index];
   uv_timer_init(dgram_loop(socket), timer);
-  timer->data = &places[index];
+  timer->data = &counts[index];
   uv_timer_start(timer, count_tick, 0, 1);
   return start_answering(group, index, socket, context);
 }
 
 static void close_timer(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
   uv_close((uv_handle_t *)&timers[index], NULL);
-  places[index].stops++;
+  counts[index].stops++;
 }
 
 static void only_stop_timer(dgram_group_t *group, int index, dgram_socket_t *socket,
                             void *context) {
   uv_timer_stop(&timers[index]);
-  places[index].stops++;
+  counts[index].stops++;
 }
 
-static void on_stop_can_close_what_on_start_opened(void **state) {
-  dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
-  dgram_group_options_t options = answering(&socket, THREADS);
+TEST("on_stop may close what on_start has opened") {
+  dgram_group_options_t options = answering(THREADS);
   options.on_start = start_timer;
   options.on_stop = close_timer;
-  dgram_group_t *group = start_group(&options);
-  while (places[0].messages == 0 || places[1].messages == 0)
+  start_group(&options);
+  while (counts[0].messages == 0 || counts[1].messages == 0)
     sched_yield();
-  stop_group(group);
 }
 
-static void handles_that_are_left_keep_the_group(void **state) {
-  dgram_options_t socket = dgram_default_options(DGRAM_UDP4);
-  dgram_group_options_t options = answering(&socket, THREADS);
+TEST("a handle that is left on a thread's loop keeps the group: EBUSY") {
+  dgram_group_options_t options = answering(THREADS);
   options.on_start = start_timer;
   options.on_stop = only_stop_timer;
   dgram_group_t *group = start_group(&options);
   assert_int_equal(dgram_group_stop(group), UV_EBUSY);
   for (int i = 0; i < THREADS; i++) {
     assert_int_equal(dgram_group_stop(group), UV_EBUSY);
-    uv_loop_t *loop = timers[i].loop;
+    uv_loop_t *of_thread = timers[i].loop;
     uv_close((uv_handle_t *)&timers[i], NULL);
-    run_to_end(loop);
+    run_to_end(of_thread);
   }
-  stop_group(group);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(under_load_each_accepted_send_completes),
-      cmocka_unit_test(a_thread_cannot_stop_its_own_group),
-      cmocka_unit_test(it_can_stop_another),
-      cmocka_unit_test(a_program_may_have_closed_a_socket),
-      cmocka_unit_test(on_stop_can_close_what_on_start_opened),
-      cmocka_unit_test(handles_that_are_left_keep_the_group),
-  };
-  return cmocka_run_group_tests_name("stop", tests, NULL, NULL);
 }
