@@ -10,6 +10,11 @@ enum { HOSTS = sizeof hosts / sizeof hosts[0] };
 struct host *const left = &hosts[0], *const middle = &hosts[1], *const right = &hosts[2];
 struct host *here;
 
+const struct addresses ipv4 = {DGRAM_UDP4, "10.0.1.2", "10.0.1.1",
+                               "10.0.2.1", "10.0.2.2", "239.1.2.3"};
+const struct addresses ipv6 = {DGRAM_UDP6,  "fd00:1::2", "fd00:1::1",
+                               "fd00:2::1", "fd00:2::2", "ff15::1234"};
+
 void enter(struct host *host) {
   assert_int_equal(setns(host->netns, CLONE_NEWNET), 0);
   here = host;
@@ -50,13 +55,14 @@ int hosts_allowed(void) {
   return 0;
 }
 
-void open_host(struct host *host) {
+/* Makes a host without links, and enters it. */
+static void open_host(struct host *host) {
   assert_int_equal(unshare(CLONE_NEWNET), 0);
   host->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   assert_true(host->netns >= 0);
   host->loop = open_loop();
   host->messages = 0;
-  host->heard[0] = '\0';
+  host->received[0] = '\0';
   here = host;
   /* IPv6 addresses that can be used at once; sources that need not be where a route leads to. */
   sh("for i in all default; do "
@@ -64,12 +70,6 @@ void open_host(struct host *host) {
      "echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; "
      "echo 0 >/proc/sys/net/ipv4/conf/$i/rp_filter; done; "
      "ip link set lo up");
-}
-
-void close_host(struct host *host) {
-  enter(host);
-  close_loop(host->loop);
-  close(host->netns);
 }
 
 /* A link between the host that the program is now and another one. */
@@ -112,7 +112,8 @@ static void wait_for_interface(const char *interface) {
   close(events);
 }
 
-void open_hosts(void) {
+/* Makes left, middle and right, and enters middle. */
+static void open_hosts(void) {
   for (int i = 0; i < HOSTS; i++)
     open_host(&hosts[i]);
   enter(middle);
@@ -145,9 +146,66 @@ void open_hosts(void) {
   wait_for_interface("eth1");
 }
 
-void close_hosts(void) {
+static int hosts_fds[8]; /* to be closed with the hosts */
+static int hosts_fd_count;
+
+int close_with_hosts(int fd) {
+  assert_in_range(hosts_fd_count, 0, sizeof hosts_fds / sizeof *hosts_fds - 1);
+  return hosts_fds[hosts_fd_count++] = fd;
+}
+
+static void close_hosts(void) {
+  for (int i = 0; i < HOSTS; i++) {
+    if (hosts[i].loop == NULL)
+      continue;
+    enter(&hosts[i]);
+    close_sockets(here->loop);
+    close_loop(here->loop);
+    here->loop = NULL;
+    close(here->netns);
+  }
+  while (hosts_fd_count > 0)
+    close(hosts_fds[--hosts_fd_count]);
+}
+
+void reopen_hosts(void) {
+  close_hosts();
+  open_hosts();
+}
+
+/* ---- the program ---- */
+
+static void hosts_begin(uv_loop_t *loop) {
+  open_hosts();
+}
+
+static void single_host_begin(uv_loop_t *loop) {
+  open_host(left);
+}
+
+static void hosts_end(uv_loop_t *loop) {
+  close_hosts();
+}
+
+/* What a test that has failed or was skipped has left is left. */
+static int hosts_forget(void **state) {
   for (int i = 0; i < HOSTS; i++)
-    close_host(&hosts[i]);
+    hosts[i].loop = NULL;
+  hosts_fd_count = 0;
+  return 0;
+}
+
+static int run_with(void (*begin)(uv_loop_t *loop)) {
+  fixture_hooks((struct fixture_hooks){hosts_forget, begin, hosts_end, NULL});
+  return hosts_allowed() ? fixture_run() : SKIPPED;
+}
+
+int hosts_run(void) {
+  return run_with(hosts_begin);
+}
+
+int single_host_run(void) {
+  return run_with(single_host_begin);
 }
 
 void forward(void) {
@@ -199,37 +257,51 @@ void run_hosts_until(const int *reached, int wanted) {
   run_hosts_for(reached, wanted, "a count to be reached");
 }
 
-void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo, void *context) {
+/* A listener; its context is the host. */
+static void keep_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                         void *context) {
   struct host *host = context;
-  size_t length = strlen(host->heard);
-  size_t room = sizeof host->heard - length;
+  size_t length = strlen(host->received);
+  size_t room = sizeof host->received - length;
   assert_true(rinfo->size + 2 <= room);
-  snprintf(host->heard + length, room, "%s%.*s", length > 0 ? " " : "", (int)rinfo->size, message);
+  snprintf(host->received + length, room, "%s%.*s", length > 0 ? " " : "", (int)rinfo->size,
+           message);
   host->messages++;
 }
 
-void assert_heard(struct host *host, const char *words) {
+void assert_received(struct host *host, const char *words) {
   char what[128];
   int count = 1;
   for (const char *at = words; *at != '\0'; at++)
     count += *at == ' ';
-  snprintf(what, sizeof what, "%s to hear '%s'", host->name, words);
+  snprintf(what, sizeof what, "%s to receive '%s'", host->name, words);
   run_hosts_for(&host->messages, count, what);
-  if (strcmp(host->heard, words) != 0)
-    fail_msg("%s heard '%s', not '%s'", host->name, host->heard, words);
+  if (strcmp(host->received, words) != 0)
+    fail_msg("%s received '%s', not '%s'", host->name, host->received, words);
   host->messages = 0;
-  host->heard[0] = '\0';
+  host->received[0] = '\0';
 }
 
-dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address) {
+/* Binds a socket of a host to PORT, and waits until that is done. */
+static dgram_socket_t *bind_to(const char *address, struct host *host, dgram_type_t type,
+                               dgram_message_cb on_message, void *context) {
   struct host *before = here;
   int listening = 0;
   enter(host);
-  dgram_socket_t *socket = new_socket(host->loop, type, hear, host);
+  dgram_socket_t *socket = new_socket(host->loop, type, on_message, context);
   assert_int_equal(dgram_bind(socket, PORT, address, count_event, &listening), 0);
   run_hosts_until(&listening, 1);
   enter(before);
   return socket;
+}
+
+dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address) {
+  return bind_to(address, host, type, keep_message, host);
+}
+
+dgram_socket_t *bind_with(struct host *host, dgram_type_t type, dgram_message_cb on_message,
+                          void *context) {
+  return bind_to(NULL, host, type, on_message, context);
 }
 
 static struct host *host_of(const dgram_socket_t *socket) {
@@ -239,7 +311,7 @@ static struct host *host_of(const dgram_socket_t *socket) {
   return &hosts[i];
 }
 
-void say(dgram_socket_t *socket, const char *text, const char *address) {
+void send_from(dgram_socket_t *socket, const char *text, const char *address) {
   struct host *before = here;
   int sent = 0;
   enter(host_of(socket));

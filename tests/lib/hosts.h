@@ -18,14 +18,8 @@
 
 #include "lib/fixture.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ifaddrs.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 
 enum {
   PORT = 4000,         /* nobody else is on these hosts */
@@ -37,8 +31,8 @@ struct host {
   const char *name;
   uv_loop_t *loop;
   int netns;
-  int messages;     /* that came to its sockets and were not yet asserted */
-  char heard[1024]; /* they, with blanks between them */
+  int messages;        /* that came to its sockets and were not yet asserted */
+  char received[1024]; /* they, with blanks between them */
 };
 
 extern struct host *const left, *const middle, *const right;
@@ -62,7 +56,7 @@ int have_command(const char *name);
 /* ---- making hosts ---- */
 
 /*
- * The first call of a program. Returns false, and prints why, where it may not make hosts.
+ * The first call of a program. Returns false, and says why, where it may not make hosts.
  *
  * From here on it keeps to one processor: the kernel hands datagrams on in one queue for each
  * processor, and with a single queue what was sent first over a link also arrives first. So what
@@ -70,49 +64,78 @@ int have_command(const char *name);
  */
 int hosts_allowed(void);
 
-#define HOSTS_MAIN(name, tests) \
-  (hosts_allowed() ? cmocka_run_group_tests_name(name, tests, NULL, NULL) : SKIPPED)
+/*
+ * The main() of a program: each test has left, middle and right, and begins as middle. After it the
+ * sockets, loops and taps of all hosts are closed.
+ */
+int hosts_run(void);
 
-/* Makes a host without links, and enters it. */
-void open_host(struct host *host);
+/* The same of a program whose tests have a single host without links, left. */
+int single_host_run(void);
 
-void close_host(struct host *host);
+/* Closes the hosts of the test, and opens them anew, for a test that has several rounds. */
+void reopen_hosts(void);
+
+/* Has the descriptor closed at the end. Returns it. */
+int close_with_hosts(int fd);
 
 /* Finds an interface's link-local address, without zone. Returns false if it has none yet. */
 int find_link_local(const char *interface, char text[INET6_ADDRSTRLEN]);
 
-/* Makes left, middle and right, and enters middle. */
-void open_hosts(void);
-
-/* The sockets must have been closed. */
-void close_hosts(void);
-
 /* Lets middle be a router. */
 void forward(void);
 
+/* ---- both families ---- */
+
+/* The addresses above in one family, and groups that nobody has joined yet. */
+struct addresses {
+  dgram_type_t type;
+  const char *left;
+  const char *middle;   /* on the link to left */
+  const char *middle_1; /* on the link to right */
+  const char *right;
+  const char *group;
+};
+
+extern const struct addresses ipv4, ipv6;
+
+/* A test over IPv4, and the same over IPv6: its body has the addresses in `net`. */
+#define TEST_OVER_EACH(sentence) \
+  HOSTS_TEST_OVER_EACH(sentence, FIXTURE_JOIN(test_in_line_, __LINE__))
+#define HOSTS_TEST_OVER_EACH(sentence, name)                             \
+  static void name(const struct addresses *net);                         \
+  FIXTURE_TEST(sentence ", over IPv4", FIXTURE_JOIN(name, _over_ipv4)) { \
+    name(&ipv4);                                                         \
+  }                                                                      \
+  FIXTURE_TEST(sentence ", over IPv6", FIXTURE_JOIN(name, _over_ipv6)) { \
+    name(&ipv6);                                                         \
+  }                                                                      \
+  static void name(const struct addresses *net)
+
 /* ---- running them ---- */
 
-/* Waits for one of the descriptors, but not for ever; `what` names what should come. */
+/* Waits for one of the descriptors, but not for ever; `what` says for what. */
 void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what);
 
 void run_hosts_until(const int *reached, int wanted);
 
 /* ---- sockets ---- */
 
-/* A listener of 'message'; its context is the host that receives. */
-void hear(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo, void *context);
-
 /*
  * Waits until the host has received as many messages as there are words, and compares. The last one
  * is to be sent last: then it also shows that nothing else came.
  */
-void assert_heard(struct host *host, const char *words);
+void assert_received(struct host *host, const char *words);
 
-/* A socket on PORT of a host, bound, that receives. */
+/* A socket on PORT of a host, bound, whose messages the host keeps. */
 dgram_socket_t *bind_on(struct host *host, dgram_type_t type, const char *address);
 
+/* The same with a listener of its own. */
+dgram_socket_t *bind_with(struct host *host, dgram_type_t type, dgram_message_cb on_message,
+                          void *context);
+
 /* Sends a text to PORT of an address; NULL: to the peer. Waits until it has left. */
-void say(dgram_socket_t *socket, const char *text, const char *address);
+void send_from(dgram_socket_t *socket, const char *text, const char *address);
 
 /* Connects to PORT of an address, and waits until that is done. */
 void connect_to_host(dgram_socket_t *socket, const char *address);

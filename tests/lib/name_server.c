@@ -88,22 +88,17 @@ static void start_dnsmasq(void) {
   assert_true(started); /* its log stays open: it must be able to write */
 }
 
-int stop_name_server(void **state) {
-  kill(dnsmasq, SIGKILL);
-  return waitpid(dnsmasq, NULL, 0) == dnsmasq ? 0 : -1;
-}
-
-int start_name_server(void **state) {
+static void start_name_server(void) {
   struct sockaddr_in address = loopback_address(UP_PORT);
   sh("ip link set lo up; for i in 5 6; do ip addr add fd00::$i/128 dev lo nodad; done");
   up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   assert_true(up >= 0);
   assert_int_equal(bind(up, (struct sockaddr *)&address, sizeof address), 0);
   start_dnsmasq();
-  return 0;
 }
 
-int names_allowed(void) {
+/* As hosts_allowed(). */
+static int names_allowed(void) {
   if (!hosts_allowed())
     return 0;
   if (!have_command("dnsmasq"))
@@ -113,6 +108,15 @@ int names_allowed(void) {
   else
     return 1;
   return 0;
+}
+
+int names_run(void) {
+  if (!names_allowed())
+    return SKIPPED;
+  start_name_server();
+  int failed = fixture_run();
+  kill(dnsmasq, SIGKILL);
+  return waitpid(dnsmasq, NULL, 0) == dnsmasq ? failed : 1;
 }
 
 static void receive_query(struct query *query) {

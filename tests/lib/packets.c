@@ -1,8 +1,11 @@
 #include "lib/packets.h"
 
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+
 int tap(const char *interface) {
   int on = 1;
-  int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int fd = close_with_hosts(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   assert_true(fd >= 0);
   struct sockaddr_ll address = {.sll_family = AF_PACKET,
                                 .sll_protocol = htons(ETH_P_ALL),

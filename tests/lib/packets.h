@@ -7,10 +7,10 @@
 
 #include "lib/hosts.h"
 
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-
-/* From now on this socket has what comes in by the interface; each packet begins with IP. */
+/*
+ * From now on this socket has what comes in by the interface; each packet begins with IP. It is
+ * closed with the hosts.
+ */
 int tap(const char *interface);
 
 struct packet {

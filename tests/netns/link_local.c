@@ -4,6 +4,8 @@
  */
 #include "lib/hosts.h"
 
+#include <linux/rtnetlink.h>
+
 #define NEIGHBOUR "fe80::2"
 #define SELF "fe80::1" /* middle's, on both links */
 
@@ -32,7 +34,6 @@ static void add_address(const char *address, const char *interface) {
 }
 
 static void open_links(void) {
-  open_hosts();
   add_address(SELF, "eth0");
   add_address(SELF, "eth1");
   for (int i = 0; i < 2; i++) {
@@ -54,64 +55,52 @@ static void answer(dgram_socket_t *socket, const char *message, const dgram_rinf
       0);
 }
 
-static void the_senders_zone_leads_back_to_it(void **state) {
+TEST("a sender's address has the zone that leads back to it") {
   open_links();
   dgram_socket_t *first = bind_on(left, DGRAM_UDP6, NEIGHBOUR "%eth0");
   dgram_socket_t *second = bind_on(right, DGRAM_UDP6, NEIGHBOUR "%eth0");
   dgram_socket_t *echo = bind_on(middle, DGRAM_UDP6, NULL);
   assert_int_equal(dgram_on_message(echo, answer, NULL), 0);
 
-  say(second, "two", SELF "%eth0");
-  assert_heard(right, "re:two");
+  send_from(second, "two", SELF "%eth0");
+  assert_received(right, "re:two");
   assert_trace(NEIGHBOUR "%eth1");
-  say(first, "one", SELF "%eth0");
-  assert_heard(left, "re:one");
+  send_from(first, "one", SELF "%eth0");
+  assert_received(left, "re:one");
   assert_trace(NEIGHBOUR "%eth0");
-  close_socket(first);
-  close_socket(second);
-  close_socket(echo);
-  close_hosts();
 }
 
-static void a_send_goes_to_the_zone_of_its_address(void **state) {
+TEST("a send goes to the zone of its address") {
   char number[64];
   open_links();
-  dgram_socket_t *first = bind_on(left, DGRAM_UDP6, NULL);
-  dgram_socket_t *second = bind_on(right, DGRAM_UDP6, NULL);
-  dgram_socket_t *speaker = bind_on(middle, DGRAM_UDP6, NULL);
+  bind_on(left, DGRAM_UDP6, NULL);
+  bind_on(right, DGRAM_UDP6, NULL);
+  dgram_socket_t *sender = bind_on(middle, DGRAM_UDP6, NULL);
   snprintf(number, sizeof number, NEIGHBOUR "%%%u", if_nametoindex("eth1"));
-  say(speaker, "one", NEIGHBOUR "%eth0");
-  say(speaker, "two", NEIGHBOUR "%eth1");
-  say(speaker, "three", number);
-  say(speaker, "end", NEIGHBOUR "%eth0");
-  assert_heard(left, "one end");
-  assert_heard(right, "two three");
-  close_socket(first);
-  close_socket(second);
-  close_socket(speaker);
-  close_hosts();
+  send_from(sender, "one", NEIGHBOUR "%eth0");
+  send_from(sender, "two", NEIGHBOUR "%eth1");
+  send_from(sender, "three", number);
+  send_from(sender, "end", NEIGHBOUR "%eth0");
+  assert_received(left, "one end");
+  assert_received(right, "two three");
 }
 
-/* In one turn to one address and port: they must not share a system call's one destination. */
-static void sends_of_one_turn_keep_their_zones(void **state) {
+/* To one address and port: they must not share a system call's one destination. */
+TEST("sends of one iteration to one address keep their zones") {
   enum { PAIRS = 10 };
   open_links();
-  dgram_socket_t *first = bind_on(left, DGRAM_UDP6, NULL);
-  dgram_socket_t *second = bind_on(right, DGRAM_UDP6, NULL);
-  dgram_socket_t *speaker = bind_on(middle, DGRAM_UDP6, NULL);
+  bind_on(left, DGRAM_UDP6, NULL);
+  bind_on(right, DGRAM_UDP6, NULL);
+  dgram_socket_t *sender = bind_on(middle, DGRAM_UDP6, NULL);
   for (int i = 0; i < PAIRS; i++) {
-    assert_int_equal(dgram_send(speaker, "L", 1, PORT, NEIGHBOUR "%eth0", NULL, NULL), 0);
-    assert_int_equal(dgram_send(speaker, "R", 1, PORT, NEIGHBOUR "%eth1", NULL, NULL), 0);
+    assert_int_equal(dgram_send(sender, "L", 1, PORT, NEIGHBOUR "%eth0", NULL, NULL), 0);
+    assert_int_equal(dgram_send(sender, "R", 1, PORT, NEIGHBOUR "%eth1", NULL, NULL), 0);
   }
-  assert_heard(left, "L L L L L L L L L L");
-  assert_heard(right, "R R R R R R R R R R");
-  close_socket(first);
-  close_socket(second);
-  close_socket(speaker);
-  close_hosts();
+  assert_received(left, "L L L L L L L L L L");
+  assert_received(right, "R R R R R R R R R R");
 }
 
-static void a_bound_address_has_its_zone(void **state) {
+TEST("a bound address has its zone") {
   open_links();
   dgram_socket_t *first = bind_on(left, DGRAM_UDP6, NULL);
   dgram_socket_t *second = bind_on(right, DGRAM_UDP6, NULL);
@@ -119,16 +108,12 @@ static void a_bound_address_has_its_zone(void **state) {
   dgram_address_t address;
   assert_int_equal(dgram_address(bound, &address), 0);
   assert_string_equal(address.address, SELF "%eth1");
-  say(first, "one", SELF "%eth0"); /* middle has this address here too, but nobody on it */
-  say(second, "two", SELF "%eth0");
-  assert_heard(middle, "two");
-  close_socket(first);
-  close_socket(second);
-  close_socket(bound);
-  close_hosts();
+  send_from(first, "one", SELF "%eth0"); /* middle has this address here too, but nobody on it */
+  send_from(second, "two", SELF "%eth0");
+  assert_received(middle, "two");
 }
 
-static void without_zone_it_cannot_be_bound_to(void **state) {
+TEST("a bind to a link-local address without a zone is EINVAL") {
   struct kept_error kept = {0};
   open_links();
   dgram_socket_t *socket = new_socket(middle->loop, DGRAM_UDP6, NULL, NULL);
@@ -136,11 +121,9 @@ static void without_zone_it_cannot_be_bound_to(void **state) {
   assert_int_equal(dgram_bind(socket, PORT, SELF, NULL, NULL), 0);
   run_hosts_until(&kept.calls, 1);
   assert_string_equal(kept.message, "bind EINVAL " SELF ":4000");
-  close_socket(socket);
-  close_hosts();
 }
 
-static void a_connected_socket_hears_its_zone_only(void **state) {
+TEST("a connected socket receives from its zone only") {
   dgram_address_t peer;
   open_links();
   dgram_socket_t *first = bind_on(left, DGRAM_UDP6, NEIGHBOUR "%eth0");
@@ -150,19 +133,15 @@ static void a_connected_socket_hears_its_zone_only(void **state) {
   assert_int_equal(dgram_remote_address(socket, &peer), 0);
   assert_string_equal(peer.address, NEIGHBOUR "%eth1");
 
-  say(socket, "hello", NULL);
-  assert_heard(right, "hello");
-  say(first, "one", SELF "%eth0");
-  say(second, "two", SELF "%eth0");
-  assert_heard(middle, "two");
-  close_socket(first);
-  close_socket(second);
-  close_socket(socket);
-  close_hosts();
+  send_from(socket, "hello", NULL);
+  assert_received(right, "hello");
+  send_from(first, "one", SELF "%eth0");
+  send_from(second, "two", SELF "%eth0");
+  assert_received(middle, "two");
 }
 
 /* An address with such a zone is one without: the kernel, which can't bind to it, says so. */
-static void a_zone_that_is_not_there_is_none(void **state) {
+TEST("a zone that does not exist is as none: EINVAL") {
   struct kept_error kept = {0};
   open_links();
   dgram_socket_t *socket = new_socket(middle->loop, DGRAM_UDP6, NULL, NULL);
@@ -172,33 +151,18 @@ static void a_zone_that_is_not_there_is_none(void **state) {
   assert_string_equal(kept.message, "bind EINVAL " SELF ":4000");
   assert_int_equal(dgram_bind_sync(socket, PORT, SELF "%eth9"), UV_EINVAL);
   assert_int_equal(dgram_connect_sync(socket, PORT, NEIGHBOUR "%eth9"), UV_EINVAL);
-  close_socket(socket);
-  close_hosts();
 }
 
-static void other_addresses_have_no_zone(void **state) {
+TEST("other addresses have no zone") {
   open_links();
-  dgram_socket_t *speaker = bind_on(left, DGRAM_UDP6, "fd00:1::2");
+  dgram_socket_t *sender = bind_on(left, DGRAM_UDP6, "fd00:1::2");
   dgram_socket_t *echo = bind_on(middle, DGRAM_UDP6, NULL);
   assert_int_equal(dgram_on_message(echo, answer, NULL), 0);
-  say(speaker, "hello", "fd00:1::1");
-  assert_heard(left, "re:hello");
+  send_from(sender, "hello", "fd00:1::1");
+  assert_received(left, "re:hello");
   assert_trace("fd00:1::2");
-  close_socket(speaker);
-  close_socket(echo);
-  close_hosts();
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_senders_zone_leads_back_to_it),
-      cmocka_unit_test(a_send_goes_to_the_zone_of_its_address),
-      cmocka_unit_test(sends_of_one_turn_keep_their_zones),
-      cmocka_unit_test(a_bound_address_has_its_zone),
-      cmocka_unit_test(without_zone_it_cannot_be_bound_to),
-      cmocka_unit_test(a_connected_socket_hears_its_zone_only),
-      cmocka_unit_test(a_zone_that_is_not_there_is_none),
-      cmocka_unit_test(other_addresses_have_no_zone),
-  };
-  return HOSTS_MAIN("link_local", tests);
+  return hosts_run();
 }

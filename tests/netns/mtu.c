@@ -47,15 +47,6 @@ static void keep_size(dgram_socket_t *socket, const dgram_error_t *error, size_t
   *(int *)context = (int)size + 1; /* so that an empty one counts */
 }
 
-/* A socket without hear(), which notes text. */
-static dgram_socket_t *bind_comparing(struct host *host, dgram_type_t type,
-                                      struct arrival *arrival) {
-  dgram_socket_t *socket = bind_on(host, type, NULL);
-  assert_int_equal(dgram_off_message(socket, hear, host), 0);
-  assert_int_equal(dgram_on_message(socket, compare, arrival), 0);
-  return socket;
-}
-
 static void send_size(dgram_socket_t *socket, size_t size, const char *to) {
   int sent = 0;
   fill(size);
@@ -77,109 +68,68 @@ static size_t packets_on(int wire) {
   return count;
 }
 
-static void each_size_arrives_whole(dgram_type_t type, const char *to, size_t most) {
-  const size_t fits = most_unbroken(type);
+static size_t most_of(const struct addresses *net) {
+  return net == &ipv4 ? MOST_V4 : MOST_V6;
+}
+
+TEST_OVER_EACH("a datagram of any size arrives whole, in as many packets as it needs") {
+  const size_t fits = most_unbroken(net->type);
+  const size_t most = most_of(net);
   const size_t sizes[] = {0, 1, fits - 1, fits, fits + 1, (size_t)2 * MTU, most - 1, most};
   struct arrival arrival = {0};
-  open_hosts();
   int wire = tap("eth0");
-  dgram_socket_t *speaker = bind_on(left, type, NULL);
-  dgram_socket_t *listener = bind_comparing(middle, type, &arrival);
+  dgram_socket_t *sender = bind_on(left, net->type, NULL);
+  bind_with(middle, net->type, compare, &arrival);
   for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
-    send_size(speaker, sizes[i], to);
+    send_size(sender, sizes[i], net->middle);
     run_hosts_until(&arrival.count, i + 1);
     assert_int_equal(arrival.size, sizes[i]);
     assert_true(arrival.same);
-    assert_int_equal(packets_on(wire), packets_for(type, sizes[i]));
+    assert_int_equal(packets_on(wire), packets_for(net->type, sizes[i]));
   }
-  close_socket(speaker);
-  close_socket(listener);
-  close(wire);
-  close_hosts();
 }
 
-static void each_size_arrives_whole_over_ipv4(void **state) {
-  each_size_arrives_whole(DGRAM_UDP4, "10.0.1.1", MOST_V4);
-}
-
-static void each_size_arrives_whole_over_ipv6(void **state) {
-  each_size_arrives_whole(DGRAM_UDP6, "fd00:1::1", MOST_V6);
-}
-
-/* Also in one turn, with others of its size, where segmentation is tried first. */
-static void one_byte_too_many_is_emsgsize(dgram_type_t type, const char *to, size_t most) {
+/* Also in one iteration, with others of its size, where segmentation is tried first. */
+TEST_OVER_EACH("a datagram of one byte too many is EMSGSIZE") {
   struct kept_error kept = {0};
   struct arrival arrival = {0};
   char message[128];
   int sent = 0;
-  open_hosts();
-  dgram_socket_t *speaker = bind_on(left, type, NULL);
-  dgram_socket_t *listener = bind_comparing(middle, type, &arrival);
+  const size_t most = most_of(net);
+  dgram_socket_t *sender = bind_on(left, net->type, NULL);
+  bind_with(middle, net->type, compare, &arrival);
   fill(most + 1);
-  assert_int_equal(dgram_send(speaker, bytes, 9, PORT, to, keep_size, &sent), 0);
+  assert_int_equal(dgram_send(sender, bytes, 9, PORT, net->middle, keep_size, &sent), 0);
   for (int i = 0; i < 3; i++)
-    assert_int_equal(dgram_send(speaker, bytes, most + 1, PORT, to, keep_send_error, &kept), 0);
-  assert_int_equal(dgram_send(speaker, bytes, 9, PORT, to, keep_size, &sent), 0);
+    assert_int_equal(dgram_send(sender, bytes, most + 1, PORT, net->middle, keep_send_error, &kept),
+                     0);
+  assert_int_equal(dgram_send(sender, bytes, 9, PORT, net->middle, keep_size, &sent), 0);
   run_hosts_until(&arrival.count, 2);
   assert_int_equal(kept.calls, 3);
-  snprintf(message, sizeof message, "send EMSGSIZE %s:%d", to, PORT);
+  snprintf(message, sizeof message, "send EMSGSIZE %s:%d", net->middle, PORT);
   assert_string_equal(kept.message, message);
   assert_int_equal(arrival.size, 9);
-  close_socket(speaker);
-  close_socket(listener);
-  close_hosts();
 }
 
-static void one_byte_too_many_is_emsgsize_over_ipv4(void **state) {
-  one_byte_too_many_is_emsgsize(DGRAM_UDP4, "10.0.1.1", MOST_V4);
-}
-
-static void one_byte_too_many_is_emsgsize_over_ipv6(void **state) {
-  one_byte_too_many_is_emsgsize(DGRAM_UDP6, "fd00:1::1", MOST_V6);
-}
-
-/*
- * The link behind the router is narrower. The first datagram is lost, and the router says so; the
- * system then knows, and the next one leaves in fragments.
- */
-static void a_narrow_way_is_learnt(dgram_type_t type, const char *to) {
+/* The link behind the router is narrower. */
+TEST_OVER_EACH("a datagram too large for a link behind the router is lost, and the next one leaves "
+               "in fragments") {
   struct arrival arrival = {0};
-  open_hosts();
   forward();
   sh("ip link set eth1 mtu 1300");
   enter(left);
   int wire = tap("eth0");
   enter(middle);
-  dgram_socket_t *speaker = bind_on(left, type, NULL);
-  dgram_socket_t *listener = bind_comparing(right, type, &arrival);
-  send_size(speaker, 1400, to);
+  dgram_socket_t *sender = bind_on(left, net->type, NULL);
+  bind_with(right, net->type, compare, &arrival);
+  send_size(sender, 1400, net->right);
   wait_for_too_big(wire);
-  send_size(speaker, 1401, to);
+  send_size(sender, 1401, net->right);
   run_hosts_until(&arrival.count, 1);
   assert_int_equal(arrival.size, 1401);
   assert_true(arrival.same);
-  close_socket(speaker);
-  close_socket(listener);
-  close(wire);
-  close_hosts();
-}
-
-static void a_narrow_way_is_learnt_over_ipv4(void **state) {
-  a_narrow_way_is_learnt(DGRAM_UDP4, "10.0.2.2");
-}
-
-static void a_narrow_way_is_learnt_over_ipv6(void **state) {
-  a_narrow_way_is_learnt(DGRAM_UDP6, "fd00:2::2");
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_size_arrives_whole_over_ipv4),
-      cmocka_unit_test(each_size_arrives_whole_over_ipv6),
-      cmocka_unit_test(one_byte_too_many_is_emsgsize_over_ipv4),
-      cmocka_unit_test(one_byte_too_many_is_emsgsize_over_ipv6),
-      cmocka_unit_test(a_narrow_way_is_learnt_over_ipv4),
-      cmocka_unit_test(a_narrow_way_is_learnt_over_ipv6),
-  };
-  return HOSTS_MAIN("mtu", tests);
+  return hosts_run();
 }

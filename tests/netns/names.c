@@ -34,35 +34,34 @@ static void a_send_goes_to(uv_loop_t *loop, dgram_type_t type, const char *name,
                            const char *address) {
   int received = 0;
   int sent = 0;
-  dgram_socket_t *listener = new_socket(loop, type, trace_message, "got");
-  assert_int_equal(dgram_on_message(listener, count_message, &received), 0);
-  int port = bind_now(listener, address);
-  dgram_socket_t *speaker = new_socket(loop, type, NULL, NULL);
-  assert_int_equal(dgram_send(speaker, name, strlen(name), port, name, count_sent, &sent), 0);
+  dgram_socket_t *receiver = new_socket(loop, type, trace_message, "got");
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  int port = bind_now(receiver, address);
+  dgram_socket_t *sender = new_socket(loop, type, NULL, NULL);
+  assert_int_equal(dgram_send(sender, name, strlen(name), port, name, count_sent, &sent), 0);
   run_until(loop, &received, 1);
   assert_int_equal(sent, 1);
   trace("%s", name);
-  close_socket(speaker);
-  close_socket(listener);
+  close_socket(sender);
+  close_socket(receiver);
 }
 
 static void a_send_fails(uv_loop_t *loop, dgram_type_t type, const char *name) {
   struct kept_error kept = {0};
-  dgram_socket_t *speaker = new_socket(loop, type, NULL, NULL);
-  assert_int_equal(dgram_send(speaker, "x", 1, PORT, name, keep_send_error, &kept), 0);
+  dgram_socket_t *sender = new_socket(loop, type, NULL, NULL);
+  assert_int_equal(dgram_send(sender, "x", 1, PORT, name, keep_send_error, &kept), 0);
   run_until(loop, &kept.calls, 1);
   assert_not_found(&kept, name);
 
   struct kept_error told = {0}; /* without callback */
-  assert_int_equal(dgram_on_error(speaker, keep_error, &told), 0);
-  assert_int_equal(dgram_send(speaker, "x", 1, PORT, name, NULL, NULL), 0);
+  assert_int_equal(dgram_on_error(sender, keep_error, &told), 0);
+  assert_int_equal(dgram_send(sender, "x", 1, PORT, name, NULL, NULL), 0);
   run_until(loop, &told.calls, 1);
   assert_not_found(&told, name);
-  close_socket(speaker);
+  close_socket(sender);
 }
 
-static void a_send_takes_the_address_of_its_family(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send takes a name's address of its family") {
   for (int i = 0; i < NAMES; i++) {
     if (hosts_of_test[i].address != NULL)
       a_send_goes_to(loop, hosts_of_test[i].type, hosts_of_test[i].name, hosts_of_test[i].address);
@@ -71,13 +70,11 @@ static void a_send_takes_the_address_of_its_family(void **state) {
   }
   assert_trace("got(four.test) four.test got(six.test) six.test got(both.test) both.test "
                "got(both.test) both.test");
-  close_loop(loop);
 }
 
 /* ---- bind ---- */
 
-static void bind_takes_the_address_of_its_family(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a bind takes a name's address of its family") {
   for (int i = 0; i < NAMES; i++) {
     dgram_socket_t *socket = new_socket(loop, hosts_of_test[i].type, NULL, NULL);
     dgram_address_t address;
@@ -97,7 +94,6 @@ static void bind_takes_the_address_of_its_family(void **state) {
     close_socket(socket);
   }
   assert_trace("");
-  close_loop(loop);
 }
 
 /* ---- connect ---- */
@@ -110,8 +106,7 @@ static void on_connected(dgram_socket_t *socket, const dgram_error_t *error, voi
     kept->calls++;
 }
 
-static void connect_takes_the_address_of_its_family(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect takes a name's address of its family") {
   for (int i = 0; i < NAMES; i++) {
     dgram_socket_t *socket = new_socket(loop, hosts_of_test[i].type, NULL, NULL);
     dgram_address_t peer;
@@ -129,11 +124,9 @@ static void connect_takes_the_address_of_its_family(void **state) {
     }
     close_socket(socket);
   }
-  close_loop(loop);
 }
 
-static void a_failed_connect_is_an_error_event_and_can_be_repeated(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a failed connect emits 'error' and can be repeated") {
   struct kept_error told = {0};
   struct kept_error connected = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -144,16 +137,8 @@ static void a_failed_connect_is_an_error_event_and_can_be_repeated(void **state)
   assert_int_equal(dgram_connect(socket, PORT, "four.test", on_connected, &connected), 0);
   run_until(loop, &connected.calls, 1);
   assert_int_equal(connected.code, 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_send_takes_the_address_of_its_family),
-      cmocka_unit_test(bind_takes_the_address_of_its_family),
-      cmocka_unit_test(connect_takes_the_address_of_its_family),
-      cmocka_unit_test(a_failed_connect_is_an_error_event_and_can_be_repeated),
-  };
-  return NAMES_MAIN("names", tests);
+  return names_run();
 }

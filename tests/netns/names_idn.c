@@ -47,8 +47,7 @@ static void assert_not_found(const struct kept_error *kept, const char *name) {
   assert_string_equal(kept->address, name);
 }
 
-static void bind_to_a_name(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a bind finds a name as it is mapped") {
   for (int i = 0; i < NAMES; i++) {
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
     dgram_address_t address = {.port = -1};
@@ -65,17 +64,15 @@ static void bind_to_a_name(void **state) {
     }
     close_socket(socket);
   }
-  close_loop(loop);
 }
 
-static void connect_and_send_to_a_name(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a connect and a send find a name as it is mapped") {
   int connected = 0;
   int received = 0;
   dgram_address_t peer;
-  dgram_socket_t *listener = new_socket(loop, DGRAM_UDP4, trace_message, "got");
-  assert_int_equal(dgram_on_message(listener, count_message, &received), 0);
-  int port = bind_now(listener, "127.0.0.7");
+  dgram_socket_t *receiver = new_socket(loop, DGRAM_UDP4, trace_message, "got");
+  assert_int_equal(dgram_on_message(receiver, count_message, &received), 0);
+  int port = bind_now(receiver, "127.0.0.7");
   const char *name = MAPPED ? "BÜCHER.test" : "bücher.test";
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_send(socket, "one", 3, port, name, NULL, NULL), 0);
@@ -85,15 +82,11 @@ static void connect_and_send_to_a_name(void **state) {
   assert_int_equal(dgram_remote_address(socket, &peer), 0);
   assert_string_equal(peer.address, "127.0.0.7");
   assert_trace("got(one)");
-  close_socket(socket);
-  close_socket(listener);
-  close_loop(loop);
 }
 
-static void what_is_not_found_is_told_as_it_was_given(void **state) {
+TEST("an error names a name that is not found as it was given") {
   static const char *const names[] = {"NIRGENDS-Ü.test", "nirgends-u\xcc\x88.test", "bü cher.test",
                                       "ü..test"};
-  uv_loop_t *loop = open_loop();
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     struct kept_error kept = {0};
     dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -102,19 +95,15 @@ static void what_is_not_found_is_told_as_it_was_given(void **state) {
     assert_not_found(&kept, names[i]);
     close_socket(socket);
   }
-  close_loop(loop);
 }
 
-static void what_is_no_text_is_einval(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a name that is no UTF-8 is EINVAL") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0,
                               "b\xfc"
                               "cher.test",
                               NULL, NULL),
                    UV_EINVAL);
-  close_socket(socket);
-  close_loop(loop);
 }
 
 static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
@@ -123,12 +112,10 @@ static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
-static void a_programs_look_up_is_asked_for_it_as_given(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a program's own look-up gets the name as it was given") {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  dgram_socket_t *socket = NULL;
   options.lookup = answer_lookup;
-  assert_int_equal(dgram_create_socket_options(loop, &options, NULL, NULL, &socket), 0);
+  dgram_socket_t *socket = new_with(loop, &options);
   assert_int_equal(dgram_bind(socket, 0,
                               "BU\xcc\x88"
                               "CHER。test",
@@ -136,17 +123,8 @@ static void a_programs_look_up_is_asked_for_it_as_given(void **state) {
                    0);
   assert_trace("asked(BU\xcc\x88"
                "CHER。test) listening");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(bind_to_a_name),
-      cmocka_unit_test(connect_and_send_to_a_name),
-      cmocka_unit_test(what_is_not_found_is_told_as_it_was_given),
-      cmocka_unit_test(what_is_no_text_is_einval),
-      cmocka_unit_test(a_programs_look_up_is_asked_for_it_as_given),
-  };
-  return NAMES_MAIN("names_idn", tests);
+  return names_run();
 }

@@ -38,6 +38,8 @@ static void on_answer(dgram_socket_t *socket, const char *message, const dgram_r
 
 static dgram_socket_t *adopt_ping(dgram_type_t type, struct answers *answers) {
   dgram_bind_options_t options = dgram_default_bind_options();
+  sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range; "
+     "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit");
   options.fd = type == DGRAM_UDP4 ? socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
                                   : socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
   assert_true(options.fd >= 0);
@@ -46,56 +48,45 @@ static dgram_socket_t *adopt_ping(dgram_type_t type, struct answers *answers) {
   return socket;
 }
 
+static void send_ping(dgram_socket_t *socket, uint8_t type, int number) {
+  struct echo echo = {.type = type, .sequence = htons((uint16_t)number)};
+  memcpy(echo.payload, PAYLOAD, sizeof PAYLOAD);
+  assert_int_equal(dgram_send(socket, &echo, sizeof echo, 1, NULL, NULL, NULL), 0);
+}
+
 /* As many as leave and come together; each is of one size. */
-static void ping(dgram_type_t type, uint8_t request, struct answers answers) {
+static void exchange_pings(dgram_type_t type, uint8_t request, struct answers answers) {
   enum { PINGS = 40 };
-  open_host(left);
-  sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range; "
-     "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit");
   dgram_socket_t *socket = adopt_ping(type, &answers);
-  for (int i = 1; i <= PINGS; i++) {
-    struct echo echo = {.type = request, .sequence = htons((uint16_t)i)};
-    memcpy(echo.payload, PAYLOAD, sizeof PAYLOAD);
-    assert_int_equal(dgram_send(socket, &echo, sizeof echo, 1, NULL, NULL, NULL), 0);
-  }
+  for (int i = 1; i <= PINGS; i++)
+    send_ping(socket, request, i);
   run_until(left->loop, &answers.came, PINGS);
-  close_socket(socket);
-  close_host(left);
 }
 
-static void of_ipv4(void **state) {
-  ping(DGRAM_UDP4, ICMP_ECHO, (struct answers){.type = ICMP_ECHOREPLY, .from = "127.0.0.1"});
+TEST("a ping socket of IPv4 sends requests and receives their answers") {
+  exchange_pings(DGRAM_UDP4, ICMP_ECHO,
+                 (struct answers){.type = ICMP_ECHOREPLY, .from = "127.0.0.1"});
 }
 
-static void of_ipv6(void **state) {
-  ping(DGRAM_UDP6, ICMP6_ECHO_REQUEST, (struct answers){.type = ICMP6_ECHO_REPLY, .from = "::1"});
+TEST("a ping socket of IPv6 sends requests and receives their answers") {
+  exchange_pings(DGRAM_UDP6, ICMP6_ECHO_REQUEST,
+                 (struct answers){.type = ICMP6_ECHO_REPLY, .from = "::1"});
 }
 
 /* Control messages that did not fit tell nothing of joined datagrams: there are none. */
-static void with_control_messages(void **state) {
+TEST("a ping socket receives an answer with more control messages than have room") {
+  static const int options[] = {IP_PKTINFO, IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS, IP_RETOPTS};
   struct answers answers = {.type = ICMP_ECHOREPLY, .from = "127.0.0.1"};
   int on = 1;
-  open_host(left);
-  sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range");
   dgram_socket_t *socket = adopt_ping(DGRAM_UDP4, &answers);
   int fd = dgram_fileno(socket);
-  static const int options[] = {IP_PKTINFO, IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS, IP_RETOPTS};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
     assert_int_equal(setsockopt(fd, IPPROTO_IP, options[i], &on, sizeof on), 0);
   assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), 0);
-  struct echo echo = {.type = ICMP_ECHO, .sequence = htons(1)};
-  memcpy(echo.payload, PAYLOAD, sizeof PAYLOAD);
-  assert_int_equal(dgram_send(socket, &echo, sizeof echo, 1, NULL, NULL, NULL), 0);
+  send_ping(socket, ICMP_ECHO, 1);
   run_until(left->loop, &answers.came, 1);
-  close_socket(socket);
-  close_host(left);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(of_ipv4),
-      cmocka_unit_test(of_ipv6),
-      cmocka_unit_test(with_control_messages),
-  };
-  return HOSTS_MAIN("ping", tests);
+  return single_host_run();
 }

@@ -16,8 +16,7 @@ static int hold_a_port(void) {
   return fd;
 }
 
-static void a_send_without_a_port_waits_for_one(void **state) {
-  open_host(left);
+TEST("a send waits for a port where all are used up, and emits EAGAIN once meanwhile") {
   sh("ip link set lo up; echo '%d %d' >/proc/sys/net/ipv4/ip_local_port_range", FIRST,
      FIRST + PORTS - 1);
   struct kept_error error = {0};
@@ -41,11 +40,8 @@ static void a_send_without_a_port_waits_for_one(void **state) {
     uv_run(left->loop, UV_RUN_ONCE);
   assert_string_equal(trace_text, "sent");
   close(fds[1]);
-  close_socket(socket);
-  close_host(left);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_send_without_a_port_waits_for_one)};
-  return HOSTS_MAIN("a host whose ports are used up", tests);
+  return single_host_run();
 }

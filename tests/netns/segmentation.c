@@ -35,7 +35,7 @@ static void fill(char *bytes, size_t size, int number) {
     bytes[i] = (char)(number * 31 + (int)(i * 7 + i / 251));
 }
 
-/* A listener: the next one must come, whole. */
+/* A receiver: the next one must come, whole. */
 static void compare(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                     void *context) {
   struct stream *stream = context;
@@ -49,7 +49,7 @@ static void compare(dgram_socket_t *socket, const char *message, const dgram_rin
   stream->arrived++;
 }
 
-/* Sends the datagrams of some rounds; each round leaves in one turn, and arrives before the next.
+/* Sends the datagrams of some rounds; each leaves in one iteration, and arrives before the next.
  */
 static void send_rounds(dgram_socket_t *socket, struct stream *stream, const char *to) {
   for (int i = 0; i < ROUNDS; i++) {
@@ -65,49 +65,32 @@ static void send_rounds(dgram_socket_t *socket, struct stream *stream, const cha
   }
 }
 
-/* ---- the scene: left sends to middle, or over it to right ---- */
+/* ---- the scenario: left sends to middle, or over it to right ---- */
 
-struct scene {
+struct scenario {
   struct stream stream;
-  dgram_socket_t *speaker;
-  dgram_socket_t *listener;
-  struct host *hearer;
+  dgram_socket_t *sender;
   const char *to;
-  int wire; /* of the host that hears */
+  int wire; /* of the host that receives */
 };
 
-static void open_scene(struct scene *scene, dgram_type_t type, struct host *hearer, int gso) {
+static void begin(struct scenario *scenario, dgram_type_t type, struct host *receiver, int gso) {
+  static char bytes[ROUND * MOST];
+  const struct addresses *net = type == DGRAM_UDP4 ? &ipv4 : &ipv6;
   dgram_options_t options = dgram_default_options(type);
   options.disable_gso = !gso;
-  *scene = (struct scene){.stream = {.size = 1200, .last = 300, .run = 10}, .hearer = hearer};
-  scene->stream.bytes = malloc((size_t)ROUND * MOST);
-  assert_non_null(scene->stream.bytes);
-  open_hosts();
+  *scenario = (struct scenario){.stream = {.size = 1200, .last = 300, .run = 10, .bytes = bytes},
+                                .to = receiver == middle ? net->middle : net->right};
   forward();
-  enter(hearer);
-  scene->wire = tap("eth0");
-  if (type == DGRAM_UDP4)
-    scene->to = hearer == middle ? "10.0.1.1" : "10.0.2.2";
-  else
-    scene->to = hearer == middle ? "fd00:1::1" : "fd00:2::2";
-  scene->listener = bind_on(hearer, type, NULL);
-  assert_int_equal(dgram_off_message(scene->listener, hear, hearer), 0);
-  assert_int_equal(dgram_on_message(scene->listener, compare, &scene->stream), 0);
+  enter(receiver);
+  scenario->wire = tap("eth0");
+  bind_with(receiver, type, compare, &scenario->stream);
   enter(left);
-  assert_int_equal(dgram_create_socket_options(left->loop, &options, NULL, NULL, &scene->speaker),
-                   0);
+  scenario->sender = new_with(left->loop, &options);
 }
 
-static void close_scene(const struct scene *scene) {
-  close_socket(scene->speaker);
-  close_socket(scene->listener);
-  close(scene->wire);
-  free(scene->stream.bytes);
-  close_hosts();
-}
-
-static void all_arrive(struct scene *scene) {
-  send_rounds(scene->speaker, &scene->stream, scene->to);
+static void assert_all_arrive(struct scenario *scenario) {
+  send_rounds(scenario->sender, &scenario->stream, scenario->to);
 }
 
 enum { ONE_BY_ONE = 1500, MANY_IN_ONE = 65535 }; /* bytes of the largest packet */
@@ -134,183 +117,137 @@ static int is_segmenting(void) {
 }
 
 /* A virtual link hands segmented sends over as they are: so it shows that there are any. */
-static void segmented_sends_cross_the_link(void **state) {
-  for (int i = 0; i < 2; i++) {
-    struct scene scene;
-    open_scene(&scene, i == 0 ? DGRAM_UDP4 : DGRAM_UDP6, middle, 1);
-    all_arrive(&scene);
-    size_t largest = largest_packet(scene.wire);
-    if (is_segmenting())
-      assert_in_range(largest, 5 * 1200, MANY_IN_ONE);
-    else
-      assert_in_range(largest, 1200, ONE_BY_ONE);
-    close_scene(&scene);
-  }
+TEST_OVER_EACH("a segmented send crosses the link") {
+  struct scenario scenario;
+  begin(&scenario, net->type, middle, 1);
+  assert_all_arrive(&scenario);
+  size_t largest = largest_packet(scenario.wire);
+  if (is_segmenting())
+    assert_in_range(largest, 5 * 1200, MANY_IN_ONE);
+  else
+    assert_in_range(largest, 1200, ONE_BY_ONE);
 }
 
-static void the_option_turns_them_off(void **state) {
-  struct scene scene;
-  open_scene(&scene, DGRAM_UDP4, middle, 0);
-  all_arrive(&scene);
-  assert_in_range(largest_packet(scene.wire), 1200, ONE_BY_ONE);
-  close_scene(&scene);
+TEST("a socket's option turns segmentation off") {
+  struct scenario scenario;
+  begin(&scenario, DGRAM_UDP4, middle, 0);
+  assert_all_arrive(&scenario);
+  assert_in_range(largest_packet(scenario.wire), 1200, ONE_BY_ONE);
 }
 
 /* Sets features of left's device, and of middle's where datagrams come in; see ethtool(8). */
-static void all_arrive_with(const char *of_left, const char *of_middle, size_t most) {
+static void assert_all_arrive_with(const char *of_left, const char *of_middle, size_t most) {
   skip_without_command("ethtool");
   for (int i = 0; i < 2; i++) {
-    struct scene scene;
-    open_scene(&scene, i == 0 ? DGRAM_UDP4 : DGRAM_UDP6, middle, 1);
+    struct scenario scenario;
+    if (i > 0)
+      reopen_hosts();
+    begin(&scenario, i == 0 ? DGRAM_UDP4 : DGRAM_UDP6, middle, 1);
     sh("ethtool -K eth0 %s >/dev/null", of_left);
     enter(middle);
     sh("ethtool -K eth0 %s >/dev/null", of_middle);
-    all_arrive(&scene);
-    assert_in_range(largest_packet(scene.wire), 1200, most);
-    close_scene(&scene);
+    assert_all_arrive(&scenario);
+    assert_in_range(largest_packet(scenario.wire), 1200, most);
   }
 }
 
-static void without_udp_segmentation_in_the_device(void **state) {
-  all_arrive_with("tx-udp-segmentation off", "gro off", ONE_BY_ONE);
+TEST("all datagrams arrive without UDP segmentation in the device") {
+  assert_all_arrive_with("tx-udp-segmentation off", "gro off", ONE_BY_ONE);
 }
 
-static void without_any_segmentation(void **state) {
-  all_arrive_with("tx-udp-segmentation off gso off", "gro off", ONE_BY_ONE);
+TEST("all datagrams arrive without any segmentation") {
+  assert_all_arrive_with("tx-udp-segmentation off gso off", "gro off", ONE_BY_ONE);
 }
 
-static void without_checksums_in_the_device(void **state) {
-  all_arrive_with("tx off", "rx off", ONE_BY_ONE);
+TEST("all datagrams arrive without checksums in the device") {
+  assert_all_arrive_with("tx off", "rx off", ONE_BY_ONE);
 }
 
-static void without_scattered_buffers(void **state) {
-  all_arrive_with("sg off", "gro off", MANY_IN_ONE);
+TEST("all datagrams arrive without scattered buffers") {
+  assert_all_arrive_with("sg off", "gro off", MANY_IN_ONE);
 }
 
-static void with_merging_at_the_receiver(void **state) {
-  all_arrive_with("tx-udp-segmentation off", "gro on", MANY_IN_ONE);
+TEST("all datagrams arrive with merging at the receiver") {
+  assert_all_arrive_with("tx-udp-segmentation off", "gro on", MANY_IN_ONE);
 }
 
-static void with_merging_at_the_receiver_in_lists(void **state) {
-  all_arrive_with("tx-udp-segmentation off", "gro on rx-gro-list on", MANY_IN_ONE);
+TEST("all datagrams arrive with merging in lists at the receiver") {
+  assert_all_arrive_with("tx-udp-segmentation off", "gro on rx-gro-list on", MANY_IN_ONE);
 }
 
 /* ---- how narrow the way is ---- */
 
 /* A segment over the MTU is refused, though the datagram by itself may leave in fragments. */
-static void over_a_link_narrower_than_the_segments(dgram_type_t type) {
-  struct scene scene;
-  open_scene(&scene, type, middle, 1);
+TEST_OVER_EACH("all datagrams arrive over a link that is narrower than the segments") {
+  struct scenario scenario;
+  begin(&scenario, net->type, middle, 1);
   sh("ip link set eth0 mtu 1300");
-  scene.stream.size = 1400;
-  all_arrive(&scene);
-  scene.stream.last = 1399; /* nearly as large */
-  all_arrive(&scene);
-  scene.stream.run = 1; /* all of one size */
-  all_arrive(&scene);
-  scene.stream.size = 1000; /* and now there is no reason any more not to segment */
-  largest_packet(scene.wire);
-  all_arrive(&scene);
+  scenario.stream.size = 1400;
+  assert_all_arrive(&scenario);
+  scenario.stream.last = 1399; /* nearly as large */
+  assert_all_arrive(&scenario);
+  scenario.stream.run = 1; /* all of one size */
+  assert_all_arrive(&scenario);
+  scenario.stream.size = 1000; /* and now there is no reason any more not to segment */
+  largest_packet(scenario.wire);
+  assert_all_arrive(&scenario);
   if (is_segmenting())
-    assert_in_range(largest_packet(scene.wire), 5 * 1000, MANY_IN_ONE);
-  close_scene(&scene);
+    assert_in_range(largest_packet(scenario.wire), 5 * 1000, MANY_IN_ONE);
 }
 
-static void over_a_link_narrower_than_the_segments_by_ipv4(void **state) {
-  over_a_link_narrower_than_the_segments(DGRAM_UDP4);
+TEST("all datagrams arrive over a link that is far narrower than the segments") {
+  struct scenario scenario;
+  begin(&scenario, DGRAM_UDP4, middle, 1);
+  scenario.stream.size = MOST;
+  scenario.stream.last = 100;
+  assert_all_arrive(&scenario);
 }
 
-static void over_a_link_narrower_than_the_segments_by_ipv6(void **state) {
-  over_a_link_narrower_than_the_segments(DGRAM_UDP6);
+TEST("all datagrams arrive over a link that becomes narrower and wider") {
+  static const int mtus[] = {1000, 600, 1500};
+  struct scenario scenario;
+  begin(&scenario, DGRAM_UDP4, middle, 1);
+  assert_all_arrive(&scenario);
+  for (size_t i = 0; i < sizeof mtus / sizeof *mtus; i++) {
+    sh("ip link set eth0 mtu %d", mtus[i]);
+    assert_all_arrive(&scenario);
+  }
 }
 
-static void over_a_link_far_narrower_than_the_segments(void **state) {
-  struct scene scene;
-  open_scene(&scene, DGRAM_UDP4, middle, 1);
-  scene.stream.size = MOST;
-  scene.stream.last = 100;
-  all_arrive(&scene);
-  close_scene(&scene);
-}
-
-static void over_a_link_that_becomes_narrower_and_wider(void **state) {
-  struct scene scene;
-  open_scene(&scene, DGRAM_UDP4, middle, 1);
-  all_arrive(&scene);
-  sh("ip link set eth0 mtu 1000");
-  all_arrive(&scene);
-  sh("ip link set eth0 mtu 600");
-  all_arrive(&scene);
-  sh("ip link set eth0 mtu 1500");
-  all_arrive(&scene);
-  close_scene(&scene);
-}
-
-/* The narrow link is behind a router, so the system learns of it by an answer to a lost datagram.
- */
-static void over_a_way_that_is_known_to_be_narrower(dgram_type_t type) {
-  struct scene scene;
-  open_scene(&scene, type, right, 1);
+/* The link is behind a router, so the system learns of it by an answer to a lost datagram. */
+TEST_OVER_EACH("all datagrams arrive over a way that is known to be narrower") {
+  static const char probe[1400];
+  struct scenario scenario;
+  int sent = 0;
+  begin(&scenario, net->type, right, 1);
   enter(middle);
   sh("ip link set eth1 mtu 1300");
   enter(left);
   int wire = tap("eth0");
-  static const char probe[1400];
-  int sent = 0;
   assert_int_equal(
-      dgram_send(scene.speaker, probe, sizeof probe, PORT, scene.to, count_sent, &sent), 0);
+      dgram_send(scenario.sender, probe, sizeof probe, PORT, scenario.to, count_sent, &sent), 0);
   run_hosts_until(&sent, 1);
   wait_for_too_big(wire);
-  scene.stream.size = 1400;
-  all_arrive(&scene);
-  close(wire);
-  close_scene(&scene);
+  scenario.stream.size = 1400;
+  assert_all_arrive(&scenario);
 }
 
-static void over_a_way_that_is_known_to_be_narrower_by_ipv4(void **state) {
-  over_a_way_that_is_known_to_be_narrower(DGRAM_UDP4);
-}
-
-static void over_a_way_that_is_known_to_be_narrower_by_ipv6(void **state) {
-  over_a_way_that_is_known_to_be_narrower(DGRAM_UDP6);
-}
-
-static void over_ipv4_from_an_ipv6_socket(void **state) {
-  struct scene scene;
-  open_scene(&scene, DGRAM_UDP6, middle, 1);
-  scene.to = "::ffff:10.0.1.1";
-  all_arrive(&scene);
+TEST("all datagrams arrive over IPv4 from an IPv6 socket") {
+  struct scenario scenario;
+  begin(&scenario, DGRAM_UDP6, middle, 1);
+  scenario.to = "::ffff:10.0.1.1";
+  assert_all_arrive(&scenario);
   sh("ip link set eth0 mtu 1300");
-  scene.stream.size = 1400;
-  all_arrive(&scene);
-  close_scene(&scene);
+  scenario.stream.size = 1400;
+  assert_all_arrive(&scenario);
 }
 
-static void over_a_router(void **state) {
-  struct scene scene;
-  open_scene(&scene, DGRAM_UDP4, right, 1);
-  all_arrive(&scene);
-  close_scene(&scene);
+TEST("all datagrams arrive over a router") {
+  struct scenario scenario;
+  begin(&scenario, DGRAM_UDP4, right, 1);
+  assert_all_arrive(&scenario);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(segmented_sends_cross_the_link),
-      cmocka_unit_test(the_option_turns_them_off),
-      cmocka_unit_test(without_udp_segmentation_in_the_device),
-      cmocka_unit_test(without_any_segmentation),
-      cmocka_unit_test(without_checksums_in_the_device),
-      cmocka_unit_test(without_scattered_buffers),
-      cmocka_unit_test(with_merging_at_the_receiver),
-      cmocka_unit_test(with_merging_at_the_receiver_in_lists),
-      cmocka_unit_test(over_a_link_narrower_than_the_segments_by_ipv4),
-      cmocka_unit_test(over_a_link_narrower_than_the_segments_by_ipv6),
-      cmocka_unit_test(over_a_link_far_narrower_than_the_segments),
-      cmocka_unit_test(over_a_link_that_becomes_narrower_and_wider),
-      cmocka_unit_test(over_a_way_that_is_known_to_be_narrower_by_ipv4),
-      cmocka_unit_test(over_a_way_that_is_known_to_be_narrower_by_ipv6),
-      cmocka_unit_test(over_ipv4_from_an_ipv6_socket),
-      cmocka_unit_test(over_a_router),
-  };
-  return HOSTS_MAIN("segmentation", tests);
+  return hosts_run();
 }

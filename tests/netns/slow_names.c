@@ -19,42 +19,37 @@ static void send_to_name(dgram_socket_t *socket, const char *text, int port, con
 /* ---- what goes on meanwhile ---- */
 
 /* Not even while as many names as libuv looks up at once, and more, wait for their answers. */
-static void sends_to_numeric_addresses_do_not_wait(void **state) {
+TEST("a send to a numeric address does not wait for slow names") {
   enum { SLOW = 8 };
-  uv_loop_t *loop = open_loop();
   struct query query;
   int port;
   int received = 0;
   int sent = 0;
-  dgram_socket_t *listener = open_listener(loop, &received, &port);
-  dgram_socket_t *speaker = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  bind_now(speaker, "127.0.0.1");
+  open_listener(loop, &received, &port);
+  dgram_socket_t *sender = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  bind_now(sender, "127.0.0.1");
   for (int i = 0; i < SLOW; i++) {
     char name[64];
     snprintf(name, sizeof name, "good%d.up.test", i);
-    send_to_name(speaker, "slow", port, name, count_sent, &sent);
+    send_to_name(sender, "slow", port, name, count_sent, &sent);
   }
-  send_text(speaker, "quick", port, trace_sent, "sent");
+  send_text(sender, "quick", port, trace_sent, "sent");
   wait_for_query(loop, &query);
   run_until(loop, &received, 1);
-  send_text(speaker, "too", port, trace_sent, "sent");
+  send_text(sender, "too", port, trace_sent, "sent");
   run_until(loop, &received, 2);
   assert_trace("sent got(quick) sent got(too)");
   assert_int_equal(sent, 0);
-  assert_int_equal(dgram_get_send_queue_count(speaker), SLOW);
-  assert_int_equal(dgram_get_send_queue_size(speaker), SLOW * strlen("slow"));
+  assert_int_equal(dgram_get_send_queue_count(sender), SLOW);
+  assert_int_equal(dgram_get_send_queue_size(sender), SLOW * strlen("slow"));
 
   answer_query(&query, FOUND, "127.0.0.1");
   run_answering_until(loop, FOUND, &received, 2 + SLOW);
   assert_int_equal(sent, SLOW);
-  assert_int_equal(dgram_get_send_queue_count(speaker), 0);
-  close_socket(speaker);
-  close_socket(listener);
-  close_loop(loop);
+  assert_int_equal(dgram_get_send_queue_count(sender), 0);
 }
 
-static void a_later_name_may_be_known_earlier(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("a send to a later name leaves first if that is known first") {
   struct query queries[2];
   int port;
   int received = 0;
@@ -68,14 +63,11 @@ static void a_later_name_may_be_known_earlier(void **state) {
   answer_query(&queries[0], FOUND, "127.0.0.1");
   run_until(loop, &received, 2);
   assert_trace("got(b) got(a)");
-  close_socket(socket);
-  close_loop(loop);
 }
 
 /* More than libuv looks up at once: it keeps half of its threads for other work. */
-static void many_slow_names_all_get_their_answer(void **state) {
+TEST("sends to many slow names all get their answers") {
   enum { SENDS = 20 };
-  uv_loop_t *loop = open_loop();
   int port;
   int received = 0;
   int sent = 0;
@@ -95,23 +87,20 @@ static void many_slow_names_all_get_their_answer(void **state) {
   assert_int_equal(sent, SENDS);
   assert_string_equal(kept.name, "ENOTFOUND");
   assert_int_equal(dgram_get_send_queue_count(socket), 0);
-  close_socket(socket);
-  close_loop(loop);
 }
 
-static void sends_wait_for_a_bind_to_a_slow_name(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("sends wait for a bind to a slow name") {
   struct query query;
   int port;
   int received = 0;
   dgram_address_t address;
-  dgram_socket_t *listener = open_listener(loop, &received, &port);
+  dgram_socket_t *receiver = open_listener(loop, &received, &port);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_bind(socket, 0, "a.up.test", trace_event, "listening"), 0);
   send_text(socket, "1", port, trace_sent, "sent");
   send_text(socket, "2", port, trace_sent, "sent");
   wait_for_query(loop, &query);
-  send_text(listener, "other", port, NULL, NULL);
+  send_text(receiver, "other", port, NULL, NULL);
   run_until(loop, &received, 1);
   assert_trace("got(other)");
   assert_int_equal(dgram_address(socket, &address), UV_EBADF);
@@ -121,9 +110,6 @@ static void sends_wait_for_a_bind_to_a_slow_name(void **state) {
   assert_trace("listening sent sent got(1) got(2)");
   assert_int_equal(dgram_address(socket, &address), 0);
   assert_string_equal(address.address, "127.0.0.7");
-  close_socket(socket);
-  close_socket(listener);
-  close_loop(loop);
 }
 
 /* ---- close while a look-up is under way ---- */
@@ -132,8 +118,7 @@ static void trace_connected(dgram_socket_t *socket, const dgram_error_t *error, 
   trace("%s(%s)", (const char *)context, error != NULL ? error->name : "");
 }
 
-static void close_cancels_sends(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("close cancels sends whose names are looked up") {
   struct query queries[2];
   int closed = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -150,13 +135,11 @@ static void close_cancels_sends(void **state) {
   answer_query(&queries[0], FOUND, "127.0.0.1"); /* finds nobody, which must harm nobody */
   answer_query(&queries[1], FOUND, "127.0.0.1");
   run_answering_until(loop, FOUND, &closed, 2); /* to the loop's end */
-  close_loop(loop);
 }
 
 /* As many: those that still wait for their turn are stopped. */
-static void close_cancels_what_waits_for_its_turn(void **state) {
+TEST("close cancels sends that wait for their look-up") {
   enum { SENDS = 20 };
-  uv_loop_t *loop = open_loop();
   struct query query;
   struct kept_error kept = {0};
   int closed = 0;
@@ -174,11 +157,9 @@ static void close_cancels_what_waits_for_its_turn(void **state) {
   assert_int_equal(kept.calls, SENDS);
   answer_query(&query, FOUND, "127.0.0.1");
   run_answering_until(loop, FOUND, &closed, 2); /* to the loop's end */
-  close_loop(loop);
 }
 
-static void close_ends_a_bind(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("close ends a bind whose name is looked up") {
   struct query query;
   int closed = 0;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
@@ -189,11 +170,9 @@ static void close_ends_a_bind(void **state) {
   answer_query(&query, FOUND, "127.0.0.1");
   run_to_end(loop);
   assert_trace("");
-  close_loop(loop);
 }
 
-static void close_cancels_a_connect(void **state) {
-  uv_loop_t *loop = open_loop();
+TEST("close cancels a connect whose name is looked up") {
   struct query query;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   bind_now(socket, "127.0.0.1");
@@ -203,15 +182,13 @@ static void close_cancels_a_connect(void **state) {
   answer_query(&query, FOUND, "127.0.0.1");
   run_to_end(loop);
   assert_trace("close connect(ECANCELED)");
-  close_loop(loop);
 }
 
 /* ---- failures ---- */
 
 /* A send, a bind and a connect to a name fail alike. */
-static void all_fail(const char *name, uint8_t code, const char *error) {
+static void assert_all_fail(uv_loop_t *loop, const char *name, uint8_t code, const char *error) {
   enum { SEND, BIND, CONNECT, CALLS };
-  uv_loop_t *loop = open_loop();
   char message[128];
   struct kept_error kept[CALLS] = {0};
   dgram_socket_t *sockets[CALLS];
@@ -230,63 +207,45 @@ static void all_fail(const char *name, uint8_t code, const char *error) {
     close_socket(sockets[i]);
   }
   assert_trace("");
-  close_loop(loop);
 }
 
-static void a_server_that_fails(void **state) {
-  all_fail("a.up.test", SERVER_FAILED, "EAI_AGAIN");
+TEST("a server that fails is EAI_AGAIN") {
+  assert_all_fail(loop, "a.up.test", SERVER_FAILED, "EAI_AGAIN");
 }
 
-static void a_server_that_refuses(void **state) {
-  all_fail("a.up.test", REFUSED, "EAI_AGAIN");
+TEST("a server that refuses is EAI_AGAIN") {
+  assert_all_fail(loop, "a.up.test", REFUSED, "EAI_AGAIN");
 }
 
-static void a_server_that_knows_no_such_name(void **state) {
-  all_fail("a.up.test", NO_SUCH_NAME, "ENOTFOUND");
+TEST("a name that the server does not know is ENOTFOUND") {
+  assert_all_fail(loop, "a.up.test", NO_SUCH_NAME, "ENOTFOUND");
 }
 
-static void a_server_that_is_not_there(void **state) {
+TEST("a server that does not exist is EAI_AGAIN") {
   write_file(RESOLV_CONF, "options attempts:1 timeout:10\nnameserver 127.0.0.99\n");
-  all_fail("four.test", REFUSED, "EAI_AGAIN");
+  assert_all_fail(loop, "four.test", REFUSED, "EAI_AGAIN");
   write_file(RESOLV_CONF, RESOLVER);
 }
 
 /* The resolver gives up after its second; meanwhile the others go on. */
-static void a_server_that_does_not_answer(void **state) {
+TEST("a server that does not answer is EAI_AGAIN after a time, and others go on") {
   write_file(RESOLV_CONF, "options attempts:1 timeout:1\nnameserver 127.0.0.1\n");
-  uv_loop_t *loop = open_loop();
   struct query query;
   struct kept_error kept = {0};
   int received = 0;
   int port;
-  dgram_socket_t *listener = open_listener(loop, &received, &port);
-  send_to_name(listener, "x", port, "a.up.test", keep_send_error, &kept);
+  dgram_socket_t *receiver = open_listener(loop, &received, &port);
+  send_to_name(receiver, "x", port, "a.up.test", keep_send_error, &kept);
   wait_for_query(loop, &query);
-  send_text(listener, "quick", port, NULL, NULL);
+  send_text(receiver, "quick", port, NULL, NULL);
   run_until(loop, &received, 1);
   assert_int_equal(kept.calls, 0);
   run_until(loop, &kept.calls, 1);
   assert_string_equal(kept.message, "getaddrinfo EAI_AGAIN a.up.test");
-  close_socket(listener);
-  close_loop(loop);
+  close_socket(receiver);
   write_file(RESOLV_CONF, RESOLVER);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sends_to_numeric_addresses_do_not_wait),
-      cmocka_unit_test(a_later_name_may_be_known_earlier),
-      cmocka_unit_test(many_slow_names_all_get_their_answer),
-      cmocka_unit_test(sends_wait_for_a_bind_to_a_slow_name),
-      cmocka_unit_test(close_cancels_sends),
-      cmocka_unit_test(close_cancels_what_waits_for_its_turn),
-      cmocka_unit_test(close_ends_a_bind),
-      cmocka_unit_test(close_cancels_a_connect),
-      cmocka_unit_test(a_server_that_fails),
-      cmocka_unit_test(a_server_that_refuses),
-      cmocka_unit_test(a_server_that_knows_no_such_name),
-      cmocka_unit_test(a_server_that_is_not_there),
-      cmocka_unit_test(a_server_that_does_not_answer),
-  };
-  return NAMES_MAIN("slow_names", tests);
+  return names_run();
 }

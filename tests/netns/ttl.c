@@ -4,68 +4,37 @@
  */
 #include "lib/packets.h"
 
-static void one_hop_dies_at_the_router(dgram_type_t type, const char *to) {
-  open_hosts();
+TEST_OVER_EACH("a datagram with a TTL of 1 dies at the router, and with 2 arrives behind it") {
   forward();
-  dgram_socket_t *speaker = bind_on(left, type, NULL);
-  dgram_socket_t *listener = bind_on(right, type, NULL);
+  dgram_socket_t *sender = bind_on(left, net->type, NULL);
+  bind_on(right, net->type, NULL);
   enter(left);
   int wire = tap("eth0");
-  assert_int_equal(dgram_set_ttl(speaker, 1), 0);
-  say(speaker, "one", to);
+  assert_int_equal(dgram_set_ttl(sender, 1), 0);
+  send_from(sender, "one", net->right);
   wait_for_time_exceeded(wire);
-  assert_int_equal(dgram_set_ttl(speaker, 2), 0);
-  say(speaker, "two", to);
-  assert_heard(right, "two");
-  close_socket(speaker);
-  close_socket(listener);
-  close(wire);
-  close_hosts();
-}
-
-static void one_hop_dies_at_the_router_over_ipv4(void **state) {
-  one_hop_dies_at_the_router(DGRAM_UDP4, "10.0.2.2");
-}
-
-static void one_hop_dies_at_the_router_over_ipv6(void **state) {
-  one_hop_dies_at_the_router(DGRAM_UDP6, "fd00:2::2");
+  assert_int_equal(dgram_set_ttl(sender, 2), 0);
+  send_from(sender, "two", net->right);
+  assert_received(right, "two");
 }
 
 /* To the neighbour, whom it reaches as it was sent. */
-static void the_datagram_carries_the_number(dgram_type_t type, const char *to) {
+TEST_OVER_EACH("a datagram carries the TTL, and not that of multicast") {
   static const int ttls[] = {1, 2, 100, 255};
-  open_hosts();
   int wire = tap("eth0");
-  dgram_socket_t *speaker = bind_on(left, type, NULL);
-  say(speaker, "first", to);
+  dgram_socket_t *sender = bind_on(left, net->type, NULL);
+  send_from(sender, "first", net->middle);
   assert_int_equal(wait_for_udp_hops(wire), 64);
   for (size_t i = 0; i < sizeof ttls / sizeof ttls[0]; i++) {
-    assert_int_equal(dgram_set_ttl(speaker, ttls[i]), 0);
-    say(speaker, "next", to);
+    assert_int_equal(dgram_set_ttl(sender, ttls[i]), 0);
+    send_from(sender, "next", net->middle);
     assert_int_equal(wait_for_udp_hops(wire), ttls[i]);
   }
-  assert_int_equal(dgram_set_multicast_ttl(speaker, 9), 0); /* is another matter */
-  say(speaker, "last", to);
+  assert_int_equal(dgram_set_multicast_ttl(sender, 9), 0);
+  send_from(sender, "last", net->middle);
   assert_int_equal(wait_for_udp_hops(wire), 255);
-  close_socket(speaker);
-  close(wire);
-  close_hosts();
-}
-
-static void the_datagram_carries_the_number_over_ipv4(void **state) {
-  the_datagram_carries_the_number(DGRAM_UDP4, "10.0.1.1");
-}
-
-static void the_datagram_carries_the_number_over_ipv6(void **state) {
-  the_datagram_carries_the_number(DGRAM_UDP6, "fd00:1::1");
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_hop_dies_at_the_router_over_ipv4),
-      cmocka_unit_test(one_hop_dies_at_the_router_over_ipv6),
-      cmocka_unit_test(the_datagram_carries_the_number_over_ipv4),
-      cmocka_unit_test(the_datagram_carries_the_number_over_ipv6),
-  };
-  return HOSTS_MAIN("ttl", tests);
+  return hosts_run();
 }
