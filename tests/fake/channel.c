@@ -6,20 +6,11 @@
 #include "channel.h"
 #include "descriptor.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "lib/raw.h"
+#include "lib/fixture.h"
+#include "lib/process.h"
+#include "lib/wrap.h"
 
 /* ---- the system ---- */
 
@@ -46,9 +37,7 @@ static struct iovec shortened(const struct msghdr *message) {
 }
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags)) {
   struct iovec iov = shortened(message);
   struct msghdr shorter = *message;
   shorter.msg_iov = &iov;
@@ -57,9 +46,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
   return interrupted() ? -1 : __real_sendmsg(fd, &shorter, flags);
 }
 
-ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags)) {
   assert_true(flags & MSG_CMSG_CLOEXEC); /* or a fork in another thread may inherit it */
   assert_true(flags & MSG_DONTWAIT);     /* another that has the descriptor may make it blocking */
   if (interrupted())
@@ -71,9 +58,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
   return got;
 }
 
-int __real_close(int fd);
-int __wrap_close(int fd);
-int __wrap_close(int fd) {
+WRAP(int, close, (int fd)) {
   int result = __real_close(fd);
   assert_int_equal(result, 0); /* so nothing is closed twice */
   return result;
@@ -86,7 +71,7 @@ static struct dgram__channel ours;
 static struct dgram__channel theirs;
 static int open_files;
 
-static int begin(void **state) {
+static void begin(uv_loop_t *loop) {
   int fds[2];
   faked.most = DGRAM__FRAME_SIZE;
   faked.interrupts = 0;
@@ -94,15 +79,17 @@ static int begin(void **state) {
   assert_int_equal(dgram__descriptor_pair(fds), 0);
   dgram__channel_init(&ours, fds[0]);
   dgram__channel_init(&theirs, fds[1]);
-  return 0;
 }
 
 /* Whatever a test did: with both ends no descriptor is left. */
-static int end(void **state) {
+static void end(uv_loop_t *loop) {
   dgram__channel_close(&ours);
   dgram__channel_close(&theirs);
   assert_int_equal(count_open_files(), open_files);
-  return 0;
+}
+
+__attribute__((constructor)) static void set_hooks(void) {
+  fixture_hooks((struct fixture_hooks){NULL, begin, end, NULL});
 }
 
 static int send_number(uint32_t number, int fd) {
@@ -154,22 +141,7 @@ static void assert_file(int fd, ino_t inode) {
 
 /* Sends bytes, and descriptors with them, as the other side would that keeps to no rules. */
 static void send_raw(const void *bytes, size_t size, const int fds[], size_t count) {
-  union {
-    char bytes[CMSG_SPACE(8 * sizeof(int))];
-    struct cmsghdr align;
-  } control = {0};
-  struct iovec iov = {.iov_base = (void *)bytes, .iov_len = size};
-  struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-  if (count > 0) {
-    message.msg_control = control.bytes;
-    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(header), fds, count * sizeof(int));
-  }
-  assert_int_equal(__real_sendmsg(ours.fd, &message, 0), size);
+  assert_int_equal(process_send_fds(ours.fd, bytes, size, fds, count, MSG_DONTWAIT), size);
 }
 
 static void write_number(unsigned char bytes[DGRAM__FRAME_SIZE], uint32_t number) {
@@ -178,7 +150,7 @@ static void write_number(unsigned char bytes[DGRAM__FRAME_SIZE], uint32_t number
 
 /* ---- the ends themselves ---- */
 
-static void neither_end_blocks_or_is_inherited(void **state) {
+TEST("a channel neither blocks nor is inherited") {
   const int fds[] = {ours.fd, theirs.fd};
   for (int i = 0; i < 2; i++) {
     assert_int_equal(fcntl(fds[i], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
@@ -187,7 +159,7 @@ static void neither_end_blocks_or_is_inherited(void **state) {
   assert_int_equal(receive_none(), 0);
 }
 
-static void closing_twice_closes_once(void **state) {
+TEST("a channel that is closed twice is closed once") {
   dgram__channel_close(&ours);
   assert_int_equal(count_open_files(), open_files + 1);
   dgram__channel_close(&ours);
@@ -196,7 +168,7 @@ static void closing_twice_closes_once(void **state) {
 
 /* ---- frames and descriptors ---- */
 
-static void frames_come_in_order(void **state) {
+TEST("frames are received in order") {
   for (uint32_t number = 0; number < 10; number++)
     assert_int_equal(send_number(number, -1), 0);
   for (uint32_t number = 0; number < 10; number++)
@@ -204,7 +176,7 @@ static void frames_come_in_order(void **state) {
   assert_int_equal(receive_none(), 0);
 }
 
-static void each_descriptor_comes_with_its_frame(void **state) {
+TEST("a descriptor is received with its frame") {
   ino_t inodes[3];
   for (uint32_t number = 0; number < 6; number++) {
     int fd = number % 2 == 0 ? -1 : new_file(&inodes[number / 2]);
@@ -222,7 +194,7 @@ static void each_descriptor_comes_with_its_frame(void **state) {
   }
 }
 
-static void both_sides_may_speak_at_once(void **state) {
+TEST("both sides may send at once") {
   struct dgram__frame frame = {.kind = DGRAM__FRAME_LISTENING, .number = 7};
   assert_int_equal(send_number(1, -1), 0);
   assert_int_equal(dgram__channel_send(&theirs, &frame, -1), 0);
@@ -234,7 +206,7 @@ static void both_sides_may_speak_at_once(void **state) {
 
 /* ---- what the system does to them ---- */
 
-static void it_goes_and_comes_a_byte_at_a_time(void **state) {
+TEST("a frame is sent and received a byte at a time, and its descriptor once") {
   ino_t inode;
   int fd = new_file(&inode);
   faked.most = 1;
@@ -251,7 +223,7 @@ static void it_goes_and_comes_a_byte_at_a_time(void **state) {
   assert_received(2);
 }
 
-static void a_frame_that_has_not_come_as_a_whole_is_waited_for(void **state) {
+TEST("a frame of which a part has come is not received yet") {
   ino_t inode;
   int fd = new_file(&inode);
   unsigned char bytes[DGRAM__FRAME_SIZE];
@@ -268,7 +240,7 @@ static void a_frame_that_has_not_come_as_a_whole_is_waited_for(void **state) {
   assert_file(fd, inode);
 }
 
-static void interrupted_calls_are_repeated(void **state) {
+TEST("calls that are interrupted are repeated") {
   faked.interrupts = 3;
   assert_int_equal(send_number(1, -1), 0);
   assert_int_equal(faked.interrupts, 0);
@@ -285,7 +257,7 @@ static uint32_t fill(void) {
   return number - 1;
 }
 
-static void what_there_is_no_room_for_goes_later(void **state) {
+TEST("a frame for which there is no room is sent later") {
   uint32_t last = fill();
   assert_int_equal(dgram__channel_resume(&ours), 0);
   assert_true(dgram__channel_busy(&ours)); /* there is still no room */
@@ -300,7 +272,7 @@ static void what_there_is_no_room_for_goes_later(void **state) {
 }
 
 /* Its descriptor waits with it. */
-static void so_does_a_descriptor(void **state) {
+TEST("a descriptor for which there is no room is sent later with its frame") {
   ino_t inode;
   int fd = new_file(&inode);
   uint32_t before = fill();
@@ -318,7 +290,7 @@ static void so_does_a_descriptor(void **state) {
 
 /* ---- the end ---- */
 
-static void what_was_sent_before_the_end_still_comes(void **state) {
+TEST("a frame that was sent before the end is received, and then EOF") {
   assert_int_equal(send_number(1, -1), 0);
   dgram__channel_close(&ours);
   assert_received(1);
@@ -326,7 +298,7 @@ static void what_was_sent_before_the_end_still_comes(void **state) {
   assert_int_equal(receive_none(), UV_EOF);
 }
 
-static void an_end_within_a_frame_is_one_too(void **state) {
+TEST("an end within a frame is EOF") {
   ino_t inode;
   int fd = new_file(&inode);
   unsigned char bytes[DGRAM__FRAME_SIZE];
@@ -338,7 +310,7 @@ static void an_end_within_a_frame_is_one_too(void **state) {
 }
 
 /* The other side closes without reading what was said to it: ECONNRESET. */
-static void so_is_a_reset(void **state) {
+TEST("a reset is EOF") {
   struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY};
   assert_int_equal(dgram__channel_send(&theirs, &frame, -1), 0);
   dgram__channel_close(&ours);
@@ -346,7 +318,7 @@ static void so_is_a_reset(void **state) {
 }
 
 /* SIGPIPE would end the test. */
-static void sending_to_nobody_is_an_error_and_no_signal(void **state) {
+TEST("a send to a channel that is closed is EPIPE, and no signal") {
   ino_t inode;
   int fd = new_file(&inode);
   dgram__channel_close(&theirs);
@@ -355,7 +327,7 @@ static void sending_to_nobody_is_an_error_and_no_signal(void **state) {
   close(fd);
 }
 
-static void a_frame_that_can_not_go_on_is_an_error_too(void **state) {
+TEST("a frame of which the rest cannot be sent is an error") {
   fill();
   dgram__channel_close(&theirs);
   assert_true(dgram__channel_resume(&ours) < 0);
@@ -363,7 +335,7 @@ static void a_frame_that_can_not_go_on_is_an_error_too(void **state) {
 
 /* ---- what the other side must not send ---- */
 
-static void what_is_no_frame_is_EPROTO(void **state) {
+TEST("bytes that are no frame are EPROTO, and so is what follows") {
   unsigned char bytes[DGRAM__FRAME_SIZE];
   ino_t inode;
   int fd = new_file(&inode);
@@ -376,7 +348,7 @@ static void what_is_no_frame_is_EPROTO(void **state) {
   assert_int_equal(receive_none(), UV_EPROTO); /* nothing behind it is believed */
 }
 
-static void of_several_descriptors_at_once_one_comes(void **state) {
+TEST("the first of several descriptors at once is received, and the others are closed") {
   enum { SENT = 5 };
   int fds[SENT];
   ino_t inodes[SENT];
@@ -396,7 +368,7 @@ static void of_several_descriptors_at_once_one_comes(void **state) {
     close(fds[i]);
 }
 
-static void of_several_within_one_frame_the_last_stays(void **state) {
+TEST("the last of several descriptors within one frame is received") {
   int fd;
   ino_t inode = 0;
   unsigned char bytes[DGRAM__FRAME_SIZE];
@@ -412,7 +384,7 @@ static void of_several_within_one_frame_the_last_stays(void **state) {
   assert_file(fd, inode);
 }
 
-static void where_none_is_wanted_none_comes(void **state) {
+TEST("a descriptor that is not wanted is closed") {
   struct dgram__frame frame;
   ino_t inode;
   int fd = new_file(&inode);
@@ -425,31 +397,4 @@ static void where_none_is_wanted_none_comes(void **state) {
 
   assert_int_equal(send_number(2, -1), 0);
   assert_received(2); /* nor with the next frame */
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      TEST(neither_end_blocks_or_is_inherited),
-      TEST(closing_twice_closes_once),
-      TEST(frames_come_in_order),
-      TEST(each_descriptor_comes_with_its_frame),
-      TEST(both_sides_may_speak_at_once),
-      TEST(it_goes_and_comes_a_byte_at_a_time),
-      TEST(a_frame_that_has_not_come_as_a_whole_is_waited_for),
-      TEST(interrupted_calls_are_repeated),
-      TEST(what_there_is_no_room_for_goes_later),
-      TEST(so_does_a_descriptor),
-      TEST(what_was_sent_before_the_end_still_comes),
-      TEST(an_end_within_a_frame_is_one_too),
-      TEST(so_is_a_reset),
-      TEST(sending_to_nobody_is_an_error_and_no_signal),
-      TEST(a_frame_that_can_not_go_on_is_an_error_too),
-      TEST(what_is_no_frame_is_EPROTO),
-      TEST(of_several_descriptors_at_once_one_comes),
-      TEST(of_several_within_one_frame_the_last_stays),
-      TEST(where_none_is_wanted_none_comes),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
 }

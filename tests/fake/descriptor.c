@@ -5,18 +5,11 @@
  */
 #include "descriptor.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "lib/raw.h"
+#include "lib/fixture.h"
+#include "lib/process.h"
+#include "lib/wrap.h"
 
 /* ---- the system ---- */
 
@@ -32,21 +25,15 @@ static bool refused(int flags) {
 }
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-int __real_socket(int family, int type, int protocol);
-int __wrap_socket(int family, int type, int protocol);
-int __wrap_socket(int family, int type, int protocol) {
+WRAP(int, socket, (int family, int type, int protocol)) {
   return refused(type) ? -1 : __real_socket(family, type, protocol);
 }
 
-int __real_socketpair(int family, int type, int protocol, int fds[2]);
-int __wrap_socketpair(int family, int type, int protocol, int fds[2]);
-int __wrap_socketpair(int family, int type, int protocol, int fds[2]) {
+WRAP(int, socketpair, (int family, int type, int protocol, int fds[2])) {
   return refused(type) ? -1 : __real_socketpair(family, type, protocol, fds);
 }
 
-int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+WRAP(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags)) {
   return refused(flags) ? -1 : __real_accept4(fd, address, length, flags);
 }
 
@@ -60,7 +47,7 @@ int __wrap_fcntl(int fd, int command, int argument) {
 
 /* ---- one of each kind ---- */
 
-enum { MOST = 2, STANDARD = STDERR_FILENO + 1 };
+enum { MOST = 2 };
 
 typedef int make_fn(int fds[MOST]); /* returns how many, or an error */
 
@@ -80,7 +67,7 @@ static int make_accepted(int fds[MOST]) {
   struct sockaddr address;
   socklen_t length = sizeof address;
   int client = __real_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int moved = __real_fcntl(client, F_DUPFD, STANDARD);
+  int moved = __real_fcntl(client, F_DUPFD, STANDARD_FDS);
   close(client);
   (void)getsockname(listener, &address, &length);
   (void)connect(moved, &address, length);
@@ -98,7 +85,7 @@ enum { REFUSALS = sizeof refusals / sizeof *refusals };
 static int wrong(const int fds[MOST], int count) {
   int wrongs = count <= 0;
   for (int i = 0; i < count; i++) {
-    wrongs += fds[i] < STANDARD;
+    wrongs += fds[i] < STANDARD_FDS;
     wrongs += __real_fcntl(fds[i], F_GETFD) != FD_CLOEXEC;
     wrongs += (__real_fcntl(fds[i], F_GETFL) & O_NONBLOCK) == 0;
     close(fds[i]);
@@ -106,34 +93,31 @@ static int wrong(const int fds[MOST], int count) {
   return wrongs;
 }
 
-/* ---- without the standard ones ---- */
-
-static int kept[STANDARD];
-
-static void close_standard(void) {
-  for (int i = 0; i < STANDARD; i++) {
-    kept[i] = __real_fcntl(i, F_DUPFD, 20);
-    close(i);
-  }
-}
-
-static void open_standard(void) {
-  for (int i = 0; i < STANDARD; i++) {
-    dup2(kept[i], i);
-    close(kept[i]);
-  }
-}
-
 /* ---- tests ---- */
 
-static void each_is_fit_for_use(void **state) {
+static int open_listener(void **state) {
+  struct sockaddr_storage any = {.ss_family = AF_INET};
+  listener = __real_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return bind(listener, (struct sockaddr *)&any, sizeof(struct sockaddr)) != 0 ||
+         listen(listener, 1) != 0;
+}
+
+static int close_listener(void **state) {
+  return close(listener);
+}
+
+__attribute__((constructor)) static void set_hooks(void) {
+  fixture_hooks((struct fixture_hooks){open_listener, NULL, NULL, close_listener});
+}
+
+TEST("a new descriptor is close-on-exec, non-blocking and none of the standard ones") {
   int fds[MOST];
   for (int closed = 0; closed <= 1; closed++) {
     for (int kind = 0; kind < MAKERS; kind++) {
       for (int i = 0; i < REFUSALS; i++) {
         int before = count_open_files();
         if (closed)
-          close_standard();
+          process_close_standard();
         faked.refuses = refusals[i];
         faked.fcntl_calls = 0;
         int count = makers[kind](fds);
@@ -141,7 +125,7 @@ static void each_is_fit_for_use(void **state) {
         faked.refuses = 0;
         int wrongs = wrong(fds, count);
         if (closed)
-          open_standard();
+          process_open_standard();
         assert_int_equal(wrongs, 0);
         assert_true(closed || refusals[i] != 0 || later == 0);
         assert_int_equal(count_open_files(), before);
@@ -150,14 +134,14 @@ static void each_is_fit_for_use(void **state) {
   }
 }
 
-static void a_failure_leaves_nothing_open(void **state) {
+TEST("a new descriptor that cannot be made fit leaves none open") {
   enum { CALLS = 8 }; /* more than there are */
   int fds[MOST];
   int failures = 0;
   for (int kind = 0; kind < MAKERS; kind++) {
     for (int call = 1; call <= CALLS; call++) {
       int before = count_open_files();
-      close_standard();
+      process_close_standard();
       faked.refuses = EINVAL;
       faked.fcntl_calls = 0;
       faked.fcntl_fails = call;
@@ -165,7 +149,7 @@ static void a_failure_leaves_nothing_open(void **state) {
       faked.fcntl_fails = 0;
       faked.refuses = 0;
       int wrongs = count > 0 ? wrong(fds, count) : 0;
-      open_standard();
+      process_open_standard();
       assert_int_equal(wrongs, 0);
       assert_true(count > 0 || count == -EMFILE);
       assert_int_equal(count_open_files(), before);
@@ -173,23 +157,4 @@ static void a_failure_leaves_nothing_open(void **state) {
     }
   }
   assert_true(failures >= MAKERS * 2);
-}
-
-static int begin(void **state) {
-  struct sockaddr_storage any = {.ss_family = AF_INET};
-  listener = __real_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  return bind(listener, (struct sockaddr *)&any, sizeof(struct sockaddr)) != 0 ||
-         listen(listener, 1) != 0;
-}
-
-static int end(void **state) {
-  return close(listener);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_is_fit_for_use),
-      cmocka_unit_test(a_failure_leaves_nothing_open),
-  };
-  return cmocka_run_group_tests(tests, begin, end);
 }

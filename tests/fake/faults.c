@@ -3,7 +3,7 @@
  * until a scenario has run without meeting the fault. Whatever fails: nothing crashes, nothing is
  * left over, and each accepted send completes exactly once.
  */
-#include "fault.h"
+#include "lib/fault.h"
 
 #include "internal.h"
 
@@ -35,26 +35,20 @@ FAULT_WRAP(int, uv_getaddrinfo,
 
 /* Those that also count. */
 
-ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags)) {
   ssize_t sent = fails("sendmsg") ? -1 : __real_sendmsg(fd, message, flags);
   bytes_sent += sent > 0 ? (size_t)sent : 0;
   return sent;
 }
 
-int __real_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags);
-int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags);
-int __wrap_sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags) {
+WRAP(int, sendmmsg, (int fd, struct mmsghdr *headers, unsigned count, int flags)) {
   int sent = fails("sendmmsg") ? -1 : __real_sendmmsg(fd, headers, count, flags);
   for (int i = 0; i < sent; i++)
     bytes_sent += headers[i].msg_len;
   return sent;
 }
 
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
+WRAP(int, posix_memalign, (void **memory, size_t alignment, size_t size)) {
   if (fails("posix_memalign") || __real_posix_memalign(memory, alignment, size) != 0)
     return ENOMEM;
   fault_counted(*memory);
@@ -66,7 +60,8 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
 
 enum { MOST_SENDS = 32, SIZE = 100 };
 
-static uv_loop_t *loop; /* of one run; lost with a failed one, for others must not be mixed up */
+static uv_loop_t
+    *scenario_loop;     /* of one run; lost with a failed one, for others must not be mixed up */
 static int binds_ended; /* 'listening', or an 'error' of binding */
 static int closing;     /* sockets that were closed, and those that told it */
 static int closes;
@@ -127,7 +122,7 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
 
 static dgram_socket_t *new_with(const dgram_options_t *options, dgram_message_cb listener) {
   dgram_socket_t *socket;
-  int err = dgram_create_socket_options(loop, options, listener, NULL, &socket);
+  int err = dgram_create_socket_options(scenario_loop, options, listener, NULL, &socket);
   CHECK(err == 0 ? socket != NULL : err == UV_ENOMEM && socket == NULL);
   if (socket != NULL) {
     err = dgram_on_error(socket, on_error, NULL);
@@ -147,7 +142,7 @@ static void bind_and_wait(dgram_socket_t *socket, const char *address) {
   int err = dgram_bind(socket, 0, address, on_listening, NULL);
   CHECK(err == 0 || fault.in != NULL);
   while (err == 0 && binds_ended == before)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
 }
 
 /* The port, or that of nobody. */
@@ -211,9 +206,9 @@ static void an_exchange(void) {
   int port = port_of(receiver);
   send_all_kinds(sender, port);
   while (dgram_get_send_queue_count(sender) > 0)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
   while (port != 9 && bytes_received < bytes_sent)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
   close_socket(sender);
   close_socket(receiver);
 }
@@ -241,7 +236,7 @@ static bool connect_and_wait(dgram_socket_t *socket, int port) {
   int err = dgram_connect(socket, port, "localhost", on_connect, &ended);
   CHECK(err == 0 || fault.in != NULL);
   while (err == 0 && ended == 0)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
   CHECK(ended == (err == 0));
   return err == 0 && is_connected(socket);
 }
@@ -260,9 +255,9 @@ static void an_exchange_with_one_peer(void) {
       CHECK(fault.in != NULL && is_connected(sender));
   }
   while (dgram_get_send_queue_count(sender) > 0)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
   while (port != 9 && bytes_received < bytes_sent)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
   close_socket(sender);
   close_socket(receiver);
 }
@@ -302,7 +297,7 @@ static void a_system_socket_as_the_answer(void) {
   bool taken = question != NULL && dgram_lookup_done_fd(question, fd) == 0;
   CHECK(taken || fault.in != NULL);
   while (connect_err == 0 && ended == 0)
-    uv_run(loop, UV_RUN_ONCE);
+    uv_run(scenario_loop, UV_RUN_ONCE);
   close_socket(socket);
   if (!taken)
     __real_close(fd);
@@ -323,7 +318,7 @@ static int put_off(dgram_task_t *task, void *context) {
 
 /* Runs the loop once, and what was put off. */
 static void run_both(void) {
-  uv_run(loop, task_count > 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  uv_run(scenario_loop, task_count > 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
   for (int i = 0; i < task_count; i++) /* those that are added, too */
     dgram_task_run(tasks[i]);
   task_count = 0;
@@ -375,12 +370,12 @@ static void run_scenario(void) {
   closes = 0;
   bytes_received = 0;
   bytes_sent = 0;
-  loop = __real_malloc(sizeof *loop);
-  assert_int_equal(uv_loop_init(loop), 0);
+  scenario_loop = __real_malloc(sizeof *scenario_loop);
+  assert_int_equal(uv_loop_init(scenario_loop), 0);
   in_loop();
-  CHECK(uv_run(loop, UV_RUN_DEFAULT) == 0);
-  CHECK(uv_loop_close(loop) == 0);
-  __real_free(loop);
+  CHECK(uv_run(scenario_loop, UV_RUN_DEFAULT) == 0);
+  CHECK(uv_loop_close(scenario_loop) == 0);
+  __real_free(scenario_loop);
   for (int i = 0; i < sends; i++)
     CHECK(completed[i] == accepted[i]);
   CHECK(closes == closing);
@@ -395,35 +390,17 @@ static void survive(void (*scenario)(void), const char *offloads) {
   survive_all_faults(run_scenario, errors, sizeof errors / sizeof *errors, 10);
 }
 
-#define WITH_AND_WITHOUT_OFFLOADS(scenario)            \
-  static void scenario##_with_offloads(void **state) { \
-    survive(scenario, "1");                            \
-  }                                                    \
-  static void scenario##_without(void **state) {       \
-    survive(scenario, "0");                            \
+#define SURVIVES(scenario, sentence)                                           \
+  FIXTURE_TEST(sentence " survives each fault with offloads", scenario##_on) { \
+    survive(scenario, "1");                                                    \
+  }                                                                            \
+  FIXTURE_TEST(sentence " survives each fault without", scenario##_off) {      \
+    survive(scenario, "0");                                                    \
   }
 
-WITH_AND_WITHOUT_OFFLOADS(an_exchange)
-WITH_AND_WITHOUT_OFFLOADS(an_exchange_with_one_peer)
-WITH_AND_WITHOUT_OFFLOADS(a_system_socket_as_the_answer)
-WITH_AND_WITHOUT_OFFLOADS(an_exchange_at_once)
-WITH_AND_WITHOUT_OFFLOADS(a_close_before_the_sends_have_left)
-WITH_AND_WITHOUT_OFFLOADS(a_close_before_the_bind)
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_exchange_with_offloads),
-      cmocka_unit_test(an_exchange_without),
-      cmocka_unit_test(an_exchange_with_one_peer_with_offloads),
-      cmocka_unit_test(an_exchange_with_one_peer_without),
-      cmocka_unit_test(a_system_socket_as_the_answer_with_offloads),
-      cmocka_unit_test(a_system_socket_as_the_answer_without),
-      cmocka_unit_test(an_exchange_at_once_with_offloads),
-      cmocka_unit_test(an_exchange_at_once_without),
-      cmocka_unit_test(a_close_before_the_sends_have_left_with_offloads),
-      cmocka_unit_test(a_close_before_the_sends_have_left_without),
-      cmocka_unit_test(a_close_before_the_bind_with_offloads),
-      cmocka_unit_test(a_close_before_the_bind_without),
-  };
-  return cmocka_run_group_tests(tests, open_first_loop, end_faults);
-}
+SURVIVES(an_exchange, "an exchange")
+SURVIVES(an_exchange_with_one_peer, "an exchange with one peer")
+SURVIVES(a_system_socket_as_the_answer, "a bind that is answered with a system socket")
+SURVIVES(an_exchange_at_once, "an exchange at once")
+SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left")
+SURVIVES(a_close_before_the_bind, "a close before the bind")

@@ -2,7 +2,7 @@
  * Starting a group while the system refuses one thing, and then while every allocation and call
  * fails once, the first, the second, ...: whatever fails, nothing is left over.
  */
-#include "fault.h"
+#include "lib/fault.h"
 
 #include <dgram_group.h>
 
@@ -37,9 +37,7 @@ FAULT_WRAP(int, uv_thread_create, (uv_thread_t * thread, uv_thread_cb run, void 
            (thread, run, context), UV_EAGAIN)
 
 /* Notes of each whether it shares, and its port. */
-int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
-int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length);
-int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length) {
+WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length)) {
   struct sockaddr_in local;
   int shares = 0;
   socklen_t size = sizeof shares;
@@ -49,9 +47,7 @@ int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length) {
   return fails("bind") ? -1 : __real_bind(fd, address, length);
 }
 
-int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
-int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
-int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
+WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length)) {
   if (level == SOL_SOCKET && name == refused) {
     errno = fault.error;
     return -1;
@@ -106,7 +102,7 @@ static void start_and_fail(void) {
   CHECK(started == 0 || err == 0);
 }
 
-static void whatever_fails_nothing_is_left(void **state) {
+TEST("a group whose start meets a fault fails, and leaves nothing") {
   static const int errors[] = {EPERM};
   survive_all_faults(start_and_fail, errors, 1, 5);
 }
@@ -118,25 +114,25 @@ static void assert_refusal(int option, int with, dgram_steer_t steer, int expect
   refused = 0;
 }
 
-static void a_kernel_that_cannot_spread_is_enotsup(void **state) {
+TEST("a group is ENOTSUP on a kernel that has no SO_REUSEPORT") {
   assert_refusal(SO_REUSEPORT, ENOPROTOOPT, DGRAM_STEER_FLOW, UV_ENOTSUP);
 }
 
-static void a_kernel_that_cannot_steer_is_enotsup(void **state) {
+TEST("a group that steers is ENOTSUP on a kernel that takes no program") {
   assert_refusal(SO_ATTACH_REUSEPORT_CBPF, ENOPROTOOPT, DGRAM_STEER_CPU, UV_ENOTSUP);
   assert_refusal(SO_ATTACH_REUSEPORT_CBPF, ENOPROTOOPT, DGRAM_STEER_PAYLOAD, UV_ENOTSUP);
 }
 
-static void another_refusal_is_told_as_it_is(void **state) {
+TEST("another refusal of the group's program is returned as it is") {
   assert_refusal(SO_ATTACH_REUSEPORT_CBPF, EPERM, DGRAM_STEER_CPU, UV_EPERM);
 }
 
-static void who_does_not_steer_asks_for_nothing(void **state) {
+TEST("a group that does not steer needs no program") {
   assert_refusal(SO_ATTACH_REUSEPORT_CBPF, ENOPROTOOPT, DGRAM_STEER_FLOW, 0);
 }
 
 /* The system may choose a port that others share for a socket that shares, too. */
-static void a_port_is_chosen_by_a_socket_that_does_not_share(void **state) {
+TEST("a port is chosen by a socket that does not share") {
   bound = 0;
   assert_int_equal(start_and_stop(DGRAM_STEER_FLOW), 0);
   assert_int_equal(bound, THREADS + 1);
@@ -149,19 +145,7 @@ static void a_port_is_chosen_by_a_socket_that_does_not_share(void **state) {
   }
 }
 
-/* The first loop has libuv open files of its own; the first socket, the library make its lock. */
-static int warm_up(void **state) {
-  return start_and_stop(DGRAM_STEER_FLOW);
-}
-
+/* The first socket makes a lock of the library's. */
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(whatever_fails_nothing_is_left),
-      cmocka_unit_test(a_kernel_that_cannot_spread_is_enotsup),
-      cmocka_unit_test(a_kernel_that_cannot_steer_is_enotsup),
-      cmocka_unit_test(another_refusal_is_told_as_it_is),
-      cmocka_unit_test(who_does_not_steer_asks_for_nothing),
-      cmocka_unit_test(a_port_is_chosen_by_a_socket_that_does_not_share),
-  };
-  return cmocka_run_group_tests(tests, warm_up, end_faults);
+  return start_and_stop(DGRAM_STEER_FLOW) == 0 ? fixture_run() : 1;
 }

@@ -3,7 +3,7 @@
  * either side, until one goes through. Whatever fails: nothing crashes or is left over, and a
  * server that has not been told that its sockets are taken still has them.
  */
-#include "fake/fault.h"
+#include "lib/fault.h"
 
 #include <dgram_handover.h>
 
@@ -18,9 +18,9 @@
 
 enum { THIS_USER = 1001, ANOTHER_USER = 1002, ROOT = 0 }; /* who takes part, as the system says */
 
-static uv_loop_t *loop; /* of the server that goes; it runs while the other waits */
-static int peers_asked; /* times that the system was asked who is at the other end */
-static int other_peer;  /* the time when it is another user; 0: never */
+static uv_loop_t *server_loop; /* of the server that goes; it runs while the other waits */
+static int peers_asked;        /* times that the system was asked who is at the other end */
+static int other_peer;         /* the time when it is another user; 0: never */
 static uid_t other_user;
 static bool no_files; /* a connection can't be accepted */
 static int accept_calls;
@@ -38,9 +38,7 @@ FAULT_WRAP(int, fchmodat, (int folder_fd, const char *name, mode_t mode, int fla
            (folder_fd, name, mode, flags), -1)
 FAULT_WRAP(int, rename, (const char *from, const char *to), (from, to), -1)
 
-int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
-int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
-int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
+WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length)) {
   if (fails("getsockopt"))
     return -1;
   int result = __real_getsockopt(fd, level, name, value, length);
@@ -51,9 +49,7 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *lengt
   return result;
 }
 
-int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+WRAP(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags)) {
   accept_calls++;
   if (no_files)
     errno = EMFILE;
@@ -69,10 +65,14 @@ int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
   if (fails("poll"))
     return -1;
-  uv_run(loop, UV_RUN_NOWAIT);
+  uv_run(server_loop, UV_RUN_NOWAIT);
   return 1;
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
+
+__attribute__((constructor)) static void set_hooks(void) {
+  fixture_hooks((struct fixture_hooks){folder_make, NULL, NULL, folder_remove});
+}
 
 /* ---- a hand-over, both sides of it in this process ---- */
 
@@ -90,17 +90,17 @@ static void never(uv_timer_t *timer) {
 
 /* The first server keeps on running, whatever befalls its offer. */
 static void open_loop(uv_timer_t *keep_alive) {
-  loop = __real_malloc(sizeof *loop);
-  CHECK(uv_loop_init(loop) == 0);
-  uv_timer_init(loop, keep_alive);
+  server_loop = __real_malloc(sizeof *server_loop);
+  CHECK(uv_loop_init(server_loop) == 0);
+  uv_timer_init(server_loop, keep_alive);
   uv_timer_start(keep_alive, never, UINT32_MAX, 0);
 }
 
 static void close_loop(uv_timer_t *keep_alive) {
   uv_close((uv_handle_t *)keep_alive, NULL);
-  CHECK(uv_run(loop, UV_RUN_DEFAULT) == 0);
-  CHECK(uv_loop_close(loop) == 0);
-  __real_free(loop);
+  CHECK(uv_run(server_loop, UV_RUN_DEFAULT) == 0);
+  CHECK(uv_loop_close(server_loop) == 0);
+  __real_free(server_loop);
 }
 
 /* Those that are no more than a reason to call again. */
@@ -125,7 +125,7 @@ static int take(void) {
   int err = dgram_handover_confirm(takeover);
   CHECK(err == 0 || fault.in != NULL);
   for (int i = 0; i < 5; i++) /* all that was said is there already */
-    uv_run(loop, UV_RUN_NOWAIT);
+    uv_run(server_loop, UV_RUN_NOWAIT);
   CHECK(taken == (takeover != NULL && err == 0) || (fault.in != NULL && !is_harmless()));
   return count;
 }
@@ -139,7 +139,7 @@ static void hand_over(void) {
   for (int i = 0; i < SOCKETS; i++)
     fds[i] = __real_socket(AF_INET, SOCK_DGRAM, 0);
   open_loop(&keep_alive);
-  int err = dgram_handover_offer(loop, path, fds, SOCKETS, count_taken, NULL, &offer);
+  int err = dgram_handover_offer(server_loop, path, fds, SOCKETS, count_taken, NULL, &offer);
   CHECK(err == 0 ? offer != NULL : fault.in != NULL && offer == NULL);
   if (err == 0)
     first_take = take();
@@ -156,13 +156,13 @@ static void hand_over(void) {
   CHECK(rmdir(folder) == 0 && mkdir(folder, S_IRWXU) == 0); /* it is empty */
 }
 
-static void every_fault_is_survived(void **state) {
+TEST("a hand-over survives each fault on either side") {
   static const int errors[] = {EPERM, EINTR, EAGAIN, EMFILE, EIO};
   survive_all_faults(hand_over, errors, sizeof errors / sizeof *errors, 20);
 }
 
 /* The next server asks who offers, and then the one that offers who takes. */
-static void another_user_gets_nothing_and_gives_nothing(void **state) {
+TEST("a hand-over from or to another user is EACCES, and from or to root is none") {
   other_user = ANOTHER_USER;
   for (other_peer = 1; other_peer <= 2; other_peer++) {
     run_with_fault(hand_over, 0);
@@ -183,13 +183,13 @@ static dgram_offer_t *begin_offer(uv_timer_t *keep_alive) {
   int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
   open_loop(keep_alive);
   taken = 0;
-  assert_int_equal(dgram_handover_offer(loop, path, &fd, 1, count_taken, NULL, &offer), 0);
+  assert_int_equal(dgram_handover_offer(server_loop, path, &fd, 1, count_taken, NULL, &offer), 0);
   close(fd); /* the offer has it */
   return offer;
 }
 
 /* It must not be found readable again and again; there is a descriptor later. */
-static void a_server_without_a_free_descriptor_comes_to_rest(void **state) {
+TEST("a server without a free descriptor does not keep its loop busy") {
   uv_timer_t keep_alive;
   int fds[DGRAM_HANDOVER_MOST];
   dgram_takeover_t *takeover;
@@ -207,7 +207,7 @@ static void a_server_without_a_free_descriptor_comes_to_rest(void **state) {
 }
 
 /* A daemon closes them, and then their numbers are free. */
-static void no_taken_socket_gets_the_number_of_a_standard_stream(void **state) {
+TEST("a taken socket does not get the number of a standard stream") {
   uv_timer_t keep_alive;
   dgram_offer_t *offer = begin_offer(&keep_alive);
   process_close_standard();
@@ -215,31 +215,11 @@ static void no_taken_socket_gets_the_number_of_a_standard_stream(void **state) {
   dgram_takeover_t *takeover;
   int count = dgram_handover_take(path, PATIENCE_MS, fds, &takeover);
   dgram_handover_abandon(takeover);
-  uv_run(loop, UV_RUN_NOWAIT);
+  uv_run(server_loop, UV_RUN_NOWAIT);
   process_open_standard();
   assert_int_equal(count, 1);
   assert_true(fds[0] > STDERR_FILENO);
   close(fds[0]);
   dgram_handover_withdraw(offer);
   close_loop(&keep_alive);
-}
-
-static int begin(void **state) {
-  folder_make(state);
-  return open_first_loop(state);
-}
-
-static int end(void **state) {
-  end_faults(state);
-  return folder_remove(state);
-}
-
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_fault_is_survived),
-      cmocka_unit_test(another_user_gets_nothing_and_gives_nothing),
-      cmocka_unit_test(a_server_without_a_free_descriptor_comes_to_rest),
-      cmocka_unit_test(no_taken_socket_gets_the_number_of_a_standard_stream),
-  };
-  return cmocka_run_group_tests(tests, begin, end);
 }

@@ -8,6 +8,7 @@
 
 #include "lib/fixture.h"
 #include "lib/folder.h"
+#include "lib/wrap.h"
 
 /* ---- the moments ---- */
 
@@ -44,9 +45,7 @@ static void before_call(void) {
 }
 
 #define MOMENT(name, parameters, arguments) \
-  int __real_##name parameters;             \
-  int __wrap_##name parameters;             \
-  int __wrap_##name parameters {            \
+  WRAP(int, name, parameters) {             \
     before_call();                          \
     return __real_##name arguments;         \
   }
@@ -56,17 +55,13 @@ MOMENT(lstat, (const char *at, struct stat *file), (at, file))
 MOMENT(rename, (const char *from, const char *to), (from, to))
 MOMENT(unlink, (const char *at), (at))
 
-int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
-int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
-int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags) {
+WRAP(int, renameat2, (int from_fd, const char *from, int to_fd, const char *to, unsigned flags)) {
   before_call();
   errno = moments.refused;
   return moments.refused != 0 ? -1 : __real_renameat2(from_fd, from, to_fd, to, flags);
 }
 
-int __real_link(const char *from, const char *to);
-int __wrap_link(const char *from, const char *to);
-int __wrap_link(const char *from, const char *to) {
+WRAP(int, link, (const char *from, const char *to)) {
   before_call();
   errno = EPERM;
   return moments.refused == EPERM ? -1 : __real_link(from, to);

@@ -3,24 +3,20 @@
  * has run without meeting one. The linker puts the functions __wrap_... in the place of the true
  * ones (__real_...); threads may call them.
  */
-#ifndef FAKE_FAULT_H
-#define FAKE_FAULT_H
+#ifndef TESTS_LIB_FAULT_H
+#define TESTS_LIB_FAULT_H
+
+#include "lib/test.h"
+#include "lib/wrap.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-#include <uv.h>
-
-#include "lib/raw.h"
-
-static struct {
+extern struct fault {
   int error;         /* the errno that it leaves */
   unsigned at;       /* which call fails; 0: none */
   atomic_uint calls; /* so far */
@@ -28,27 +24,16 @@ static struct {
   const char *in;    /* the function that failed; NULL: none yet */
 } fault;
 
-/* cmocka tells the line; this tells which fault led there. */
-#define CHECK(condition)                                                                   \
-  do {                                                                                     \
-    if (!(condition))                                                                      \
-      fail_msg("line %d: %s does not hold after fault %u: %s in %s", __LINE__, #condition, \
-               fault.at, strerror(fault.error), fault.in != NULL ? fault.in : "nothing");  \
-  } while (0)
+/* An assertion that names the fault which led there. */
+#define CHECK(condition) fault_check(condition, __LINE__, #condition)
+void fault_check(bool holds, int line, const char *condition);
 
-static inline bool fails(const char *function) {
-  if (++fault.calls != fault.at)
-    return false;
-  fault.in = function;
-  errno = fault.error;
-  return true;
-}
+/* Whether this call is the one that fails. */
+bool fails(const char *function);
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
 #define FAULT_WRAP(type, name, parameters, arguments, failure) \
-  type __real_##name parameters;                               \
-  type __wrap_##name parameters;                               \
-  type __wrap_##name parameters {                              \
+  WRAP(type, name, parameters) {                               \
     return fails(#name) ? (failure) : __real_##name arguments; \
   }
 
@@ -85,87 +70,24 @@ static inline bool fails(const char *function) {
     return fails("fcntl") ? -1 : __real_fcntl(fd, command, argument); \
   }
 
-/* Those of every test (dgram_fault_test): they also count. */
-
-static inline void *fault_counted(void *allocated) {
-  fault.live += allocated != NULL;
-  return allocated;
-}
-
+/* Those of every test (dgram_fault_test); of these the library of tests has __wrap_... */
 void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size) {
-  return fault_counted(fails("malloc") ? NULL : __real_malloc(size));
-}
-
 void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size) {
-  return fault_counted(fails("calloc") ? NULL : __real_calloc(count, size));
-}
-
 char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text) {
-  return fault_counted(fails("strdup") ? NULL : __real_strdup(text));
-}
-
 void __real_free(void *allocated);
-void __wrap_free(void *allocated);
-void __wrap_free(void *allocated) {
-  fault.live -= allocated != NULL;
-  __real_free(allocated);
-}
-
 int __real_close(int fd);
-int __wrap_close(int fd);
-int __wrap_close(int fd) {
-  int result = __real_close(fd);
-  CHECK(result == 0); /* so nothing is closed twice */
-  return result;
-}
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-/* libuv opens files of its own for the first loop: for the beginning of a group of tests. */
-static inline int open_first_loop(void **state) {
-  uv_loop_t first;
-  uv_loop_init(&first);
-  return uv_loop_close(&first);
-}
-
-/* For its end: what runs at exit, the counts of gcov say, is to be spared. */
-static inline int end_faults(void **state) {
-  fault.at = 0;
-  return 0;
-}
+/* Counts an allocation of another function. Returns it. */
+void *fault_counted(void *allocated);
 
 /* Returns whether the fault was met. Nothing is left over of the scenario, met or not. */
-static inline bool run_with_fault(void (*scenario)(void), unsigned at) {
-  int files = count_open_files();
-  fault.live = 0;
-  fault.calls = 0;
-  fault.in = NULL;
-  fault.at = at;
-  scenario();
-  CHECK(fault.live == 0);
-  CHECK(count_open_files() == files);
-  fault.at = 0;
-  return fault.in != NULL;
-}
+bool run_with_fault(void (*scenario)(void), unsigned at);
 
 /*
  * Runs the scenario once for each call that can fail, with each of these errors. It makes `least`
  * such calls, or more.
  */
-static inline void survive_all_faults(void (*scenario)(void), const int errors[], size_t count,
-                                      unsigned least) {
-  for (size_t i = 0; i < count; i++) {
-    unsigned at = 1;
-    fault.error = errors[i];
-    while (run_with_fault(scenario, at))
-      at++;
-    assert_true(at > least);
-  }
-}
+void survive_all_faults(void (*scenario)(void), const int errors[], size_t count, unsigned least);
 
 #endif
