@@ -419,8 +419,7 @@ static inline void send_push_ready(struct dgram__tx *tx, struct dgram__send *sen
 
 /*
  * What is ready behind others leaves with them: their flush is requested, or comes when they are no
- * longer blocked. So a flush is requested for the first one only; a full batch does not wait for
- * it.
+ * longer blocked. So the first one requests it; a full batch does not wait for it.
  */
 static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *send) {
   static const struct dgram__task_type task = {dgram__send_flush,
@@ -441,8 +440,7 @@ static void send_set_error(struct dgram__send *send, int code, const char *sysca
   send->shown = shown;
 }
 
-/* The send has failed. It ends behind those that are ready: errors come in the order of the sends.
- */
+/* The send has failed, and ends behind those that are ready: so errors come in order. */
 static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
                       const char *syscall, enum dgram__shown shown) {
   send_set_error(send, code, syscall, shown);
@@ -465,17 +463,15 @@ static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send) {
     send_fail(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
 }
 
-/* The sends to the peer that `queue` holds keep it as their destination. */
-static void send_readdress(const struct dgram__queue *queue, const union dgram__address *peer) {
-  struct dgram__send *send = queue->first;
-  for (unsigned i = 0; i < queue->count; i++, send = dgram__next_send(send))
-    if (send->datagram.to.any.sa_family == AF_UNSPEC)
-      send->datagram.to = *peer;
-}
-
 void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address *peer) {
-  send_readdress(&socket->tx.wait_bind, peer); /* connected inside a call, before 'listening' */
-  send_readdress(&socket->tx.ready, peer);
+  /* `wait_bind` has some if the socket was connected inside a call, before 'listening'. */
+  const struct dgram__queue *queues[] = {&socket->tx.wait_bind, &socket->tx.ready};
+  for (unsigned i = 0; i < 2; i++) {
+    struct dgram__send *send = queues[i]->first;
+    for (unsigned left = queues[i]->count; left > 0; left--, send = dgram__next_send(send))
+      if (send->datagram.to.any.sa_family == AF_UNSPEC)
+        send->datagram.to = *peer;
+  }
 }
 
 /* ---- ICMP errors of earlier datagrams ---- */
@@ -483,8 +479,7 @@ void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address
 /*
  * send() may report an ICMP error of an earlier datagram, if the socket is connected or another use
  * of its file description has set IP_RECVERR. The send itself is healthy then: it is retried once.
- * If the result differs, the first error is emitted as a receive error, else the send fails with
- * it.
+ * If the result differs, the first error is emitted as a receive error.
  */
 static bool async_error_is_possible(const dgram_socket_t *socket) {
   return dgram__is_connected(&socket->connecting) || dgram__udp_queues_errors(&socket->udp);
@@ -519,10 +514,10 @@ void dgram__async_error_take(dgram_socket_t *socket) {
 /* ---- flushed ---- */
 
 /*
- *   NOT_BLOCKED --> BY_EAGAIN    until the socket is writable
- *   NOT_BLOCKED --> BY_ENOBUFS   until the timer fires: a full device queue does not make the
- * socket writable later BY_EAGAIN --> BY_ENOBUFS     the socket is writable, but has EAGAIN for
- * another reason
+ *   NOT_BLOCKED <--> BY_EAGAIN    until the socket is writable
+ *   NOT_BLOCKED <--> BY_ENOBUFS   until the timer fires: no event follows when the device's queue
+ *                                 has room
+ *   BY_EAGAIN ---> BY_ENOBUFS     the socket is writable, and EAGAIN has another reason
  */
 static void send_set_blocked(struct dgram__tx *tx, enum dgram__blocked to) {
   assert(to == DGRAM__NOT_BLOCKED || tx->ready.count > 0);
@@ -696,16 +691,6 @@ static void send_report_failure(dgram_socket_t *socket, const struct dgram__send
     dgram__emit_described_error(socket, &described.error);
 }
 
-static void send_complete_one(dgram_socket_t *socket, struct dgram__send *send) {
-  socket->tx.bytes -= send->datagram.size;
-  socket->tx.count--;
-  if (send->kind == DGRAM__FAILED_SEND)
-    send_report_failure(socket, send);
-  else /* it has a callback: without one it has ended when it left */
-    send->callback(socket, NULL, send->datagram.size, send->context);
-  send_free(socket->loop, send);
-}
-
 /*
  *   LATER --> IN_CALL --> LATER      dgram_flush(), outside a callback
  *   LATER --> COMPLETING --> LATER
@@ -729,8 +714,16 @@ void dgram__send_complete(dgram_socket_t *socket, struct dgram__queue *queue) {
   struct dgram__tx *tx = &socket->tx;
   enum dgram__completion before = tx->completion;
   send_set_completion(tx, DGRAM__COMPLETING);
-  for (unsigned left = queue->count; left > 0 && queue->count > 0; left--)
-    send_complete_one(socket, dgram__queue_pop(queue));
+  for (unsigned left = queue->count; left > 0 && queue->count > 0; left--) {
+    struct dgram__send *send = dgram__queue_pop(queue);
+    tx->bytes -= send->datagram.size;
+    tx->count--;
+    if (send->kind == DGRAM__FAILED_SEND)
+      send_report_failure(socket, send);
+    else /* it has a callback: without one it has ended when it left */
+      send->callback(socket, NULL, send->datagram.size, send->context);
+    send_free(socket->loop, send);
+  }
   send_set_completion(tx, before);
   assert(send_queues_are_complete(tx));
 }
