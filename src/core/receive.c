@@ -18,6 +18,7 @@
  */
 #include "internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -168,19 +169,6 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
   return received;
 }
 
-/* As many buffers as can be emitted in an iteration; twice as many if that is not known. */
-static void receive_set_next_batch(struct dgram__rx *rx, const struct rx_iteration *iteration,
-                                   unsigned received, unsigned left) {
-  unsigned next = rx->next_batch;
-  if (left > 0)
-    next = received - left;
-  else if (received == next && iteration->emitted < iteration->budget)
-    next *= 2;
-  if (next > rx->max_batch)
-    next = rx->max_batch;
-  rx->next_batch = (unsigned char)(next > 0 ? next : 1);
-}
-
 static inline bool receive_is_foreign(const dgram_socket_t *socket,
                                       const struct dgram__rx_batch *batch,
                                       const union dgram__address *from) {
@@ -296,6 +284,7 @@ __attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
   bool goes_on = receive_check(socket, iteration);
   unsigned until = iteration->check_at - iteration->emitted;
   while (goes_on && buffer < end) {
+    assert(until > 0);
     char text[DGRAM_ADDRESS_TEXT];
     dgram_rinfo_t rinfo = receive_read_sender(buffer, text);
     const char *data = buffer->data + offset;
@@ -383,10 +372,9 @@ static void receive_emit_gathered(dgram_socket_t *socket, const struct message_b
                                   const struct dgram__rx_batch *batch) {
   unsigned loss = 0;
   for (size_t i = 0; i <= messages->count; i++) {
-    for (;
-         loss < messages->losses && messages->loss[loss].before == i && socket->life == DGRAM__OPEN;
-         loss++)
-      dgram__emit_error(socket, messages->loss[loss].code, "recvmsg", NULL, 0);
+    while (loss < messages->losses && messages->loss[loss].before == i &&
+           socket->life == DGRAM__OPEN)
+      dgram__emit_error(socket, messages->loss[loss++].code, "recvmsg", NULL, 0);
     if (i == messages->count || socket->life != DGRAM__OPEN)
       return;
     const dgram_message_t *message = &messages->messages[i];
@@ -534,7 +522,13 @@ static enum received receive_once(dgram_socket_t *socket, struct rx_iteration *i
   int received = receive_batch(socket, &batch, most);
   if (received > 0) {
     receive_emit(socket, &batch, iteration);
-    receive_set_next_batch(rx, iteration, (unsigned)received, batch.count);
+    /* As many as can be emitted in an iteration; twice as many if that is not known. */
+    unsigned next = rx->next_batch;
+    if (batch.count > 0)
+      next = (unsigned)received > batch.count ? (unsigned)received - batch.count : 1;
+    else if ((unsigned)received == next && iteration->emitted < iteration->budget)
+      next *= 2;
+    rx->next_batch = (unsigned char)(next < rx->max_batch ? next : rx->max_batch);
     if (batch.count > 0 && socket->life == DGRAM__OPEN)
       receive_keep(socket, &batch);
     return (unsigned)received == most ? RECEIVED_ALL_IT_MAY : RECEIVED_SOMETHING;

@@ -53,21 +53,13 @@ static void send_complete_later(dgram_socket_t *socket);
 
 /* ---- queues and memory ---- */
 
-/* Every accepted send is in one queue, and nothing else but options in `ready`. */
+/* Every accepted send is in one queue; besides sends, `ready` may have options among its markers.
+ */
 static inline bool send_queues_are_complete(const struct dgram__tx *tx) {
-  unsigned count =
-      tx->wait_bind.count + tx->ready.count + tx->completed.count + tx->cancelled.count;
-  unsigned resolving = 0;
-  unsigned options = 0;
-  unsigned markers = tx->markers;
+  unsigned sum = tx->wait_bind.count + tx->ready.count + tx->completed.count + tx->cancelled.count;
   for (const struct dgram__list_node *node = tx->resolving.first; node != NULL; node = node->next)
-    resolving++;
-  for (const struct dgram__send *send = tx->ready.first; markers > 0;
-       send = dgram__next_send(send)) {
-    markers -= send->kind != DGRAM__DATAGRAM_SEND;
-    options += send->kind == DGRAM__OPTION_MARKER;
-  }
-  return count + resolving == tx->count + options;
+    sum++;
+  return sum >= tx->count && sum - tx->count <= tx->markers;
 }
 
 /* The loop's free list is not empty. */

@@ -63,8 +63,6 @@ static inline void dgram__send_set_state(struct dgram__send *send, enum dgram__s
 #undef BIT
   assert(followers[send->state] >> state & 1);
   send->state = state;
-#else
-  (void)send, (void)state;
 #endif
 }
 
