@@ -1,5 +1,5 @@
 /*
- * Addresses of the two families: parse, write, compare. Few other files ask which family one has.
+ * Addresses of the two families: parse, write, compare. Other files rarely distinguish them.
  * Knows no socket and no name service.
  */
 #ifndef DGRAM_ADDRESS_H

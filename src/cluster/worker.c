@@ -41,7 +41,7 @@ enum worker_request_state {
 struct dgram__bind_request {
   enum worker_request_state state;
   struct dgram__list_node node;       /* in `unanswered`, then in `leased` */
-  struct dgram__list_node queue_node; /* in `queue`, in the states that say so */
+  struct dgram__list_node queue_node; /* in `queue`, in the states *_QUEUED */
   dgram_worker_t *worker;
   dgram_socket_t *socket; /* NULL: closed */
   struct dgram__frame frame;
@@ -56,7 +56,7 @@ struct dgram_worker {
   uv_poll_t poll; /* of the channel */
   struct dgram__channel channel;
   struct dgram__list unanswered; /* requests, in order */
-  struct dgram__list leased;     /* requests that were answered with a descriptor, in order */
+  struct dgram__list leased;     /* requests that were granted a descriptor, in order */
   struct dgram__list queue;      /* requests with a frame to be sent */
   uint32_t requests;             /* so far: the number of the next one */
   unsigned waiting;              /* sockets of `unanswered`: they keep the loop alive */

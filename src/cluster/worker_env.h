@@ -1,7 +1,7 @@
 /*
  * How a process knows that it is a worker: its end of the channel is descriptor 3, and the
  * environment variable DGRAM_CLUSTER is "VERSION:ID:INODE". What the worker starts inherits the
- * variable too; the socket's inode tells whether descriptor 3 is the channel.
+ * variable too; the socket's inode shows whether descriptor 3 is the channel.
  * Knows neither libuv nor sockets.
  */
 #ifndef DGRAM_WORKER_ENV_H

@@ -42,13 +42,13 @@ enum {
  * The options that open a bound port to other processes. A successor may be another program, or an
  * older version, that sets one on a socket that it adopts.
  */
-static const int guarded[] = {
+static const int offer_guarded[] = {
     SO_REUSEADDR,
 #ifdef SO_REUSEPORT
     SO_REUSEPORT,
 #endif
 };
-enum { GUARDED = sizeof guarded / sizeof *guarded };
+enum { GUARDED = sizeof offer_guarded / sizeof *offer_guarded };
 
 struct offered {
   int fd;               /* a duplicate, owned */
@@ -61,7 +61,7 @@ struct successor {
   dgram_offer_t *offer;
   uv_poll_t poll;
   struct dgram__channel channel;
-  size_t given;      /* sockets sent, or in the channel */
+  size_t sent;       /* descriptors sent, or in the channel */
   uint64_t deadline; /* uv_now() at which it is dropped */
 };
 
@@ -111,7 +111,7 @@ static int offer_add(dgram_offer_t *offer, int fd) {
     return DGRAM_ERR_INVALID_FD_TYPE;
   int err = 0;
   for (int i = 0; i < GUARDED && err == 0; i++)
-    err = offer_get_option(offered->fd, guarded[i], &offered->options[i]);
+    err = offer_get_option(offered->fd, offer_guarded[i], &offered->options[i]);
   return err != UV_ENOPROTOOPT ? err : 0; /* an option that the system lacks nobody changes */
 }
 
@@ -122,8 +122,8 @@ static void offer_restore_options(const dgram_offer_t *offer) {
     for (int k = 0; k < GUARDED; k++) {
       const int *was = &offered->options[k];
       int is = *was;
-      if (offer_get_option(offered->fd, guarded[k], &is) == 0 && is != *was)
-        (void)setsockopt(offered->fd, SOL_SOCKET, guarded[k], was, sizeof *was);
+      if (offer_get_option(offered->fd, offer_guarded[k], &is) == 0 && is != *was)
+        (void)setsockopt(offered->fd, SOL_SOCKET, offer_guarded[k], was, sizeof *was);
     }
   }
 }
@@ -219,7 +219,7 @@ static int offer_read(struct successor *successor) {
   struct dgram__frame frame;
   int got = dgram__channel_receive(&successor->channel, &frame, NULL);
   bool has_all =
-      successor->given == successor->offer->count && !dgram__channel_busy(&successor->channel);
+      successor->sent == successor->offer->count && !dgram__channel_busy(&successor->channel);
   return got <= 0 || (frame.kind == DGRAM__FRAME_CONFIRM && has_all) ? got : UV_EPROTO;
 }
 
@@ -232,10 +232,10 @@ static void offer_serve(struct successor *successor, int status) {
   dgram_offer_t *offer = successor->offer;
   struct dgram__channel *channel = &successor->channel;
   int result = dgram__channel_resume(channel);
-  while (result == 0 && successor->given < offer->count && !dgram__channel_busy(channel)) {
-    int fd = offer->sockets[successor->given++].fd;
+  while (result == 0 && successor->sent < offer->count && !dgram__channel_busy(channel)) {
+    int fd = offer->sockets[successor->sent++].fd;
     const struct dgram__frame frame = {.kind = DGRAM__FRAME_DESCRIPTOR,
-                                       .number = (uint32_t)(offer->count - successor->given)};
+                                       .number = (uint32_t)(offer->count - successor->sent)};
     result = dgram__channel_send(channel, &frame, fd);
   }
   if (result == 0)
