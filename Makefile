@@ -1,4 +1,4 @@
-# The front door. CMake does the work; CMakePresets.json names its builds, each in build/NAME.
+# The entry point. CMake does the work; CMakePresets.json names its builds, each in build/NAME.
 
 PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
@@ -11,7 +11,7 @@ build: needs-build
 	cmake --preset release
 	cmake --build --preset release --target dgram dgram_static
 
-# Only this, `demo` and `test` install packages of the system. The others say what is missing.
+# Only this, `demo` and `test` install packages of the system. The others report what is missing.
 setup:
 	@scripts/setup.sh install $(FOR)
 
@@ -27,9 +27,9 @@ demo: setup-demo
 	scripts/node.sh build
 	@scripts/demo.sh
 
-# The suite four times: as it is, under two sets of sanitizers, under valgrind; CMakePresets.json
-# says what is left out where. The tests of host names without libidn2. Then the suite of the
-# drop-in for Node.js, on several versions of it.
+# The suite four times: plain, under two sets of sanitizers, under valgrind; CMakePresets.json
+# defines what each omits. The tests of host names without libidn2. Then the suite of the drop-in
+# for Node.js, on several versions of it.
 test: setup-test test-dev test-plain test-asan test-tsan test-valgrind test-node test-node-versions
 
 test-node:
@@ -64,12 +64,13 @@ scaling: needs-build programs
 fairness: needs-build programs
 	bench/fairness.sh build/release/bench
 
-# What is measured.
+# The programs that are measured.
 programs:
 	cmake --preset release
 	cmake --build --preset release
 
-# bun, as npm has it. Its own install script would load more; the benchmark does without the peer.
+# bun from npm. Its own install script, which would download more, is not run; without bun the
+# benchmark skips the peer.
 bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
 	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund || echo "npm has no bun" >&2
 
@@ -87,17 +88,17 @@ clean:
 
 help:
 	@echo "make                      build the library, optimised, in build/release"
-	@echo "make setup                install what building, tests, linters and docs need; FOR='bench fuzz'"
-	@echo "make demo                 watch servers get datagrams, in C and on the drop-in for Node.js"
+	@echo "make setup                install what build, tests, linters and docs need; FOR='bench fuzz'"
+	@echo "make demo                 run servers that receive datagrams, in C and on Node.js"
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
-	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others too"
+	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others"
 	@echo "make test-PRESET          run the tests in one build: dev plain asan valgrind tsan coverage"
-	@echo "make fuzz                 feed what other processes may send with random bytes, 60 s each"
-	@echo "make bench                measure, beside the same work done by others"
-	@echo "make growth               count instructions as sockets, flows and queues grow; draw them"
-	@echo "make scaling              measure what more threads bring a server"
-	@echo "make fairness             measure what a flood does to the rest of its loop"
-	@echo "make lint                 formatter, linters; that each function has its contract"
-	@echo "make docs                 the reference of the headers: HTML and man pages, in build/docs"
+	@echo "make fuzz                 fuzz the protocols between processes, 60 s each"
+	@echo "make bench                measure, in comparison with other libraries"
+	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"
+	@echo "make scaling              measure the effect of more threads on a server"
+	@echo "make fairness             measure the effect of a flood on the rest of its loop"
+	@echo "make lint                 run formatter and linters; check the contracts of the headers"
+	@echo "make docs                 generate HTML and man pages from the headers, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
 	@echo "make clean                remove build/"

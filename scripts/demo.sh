@@ -52,13 +52,14 @@ start() {
 # send FAMILY TEXT SENDER: socat sends one datagram from loopback; the server must show it as coming
 # from the address SENDER.
 send() {
-  local host=127.0.0.1 option=
+  local host=127.0.0.1 option='' source_port
   [ "$1" = 4 ] || host='[::1]'
   [ -n "$2" ] || option=,shut-null # without it socat sends no empty datagram
   printf '%s' "$2" | socat -d -d -u STDIN "UDP$1-SENDTO:$host:$port,bind=$host$option" \
     2>"$scratch/socat" || cat "$scratch/socat" >&2
   echo "  socat sends '$2' from $host"
-  expect "server got: $2 from $3:$(sed -nE 's/.* local address: AF=.*:([0-9]+)$/\1/p' "$scratch/socat")"
+  source_port=$(sed -nE 's/.* local address: AF=.*:([0-9]+)$/\1/p' "$scratch/socat")
+  expect "server got: $2 from $3:$source_port"
 }
 
 # finish: the server is stopped, and has printed nothing more.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the reference from include/*.h: HTML in build/docs/html, man pages in build/docs/man. Fails
-# if a function is without its contract: a description, each parameter, what it returns (Doxygen and
-# docs/man.awk see to that), and the part of the specification that it is (`@see spec:`). Which
-# parts there are, and which functions are none, stands in docs/node-map.md; each function must be
-# found there.
+# Generates the reference from include/*.h: HTML in build/docs/html, man pages in build/docs/man.
+# Fails if the contract of a function is incomplete. Doxygen and docs/man.awk check the description,
+# each parameter, and the result; this script checks `@see spec:`, the part of the specification
+# that a function implements. docs/node-map.md lists these parts, the functions that are only in C,
+# and every function.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,15 +25,14 @@ version=$(sed -n 's/^#define DGRAM_VERSION_[A-Z]* \([0-9]*\)$/\1/p' include/dgra
 rm -rf "$out"
 mkdir -p "$out"
 DGRAM_VERSION=$version doxygen docs/Doxyfile
-# The main header's page is the reference; there is nothing for a page before it to say. Its tab
-# "Headers" lists the others.
+# The main header's page is the index page. Its tab "Headers" lists the others.
 cp "$out/html/dgram_8h.html" "$out/html/index.html"
 
 contracts=$(awk -v folder="$man" -v version="$version" -f docs/man.awk "$man"/*.h.3)
 rm "$man"/*.h.3
 
-# The map's sections: the specification's parts, each with a heading of the third level; and then
-# the functions that are none of them.
+# In the map each part of the specification has a heading of the third level; the section "Only in
+# C" has the functions that are no part of it.
 compare "@see spec: must be in each function's contract, but for those that $map has only in C" \
   "$(sed '1,/^## Only in C/d' "$map" | grep -oE '\bdgram_\w+\(' | tr -d '(')" \
   "$(sed -n 's/\t$//p' <<<"$contracts")"
@@ -43,6 +42,6 @@ compare "@see spec: must name the parts of the specification by their headings i
 compare "$map must name each function, and no other" \
   "$(cut -f 1 <<<"$contracts")" "$(grep -oE '\bdgram_\w+\(' "$map" | tr -d '(')"
 
-echo "The reference is there:"
+echo "The reference is generated:"
 echo "  $out/html/index.html"
 echo "  man -M $out/man dgram      and a page for each other header and function: dgram_bind, ..."

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Usage: fuzz.sh [TARGET...]
-# Builds the fuzz targets and runs each for FUZZ_SECONDS (default 60): all of fuzz/, or those that
-# are named. What they learn is kept in build/fuzz/corpus and is where the next run begins; an
-# input that makes one fail is left in build/fuzz/found, to be run again by
-# build/fuzz/fuzz/fuzz_TARGET FILE.
+# Builds the fuzz targets and runs each for FUZZ_SECONDS (default 60): all of fuzz/, or the named
+# ones. Their corpus is kept in build/fuzz/corpus for the next run; an input that makes a target
+# fail is stored in build/fuzz/found, and build/fuzz/fuzz/fuzz_TARGET FILE runs it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +17,7 @@ scripts/setup.sh check fuzz
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
 
-# run TARGET: says how many inputs it got; or if one makes it fail, what libFuzzer says of it.
+# run TARGET: prints the number of inputs; or if one makes it fail, the end of libFuzzer's log.
 run() {
   local corpus=build/fuzz/corpus/$1 log=build/fuzz/$1.log
   mkdir -p "$corpus" build/fuzz/found

@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# Runs everything that judges the sources without running them; says at the end what failed.
+# Runs the static checks of the sources, all of them even if one fails; prints at the end which
+# failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=$(getconf _NPROCESSORS_ONLN)
 failed=()
-# duplicateAssignExpression is of the kind "style", but some versions report it all the same.
+# duplicateAssignExpression is of the kind "style", but some versions report it nevertheless.
 cppcheck_options=(-j "$jobs" --quiet "--enable=warning,performance,portability"
   --suppress=duplicateAssignExpression --inline-suppr --error-exitcode=1)
 
-# check NAME COMMAND...: runs one linter; the next run even if it fails.
+# check NAME COMMAND...: runs one linter, and records a failure.
 check() {
   echo "lint: $1"
   "${@:2}" || failed+=("$1")
 }
 
-# What clang-tidy and cppcheck read: the sources that the build dev compiles, with its flags.
+# The sources for clang-tidy and cppcheck: those that the build dev compiles.
 compiled() {
   sed -n 's/^  "file": "\(.*\)",\{0,1\}$/\1/p' build/dev/compile_commands.json | sort -u
 }
@@ -26,12 +27,12 @@ format() {
 }
 
 tidy() {
-  # It counts the warnings that it was told to leave out; nobody wants to know.
+  # It prints the number of suppressed warnings, too.
   compiled | xargs -P "$jobs" -n 1 clang-tidy -p build/dev --quiet 2>&1 |
     { grep -vE '^[0-9]+ warnings? generated\.$' || true; }
 }
 
-# The build dev does not compile the addon for Node.js: its headers are Node's own.
+# The build dev does not compile the addon for Node.js, which needs the headers of Node.js.
 addon() {
   local prefix
   prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
@@ -43,14 +44,14 @@ addon() {
     --suppress="*:$prefix/include/node/*" bindings/node/src/*.c
 }
 
-# Whether all JavaScript can be read; node takes one file at a time.
+# Parses all JavaScript; node takes one file at a time.
 javascript() {
   find bindings/node bench \( -name node_modules -o -name build \) -prune \
     -o \( -name '*.js' -o -name '*.mjs' -o -name '*.cjs' \) -print0 |
     xargs -0 -P "$jobs" -n 1 node --check
 }
 
-# The first example is shown as it is run.
+# The example in the README is examples/server.c.
 readme() {
   # shellcheck disable=SC2016 # what looks like a command is Markdown
   diff --label README.md --label examples/server.c -u \
@@ -67,8 +68,8 @@ check clang-tidy tidy
 check cppcheck cppcheck "${cppcheck_options[@]}" --project=build/dev/compile_commands.json
 check cppcheck-addon addon
 check javascript javascript
-check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/install/*.sh \
-  tests/examples/run.sh tests/cost/*.sh bench/*.sh bindings/node/test/*.sh bindings/node/test/examples/*.sh
+check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/*/*.sh bench/*.sh \
+  bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
 check docs scripts/docs.sh
 
@@ -76,4 +77,4 @@ if [ ${#failed[@]} -ne 0 ]; then
   echo "lint: failed: ${failed[*]}" >&2
   exit 1
 fi
-echo "lint: nothing to complain of"
+echo "lint: passed"

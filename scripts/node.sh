@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Usage: node.sh build | test | versions | example mjs|cjs
-# The drop-in for Node.js, bindings/node: builds its addon; runs all its tests with the Node.js at
-# hand; runs what depends on Node.js again with other versions, on the same build; runs the first
-# example of the specification, as an ECMAScript module or with require().
+# The drop-in for Node.js, bindings/node: builds its addon; runs all its tests on the installed
+# Node.js; runs the tests that depend on the version on other versions, with the same build; runs
+# the first example of the specification, as an ECMAScript module or with require().
 set -euo pipefail
 cd "$(dirname "$0")/../bindings/node"
 
-other_versions="18 24" # Node.js 22 and 26 pass too; two more are what CI has the time for
-export DGRAM_TEST_ASSERTIONS=1 # of lib/attempt.js
+other_versions="18 24" # Node.js 22 and 26 pass too, but would take too long in CI
+export DGRAM_TEST_ASSERTIONS=1 # enables the assertions of lib/attempt.js
 versions=$PWD/../../build/node
 
-# The headers that came with this Node.js, if they did; node-gyp would download them.
+# The headers that were installed with this Node.js, if any; else node-gyp downloads them.
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
 if [ -z "${npm_config_nodedir-}" ] && [ -e "$prefix/include/node/node_api.h" ]; then
   export npm_config_nodedir=$prefix
@@ -20,13 +20,13 @@ build() {
   npm run install
 }
 
-# run FILE...: tests of this package. By itself Node.js leaves one processor free, and then runs one
-# file at a time where there are two, of which many mostly wait.
+# run FILE...: tests of this package. By default Node.js leaves one processor free, and so runs one
+# file at a time where there are two, although most files mostly wait.
 run() {
   node --test --test-concurrency="$(getconf _NPROCESSORS_ONLN)" "$@"
 }
 
-# What the tests of other packages need of npm: exactly what their lock files say.
+# The packages from npm that the tests need, in the versions of the lock files.
 install_for_tests() {
   local folder
   for folder in test/packages test/types; do
@@ -39,7 +39,7 @@ install_version() {
   npm install --prefix "$versions/$1" --no-audit --no-fund "node@$1" >/dev/null
 }
 
-# Those that a version of Node.js can make a difference to, and that are quick.
+# The tests that depend on the version of Node.js, and are fast.
 behaviour="test/differential/differential.test.js test/contexts.test.js test/buffers.test.js
   test/exit.test.js test/workers.test.js test/exceptions.test.js test/messages.test.js
   test/sync.test.js test/block-lists.test.js test/send-errors.test.js test/register.test.js

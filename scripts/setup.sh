@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Usage: setup.sh check|install [build|demo|test|lint|docs|fuzz|bench|growth]...
-# Sees whether the tools of make targets are there; those of `build` if none is named. What is
-# missing `check` only says, and fails; `install` installs it on Debian and Ubuntu, and says it
-# elsewhere. Says nothing when nothing is missing.
+# Checks for the tools of make targets; of `build` if none is named. `check` reports what is
+# missing, and fails; `install` installs it on Debian and Ubuntu, and reports it elsewhere. Prints
+# nothing if nothing is missing.
 set -euo pipefail
 
-# The needs, each as PROBE:PACKAGE. A probe is a command, lib/NAME for a library known to
-# pkg-config, or libfuzzer, which is clang's; the package is Debian's. pkg-config stands before the
-# libraries that it looks for. An option is installed with the rest, and never missed.
+# The requirements, each as PROBE:PACKAGE. A probe is a command, lib/NAME for a library of
+# pkg-config, or libfuzzer, which is part of clang; the package is Debian's. pkg-config is listed
+# before the libraries. An option is installed with the rest, and is never reported as missing.
 for_build="cc:gcc make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
   lib/libuv:libuv1-dev"
 options="lib/libidn2:libidn2-dev"
@@ -35,10 +35,10 @@ for target in "${targets[@]}"; do
   build) needs+=" $for_build" ;;
   demo) needs+=" $for_build socat:socat $for_node" ;;
   test) needs+=" $for_build $for_tests" ;;
-  lint) needs+=" $for_build $for_tests $for_lint $for_docs" ;; # they read tests and contracts too
+  lint) needs+=" $for_build $for_tests $for_lint $for_docs" ;; # includes the tests and `make docs`
   docs) needs+=" $for_docs" ;;
   fuzz) needs+=" $for_build clang:clang libfuzzer:libclang-rt-dev" ;;
-  bench) needs+=" $for_build gnuplot:gnuplot-nox go:golang-go $for_node" ;; # python3 is a peer, too
+  bench) needs+=" $for_build gnuplot:gnuplot-nox go:golang-go $for_node" ;; # python3 is a peer too
   growth) needs+=" $for_build gnuplot:gnuplot-nox $for_tests" ;;
   *) usage ;;
   esac
@@ -55,8 +55,8 @@ is_there() {
   esac
 }
 
-# Sets the lists of what is missing: as packages, and as a reader elsewhere would look for it.
-look() {
+# Sets the lists of missing packages, and of the probes that failed.
+find_missing() {
   packages=()
   missing=()
   local need
@@ -68,7 +68,7 @@ look() {
   done
 }
 
-look
+find_missing
 if [ "$mode" = check ]; then
   [ ${#missing[@]} -ne 0 ] || exit 0
   echo "Missing here: ${missing[*]}" >&2
@@ -78,7 +78,7 @@ if [ "$mode" = check ]; then
   exit 1
 fi
 
-# Options alone are no reason to fail.
+# Missing options alone are not an error.
 required=${#missing[@]}
 for option in $options; do
   is_there "${option%%:*}" || packages+=("${option#*:}")
@@ -114,7 +114,7 @@ if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$install" >&2; th
   [ "$required" -eq 0 ] || exit 1
 fi
 
-look
+find_missing
 if [ ${#missing[@]} -ne 0 ]; then
   echo "Still missing after installing: ${missing[*]}" >&2
   exit 1
