@@ -78,21 +78,23 @@ if [ "$mode" = check ]; then
   exit 1
 fi
 
-# Missing options alone are not an error.
 required=${#missing[@]}
 for option in $options; do
   is_there "${option%%:*}" || packages+=("${option#*:}")
 done
-if [ ${#packages[@]} -eq 0 ]; then
-  exit 0
-fi
+[ ${#packages[@]} -ne 0 ] || exit 0
+
+# give_up LINE...: without the requirements this fails; missing options alone are not an error.
+give_up() {
+  [ "$required" -ne 0 ] || exit 0
+  printf '%s\n' "$@" >&2
+  exit 1
+}
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
-  [ "$required" -ne 0 ] || exit 0
-  echo "Missing here: ${missing[*]}" >&2
-  echo "Install them with this system's package manager (lib/NAME: the library NAME with its" >&2
-  echo "headers), then try again. On Debian they are: ${packages[*]}" >&2
-  exit 1
+  give_up "Missing here: ${missing[*]}" \
+    "Install them with this system's package manager (lib/NAME: the library NAME with its" \
+    "headers), then try again. On Debian they are: ${packages[*]}"
 fi
 
 echo "Missing here, from Debian's packages: ${packages[*]}"
@@ -103,19 +105,11 @@ if [ "$(id -u)" -eq 0 ]; then
 elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
   as_root=(sudo) # asks for the password, if it needs one, on the terminal
 else
-  [ "$required" -ne 0 ] || exit 0
-  echo "To install them, run this as root, then try again:" >&2
-  echo "  $install" >&2
-  exit 1
+  give_up "To install them, run this as root, then try again:" "  $install"
 fi
 
 echo "Installing them: $install"
-if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$install" >&2; then
-  [ "$required" -eq 0 ] || exit 1
-fi
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c "$install" >&2 || give_up "Installing failed."
 
 find_missing
-if [ ${#missing[@]} -ne 0 ]; then
-  echo "Still missing after installing: ${missing[*]}" >&2
-  exit 1
-fi
+[ ${#missing[@]} -eq 0 ] || give_up "Still missing after installing: ${missing[*]}"
