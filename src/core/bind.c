@@ -26,16 +26,15 @@ _Static_assert(sizeof(dgram_bind_options_t) == offsetof(dgram_bind_options_t, fd
 /* ---- the state ---- */
 
 static const unsigned char bind_edges[] = {
-    [DGRAM__UNBOUND] = DGRAM__BIT(DGRAM__BIND_RESOLVING) | DGRAM__BIT(DGRAM__BIND_SCHEDULED) |
-                       DGRAM__BIT(DGRAM__BIND_ASKING_PRIMARY) | DGRAM__BIT(DGRAM__BOUND) |
-                       DGRAM__BIT(DGRAM__UNBOUND),
-    [DGRAM__BIND_RESOLVING] = DGRAM__BIT(DGRAM__BIND_ASKING_PRIMARY) | DGRAM__BIT(DGRAM__BOUND) |
-                              DGRAM__BIT(DGRAM__UNBOUND),
-    [DGRAM__BIND_SCHEDULED] = DGRAM__BIT(DGRAM__BIND_ASKING_PRIMARY) | DGRAM__BIT(DGRAM__BOUND) |
-                              DGRAM__BIT(DGRAM__UNBOUND),
-    [DGRAM__BIND_ASKING_PRIMARY] = DGRAM__BIT(DGRAM__BOUND) | DGRAM__BIT(DGRAM__UNBOUND),
-    [DGRAM__BOUND] = DGRAM__BIT(DGRAM__LISTENING) | DGRAM__BIT(DGRAM__UNBOUND),
-    [DGRAM__LISTENING] = DGRAM__BIT(DGRAM__UNBOUND),
+    [DGRAM__UNBOUND] = DGRAM__FROM_ANY,
+    [DGRAM__BIND_RESOLVING] = DGRAM__FROM(DGRAM__UNBOUND),
+    [DGRAM__BIND_SCHEDULED] = DGRAM__FROM(DGRAM__UNBOUND),
+    [DGRAM__BIND_ASKING_PRIMARY] = DGRAM__FROM(DGRAM__UNBOUND) |
+                                   DGRAM__FROM(DGRAM__BIND_RESOLVING) |
+                                   DGRAM__FROM(DGRAM__BIND_SCHEDULED),
+    [DGRAM__BOUND] = DGRAM__FROM(DGRAM__UNBOUND) | DGRAM__FROM(DGRAM__BIND_RESOLVING) |
+                     DGRAM__FROM(DGRAM__BIND_SCHEDULED) | DGRAM__FROM(DGRAM__BIND_ASKING_PRIMARY),
+    [DGRAM__LISTENING] = DGRAM__FROM(DGRAM__BOUND),
 };
 
 static void bind_set_state(dgram_socket_t *socket, enum dgram__bind_state state) {

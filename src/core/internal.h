@@ -25,11 +25,12 @@
 
 /* ---- states ---- */
 
-/* The states that may follow one: an edge table has a bit for each. */
-#define DGRAM__BIT(state) (1U << (state))
+/* An edge table has for each state a bit for each that it may follow. */
+#define DGRAM__FROM(state) (1U << (state))
+#define DGRAM__FROM_ANY 0xffU
 
 static inline void dgram__assert_edge(const unsigned char edges[], unsigned from, unsigned to) {
-  assert((edges[from] & DGRAM__BIT(to)) != 0);
+  assert((edges[to] & DGRAM__FROM(from)) != 0);
 }
 
 /* ---- loop.c: what the sockets of a loop share ---- */

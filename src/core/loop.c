@@ -31,23 +31,26 @@ static uv_mutex_t loops_lock;
 static uv_once_t loops_once = UV_ONCE_INIT;
 static unsigned forks; /* from the first process with a socket to this one */
 
-static void loop_lock_loops(void) {
+static void loop_make_lock(void);
+
+static void loop_lock(void) {
+  uv_once(&loops_once, loop_make_lock);
   uv_mutex_lock(&loops_lock);
 }
 
-static void loop_unlock_loops(void) {
+static void loop_unlock(void) {
   uv_mutex_unlock(&loops_lock);
 }
 
-static void loop_unlock_loops_in_child(void) {
+static void loop_unlock_in_child(void) {
   forks++;
-  uv_mutex_unlock(&loops_lock);
+  loop_unlock();
 }
 
 /* No other thread holds the lock when a process forks: the child would wait for it for ever. */
 static void loop_make_lock(void) {
   if (uv_mutex_init(&loops_lock) != 0 ||
-      pthread_atfork(loop_lock_loops, loop_unlock_loops, loop_unlock_loops_in_child) != 0)
+      pthread_atfork(loop_lock, loop_unlock, loop_unlock_in_child) != 0)
     abort(); /* as libuv does when it can't make its own */
 }
 
@@ -60,10 +63,9 @@ static struct dgram__loop *loop_search(const uv_loop_t *uv) {
 }
 
 struct dgram__loop *dgram__loop_find(const uv_loop_t *uv) {
-  uv_once(&loops_once, loop_make_lock);
-  uv_mutex_lock(&loops_lock);
+  loop_lock();
   struct dgram__loop *loop = loop_search(uv);
-  uv_mutex_unlock(&loops_lock);
+  loop_unlock();
   return loop;
 }
 
@@ -99,8 +101,7 @@ static void loop_compare_handle(uv_handle_t *handle, void *sought) {
 }
 
 struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
-  uv_once(&loops_once, loop_make_lock);
-  uv_mutex_lock(&loops_lock);
+  loop_lock();
   struct dgram__loop *loop = loop_search(uv);
   if (loop != NULL && loop->forks != forks) {
     /*
@@ -117,7 +118,7 @@ struct dgram__loop *dgram__loop_enter(uv_loop_t *uv) {
   }
   if (loop == NULL)
     loop = loop_make(uv);
-  uv_mutex_unlock(&loops_lock);
+  loop_unlock();
   if (loop != NULL)
     loop->sockets++;
   return loop;
@@ -138,9 +139,9 @@ static void loop_on_handle_closed(uv_handle_t *handle) {
 void dgram__loop_leave(struct dgram__loop *loop) {
   if (--loop->sockets > 0)
     return;
-  uv_mutex_lock(&loops_lock);
+  loop_lock();
   dgram__list_remove(&loops, &loop->node);
-  uv_mutex_unlock(&loops_lock);
+  loop_unlock();
   uv_close((uv_handle_t *)&loop->idle, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->prepare, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->retry, loop_on_handle_closed);
@@ -175,14 +176,14 @@ static void loop_on_prepare(uv_prepare_t *prepare) {
   }
 }
 
-static void loop_run_queue(struct dgram__task_queue *queue);
+static void loop_run_queue(struct dgram__task_queue *queue, uint64_t now);
 
 static void loop_on_idle(uv_idle_t *idle) {
   struct dgram__loop *loop = idle->data;
-  loop_run_queue(&loop->flushes);
-  loop_run_queue(&loop->deferred);
-  loop_run_queue(&loop->backlogs);
-  loop_run_queue(&loop->flushes);
+  loop_run_queue(&loop->flushes, UINT64_MAX);
+  loop_run_queue(&loop->deferred, UINT64_MAX);
+  loop_run_queue(&loop->backlogs, UINT64_MAX);
+  loop_run_queue(&loop->flushes, UINT64_MAX);
   if (loop->deferred.first == NULL && loop->backlogs.first == NULL)
     uv_idle_stop(idle);
 }
@@ -225,13 +226,19 @@ void dgram_task_run(dgram_task_t *task) {
   dgram__release(socket);
 }
 
-/* Runs the tasks that are in the queue now; those that they add stay for the next time. */
-static void loop_run_queue(struct dgram__task_queue *queue) {
+/*
+ * Runs the tasks that are in the queue now, but for those whose socket waits for a time after
+ * `now`. What they add to the queue stays for the next time.
+ */
+static void loop_run_queue(struct dgram__task_queue *queue, uint64_t now) {
   struct dgram_task *task = queue->first;
   *queue = (struct dgram__task_queue){NULL, NULL};
   while (task != NULL) {
     struct dgram_task *next = task->next;
-    dgram_task_run(task);
+    if (loop_owner_of(task)->wake_at <= now)
+      dgram_task_run(task);
+    else
+      loop_append(queue, task);
     task = next;
   }
 }
@@ -287,20 +294,9 @@ void dgram__retry_refer(struct dgram__loop *loop) {
     uv_unref((uv_handle_t *)&loop->retry);
 }
 
-/* Runs the tasks whose time has come. */
 static void loop_on_retry(uv_timer_t *timer) {
   struct dgram__loop *loop = timer->data;
-  uint64_t now = uv_now(loop->uv);
-  struct dgram_task *task = loop->waiting.first;
-  loop->waiting = (struct dgram__task_queue){NULL, NULL};
-  while (task != NULL) {
-    struct dgram_task *next = task->next;
-    if (loop_owner_of(task)->wake_at <= now)
-      dgram_task_run(task);
-    else
-      loop_append(&loop->waiting, task);
-    task = next;
-  }
+  loop_run_queue(&loop->waiting, uv_now(loop->uv));
   dgram__retry_refer(loop);
 }
 

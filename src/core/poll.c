@@ -1,10 +1,10 @@
 /*
  * What libuv watches for a socket: its poll handle, opened by the bind and closed by the close.
  *
- *   NOT_POLLED -> POLLED       dgram__poll_open()
- *   POLLED     -> BACKED_OFF   several wake-ups in a row led to nothing
- *   BACKED_OFF -> POLLED       after 1 to 128 ms
- *   any        -> NOT_POLLED   dgram__poll_close()
+ *   NOT_POLLED -> POLLED               dgram__poll_open()
+ *   POLLED, BACKED_OFF -> BACKED_OFF   several wake-ups in a row led to nothing
+ *   BACKED_OFF -> POLLED               after 1 to 128 ms
+ *   any -> NOT_POLLED                  dgram__poll_close()
  *
  * In this file: the state; the handle, and what it watches for; a wake-up; the sockets by their
  * descriptors.
@@ -21,9 +21,9 @@ enum {
 };
 
 static const unsigned char poll_edges[] = {
-    [DGRAM__NOT_POLLED] = DGRAM__BIT(DGRAM__POLLED),
-    [DGRAM__POLLED] = DGRAM__BIT(DGRAM__BACKED_OFF) | DGRAM__BIT(DGRAM__NOT_POLLED),
-    [DGRAM__BACKED_OFF] = DGRAM__BIT(DGRAM__POLLED) | DGRAM__BIT(DGRAM__NOT_POLLED),
+    [DGRAM__NOT_POLLED] = DGRAM__FROM_ANY,
+    [DGRAM__POLLED] = DGRAM__FROM(DGRAM__NOT_POLLED) | DGRAM__FROM(DGRAM__BACKED_OFF),
+    [DGRAM__BACKED_OFF] = DGRAM__FROM(DGRAM__POLLED) | DGRAM__FROM(DGRAM__BACKED_OFF),
 };
 
 static void poll_set_state(dgram_socket_t *socket, enum dgram__poll_state state) {
@@ -135,8 +135,7 @@ static void poll_back_off(dgram_socket_t *socket) {
     socket->idle_wakeups = 0;
     return;
   }
-  if (socket->poll_state == DGRAM__POLLED)
-    poll_set_state(socket, DGRAM__BACKED_OFF);
+  poll_set_state(socket, DGRAM__BACKED_OFF);
   dgram__retry_later(socket, 1U << (socket->idle_wakeups - PATIENCE));
   if (blocked)
     dgram__send_blocked_by_ports(socket, socket->idle_wakeups == PATIENCE);
