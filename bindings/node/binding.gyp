@@ -1,5 +1,5 @@
-# The C library is compiled in. In the npm package it lies in libdgram/ (package.json, "prepack");
-# in the repository it is the repository. libuv is Node's own.
+# The C library is compiled in. In the npm package it is in libdgram/ (package.json, "prepack"); in
+# the repository it is the repository itself. libuv is Node's own.
 {
   'variables': {
     'root': '<!(node -p "fs.existsSync(\'libdgram\') ? \'libdgram\' : \'../..\'")',

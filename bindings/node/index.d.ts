@@ -8,7 +8,7 @@ import { AddressInfo, BlockList } from 'node:net';
 /** `'udp4'` or `'udp6'`. */
 export type SocketType = dgram.SocketType;
 
-/** Where a message came from, and its size in bytes. */
+/** The sender of a message, and its size in bytes. */
 export type RemoteInfo = dgram.RemoteInfo;
 
 /** The options of {@link Socket.bind}. */
@@ -19,9 +19,9 @@ export type MessageListener = NonNullable<Parameters<typeof dgram.createSocket>[
 
 /** One message of a batch: what `'message'` would pass as two arguments. */
 export interface Message {
-  /** The bytes. They stay as they are: their memory is never used again for another message. */
+  /** The bytes. Their memory is never used again for another message. */
   msg: Parameters<MessageListener>[0];
-  /** Where they came from. */
+  /** The sender. */
   rinfo: RemoteInfo;
 }
 
@@ -37,10 +37,10 @@ export interface SocketOptions extends dgram.SocketOptions {
    */
   emitSendErrors?: boolean | undefined;
   /**
-   * When `true`, the event loop never waits for more datagrams to come. By default, while more than
-   * 100 come in a millisecond, and one by one, it sleeps for some 20 to 100 microseconds between
-   * its turns, so that it need not wake up for each. One socket with this option sets its whole
-   * thread free.
+   * When `true`, the event loop never waits for more datagrams to arrive. By default, while more
+   * than 100 arrive in a millisecond, and one by one, it sleeps for some 20 to 100 microseconds
+   * between its iterations, so that it does not wake up for each. One socket with this option turns
+   * that off for its whole thread.
    * @default false
    */
   lowLatency?: boolean | undefined;
@@ -55,15 +55,15 @@ export interface SocketOptions extends dgram.SocketOptions {
    */
   pooledMessages?: boolean | undefined;
   /**
-   * How many datagrams one system call may fetch, 1 to 64. What was fetched and not emitted is lost
-   * when the socket is closed. By default it is 64, but 1 where other processes may have the system
-   * socket too (a cluster, an adopted `fd`, a socket that came from another process): so nothing
-   * that another could have had is lost with one that closes.
+   * How many datagrams one system call may receive, 1 to 64. Those that were received and not
+   * emitted are lost when the socket is closed. By default it is 64, but 1 where other processes may
+   * have the system socket as well (a cluster, an adopted `fd`, a socket from another process), so
+   * that none is lost that another process could have received.
    */
   receiveBatch?: number | undefined;
   /**
-   * Binds with `SO_REUSEPORT`: several sockets share the port, and the system spreads what arrives
-   * over them. Such a socket is never shared between cluster workers. Here it works with every
+   * Binds with `SO_REUSEPORT`: several sockets share the port, and the system distributes the
+   * datagrams among them. Such a socket is never shared between cluster workers. Here it works with every
    * version of Node.js; where the system has no such option, the bind fails with `ENOTSUP`.
    * @default false
    */
@@ -88,22 +88,22 @@ export interface BindSyncOptions {
   address?: string | undefined;
 }
 
-/** What a socket emits, and what each listener gets. */
+/** The events of a socket, and the arguments of their listeners. */
 export interface SocketEventMap {
   /** The socket is closed; no message comes after it. */
   close: [];
   /** {@link Socket.connect} or {@link Socket.connectSync} has associated the remote address. */
   connect: [];
-  /** Something failed that no callback was told. */
+  /** An operation has failed that has no callback. */
   error: [err: Error];
   /** The socket is bound: it has an address and receives. */
   listening: [];
   /** A datagram has arrived. */
   message: Parameters<MessageListener>;
   /**
-   * Datagrams have arrived: those that came together, in their order, at least one. It is an
-   * addition of this package, and costs less than `'message'` once for each. A socket with
-   * listeners of both emits both, `'messages'` first.
+   * Datagrams have arrived: those that were received together, in their order, at least one. It is
+   * an addition of this package, and costs less than a `'message'` for each. A socket with listeners
+   * for both emits both, `'messages'` first.
    */
   messages: [messages: Message[]];
 }

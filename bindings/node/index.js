@@ -1,7 +1,7 @@
 'use strict';
 // The drop-in for node:dgram.
 
-require('./lib/native'); // first: says what is missing, if something is
+require('./lib/native'); // first: it reports what is missing
 const { builtin } = require('./lib/builtin');
 const { Socket, createSocket } = require('./lib/socket');
 require('./lib/events');

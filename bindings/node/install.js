@@ -1,6 +1,6 @@
 'use strict';
-// The install script: has node-gyp compile the addon. Shows nothing of it unless npm is told to be
-// verbose; if it fails, says what is missing, and where the rest can be read.
+// The install script: has node-gyp compile the addon. It prints the output only if npm is verbose;
+// after a failure it prints what is missing, and where the whole output is.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -10,7 +10,7 @@ const { adviceFor, checkRuntime, missingTools } = require('./lib/requirements');
 
 const isVerbose = /^(verbose|silly|info|http)$/.test(process.env.npm_config_loglevel ?? '');
 
-// npm brings a node-gyp, and says where.
+// npm brings a node-gyp, and passes its path.
 function nodeGyp() {
   const script = process.env.npm_config_node_gyp;
   return script && fs.existsSync(script) ? [process.execPath, script] : ['node-gyp'];
@@ -24,7 +24,7 @@ function compile(output) {
   });
 }
 
-// The first line of a compiler's or of node-gyp's that tells an error.
+// The first error line of the compiler or of node-gyp.
 function reasonIn(text) {
   const lines = text.split('\n');
   return lines.find((line) => /\berror:/i.test(line)) ??

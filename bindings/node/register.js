@@ -4,9 +4,9 @@
 //     node --import libdgram/register program.js
 //     import 'libdgram/register';
 //
-// The exports object of a built-in module is one object that all who load it share, and it can be
-// written to. So ours go over the built-in's, and those who already hold the object have them too.
-// It reaches this thread only; README.md says what worker threads and child processes need.
+// All modules that load a built-in share its exports object, which is writable: our exports replace
+// the built-in's in it, so modules that have loaded it before see them as well.
+// It reaches this thread only; README.md describes what worker threads and child processes need.
 
 const { syncBuiltinESMExports } = require('node:module');
 
@@ -18,5 +18,5 @@ const builtIn = process.getBuiltinModule?.('node:dgram') ?? require('node:dgram'
 
 Object.assign(builtIn, ours);
 
-// The names that ES modules import are copies of the object's properties until they are told.
+// The names that ES modules import are copies of the object's properties until this call.
 syncBuiltinESMExports();

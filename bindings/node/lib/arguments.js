@@ -1,5 +1,5 @@
 'use strict';
-// Arguments of programs: checked as Node.js checks them, converted, never trusted to stay.
+// The arguments of programs: checked as Node.js checks them, and converted to copies.
 
 const errors = require('./errors');
 
@@ -25,7 +25,7 @@ function checkPort(port, zeroAllowed = false, name = 'Port') {
   return number;
 }
 
-// A buffer size in the options of createSocket(); none is fine.
+// A buffer size in the options of createSocket(), which may be missing.
 function checkBufferSize(size, name) {
   if (!size)
     return;
@@ -36,7 +36,7 @@ function checkBufferSize(size, name) {
     throw errors.outOfRange(name, '>= 0 && <= 4294967295', size);
 }
 
-// How many datagrams a system call may fetch; none is fine.
+// How many datagrams a system call may receive; undefined is allowed.
 function checkBatch(count, name) {
   if (count === undefined)
     return undefined;
@@ -56,7 +56,7 @@ function toBytes(message, name = 'buffer') {
   return message;
 }
 
-// The part of a message that offset and length tell.
+// The part of a message from `offset`, of `length` bytes.
 function slice(message, givenOffset, givenLength) {
   const view = toBytes(message);
   const offset = givenOffset >>> 0;
@@ -68,7 +68,7 @@ function slice(message, givenOffset, givenLength) {
   return Buffer.from(view.buffer, view.byteOffset + offset, length);
 }
 
-// A list of messages, one datagram: kept as it is now.
+// The parts of one datagram: a copy of the list as it is now.
 function toBytesList(list) {
   const parts = [];
   for (let i = 0; i < list.length; i++) {

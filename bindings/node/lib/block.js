@@ -1,5 +1,5 @@
 'use strict';
-// Block lists: addresses that a socket neither sends to nor hears.
+// Block lists: addresses that a socket neither sends to nor receives from.
 
 const net = require('node:net');
 const errors = require('./errors');
@@ -9,7 +9,7 @@ function isBlockList(value) {
     value instanceof net.BlockList;
 }
 
-// An option of createSocket(): a list, or nothing.
+// An option of createSocket(): a list, or undefined.
 function checkBlockList(value, name) {
   if (value && !isBlockList(value))
     throw errors.invalidType(name, 'an net.BlockList', value);

@@ -1,6 +1,6 @@
 'use strict';
-// What is taken of the built-in module. The module itself, not what require('node:dgram') gives:
-// that may be this package, by a mock, an alias of a bundler, or a loader's hook.
+// What this package uses of the built-in module: the module itself, not what require('node:dgram')
+// returns, which may be this package (a mock, an alias of a bundler, a loader's hook).
 
 const ours = Symbol.for('libdgram'); // the mark of a class that is not the built-in's
 
@@ -11,11 +11,12 @@ function load() {
   return typeof found?.Socket === 'function' && !found.Socket[ours] ? found : undefined;
 }
 
-// The key under which the built-in keeps the state of a socket, and the state of one. It is seen
-// when a socket is made; making it ends there, so that nobody hears of it.
-function look(Socket) {
+// The key under which the built-in keeps the state of a socket, and one such state. A proxy catches
+// the assignment in the constructor, which it then leaves by an exception, so that no subscriber of
+// 'udp.socket' is notified.
+function captureState(Socket) {
   let found = {};
-  const looker = new Proxy(Object.create(Socket.prototype), {
+  const proxy = new Proxy(Object.create(Socket.prototype), {
     set(socket, key, value) {
       if (typeof key !== 'symbol' || key.description !== 'state symbol')
         return Reflect.set(socket, key, value);
@@ -24,7 +25,7 @@ function look(Socket) {
     },
   });
   try {
-    Reflect.apply(Socket, looker, ['udp4']);
+    Reflect.apply(Socket, proxy, ['udp4']);
   } catch (error) {
     if (error !== found)
       throw error;
@@ -32,8 +33,8 @@ function look(Socket) {
   return found;
 }
 
-function take(builtin) {
-  const { stateKey, state } = builtin ? look(builtin.Socket) : {};
+function inspectBuiltin(builtin) {
+  const { stateKey, state } = builtin ? captureState(builtin.Socket) : {};
   if (!state?.handle)
     return { stateKey: Symbol('state symbol') };
   const { handle } = state;
@@ -44,8 +45,8 @@ function take(builtin) {
   return { stateKey, stateNames: Object.keys(state), ownerKey, UDP: handle.constructor };
 }
 
-// child_process sends a socket to another process if it is one of the built-in's class.
-function admit({ Socket }, stateKey) {
+// child_process sends a socket to another process if it is an instance of the built-in's class.
+function acceptOurSockets({ Socket }, stateKey) {
   if (Object.hasOwn(Socket, Symbol.hasInstance))
     return;
   Object.defineProperty(Socket, Symbol.hasInstance, {
@@ -60,8 +61,8 @@ function admit({ Socket }, stateKey) {
 }
 
 const builtin = load();
-const taken = take(builtin);
-if (taken.UDP)
-  admit(builtin, taken.stateKey);
+const found = inspectBuiltin(builtin);
+if (found.UDP)
+  acceptOurSockets(builtin, found.stateKey);
 
-module.exports = { builtin, ours, ...taken };
+module.exports = { builtin, ours, ...found };

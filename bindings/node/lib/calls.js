@@ -1,7 +1,7 @@
 'use strict';
 // Calls of the addon, and the events that it emits meanwhile. The addon queues these while a call
 // from JavaScript is under way, and they are emitted here when the call returns: so no call from C
-// stands between a program's listener that throws and its catch, or Node's report of the exception.
+// lies between a program's listener that throws and its catch, or Node's report of the exception.
 
 const { apply, later, plainList } = require('./primordials');
 

@@ -33,7 +33,7 @@ function giveToString(error) {
 
 const classes = new Map([Error, TypeError, RangeError].map((Base) => [Base, withCode(Base)]));
 
-// The stack begins with the code, although `name` does not have it.
+// The stack begins with the code, which `name` does not have.
 function captureStack(error, name, message, caller) {
   Object.defineProperties(error, {
     name: { value: name, configurable: true },
@@ -56,7 +56,7 @@ function makeError(Base, code, message, caller) {
   return error;
 }
 
-// A text that is made of values comes behind the code among the error's own properties.
+// Where the text is made of values, `message` follows `code` among the own properties.
 function moveMessage(error) {
   const { message } = error;
   delete error.message;
@@ -179,7 +179,7 @@ function accessDenied(resource) {
     { code: 'ERR_ACCESS_DENIED', permission: 'Net', resource });
 }
 
-// What bind() then says: the refusal stands where a code of the system stands otherwise.
+// The error of bind(): the refusal takes the place of a system error code.
 function bindDenied(address, port) {
   const errno = accessDenied(address);
   const error = new Error(`bind ${errno.code} ${restricted}`);
@@ -202,7 +202,7 @@ function mirror(info, name) {
   };
 }
 
-// What Node.js calls a SystemError, by its name; it has no class that programs could name.
+// The SystemError of Node.js, by its name; programs cannot refer to its class.
 const SystemError = class NodeError extends classes.get(Error) {
   [inspect.custom](depth, options) {
     return inspect(this, { ...options, getters: true, customInspect: false });

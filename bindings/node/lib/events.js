@@ -17,7 +17,7 @@ const { connectFailed, resolveConnecting } = require('./connect');
 const { completeBlocked } = require('./send');
 
 const { constants, runDeferredTask } = native;
-const { ECANCELED, MAX_MESSAGES, MESSAGE_FIELDS, MESSAGES_PER_ITERATION, PORT, SIZE } = constants;
+const { MAX_MESSAGES, MESSAGE_FIELDS, MESSAGES_PER_ITERATION, PORT, SIZE } = constants;
 
 // ---- messages ----
 
@@ -33,12 +33,12 @@ function onSender(address, family) {
   senderFamily = family;
 }
 
-function readRinfo(place) {
+function readRinfo(index) {
   return {
     address: senderAddress,
     family: senderFamily,
-    port: shared[place + PORT],
-    size: shared[place + SIZE],
+    port: shared[index + PORT],
+    size: shared[index + SIZE],
   };
 }
 
@@ -54,11 +54,11 @@ function setBudget(state, budget) {
 function onMessage() {
   const state = this[kState];
   const { options: { receiveBlockList }, slab } = state;
-  const together = this.listenerCount('messages') > 0;
-  setBudget(state, together && this.listenerCount('message') === 0 ?
+  const inBatches = this.listenerCount('messages') > 0;
+  setBudget(state, inBatches && this.listenerCount('message') === 0 ?
     MAX_MESSAGES : MESSAGES_PER_ITERATION);
-  if (together)
-    emitTogether(this, receiveBlockList);
+  if (inBatches)
+    emitBatch(this, receiveBlockList);
   else if (receiveBlockList === undefined || !isBlocked(receiveBlockList, senderAddress))
     this.emit('message', readMessage(0, slab), readRinfo(0));
 }
@@ -68,11 +68,11 @@ function onMessage() {
 function collect(messages, count, slab, blockList) {
   if (isBlocked(blockList, senderAddress))
     return;
-  for (let place = 0; place < count * MESSAGE_FIELDS; place += MESSAGE_FIELDS)
-    messages.push({ msg: readMessage(place, slab), rinfo: readRinfo(place) });
+  for (let index = 0; index < count * MESSAGE_FIELDS; index += MESSAGE_FIELDS)
+    messages.push({ msg: readMessage(index, slab), rinfo: readRinfo(index) });
 }
 
-function emitTogether(socket, blockList) {
+function emitBatch(socket, blockList) {
   const state = socket[kState];
   const messages = [];
   for (let count = 1; count > 0; count = state.handle.takeMessages())
@@ -84,7 +84,7 @@ function emitTogether(socket, blockList) {
   socket.emit('messages', messages);
 }
 
-// In a tick of its own, so that one listener that throws does not keep others from their messages.
+// In a tick of its own, so that a listener that throws does not cost others their messages.
 function emitOne(socket, { msg, rinfo }) {
   if (!socket[kState].closed)
     socket.emit('message', msg, rinfo);

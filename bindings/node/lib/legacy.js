@@ -1,5 +1,5 @@
 'use strict';
-// Members that Node.js has deprecated (DEP0112), where it still has them.
+// Members that Node.js has deprecated (DEP0112), in the versions that still have them.
 
 const { deprecate } = require('node:util');
 const since = require('./since');

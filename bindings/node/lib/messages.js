@@ -26,17 +26,17 @@ const shared = new Int32Array(new SharedArrayBuffer(SHARED_LENGTH * Int32Array.B
 const stagingMemory = lastingMemory();
 const staging = new Bytes(stagingMemory);
 
-// The last view at each position: the datagrams of a stream are mostly of one size.
-const seen = plainList();
+// The last view for each message of a batch: the datagrams of a stream are mostly of one size.
+const views = plainList();
 
-function staged(place) {
-  const offset = shared[place + OFFSET];
-  const size = shared[place + SIZE];
-  const last = seen[place / MESSAGE_FIELDS];
+function staged(index) {
+  const offset = shared[index + OFFSET];
+  const size = shared[index + SIZE];
+  const last = views[index / MESSAGE_FIELDS];
   if (last !== undefined && last.offset === offset && last.size === size)
     return last;
   const bytes = new Bytes(stagingMemory, offset, size);
-  return seen[place / MESSAGE_FIELDS] = { offset, size, bytes };
+  return views[index / MESSAGE_FIELDS] = { offset, size, bytes };
 }
 
 // ---- memory of the message's own ----
@@ -50,20 +50,18 @@ function copyOf({ size, bytes }) {
 
 // ---- the slabs of a socket ----
 
-const SLAB_SIZE = STAGING_SIZE; // bytes, over the largest datagram
-
 // Many messages share a slab: it cannot be transferred to another thread with one of them.
 function newSlab() {
-  const slab = bufferOf(alloc(SLAB_SIZE)); // zeroed
+  const slab = bufferOf(alloc(STAGING_SIZE)); // zeroed; room for any message
   markAsUntransferable(slab);
   return slab;
 }
 
-// The message whose fields begin at `place`: in the slab, if there is one.
-function readMessage(place, slab) {
+// The message whose fields begin at `index`: in the slab, if there is one.
+function readMessage(index, slab) {
   if (slab === null)
-    return copyOf(staged(place));
-  return bufferFrom(slab, shared[place + OFFSET], shared[place + SIZE]);
+    return copyOf(staged(index));
+  return bufferFrom(slab, shared[index + OFFSET], shared[index + SIZE]);
 }
 
 module.exports = { newSlab, readMessage, shared, staging };

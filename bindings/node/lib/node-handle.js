@@ -1,7 +1,7 @@
 'use strict';
-// A handle of Node.js's own beside a socket of ours, for those who look for one: child_process,
-// which sends it to another process, and packages that read its descriptor. It is made when it is
-// asked for, has a copy of the socket's descriptor, never receives, and keeps nothing alive.
+// A handle of Node.js's own for a socket of ours: child_process sends it to another process, and
+// packages read its descriptor. It is made when first used, owns a copy of the socket's descriptor,
+// never receives, and does not keep the process alive.
 
 const { apply } = require('./primordials');
 const { UDP, ownerKey } = require('./builtin');
@@ -24,7 +24,7 @@ function create(socket, state) {
   return handle;
 }
 
-// A copy of the descriptor that it can't open is closed again.
+// A copy of the descriptor that it cannot open is closed again.
 function open(nodeHandle, handle) {
   handle.lendDescriptor((copy) => apply(UDP.prototype.open, nodeHandle, [copy]));
 }

@@ -4,7 +4,7 @@
 const errors = require('./errors');
 const since = require('./since');
 
-// Since when taking over a descriptor needs the permission too.
+// From this version on, adopting a descriptor needs the permission as well.
 const descriptorsNeedIt = since([26, 0]);
 
 const model = since([25, 0]) ? process.permission : undefined;

@@ -1,7 +1,7 @@
 'use strict';
-// What the language and Node.js offer, taken before the program can replace it. What only the
-// program itself would feel is looked up when it is used, as the built-in does: process.nextTick()
-// of a send's ticks, EventEmitter.prototype.emit().
+// Functions of the language and of Node.js, stored before the program can replace them. Those whose
+// replacement affects only the program itself are looked up when they are used, as by the built-in:
+// process.nextTick() of a send's ticks, EventEmitter.prototype.emit().
 
 const { Buffer } = require('node:buffer');
 const { markAsUntransferable } = require('node:worker_threads');
@@ -18,7 +18,7 @@ const copyInto = (to, bytes) => call(set, to, bytes);
 const bufferOf = (view) => apply(getBuffer, view, []);
 const later = (f, value) => apply(nextTick, process, [f, value]);
 
-// A list to which no setter of Array.prototype, and no method, belongs.
+// A list that inherits no setter and no method of Array.prototype.
 const plainList = () => Object.setPrototypeOf([], null);
 
 module.exports = { Bytes: Uint8Array, alloc, allocUnsafeSlow, apply, bufferFrom, bufferOf, copyInto,

@@ -1,6 +1,6 @@
 'use strict';
-// What this package needs: of the runtime, and to compile its addon. Needs nothing else of the
-// package, so that it can say what is missing.
+// What this package needs of the runtime, and to compile its addon. It requires no other file of
+// the package, so that it can report what is missing.
 
 const { accessSync, constants, statSync } = require('node:fs');
 const path = require('node:path');
@@ -16,7 +16,7 @@ function runtime() {
   return `Node.js ${versions.node}`;
 }
 
-// Before the addon is loaded: others end the whole process then.
+// Before the addon is loaded: in other runtimes that would end the process.
 function checkRuntime() {
   const name = runtime();
   if (!name.startsWith('Node.js') || parseInt(process.versions.node, 10) < 18)
@@ -34,7 +34,7 @@ function isProgram(file) {
   }
 }
 
-// A name that is looked for in the folders of PATH, or a path; arguments may follow it.
+// A name in a folder of PATH, or a path; arguments may follow it.
 function isThere(command) {
   const [program] = command.trim().split(/\s+/);
   if (program.includes('/'))
@@ -43,7 +43,7 @@ function isThere(command) {
   return folders.some((folder) => isProgram(path.join(folder, program)));
 }
 
-// Of each tool the names that node-gyp and its makefiles try, and those that a variable gives.
+// For each tool the names that node-gyp and its makefiles try, and those of environment variables.
 function tools() {
   const { env } = process;
   const named = (...names) => names.filter(Boolean);
@@ -56,7 +56,7 @@ function tools() {
   };
 }
 
-// What is not there of what compiling takes.
+// The tools for compiling that are missing.
 function missingTools() {
   return Object.entries(tools())
     .filter(([, names]) => !names.some(isThere))

@@ -1,5 +1,5 @@
 'use strict';
-// Names to addresses, by the look-up of the program or dns.lookup().
+// Resolves names, by the program's look-up or dns.lookup().
 
 const dns = require('node:dns');
 const { isIP } = require('node:net');
@@ -7,10 +7,10 @@ const since = require('./since');
 
 const original = dns.lookup;
 
-// Whether dns.lookup() was Node's own when this was loaded: only then it is known what it does.
+// Whether dns.lookup() was Node's own when this was loaded: only then is it known what it does.
 const isOriginal = /GetAddrInfoReqWrap/.test(Function.prototype.toString.call(original));
 
-// From these versions on, the default look-up leaves literal addresses out.
+// From these versions on, the default look-up does not pass literal addresses to dns.lookup().
 const skipsLiterals = since([24, 19], [26, 5]);
 
 const families = { udp4: 4, udp6: 6 };
@@ -24,12 +24,12 @@ function lookupLater(hostname, family, callback) {
     dns.lookup(hostname, family, callback);
 }
 
-// The look-up of a socket without one of its own: as it is when the socket is made.
+// For a socket without a look-up of its own: dns.lookup() as it is when the socket is made.
 function defaultLookup() {
   return skipsLiterals ? lookupLater : dns.lookup;
 }
 
-// Whether a look-up answers a literal address with itself, in the next tick, and does nothing else.
+// Whether a look-up of a literal address only calls back with it, in the next tick.
 function isTransparent(lookup) {
   return (lookup === original && isOriginal) || lookup === lookupLater;
 }

@@ -29,7 +29,7 @@ function toMessage(message) {
   return Array.isArray(message) ? toBytesList(message) : toBytes(message);
 }
 
-// The arguments of send() stand in other places when they are fewer.
+// With fewer arguments the later ones move forward.
 function send(socket, buffer, offset, length, port, address, callback) {
   const state = socket[kState];
   const connected = state.handle.connectState === CONNECTED;
@@ -207,7 +207,7 @@ function complete(request) {
   }
 }
 
-// The system has room again, or the socket is closed: from the loop, outside of any tick.
+// The system accepts datagrams again, or the socket is closed: from the loop, outside any tick.
 function completeBlocked(state, completed) {
   state.completed = completed;
   while (state.blocked.length > 0 && !isIncomplete(state.blocked[0])) {

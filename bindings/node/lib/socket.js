@@ -108,17 +108,17 @@ function createSocket(type, listener) {
 
 // ---- bind ----
 
-// Calls back once the socket is bound; forgets it when that fails.
+// Calls back when the socket is bound; a failure cancels that.
 function onceBound(socket, callback) {
-  function forget() {
-    socket.removeListener(bindFailure, forget);
+  function cancel() {
+    socket.removeListener(bindFailure, cancel);
     socket.removeListener('listening', onListening);
   }
   function onListening() {
-    forget();
+    cancel();
     callback.call(socket);
   }
-  socket.on(bindFailure, forget);
+  socket.on(bindFailure, cancel);
   socket.on('listening', onListening);
 }
 
@@ -224,7 +224,7 @@ Socket.prototype.connectSync = function(port, address) {
     throw errors.endpointError(code, 'connect', ip, number);
 };
 
-// 'connect' that was due still comes, as with the built-in.
+// A 'connect' that was due is still emitted, as by the built-in.
 function emitDueConnect(socket) {
   if (!socket[kState].closed)
     socket.emit('connect');
@@ -339,7 +339,7 @@ Socket.prototype.setMulticastInterface = function(interfaceAddress) {
 
 // ---- multicast groups ----
 
-// An interface may be left out; whatever is given is read as text.
+// An interface may be missing; any other value is read as text.
 function toText(value) {
   return value === undefined || value === null ? undefined : `${value}`;
 }
@@ -385,7 +385,7 @@ Socket.prototype.dropSourceSpecificMembership = function(source, group, interfac
 
 // ---- ref, unref ----
 
-// A handle that is shared with other processes is one of Node.js's own, which does the same.
+// A handle that is shared with other processes is Node.js's own, and does the same.
 function keepAlive(socket, refed) {
   const state = socket[kState];
   if (state.closed)

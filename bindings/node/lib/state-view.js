@@ -1,6 +1,6 @@
 'use strict';
 // The state of a socket as the built-in shows it, under the key that the built-in has for it.
-// Packages find it by its description, 'state symbol'; Node.js's child_process knows it.
+// Packages find it by its description, 'state symbol'; Node.js's child_process has it.
 
 const { stateKey, stateNames } = require('./builtin');
 const { handleOf } = require('./node-handle');
@@ -17,7 +17,7 @@ function connectState({ handle, connecting }) {
     CONNECTING : handle.connectState;
 }
 
-// In the order in which the built-in shows them; those that are read only are the library's.
+// In the order in which the built-in shows them; those that are read-only are the library's.
 const members = {
   handle: { get: (state, socket) => handleOf(socket) },
   receiving: { get: (state) => !state.closed && state.handle.bindState === BOUND },

@@ -242,7 +242,7 @@ struct addon_argument {
 typedef int64_t addon_method_fn(struct handle *handle, const struct addon_argument argv[]);
 
 /* handle.c */
-addon_method_fn addon_bind, addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolved,
+addon_method_fn addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolved,
     addon_resolved_descriptor, addon_connect, addon_connect_sync, addon_close,
     addon_lend_descriptor;
 /* receive.c */

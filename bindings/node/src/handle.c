@@ -346,11 +346,6 @@ napi_value addon_handle_new(napi_env env, napi_callback_info info) {
 
 /* ---- bind ---- */
 
-/* bind(port): has `lookup` called for the address. */
-int64_t addon_bind(struct handle *handle, const struct addon_argument argv[]) {
-  return dgram_bind(handle->socket, argv[0].number, NULL, NULL, NULL);
-}
-
 static int handle_adopt(struct handle *handle, int fd) {
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = fd;

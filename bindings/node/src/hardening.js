@@ -1,7 +1,7 @@
 'use strict';
 // Prints the flags that make an error in the addon harder to exploit, of those that the compiler
 // has: `node hardening.js compile` and `node hardening.js link`, for binding.gyp. The library's own
-// build has the same in cmake/hardening.cmake, and says there what they are for.
+// build has the same in cmake/hardening.cmake, which explains them.
 
 const { spawnSync } = require('child_process');
 
@@ -38,6 +38,6 @@ function linkFlags() {
   return flags.map((flag) => `-Wl,-z,${flag}`).filter((flag) => takes([flag], undefined, true));
 }
 
-// A sanitizer looks closer, and has checks of its own in their place.
+// A sanitizer has stricter checks of its own.
 if (!/-fsanitize/.test(process.env.CFLAGS || ''))
   console.log((process.argv[2] === 'link' ? linkFlags() : compileFlags()).join(' '));

@@ -5,7 +5,6 @@
  */
 #include "addon.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,19 +40,15 @@ enum method_kind {
 
 enum { METHOD_TEXT_SIZE = 256 };
 
-/* Zones of addresses are the names of interfaces in Node.js; the library also takes numbers. */
-static void method_drop_unknown_zone(char *address) {
+/*
+ * In Node.js the zone of an address is the name of an interface, and an unknown one is ignored; the
+ * library also takes the number of an interface. The zone of a group does not choose the interface.
+ */
+static void method_drop_zone(enum method_kind kind, char *text) {
   struct sockaddr_in6 parsed;
-  char *zone = strchr(address, '%');
-  if (zone != NULL && uv_ip6_addr(address, 0, &parsed) == 0 && parsed.sin6_scope_id == 0)
-    *zone = '\0';
-}
-
-/* In Node.js the zone of a group does not choose the interface. */
-static void method_drop_zone(char *group) {
-  struct sockaddr_in6 parsed;
-  char *zone = strchr(group, '%');
-  if (zone != NULL && uv_ip6_addr(group, 0, &parsed) == 0)
+  char *zone = strchr(text, '%');
+  if (zone != NULL && uv_ip6_addr(text, 0, &parsed) == 0 &&
+      (kind == GROUP || parsed.sin6_scope_id == 0))
     *zone = '\0';
 }
 
@@ -74,12 +69,10 @@ static int method_read_text(napi_env env, enum method_kind kind, char memory[MET
   bool is_text = napi_get_value_string_utf8(env, argument->value, memory, METHOD_TEXT_SIZE,
                                             &length) == napi_ok;
   argument->text = is_text || kind == ADDRESS ? memory : NULL;
-  if (kind == GROUP)
-    method_drop_zone(memory);
-  if (kind == ADDRESS) {
-    method_drop_unknown_zone(memory);
+  if (kind == GROUP || kind == ADDRESS)
+    method_drop_zone(kind, memory);
+  if (kind == ADDRESS)
     memory[DGRAM_ADDRESS_TEXT - 1] = '\0';
-  }
   return kind == INTERFACE && is_text && !method_is_interface(memory) ? UV_EINVAL : 0;
 }
 
@@ -91,6 +84,7 @@ static int method_read_text(napi_env env, enum method_kind kind, char memory[MET
     return (result);                                                                        \
   }
 
+METHOD(bind, dgram_bind(handle->socket, argv[0].number, NULL, NULL, NULL)) /* calls `lookup` */
 METHOD(bind_sync, dgram_bind_sync(handle->socket, argv[0].number, argv[1].text))
 METHOD(disconnect, dgram_disconnect(handle->socket))
 METHOD(fd, dgram_fileno(handle->socket))
@@ -164,7 +158,7 @@ struct method {
 };
 
 static const struct method methods[] = {
-    {"bind", addon_bind, CHANGES_STATE, {INT}},
+    {"bind", method_bind, CHANGES_STATE, {INT}},
     {"bindSync", method_bind_sync, CHANGES_STATE, {INT, ADDRESS}},
     {"bindDescriptor", addon_bind_descriptor, CHANGES_STATE, {INT}},
     {"bindDescriptorCopy", addon_bind_descriptor_copy, CHANGES_STATE, {INT}},

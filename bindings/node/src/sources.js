@@ -1,6 +1,6 @@
 'use strict';
-// For binding.gyp: the files of the C library, or the folders of its headers, as the library's own
-// list has them.
+// For binding.gyp: prints the files of the C library, or the folders of its headers, as listed in
+// src/sources.cmake.
 //   node src/sources.js sources|include ROOT
 
 const fs = require('fs');
