@@ -5,7 +5,7 @@
  *
  *   DGRAM_TEST_SEED=N   walks again as before (time and the system's answers may differ)
  *   DGRAM_TEST_STEPS=N  how many steps it takes in all
- *   DGRAM_TEST_TRACE=1  tells each call and callback
+ *   DGRAM_TEST_TRACE=1  prints each call and callback
  *
  * With WALK_FAULTS the program is linked over system calls that fail at random.
  */
@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/wrap.h"
 #include "unit/random.h"
 
 #ifndef UDP_SEGMENT
@@ -35,7 +36,7 @@ enum {
   MEMBERS = 30,
   STEPS_OF_A_LIFE = 10000, /* of one loop and its sockets */
   DEPTH = 4,               /* of calls from inside callbacks */
-  QUESTIONS = 256,
+  LOOKUPS = 256,
   TASKS = 1024,
   SIGNALS = 2,
   PORTS = 64,
@@ -65,19 +66,19 @@ struct member {
   bool defers;   /* has a `defer` of the program's */
   bool loose;    /* its system socket is in other hands, too */
   bool reuses;   /* its port may be another one's, too, who gets what is sent there */
-  bool listened; /* 'listening' has been told */
-  bool hears;    /* has a listener of 'message' that stays */
+  bool listened; /* 'listening' has been emitted */
+  bool receives; /* has a listener of 'message' that stays */
   bool closing;
-  bool close_told;
-  bool was_connected; /* 'connect' has been told */
-  bool tried_a_peer;  /* successfully or not */
-  bool connect_told;  /* since then it was neither disconnected nor closed */
-  int signal;         /* or -1 */
-  unsigned sends;     /* with callbacks: accepted, and not told */
-  size_t bytes;       /* of these */
-  uint64_t sent;      /* accepted with a destination in binary form: their order is kept */
-  uint64_t told;      /* the last of these */
-  unsigned attempts;  /* callbacks of dgram_connect() that are to come */
+  bool close_emitted;
+  bool was_connected;   /* 'connect' has been emitted */
+  bool tried_a_peer;    /* successfully or not */
+  bool connect_emitted; /* since then it was neither disconnected nor closed */
+  int signal;           /* or -1 */
+  unsigned sends;       /* with callbacks: accepted, and not completed */
+  size_t bytes;         /* of these */
+  uint64_t sent;        /* accepted with a destination in binary form: their order is kept */
+  uint64_t completed;   /* the last of these */
+  unsigned attempts;    /* callbacks of dgram_connect() that are to come */
 };
 
 /* A send with a callback. */
@@ -94,6 +95,12 @@ struct attempt {
   unsigned number;
 };
 
+struct frame {
+  const char *name;             /* NULL: the loop */
+  unsigned allowed;             /* events that may be emitted inside it */
+  const struct member *flushed; /* it is a flush of this one alone */
+};
+
 static struct {
   uint64_t seed;
   uint32_t random;
@@ -105,9 +112,7 @@ static struct {
   bool trace;
   bool quiet; /* callbacks do nothing, nothing fails */
   unsigned depth;
-  unsigned allowed; /* events that may be told inside the call that is being made */
-  const char *call;
-  const struct member *flushed; /* the call is a flush of this one alone */
+  struct frame frame; /* the call that is being made, or the callback that runs */
   uv_loop_t *loop;
   uv_prepare_t turns_handle;
   uint64_t turns;
@@ -115,8 +120,8 @@ static struct {
   unsigned next_number;
   unsigned live_tickets;
   unsigned live_attempts;
-  dgram_lookup_t *questions[QUESTIONS];
-  unsigned question_count;
+  dgram_lookup_t *lookups[LOOKUPS];
+  unsigned lookup_count;
   dgram_task_t *tasks[TASKS];
   unsigned task_count;
   dgram_abort_signal_t *signals[SIGNALS];
@@ -129,7 +134,7 @@ static struct {
   int shared_port;
   int ports[2][PORTS]; /* that sockets of each family have had */
   bool have_ipv6;
-  uint64_t heard; /* probes that came */
+  uint64_t probes; /* probes that came */
 } walk;
 
 static char pattern[256][PATTERN];
@@ -139,30 +144,30 @@ static const char probe[] = "probe";
 /* ---- failing ---- */
 
 #ifndef PAST
-#define PAST 64 /* lines that are told of what led to a failure */
+#define PAST 64 /* lines that are printed of what led to a failure */
 #endif
 static char past[PAST][160];
 static unsigned past_at;
 
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...) {
+static void record(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void record(const char *format, ...) {
   char *line = past[past_at++ % PAST];
   va_list arguments;
   va_start(arguments, format);
-  /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not, the line above says */
+  /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
   vsnprintf(line, sizeof past[0], format, arguments);
   va_end(arguments);
   if (walk.trace)
     fprintf(stderr, "%*s%s\n", (int)walk.depth * 2, "", line);
 }
 
-static void tell_where(void) {
+static void print_past(void) {
   for (unsigned i = 0; i < PAST; i++)
     if (past[(past_at + i) % PAST][0] != '\0')
       fprintf(stderr, "  %s\n", past[(past_at + i) % PAST]);
   fprintf(stderr, "in step %llu of the walk with DGRAM_TEST_SEED=%llu, inside %s\n",
           (unsigned long long)walk.step, (unsigned long long)walk.seed,
-          walk.call != NULL ? walk.call : "the loop");
+          walk.frame.name != NULL ? walk.frame.name : "the loop");
 }
 
 #define CHECK(condition, ...)                                               \
@@ -171,12 +176,12 @@ static void tell_where(void) {
       fprintf(stderr, "walk.c:%d: %s does not hold", __LINE__, #condition); \
       fprintf(stderr, ": " __VA_ARGS__);                                    \
       fprintf(stderr, "\n");                                                \
-      tell_where();                                                         \
+      print_past();                                                         \
       abort();                                                              \
     }                                                                       \
   } while (0)
 
-/* Which seed it is has been told when the life began. */
+/* The seed was printed when the life began. */
 static void watchdog_bites(int number) {
   static const char text[] = "watchdog: this walk does not come to its end\n";
   ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
@@ -200,94 +205,88 @@ static bool one_in(uint32_t of) {
 /* ---- failing system calls ---- */
 
 #ifdef WALK_FAULTS
-static struct {
+/* A call that fails does so several times in a row, with the same error. */
+struct fault {
   unsigned left; /* calls that fail */
   int error;
-} fault_of_send, fault_of_receive;
+};
+
+static bool call_fails(struct fault *fault, const int errors[], size_t count, uint32_t rarely,
+                       uint32_t in_a_row, uint32_t at_most) {
+  if (walk.quiet)
+    fault->left = 0;
+  else if (fault->left == 0 && one_in(rarely)) {
+    fault->left = 1 + below(one_in(4) ? at_most : in_a_row);
+    fault->error = errors[below((uint32_t)count)];
+  }
+  if (fault->left == 0)
+    return false;
+  fault->left--;
+  errno = fault->error;
+  return true;
+}
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static bool send_fails(void) {
   static const int errors[] = {EAGAIN,  EAGAIN, EAGAIN, ENOBUFS,
                                ENOBUFS, EPERM,  ENOMEM, ECONNREFUSED};
-  if (walk.quiet)
-    fault_of_send.left = 0;
-  else if (fault_of_send.left == 0 && one_in(20)) {
-    fault_of_send.left = 1 + below(one_in(4) ? 150 : 6);
-    fault_of_send.error = PICK(errors);
-  }
-  if (fault_of_send.left == 0)
-    return false;
-  fault_of_send.left--;
-  errno = fault_of_send.error;
-  return true;
+  static struct fault fault;
+  return call_fails(&fault, errors, COUNT(errors), 20, 6, 150);
 }
 
 static bool receive_fails(void) {
   static const int errors[] = {EAGAIN, ENOMEM, ENOBUFS, ECONNREFUSED, EHOSTUNREACH, ENOTCONN};
-  if (walk.quiet)
-    fault_of_receive.left = 0;
-  else if (fault_of_receive.left == 0 && one_in(50)) {
-    fault_of_receive.left = 1 + below(one_in(4) ? 30 : 3);
-    fault_of_receive.error = PICK(errors);
-  }
-  if (fault_of_receive.left == 0)
-    return false;
-  fault_of_receive.left--;
-  errno = fault_of_receive.error;
-  return true;
+  static struct fault fault;
+  return call_fails(&fault, errors, COUNT(errors), 50, 3, 30);
 }
 
-static bool call_fails(int error) {
-  if (walk.quiet || !one_in(100))
-    return false;
-  errno = error;
-  return true;
+static bool fails_once(int error) {
+  static struct fault fault;
+  return call_fails(&fault, &error, 1, 100, 1, 1);
 }
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
-#define WRAP(type, name, parameters, arguments, fails, failure) \
-  type __real_##name parameters;                                \
-  type __wrap_##name parameters;                                \
-  type __wrap_##name parameters {                               \
-    return (fails) ? (failure) : __real_##name arguments;       \
+#define FAILING(type, name, parameters, arguments, fails, failure) \
+  WRAP(type, name, parameters) {                                   \
+    return (fails) ? (failure) : __real_##name arguments;          \
   }
 
-WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
-     send_fails(), -1)
-WRAP(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags),
-     (fd, messages, count, flags), send_fails(), -1)
-WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags),
-     receive_fails(), -1)
-WRAP(int, recvmmsg,
-     (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout),
-     (fd, messages, count, flags, timeout), receive_fails(), -1)
-WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t length), (fd, to, length),
-     call_fails(ENOBUFS), -1)
-WRAP(int, getsockname, (int fd, struct sockaddr *name, socklen_t *length), (fd, name, length),
-     call_fails(ENOBUFS), -1)
-WRAP(int, getpeername, (int fd, struct sockaddr *name, socklen_t *length), (fd, name, length),
-     call_fails(ENOBUFS), -1)
-WRAP(void *, malloc, (size_t size), (size), call_fails(ENOMEM), NULL)
-WRAP(void *, calloc, (size_t count, size_t size), (count, size), call_fails(ENOMEM), NULL)
-WRAP(char *, strdup, (const char *text), (text), call_fails(ENOMEM), NULL)
+FAILING(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
+        send_fails(), -1)
+FAILING(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags),
+        (fd, messages, count, flags), send_fails(), -1)
+FAILING(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags),
+        receive_fails(), -1)
+FAILING(int, recvmmsg,
+        (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout),
+        (fd, messages, count, flags, timeout), receive_fails(), -1)
+FAILING(int, connect, (int fd, const struct sockaddr *to, socklen_t length), (fd, to, length),
+        fails_once(ENOBUFS), -1)
+FAILING(int, getsockname, (int fd, struct sockaddr *name, socklen_t *length), (fd, name, length),
+        fails_once(ENOBUFS), -1)
+FAILING(int, getpeername, (int fd, struct sockaddr *name, socklen_t *length), (fd, name, length),
+        fails_once(ENOBUFS), -1)
+FAILING(void *, malloc, (size_t size), (size), fails_once(ENOMEM), NULL)
+FAILING(void *, calloc, (size_t count, size_t size), (count, size), fails_once(ENOMEM), NULL)
+FAILING(char *, strdup, (const char *text), (text), fails_once(ENOMEM), NULL)
+#define REAL(function) __real_##function /* for the walk's own calls */
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 enum { FAULTS = true };
 #else
+#define REAL(function) function
 enum { FAULTS = false };
 #endif
 
 /* Memory of the walk's own. */
 static void *keep(size_t size) {
-#ifdef WALK_FAULTS
-  void *memory = __real_calloc(1, size);
-#else
-  void *memory = calloc(1, size);
-#endif
+  void *memory = REAL(calloc)(1, size);
   CHECK(memory != NULL, "no memory");
   return memory;
 }
 
-/* ---- the state of a socket, as it says itself ---- */
+/* ---- the state of a socket, as its getters return it ---- */
 
 struct seen {
   dgram_bind_state_t bind;
@@ -306,14 +305,15 @@ static void check_member(struct member *member) {
   if (member->socket == NULL)
     return;
   struct seen seen = look_at(member);
-  CHECK(seen.count >= member->sends, "socket %u has %zu sends, %u have not been told",
+  CHECK(seen.count >= member->sends, "socket %u has %zu sends, %u have not completed",
         member->number, seen.count, member->sends);
   CHECK(seen.bytes >= member->bytes, "socket %u has %zu bytes of %zu", member->number, seen.bytes,
         member->bytes);
   CHECK(seen.count > 0 || seen.bytes == 0, "socket %u", member->number);
   CHECK(!member->listened || member->closing || seen.bind == DGRAM_BOUND,
         "socket %u listens and is in state %d", member->number, seen.bind);
-  CHECK(!member->close_told || (seen.bind == DGRAM_UNBOUND && seen.connect == DGRAM_DISCONNECTED),
+  CHECK(!member->close_emitted ||
+            (seen.bind == DGRAM_UNBOUND && seen.connect == DGRAM_DISCONNECTED),
         "socket %u is closed", member->number);
   CHECK(seen.connect != DGRAM_CONNECTED || seen.bind == DGRAM_BOUND, "socket %u", member->number);
   if (FAULTS || member->loose)
@@ -327,27 +327,25 @@ static void check_member(struct member *member) {
 
 /* ---- calls ---- */
 
+/* Enters a call or a callback, inside which these events may be emitted. Returns the outer frame.
+ */
+static struct frame enter(const char *name, unsigned allowed) {
+  struct frame outer = walk.frame;
+  walk.frame = (struct frame){.name = name, .allowed = allowed};
+  return outer;
+}
+
 struct call {
   struct member *member;
   struct seen before;
   uint64_t events;
-  unsigned allowed;
-  const char *name;
-  const struct member *flushed;
+  struct frame outer;
 };
 
 static struct call begin_call(struct member *member, const char *name, unsigned allowed) {
-  struct call call = {.member = member,
-                      .before = look_at(member),
-                      .events = walk.events,
-                      .allowed = walk.allowed,
-                      .name = walk.call,
-                      .flushed = walk.flushed};
-  say("%llu: %s(%u)", (unsigned long long)walk.step, name, member->number);
+  struct call call = {member, look_at(member), walk.events, enter(name, allowed)};
+  record("%llu: %s(%u)", (unsigned long long)walk.step, name, member->number);
   walk.calls++;
-  walk.allowed = allowed;
-  walk.call = name;
-  walk.flushed = NULL;
   return call;
 }
 
@@ -358,20 +356,20 @@ static bool was_alone(const struct call *call) {
 
 static int end_call(const struct call *call, int result) {
   struct seen now = look_at(call->member);
-  say("%llu: %s(%u) = %d", (unsigned long long)walk.step, walk.call, call->member->number, result);
+  record("%llu: %s(%u) = %d", (unsigned long long)walk.step, walk.frame.name, call->member->number,
+         result);
   if (result < 0 && was_alone(call)) {
     /* Silent sends that leave before an option is tried, say, are in it no more. */
     CHECK(now.bytes <= call->before.bytes && now.count <= call->before.count,
-          "%s returned %s, and the queue has grown", walk.call, dgram_err_name(result));
-    CHECK(now.connect == call->before.connect, "%s returned %s, and the peer is another", walk.call,
-          dgram_err_name(result));
-    bool may_bind = strstr(walk.call, "membership") != NULL || strstr(walk.call, "_sync") != NULL;
+          "%s returned %s, and the queue has grown", walk.frame.name, dgram_err_name(result));
+    CHECK(now.connect == call->before.connect, "%s returned %s, and the peer is another",
+          walk.frame.name, dgram_err_name(result));
+    bool may_bind =
+        strstr(walk.frame.name, "membership") != NULL || strstr(walk.frame.name, "_sync") != NULL;
     CHECK(now.bind == call->before.bind || (may_bind && now.bind == DGRAM_BOUND),
-          "%s returned %s, and the port is another", walk.call, dgram_err_name(result));
+          "%s returned %s, and the port is another", walk.frame.name, dgram_err_name(result));
   }
-  walk.allowed = call->allowed;
-  walk.call = call->name;
-  walk.flushed = call->flushed;
+  walk.frame = call->outer;
   check_member(call->member);
   return result;
 }
@@ -380,23 +378,13 @@ static int end_call(const struct call *call, int result) {
 
 static void act(void);
 
-struct callback {
-  unsigned allowed;
-  const char *call;
-  const struct member *flushed;
-};
-
-static struct callback begin_callback(enum event event, const char *name, unsigned number) {
-  struct callback callback = {walk.allowed, walk.call, walk.flushed};
-  say("%s of %u", name, number);
+static struct frame begin_callback(enum event event, const char *name, unsigned number) {
+  record("%s of %u", name, number);
   walk.events++;
-  CHECK((walk.allowed & event) != 0, "'%s' of socket %u is told inside %s", name, number,
-        walk.call);
-  walk.allowed = 0;
-  walk.call = name;
-  walk.flushed = NULL;
+  CHECK((walk.frame.allowed & event) != 0, "'%s' of socket %u is called inside %s", name, number,
+        walk.frame.name);
   walk.depth++;
-  return callback;
+  return enter(name, 0);
 }
 
 /* More than half of what a turn of the loop has for a socket's listeners. */
@@ -416,12 +404,10 @@ static void do_something(void) {
     act();
 }
 
-static void end_callback(const struct callback *callback) {
+static void end_callback(struct frame outer) {
   do_something();
   walk.depth--;
-  walk.allowed = callback->allowed;
-  walk.call = callback->call;
-  walk.flushed = callback->flushed;
+  walk.frame = outer;
 }
 
 static bool is_same(const struct member *member, unsigned number) {
@@ -430,64 +416,71 @@ static bool is_same(const struct member *member, unsigned number) {
 
 /* The last callback of a socket has begun; its name is not used any more. */
 static void forget_if_gone(struct member *member) {
-  if (member->close_told && member->sends == 0 && member->attempts == 0)
+  if (member->close_emitted && member->sends == 0 && member->attempts == 0)
     member->socket = NULL;
+}
+
+/* Its send is over, or was refused. */
+static void release_ticket(struct ticket *ticket) {
+  ticket->member->sends--;
+  ticket->member->bytes -= ticket->size;
+  walk.live_tickets--;
+  free(ticket);
 }
 
 static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                     void *context) {
   struct ticket *ticket = context;
   struct member *member = ticket->member;
-  CHECK(walk.flushed == NULL || walk.flushed == member, "a flush of another one tells of a send");
-  struct callback callback = begin_callback(SENT, "sent", ticket->number);
+  CHECK(walk.frame.flushed == NULL || walk.frame.flushed == member,
+        "a flush of another one completes a send");
+  struct frame outer = begin_callback(SENT, "sent", ticket->number);
   CHECK(is_same(member, ticket->number) && member->socket == socket, "a send of one that is gone");
-  CHECK(member->sends > 0, "more sends are told than were made");
+  CHECK(member->sends > 0, "more sends complete than were made");
   CHECK(error == NULL ? bytes == ticket->size : bytes == 0 && error->code < 0, "%zu of %zu", bytes,
         ticket->size);
-  CHECK(!member->close_told || (error != NULL && error->code < 0), "sent after 'close'");
+  CHECK(!member->close_emitted || (error != NULL && error->code < 0), "sent after 'close'");
   if (ticket->order != 0) {
-    CHECK(ticket->order > member->told, "send %llu is told after %llu",
-          (unsigned long long)ticket->order, (unsigned long long)member->told);
-    member->told = ticket->order;
+    CHECK(ticket->order > member->completed, "send %llu completes after %llu",
+          (unsigned long long)ticket->order, (unsigned long long)member->completed);
+    member->completed = ticket->order;
   }
-  member->sends--;
-  member->bytes -= ticket->size;
-  walk.live_tickets--;
-  free(ticket);
+  release_ticket(ticket);
   check_member(member);
   do_something();
   forget_if_gone(member);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void on_attempt(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   struct attempt *attempt = context;
   struct member *member = attempt->member;
-  struct callback callback = begin_callback(CONNECT, "connected", attempt->number);
+  struct frame outer = begin_callback(CONNECT, "connected", attempt->number);
   CHECK(is_same(member, attempt->number) && member->socket == socket,
         "a connect of one that is gone");
-  CHECK(member->attempts > 0, "more connects are told than were made");
-  CHECK(error != NULL || !member->connect_told || dgram_connect_state(socket) == DGRAM_CONNECTED,
+  CHECK(member->attempts > 0, "more connects end than were made");
+  CHECK(error != NULL || !member->connect_emitted || dgram_connect_state(socket) == DGRAM_CONNECTED,
         "connected, and without a peer");
   /* A listener in front of it may have closed the socket. */
-  CHECK(error != NULL || !member->close_told || member->was_connected, "connected after 'close'");
+  CHECK(error != NULL || !member->close_emitted || member->was_connected,
+        "connected after 'close'");
   member->attempts--;
   walk.live_attempts--;
   free(attempt);
   do_something();
   forget_if_gone(member);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void on_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   struct member *member = context;
-  struct callback callback = begin_callback(CONNECT, "connect", member->number);
+  struct frame outer = begin_callback(CONNECT, "connect", member->number);
   CHECK(error == NULL, "'connect' with an error");
-  CHECK(!member->closing || !member->close_told, "'connect' after 'close'");
+  CHECK(!member->closing || !member->close_emitted, "'connect' after 'close'");
   CHECK(dgram_connect_state(socket) == DGRAM_CONNECTED, "'connect' without a peer");
-  member->connect_told = true;
+  member->connect_emitted = true;
   member->was_connected = true;
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void note_port(const struct member *member, int port) {
@@ -497,38 +490,38 @@ static void note_port(const struct member *member, int port) {
 
 static void on_listening(dgram_socket_t *socket, void *context) {
   struct member *member = context;
-  struct callback callback = begin_callback(LISTENING, "listening", member->number);
+  struct frame outer = begin_callback(LISTENING, "listening", member->number);
   CHECK(!member->listened, "'listening' twice");
-  CHECK(!member->close_told, "'listening' after 'close'");
+  CHECK(!member->close_emitted, "'listening' after 'close'");
   CHECK(dgram_bind_state(socket) == DGRAM_BOUND, "'listening' and not bound");
   member->listened = true;
   dgram_address_t address;
   if (dgram_address(socket, &address) == 0)
     note_port(member, address.port);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   struct member *member = context;
-  struct callback callback = begin_callback(ERROR, "error", member->number);
-  say("error %s", error->message);
+  struct frame outer = begin_callback(ERROR, "error", member->number);
+  record("error %s", error->message);
   CHECK(error->code < 0 && error->name != NULL && error->syscall != NULL, "%s", error->message);
-  CHECK(!member->close_told, "'error' after 'close'");
+  CHECK(!member->close_emitted, "'error' after 'close'");
   if (strcmp(error->syscall, "bind") == 0 || strcmp(error->syscall, "open") == 0)
     CHECK(!member->listened && dgram_bind_state(socket) == DGRAM_UNBOUND, "%s", error->message);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void on_close(dgram_socket_t *socket, void *context) {
   struct member *member = context;
-  struct callback callback = begin_callback(CLOSE, "close", member->number);
-  CHECK(member->closing && !member->close_told, "'close' of one that is open, or twice");
+  struct frame outer = begin_callback(CLOSE, "close", member->number);
+  CHECK(member->closing && !member->close_emitted, "'close' of one that is open, or twice");
   CHECK(member->socket == socket, "'close' of another");
-  member->close_told = true;
+  member->close_emitted = true;
   check_member(member);
   do_something();
   forget_if_gone(member);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 /* ---- messages ---- */
@@ -563,20 +556,20 @@ static void check_message(const struct member *member, const char *message,
 static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                        void *context) {
   struct member *member = context;
-  struct callback callback = begin_callback(MESSAGE, "message", member->number);
+  struct frame outer = begin_callback(MESSAGE, "message", member->number);
   CHECK(member->socket == socket, "a message of one that is gone");
   check_message(member, message, rinfo);
   if (rinfo->size == sizeof probe && memcmp(message, probe, sizeof probe) == 0)
-    walk.heard++;
+    walk.probes++;
   do_something();
   check_bytes(message, rinfo->size); /* they are still there */
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                         size_t count, void *context) {
   struct member *member = context;
-  struct callback callback = begin_callback(MESSAGE, "messages", member->number);
+  struct frame outer = begin_callback(MESSAGE, "messages", member->number);
   CHECK(member->socket == socket, "messages of one that is gone");
   CHECK(count > 0 && count <= 1024, "%zu", count);
   for (size_t i = 0; i < count; i++)
@@ -584,7 +577,7 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
   do_something();
   for (size_t i = 0; i < count; i++)
     check_bytes(messages[i]->message, messages[i]->rinfo.size);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 /* Listeners that come and go: they only call something. */
@@ -593,42 +586,42 @@ static void pass_message(dgram_socket_t *socket, const char *message, const dgra
                          void *context) {
   const struct member *member = context;
   (void)socket;
-  struct callback callback = begin_callback(MESSAGE, "passing message", member->number);
+  struct frame outer = begin_callback(MESSAGE, "passing message", member->number);
   check_bytes(message, rinfo->size);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void pass_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                           size_t count, void *context) {
   const struct member *member = context;
   (void)socket;
-  struct callback callback = begin_callback(MESSAGE, "passing messages", member->number);
+  struct frame outer = begin_callback(MESSAGE, "passing messages", member->number);
   for (size_t i = 0; i < count; i++)
     check_bytes(messages[i]->message, messages[i]->rinfo.size);
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void pass_event(dgram_socket_t *socket, void *context) {
   const struct member *member = context;
   (void)socket;
-  struct callback callback = begin_callback(LISTENING | CLOSE, "passing event", member->number);
-  end_callback(&callback);
+  struct frame outer = begin_callback(LISTENING | CLOSE, "passing event", member->number);
+  end_callback(outer);
 }
 
 static void pass_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   const struct member *member = context;
   (void)socket;
   (void)error;
-  struct callback callback = begin_callback(ERROR, "passing error", member->number);
-  end_callback(&callback);
+  struct frame outer = begin_callback(ERROR, "passing error", member->number);
+  end_callback(outer);
 }
 
 static void pass_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   const struct member *member = context;
   (void)socket;
   CHECK(error == NULL, "'connect' with an error");
-  struct callback callback = begin_callback(CONNECT, "passing connect", member->number);
-  end_callback(&callback);
+  struct frame outer = begin_callback(CONNECT, "passing connect", member->number);
+  end_callback(outer);
 }
 
 static void on_unhandled(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -651,13 +644,10 @@ static socklen_t loopback(struct sockaddr_storage *address, dgram_type_t type, i
 
 static int raw_socket(dgram_type_t type) {
   struct sockaddr_storage address;
-  bool quiet = walk.quiet;
-  walk.quiet = true;
   int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   CHECK(fd >= 0, "socket: %s", strerror(errno));
   CHECK(bind(fd, (struct sockaddr *)&address, loopback(&address, type, 0)) == 0, "bind: %s",
         strerror(errno));
-  walk.quiet = quiet;
   return fd;
 }
 
@@ -668,10 +658,7 @@ static int raw_port(int fd) {
     struct sockaddr_in6 v6; /* with its port at the same place */
   } address = {.v6 = {0}};
   socklen_t length = sizeof address;
-  bool quiet = walk.quiet;
-  walk.quiet = true;
-  CHECK(getsockname(fd, &address.any, &length) == 0, "getsockname");
-  walk.quiet = quiet;
+  CHECK(REAL(getsockname)(fd, &address.any, &length) == 0, "getsockname");
   return ntohs(address.v4.sin_port);
 }
 
@@ -731,7 +718,7 @@ static void answer(dgram_lookup_t *lookup) {
   static const int codes[] = {UV_EAI_NONAME, UV_ENOMEM, UV_ETIMEDOUT, 1};
   unsigned kind = below(8);
   struct call call =
-      begin_call(&nobody, "dgram_lookup_done", walk.allowed | LISTENING | ERROR | ASKED);
+      begin_call(&nobody, "dgram_lookup_done", walk.frame.allowed | LISTENING | ERROR | ASKED);
   if (kind == 0) {
     dgram_lookup_done(lookup, PICK(codes), NULL);
   } else if (kind == 1) {
@@ -754,32 +741,31 @@ static void answer(dgram_lookup_t *lookup) {
 
 static void look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
   const struct member *member = context;
-  unsigned outer = walk.allowed;
-  struct callback callback = begin_callback(ASKED, "look-up", member->number);
+  struct frame outer = begin_callback(ASKED, "look-up", member->number);
   CHECK(host != NULL, "no host");
   CHECK(type == DGRAM_UDP4 || type == DGRAM_UDP6, "type %d", type);
   do_something();
-  if (walk.quiet || one_in(2) || walk.question_count == QUESTIONS) {
-    walk.allowed = outer & (LISTENING | ERROR | ASKED); /* what the call outside may tell */
+  if (walk.quiet || one_in(2) || walk.lookup_count == LOOKUPS) {
+    walk.frame.allowed = outer.allowed & (LISTENING | ERROR | ASKED); /* as the call outside */
     answer(lookup);
   } else {
-    walk.questions[walk.question_count++] = lookup;
+    walk.lookups[walk.lookup_count++] = lookup;
   }
-  end_callback(&callback);
+  end_callback(outer);
 }
 
 static void answer_one(void) {
-  if (walk.question_count == 0)
+  if (walk.lookup_count == 0)
     return;
-  unsigned chosen = below(walk.question_count);
-  dgram_lookup_t *lookup = walk.questions[chosen];
-  walk.questions[chosen] = walk.questions[--walk.question_count];
+  unsigned chosen = below(walk.lookup_count);
+  dgram_lookup_t *lookup = walk.lookups[chosen];
+  walk.lookups[chosen] = walk.lookups[--walk.lookup_count];
   answer(lookup);
 }
 
 /* ---- work that is put off ---- */
 
-static int put_off(dgram_task_t *task, void *context) {
+static int defer_task(dgram_task_t *task, void *context) {
   (void)context;
   if (walk.task_count == TASKS || (!walk.quiet && one_in(8)))
     return 0;
@@ -809,8 +795,8 @@ static void add_listeners(struct member *member) {
     return;
   CHECK(dgram_on_listening(socket, on_listening, member) == 0, "no listener");
   CHECK(dgram_on_connect(socket, on_connect, member) == 0, "no listener");
-  member->hears = !one_in(4);
-  if (member->hears)
+  member->receives = !one_in(4);
+  if (member->receives)
     CHECK(dgram_on_message(socket, on_message, member) == 0, "no listener");
   if (one_in(4))
     CHECK(dgram_on_messages(socket, on_messages, member) == 0, "no listener");
@@ -833,7 +819,7 @@ static dgram_options_t some_options(struct member *member) {
   if ((member->looks_up = one_in(3)))
     options.lookup = look_up;
   if ((member->defers = one_in(3)))
-    options.defer = put_off;
+    options.defer = defer_task;
   member->signal = one_in(4) ? (int)below(SIGNALS) : -1;
   if (member->signal >= 0)
     options.signal = walk.signals[member->signal];
@@ -862,7 +848,7 @@ static void create(struct member *member) {
 /* ---- the calls that change the state of a socket ---- */
 
 /* Callbacks of a bind that ask a look-up of the program's. */
-static unsigned told_inside(const struct member *member) {
+static unsigned inside_bind(const struct member *member) {
   return member->looks_up ? ASKED | LISTENING | ERROR : 0;
 }
 
@@ -873,23 +859,28 @@ static void check_bind(struct member *member, const struct call *call, int resul
     CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%d", result);
 }
 
-static void call_bind(struct member *member) {
+static int some_bind_port(void) {
   const int ports[] = {0, 0, 0, 0, walk.taken_port, walk.shared_port, 70000, -1};
-  const char *const hosts[] = {NULL, "127.0.0.1", "127.0.0.1", "::1", "::1", "", "192.0.2.1", "::"};
+  return PICK(ports);
+}
+
+static void call_bind(struct member *member) {
+  static const char *const hosts[] = {NULL,  "127.0.0.1", "127.0.0.1", "::1",
+                                      "::1", "",          "192.0.2.1", "::"};
   bool was_closing = member->closing;
-  struct call call = begin_call(member, "dgram_bind", told_inside(member));
-  int result =
-      dgram_bind(member->socket, PICK(ports), PICK(hosts), one_in(2) ? pass_event : NULL, member);
+  struct call call = begin_call(member, "dgram_bind", inside_bind(member));
+  int result = dgram_bind(member->socket, some_bind_port(), PICK(hosts),
+                          one_in(2) ? pass_event : NULL, member);
   if (was_closing == member->closing)
     check_bind(member, &call, result);
   end_call(&call, result);
 }
 
 static void call_bind_sync(struct member *member) {
-  const int ports[] = {0, 0, 0, 0, walk.taken_port, walk.shared_port, 70000, -1};
-  const char *const hosts[] = {NULL, "127.0.0.1", "127.0.0.1", "::1", "::1", "", "192.0.2.1", "x"};
+  static const char *const hosts[] = {NULL,  "127.0.0.1", "127.0.0.1", "::1",
+                                      "::1", "",          "192.0.2.1", "x"};
   struct call call = begin_call(member, "dgram_bind_sync", 0);
-  int result = dgram_bind_sync(member->socket, PICK(ports), PICK(hosts));
+  int result = dgram_bind_sync(member->socket, some_bind_port(), PICK(hosts));
   check_bind(member, &call, result);
   CHECK(result != 0 || dgram_bind_state(member->socket) == DGRAM_BOUND, "bound, and not");
   end_call(&call, result);
@@ -901,7 +892,7 @@ static void call_adopt(struct member *member) {
   dgram_bind_options_t options = dgram_default_bind_options();
   options.fd = some_descriptor(member->type, &own, &loose);
   options.exclusive = one_in(2);
-  struct call call = begin_call(member, "dgram_bind_options", told_inside(member) | LISTENING);
+  struct call call = begin_call(member, "dgram_bind_options", inside_bind(member) | LISTENING);
   /* In 'listening' it must be known. */
   bool was_loose = member->loose;
   member->tried_a_peer = true;
@@ -924,21 +915,21 @@ static void call_connect(struct member *member) {
   attempt->member = member;
   attempt->number = member->number;
   int port = one_in(20) ? 0 : some_peer(member->type);
-  bool tells = !one_in(3);
+  bool has_callback = !one_in(3);
   bool open = !member->closing;
-  if (tells) {
-    member->attempts++; /* it may be told inside the call */
+  if (has_callback) {
+    member->attempts++; /* it may end inside the call */
     walk.live_attempts++;
   }
   member->tried_a_peer = true;
-  struct call call = begin_call(member, "dgram_connect", told_inside(member));
-  int result = dgram_connect(member->socket, port, PICK(hosts), tells ? on_attempt : NULL,
-                             tells ? attempt : NULL);
-  if (tells && result != 0) {
+  struct call call = begin_call(member, "dgram_connect", inside_bind(member));
+  int result = dgram_connect(member->socket, port, PICK(hosts), has_callback ? on_attempt : NULL,
+                             has_callback ? attempt : NULL);
+  if (has_callback && result != 0) {
     member->attempts--;
     walk.live_attempts--;
   }
-  if (!tells || result != 0)
+  if (!has_callback || result != 0)
     free(attempt);
   if (open && port != 0 && was_alone(&call) && !FAULTS)
     CHECK(result ==
@@ -950,7 +941,7 @@ static void call_connect(struct member *member) {
 static void call_connect_sync(struct member *member) {
   static const char *const hosts[] = {NULL, NULL, NULL, "127.0.0.1", "::1", "localhost"};
   member->tried_a_peer = true;
-  struct call call = begin_call(member, "dgram_connect_sync", told_inside(member) & ASKED);
+  struct call call = begin_call(member, "dgram_connect_sync", inside_bind(member) & ASKED);
   int result =
       dgram_connect_sync(member->socket, one_in(20) ? 0 : some_peer(member->type), PICK(hosts));
   if (result == 0)
@@ -958,7 +949,7 @@ static void call_connect_sync(struct member *member) {
           "connected, and not");
   CHECK(result != 0 || call.before.connect == DGRAM_DISCONNECTED, "connected twice");
   if (result == 0)
-    member->connect_told = false;
+    member->connect_emitted = false;
   end_call(&call, result);
 }
 
@@ -971,7 +962,7 @@ static void call_disconnect(struct member *member) {
           "%s in state %d", dgram_err_name(result), call.before.connect);
   if (result == 0) {
     CHECK(dgram_connect_state(member->socket) == DGRAM_DISCONNECTED, "disconnected, and not");
-    member->connect_told = false;
+    member->connect_emitted = false;
   }
   end_call(&call, result);
 }
@@ -985,7 +976,7 @@ static void call_close(struct member *member) {
         "%s", dgram_err_name(result));
   if (result == 0) {
     member->closing = true;
-    member->connect_told = false;
+    member->connect_emitted = false;
   }
   end_call(&call, result);
 }
@@ -1005,7 +996,7 @@ static void call_abort(void) {
     if (member->signal != (int)chosen)
       continue;
     member->closing |= aborts;
-    member->connect_told &= !aborts;
+    member->connect_emitted &= !aborts;
     if (frees)
       member->signal = -1;
   }
@@ -1067,14 +1058,6 @@ static struct ticket *new_ticket(struct member *member, size_t size, bool ordere
   return ticket;
 }
 
-static void take_back(struct ticket *ticket) {
-  struct member *member = ticket->member;
-  member->sends--;
-  member->bytes -= ticket->size;
-  walk.live_tickets--;
-  free(ticket);
-}
-
 static int send_somehow(struct member *member, size_t size, int port, bool binary,
                         struct ticket *ticket) {
   static const char *const hosts[] = {NULL,  NULL, "127.0.0.1",        "127.0.0.1",
@@ -1116,7 +1099,7 @@ static void call_send(struct member *member) {
   struct ticket *ticket = NULL;
   if (!one_in(3))
     ticket = new_ticket(member, size, binary || connected || !member->looks_up);
-  struct call call = begin_call(member, "dgram_send", told_inside(member));
+  struct call call = begin_call(member, "dgram_send", inside_bind(member));
   int result = send_somehow(member, size, port, binary, ticket);
   if (was_closing)
     CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
@@ -1126,7 +1109,7 @@ static void call_send(struct member *member) {
                                  : 0),
           "%s", dgram_err_name(result));
   if (result != 0 && ticket != NULL)
-    take_back(ticket);
+    release_ticket(ticket);
   walk.sends += result == 0;
   end_call(&call, result);
 }
@@ -1138,43 +1121,40 @@ static void call_burst(struct member *member) {
 
 static void call_flush(struct member *member) {
   struct call call = begin_call(member, "dgram_flush", SENT | ERROR | ASKED);
-  walk.flushed = member;
+  walk.frame.flushed = member;
   dgram_flush(member->socket);
   end_call(&call, 0);
 }
 
 /* ---- options and the like ---- */
 
-static int set_something(struct member *member) {
+static int set_interface(dgram_socket_t *socket, int number) {
   static const char *const interfaces[] = {"127.0.0.1", "0.0.0.0", "lo", "::", "::%lo", "x", "1"};
-  dgram_socket_t *socket = member->socket;
-  switch (below(10)) {
-  case 0:
-    return dgram_set_broadcast(socket, (int)below(2));
-  case 1:
-    return dgram_set_ttl(socket, (int)below(260));
-  case 2:
-    return dgram_set_multicast_ttl(socket, (int)below(260));
-  case 3:
-    return dgram_set_multicast_loopback(socket, (int)below(2));
-  case 4:
-    return dgram_set_multicast_interface(socket, PICK(interfaces));
-  case 5:
-    return dgram_set_recv_buffer_size(socket, (int)below(100000));
-  case 6:
-    return dgram_set_send_buffer_size(socket, (int)below(100000));
-  case 7:
-    return dgram_get_recv_buffer_size(socket) < 0 ? -1 : 0;
-  case 8:
-    return dgram_get_send_buffer_size(socket) < 0 ? -1 : 0;
-  default:
-    return dgram_set_receive_budget(socket, (int)below(40));
-  }
+  return dgram_set_multicast_interface(socket, PICK(interfaces));
+}
+
+static int get_sizes(dgram_socket_t *socket, int which) {
+  int size = which ? dgram_get_recv_buffer_size(socket) : dgram_get_send_buffer_size(socket);
+  return size < 0 ? -1 : 0;
 }
 
 static void call_setter(struct member *member) {
+  static const struct {
+    int (*set)(dgram_socket_t *socket, int number);
+    uint32_t limit;
+  } setters[] = {{dgram_set_broadcast, 2},
+                 {dgram_set_ttl, 260},
+                 {dgram_set_multicast_ttl, 260},
+                 {dgram_set_multicast_loopback, 2},
+                 {set_interface, 1},
+                 {dgram_set_recv_buffer_size, 100000},
+                 {dgram_set_send_buffer_size, 100000},
+                 {get_sizes, 2},
+                 {get_sizes, 2},
+                 {dgram_set_receive_budget, 40}};
+  uint32_t chosen = below(sizeof setters / sizeof *setters);
   struct call call = begin_call(member, "a setter", 0);
-  end_call(&call, set_something(member));
+  end_call(&call, setters[chosen].set(member->socket, (int)below(setters[chosen].limit)));
 }
 
 static void call_membership(struct member *member) {
@@ -1183,23 +1163,13 @@ static void call_membership(struct member *member) {
   static const char *const interfaces[] = {NULL, NULL, "127.0.0.1", "lo", "::%lo"};
   dgram_socket_t *socket = member->socket;
   struct call call = begin_call(member, "a membership", 0);
-  int result = 0;
-  switch (below(4)) {
-  case 0:
-    result = dgram_add_membership(socket, PICK(groups), PICK(interfaces));
-    break;
-  case 1:
-    result = dgram_drop_membership(socket, PICK(groups), PICK(interfaces));
-    break;
-  case 2:
-    result =
-        dgram_add_source_specific_membership(socket, PICK(sources), PICK(groups), PICK(interfaces));
-    break;
-  default:
-    result = dgram_drop_source_specific_membership(socket, PICK(sources), PICK(groups),
-                                                   PICK(interfaces));
-  }
-  end_call(&call, result);
+  if (one_in(2))
+    end_call(&call, (one_in(2) ? dgram_add_membership : dgram_drop_membership)(socket, PICK(groups),
+                                                                               PICK(interfaces)));
+  else
+    end_call(&call, (one_in(2) ? dgram_add_source_specific_membership
+                               : dgram_drop_source_specific_membership)(
+                        socket, PICK(sources), PICK(groups), PICK(interfaces)));
 }
 
 static void call_getters(struct member *member) {
@@ -1270,23 +1240,23 @@ static int change_other_listeners(struct member *member) {
 }
 
 /* In front of the others, since it is not known here what those do to the socket. */
-static int begin_or_cease_to_hear(struct member *member) {
+static int begin_or_cease_to_receive(struct member *member) {
   dgram_socket_t *socket = member->socket;
-  if (member->hears) {
+  if (member->receives) {
     int err = dgram_off_message(socket, on_message, member);
-    member->hears = err != 0;
+    member->receives = err != 0;
     return err;
   }
   while (dgram_off_message(socket, pass_message, member) == 0)
     ;
   int err = dgram_on_message(socket, on_message, member);
-  member->hears = err == 0;
+  member->receives = err == 0;
   return err;
 }
 
 static void call_listeners(struct member *member) {
   static int (*const changes[])(struct member * member) = {
-      change_listeners_of_messages, change_other_listeners, begin_or_cease_to_hear};
+      change_listeners_of_messages, change_other_listeners, begin_or_cease_to_receive};
   struct call call = begin_call(member, "listeners", 0);
   int result = PICK(changes)(member);
   end_call(&call, result);
@@ -1314,10 +1284,7 @@ static void raw_send(int fd, dgram_type_t type, const char *bytes, size_t size, 
     uint16_t value = (uint16_t)segment;
     memcpy(CMSG_DATA(header), &value, sizeof value);
   }
-  bool quiet = walk.quiet;
-  walk.quiet = true;
-  (void)sendmsg(fd, &message, MSG_DONTWAIT);
-  walk.quiet = quiet;
+  (void)REAL(sendmsg)(fd, &message, MSG_DONTWAIT);
 }
 
 static void send_joined(int fd, dgram_type_t type, int port) {
@@ -1396,9 +1363,9 @@ static void act(void) {
 }
 
 static void run(uv_run_mode mode) {
-  walk.allowed = EVERYTHING;
+  walk.frame.allowed = EVERYTHING;
   uv_run(walk.loop, mode);
-  walk.allowed = 0;
+  walk.frame.allowed = 0;
 }
 
 static void count_turn(uv_prepare_t *handle) {
@@ -1414,7 +1381,7 @@ static void settle(void) {
     uint64_t before = walk.events;
     while (walk.task_count > 0)
       run_a_task();
-    while (walk.question_count > 0)
+    while (walk.lookup_count > 0)
       answer_one();
     run(UV_RUN_NOWAIT);
     idle = walk.events == before ? idle + 1 : 0;
@@ -1450,27 +1417,27 @@ static void check_turns(void) {
 }
 
 /*
- * One that listens hears what is sent to it. Not asked is one that connected, or tried: after a
- * peer of IPv4 Linux lets a udp6 socket hear IPv4 only, whatever it is connected to later.
+ * One that listens receives what is sent to it. Left out is one that connected, or tried: after a
+ * peer of IPv4 Linux lets a udp6 socket receive IPv4 only, whatever it is connected to later.
  */
-static void check_hearing(struct member *member) {
+static void check_receiving(struct member *member) {
   dgram_address_t address;
-  if (member->socket == NULL || member->closing || !member->listened || !member->hears ||
+  if (member->socket == NULL || member->closing || !member->listened || !member->receives ||
       member->loose || member->reuses || member->tried_a_peer ||
       dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
       dgram_address(member->socket, &address) != 0 || address.port == 0)
     return;
-  uint64_t before = walk.heard;
+  uint64_t before = walk.probes;
   int fd = raw_socket(member->type);
   raw_send(fd, member->type, probe, sizeof probe, address.port, 0);
-  for (unsigned turn = 0; walk.heard == before && turn < 400; turn++) {
+  for (unsigned turn = 0; walk.probes == before && turn < 400; turn++) {
     if (turn > 20)
       run_for(1);
     else
       run(UV_RUN_NOWAIT);
   }
   close(fd);
-  CHECK(walk.heard > before, "socket %u on %s:%d is deaf", member->number, address.address,
+  CHECK(walk.probes > before, "socket %u on %s:%d is deaf", member->number, address.address,
         address.port);
 }
 
@@ -1491,7 +1458,7 @@ static void check_rest(void) {
   for (unsigned i = 0; i < MEMBERS; i++) {
     const struct member *member = &walk.members[i];
     CHECK(member->socket == NULL || (member->sends == 0 && member->attempts == 0),
-          "socket %u: %u sends and %u connects are not told", member->number, member->sends,
+          "socket %u: %u sends and %u connects have not ended", member->number, member->sends,
           member->attempts);
     CHECK(member->socket == NULL || dgram_get_send_queue_count(member->socket) == 0,
           "socket %u has %zu silent sends", member->number,
@@ -1503,7 +1470,7 @@ static void check_rest(void) {
   }
   check_turns();
   for (unsigned i = 0; i < 3; i++)
-    check_hearing(some_member());
+    check_receiving(some_member());
   walk.quiet = false;
 }
 
@@ -1542,9 +1509,9 @@ static void end_life(void) {
   for (unsigned i = 0; i < SIGNALS; i++)
     dgram_abort_signal_free(walk.signals[i]);
   uv_close((uv_handle_t *)&walk.turns_handle, NULL);
-  walk.allowed = EVERYTHING;
+  walk.frame.allowed = EVERYTHING;
   CHECK(uv_run(walk.loop, UV_RUN_DEFAULT) == 0, "the loop does not end");
-  walk.allowed = 0;
+  walk.frame.allowed = 0;
   CHECK(walk.live_tickets == 0 && walk.live_attempts == 0, "%u sends, %u connects",
         walk.live_tickets, walk.live_attempts);
   for (unsigned i = 0; i < MEMBERS; i++)
