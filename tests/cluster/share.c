@@ -19,6 +19,12 @@ ROLE(reuse_or_not) {
   worker_bind(reporting_socket(loop, &options), port_wanted(), NULL);
 }
 
+ROLE(ipv6_only_or_not) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP6);
+  options.ipv6_only = this_id == 1;
+  must(dgram_bind(reporting_socket(loop, &options), port_wanted(), "::", NULL, NULL) == 0);
+}
+
 /* Closes its socket and binds another to the same address. */
 static void bind_again(dgram_socket_t *socket, void *context) {
   worker_bind(reporting_udp4(dgram_loop(socket)), port_wanted(), NULL);
@@ -97,11 +103,20 @@ TEST("a port of a host name, which has to be looked up, is shared") {
   assert_two_share("bind_by_name");
 }
 
-TEST("a bind with other options is another socket: EADDRINUSE") {
-  fork_worker("reuse_or_not");
+static void assert_second_has_no_room(const char *role) {
+  fork_worker(role);
   await("1:bound");
-  fork_worker("reuse_or_not");
+  fork_worker(role);
   await("2:error(bind,EADDRINUSE)");
+}
+
+TEST("a bind with another reuse_addr is another socket: EADDRINUSE") {
+  assert_second_has_no_room("reuse_or_not");
+}
+
+TEST("a bind with another ipv6_only is another socket: EADDRINUSE") {
+  skip_without_ipv6();
+  assert_second_has_no_room("ipv6_only_or_not");
 }
 
 TEST("a worker that closes its socket may bind again") {

@@ -112,6 +112,26 @@ static void wait_for_interface(const char *interface) {
   close(events);
 }
 
+static int is_routed(const char *address, const char *interface) {
+  char command[256];
+  snprintf(command, sizeof command,
+           "PATH=$PATH:/usr/sbin:/sbin; ip -6 route show table local dev %s | grep -q '^local %s '",
+           interface, address);
+  return system(command) == 0;
+}
+
+void add_address(const char *address, int prefix, const char *interface) {
+  char event[4096];
+  struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV6_ROUTE};
+  int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  assert_true(events >= 0);
+  assert_int_equal(bind(events, (struct sockaddr *)&groups, sizeof groups), 0);
+  sh("ip addr add %s/%d nodad dev %s", address, prefix, interface);
+  while (!is_routed(address, interface))
+    assert_true(recv(events, event, sizeof event, 0) > 0);
+  close(events);
+}
+
 /* Makes left, middle and right, and enters middle. */
 static void open_hosts(void) {
   for (int i = 0; i < HOSTS; i++)

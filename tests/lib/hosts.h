@@ -82,6 +82,13 @@ int close_with_hosts(int fd);
 /* Finds an interface's link-local address, without zone. Returns false if it has none yet. */
 int find_link_local(const char *interface, char text[INET6_ADDRSTRLEN]);
 
+/*
+ * Gives the host that the program is now an IPv6 address, and waits until it works: the kernel
+ * takes in what comes to a new address once it has the route to it, which a worker of its own
+ * makes; on a busy machine that may be a while after the call.
+ */
+void add_address(const char *address, int prefix, const char *interface);
+
 /* Lets middle be a router. */
 void forward(void);
 

@@ -90,7 +90,9 @@ static void start_dnsmasq(void) {
 
 static void start_name_server(void) {
   struct sockaddr_in address = loopback_address(UP_PORT);
-  sh("ip link set lo up; for i in 5 6; do ip addr add fd00::$i/128 dev lo nodad; done");
+  sh("ip link set lo up");
+  add_address("fd00::5", 128, "lo");
+  add_address("fd00::6", 128, "lo");
   up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   assert_true(up >= 0);
   assert_int_equal(bind(up, (struct sockaddr *)&address, sizeof address), 0);

@@ -4,41 +4,15 @@
  */
 #include "lib/hosts.h"
 
-#include <linux/rtnetlink.h>
-
 #define NEIGHBOUR "fe80::2"
 #define SELF "fe80::1" /* middle's, on both links */
 
-static int is_routed(const char *address, const char *interface) {
-  char command[256];
-  snprintf(command, sizeof command,
-           "PATH=$PATH:/usr/sbin:/sbin; ip -6 route show table local dev %s | grep -q '^local %s '",
-           interface, address);
-  return system(command) == 0;
-}
-
-/*
- * The kernel takes in what comes to a new address once it has the route to it, which a worker of
- * its own makes: on a busy machine that may be a while after the call.
- */
-static void add_address(const char *address, const char *interface) {
-  char event[4096];
-  struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV6_ROUTE};
-  int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  assert_true(events >= 0);
-  assert_int_equal(bind(events, (struct sockaddr *)&groups, sizeof groups), 0);
-  sh("ip addr add %s/64 nodad dev %s", address, interface);
-  while (!is_routed(address, interface))
-    assert_true(recv(events, event, sizeof event, 0) > 0);
-  close(events);
-}
-
 static void open_links(void) {
-  add_address(SELF, "eth0");
-  add_address(SELF, "eth1");
+  add_address(SELF, 64, "eth0");
+  add_address(SELF, 64, "eth1");
   for (int i = 0; i < 2; i++) {
     enter(i == 0 ? left : right);
-    add_address(NEIGHBOUR, "eth0");
+    add_address(NEIGHBOUR, 64, "eth0");
   }
   enter(middle);
 }
