@@ -1,4 +1,4 @@
-/* The end of a cluster: workers are asked to go, and those that don't are made to. */
+/* The end of a cluster: workers are disconnected, and those that do not end are killed. */
 #include "lib/cluster_fixture.h"
 
 /* Reads nothing any more. */

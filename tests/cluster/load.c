@@ -44,7 +44,7 @@ struct flow {
   struct flows *flows;
   dgram_socket_t *socket;
   uint32_t number;
-  uint32_t asked; /* questions so far */
+  uint32_t sent; /* questions so far */
   unsigned char answered[MOST_QUESTIONS_EACH];
 };
 
@@ -58,9 +58,9 @@ struct flows {
   struct flow all[FLOWS];
 };
 
-static void ask(struct flow *flow) {
-  const struct answer question = {.flow = flow->number, .question = ++flow->asked};
-  assert_true(flow->asked < MOST_QUESTIONS_EACH);
+static void send_question(struct flow *flow) {
+  const struct answer question = {.flow = flow->number, .question = ++flow->sent};
+  assert_true(flow->sent < MOST_QUESTIONS_EACH);
   assert_int_equal(dgram_send(flow->socket, &question, sizeof question, 0, NULL, NULL, NULL), 0);
 }
 
@@ -73,7 +73,7 @@ static void on_answer(dgram_socket_t *socket, const char *message, const dgram_r
   memcpy(&answer, message, sizeof answer);
   assert_int_equal(answer.flow, flow->number);
   assert_in_range(answer.worker, 1, MOST_WORKERS - 1);
-  assert_in_range(answer.question, 1, flow->asked);
+  assert_in_range(answer.question, 1, flow->sent);
   if (flow->answered[answer.question]) {
     flows->repeated++;
     return;
@@ -81,10 +81,10 @@ static void on_answer(dgram_socket_t *socket, const char *message, const dgram_r
   flow->answered[answer.question] = 1;
   flows->answers++;
   flows->by_worker[answer.worker]++;
-  if (answer.question < flow->asked)
+  if (answer.question < flow->sent)
     flows->late++;
   else if (!flows->stopped)
-    ask(flow);
+    send_question(flow);
 }
 
 static void count_refusal(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
@@ -103,7 +103,7 @@ static void flows_start(struct flows *flows, uv_loop_t *loop, int port) {
     flow->socket = new_socket(loop, DGRAM_UDP4, on_answer, flow);
     assert_int_equal(dgram_on_error(flow->socket, count_refusal, flow), 0);
     assert_int_equal(dgram_connect_sync(flow->socket, port, "127.0.0.1"), 0);
-    ask(flow);
+    send_question(flow);
   }
 }
 
@@ -114,7 +114,7 @@ static void run_until_answers(uv_loop_t *loop, const struct flows *flows, unsign
 
 /* Its last question has no answer yet. */
 static int question_is_open(const struct flow *flow) {
-  return !flow->answered[flow->asked];
+  return !flow->answered[flow->sent];
 }
 
 static unsigned open_questions(const struct flows *flows) {
@@ -169,18 +169,18 @@ static void run_for(uv_loop_t *loop, uint64_t ms) {
   uv_run(loop, UV_RUN_NOWAIT);
 }
 
-/* Gives up questions that stay open for so long; their flows ask anew. Returns how many. */
+/* Gives up questions that stay open for so long; their flows send anew. Returns how many. */
 static unsigned give_up(uv_loop_t *loop, struct flows *flows, uint64_t ms) {
   unsigned given_up = 0;
-  uint32_t asked[FLOWS];
+  uint32_t sent[FLOWS];
   for (int i = 0; i < FLOWS; i++)
-    asked[i] = flows->all[i].asked;
+    sent[i] = flows->all[i].sent;
   run_for(loop, ms);
   for (int i = 0; i < FLOWS; i++) {
     struct flow *flow = &flows->all[i];
-    if (question_is_open(flow) && flow->asked == asked[i]) {
+    if (question_is_open(flow) && flow->sent == sent[i]) {
       given_up++;
-      ask(flow);
+      send_question(flow);
     }
   }
   return given_up;

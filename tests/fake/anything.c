@@ -2,7 +2,7 @@
  * A worker, and a next server, that do anything for some seconds: frames that are right and wrong,
  * halves of them, floods, descriptors, sudden ends, silence. Meanwhile the other side serves and
  * starts workers, and afterwards it has the descriptors that it had.
- * DGRAM_TEST_SECONDS says how long; the default is 2.
+ * DGRAM_TEST_SECONDS is how long; the default is 2.
  */
 #include "lib/cluster_fixture.h"
 #include "lib/folder.h"

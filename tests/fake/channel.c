@@ -309,7 +309,7 @@ TEST("an end within a frame is EOF") {
   assert_int_equal(receive_none(), UV_EOF); /* the descriptor goes with the channel */
 }
 
-/* The other side closes without reading what was said to it: ECONNRESET. */
+/* The other side closes without reading what was sent to it: ECONNRESET. */
 TEST("a reset is EOF") {
   struct dgram__frame frame = {.kind = DGRAM__FRAME_REPLY};
   assert_int_equal(dgram__channel_send(&theirs, &frame, -1), 0);

@@ -1,6 +1,6 @@
 /*
  * A primary and a worker of it while every allocation and system call fails once: nothing crashes,
- * nothing is left over, and what was begun is told to have ended. The worker is a process of its
+ * nothing is left over, and the end of what was begun is reported. The worker is a process of its
  * own when the primary is looked at, and the primary one thread's other end of a channel when the
  * worker is.
  */
@@ -74,7 +74,7 @@ static void on_online(dgram_cluster_t *cluster, int id, void *context) {
   onlines++;
 }
 
-/* The worker has said all that it has to say. */
+/* The worker has sent all that it has to send. */
 static void on_listening(dgram_cluster_t *cluster, int id, const dgram_address_t *address,
                          void *context) {
   CHECK(address->port > 0);
@@ -121,7 +121,7 @@ static void a_primary(void) {
   CHECK(closes == (err == 0));
 }
 
-/* In the process that the primary starts. When it was refused it asks no more, and ends. */
+/* In the process that the primary starts. When it was refused it requests no more, and ends. */
 static void on_refused(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   dgram_close(socket, NULL, NULL);
 }
@@ -161,7 +161,7 @@ static void invite(void) {
   fault.at = at;
 }
 
-/* As a primary does, with system calls of its own that may fail too; then it hears no more. */
+/* As a primary does, with system calls of its own that may fail too; then it reads no more. */
 static void answer_asks(void) {
   struct dgram__frame frame;
   int got = dgram__channel_receive(&primary, &frame, NULL);

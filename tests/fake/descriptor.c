@@ -1,6 +1,6 @@
 /*
  * New descriptors: close-on-exec, non-blocking and above the standard ones, also where the system
- * refuses the flags that say so, or a call that it has not; on an error none is left open.
+ * refuses those flags, or lacks a call; on an error none is left open.
  * The linker puts the functions __wrap_... in the place of the true ones.
  */
 #include "descriptor.h"
@@ -81,7 +81,7 @@ enum { MAKERS = sizeof makers / sizeof *makers };
 static const int refusals[] = {0, EINVAL, ENOSYS, EPERM};
 enum { REFUSALS = sizeof refusals / sizeof *refusals };
 
-/* Nothing can be told while the standard descriptors are closed: what is wrong is counted. */
+/* Nothing can be asserted while the standard descriptors are closed: what is wrong is counted. */
 static int wrong(const int fds[MOST], int count) {
   int wrongs = count <= 0;
   for (int i = 0; i < count; i++) {

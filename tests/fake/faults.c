@@ -56,14 +56,14 @@ WRAP(int, posix_memalign, (void **memory, size_t alignment, size_t size)) {
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-/* ---- what the library tells ---- */
+/* ---- callbacks ---- */
 
 enum { MOST_SENDS = 32, SIZE = 100 };
 
 static uv_loop_t
     *scenario_loop;     /* of one run; lost with a failed one, for others must not be mixed up */
 static int binds_ended; /* 'listening', or an 'error' of binding */
-static int closing;     /* sockets that were closed, and those that told it */
+static int closing;     /* sockets that were closed, and those that have emitted 'close' */
 static int closes;
 static size_t bytes_received;
 static int accepted[MOST_SENDS]; /* 0 or 1 */
@@ -264,7 +264,7 @@ static void an_exchange_with_one_peer(void) {
 
 /* ---- a bind that is answered with a system socket ---- */
 
-static dgram_lookup_t *question; /* where to bind; NULL: not asked */
+static dgram_lookup_t *lookup_of_bind; /* where to bind; NULL: not called */
 
 /* A system socket that has a peer. */
 static int new_connected(void) {
@@ -275,10 +275,10 @@ static int new_connected(void) {
   return fd;
 }
 
-static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
-                          void *context) {
+static void keep_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
+                        void *context) {
   if (strcmp(host, "bind") == 0)
-    question = lookup;
+    lookup_of_bind = lookup;
   else
     dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
@@ -286,15 +286,15 @@ static void keep_question(dgram_lookup_t *lookup, const char *host, dgram_type_t
 /* While a connect to another peer waits. */
 static void a_system_socket_as_the_answer(void) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
-  options.lookup = keep_question;
-  question = NULL;
+  options.lookup = keep_lookup;
+  lookup_of_bind = NULL;
   int ended = 0;
   int fd = new_connected();
   dgram_socket_t *socket = new_with(&options, NULL);
   int bind_err = dgram_bind(socket, 0, "bind", on_listening, NULL);
   int connect_err = dgram_connect(socket, 10, "name", on_connect, &ended);
   CHECK((bind_err == 0 && connect_err == 0) || fault.in != NULL);
-  bool taken = question != NULL && dgram_lookup_done_fd(question, fd) == 0;
+  bool taken = lookup_of_bind != NULL && dgram_lookup_done_fd(lookup_of_bind, fd) == 0;
   CHECK(taken || fault.in != NULL);
   while (connect_err == 0 && ended == 0)
     uv_run(scenario_loop, UV_RUN_ONCE);

@@ -94,7 +94,7 @@ static int start_and_stop(dgram_steer_t steer) {
 
 /* ---- tests ---- */
 
-/* And nothing that was asked for is missing without a word. */
+/* And nothing that was requested is missing without an error. */
 static void start_and_fail(void) {
   int err = start_and_stop(DGRAM_STEER_CPU);
   bool evaded = fault.in != NULL && strcmp(fault.in, "socket") == 0; /* by one without flags */

@@ -1,7 +1,7 @@
 /*
  * Every allocation and every system call of a hand-over fails once, the first, the second, ..., on
  * either side, until one goes through. Whatever fails: nothing crashes or is left over, and a
- * server that has not been told that its sockets are taken still has them.
+ * server whose on_taken was not called still has its sockets.
  */
 #include "lib/fault.h"
 
@@ -16,10 +16,14 @@
 #include "lib/folder.h"
 #include "lib/process.h"
 
-enum { THIS_USER = 1001, ANOTHER_USER = 1002, ROOT = 0 }; /* who takes part, as the system says */
+enum {
+  THIS_USER = 1001,
+  ANOTHER_USER = 1002,
+  ROOT = 0
+}; /* who takes part, as SO_PEERCRED returns it */
 
 static uv_loop_t *server_loop; /* of the server that goes; it runs while the other waits */
-static int peers_asked;        /* times that the system was asked who is at the other end */
+static int peer_checks;        /* calls of SO_PEERCRED */
 static int other_peer;         /* the time when it is another user; 0: never */
 static uid_t other_user;
 static bool no_files; /* a connection can't be accepted */
@@ -42,7 +46,7 @@ WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *leng
   if (fails("getsockopt"))
     return -1;
   int result = __real_getsockopt(fd, level, name, value, length);
-  if (name == SO_PEERCRED && ++peers_asked == other_peer)
+  if (name == SO_PEERCRED && ++peer_checks == other_peer)
     ((struct ucred *)value)->uid = other_user;
   else if (name == SO_PEERCRED)
     ((struct ucred *)value)->uid = THIS_USER;
@@ -78,7 +82,7 @@ __attribute__((constructor)) static void set_hooks(void) {
 
 enum { SOCKETS = 2, PATIENCE_MS = 1000 };
 
-static int taken;      /* times that the server was told */
+static int taken;      /* calls of on_taken */
 static int first_take; /* what the first dgram_handover_take() returned */
 
 static void count_taken(void *context) {
@@ -124,7 +128,7 @@ static int take(void) {
     __real_close(fds[i]);
   int err = dgram_handover_confirm(takeover);
   CHECK(err == 0 || fault.in != NULL);
-  for (int i = 0; i < 5; i++) /* all that was said is there already */
+  for (int i = 0; i < 5; i++) /* all that was sent is there already */
     uv_run(server_loop, UV_RUN_NOWAIT);
   CHECK(taken == (takeover != NULL && err == 0) || (fault.in != NULL && !is_harmless()));
   return count;
@@ -135,7 +139,7 @@ static void hand_over(void) {
   int fds[SOCKETS];
   dgram_offer_t *offer;
   taken = 0;
-  peers_asked = 0;
+  peer_checks = 0;
   for (int i = 0; i < SOCKETS; i++)
     fds[i] = __real_socket(AF_INET, SOCK_DGRAM, 0);
   open_loop(&keep_alive);
@@ -161,7 +165,7 @@ TEST("a hand-over survives each fault on either side") {
   survive_all_faults(hand_over, errors, sizeof errors / sizeof *errors, 20);
 }
 
-/* The next server asks who offers, and then the one that offers who takes. */
+/* The next server checks who offers, and then the one that offers who takes. */
 TEST("a hand-over from or to another user is EACCES, and from or to root is none") {
   other_user = ANOTHER_USER;
   for (other_peer = 1; other_peer <= 2; other_peer++) {

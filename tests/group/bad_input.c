@@ -2,14 +2,21 @@
 #include "lib/group_fixture.h"
 #include "lib/refusals.h"
 
-/* Starts a group with options of this, and of that of its sockets. */
+static int never_start(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
+  counts[index].failures++;
+  return 0;
+}
+
+/* Starts a group with options that are changed, of it or of its sockets; it must be refused. */
 static int start(void (*change)(dgram_group_options_t *options, int number), int number) {
   dgram_group_t *group = (dgram_group_t *)counts; /* not NULL */
   group_socket = dgram_default_options(DGRAM_UDP4);
   dgram_group_options_t options = answering(2);
+  options.on_start = never_start;
   change(&options, number);
   int err = dgram_group_start(&options, &group);
   assert_null(group);
+  assert_int_equal(counts[0].failures, 0);
   return err;
 }
 

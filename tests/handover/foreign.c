@@ -128,7 +128,7 @@ TEST("a take fails with EPROTO when the offer breaks the rules") {
   close(with);
 }
 
-/* To show that the frames above are what they are said to be. */
+/* Shows that the frames above are what their names are. */
 TEST("a take gets what an offer gives that keeps to the rules") {
   static const unsigned char two[2 * FRAME] = {1, 7, [7] = 1, [FRAME] = 1, 7};
   static const unsigned char busy[FRAME] = {1, 7, [8] = 255, 255, 255, (unsigned char)UV_EBUSY};

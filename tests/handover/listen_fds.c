@@ -152,10 +152,12 @@ static void exited_well(uv_process_t *process, int64_t status, int signum) {
   uv_close((uv_handle_t *)process, NULL);
 }
 
-/* Until somebody listens datagrams go nowhere, and nothing tells when that is. */
+static int activated_port;
+
+/* Until somebody listens datagrams are lost, and nothing shows when that is. */
 static void send_again(uv_timer_t *timer) {
   dgram_socket_t *client = timer->data;
-  send_text(client, "x", *(int *)timer->loop->data, NULL, NULL);
+  send_text(client, "x", activated_port, NULL, NULL);
 }
 
 /* The first datagram starts the program, and waits for it in the socket. */
@@ -171,14 +173,13 @@ TEST("a server starts with a socket of systemd-socket-activate") {
   char listen[64];
   char mode[] = "serve";
   char *args[] = {activate, datagram, listen, (char *)process_program(), mode, NULL};
-  int port = free_port();
-  snprintf(listen, sizeof listen, "--listen=127.0.0.1:%d", port);
+  activated_port = free_port();
+  snprintf(listen, sizeof listen, "--listen=127.0.0.1:%d", activated_port);
   uv_process_t process;
   uv_process_options_t options = {.exit_cb = exited_well, .file = activate, .args = args};
   assert_int_equal(uv_spawn(loop, &process, &options), 0);
   dgram_socket_t *client = new_socket(loop, DGRAM_UDP4, trace_message, "answer");
   bind_now(client, "127.0.0.1");
-  loop->data = &port;
   again.data = client;
   assert_int_equal(uv_timer_init(loop, &again), 0);
   assert_int_equal(uv_timer_start(&again, send_again, 0, AGAIN_MS), 0);

@@ -1,7 +1,7 @@
 /*
  * A server is replaced by a new process of itself, ten times under load: each datagram is answered,
  * and once. The first "server" is the test, which only holds the socket; the others are this
- * program started anew, each by the one that is being replaced being asked for its socket.
+ * program started anew, each of which takes the socket of the one before.
  */
 #include "lib/handover_fixture.h"
 

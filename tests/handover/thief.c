@@ -1,7 +1,7 @@
 /*
  * While a server has a port for itself nobody else gets it: not in a hand-over, not when the next
  * server dies in the midst of one, and not with a socket of the service manager.
- * DGRAM_TEST_HANDOVERS says how many hand-overs there are; the default is 100.
+ * DGRAM_TEST_HANDOVERS is the number of hand-overs; the default is 100.
  */
 #include "lib/handover_fixture.h"
 #include "lib/thief.h"

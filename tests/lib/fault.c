@@ -46,7 +46,7 @@ void fault_check(bool holds, int line, const char *condition) {
   unsigned at = fault.at;
   if (holds)
     return;
-  fault.at = 0; /* what runs at exit, the counts of gcov say, is to be spared */
+  fault.at = 0; /* what runs at exit, for example gcov, must not fail */
   fail_msg("line %d: %s does not hold after fault %u: %s in %s", line, condition, at,
            strerror(fault.error), fault.in != NULL ? fault.in : "nothing");
 }

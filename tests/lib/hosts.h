@@ -56,7 +56,7 @@ int have_command(const char *name);
 /* ---- making hosts ---- */
 
 /*
- * The first call of a program. Returns false, and says why, where it may not make hosts.
+ * The first call of a program. Returns false, and prints why, where it may not make hosts.
  *
  * From here on it keeps to one processor: the kernel hands datagrams on in one queue for each
  * processor, and with a single queue what was sent first over a link also arrives first. So what
@@ -121,7 +121,7 @@ extern const struct addresses ipv4, ipv6;
 
 /* ---- running them ---- */
 
-/* Waits for one of the descriptors, but not for ever; `what` says for what. */
+/* Waits for one of the descriptors, but not for ever; `what` names what should come. */
 void wait_for(struct pollfd *wakes, nfds_t count, int wait_ms, const char *what);
 
 void run_hosts_until(const int *reached, int wanted);

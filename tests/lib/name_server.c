@@ -33,7 +33,7 @@ static int hide(const char *path, const char *text) {
   return hidden;
 }
 
-/* The resolver would also ask for each name within the domain of the host's own name. */
+/* The resolver would also query each name within the domain of the host's own name. */
 static int have_no_domain(void) {
   return unshare(CLONE_NEWUTS) == 0 && sethostname("host", 4) == 0;
 }

@@ -34,7 +34,7 @@ TEST_OVER_EACH("a connected socket emits ECONNREFUSED for each send, and stays c
 /*
  * Sends several datagrams in one iteration, of different sizes: no system call can take them as
  * one. Each answer is met, and taken from the system, by the send after it; how often the socket
- * emits it is not said.
+ * emits it is not specified.
  */
 static void send_ten(dgram_socket_t *sender) {
   enum { SENDS = 10 };

@@ -1,6 +1,6 @@
 /*
- * IPv6 link-local addresses, which mean something on one link only: their zone says which. Both
- * neighbours of middle have the same one, so that only the zone tells them apart.
+ * IPv6 link-local addresses, which are valid on one link only: their zone is the link. Both
+ * neighbours of middle have the same one, so that only the zone distinguishes them.
  */
 #include "lib/hosts.h"
 
@@ -17,7 +17,7 @@ static void open_links(void) {
   enter(middle);
 }
 
-/* Notes who sent it, and answers there by nothing but what rinfo says. */
+/* Traces the sender, and answers to the address and port of rinfo. */
 static void answer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                    void *context) {
   char text[64];
@@ -114,7 +114,7 @@ TEST("a connected socket receives from its zone only") {
   assert_received(middle, "two");
 }
 
-/* An address with such a zone is one without: the kernel, which can't bind to it, says so. */
+/* An address with such a zone is one without: the kernel returns the error. */
 TEST("a zone that does not exist is as none: EINVAL") {
   struct kept_error kept = {0};
   open_links();

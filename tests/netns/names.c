@@ -53,11 +53,11 @@ static void a_send_fails(uv_loop_t *loop, dgram_type_t type, const char *name) {
   run_until(loop, &kept.calls, 1);
   assert_not_found(&kept, name);
 
-  struct kept_error told = {0}; /* without callback */
-  assert_int_equal(dgram_on_error(sender, keep_error, &told), 0);
+  struct kept_error emitted = {0}; /* without callback */
+  assert_int_equal(dgram_on_error(sender, keep_error, &emitted), 0);
   assert_int_equal(dgram_send(sender, "x", 1, PORT, name, NULL, NULL), 0);
-  run_until(loop, &told.calls, 1);
-  assert_not_found(&told, name);
+  run_until(loop, &emitted.calls, 1);
+  assert_not_found(&emitted, name);
   close_socket(sender);
 }
 
@@ -127,13 +127,13 @@ TEST("a connect takes a name's address of its family") {
 }
 
 TEST("a failed connect emits 'error' and can be repeated") {
-  struct kept_error told = {0};
+  struct kept_error emitted = {0};
   struct kept_error connected = {0};
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_error(socket, keep_error, &told), 0);
+  assert_int_equal(dgram_on_error(socket, keep_error, &emitted), 0);
   assert_int_equal(dgram_connect(socket, PORT, "none.test", NULL, NULL), 0);
-  run_until(loop, &told.calls, 1);
-  assert_not_found(&told, "none.test");
+  run_until(loop, &emitted.calls, 1);
+  assert_not_found(&emitted, "none.test");
   assert_int_equal(dgram_connect(socket, PORT, "four.test", on_connected, &connected), 0);
   run_until(loop, &connected.calls, 1);
   assert_int_equal(connected.code, 0);

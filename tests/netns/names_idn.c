@@ -108,7 +108,7 @@ TEST("a name that is no UTF-8 is EINVAL") {
 
 static void answer_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t type,
                           void *context) {
-  trace("asked(%s)", host);
+  trace("lookup(%s)", host);
   dgram_lookup_done(lookup, 0, "127.0.0.1");
 }
 
@@ -121,7 +121,7 @@ TEST("a program's own look-up gets the name as it was given") {
                               "CHER。test",
                               trace_event, "listening"),
                    0);
-  assert_trace("asked(BU\xcc\x88"
+  assert_trace("lookup(BU\xcc\x88"
                "CHER。test) listening");
 }
 

@@ -73,7 +73,7 @@ TEST("a ping socket of IPv6 sends requests and receives their answers") {
                  (struct answers){.type = ICMP6_ECHO_REPLY, .from = "::1"});
 }
 
-/* Control messages that did not fit tell nothing of joined datagrams: there are none. */
+/* That control messages did not fit is no sign of joined datagrams: there are none. */
 TEST("a ping socket receives an answer with more control messages than have room") {
   static const int options[] = {IP_PKTINFO, IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS, IP_RETOPTS};
   struct answers answers = {.type = ICMP_ECHOREPLY, .from = "127.0.0.1"};

@@ -1,10 +1,9 @@
 /*
  * A host whose ports are used up: the system can't bind a socket that sends without a port, and
- * says EAGAIN, though the socket is writable. The loop does not turn at full speed; it is said
- * once; and when a port is free the send leaves.
+ * returns EAGAIN, though the socket is writable. The loop does not turn at full speed; the error is
+ * emitted once; and when a port is free the send leaves.
  */
 #include "lib/hosts.h"
-#include "lib/fixture.h"
 
 enum { FIRST = 40000, PORTS = 2 };
 

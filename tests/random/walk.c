@@ -359,7 +359,7 @@ static int end_call(const struct call *call, int result) {
   record("%llu: %s(%u) = %d", (unsigned long long)walk.step, walk.frame.name, call->member->number,
          result);
   if (result < 0 && was_alone(call)) {
-    /* Silent sends that leave before an option is tried, say, are in it no more. */
+    /* Sends without callbacks may have left, for example before an option is set. */
     CHECK(now.bytes <= call->before.bytes && now.count <= call->before.count,
           "%s returned %s, and the queue has grown", walk.frame.name, dgram_err_name(result));
     CHECK(now.connect == call->before.connect, "%s returned %s, and the peer is another",
@@ -847,7 +847,7 @@ static void create(struct member *member) {
 
 /* ---- the calls that change the state of a socket ---- */
 
-/* Callbacks of a bind that ask a look-up of the program's. */
+/* Events inside a bind that calls a look-up of the program's. */
 static unsigned inside_bind(const struct member *member) {
   return member->looks_up ? ASKED | LISTENING | ERROR : 0;
 }
