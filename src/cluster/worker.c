@@ -125,7 +125,7 @@ static void worker_queue(struct dgram__bind_request *request, enum worker_reques
   worker_write(request->worker);
 }
 
-static int worker_ask(dgram_socket_t *socket, int fd, struct dgram__bind_request **asked) {
+static int worker_request(dgram_socket_t *socket, int fd, struct dgram__bind_request **made) {
   dgram_worker_t *worker = socket->loop->worker;
   struct dgram__bind_request *request = calloc(1, sizeof *request);
   if (request == NULL)
@@ -141,7 +141,7 @@ static int worker_ask(dgram_socket_t *socket, int fd, struct dgram__bind_request
   dgram__address_any(&request->frame.address, dgram__family(socket->options.type), 0);
   if (fd == 0)
     request->frame.address = socket->binding.to;
-  *asked = request;
+  *made = request;
   worker->waiting++;
   dgram__list_append(&worker->unanswered, &request->node);
   dgram__list_append(&worker->queue, &request->queue_node);
@@ -167,7 +167,7 @@ static void worker_release(struct dgram__bind_request *request) {
 }
 
 static const struct dgram__bind_agent worker_agent = {
-    .ask = worker_ask, .listening = worker_listening, .release = worker_release};
+    .request = worker_request, .listening = worker_listening, .release = worker_release};
 
 /* ---- 3. replies ---- */
 
@@ -200,7 +200,7 @@ static int worker_on_reply(dgram_worker_t *worker, const struct dgram__frame *fr
   }
   if (socket != NULL) {
     worker->waiting--;
-    dgram__bind_answered(socket, err);
+    dgram__bind_replied(socket, err);
   }
   return 0;
 }
@@ -265,7 +265,7 @@ static void worker_end(dgram_worker_t *worker) {
     if (socket != NULL && leased)
       dgram__bind_revoked(socket);
     else if (socket != NULL)
-      dgram__bind_answered(socket, UV_ECANCELED);
+      dgram__bind_replied(socket, UV_ECANCELED);
   }
   uv_close((uv_handle_t *)&worker->poll, worker_on_poll_closed);
   /* The descriptor stays open, though shut down: by it the process knows that it is a worker. */

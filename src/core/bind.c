@@ -170,7 +170,7 @@ static void bind_finish(dgram_socket_t *socket) {
   else if (binding->agent == NULL || socket->loop->bind_agent == NULL)
     err = bind_open(socket, &binding->to);
   else
-    err = binding->agent->ask(socket, 0, &binding->request);
+    err = binding->agent->request(socket, 0, &binding->request);
   if (binding->request != NULL)
     bind_set_state(socket, DGRAM__BIND_ASKING_PRIMARY);
   else
@@ -271,7 +271,7 @@ int dgram__bind_take_shared(dgram_socket_t *socket, int fd) {
   return bind_adopt(socket, fd, true);
 }
 
-void dgram__bind_answered(dgram_socket_t *socket, int status) {
+void dgram__bind_replied(dgram_socket_t *socket, int status) {
   dgram__hold(socket);
   if (status != 0)
     socket->binding.request = NULL;
@@ -295,7 +295,7 @@ static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t
   binding->to = dgram__address_unspec;
   if (agent != NULL) {
     binding->agent = agent;
-    int err = agent->ask(socket, options->fd, &binding->request);
+    int err = agent->request(socket, options->fd, &binding->request);
     if (err == 0)
       bind_set_state(socket, DGRAM__BIND_ASKING_PRIMARY);
     return err;

@@ -359,15 +359,15 @@ enum __attribute__((packed)) dgram__bind_state {
 struct dgram__bind_request; /* the agent's own */
 
 /*
- * Binds for the sockets of a loop, in place of the system: a worker asks its primary. A table of
- * functions, static: it outlives the requests.
+ * Binds for the sockets of a loop, in place of the system: a worker requests binds from its
+ * primary. A table of functions, static: it outlives the requests.
  */
 struct dgram__bind_agent {
   /*
    * Requests a system socket bound to `binding.to`, or with `fd` > 0 that descriptor of the
-   * primary's. Returns 0, and dgram__bind_answered() comes later; or an error.
+   * primary's. Returns 0, and dgram__bind_replied() comes later; or an error.
    */
-  int (*ask)(dgram_socket_t *socket, int fd, struct dgram__bind_request **request);
+  int (*request)(dgram_socket_t *socket, int fd, struct dgram__bind_request **made);
 
   void (*listening)(struct dgram__bind_request *request);
 
@@ -391,13 +391,13 @@ int dgram__bind_implicitly(dgram_socket_t *socket);
 /* The same inside the call; 'listening' comes from the loop. */
 int dgram__bind_at_once(dgram_socket_t *socket);
 
-/* The agent's answer: takes over a system socket. Returns 0, or an error with `fd` the agent's. */
+/* The agent's reply: takes over a system socket. Returns 0, or an error with `fd` the agent's. */
 int dgram__bind_take_shared(dgram_socket_t *socket, int fd);
 
 /* Then, or if there is no system socket: ends the bind. An error ends the request, too. */
-void dgram__bind_answered(dgram_socket_t *socket, int status);
+void dgram__bind_replied(dgram_socket_t *socket, int status);
 
-/* The agent has gone: closes the socket, whose system socket was its answer. */
+/* The agent has gone: closes the socket, whose system socket was its reply. */
 void dgram__bind_revoked(dgram_socket_t *socket);
 
 /* The socket closes: a bind under way is cancelled, and what is shared is returned. */
