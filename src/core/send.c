@@ -59,7 +59,8 @@ static inline bool send_queues_are_complete(const struct dgram__tx *tx) {
   unsigned sum = tx->wait_bind.count + tx->ready.count + tx->completed.count + tx->cancelled.count;
   for (const struct dgram__list_node *node = tx->resolving.first; node != NULL; node = node->next)
     sum++;
-  return sum >= tx->count && sum - tx->count <= tx->markers;
+  return sum >= tx->count && sum - tx->count <= tx->markers &&
+         (tx->ready.count > 0 || tx->markers + tx->no_callback == 0);
 }
 
 /* The loop's free list is not empty. */
@@ -472,6 +473,9 @@ void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address
  * send() may report an ICMP error of an earlier datagram, if the socket is connected or another use
  * of its file description has set IP_RECVERR. The send itself is healthy then: it is retried once.
  * If the result differs, the first error is emitted as a receive error.
+ *
+ * The error queue (IP_RECVERR) would name the datagram that an error is about; the library does not
+ * set the option, so it decides by the retry.
  */
 static bool async_error_is_possible(const dgram_socket_t *socket) {
   return dgram__is_connected(&socket->connecting) || dgram__udp_queues_errors(&socket->udp);

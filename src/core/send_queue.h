@@ -71,8 +71,9 @@ static inline struct dgram__send *dgram__next_send(const struct dgram__send *sen
 }
 
 /*
- * First in, first out. The count alone says where it ends: `first` and `last` of an empty queue and
- * the link of the last send mean nothing.
+ * First in, first out, over the `next` of the datagrams that udp.h sends. The count alone says
+ * where it ends: `first` and `last` of an empty queue and the link of the last send mean nothing.
+ * (The list of list.h in its place costs a send 19 instructions of 155.)
  */
 struct dgram__queue {
   struct dgram__send *first;
