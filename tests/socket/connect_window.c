@@ -140,11 +140,11 @@ static void a_look_up_that_connects_inside_connect_sync(uv_loop_t *loop, int syn
   close(inner);
 }
 
-TEST("connect_sync() in the look-up of a connect wins, and the connect is refused") {
+TEST("connect() in the look-up of a send inside connect_sync() is refused") {
   a_look_up_that_connects_inside_connect_sync(loop, 0);
 }
 
-TEST("connect_sync() in the look-up of a connect inside a call wins") {
+TEST("connect_sync() in the look-up of a send inside connect_sync() is refused") {
   a_look_up_that_connects_inside_connect_sync(loop, 1);
 }
 

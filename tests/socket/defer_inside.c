@@ -136,7 +136,7 @@ static void run_in_event(dgram_socket_t *socket, void *context) {
 }
 
 /* There is nothing that could be run twice. */
-TEST("tasks run in close are all there are") {
+TEST("tasks run in close find nothing left to run") {
   dgram_socket_t *socket = new_bound_with_defer(loop, &tasks);
   assert_int_equal(dgram_on_close(socket, run_in_event, "close"), 0);
   send_text(socket, "1", 9, trace_sent, "sent");
