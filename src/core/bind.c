@@ -286,6 +286,11 @@ void dgram__bind_revoked(dgram_socket_t *socket) {
 
 /* ---- the public functions ---- */
 
+static int bind_check_unbound(const dgram_socket_t *socket) {
+  int err = dgram__check_open(socket);
+  return err == 0 && socket->binding.state != DGRAM__UNBOUND ? DGRAM_ERR_SOCKET_ALREADY_BOUND : err;
+}
+
 static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t *options) {
   bool alone = options->exclusive || (socket->options.flags & DGRAM__REUSE_PORT) != 0;
   struct dgram__binding *binding = &socket->binding;
@@ -293,15 +298,12 @@ static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t
   if (options->fd <= 0)
     return bind_start(socket, options->port, options->address, agent);
   binding->to = dgram__address_unspec;
-  if (agent != NULL) {
-    binding->agent = agent;
-    int err = agent->request(socket, options->fd, &binding->request);
-    if (err == 0)
-      bind_set_state(socket, DGRAM__BIND_ASKING_PRIMARY);
-    return err;
-  }
-  int err = bind_adopt(socket, options->fd, false);
-  if (err == 0)
+  binding->agent = agent;
+  int err = agent != NULL ? agent->request(socket, options->fd, &binding->request)
+                          : bind_adopt(socket, options->fd, false);
+  if (binding->request != NULL)
+    bind_set_state(socket, DGRAM__BIND_ASKING_PRIMARY);
+  else if (err == 0)
     bind_end(socket, 0);
   return err;
 }
@@ -311,17 +313,16 @@ int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_options_t *optio
   if (socket == NULL || options == NULL || options->struct_size != sizeof *options)
     return UV_EINVAL;
   dgram_bind_options_t read = *options;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->binding.state != DGRAM__UNBOUND)
-    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  int err = bind_check_unbound(socket);
+  if (err != 0)
+    return err;
   if (read.fd <= 0 && (read.port < 0 || read.port > UINT16_MAX))
     return DGRAM_ERR_SOCKET_BAD_PORT;
   struct dgram__listeners *listening = &socket->events.listening;
   if (callback != NULL &&
       !dgram__listeners_add(listening, (dgram__listener_fn *)callback, context, DGRAM__ON_ATTEMPT))
     return UV_ENOMEM;
-  int err = bind_start_options(socket, &read);
+  err = bind_start_options(socket, &read);
   if (err != 0)
     dgram__listeners_remove_kind(listening, DGRAM__ON_ATTEMPT);
   return err;
@@ -336,15 +337,11 @@ int dgram_bind(dgram_socket_t *socket, int port, const char *address, dgram_list
 }
 
 int dgram_bind_sync(dgram_socket_t *socket, int port, const char *address) {
-  if (socket == NULL)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  if (socket->binding.state != DGRAM__UNBOUND)
-    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
-  if (port < 0 || port > UINT16_MAX)
-    return DGRAM_ERR_SOCKET_BAD_PORT;
   union dgram__address local;
-  int err = dgram__numeric_read(socket, port, address, false, &local);
+  int err = bind_check_unbound(socket);
+  if (err == 0 && (port < 0 || port > UINT16_MAX))
+    err = DGRAM_ERR_SOCKET_BAD_PORT;
+  if (err == 0)
+    err = dgram__numeric_read(socket, port, address, false, &local);
   return err != 0 ? err : bind_at_once(socket, &local);
 }

@@ -115,38 +115,27 @@ const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
 
 /* ---- a look-up is started ---- */
 
-#ifdef DGRAM_HAVE_LIBIDN2
 /*
- * Maps the name as Node.js does, by UTS 46 and not transitionally: case, composition, width. libuv
- * alone encodes the characters as they stand; it gets what libidn2 refuses, by the stricter rules
- * of IDNA 2008, a symbol say, and what is not UTF-8. False: no memory. `ascii` NULL: not mapped.
+ * The name is mapped as by Node.js, by UTS 46 and not transitionally: case, composition, width.
+ * libuv alone encodes the characters as they stand; it gets what libidn2 refuses, by the stricter
+ * rules of IDNA 2008, for example a symbol, and what is not UTF-8.
  */
-static bool resolve_map_name(const char *host, char **ascii) {
-  const char *at = host;
-  *ascii = NULL;
-  while (*at != '\0' && (unsigned char)*at < 0x80)
-    at++;
-  return *at == '\0' || idn2_to_ascii_8z(host, ascii, IDN2_NONTRANSITIONAL) != IDN2_MALLOC;
-}
-#else
-static void idn2_free(void *ascii) {
-}
-
-static bool resolve_map_name(const char *host, char **ascii) {
-  *ascii = NULL;
-  return true;
-}
-#endif
-
 static int resolve_ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, int family) {
   struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
-  char *ascii;
-  if (!resolve_map_name(lookup->host, &ascii))
+  char *ascii = NULL;
+#ifdef DGRAM_HAVE_LIBIDN2
+  const char *at = lookup->host;
+  while (*at != '\0' && (unsigned char)*at < 0x80)
+    at++;
+  if (*at != '\0' && idn2_to_ascii_8z(lookup->host, &ascii, IDN2_NONTRANSITIONAL) == IDN2_MALLOC)
     return UV_ENOMEM;
+#endif
   lookup->request.data = lookup;
   int err = uv_getaddrinfo(loop, &lookup->request, resolve_on_getaddrinfo,
                            ascii != NULL ? ascii : lookup->host, NULL, &hints);
+#ifdef DGRAM_HAVE_LIBIDN2
   idn2_free(ascii);
+#endif
   return err;
 }
 
