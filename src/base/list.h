@@ -31,8 +31,9 @@ struct dgram__list {
   ((at)->member.next != NULL ? DGRAM__LIST_ENTRY((at)->member.next, type, member) : NULL)
 
 /* Iterates over the structs of a list. The body may append to it, but not remove `at`. */
-#define DGRAM__LIST_FOR_EACH(at, list, type, member)                   \
-  for (type *at = DGRAM__LIST_FIRST(list, type, member); (at) != NULL; \
+#define DGRAM__LIST_FOR_EACH(at, list, type, member)                                      \
+  /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type and a declared name stand bare */ \
+  for (type *at = DGRAM__LIST_FIRST(list, type, member); (at) != NULL;                    \
        (at) = DGRAM__LIST_NEXT(at, type, member))
 
 static inline bool dgram__list_is_empty(const struct dgram__list *list) {

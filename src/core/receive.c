@@ -2,12 +2,12 @@
  * Receiving: a wake-up makes one receive call, and emits the datagrams that it brings.
  *
  *   buffers     of the loop; all its sockets receive into them
- *   batch       the buffers that one receive call has filled: each with one datagram or, by GRO,
- * many iteration   how many datagrams an iteration of the loop emits: a bounded number, in a
- * bounded time, so that neither a fast sender nor a slow listener keeps timers and other sockets
- * waiting messages    the batch is emitted: as 'messages', and each datagram as a 'message' backlog
- * what is left of the batch then is copied, and emitted in the next iterations wake-up     does all
- * this
+ *   batch       the buffers that one receive call has filled; by GRO one holds many datagrams
+ *   iteration   how many datagrams an iteration of the loop emits: a bounded number in a bounded
+ *               time, so that no sender or listener keeps timers and other sockets waiting
+ *   messages    the batch is emitted: as 'messages', and each datagram as a 'message'
+ *   backlog     what is left of the batch then is copied, and emitted in the next iterations
+ *   wake-up     does all this
  *
  * Nothing reads until EAGAIN: if more is there, libuv reports it in the next iteration. So that
  * little is left for the backlog, a receive call gets as many buffers as the listeners were fast

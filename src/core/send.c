@@ -474,8 +474,11 @@ void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address
  * of its file description has set IP_RECVERR. The send itself is healthy then: it is retried once.
  * If the result differs, the first error is emitted as a receive error.
  *
- * The error queue (IP_RECVERR) would name the datagram that an error is about; the library does not
- * set the option, so it decides by the retry.
+ * IP_RECVERR would not spare the retry: with it sendmsg(2) still returns the ICMP error of an
+ * earlier datagram, and its own datagram has not left (Linux 6.18). The error queue only names the
+ * datagram that the error is about (sock_extended_err). It also makes the next send of an
+ * unconnected socket fail for another peer, and keeps POLLERR set until it is read; so the library
+ * does not set it.
  */
 static bool async_error_is_possible(const dgram_socket_t *socket) {
   return dgram__is_connected(&socket->connecting) || dgram__udp_queues_errors(&socket->udp);
