@@ -3,7 +3,7 @@
 
 set(dgram_folders base udp ipc core cluster handover group)
 
-set(dgram_base # pure: no system call, no loop
+set(dgram_base # no descriptor, no loop
   address.c
   errors.c
   listeners.c)
