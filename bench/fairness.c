@@ -34,21 +34,21 @@
 enum {
   WORK_NS = 20 * 1000, /* of the listener, for each datagram */
   TICK_MS = 10,
-  ASK_NS = 3 * 1000 * 1000, /* from an answer to the next question */
-  LOST_NS = 1000 * 1000 * 1000,
-  WARM_UP_TICKS = 20, /* not measured */
-  PATIENCE = 100,     /* times SECONDS: a machine that is busier is no place to measure */
-  MOST_SENDERS = 1000,
-  MOST_SAMPLES = 1 << 16,
-  MOST_BYTES = 65507, /* of a segmented send, ... */
-  MOST_SEGMENTS = 64, /* ... and datagrams of it, udp(7) */
-  CHUNKS = 20,        /* datagrams that libuv takes in a call */
+  REQUEST_INTERVAL_NS = 3 * 1000 * 1000, /* from an answer to the next request */
+  REQUEST_TIMEOUT_NS = 1000 * 1000 * 1000,
+  WARM_UP_TICKS = 20,    /* not measured */
+  MAX_WAIT_FACTOR = 100, /* times SECONDS: a machine that is busier is no place to measure */
+  MAX_SENDERS = 1000,
+  MAX_SAMPLES = 1 << 16,
+  MAX_BYTES = 65507, /* of a segmented send, ... */
+  MAX_SEGMENTS = 64, /* ... and datagrams of it, udp(7) */
+  CHUNKS = 20,       /* datagrams that libuv takes in a call */
   CHUNK_BYTES = 65536
 };
 
 typedef struct samples {
   size_t count;
-  uint64_t ns[MOST_SAMPLES];
+  uint64_t ns[MAX_SAMPLES];
 } samples_t;
 
 /* On the clock by which the kernel stamps what it receives. */
@@ -59,7 +59,7 @@ typedef struct span {
 
 typedef struct spans {
   size_t count;
-  span_t at[MOST_SAMPLES];
+  span_t at[MAX_SAMPLES];
 } spans_t;
 
 typedef struct plan {
@@ -73,9 +73,9 @@ typedef struct plan {
 
 /* What the two processes share. */
 static struct shared {
-  atomic_bool over;     /* no more questions are to be asked */
+  atomic_bool over;     /* no more requests are to be asked */
   atomic_bool answered; /* none waits for its answer */
-  spans_t questions;    /* from each to its answer */
+  spans_t requests;     /* from each to its answer */
 } * shared;
 
 static int checked(int result, const char *what) {
@@ -90,13 +90,13 @@ static int checked_uv(int result, const char *what) {
   return result;
 }
 
-static void note(samples_t *samples, uint64_t ns) {
-  if (samples->count < MOST_SAMPLES)
+static void add_sample(samples_t *samples, uint64_t ns) {
+  if (samples->count < MAX_SAMPLES)
     samples->ns[samples->count++] = ns;
 }
 
-static void note_span(spans_t *spans, uint64_t from_ns, uint64_t to_ns) {
-  if (spans->count < MOST_SAMPLES)
+static void add_span(spans_t *spans, uint64_t from_ns, uint64_t to_ns) {
+  if (spans->count < MAX_SAMPLES)
     spans->at[spans->count++] = (span_t){from_ns, to_ns};
 }
 
@@ -124,9 +124,9 @@ static double percentile_us(samples_t *samples, size_t percent) {
 
 typedef struct client {
   int fd;
-  uint64_t question; /* the number of the one that waits for its answer; 0: none */
+  uint64_t request; /* the number of the one that waits for its answer; 0: none */
   uint64_t next;
-  uint64_t asked_ns;
+  uint64_t requested_ns;
   uint64_t answered_ns;
 } client_t;
 
@@ -150,7 +150,7 @@ static uint64_t answer_ns(const client_t *client) {
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
                            .msg_controllen = sizeof control};
-  if (recvmsg(client->fd, &message, 0) < 0 || number != client->question)
+  if (recvmsg(client->fd, &message, 0) < 0 || number != client->request)
     return 0;
   struct timespec stamp;
   if (CMSG_FIRSTHDR(&message) == NULL || control.header.cmsg_type != SO_TIMESTAMPNS)
@@ -167,26 +167,26 @@ static void send_some(int fd, const void *bytes, size_t size) {
   checked(-1, "send");
 }
 
-static void ask(client_t *client) {
-  client->question = ++client->next;
-  client->asked_ns = wall_ns();
-  send_some(client->fd, &client->question, sizeof client->question);
+static void send_request(client_t *client) {
+  client->request = ++client->next;
+  client->requested_ns = wall_ns();
+  send_some(client->fd, &client->request, sizeof client->request);
 }
 
-/* A question that is not answered counts as one that was when it was given up. */
+/* A request that is not answered counts as one that was when it was given up. */
 static void step_client(client_t *client) {
   uint64_t now = wall_ns();
-  if (client->question == 0) {
-    if (now - client->answered_ns >= ASK_NS)
-      ask(client);
+  if (client->request == 0) {
+    if (now - client->answered_ns >= REQUEST_INTERVAL_NS)
+      send_request(client);
     return;
   }
   uint64_t answered = answer_ns(client);
-  if (answered == 0 && now - client->asked_ns < LOST_NS)
+  if (answered == 0 && now - client->requested_ns < REQUEST_TIMEOUT_NS)
     return;
   client->answered_ns = now;
-  client->question = 0;
-  note_span(&shared->questions, client->asked_ns, answered != 0 ? answered : now);
+  client->request = 0;
+  add_span(&shared->requests, client->requested_ns, answered != 0 ? answered : now);
 }
 
 static void open_senders(int fds[], const plan_t *plan, uint16_t port) {
@@ -199,12 +199,12 @@ static void open_senders(int fds[], const plan_t *plan, uint16_t port) {
 }
 
 static void flood(const plan_t *plan, const uint16_t ports[2]) {
-  static char payload[MOST_BYTES];
-  int fds[MOST_SENDERS], on = 1;
+  static char payload[MAX_BYTES];
+  int fds[MAX_SENDERS], on = 1;
   client_t client = {.fd = connected_to(ports[1])};
   checked(setsockopt(client.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), "SO_TIMESTAMPNS");
   open_senders(fds, plan, ports[0]);
-  for (size_t i = 0; !atomic_load(&shared->over) || client.question != 0; i++) {
+  for (size_t i = 0; !atomic_load(&shared->over) || client.request != 0; i++) {
     send_some(fds[i % plan->senders], payload, plan->size * plan->per_send);
     step_client(&client);
   }
@@ -256,8 +256,8 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
   work(count);
 }
 
-static void on_question(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                        void *context) {
+static void on_request(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                       void *context) {
   uv_buf_t answer = uv_buf_init((char *)message, (unsigned)rinfo->size);
   checked_uv(dgram_send_to(socket, &answer, 1, rinfo->sockaddr, NULL, NULL), "dgram_send_to");
 }
@@ -294,8 +294,8 @@ static void on_uv_message(uv_udp_t *udp, ssize_t size, const uv_buf_t *buffer,
     work(1);
 }
 
-static void on_uv_question(uv_udp_t *udp, ssize_t size, const uv_buf_t *buffer,
-                           const struct sockaddr *from, unsigned flags) {
+static void on_uv_request(uv_udp_t *udp, ssize_t size, const uv_buf_t *buffer,
+                          const struct sockaddr *from, unsigned flags) {
   if (!is_datagram(size, from))
     return;
   uv_buf_t answer = uv_buf_init(buffer->base, (unsigned)size);
@@ -319,7 +319,7 @@ static uint16_t open_uv(int which, bool many, uv_udp_recv_cb listener) {
 static void open_sockets(const plan_t *plan, uint16_t ports[2]) {
   if (strcmp(plan->server, "dgram") == 0) {
     ports[0] = open_dgram(0, plan->batches ? NULL : on_message);
-    ports[1] = open_dgram(1, on_question);
+    ports[1] = open_dgram(1, on_request);
     if (plan->batches)
       checked_uv(dgram_on_messages(server.dgram[0], on_messages, NULL), "dgram_on_messages");
     return;
@@ -328,7 +328,7 @@ static void open_sockets(const plan_t *plan, uint16_t ports[2]) {
   unsigned bytes = many ? CHUNKS * CHUNK_BYTES : CHUNK_BYTES;
   server.buffer = uv_buf_init(bench_allocate(bytes), bytes);
   ports[0] = open_uv(0, many, on_uv_message);
-  ports[1] = open_uv(1, many, on_uv_question);
+  ports[1] = open_uv(1, many, on_uv_request);
 }
 
 static void close_all(void) {
@@ -352,18 +352,18 @@ static bool is_calm(const interval_t *interval, uint64_t length_ns) {
          interval->worked_ns >= length_ns / 4 * 3;
 }
 
-static void note_interval(const interval_t *interval, uint64_t now, uint64_t late_ns) {
+static void add_interval(const interval_t *interval, uint64_t now, uint64_t late_ns) {
   uint64_t length_ns = now - interval->began_ns;
   if (!is_calm(interval, length_ns))
     return;
-  note(&server.lateness, late_ns);
+  add_sample(&server.lateness, late_ns);
   server.calm_ns += length_ns;
   server.worked_ns += interval->worked_ns;
   spans_t *calm = &server.calm;
   if (calm->count > 0 && calm->at[calm->count - 1].to_ns == interval->began_ns)
     calm->at[calm->count - 1].to_ns = now;
   else
-    note_span(calm, interval->began_ns, now);
+    add_span(calm, interval->began_ns, now);
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -375,10 +375,10 @@ static void on_tick(uv_timer_t *timer) {
   if (server.ticks++ == WARM_UP_TICKS)
     server.began_ns = now;
   if (server.ticks > WARM_UP_TICKS)
-    note_interval(&server.interval, now, ticked > due ? ticked - due : 0);
+    add_interval(&server.interval, now, ticked > due ? ticked - due : 0);
   if (server.calm_ns >= server.length_ns)
     atomic_store(&shared->over, true);
-  else if (server.began_ns != 0 && now - server.began_ns > PATIENCE * server.length_ns)
+  else if (server.began_ns != 0 && now - server.began_ns > MAX_WAIT_FACTOR * server.length_ns)
     bench_fail("the machine", "is too busy");
   begin_interval(now);
 }
@@ -429,11 +429,11 @@ static plan_t read_plan(int argc, char **argv) {
     exit(2);
   }
   plan_t plan = {.server = argv[1], .batches = strcmp(argv[2], "messages") == 0};
-  plan.size = number(argv[3], MOST_BYTES);
-  plan.senders = number(argv[4], MOST_SENDERS);
+  plan.size = number(argv[3], MAX_BYTES);
+  plan.senders = number(argv[4], MAX_SENDERS);
   plan.length_ns = (uint64_t)(strtod(argv[5], NULL) * 1e9);
-  size_t fits = MOST_BYTES / plan.size;
-  fits = fits < MOST_SEGMENTS ? fits : MOST_SEGMENTS;
+  size_t fits = MAX_BYTES / plan.size;
+  fits = fits < MAX_SEGMENTS ? fits : MAX_SEGMENTS;
   plan.per_send = argc > 6 ? number(argv[6], fits) : fits;
   if (plan.batches && strcmp(plan.server, "dgram") != 0)
     bench_fail(plan.server, "has no 'messages'");
@@ -443,14 +443,14 @@ static plan_t read_plan(int argc, char **argv) {
 /* Round trips all of whose time counts. */
 static samples_t *calm_answers(void) {
   static samples_t answers;
-  const spans_t *calm = &server.calm, *questions = &shared->questions;
+  const spans_t *calm = &server.calm, *requests = &shared->requests;
   size_t in = 0;
-  for (size_t i = 0; i < questions->count; i++) {
-    const span_t *span = &questions->at[i];
+  for (size_t i = 0; i < requests->count; i++) {
+    const span_t *span = &requests->at[i];
     while (in < calm->count && calm->at[in].to_ns < span->to_ns)
       in++;
     if (in < calm->count && calm->at[in].from_ns <= span->from_ns)
-      note(&answers, span->to_ns - span->from_ns);
+      add_sample(&answers, span->to_ns - span->from_ns);
   }
   return &answers;
 }

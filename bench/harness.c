@@ -19,7 +19,7 @@ typedef struct shape {
   const char *scenario;
   size_t flows;
   size_t sockets;
-  bool weighs_heap; /* the memory of the receiver's sockets is measured */
+  bool measures_heap; /* the memory of the receiver's sockets is measured */
 } shape_t;
 
 /* clang-format off */
@@ -65,10 +65,10 @@ static const char *option(const bench_side_t *side, const char *key) {
   return NULL;
 }
 
-size_t bench_number(const bench_side_t *side, const char *key, size_t otherwise) {
+size_t bench_number(const bench_side_t *side, const char *key, size_t fallback) {
   const char *value = option(side, key);
   if (!value)
-    return otherwise;
+    return fallback;
   char *rest;
   long result = strtol(value, &rest, 10);
   if (rest == value || *rest || result < 1)
@@ -76,9 +76,9 @@ size_t bench_number(const bench_side_t *side, const char *key, size_t otherwise)
   return (size_t)result;
 }
 
-bool bench_chosen(const bench_side_t *side, const char *key, const char *value, bool otherwise) {
+bool bench_option_is(const bench_side_t *side, const char *key, const char *value, bool fallback) {
   const char *chosen = option(side, key);
-  return chosen ? strcmp(chosen, value) == 0 : otherwise;
+  return chosen ? strcmp(chosen, value) == 0 : fallback;
 }
 
 /* ---- cores ---- */
@@ -139,7 +139,7 @@ static size_t heap_bytes(void) {
 #endif
 }
 
-void bench_weigh_sockets(bench_side_t *side) {
+void bench_measure_heap(bench_side_t *side) {
   side->heap_bytes = heap_bytes();
 }
 
@@ -157,7 +157,7 @@ static void read_line(char line[MAX_LINE]) {
 }
 
 /* How long to wait for a line, in ms: until the side's time is over, then for ever. */
-static int patience_ms(const bench_side_t *side) {
+static int timeout_ms(const bench_side_t *side) {
   double left = side->seconds - seconds_since(side);
   if (atomic_load(&side->time_over))
     return -1;
@@ -171,12 +171,12 @@ static void end_time(bench_side_t *side) {
 }
 
 /* A thread of its own: the one that works has its datagrams to wait for. */
-static void *listen_to_runner(void *argument) {
+static void *read_runner(void *argument) {
   bench_side_t *side = argument;
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
   char line[MAX_LINE];
   for (;;) {
-    int ready = poll(&input, 1, patience_ms(side));
+    int ready = poll(&input, 1, timeout_ms(side));
     if (ready == 0)
       end_time(side);
     if (ready <= 0)
@@ -188,7 +188,7 @@ static void *listen_to_runner(void *argument) {
   return NULL;
 }
 
-static void say_ready(const bench_side_t *side, const uint16_t *ports) {
+static void print_ready(const bench_side_t *side, const uint16_t *ports) {
   printf("ready");
   for (size_t i = 0; ports && i < side->sockets; i++)
     printf("%c%u", i ? ',' : ' ', ports[i]);
@@ -200,12 +200,12 @@ void bench_begin(bench_side_t *side, const uint16_t *ports) {
   char line[MAX_LINE];
   pthread_t listener;
   side->heap_bytes = heap_bytes() - side->heap_bytes;
-  say_ready(side, ports);
+  print_ready(side, ports);
   read_line(line);
   if (strcmp(line, "begin") != 0)
     bench_fail("the runner", "did not say 'begin'");
   side->started_ns = bench_now_ns();
-  if (pthread_create(&listener, NULL, listen_to_runner, side) != 0 || pthread_detach(listener) != 0)
+  if (pthread_create(&listener, NULL, read_runner, side) != 0 || pthread_detach(listener) != 0)
     bench_fail("threads", "cannot start one");
   side->kept_off_ns = bench_kept_off_ns();
   side->cpu_ns = cpu_ns(side);
@@ -221,7 +221,7 @@ bool bench_stop_receiving(bench_side_t *side) {
 /* ---- times ---- */
 
 /* There is room for a power of two: more is needed when the count has come to one. */
-void bench_took(bench_side_t *side, uint64_t ns) {
+void bench_add_time(bench_side_t *side, uint64_t ns) {
   size_t count = side->time_count++;
   if ((count & (count - 1)) == 0)
     side->times = realloc(side->times, (count ? 2 * count : 1) * sizeof ns);
@@ -267,7 +267,7 @@ static void print_result(const bench_side_t *side) {
          (unsigned long long)atomic_load(&side->counted), side->rate, (unsigned long long)used_ns,
          kept_off, (unsigned long long)wrong(side));
   print_times(side);
-  if (side->weighs_heap && side->heap_bytes > 0)
+  if (side->measures_heap && side->heap_bytes > 0)
     printf(" bytes_per_socket=%.1f", (double)side->heap_bytes / (double)side->sockets);
   printf("\n");
 }
@@ -306,26 +306,26 @@ static void set_shape(bench_side_t *side, const char *scenario) {
   side->sockets = shape.sockets;
   if (strcmp(scenario, "fanin") == 0)
     side->flows = bench_number(side, "flows", shape.flows);
-  side->weighs_heap = shape.weighs_heap;
+  side->measures_heap = shape.measures_heap;
 }
 
-static bench_role_t find_role(const bench_part_t parts[], const char *scenario, bool sends) {
-  for (const bench_part_t *part = parts; part->scenario; part++)
+static bench_role_t find_role(const bench_roles_t roles[], const char *scenario, bool sends) {
+  for (const bench_roles_t *part = roles; part->scenario; part++)
     if (strcmp(part->scenario, scenario) == 0)
       return sends ? part->send : part->receive;
   return NULL;
 }
 
-int bench_main(int argc, char **argv, const bench_part_t parts[]) {
+int bench_main(int argc, char **argv, const bench_roles_t roles[]) {
   static bench_side_t side;
   bool sends = argc > 1 && strcmp(argv[1], "send") == 0;
   if (argc < 5 || (!sends && strcmp(argv[1], "receive") != 0)) {
     fprintf(stderr, "usage: %s send|receive SCENARIO SIZE SECONDS [KEY=VALUE ...]\n", argv[0]);
     return 2;
   }
-  bench_role_t role = find_role(parts, argv[2], sends);
+  bench_role_t role = find_role(roles, argv[2], sends);
   if (!role)
-    return BENCH_NO_PART;
+    return BENCH_UNSUPPORTED;
   side.size = strtoul(argv[3], NULL, 10);
   side.seconds = strtod(argv[4], NULL);
   side.options = argv + 5;

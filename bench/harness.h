@@ -19,7 +19,7 @@ enum {
   BENCH_RECV_BUFFER = 4 * 1024 * 1024, /* SO_RCVBUF of who receives; net.core.rmem_max allows it */
   BENCH_QUIET_MS = 50,                 /* all has come when so long nothing more has */
   BENCH_BURST = 10000,                 /* datagrams of a round in the scenario `burst` */
-  BENCH_NO_PART = 3                    /* exit status of a peer that does not play the role */
+  BENCH_UNSUPPORTED = 3                /* exit status of a peer that does not play the role */
 };
 
 /* The side that this process is. */
@@ -30,7 +30,7 @@ typedef struct bench_side {
   work_reader_t *readers;      /* for who reads: one for each flow */
   struct sockaddr_in *targets; /* for the role `send`: where the receiver's sockets are, ... */
   size_t target_count;         /* ... and how many */
-  uint64_t *times;             /* how long each round trip took, in ns; see bench_took() */
+  uint64_t *times;             /* how long each round trip took, in ns; see bench_add_time() */
   size_t time_count;
   char **options;       /* KEY=VALUE, up to a NULL */
   double seconds;       /* how long to send, and to count for the rate */
@@ -39,7 +39,7 @@ typedef struct bench_side {
   uint64_t kept_off_ns; /* ... and the time not had, though wanted: others used the core */
   double rate;          /* datagrams per second; there when `time_over` is set */
   size_t heap_bytes;    /* before the sockets were made, then what they took */
-  bool weighs_heap;
+  bool measures_heap;
   bool has_threads;       /* that work: CPU time is that of all; set before bench_begin() */
   uint64_t others_cpu_ns; /* what other processes of the side have used, from bench_begin() on */
   atomic_bool time_over;
@@ -52,20 +52,20 @@ typedef struct bench_side {
 typedef void (*bench_role_t)(bench_side_t *side);
 
 /* The roles that a peer plays in a scenario; NULL where it has none. */
-typedef struct bench_part {
+typedef struct bench_roles {
   const char *scenario;
   bench_role_t send;
   bench_role_t receive;
-} bench_part_t;
+} bench_roles_t;
 
 /*
  * The main() of each peer: PROGRAM ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...].
- * `parts` ends with one whose scenario is NULL.
+ * `roles` ends with one whose scenario is NULL.
  */
-int bench_main(int argc, char **argv, const bench_part_t parts[]);
+int bench_main(int argc, char **argv, const bench_roles_t roles[]);
 
 /* What the heap holds from here to bench_begin() belongs to the sockets. */
-void bench_weigh_sockets(bench_side_t *side);
+void bench_measure_heap(bench_side_t *side);
 
 /*
  * The side is ready: tells the runner, waits for its word, then starts the clock.
@@ -74,9 +74,9 @@ void bench_weigh_sockets(bench_side_t *side);
  */
 void bench_begin(bench_side_t *side, const uint16_t *ports);
 
-/* What KEY=VALUE on the command line says, or `otherwise`: to compare configurations of a peer. */
-size_t bench_number(const bench_side_t *side, const char *key, size_t otherwise);
-bool bench_chosen(const bench_side_t *side, const char *key, const char *value, bool otherwise);
+/* What KEY=VALUE on the command line says, or `fallback`: to compare configurations of a peer. */
+size_t bench_number(const bench_side_t *side, const char *key, size_t fallback);
+bool bench_option_is(const bench_side_t *side, const char *key, const char *value, bool fallback);
 
 /* The time is over: send no more. Costs a load or two: it can be asked for each datagram. */
 static inline bool bench_stop_sending(const bench_side_t *side) {
@@ -96,7 +96,7 @@ uint64_t bench_kept_off_ns(void);
 void bench_use_core(int n);
 
 /* Notes how long something took: a round trip, or a round of sends. */
-void bench_took(bench_side_t *side, uint64_t ns);
+void bench_add_time(bench_side_t *side, uint64_t ns);
 
 /* Memory with a page behind each address, or the end of the program; for free(). */
 void *bench_allocate(size_t bytes);

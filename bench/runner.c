@@ -26,11 +26,11 @@
 
 enum {
   HANG_SECONDS = 30,
-  KEPT_OFF_PERCENT = 2,  /* of the time: more is worth a note */
-  MAX_LINE = 128 * 1024, /* the ports of 10,000 sockets fit, also into an argument */
-  MAX_WORDS = 64,        /* of our command line, and so of a side's */
+  MAX_KEPT_OFF_PERCENT = 2, /* of the time: more is worth a note */
+  MAX_LINE = 128 * 1024,    /* the ports of 10,000 sockets fit, also into an argument */
+  MAX_WORDS = 64,           /* of our command line, and so of a side's */
   MAX_FIGURE = 32,
-  NO_PART = 3 /* exit status, of a side and ours */
+  UNSUPPORTED = 3 /* exit status, of a side and ours */
 };
 
 typedef struct result {
@@ -77,7 +77,7 @@ static void end_side(side_t *side) {
 }
 
 /* No side outlives the run, whatever ends it. */
-static _Noreturn void leave(int status) {
+static _Noreturn void exit_run(int status) {
   end_side(&sender);
   end_side(&receiver);
   exit(status);
@@ -85,7 +85,7 @@ static _Noreturn void leave(int status) {
 
 static _Noreturn void fail(const char *what, const char *why) {
   fprintf(stderr, "bench: %s: %s\n", what, why);
-  leave(1);
+  exit_run(1);
 }
 
 static int checked(int result, const char *what) {
@@ -113,16 +113,16 @@ static void compose(char *words[MAX_WORDS], const plan_t *plan, const side_t *si
 }
 
 /* Whether the command asks for more than one core: those of a server with threads do. */
-static bool wants_all_cores(char *words[]) {
+static bool uses_all_cores(char *words[]) {
   while (*words && strcmp(*words, "cores=all") != 0)
     words++;
   return *words != NULL;
 }
 
 /* In the child: becomes the side. */
-static _Noreturn void become(char *words[], int core, int input, int output) {
+static _Noreturn void exec_side(char *words[], int core, int input, int output) {
   signal(SIGPIPE, SIG_DFL);
-  if (!wants_all_cores(words))
+  if (!uses_all_cores(words))
     bench_use_core(core);
   checked(dup2(input, STDIN_FILENO), "dup2");
   checked(dup2(output, STDOUT_FILENO), "dup2");
@@ -140,7 +140,7 @@ static void start(side_t *side, const plan_t *plan, int core, char *ports) {
   side->pid = checked(fork(), "fork");
   if (side->pid == 0) {
     receiver.pid = sender.pid = 0; /* this process has no sides to end */
-    become(words, core, input[0], output[1]);
+    exec_side(words, core, input[0], output[1]);
   }
   close(input[0]);
   close(output[1]);
@@ -150,24 +150,24 @@ static void start(side_t *side, const plan_t *plan, int core, char *ports) {
 
 /* ---- talking with it ---- */
 
-static void say(const side_t *side, const char *line) {
+static void send_line(const side_t *side, const char *line) {
   size_t length = strlen(line);
   if (write(side->input, line, length) != (ssize_t)length)
-    fail(side->name, "does not listen");
+    fail(side->name, "does not read its input");
 }
 
 /*
  * A side has ended, or closed its output, before it was due. What it had to say is on stderr.
  * The signal changes nothing for a process that is ending.
  */
-static _Noreturn void give_up(side_t *side) {
+static _Noreturn void fail_ended(side_t *side) {
   int status = 0;
   char why[64];
   kill(side->pid, SIGKILL);
   if (waitpid(side->pid, &status, 0) == side->pid)
     side->pid = 0;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == NO_PART)
-    leave(NO_PART);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == UNSUPPORTED)
+    exit_run(UNSUPPORTED);
   if (WIFSIGNALED(status))
     snprintf(why, sizeof why, "ended by signal %d", WTERMSIG(status));
   else
@@ -184,14 +184,14 @@ static int ms_left(const plan_t *plan) {
 }
 
 /* Adds what the side has said to its line; true when the line is whole. */
-static bool hear(side_t *side) {
+static bool read_output(side_t *side) {
   ssize_t got = read(side->output, side->line + side->length, sizeof side->line - side->length);
   if (got <= 0)
-    give_up(side);
+    fail_ended(side);
   side->length += (size_t)got;
   if (side->line[side->length - 1] != '\n') {
     if (side->length == sizeof side->line)
-      fail(side->name, "says too much");
+      fail(side->name, "has printed a line that is too long");
     return false;
   }
   side->line[side->length - 1] = '\0';
@@ -200,17 +200,17 @@ static bool hear(side_t *side) {
 }
 
 /* Waits for a line that begins with `word`, and returns the rest; `other` must live meanwhile. */
-static char *await(const plan_t *plan, side_t *side, side_t *other, const char *word) {
+static char *wait_for_line(const plan_t *plan, side_t *side, side_t *other, const char *word) {
   size_t length = strlen(word);
   for (;;) {
     struct pollfd outputs[] = {{.fd = side->output, .events = POLLIN},
                                {.fd = other->pid ? other->output : -1, .events = POLLIN}};
     if (checked(poll(outputs, 2, ms_left(plan)), "poll") == 0)
       fail(side->name, "hangs");
-    if (outputs[0].revents && hear(side))
+    if (outputs[0].revents && read_output(side))
       break;
-    if (outputs[1].revents && hear(other))
-      fail(other->name, "speaks out of turn");
+    if (outputs[1].revents && read_output(other))
+      fail(other->name, "has printed an unexpected line");
   }
   if (strncmp(side->line, word, length) != 0 || (side->line[length] && side->line[length] != ' '))
     fail(side->name, side->line);
@@ -220,23 +220,23 @@ static char *await(const plan_t *plan, side_t *side, side_t *other, const char *
 /* ---- results ---- */
 
 /* What stands behind KEY= in the line, and all after it; NULL if there is no such key. */
-static const char *behind(const char *line, const char *key) {
+static const char *value_of(const char *line, const char *key) {
   const char *at = strstr(line, key);
   return at ? at + strlen(key) : NULL;
 }
 
 static double number(const side_t *side, const char *line, const char *key) {
-  const char *value = behind(line, key);
+  const char *value = value_of(line, key);
   char *rest = NULL;
   double result = value ? strtod(value, &rest) : 0;
   if (rest == value || (*rest && *rest != ' '))
-    fail(side->name, "reports no proper result");
+    fail(side->name, "has printed an invalid result");
   return result;
 }
 
 /* As it stands there; empty if there is none. */
 static void copy_figure(char figure[MAX_FIGURE], const char *line, const char *key) {
-  const char *value = behind(line, key);
+  const char *value = value_of(line, key);
   snprintf(figure, MAX_FIGURE, "%.*s", value ? (int)strcspn(value, " ") : 0, value ? value : "");
 }
 
@@ -259,9 +259,9 @@ static bool sender_counts_answers(const plan_t *plan) {
          strcmp(plan->scenario, "mixed") == 0;
 }
 
-static void note_kept_off(const side_t *side) {
+static void report_kept_off(const side_t *side) {
   double percent = 100 * side->result.kept_off;
-  if (percent > KEPT_OFF_PERCENT)
+  if (percent > MAX_KEPT_OFF_PERCENT)
     fprintf(stderr, "bench: note: the %s had to leave its core to others %.0f %% of the time\n",
             side->name, percent);
 }
@@ -277,8 +277,8 @@ static void report(const plan_t *plan) {
     fail("datagrams of a wrong size, content or order", why);
   if (came <= 0 || came > left)
     fail("received", came > 0 ? "more than was sent" : "nothing");
-  note_kept_off(&sender);
-  note_kept_off(&receiver);
+  report_kept_off(&sender);
+  report_kept_off(&receiver);
   printf("%s,%s,%s,%.0f,%.0f,%.2f,%.1f,%.1f", plan->scenario, plan->size, plan->peer, sent->rate,
          received->rate, 100 * (left - came) / left, sent->cpu_ns / sent->counted,
          received->cpu_ns / received->counted);
@@ -288,14 +288,14 @@ static void report(const plan_t *plan) {
 /* ---- the run ---- */
 
 /* The side has said all; it has to end well, too. */
-static void await_end(const plan_t *plan, side_t *side) {
+static void wait_for_end(const plan_t *plan, side_t *side) {
   struct pollfd output = {.fd = side->output, .events = POLLIN};
   int status;
   char rest;
   if (poll(&output, 1, ms_left(plan)) <= 0)
     fail(side->name, "hangs");
   if (read(side->output, &rest, 1) != 0)
-    fail(side->name, "speaks out of turn");
+    fail(side->name, "has printed an unexpected line");
   checked(waitpid(side->pid, &status, 0), "waitpid");
   side->pid = 0;
   if (status != 0)
@@ -309,17 +309,17 @@ static void await_end(const plan_t *plan, side_t *side) {
 static void run(const plan_t *plan) {
   static char ports[MAX_LINE];
   start(&receiver, plan, 1, NULL);
-  const char *ready = await(plan, &receiver, &sender, "ready");
+  const char *ready = wait_for_line(plan, &receiver, &sender, "ready");
   snprintf(ports, sizeof ports, "ports=%s", ready + strspn(ready, " "));
   start(&sender, plan, 0, ports);
-  await(plan, &sender, &receiver, "ready");
-  say(&receiver, "begin\n");
-  say(&sender, "begin\n");
-  read_result(&sender, await(plan, &sender, &receiver, "result"));
-  await_end(plan, &sender);
-  say(&receiver, "end\n");
-  read_result(&receiver, await(plan, &receiver, &sender, "result"));
-  await_end(plan, &receiver);
+  wait_for_line(plan, &sender, &receiver, "ready");
+  send_line(&receiver, "begin\n");
+  send_line(&sender, "begin\n");
+  read_result(&sender, wait_for_line(plan, &sender, &receiver, "result"));
+  wait_for_end(plan, &sender);
+  send_line(&receiver, "end\n");
+  read_result(&receiver, wait_for_line(plan, &receiver, &sender, "result"));
+  wait_for_end(plan, &receiver);
 }
 
 /* 10,000 sockets are more than what a process may have by default. */
@@ -331,22 +331,22 @@ static void raise_file_limit(void) {
 }
 
 /* Where "--" is among the words; where they end if it is not. */
-static char **find_split(char **words) {
+static char **find_separator(char **words) {
   while (*words && strcmp(*words, "--") != 0)
     words++;
   return words;
 }
 
 int main(int argc, char **argv) {
-  char **split = argc > 5 && argc < MAX_WORDS ? find_split(argv + 5) : NULL;
-  if (!split || split == argv + 5 || !*split || !split[1]) {
+  char **separator = argc > 5 && argc < MAX_WORDS ? find_separator(argv + 5) : NULL;
+  if (!separator || separator == argv + 5 || !*separator || !separator[1]) {
     fprintf(stderr, "usage: %s SCENARIO SIZE SECONDS PEER RECEIVER-COMMAND... -- ", argv[0]);
     fprintf(stderr, "SENDER-COMMAND...\n");
     return 2;
   }
-  *split = NULL;
+  *separator = NULL;
   receiver.command = argv + 5;
-  sender.command = split + 1;
+  sender.command = separator + 1;
   plan_t plan = {.scenario = argv[1], .size = argv[2], .seconds = argv[3], .peer = argv[4]};
   clock_gettime(CLOCK_MONOTONIC, &plan.deadline);
   plan.deadline.tv_sec += (time_t)strtod(plan.seconds, NULL) + HANG_SECONDS;

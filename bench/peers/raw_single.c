@@ -51,11 +51,11 @@ static void fanout(bench_side_t *side, bool by_text) {
 
   bench_begin(side, NULL);
   for (uint64_t sequence = 0; !bench_stop_sending(side); bench_count(side, 1)) {
-    struct sockaddr_in *target = &side->targets[sequence % side->target_count], place;
+    struct sockaddr_in *target = &side->targets[sequence % side->target_count], address;
     work_write(payload, side->size, sequence++);
     if (by_text)
-      place = read_target("127.0.0.1", target->sin_port);
-    send_one(fd, payload, side->size, by_text ? &place : target);
+      address = read_target("127.0.0.1", target->sin_port);
+    send_one(fd, payload, side->size, by_text ? &address : target);
   }
   close(fd);
   free(payload);
@@ -80,7 +80,7 @@ void burst_send(bench_side_t *side) {
       work_write(payload, side->size, sequence++);
       send_one(fd, payload, side->size, side->targets);
     }
-    bench_took(side, bench_now_ns() - began_ns);
+    bench_add_time(side, bench_now_ns() - began_ns);
     bench_count(side, BENCH_BURST);
   }
   close(fd);
@@ -160,7 +160,7 @@ void pingpong_send(bench_side_t *side) {
     do
       epoll_wait(poller, &event, 1, -1);
     while (!receive_one(fds[0], payload, side->size + 1, &size, &from));
-    bench_took(side, bench_now_ns() - sent_ns);
+    bench_add_time(side, bench_now_ns() - sent_ns);
     work_read(side->readers, payload, size);
   }
   close(poller);
@@ -174,7 +174,7 @@ typedef struct server {
   bench_side_t *side;
   int fd;
   char *payload;
-  struct sockaddr_in places[MIXED_CLIENTS]; /* port 0: not known yet */
+  struct sockaddr_in addresses[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
 } server_t;
@@ -185,8 +185,8 @@ static void read_replies(server_t *server) {
   size_t size;
   while (receive_one(server->fd, server->payload, MIXED_REPLY_SIZE + 1, &size, &from)) {
     size_t client = mixed_read_reply(side->readers, server->payload, size);
-    server->known += server->places[client].sin_port == 0;
-    server->places[client] = from;
+    server->known += server->addresses[client].sin_port == 0;
+    server->addresses[client] = from;
   }
 }
 
@@ -194,7 +194,7 @@ static void send_some(server_t *server) {
   for (int i = 0; i < MIXED_IN_FLIGHT; i++) {
     mixed_datagram_t datagram = mixed_next(&server->source);
     work_write(server->payload, datagram.size, datagram.sequence);
-    send_one(server->fd, server->payload, datagram.size, &server->places[datagram.client]);
+    send_one(server->fd, server->payload, datagram.size, &server->addresses[datagram.client]);
     bench_count(server->side, 1);
   }
 }

@@ -5,49 +5,49 @@
 
 /* ---- who asks ---- */
 
-typedef struct asker {
+typedef struct client {
   bench_side_t *side;
   uv_loop_t loop;
   dgram_socket_t *socket;
   char *payload;
   uint64_t sequence;
   uint64_t sent_ns;
-} asker_t;
+} client_t;
 
 static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                     void *context) {
   check_sent(error);
 }
 
-static void ask(asker_t *asker) {
-  size_t size = asker->side->size;
-  work_write(asker->payload, size, asker->sequence++);
-  asker->sent_ns = bench_now_ns();
-  uv_buf_t buffer = uv_buf_init(asker->payload, (unsigned)size);
-  checked(dgram_send_to(asker->socket, &buffer, 1, NULL, on_sent, NULL), "dgram_send_to");
+static void send_request(client_t *client) {
+  size_t size = client->side->size;
+  work_write(client->payload, size, client->sequence++);
+  client->sent_ns = bench_now_ns();
+  uv_buf_t buffer = uv_buf_init(client->payload, (unsigned)size);
+  checked(dgram_send_to(client->socket, &buffer, 1, NULL, on_sent, NULL), "dgram_send_to");
 }
 
 static void on_answer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                       void *context) {
-  asker_t *asker = context;
-  bench_took(asker->side, bench_now_ns() - asker->sent_ns);
-  work_read(asker->side->readers, message, rinfo->size);
-  bench_count(asker->side, 1);
-  if (!bench_stop_sending(asker->side))
-    ask(asker);
+  client_t *client = context;
+  bench_add_time(client->side, bench_now_ns() - client->sent_ns);
+  work_read(client->side->readers, message, rinfo->size);
+  bench_count(client->side, 1);
+  if (!bench_stop_sending(client->side))
+    send_request(client);
   else
     checked(dgram_close(socket, NULL, NULL), "dgram_close");
 }
 
 void pingpong_send(bench_side_t *side) {
-  asker_t asker = {.side = side, .payload = bench_allocate(side->size)};
-  init_loop(&asker.loop);
-  asker.socket = new_connected(&asker.loop, side->targets, on_answer, &asker);
+  client_t client = {.side = side, .payload = bench_allocate(side->size)};
+  init_loop(&client.loop);
+  client.socket = new_connected(&client.loop, side->targets, on_answer, &client);
 
   bench_begin(side, NULL);
-  ask(&asker);
-  run_loop(&asker.loop);
-  free(asker.payload);
+  send_request(&client);
+  run_loop(&client.loop);
+  free(client.payload);
 }
 
 /* ---- who answers ---- */

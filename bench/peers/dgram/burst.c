@@ -36,7 +36,7 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
   bench_count(burst->side, 1);
   if (--burst->in_flight > 0)
     return;
-  bench_took(burst->side, bench_now_ns() - burst->began_ns);
+  bench_add_time(burst->side, bench_now_ns() - burst->began_ns);
   if (!bench_stop_sending(burst->side))
     send_round(burst);
   else

@@ -49,35 +49,35 @@ typedef struct watch {
 void watch_for_end(watch_t *watch, uv_loop_t *loop, bench_side_t *side, dgram_socket_t **sockets,
                    size_t count);
 
-/* ---- outbox.c: datagrams in flight, each replaced by another when it has left ---- */
+/* ---- send_queue.c: datagrams in flight, each replaced by another when it has left ---- */
 
-typedef struct outbox outbox_t;
+typedef struct send_queue send_queue_t;
 
 /* A datagram to send. */
-typedef struct parcel {
-  uv_buf_t datagram;
+typedef struct datagram {
+  uv_buf_t buffer;
   const struct sockaddr_in *to; /* NULL on a connected socket */
-} parcel_t;
+} datagram_t;
 
 /* Makes the next datagram in the memory that `datagram` has; sets `to`, and the length if less. */
-typedef void (*compose_t)(parcel_t *parcel, void *context);
+typedef void (*compose_t)(datagram_t *datagram, void *context);
 
-struct outbox {
+struct send_queue {
   bench_side_t *side;
   dgram_socket_t *socket;
   compose_t compose;
   void *context;
-  bool closes;  /* the socket, after the last datagram */
-  bool by_text; /* addresses are given as texts */
-  char *bytes;  /* of `count` datagrams. Sends end in order, so the next one's are free first */
+  bool close_at_end; /* the socket, after the last datagram */
+  bool by_text;      /* addresses are given as texts */
+  char *bytes; /* of `count` datagrams. Sends end in order, so the next one's are free first */
   size_t count;
   size_t next;
-  size_t busy;
+  size_t in_flight;
 };
 
-/* `outbox` has all down to `by_text`; `count` datagrams will be in flight. */
-void make_outbox(outbox_t *outbox, size_t count);
-void start_outbox(outbox_t *outbox);
-void end_outbox(outbox_t *outbox);
+/* `queue` has all down to `by_text`; `count` datagrams will be in flight. */
+void send_queue_init(send_queue_t *queue, size_t count);
+void send_queue_start(send_queue_t *queue);
+void send_queue_free(send_queue_t *queue);
 
 #endif

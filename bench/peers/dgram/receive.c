@@ -20,7 +20,7 @@ static void on_flow_message(dgram_socket_t *socket, const char *message, const d
 static dgram_socket_t **open_sockets(bench_side_t *side, uv_loop_t *loop, uint16_t *ports) {
   dgram_message_cb listener = side->flows > 1 ? on_flow_message : on_message;
   dgram_socket_t **sockets = bench_allocate(side->sockets * sizeof(dgram_socket_t *));
-  bench_weigh_sockets(side);
+  bench_measure_heap(side);
   for (size_t i = 0; i < side->sockets; i++) {
     sockets[i] = new_bound(side, loop, listener, side);
     ports[i] = port_of(sockets[i]);

@@ -13,13 +13,13 @@ typedef struct burst {
   uint64_t sequence;
   uint64_t began_ns;
   size_t in_flight;
-  bool tries;
+  bool try_first;
 } burst_t;
 
-static void has_left(burst_t *burst) {
+static void count_sent(burst_t *burst) {
   bench_count(burst->side, 1);
   if (--burst->in_flight == 0)
-    bench_took(burst->side, bench_now_ns() - burst->began_ns);
+    bench_add_time(burst->side, bench_now_ns() - burst->began_ns);
 }
 
 static void on_sent(uv_udp_send_t *request, int status);
@@ -32,8 +32,9 @@ static void send_round(burst_t *burst) {
   for (size_t i = 0; i < BENCH_BURST; i++) {
     uv_buf_t datagram = uv_buf_init(burst->payloads + i * side->size, (unsigned)side->size);
     work_write(datagram.base, side->size, burst->sequence++);
-    if (send_datagram(&burst->requests[i], &burst->socket, &datagram, to, on_sent, burst->tries))
-      has_left(burst);
+    if (send_datagram(&burst->requests[i], &burst->socket, &datagram, to, on_sent,
+                      burst->try_first))
+      count_sent(burst);
   }
 }
 
@@ -52,8 +53,8 @@ static void go_on(burst_t *burst) {
 static void on_sent(uv_udp_send_t *request, int status) {
   burst_t *burst = request->data;
   checked(status, "uv_udp_send");
-  has_left(burst);
-  if (!burst->tries)
+  count_sent(burst);
+  if (!burst->try_first)
     go_on(burst);
 }
 
@@ -63,7 +64,7 @@ static void on_idle(uv_idle_t *idle) {
 }
 
 void burst_send(bench_side_t *side) {
-  burst_t burst = {.side = side, .tries = sends_by_trying(side), .idle.data = &burst};
+  burst_t burst = {.side = side, .try_first = uses_try_send(side), .idle.data = &burst};
   burst.payloads = bench_allocate(BENCH_BURST * side->size);
   burst.requests = bench_allocate(BENCH_BURST * sizeof *burst.requests);
   for (size_t i = 0; i < BENCH_BURST; i++)
@@ -73,7 +74,7 @@ void burst_send(bench_side_t *side) {
   checked(uv_idle_init(&burst.loop, &burst.idle), "uv_idle_init");
 
   bench_begin(side, NULL);
-  if (burst.tries)
+  if (burst.try_first)
     checked(uv_idle_start(&burst.idle, on_idle), "uv_idle_start");
   send_round(&burst);
   run_loop(&burst.loop);

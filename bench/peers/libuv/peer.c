@@ -5,11 +5,11 @@ void checked(int result, const char *what) {
     bench_fail(what, uv_strerror(result));
 }
 
-bool sends_by_trying(const bench_side_t *side) {
-  return bench_chosen(side, "send", "try", false);
+bool uses_try_send(const bench_side_t *side) {
+  return bench_option_is(side, "send", "try", false);
 }
 
-bool try_to_send(uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to) {
+bool try_send(uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to) {
   int result = uv_udp_try_send(socket, datagram, 1, to);
   if (result == UV_EAGAIN)
     return false;
@@ -18,8 +18,8 @@ bool try_to_send(uv_udp_t *socket, const uv_buf_t *datagram, const struct sockad
 }
 
 bool send_datagram(uv_udp_send_t *request, uv_udp_t *socket, const uv_buf_t *datagram,
-                   const struct sockaddr *to, uv_udp_send_cb callback, bool tries) {
-  if (tries && try_to_send(socket, datagram, to))
+                   const struct sockaddr *to, uv_udp_send_cb callback, bool try_first) {
+  if (try_first && try_send(socket, datagram, to))
     return true;
   checked(uv_udp_send(request, socket, datagram, 1, to, callback), "uv_udp_send");
   return false;

@@ -5,7 +5,7 @@
  * send=try and receive=mmsg: uv_udp_try_send(), and UV_UDP_RECVMMSG with room for the most that
  * libuv takes in a call.
  *
- * What was tried, in interleaved runs of libuv 1.44.2 on an otherwise idle virtual machine of 2
+ * What was tried, in interleaved runs of libuv 1.44.2 on an fallback idle virtual machine of 2
  * cores (Linux 6.18), in million datagrams received per second at 64 / 1200 bytes:
  *   send=queue connect=yes receive=mmsg   0.50 / 0.46
  *   send=queue connect=yes receive=one    0.50 / 0.45   and 2 to 3 % more CPU time to receive
@@ -30,14 +30,14 @@
 void checked(int result, const char *what);
 
 /* send=try: by uv_udp_try_send(), and by uv_udp_send() only what that does not take. */
-bool sends_by_trying(const bench_side_t *side);
+bool uses_try_send(const bench_side_t *side);
 
 /* True if the datagram has left; false if the system takes no more, or others wait before it. */
-bool try_to_send(uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to);
+bool try_send(uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to);
 
 /* True if the datagram has left already; else `callback` will tell. */
 bool send_datagram(uv_udp_send_t *request, uv_udp_t *socket, const uv_buf_t *datagram,
-                   const struct sockaddr *to, uv_udp_send_cb callback, bool tries);
+                   const struct sockaddr *to, uv_udp_send_cb callback, bool try_first);
 
 void init_loop(uv_loop_t *loop);
 /* Until all handles are closed. */
@@ -45,26 +45,26 @@ void run_loop(uv_loop_t *loop);
 
 /* ---- pool.c: datagrams whose bytes are wanted for something else at once ---- */
 
-typedef struct parcel parcel_t;
+typedef struct pool_entry pool_entry_t;
 
 typedef struct pool {
-  parcel_t *free;
+  pool_entry_t *free;
   size_t size; /* of the largest datagram */
-  bool tries;
+  bool try_first;
 } pool_t;
 
 /* Sends a copy, if the datagram does not leave at once. */
-void post(pool_t *pool, uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to);
-void end_pool(pool_t *pool);
+void pool_send(pool_t *pool, uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to);
+void pool_free(pool_t *pool);
 
-/* ---- outbox.c: datagrams in flight, each replaced by another when it has left ---- */
+/* ---- send_queue.c: datagrams in flight, each replaced by another when it has left ---- */
 
-typedef struct outbox outbox_t;
+typedef struct send_queue send_queue_t;
 
 /* A datagram in flight, and its memory. */
 typedef struct slot {
   uv_udp_send_t request;
-  outbox_t *outbox;
+  send_queue_t *queue;
   char *bytes;
   uv_buf_t datagram;         /* the part of `bytes` that is sent */
   const struct sockaddr *to; /* NULL on a connected socket */
@@ -74,28 +74,28 @@ typedef struct slot {
 /* Makes the next datagram: sets `datagram` and `to`. */
 typedef void (*compose_t)(slot_t *slot, void *context);
 
-struct outbox {
+struct send_queue {
   bench_side_t *side;
   uv_udp_t *socket;
   compose_t compose;
   void *context;
-  bool closes; /* the socket, after the last datagram */
-  bool tries;
+  bool close_at_end; /* the socket, after the last datagram */
+  bool try_first;
   uv_idle_t idle;
   slot_t *slots;
   char *bytes;
   size_t count;
-  size_t busy;
+  size_t in_flight;
 };
 
-/* `outbox` has all down to `closes`; `count` datagrams will be in flight. */
-void make_outbox(outbox_t *outbox, size_t count);
-void start_outbox(outbox_t *outbox);
-void end_outbox(outbox_t *outbox);
+/* `queue` has all down to `closes`; `count` datagrams will be in flight. */
+void send_queue_init(send_queue_t *queue, size_t count);
+void send_queue_start(send_queue_t *queue);
+void send_queue_free(send_queue_t *queue);
 
-/* ---- inbox.c: sockets that receive ---- */
+/* ---- rx_buffers.c: sockets that receive ---- */
 
-typedef struct inbox {
+typedef struct rx_buffers {
   bench_side_t *side;
   void *context;
   uv_buf_t buffer;
@@ -103,20 +103,21 @@ typedef struct inbox {
   uint16_t *ports;
   size_t count;
   uv_timer_t timer;
-} inbox_t;
+} rx_buffers_t;
 
 /* What every callback of a socket that receives asks first: false when there is no datagram. */
 bool is_datagram(ssize_t size, const struct sockaddr *from);
 
-/* A socket that is yet unbound; `data` of it is the inbox. */
-void init_receiving(inbox_t *inbox, uv_loop_t *loop, uv_udp_t *socket);
+/* A socket that is yet unbound; `data` of it is the rx. */
+void init_receiving(rx_buffers_t *rx, uv_loop_t *loop, uv_udp_t *socket);
 void start_receiving(uv_udp_t *socket, uv_udp_recv_cb listener);
 
 /* With one socket, which is the caller's, or with the side's own `sockets`, bound. */
-void make_buffer(inbox_t *inbox, bench_side_t *side);
-void open_inbox(inbox_t *inbox, bench_side_t *side, uv_loop_t *loop, uv_udp_recv_cb listener);
+void rx_buffers_init(rx_buffers_t *rx, bench_side_t *side);
+void rx_buffers_open(rx_buffers_t *rx, bench_side_t *side, uv_loop_t *loop,
+                     uv_udp_recv_cb listener);
 /* Closes the sockets when all has come. */
-void watch_for_end(inbox_t *inbox, uv_loop_t *loop);
-void end_inbox(inbox_t *inbox);
+void watch_for_end(rx_buffers_t *rx, uv_loop_t *loop);
+void rx_buffers_free(rx_buffers_t *rx);
 
 #endif

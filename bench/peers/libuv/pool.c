@@ -2,43 +2,44 @@
 
 #include <stdlib.h>
 
-struct parcel {
+struct pool_entry {
   uv_udp_send_t request;
   pool_t *pool;
-  parcel_t *next; /* of those that are free */
+  pool_entry_t *next; /* of those that are free */
   char bytes[];
 };
 
-static void on_posted(uv_udp_send_t *request, int status) {
-  parcel_t *parcel = request->data;
+static void on_pool_sent(uv_udp_send_t *request, int status) {
+  pool_entry_t *entry = request->data;
   checked(status, "uv_udp_send");
-  parcel->next = parcel->pool->free;
-  parcel->pool->free = parcel;
+  entry->next = entry->pool->free;
+  entry->pool->free = entry;
 }
 
-static parcel_t *take(pool_t *pool) {
-  parcel_t *parcel = pool->free;
-  if (parcel) {
-    pool->free = parcel->next;
-    return parcel;
+static pool_entry_t *pool_take(pool_t *pool) {
+  pool_entry_t *entry = pool->free;
+  if (entry) {
+    pool->free = entry->next;
+    return entry;
   }
-  parcel = bench_allocate(sizeof *parcel + pool->size);
-  parcel->pool = pool;
-  parcel->request.data = parcel;
-  return parcel;
+  entry = bench_allocate(sizeof *entry + pool->size);
+  entry->pool = pool;
+  entry->request.data = entry;
+  return entry;
 }
 
-void post(pool_t *pool, uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to) {
-  if (pool->tries && try_to_send(socket, datagram, to))
+void pool_send(pool_t *pool, uv_udp_t *socket, const uv_buf_t *datagram,
+               const struct sockaddr *to) {
+  if (pool->try_first && try_send(socket, datagram, to))
     return;
-  parcel_t *parcel = take(pool);
-  uv_buf_t copy = uv_buf_init(parcel->bytes, (unsigned)datagram->len);
+  pool_entry_t *entry = pool_take(pool);
+  uv_buf_t copy = uv_buf_init(entry->bytes, (unsigned)datagram->len);
   memcpy(copy.base, datagram->base, datagram->len);
-  checked(uv_udp_send(&parcel->request, socket, &copy, 1, to, on_posted), "uv_udp_send");
+  checked(uv_udp_send(&entry->request, socket, &copy, 1, to, on_pool_sent), "uv_udp_send");
 }
 
-void end_pool(pool_t *pool) {
-  for (parcel_t *next; pool->free; pool->free = next) {
+void pool_free(pool_t *pool) {
+  for (pool_entry_t *next; pool->free; pool->free = next) {
     next = pool->free->next;
     free(pool->free);
   }

@@ -3,7 +3,7 @@
 
 static void on_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
                         const struct sockaddr *from, unsigned flags) {
-  bench_side_t *side = ((inbox_t *)socket->data)->side;
+  bench_side_t *side = ((rx_buffers_t *)socket->data)->side;
   if (!is_datagram(size, from))
     return;
   work_read(side->readers, buffer->base, (size_t)size);
@@ -12,7 +12,7 @@ static void on_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
 
 static void on_flow_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
                              const struct sockaddr *from, unsigned flags) {
-  bench_side_t *side = ((inbox_t *)socket->data)->side;
+  bench_side_t *side = ((rx_buffers_t *)socket->data)->side;
   if (!is_datagram(size, from))
     return;
   work_read_flow(side->readers, side->flows, buffer->base, (size_t)size);
@@ -21,13 +21,13 @@ static void on_flow_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buf
 
 void receive(bench_side_t *side) {
   uv_loop_t loop;
-  inbox_t inbox = {0};
+  rx_buffers_t rx = {0};
   init_loop(&loop);
-  open_inbox(&inbox, side, &loop, side->flows > 1 ? on_flow_received : on_received);
+  rx_buffers_open(&rx, side, &loop, side->flows > 1 ? on_flow_received : on_received);
   uv_run(&loop, UV_RUN_NOWAIT); /* libuv tells the system of its sockets in the first turn */
 
-  bench_begin(side, inbox.ports);
-  watch_for_end(&inbox, &loop);
+  bench_begin(side, rx.ports);
+  watch_for_end(&rx, &loop);
   run_loop(&loop);
-  end_inbox(&inbox);
+  rx_buffers_free(&rx);
 }

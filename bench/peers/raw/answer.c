@@ -11,7 +11,7 @@
 
 enum {
   WINDOW = 64,      /* requests under way on a socket */
-  SILENCE_MS = 100, /* then what is under way is given up */
+  TIMEOUT_MS = 100, /* then what is under way is given up */
   ANSWER_SLOTS = 8, /* an answer may come merged with those behind it */
   MAX_EVENTS = 64
 };
@@ -28,7 +28,7 @@ void pingpong_send(bench_side_t *side) {
     uint64_t sent_ns = bench_now_ns();
     checked((int)send(fds[0], payload, side->size, 0), "send");
     int received = checked((int)recv(fds[0], payload, side->size + 1, 0), "recv");
-    bench_took(side, bench_now_ns() - sent_ns);
+    bench_add_time(side, bench_now_ns() - sent_ns);
     work_read(side->readers, payload, (size_t)received);
     bench_count(side, 1);
   }
@@ -67,7 +67,7 @@ void pingpong_receive(bench_side_t *side) {
 
 /* ---- who asks, in echo: a socket for each flow ---- */
 
-typedef struct asker {
+typedef struct client {
   bench_side_t *side;
   int *fds;
   uint64_t *next;    /* sequence number, of each flow */
@@ -77,114 +77,114 @@ typedef struct asker {
   bool any_order; /* `order=any`: a flow's answers may overtake each other */
   batch_t requests;
   batch_t answers;
-} asker_t;
+} client_t;
 
-static uint64_t *sent_at(asker_t *asker, size_t flow, uint64_t sequence) {
-  return &asker->sent_ns[flow * WINDOW + sequence / asker->side->flows % WINDOW];
+static uint64_t *sent_at(client_t *client, size_t flow, uint64_t sequence) {
+  return &client->sent_ns[flow * WINDOW + sequence / client->side->flows % WINDOW];
 }
 
 /*
  * The requests leave one by one, not as a GSO run: a client's usually do, and a run would reach
  * the server as one.
  */
-static void ask(asker_t *asker, size_t flow, size_t count) {
-  size_t flows = asker->side->flows;
+static void send_requests(client_t *client, size_t flow, size_t count) {
+  size_t flows = client->side->flows;
   uint64_t now_ns = bench_now_ns();
   for (size_t i = 0; i < count; i++)
-    *sent_at(asker, flow, asker->next[flow] + i * flows) = now_ns;
-  asker->next[flow] = batch_send_flow(asker->fds[flow], &asker->requests, (unsigned)count,
-                                      asker->next[flow], flows);
-  asker->in_flight += count;
+    *sent_at(client, flow, client->next[flow] + i * flows) = now_ns;
+  client->next[flow] = batch_send_flow(client->fds[flow], &client->requests, (unsigned)count,
+                                       client->next[flow], flows);
+  client->in_flight += count;
 }
 
 /* Gives up what is under way. */
-static void ask_all(asker_t *asker) {
-  asker->in_flight = 0;
-  for (size_t flow = 0; flow < asker->side->flows; flow++) {
-    asker->awaited[flow] = asker->next[flow];
-    ask(asker, flow, WINDOW);
+static void send_all_requests(client_t *client) {
+  client->in_flight = 0;
+  for (size_t flow = 0; flow < client->side->flows; flow++) {
+    client->awaited[flow] = client->next[flow];
+    send_requests(client, flow, WINDOW);
   }
 }
 
 /* False if the answer is late: its request had been given up. */
-static bool read_answer(asker_t *asker, size_t flow, const char *payload, size_t size,
+static bool read_answer(client_t *client, size_t flow, const char *payload, size_t size,
                         uint64_t now_ns) {
   uint64_t sequence = 0;
   if (size >= sizeof sequence)
     memcpy(&sequence, payload, sizeof sequence);
-  work_read_own_flow(asker->side->readers, asker->side->flows, flow, payload, size);
-  if (asker->any_order)
-    asker->side->readers[flow].expected = 0;
-  bench_count(asker->side, 1);
-  if (sequence < asker->awaited[flow])
+  work_read_own_flow(client->side->readers, client->side->flows, flow, payload, size);
+  if (client->any_order)
+    client->side->readers[flow].expected = 0;
+  bench_count(client->side, 1);
+  if (sequence < client->awaited[flow])
     return false;
-  bench_took(asker->side, now_ns - *sent_at(asker, flow, sequence));
+  bench_add_time(client->side, now_ns - *sent_at(client, flow, sequence));
   return true;
 }
 
 /* How many requests were answered that had not been given up. */
-static size_t read_answers(asker_t *asker, size_t flow) {
+static size_t read_answers(client_t *client, size_t flow) {
   size_t answered = 0;
-  int received = batch_receive(asker->fds[flow], &asker->answers, false);
+  int received = batch_receive(client->fds[flow], &client->answers, false);
   uint64_t now_ns = bench_now_ns();
   for (int i = 0; i < received; i++) {
-    struct mmsghdr *message = &asker->answers.messages[i];
+    struct mmsghdr *message = &client->answers.messages[i];
     const char *payload = message->msg_hdr.msg_iov->iov_base;
     size_t segment = batch_segment(message);
     for (size_t at = 0; at < message->msg_len; at += segment)
       answered +=
-          read_answer(asker, flow, payload + at, smaller(segment, message->msg_len - at), now_ns);
+          read_answer(client, flow, payload + at, smaller(segment, message->msg_len - at), now_ns);
   }
   return answered;
 }
 
-static void serve(asker_t *asker, size_t flow) {
-  size_t answered = read_answers(asker, flow);
-  asker->in_flight -= answered;
-  if (answered > 0 && !bench_stop_sending(asker->side))
-    ask(asker, flow, answered);
+static void serve(client_t *client, size_t flow) {
+  size_t answered = read_answers(client, flow);
+  client->in_flight -= answered;
+  if (answered > 0 && !bench_stop_sending(client->side))
+    send_requests(client, flow, answered);
 }
 
-static void ask_until_stopped(asker_t *asker, int poller) {
+static void request_until_stopped(client_t *client, int poller) {
   struct epoll_event events[MAX_EVENTS];
-  ask_all(asker);
-  while (asker->in_flight > 0) {
-    int ready = epoll_wait(poller, events, MAX_EVENTS, SILENCE_MS);
+  send_all_requests(client);
+  while (client->in_flight > 0) {
+    int ready = epoll_wait(poller, events, MAX_EVENTS, TIMEOUT_MS);
     for (int i = 0; i < ready; i++)
-      serve(asker, events[i].data.u64);
-    if (ready == 0 && bench_stop_sending(asker->side))
+      serve(client, events[i].data.u64);
+    if (ready == 0 && bench_stop_sending(client->side))
       break;
     if (ready == 0)
-      ask_all(asker);
+      send_all_requests(client);
   }
 }
 
 void echo_send(bench_side_t *side) {
-  asker_t asker = {.side = side, .any_order = bench_chosen(side, "order", "any", false)};
-  batch_init(&asker.requests, WINDOW, side->size);
-  batch_init(&asker.answers, ANSWER_SLOTS, SLOT_BYTES);
-  asker.sent_ns = bench_allocate(side->flows * WINDOW * sizeof *asker.sent_ns);
-  asker.next = bench_allocate(side->flows * sizeof *asker.next);
-  asker.awaited = bench_allocate(side->flows * sizeof *asker.awaited);
-  asker.fds = open_clients(side);
+  client_t client = {.side = side, .any_order = bench_option_is(side, "order", "any", false)};
+  batch_init(&client.requests, WINDOW, side->size);
+  batch_init(&client.answers, ANSWER_SLOTS, SLOT_BYTES);
+  client.sent_ns = bench_allocate(side->flows * WINDOW * sizeof *client.sent_ns);
+  client.next = bench_allocate(side->flows * sizeof *client.next);
+  client.awaited = bench_allocate(side->flows * sizeof *client.awaited);
+  client.fds = open_clients(side);
   for (size_t flow = 0; flow < side->flows; flow++)
-    asker.next[flow] = flow;
-  int poller = open_poller(asker.fds, side->flows);
+    client.next[flow] = flow;
+  int poller = open_poller(client.fds, side->flows);
 
   bench_begin(side, NULL);
-  ask_until_stopped(&asker, poller);
+  request_until_stopped(&client, poller);
   close(poller);
-  close_sockets(asker.fds, side->flows);
-  free(asker.awaited);
-  free(asker.next);
-  free(asker.sent_ns);
-  free(asker.answers.bytes);
-  free(asker.requests.bytes);
+  close_sockets(client.fds, side->flows);
+  free(client.awaited);
+  free(client.next);
+  free(client.sent_ns);
+  free(client.answers.bytes);
+  free(client.requests.bytes);
 }
 
 /* ---- who answers, in echo ---- */
 
-static bool same_place(const struct sockaddr_in *a, const struct sockaddr_in *b) {
+static bool same_address(const struct sockaddr_in *a, const struct sockaddr_in *b) {
   return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
 }
 
@@ -194,16 +194,16 @@ static bool same_place(const struct sockaddr_in *a, const struct sockaddr_in *b)
  */
 static unsigned make_answers(batch_t *answers, batch_t *requests, int received, size_t longest) {
   unsigned count = 0;
-  const struct sockaddr_in *place = NULL;
+  const struct sockaddr_in *address = NULL;
   for (int i = 0; i < received; i++) {
     answers->vectors[i].iov_base = requests->vectors[i].iov_base;
     answers->vectors[i].iov_len = requests->messages[i].msg_len;
     struct msghdr *run = &answers->messages[count ? count - 1 : 0].msg_hdr;
-    if (place && same_place(place, &requests->names[i]) && run->msg_iovlen < longest) {
+    if (address && same_address(address, &requests->names[i]) && run->msg_iovlen < longest) {
       run->msg_iovlen++;
       continue;
     }
-    place = &requests->names[i];
+    address = &requests->names[i];
     answers->messages[count++].msg_hdr = (struct msghdr){.msg_name = &requests->names[i],
                                                          .msg_namelen = sizeof requests->names[i],
                                                          .msg_iov = &answers->vectors[i],
@@ -213,7 +213,7 @@ static unsigned make_answers(batch_t *answers, batch_t *requests, int received, 
 }
 
 static void answer_waiting(bench_side_t *side, int fd, batch_t *requests, batch_t *answers) {
-  size_t longest = smaller(RUN_SEGMENTS, RUN_BYTES / side->size);
+  size_t longest = smaller(GSO_SEGMENTS, GSO_BYTES / side->size);
   int received;
   while ((received = batch_receive(fd, requests, true)) > 0) {
     for (int i = 0; i < received; i++)

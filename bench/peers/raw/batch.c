@@ -15,7 +15,7 @@ void batch_init(batch_t *batch, size_t count, size_t stride) {
   }
 }
 
-void batch_aim(batch_t *batch, struct sockaddr_in *to) {
+void batch_set_destination(batch_t *batch, struct sockaddr_in *to) {
   for (unsigned i = 0; i < batch->count; i++) {
     batch->messages[i].msg_hdr.msg_name = to;
     batch->messages[i].msg_hdr.msg_namelen = sizeof *to;

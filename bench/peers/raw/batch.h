@@ -7,8 +7,8 @@
 #include <sys/uio.h>
 
 enum {
-  RUN_SEGMENTS = 64,  /* what every kernel with UDP_SEGMENT takes */
-  RUN_BYTES = 65507,  /* the largest UDP payload on IPv4; holds for a run too */
+  GSO_SEGMENTS = 64,  /* what every kernel with UDP_SEGMENT takes */
+  GSO_BYTES = 65507,  /* the largest UDP payload on IPv4; holds for a run too */
   SLOT_BYTES = 65536, /* the largest GRO run: less would cut it off */
   MAX_BATCH = 256
 };
@@ -34,7 +34,7 @@ typedef struct batch {
 void batch_init(batch_t *batch, size_t count, size_t stride);
 
 /* Every message shall go to `to`. */
-void batch_aim(batch_t *batch, struct sockaddr_in *to);
+void batch_set_destination(batch_t *batch, struct sockaddr_in *to);
 
 /* The messages [0, count) leave, all of them. */
 void batch_send(int fd, batch_t *batch, unsigned count);

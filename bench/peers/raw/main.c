@@ -2,7 +2,7 @@
  * The limit: what a program gets that is written for nothing but this flow, by hand, on the best
  * system calls that Linux has for UDP: sendmmsg(2) of GSO runs, recvmmsg(2) of GRO runs, epoll(7).
  *
- * What was tried, in interleaved runs on an otherwise idle virtual machine of 2 cores (Linux 6.18),
+ * What was tried, in interleaved runs on an fallback idle virtual machine of 2 cores (Linux 6.18),
  * in million datagrams received per second at 64 / 1200 bytes:
  *   GSO runs a call, 4: - / 7.0; 8: 18.2 / 7.1; 16: 20.7 / 6.9; 32: 21.6 / 6.4; 64: 22.4 / 6.3;
  *     128: 22.2 / -. Many runs are good as long as their bytes stay in the cache: see CALL_BYTES.
@@ -15,21 +15,21 @@
 #include "roles.h"
 
 int main(int argc, char **argv) {
-  static const bench_part_t parts[] = {{"stream", stream_send, stream_receive},
-                                       {"fanin", fanin_send, fanin_receive},
-                                       {"fanout", fanout_send, fanout_receive},
-                                       {"fanout-text", fanout_text_send, fanout_receive},
-                                       {"pingpong", pingpong_send, pingpong_receive},
-                                       {"echo-1", echo_send, echo_receive},
-                                       {"echo-16", echo_send, echo_receive},
-                                       {"echo-64", echo_send, echo_receive},
-                                       {"many-1", stream_send, stream_receive},
-                                       {"many-100", stream_send, stream_receive},
-                                       {"many-10000", stream_send, stream_receive},
-                                       {"many-all-100", fanout_send, fanout_receive},
-                                       {"many-all-10000", fanout_send, fanout_receive},
-                                       {"burst", burst_send, stream_receive},
-                                       {"mixed", mixed_send, mixed_receive},
-                                       {NULL, NULL, NULL}};
-  return bench_main(argc, argv, parts);
+  static const bench_roles_t roles[] = {{"stream", stream_send, stream_receive},
+                                        {"fanin", fanin_send, fanin_receive},
+                                        {"fanout", fanout_send, fanout_receive},
+                                        {"fanout-text", fanout_text_send, fanout_receive},
+                                        {"pingpong", pingpong_send, pingpong_receive},
+                                        {"echo-1", echo_send, echo_receive},
+                                        {"echo-16", echo_send, echo_receive},
+                                        {"echo-64", echo_send, echo_receive},
+                                        {"many-1", stream_send, stream_receive},
+                                        {"many-100", stream_send, stream_receive},
+                                        {"many-10000", stream_send, stream_receive},
+                                        {"many-all-100", fanout_send, fanout_receive},
+                                        {"many-all-10000", fanout_send, fanout_receive},
+                                        {"burst", burst_send, stream_receive},
+                                        {"mixed", mixed_send, mixed_receive},
+                                        {NULL, NULL, NULL}};
+  return bench_main(argc, argv, roles);
 }

@@ -94,7 +94,7 @@ void mixed_send(bench_side_t *side) {
 typedef struct server {
   bench_side_t *side;
   int fd;
-  struct sockaddr_in places[MIXED_CLIENTS]; /* port 0: not known yet */
+  struct sockaddr_in addresses[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
   batch_t runs; /* one message for each run */
@@ -107,24 +107,24 @@ static void read_replies(server_t *server) {
   for (int i = 0; i < received; i++) {
     size_t client = mixed_read_reply(side->readers, server->replies.vectors[i].iov_base,
                                      server->replies.messages[i].msg_len);
-    server->known += server->places[client].sin_port == 0;
-    server->places[client] = server->replies.names[i];
+    server->known += server->addresses[client].sin_port == 0;
+    server->addresses[client] = server->replies.names[i];
   }
 }
 
 /* Adds a datagram to the last run if it may be its next segment, else begins another. */
 static unsigned add_datagram(server_t *server, mixed_datagram_t datagram, unsigned count,
                              bool continues, char *payload) {
-  struct sockaddr_in *place = &server->places[datagram.client];
+  struct sockaddr_in *address = &server->addresses[datagram.client];
   struct iovec *last = &server->runs.vectors[count ? count - 1 : 0];
   work_write(payload, datagram.size, datagram.sequence);
-  if (continues && server->runs.messages[count - 1].msg_hdr.msg_name == place &&
-      last->iov_len + datagram.size <= RUN_BYTES) {
+  if (continues && server->runs.messages[count - 1].msg_hdr.msg_name == address &&
+      last->iov_len + datagram.size <= GSO_BYTES) {
     last->iov_len += datagram.size;
     return count;
   }
   server->runs.vectors[count] = (struct iovec){payload, datagram.size};
-  server->runs.messages[count].msg_hdr.msg_name = place;
+  server->runs.messages[count].msg_hdr.msg_name = address;
   return count + 1;
 }
 
@@ -161,7 +161,7 @@ static void serve(server_t *server, int poller) {
 void mixed_receive(bench_side_t *side) {
   server_t server = {.side = side, .source = mixed_source(side->size)};
   batch_init(&server.runs, MIXED_IN_FLIGHT, side->size);
-  batch_aim(&server.runs, server.places); /* for the lengths */
+  batch_set_destination(&server.runs, server.addresses); /* for the lengths */
   batch_init(&server.replies, REPLY_SLOTS, MIXED_REPLY_SIZE + 1);
   uint16_t port;
   int *fds = open_receivers(side, &port);

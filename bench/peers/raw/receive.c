@@ -25,7 +25,7 @@ static uint64_t read_message(work_reader_t *reader, struct mmsghdr *message) {
   return datagrams;
 }
 
-static uint64_t read_runs(bench_side_t *side, size_t index, batch_t *batch, int received) {
+static uint64_t read_gro_buffers(bench_side_t *side, size_t index, batch_t *batch, int received) {
   (void)index;
   work_reader_t reader = *side->readers; /* a local one stays in registers */
   uint64_t datagrams = 0;
@@ -90,7 +90,7 @@ static void receive(bench_side_t *side, batch_t *batch, bool merged, read_batch_
 void stream_receive(bench_side_t *side) {
   batch_t batch;
   batch_init(&batch, bench_number(side, "slots", SLOTS), SLOT_BYTES);
-  receive(side, &batch, true, read_runs);
+  receive(side, &batch, true, read_gro_buffers);
 }
 
 /* Nothing can be merged: small slots, and many of them. A byte more shows what is too long. */

@@ -18,16 +18,16 @@ static uint64_t write_batch(batch_t *batch, unsigned count, size_t size, uint64_
 }
 
 static size_t segments_of(size_t size) {
-  return smaller(RUN_SEGMENTS, RUN_BYTES / size);
+  return smaller(GSO_SEGMENTS, GSO_BYTES / size);
 }
 
 /* A message is a run; a call has as many as the cache holds. */
-static void make_runs(batch_t *batch, const bench_side_t *side) {
+static void make_gso_batches(batch_t *batch, const bench_side_t *side) {
   size_t bytes = segments_of(side->size) * side->size;
   batch_init(batch, bench_number(side, "runs", smaller(64, CALL_BYTES / bytes)), bytes);
 }
 
-static int open_segmenting(const bench_side_t *side) {
+static int open_gso_socket(const bench_side_t *side) {
   int fd = open_socket();
   set_option(fd, SOL_UDP, UDP_SEGMENT, (int)side->size);
   return fd;
@@ -36,10 +36,10 @@ static int open_segmenting(const bench_side_t *side) {
 void stream_send(bench_side_t *side) {
   size_t segments = segments_of(side->size);
   batch_t batch;
-  make_runs(&batch, side);
-  int fd = open_segmenting(side);
-  if (bench_chosen(side, "connect", "no", false))
-    batch_aim(&batch, side->targets);
+  make_gso_batches(&batch, side);
+  int fd = open_gso_socket(side);
+  if (bench_option_is(side, "connect", "no", false))
+    batch_set_destination(&batch, side->targets);
   else
     connect_to(fd, side->targets);
 
@@ -70,14 +70,14 @@ void fanin_send(bench_side_t *side) {
 }
 
 /* Writes the address of each message's target; see fanout(). */
-typedef void (*aim_t)(batch_t *batch, const bench_side_t *side, uint64_t sequence);
+typedef void (*set_destinations_t)(batch_t *batch, const bench_side_t *side, uint64_t sequence);
 
-static void aim_in_turn(batch_t *batch, const bench_side_t *side, uint64_t sequence) {
+static void set_destinations_in_turn(batch_t *batch, const bench_side_t *side, uint64_t sequence) {
   for (unsigned i = 0; i < batch->count; i++)
     batch->messages[i].msg_hdr.msg_name = &side->targets[(sequence + i) % side->target_count];
 }
 
-static void aim_by_text(batch_t *batch, const bench_side_t *side, uint64_t sequence) {
+static void set_destinations_by_text(batch_t *batch, const bench_side_t *side, uint64_t sequence) {
   for (unsigned i = 0; i < batch->count; i++) {
     in_port_t port = side->targets[(sequence + i) % side->target_count].sin_port;
     batch->names[i] = read_target("127.0.0.1", port);
@@ -86,15 +86,15 @@ static void aim_by_text(batch_t *batch, const bench_side_t *side, uint64_t seque
 }
 
 /* To all targets in turn: a datagram goes to another place than the one before it. */
-static void fanout(bench_side_t *side, aim_t aim) {
+static void fanout(bench_side_t *side, set_destinations_t set_destinations) {
   batch_t batch;
   batch_init(&batch, MAX_BATCH, side->size);
-  batch_aim(&batch, side->targets); /* for the lengths */
+  batch_set_destination(&batch, side->targets); /* for the lengths */
   int fd = open_socket();
 
   bench_begin(side, NULL);
   for (uint64_t sequence = 0; !bench_stop_sending(side);) {
-    aim(&batch, side, sequence);
+    set_destinations(&batch, side, sequence);
     sequence = write_batch(&batch, batch.count, side->size, sequence);
     batch_send(fd, &batch, batch.count);
     bench_count(side, batch.count);
@@ -104,11 +104,11 @@ static void fanout(bench_side_t *side, aim_t aim) {
 }
 
 void fanout_send(bench_side_t *side) {
-  fanout(side, aim_in_turn);
+  fanout(side, set_destinations_in_turn);
 }
 
 void fanout_text_send(bench_side_t *side) {
-  fanout(side, aim_by_text);
+  fanout(side, set_destinations_by_text);
 }
 
 /* The last call of a round may have less than a batch; a round is whole runs, and one shorter. */
@@ -131,15 +131,15 @@ static uint64_t send_round(bench_side_t *side, int fd, batch_t *batch, uint64_t 
 /* What a send's end is to the others, the return of the last call is here. */
 void burst_send(bench_side_t *side) {
   batch_t batch;
-  make_runs(&batch, side);
-  batch_aim(&batch, side->targets);
-  int fd = open_segmenting(side);
+  make_gso_batches(&batch, side);
+  batch_set_destination(&batch, side->targets);
+  int fd = open_gso_socket(side);
 
   bench_begin(side, NULL);
   for (uint64_t sequence = 0; !bench_stop_sending(side);) {
     uint64_t began_ns = bench_now_ns();
     sequence = send_round(side, fd, &batch, sequence);
-    bench_took(side, bench_now_ns() - began_ns);
+    bench_add_time(side, bench_now_ns() - began_ns);
     bench_count(side, BENCH_BURST);
   }
   close(fd);

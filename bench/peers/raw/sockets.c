@@ -55,7 +55,7 @@ static uint16_t port_of(int fd) {
 }
 
 int *open_receivers(bench_side_t *side, uint16_t *ports) {
-  bench_weigh_sockets(side);
+  bench_measure_heap(side);
   int *fds = bench_allocate(side->sockets * sizeof *fds);
   for (size_t i = 0; i < side->sockets; i++) {
     fds[i] = open_socket();

@@ -16,6 +16,6 @@ static void serve(bench_side_t *side) {
 }
 
 int main(int argc, char **argv) {
-  static const bench_part_t parts[] = {{"echo-64", NULL, serve}, {NULL, NULL, NULL}};
-  return dgram_cluster_is_primary() ? bench_main(argc, argv, parts) : be_process();
+  static const bench_roles_t roles[] = {{"echo-64", NULL, serve}, {NULL, NULL, NULL}};
+  return dgram_cluster_is_primary() ? bench_main(argc, argv, roles) : run_worker();
 }

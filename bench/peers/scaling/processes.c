@@ -13,45 +13,45 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GRACE_MS = 5000, WORKERS_FD = 3 /* to their primary */ };
+enum { CLOSE_TIMEOUT_MS = 5000, WORKERS_FD = 3 /* to their primary */ };
 
 /* In the memory that primary and workers share. */
-typedef struct board {
+typedef struct shared {
   job_t job;
-  tally_t tallies[];
-} board_t;
+  counters_t counters[];
+} shared_t;
 
 /* What the primary knows. */
-typedef struct crew {
-  board_t *board;
+typedef struct primary {
+  shared_t *shared;
   size_t listening;
   uint16_t port;
   bool closed;
-} crew_t;
+} primary_t;
 
 /* ---- a worker ---- */
 
 /* NAME=NUMBER of the environment; 0 if it is not there. */
-static size_t told(const char *name) {
+static size_t env_number(const char *name) {
   const char *value = getenv(name);
   return value ? strtoul(value, NULL, 10) : 0;
 }
 
-static board_t *map_board(int fd, size_t bytes) {
+static shared_t *map_shared(int fd, size_t bytes) {
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED)
     bench_fail("mmap", "failed");
   return memory;
 }
 
-int be_process(void) {
+int run_worker(void) {
   uv_loop_t *loop = uv_default_loop();
   dgram_worker_t *connection;
   dgram_socket_t *socket;
   worker_t worker;
-  board_t *board = map_board((int)told("BOARD_FD"), told("BOARD_SIZE"));
+  shared_t *shared = map_shared((int)env_number("SHARED_FD"), env_number("SHARED_SIZE"));
   checked(dgram_worker_join(loop, NULL, NULL, &connection), "dgram_worker_join");
-  worker_open(&worker, &board->job, &board->tallies[dgram_worker_id(connection) - 1]);
+  worker_open(&worker, &shared->job, &shared->counters[dgram_worker_id(connection) - 1]);
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.recv_buffer_size = BENCH_RECV_BUFFER;
   checked(dgram_create_socket_options(loop, &options, answer, &worker, &socket), "socket");
@@ -66,14 +66,14 @@ int be_process(void) {
 
 static void on_listening(dgram_cluster_t *cluster, int id, const dgram_address_t *address,
                          void *context) {
-  crew_t *crew = context;
-  crew->port = (uint16_t)address->port;
-  crew->listening++;
+  primary_t *primary = context;
+  primary->port = (uint16_t)address->port;
+  primary->listening++;
 }
 
 static void on_closed(void *context) {
-  crew_t *crew = context;
-  crew->closed = true;
+  primary_t *primary = context;
+  primary->closed = true;
 }
 
 /* The CPU time that the workers have used. */
@@ -90,38 +90,38 @@ static uint64_t workers_ns(const dgram_cluster_t *cluster) {
   return sum;
 }
 
-static dgram_cluster_t *start(crew_t *crew, int fd, size_t bytes) {
+static dgram_cluster_t *start(primary_t *primary, int fd, size_t bytes) {
   char *const args[] = {"worker", NULL};
-  char board_fd[32];
-  char board_size[64];
-  char *const env[] = {board_fd, board_size, NULL};
+  char shared_fd[32];
+  char shared_size[64];
+  char *const env[] = {shared_fd, shared_size, NULL};
   dgram_cluster_options_t options = dgram_default_cluster_options(args);
   dgram_cluster_t *cluster;
   options.on_listening = on_listening;
-  options.context = crew;
-  snprintf(board_fd, sizeof board_fd, "BOARD_FD=%d", fd);
-  snprintf(board_size, sizeof board_size, "BOARD_SIZE=%zu", bytes);
+  options.context = primary;
+  snprintf(shared_fd, sizeof shared_fd, "SHARED_FD=%d", fd);
+  snprintf(shared_size, sizeof shared_size, "SHARED_SIZE=%zu", bytes);
   checked(dgram_cluster_create(uv_default_loop(), &options, &cluster), "dgram_cluster_create");
-  for (size_t i = 0; i < crew->board->job.workers; i++)
+  for (size_t i = 0; i < primary->shared->job.workers; i++)
     checked(dgram_cluster_fork(cluster, env), "dgram_cluster_fork");
-  while (crew->listening < crew->board->job.workers)
+  while (primary->listening < primary->shared->job.workers)
     uv_run(uv_default_loop(), UV_RUN_ONCE);
   return cluster;
 }
 
-static void serve(bench_side_t *side, crew_t *crew, const dgram_cluster_t *cluster) {
-  bench_begin(side, &crew->port);
+static void serve(bench_side_t *side, primary_t *primary, const dgram_cluster_t *cluster) {
+  bench_begin(side, &primary->port);
   uint64_t before = workers_ns(cluster);
   do {
     usleep(BENCH_QUIET_MS * 1000);
-    gather(side, crew->board->tallies, crew->board->job.workers);
+    sum_counted(side, primary->shared->counters, primary->shared->job.workers);
   } while (!bench_stop_receiving(side));
   side->others_cpu_ns = workers_ns(cluster) - before;
 }
 
 /* Memory that workers inherit; not as the descriptor 3, which is their connection. */
 static int open_memory(size_t bytes) {
-  int made = memfd_create("board", 0);
+  int made = memfd_create("shared", 0);
   int fd = made >= 0 ? fcntl(made, F_DUPFD, WORKERS_FD + 1) : -1;
   if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0)
     bench_fail("memfd_create", "failed");
@@ -131,15 +131,16 @@ static int open_memory(size_t bytes) {
 
 void serve_by_processes(bench_side_t *side) {
   job_t job = read_job(side, "processes");
-  size_t bytes = sizeof(board_t) + job.workers * sizeof(tally_t);
+  size_t bytes = sizeof(shared_t) + job.workers * sizeof(counters_t);
   int fd = open_memory(bytes);
-  crew_t crew = {.board = map_board(fd, bytes)};
-  crew.board->job = job;
-  dgram_cluster_t *cluster = start(&crew, fd, bytes);
-  serve(side, &crew, cluster);
-  checked(dgram_cluster_close(cluster, GRACE_MS, on_closed, &crew), "dgram_cluster_close");
-  while (!crew.closed)
+  primary_t primary = {.shared = map_shared(fd, bytes)};
+  primary.shared->job = job;
+  dgram_cluster_t *cluster = start(&primary, fd, bytes);
+  serve(side, &primary, cluster);
+  checked(dgram_cluster_close(cluster, CLOSE_TIMEOUT_MS, on_closed, &primary),
+          "dgram_cluster_close");
+  while (!primary.closed)
     uv_run(uv_default_loop(), UV_RUN_ONCE);
-  gather(side, crew.board->tallies, job.workers);
-  gather_wrong(side, crew.board->tallies, job.workers);
+  sum_counted(side, primary.shared->counters, job.workers);
+  sum_wrong(side, primary.shared->counters, job.workers);
 }

@@ -21,12 +21,12 @@ static dgram_group_t *start(bench_side_t *side, worker_t *workers, size_t count)
   dgram_group_t *group;
   options.address = "127.0.0.1";
   options.threads = (int)count;
-  options.pin = bench_chosen(side, "pin", "yes", false);
+  options.pin = bench_option_is(side, "pin", "yes", false);
   checked(dgram_group_start(&options, &group), "dgram_group_start");
   return group;
 }
 
-static void serve(bench_side_t *side, dgram_group_t *group, tally_t tallies[], size_t count) {
+static void serve(bench_side_t *side, dgram_group_t *group, counters_t counters[], size_t count) {
   dgram_address_t address;
   checked(dgram_group_address(group, &address), "dgram_group_address");
   uint16_t port = (uint16_t)address.port;
@@ -34,27 +34,27 @@ static void serve(bench_side_t *side, dgram_group_t *group, tally_t tallies[], s
   bench_begin(side, &port);
   do {
     usleep(BENCH_QUIET_MS * 1000);
-    gather(side, tallies, count);
+    sum_counted(side, counters, count);
   } while (!bench_stop_receiving(side));
 }
 
 void serve_by_threads(bench_side_t *side) {
   job_t job = read_job(side, "threads");
-  tally_t *tallies = aligned_alloc(_Alignof(tally_t), job.workers * sizeof *tallies);
+  counters_t *counters = aligned_alloc(_Alignof(counters_t), job.workers * sizeof *counters);
   worker_t *workers = bench_allocate(job.workers * sizeof *workers);
-  if (!tallies)
+  if (!counters)
     bench_fail("memory", "none left");
   for (size_t i = 0; i < job.workers; i++) {
-    tallies[i] = (tally_t){.answered = 0};
-    worker_open(&workers[i], &job, &tallies[i]);
+    counters[i] = (counters_t){.answered = 0};
+    worker_open(&workers[i], &job, &counters[i]);
   }
   dgram_group_t *group = start(side, workers, job.workers);
-  serve(side, group, tallies, job.workers);
+  serve(side, group, counters, job.workers);
   checked(dgram_group_stop(group), "dgram_group_stop");
   for (size_t i = 0; i < job.workers; i++)
     worker_close(&workers[i]);
-  gather(side, tallies, job.workers);
-  gather_wrong(side, tallies, job.workers);
+  sum_counted(side, counters, job.workers);
+  sum_wrong(side, counters, job.workers);
   free(workers);
-  free(tallies);
+  free(counters);
 }

@@ -9,7 +9,7 @@ enum {
 
 /* receive=mmsg: by recvmmsg(2). */
 static bool receives_many(const bench_side_t *side) {
-  return bench_chosen(side, "receive", "mmsg", false);
+  return bench_option_is(side, "receive", "mmsg", false);
 }
 
 bool is_datagram(ssize_t size, const struct sockaddr *from) {
@@ -20,19 +20,19 @@ bool is_datagram(ssize_t size, const struct sockaddr *from) {
 
 /* One buffer does for all sockets: what came is read before more is asked for. */
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
-  *buffer = ((inbox_t *)handle->data)->buffer;
+  *buffer = ((rx_buffers_t *)handle->data)->buffer;
 }
 
-void make_buffer(inbox_t *inbox, bench_side_t *side) {
+void rx_buffers_init(rx_buffers_t *rx, bench_side_t *side) {
   size_t bytes = receives_many(side) ? CHUNKS * CHUNK_BYTES : CHUNK_BYTES;
-  inbox->side = side;
-  inbox->buffer = uv_buf_init(bench_allocate(bytes), (unsigned)bytes);
+  rx->side = side;
+  rx->buffer = uv_buf_init(bench_allocate(bytes), (unsigned)bytes);
 }
 
-void init_receiving(inbox_t *inbox, uv_loop_t *loop, uv_udp_t *socket) {
-  unsigned flags = AF_INET | (receives_many(inbox->side) ? UV_UDP_RECVMMSG : 0);
+void init_receiving(rx_buffers_t *rx, uv_loop_t *loop, uv_udp_t *socket) {
+  unsigned flags = AF_INET | (receives_many(rx->side) ? UV_UDP_RECVMMSG : 0);
   checked(uv_udp_init_ex(loop, socket, flags), "uv_udp_init_ex");
-  socket->data = inbox;
+  socket->data = rx;
 }
 
 void start_receiving(uv_udp_t *socket, uv_udp_recv_cb listener) {
@@ -49,37 +49,37 @@ static uint16_t bind_to_free_port(uv_udp_t *socket) {
   return ntohs(self.sin_port);
 }
 
-void open_inbox(inbox_t *inbox, bench_side_t *side, uv_loop_t *loop, uv_udp_recv_cb listener) {
-  make_buffer(inbox, side);
-  inbox->count = side->sockets;
-  inbox->ports = bench_allocate(inbox->count * sizeof *inbox->ports);
-  bench_weigh_sockets(side);
-  inbox->sockets = bench_allocate(inbox->count * sizeof *inbox->sockets);
-  for (size_t i = 0; i < inbox->count; i++) {
-    init_receiving(inbox, loop, &inbox->sockets[i]);
-    inbox->ports[i] = bind_to_free_port(&inbox->sockets[i]);
-    start_receiving(&inbox->sockets[i], listener);
+void rx_buffers_open(rx_buffers_t *rx, bench_side_t *side, uv_loop_t *loop,
+                     uv_udp_recv_cb listener) {
+  rx_buffers_init(rx, side);
+  rx->count = side->sockets;
+  rx->ports = bench_allocate(rx->count * sizeof *rx->ports);
+  bench_measure_heap(side);
+  rx->sockets = bench_allocate(rx->count * sizeof *rx->sockets);
+  for (size_t i = 0; i < rx->count; i++) {
+    init_receiving(rx, loop, &rx->sockets[i]);
+    rx->ports[i] = bind_to_free_port(&rx->sockets[i]);
+    start_receiving(&rx->sockets[i], listener);
   }
 }
 
 static void on_timer(uv_timer_t *timer) {
-  inbox_t *inbox = timer->data;
-  if (!bench_stop_receiving(inbox->side))
+  rx_buffers_t *rx = timer->data;
+  if (!bench_stop_receiving(rx->side))
     return;
   uv_close((uv_handle_t *)timer, NULL);
-  for (size_t i = 0; i < inbox->count; i++)
-    uv_close((uv_handle_t *)&inbox->sockets[i], NULL);
+  for (size_t i = 0; i < rx->count; i++)
+    uv_close((uv_handle_t *)&rx->sockets[i], NULL);
 }
 
-void watch_for_end(inbox_t *inbox, uv_loop_t *loop) {
-  inbox->timer.data = inbox;
-  checked(uv_timer_init(loop, &inbox->timer), "uv_timer_init");
-  checked(uv_timer_start(&inbox->timer, on_timer, BENCH_QUIET_MS, BENCH_QUIET_MS),
-          "uv_timer_start");
+void watch_for_end(rx_buffers_t *rx, uv_loop_t *loop) {
+  rx->timer.data = rx;
+  checked(uv_timer_init(loop, &rx->timer), "uv_timer_init");
+  checked(uv_timer_start(&rx->timer, on_timer, BENCH_QUIET_MS, BENCH_QUIET_MS), "uv_timer_start");
 }
 
-void end_inbox(inbox_t *inbox) {
-  free(inbox->sockets);
-  free(inbox->ports);
-  free(inbox->buffer.base);
+void rx_buffers_free(rx_buffers_t *rx) {
+  free(rx->sockets);
+  free(rx->ports);
+  free(rx->buffer.base);
 }
