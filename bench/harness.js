@@ -12,7 +12,7 @@ const { createInterface } = require('node:readline');
 const { Reader } = require('./work.js');
 
 const QUIET_MS = 50;
-const NO_PART = 3; // the exit status of who has no part in a scenario
+const UNSUPPORTED = 3; // the exit status of who has no part in a scenario
 
 function fail(what, why, status = 1) {
   console.error(`bench: ${what}: ${why}`);
@@ -63,7 +63,7 @@ function percentiles(times) {
 
 class Side {
   #lines = createInterface({ input: process.stdin }).on('close', () => process.exit(1));
-  #told = this.#lines[Symbol.asyncIterator](); // from the start: none is missed
+  #input = this.#lines[Symbol.asyncIterator](); // from the start: none is missed
 
   constructor({ count, size, seconds, options }, flows) {
     this.size = size;
@@ -72,29 +72,29 @@ class Side {
     this.count = Number(count ?? 1); // of sockets, in the scenarios with a number in their name
     this.ports = options.ports?.split(',').map(Number); // for who sends: to where, on 127.0.0.1
     this.reader = new Reader(size, this.number('flows', count ?? flows ?? 1));
-    this.came = 0;
+    this.arrived = 0;
     this.wrong = 0;
     this.counted = 0; // what the result is about: datagrams sent or received
     this.times = []; // of round trips or bursts, in ms
     this.timeOver = false; // for who sends: stop
   }
 
-  number(key, otherwise) {
-    return Number(this.options[key] ?? otherwise);
+  number(key, fallback) {
+    return Number(this.options[key] ?? fallback);
   }
 
-  look(datagram, reader) {
-    this.came++;
+  check(datagram, reader) {
+    this.arrived++;
     if (!reader.read(datagram)) this.wrong++;
   }
 
   take(datagram, reader = this.reader) {
-    this.look(datagram, reader);
+    this.check(datagram, reader);
     this.counted++;
   }
 
   async #waitFor(word) {
-    const { value } = await this.#told.next();
+    const { value } = await this.#input.next();
     if (value !== word) fail('stdin', `'${value}', not '${word}'`);
   }
 
@@ -116,8 +116,8 @@ class Side {
   /* For who receives: the sender has ended, and nothing has come for a while. */
   async allReceived() {
     await this.#waitFor('end');
-    for (let before = -1; before !== this.came || !this.timeOver;) {
-      before = this.came;
+    for (let before = -1; before !== this.arrived || !this.timeOver;) {
+      before = this.arrived;
       await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     }
   }
@@ -136,11 +136,11 @@ class Side {
   }
 }
 
-/* The main program of each peer; `parts` has the roles { send, receive } of each scenario. */
-async function run(parts, args) {
+/* The main program of each peer; `roles` has the roles { send, receive } of each scenario. */
+async function run(roles, args) {
   const plan = parse(args);
-  const { [plan.role]: role, flows } = parts[plan.scenario] ?? {};
-  if (!role) fail(`${plan.role} ${plan.scenario}`, 'this peer has no part in it', NO_PART);
+  const { [plan.role]: role, flows } = roles[plan.scenario] ?? {};
+  if (!role) fail(`${plan.role} ${plan.scenario}`, 'this peer does not support it', UNSUPPORTED);
   const side = new Side(plan, flows);
   await role(side);
   const fields = Object.entries(side.result()).map(([key, value]) => `${key}=${value}`);

@@ -14,12 +14,12 @@ const MIXED = { clients: 100, replySize: 40, window: 256 };
 
 /*
  * Adapters. What comes with a message to say where it is from, one argument or several, answer()
- * and placeOf() take.
+ * and addressOf() take.
  */
 
 /* node:dgram, and what takes its place: each send has a callback. */
 function overDgram(dgram, window, options = {}) {
-  const onSingleSent = (error) => error && fail('send', error.message);
+  const failOnError = (error) => error && fail('send', error.message);
 
   return {
     window,
@@ -36,18 +36,18 @@ function overDgram(dgram, window, options = {}) {
       return socket;
     },
     portOf: (socket) => socket.address().port,
-    placeOf: (rinfo) => rinfo,
-    send: (socket, payload) => socket.send(payload, onSingleSent),
+    addressOf: (rinfo) => rinfo,
+    send: (socket, payload) => socket.send(payload, failOnError),
     answer: (socket, payload, rinfo) =>
-      socket.send(payload, rinfo.port, rinfo.address, onSingleSent),
-    sendAll: (socket, payloads, places) => new Promise((resolve) => {
+      socket.send(payload, rinfo.port, rinfo.address, failOnError),
+    sendAll: (socket, payloads, addresses) => new Promise((resolve) => {
       let left = payloads.length;
       const onSent = (error) => {
         if (error) fail('send', error.message);
         if (--left === 0) resolve();
       };
       const sendTo = ({ port, address }, i) => socket.send(payloads[i], port, address, onSent);
-      if (places) places.forEach(sendTo);
+      if (addresses) addresses.forEach(sendTo);
       else payloads.forEach((payload) => socket.send(payload, onSent));
     }),
   };
@@ -55,18 +55,18 @@ function overDgram(dgram, window, options = {}) {
 
 /*
  * Bun.udpSocket: sendMany() and send() return what was taken. It tells, by a throw or in `error`,
- * of datagrams that came when a client had left; here that is no failure.
+ * of datagrams that arrived when a client had left; here that is no failure.
  */
 function overBun(window) {
   let onDrain;
   const drained = () => new Promise((resolve) => (onDrain = resolve));
   const check = (sent) => sent || fail('send', 'not taken');
-  const unlessGone = (error) => error.code === 'ECONNREFUSED' || fail('send', error.message);
+  const ignoreRefused = (error) => error.code === 'ECONNREFUSED' || fail('send', error.message);
   const taken = (send) => {
     try {
       return send();
     } catch (error) {
-      return unlessGone(error) && Infinity; // nothing is left to send
+      return ignoreRefused(error) && Infinity; // nothing is left to send
     }
   };
 
@@ -76,19 +76,19 @@ function overBun(window) {
       const socket = await Bun.udpSocket({
         hostname: HOST,
         connect: connectTo && { hostname: HOST, port: connectTo },
-        socket: { data: onMessage, drain: () => onDrain?.(), error: unlessGone },
+        socket: { data: onMessage, drain: () => onDrain?.(), error: ignoreRefused },
       });
       if (recvBufferSize) setRecvBufferSize(socket.fd, recvBufferSize);
       return socket;
     },
     portOf: (socket) => socket.port,
-    placeOf: (port, address) => ({ port, address }),
+    addressOf: (port, address) => ({ port, address }),
     send: (socket, payload) => check(socket.send(payload)),
     answer: (socket, payload, port, address) =>
       check(taken(() => socket.send(payload, port, address))),
-    async sendAll(socket, payloads, places) {
-      const withPlace = (payload, i) => [payload, places[i].port, places[i].address];
-      let left = places ? payloads.flatMap(withPlace) : payloads;
+    async sendAll(socket, payloads, addresses) {
+      const withAddress = (payload, i) => [payload, addresses[i].port, addresses[i].address];
+      let left = addresses ? payloads.flatMap(withAddress) : payloads;
       for (const each = left.length / payloads.length; ;) {
         left = left.slice(taken(() => socket.sendMany(left)) * each);
         if (left.length === 0) return;
@@ -118,7 +118,7 @@ function loopTurns() {
   return new Promise(setImmediate);
 }
 
-function partsOver(peer) {
+function rolesOver(peer) {
   /*
    * Starts the clock, then gives windows full of datagrams to send, each with the time when it was
    * begun, until the time is over.
@@ -146,17 +146,17 @@ function partsOver(peer) {
     const { ports } = side;
     const socket = await peer.open({});
     const rounds = Math.ceil(side.number('window', peer.window) / ports.length);
-    const places = Array.from({ length: rounds * ports.length },
+    const addresses = Array.from({ length: rounds * ports.length },
       (_, i) => ({ port: ports[i % ports.length], address: HOST }));
-    for await (const { payloads } of windows(side, places.length))
-      await peer.sendAll(socket, payloads, places);
+    for await (const { payloads } of windows(side, addresses.length))
+      await peer.sendAll(socket, payloads, addresses);
   }
 
   async function burst(side) {
     const socket = await peer.open({});
-    const places = new Array(BURST).fill({ port: side.ports[0], address: HOST });
+    const addresses = new Array(BURST).fill({ port: side.ports[0], address: HOST });
     for await (const { payloads, begun } of windows(side, BURST)) {
-      await peer.sendAll(socket, payloads, places);
+      await peer.sendAll(socket, payloads, addresses);
       side.times.push(performance.now() - begun);
     }
   }
@@ -167,17 +167,17 @@ function partsOver(peer) {
   }
 
   /* All the rest is done by the sockets' listeners. */
-  async function attend(side, ...sockets) {
+  async function receiveUntilEnd(side, ...sockets) {
     await side.begin(sockets.map(peer.portOf));
     await side.allReceived();
   }
 
   async function receive(side) {
-    await attend(side, await listen(side, (_, message) => side.take(message)));
+    await receiveUntilEnd(side, await listen(side, (_, message) => side.take(message)));
   }
 
   async function echo(side) {
-    await attend(side, await listen(side, (socket, message, ...from) => {
+    await receiveUntilEnd(side, await listen(side, (socket, message, ...from) => {
       side.take(message);
       peer.answer(socket, message, ...from);
     }));
@@ -193,10 +193,10 @@ function partsOver(peer) {
     for (const reader of readers)
       sockets.push(await listen(side, (_, message) => side.take(message, reader)));
     side.bytesPerSocket = (heapBytes() - before) / side.count;
-    await attend(side, ...sockets);
+    await receiveUntilEnd(side, ...sockets);
   }
 
-  async function ask(side) {
+  async function pingpong(side) {
     const payload = Buffer.alloc(side.size);
     let sequence = 0;
     let sentAt;
@@ -223,27 +223,27 @@ function partsOver(peer) {
   /* A server of many clients; which one a datagram is from, its sequence number says. */
   async function serve(side) {
     const reader = new work.Reader(MIXED.replySize, MIXED.clients);
-    const places = new Array(MIXED.clients);
+    const addresses = new Array(MIXED.clients);
     let unknown = MIXED.clients;
-    let allCame;
-    const allKnown = new Promise((resolve) => (allCame = resolve));
+    let resolveKnown;
+    const allKnown = new Promise((resolve) => (resolveKnown = resolve));
 
-    function greet(client, place) {
-      places[client] = place;
-      if (--unknown === 0) allCame();
+    function addClient(client, address) {
+      addresses[client] = address;
+      if (--unknown === 0) resolveKnown();
     }
     const socket = await listen(side, (_, message, ...from) => {
-      side.look(message, reader);
+      side.check(message, reader);
       const client = work.sequenceOf(message) % MIXED.clients;
-      if (!places[client]) greet(client, peer.placeOf(...from));
+      if (!addresses[client]) addClient(client, peer.addressOf(...from));
     });
     await side.begin([peer.portOf(socket)]);
     await allKnown;
-    await sendMix(side, socket, places);
+    await sendMix(side, socket, addresses);
     await side.allReceived();
   }
 
-  async function sendMix(side, socket, places) {
+  async function sendMix(side, socket, addresses) {
     const mix = new work.Mix(side.size, MIXED.clients);
     const whole = buffers(MIXED.window, side.size);
     const targets = new Array(MIXED.window);
@@ -252,7 +252,7 @@ function partsOver(peer) {
         const { client, size, sequence } = mix.next();
         const payload = size < buffer.length ? buffer.subarray(0, size) : buffer;
         work.write(payload, sequence);
-        targets[i] = places[client];
+        targets[i] = addresses[client];
         return payload;
       });
       await peer.sendAll(socket, payloads, targets);
@@ -265,7 +265,7 @@ function partsOver(peer) {
     stream: { send: stream, receive },
     fanin: { flows: 256, receive },
     'fanout-text': { send: !peer.receivesOnly && fanOut },
-    pingpong: { send: ask, receive: echo },
+    pingpong: { send: pingpong, receive: echo },
     echo: { receive: echo },
     many: { receive: receiveOnMany },
     'many-all': { receive: receiveOnMany },
@@ -285,4 +285,4 @@ const adapters = {
 };
 
 const [name, ...args] = process.argv.slice(2);
-run(partsOver(adapters[name]()), args);
+run(rolesOver(adapters[name]()), args);

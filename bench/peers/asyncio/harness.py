@@ -13,7 +13,7 @@ import threading
 import time
 
 QUIET_S = 0.05
-NO_PART = 3  # the exit status of who has no part in a scenario
+UNSUPPORTED = 3  # the exit status of who has no part in a scenario
 
 
 def fail(what, why, status=1):
@@ -72,20 +72,20 @@ class Side:
         self.count = count  # of sockets, in the scenarios with a number in their name
         self.flows = flows
         self.ports = [int(port) for port in options.get("ports", "").split(",") if port]
-        self.came = 0
+        self.arrived = 0
         self.wrong = 0
         self.counted = 0  # what the result is about: datagrams sent or received
         self.times = []  # of round trips, in s
         self.bytes_per_socket = 0
         self.time_over = False  # for who sends: stop
 
-    def look(self, datagram, reader):
-        self.came += 1
+    def check(self, datagram, reader):
+        self.arrived += 1
         if not reader.read(datagram):
             self.wrong += 1
 
     def take(self, datagram, reader):
-        self.look(datagram, reader)
+        self.check(datagram, reader)
         self.counted += 1
 
     async def begin(self, ports=()):
@@ -105,8 +105,8 @@ class Side:
         """For who receives: the sender has ended, and nothing has come for a while."""
         await self.runner.wait_for("end")
         before = -1
-        while before != self.came or not self.time_over:
-            before = self.came
+        while before != self.arrived or not self.time_over:
+            before = self.arrived
             await asyncio.sleep(QUIET_S)
 
     def result(self):
@@ -128,17 +128,17 @@ async def _play(role, *plan):
     os._exit(0)  # a thread waits for the runner's next line
 
 
-def run(parts, args, flows):
+def run(roles, args, flows):
     """
     The main program: plays ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario
-    `echo` with 16 sockets. `parts` has the roles by (scenario, role), `flows` how many a scenario
+    `echo` with 16 sockets. `roles` has the roles by (scenario, role), `flows` how many a scenario
     has if that is not the number in its name.
     """
     role, name, size, seconds, *rest = args
     scenario, count = re.fullmatch(r"(.*?)(?:-(\d+))?", name).groups("1")
     options = dict(option.split("=") for option in rest)
-    if (scenario, role) not in parts:
-        fail(f"{role} {name}", "this peer has no part in it", NO_PART)
+    if (scenario, role) not in roles:
+        fail(f"{role} {name}", "this peer does not support it", UNSUPPORTED)
     flows = int(options.get("flows", flows.get(scenario, count)))
     plan = int(size), float(seconds), int(count), flows, options
-    asyncio.run(_play(parts[scenario, role], *plan))
+    asyncio.run(_play(roles[scenario, role], *plan))

@@ -64,7 +64,7 @@ class Echo(Receiver):
         self.transport.sendto(data, addr)
 
 
-class Asker(Receiver):
+class Client(Receiver):
     """Has one datagram under way at any time."""
 
     def __init__(self, side, reader):
@@ -72,7 +72,7 @@ class Asker(Receiver):
         self.sequence = 0
         self.ended = asyncio.Event()
 
-    def ask(self):
+    def send_request(self):
         payload = work.write(self.sequence, self.side.size)
         self.sequence += 1
         self.sent_at = time.perf_counter()
@@ -84,7 +84,7 @@ class Asker(Receiver):
         if self.side.time_over:
             self.ended.set()
         else:
-            self.ask()
+            self.send_request()
 
 
 class Server(Receiver):
@@ -92,18 +92,18 @@ class Server(Receiver):
 
     def __init__(self, side, reader):
         super().__init__(side, reader)
-        self.places = {}
+        self.addresses = {}
         self.all_known = asyncio.Event()
 
     def datagram_received(self, data, addr):
-        self.side.look(data, self.reader)
+        self.side.check(data, self.reader)
         client = work.sequence_of(data) % CLIENTS
-        if client not in self.places:
-            self.greet(client, addr)
+        if client not in self.addresses:
+            self.add_client(client, addr)
 
-    def greet(self, client, addr):
-        self.places[client] = addr
-        if len(self.places) == CLIENTS:
+    def add_client(self, client, addr):
+        self.addresses[client] = addr
+        if len(self.addresses) == CLIENTS:
             self.all_known.set()
 
 
@@ -137,12 +137,12 @@ async def stream(side):
 
 async def fan_out(side):
     endpoint = await bound(Endpoint)
-    places = [(HOST, port) for port in side.ports]
+    addresses = [(HOST, port) for port in side.ports]
     sequence = 0
     await side.begin()
     while not side.time_over:
-        for place in places:
-            endpoint.transport.sendto(work.write(sequence, side.size), place)
+        for address in addresses:
+            endpoint.transport.sendto(work.write(sequence, side.size), address)
             sequence += 1
         await endpoint.all_sent()
         side.counted = sequence
@@ -177,12 +177,12 @@ async def receive_on_many(side):
     await side.all_received()
 
 
-async def ask(side):
+async def pingpong(side):
     reader = work.Reader(side.size, side.flows)
-    asker = await connected(lambda: Asker(side, reader), side.ports[0])
+    client = await connected(lambda: Client(side, reader), side.ports[0])
     await side.begin()
-    asker.ask()
-    await asker.ended.wait()
+    client.send_request()
+    await client.ended.wait()
 
 
 async def serve(side):
@@ -198,17 +198,17 @@ async def send_mix(side, server):
     while not side.time_over:
         for _ in range(WINDOW):
             client, size, sequence = next(datagrams)
-            server.transport.sendto(work.write(sequence, size), server.places[client])
+            server.transport.sendto(work.write(sequence, size), server.addresses[client])
         await server.all_sent()
         side.counted += WINDOW
 
 
-PARTS = {
+ROLES = {
     ("stream", "send"): stream,
     ("stream", "receive"): receive,
     ("fanin", "receive"): receive,
     ("fanout", "send"): fan_out,
-    ("pingpong", "send"): ask,
+    ("pingpong", "send"): pingpong,
     ("pingpong", "receive"): echo,
     ("echo", "receive"): echo,
     ("many", "receive"): receive_on_many,
@@ -217,4 +217,4 @@ PARTS = {
 }
 
 if __name__ == "__main__":
-    run(PARTS, sys.argv[1:], flows={"fanin": 256})
+    run(ROLES, sys.argv[1:], flows={"fanin": 256})

@@ -93,15 +93,15 @@ func stream(s *side) {
 
 func fanOut(s *side) {
 	conn := open()
-	places := make([]netip.AddrPort, len(s.ports))
+	addresses := make([]netip.AddrPort, len(s.ports))
 	for i, port := range s.ports {
-		places[i] = netip.AddrPortFrom(loopback, port)
+		addresses[i] = netip.AddrPortFrom(loopback, port)
 	}
 	payload := make([]byte, s.size)
 	s.begin()
 	for sequence := uint64(0); !s.timeOver.Load(); sequence++ {
 		write(payload, sequence)
-		_, err := conn.WriteToUDPAddrPort(payload, places[sequence%uint64(len(places))])
+		_, err := conn.WriteToUDPAddrPort(payload, addresses[sequence%uint64(len(addresses))])
 		check(err)
 		s.counted.Add(1)
 	}
@@ -121,7 +121,7 @@ func echo(s *side) {
 	}).run(s)
 }
 
-func ask(s *side) {
+func pingpong(s *side) {
 	conn := connect(s.ports[0])
 	r := newReader(s.size, s.flows)
 	payload := make([]byte, s.size)
@@ -169,48 +169,48 @@ func receiveOnMany(s *side) {
 // A server of many clients; which one a datagram is from, its sequence number says.
 func serve(s *side) {
 	r := newReader(replySize, clients)
-	var places [clients]netip.AddrPort // read by others once all are known
+	var addresses [clients]netip.AddrPort // read by others once all are known
 	unknown, allKnown := clients, make(chan struct{})
 
-	greet := func(place *netip.AddrPort, from netip.AddrPort) {
-		*place = from
+	addClient := func(address *netip.AddrPort, from netip.AddrPort) {
+		*address = from
 		unknown--
 		if unknown == 0 {
 			close(allKnown)
 		}
 	}
 	l := listen(func(_ *net.UDPConn, datagram []byte, from netip.AddrPort) {
-		s.look(datagram, r)
-		if place := &places[sequenceOf(datagram)%clients]; !place.IsValid() {
-			greet(place, from)
+		s.check(datagram, r)
+		if address := &addresses[sequenceOf(datagram)%clients]; !address.IsValid() {
+			addClient(address, from)
 		}
 	})
 	s.begin(portOf(l.conn))
 	<-allKnown
-	sendMix(s, l.conn, places[:])
+	sendMix(s, l.conn, addresses[:])
 	s.allReceived()
 	l.close()
 }
 
-func sendMix(s *side, conn *net.UDPConn, places []netip.AddrPort) {
-	m := newMix(s.size, len(places))
+func sendMix(s *side, conn *net.UDPConn, addresses []netip.AddrPort) {
+	m := newMix(s.size, len(addresses))
 	buffer := make([]byte, s.size)
 	for !s.timeOver.Load() {
 		client, size, sequence := m.next()
 		payload := buffer[:size]
 		write(payload, sequence)
-		_, err := conn.WriteToUDPAddrPort(payload, places[client])
+		_, err := conn.WriteToUDPAddrPort(payload, addresses[client])
 		check(err)
 		s.counted.Add(1)
 	}
 }
 
 func main() {
-	run(map[string]part{
+	run(map[string]roles{
 		"stream":   {send: stream, receive: receive},
 		"fanin":    {receive: receive, flows: 256},
 		"fanout":   {send: fanOut},
-		"pingpong": {send: ask, receive: echo},
+		"pingpong": {send: pingpong, receive: echo},
 		"echo":     {receive: echo},
 		"many":     {receive: receiveOnMany},
 		"many-all": {receive: receiveOnMany},

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	quiet  = 50 * time.Millisecond
-	noPart = 3 // the exit status of who has no part in a scenario
+	quiet       = 50 * time.Millisecond
+	unsupported = 3 // the exit status of who has no part in a scenario
 )
 
 type side struct {
@@ -27,14 +27,14 @@ type side struct {
 	flows   int
 	seconds float64
 	ports   []uint16 // for who sends: to where, on 127.0.0.1
-	told    chan string
+	lines   chan string
 
 	started  time.Time
 	before   usage       // what was used when the clock was started
 	timeOver atomic.Bool // for who sends: stop
 	rate     float64     // there when timeOver is set
 
-	came           atomic.Uint64
+	arrived        atomic.Uint64
 	wrong          atomic.Uint64
 	counted        atomic.Uint64   // what the result is about: datagrams sent or received
 	times          []time.Duration // of round trips
@@ -59,7 +59,7 @@ func number[T int | uint16](text string) T {
 }
 
 // newSide reads SIZE SECONDS [KEY=VALUE ...].
-func newSide(count int, shape part, args []string) *side {
+func newSide(count int, shape roles, args []string) *side {
 	seconds, err := strconv.ParseFloat(args[1], 64)
 	check(err)
 	s := &side{size: number[int](args[0]), count: count, flows: shape.flows, seconds: seconds}
@@ -79,21 +79,21 @@ func newSide(count int, shape part, args []string) *side {
 			fail(option, "no such option")
 		}
 	}
-	s.told = make(chan string)
+	s.lines = make(chan string)
 	go s.listenToRunner()
 	return s
 }
 
 // listenToRunner ends the process when the runner is gone.
 func (s *side) listenToRunner() {
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		s.told <- lines.Text()
+	for scanner := bufio.NewScanner(os.Stdin); scanner.Scan(); {
+		s.lines <- scanner.Text()
 	}
 	os.Exit(1)
 }
 
 func (s *side) waitFor(word string) {
-	if line := <-s.told; line != word {
+	if line := <-s.lines; line != word {
 		fail("stdin", fmt.Sprintf("'%s', not '%s'", line, word))
 	}
 }
@@ -112,24 +112,24 @@ func (s *side) endTime() {
 	s.timeOver.Store(true)
 }
 
-func (s *side) look(datagram []byte, r *reader) {
-	s.came.Add(1)
+func (s *side) check(datagram []byte, r *reader) {
+	s.arrived.Add(1)
 	if !r.read(datagram) {
 		s.wrong.Add(1)
 	}
 }
 
 func (s *side) take(datagram []byte, r *reader) {
-	s.look(datagram, r)
+	s.check(datagram, r)
 	s.counted.Add(1)
 }
 
 // allReceived is for who receives: the sender has ended, and nothing has come for a while.
 func (s *side) allReceived() {
 	s.waitFor("end")
-	for before, now := uint64(0), s.came.Load()+1; before != now || !s.timeOver.Load(); {
+	for before, now := uint64(0), s.arrived.Load()+1; before != now || !s.timeOver.Load(); {
 		time.Sleep(quiet)
-		before, now = now, s.came.Load()
+		before, now = now, s.arrived.Load()
 	}
 }
 
@@ -156,28 +156,28 @@ func (s *side) printResult() {
 	fmt.Println()
 }
 
-// A part has the roles that the peer plays in a scenario, and the count of flows if that is not the
+// A roles value has the functions that the peer plays in a scenario, and the count of flows if that is not the
 // number in the scenario's name.
-type part struct {
+type roles struct {
 	send, receive func(*side)
 	flows         int
 }
 
 // run plays ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario `echo` with 16
 // sockets.
-func run(parts map[string]part, args []string) {
+func run(scenarios map[string]roles, args []string) {
 	if len(args) < 4 {
 		fail("usage", "ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]")
 	}
 	name := regexp.MustCompile(`^(.*?)(?:-(\d+))?$`).FindStringSubmatch(args[1])
-	shape, count := parts[name[1]], 1
+	shape, count := scenarios[name[1]], 1
 	if name[2] != "" {
 		count = number[int](name[2])
 	}
 	role := map[string]func(*side){"send": shape.send, "receive": shape.receive}[args[0]]
 	if role == nil {
-		fmt.Fprintf(os.Stderr, "bench: %s %s: this peer has no part in it\n", args[0], args[1])
-		os.Exit(noPart)
+		fmt.Fprintf(os.Stderr, "bench: %s %s: this peer does not support it\n", args[0], args[1])
+		os.Exit(unsupported)
 	}
 	s := newSide(count, shape, args[2:])
 	role(s)
