@@ -1,4 +1,4 @@
-# Places the bars of one scenario for chart.gp. Reads results.csv, prints
+# Positions the bars of one scenario for chart.gp. Reads results.csv, prints
 #   PANEL,X,PEER,VALUE,TEXT     a bar
 #   PANEL,X,tic,0,TEXT          the label under a group of bars
 # Panel 1: datagrams delivered per second, a group for each size; or, where times are measured,
@@ -37,19 +37,19 @@ function number(n) {
 }
 
 # The position of bar p in group g; a bar's room stays free between groups.
-function place(g, p) {
+function position(g, p) {
   return (g - 1) * (peer_count + 1) + p
 }
 
 # A group of bars: a column's values, with their label under them.
 function group(panel, size, column, label,    g, p, n) {
   g = ++groups[panel]
-  print panel, place(g, (peer_count + 1) / 2), "tic", 0, label
+  print panel, position(g, (peer_count + 1) / 2), "tic", 0, label
   for (p = 1; p <= peer_count; p++) {
     n = value[size, peers[p], column]
     if (n == "") continue
     if (scenario == "pingpong" && column <= RECEIVE_CPU) n /= 1e3
-    print panel, place(g, p), peers[p], n, column == rate ? per_second(n) : number(n)
+    print panel, position(g, p), peers[p], n, column == rate ? per_second(n) : number(n)
   }
 }
 

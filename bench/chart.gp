@@ -1,4 +1,4 @@
-# Draws the bars that chart.awk has placed: datagrams delivered or times, and CPU time.
+# Draws the bars that chart.awk has positioned: datagrams delivered or times, and CPU time.
 # Set by run.sh: data, scenario, peers ("raw libuv ..."), all_peers (that there are), format (svg or
 # png), output.
 set datafile separator ','
@@ -24,7 +24,7 @@ set linetype 10 linecolor rgb '#8a5aa8'
 set linetype 11 linecolor rgb '#cbb0dc'
 set linetype 12 linecolor rgb '#c4504b'
 
-# A peer has its colour whichever others are there.
+# The colour of a peer does not depend on the other peers.
 colour(peer) = sum [i = 1:words(all_peers)] (word(all_peers, i) eq peer ? i : 0)
 
 set style fill solid 1.0 noborder

@@ -1,7 +1,7 @@
 /*
- * A loop under a flood: how late its timer comes, and how long a quiet socket of the same loop
- * takes to answer, while another socket is sent more than its listener can do. README.md has what
- * bench/fairness.sh makes of it.
+ * A loop under a flood: the delay of its timer, and how long a quiet socket of the same loop
+ * takes to answer, while another socket receives more than its listener can process. README.md
+ * describes the results of bench/fairness.sh.
  *
  *   bench_fairness SERVER LISTENER SIZE SENDERS SECONDS [PER-SEND]
  *
@@ -37,7 +37,7 @@ enum {
   REQUEST_INTERVAL_NS = 3 * 1000 * 1000, /* from an answer to the next request */
   REQUEST_TIMEOUT_NS = 1000 * 1000 * 1000,
   WARM_UP_TICKS = 20,    /* not measured */
-  MAX_WAIT_FACTOR = 100, /* times SECONDS: a machine that is busier is no place to measure */
+  MAX_WAIT_FACTOR = 100, /* times SECONDS: on a busier machine the run fails */
   MAX_SENDERS = 1000,
   MAX_SAMPLES = 1 << 16,
   MAX_BYTES = 65507, /* of a segmented send, ... */
@@ -73,8 +73,8 @@ typedef struct plan {
 
 /* What the two processes share. */
 static struct shared {
-  atomic_bool over;     /* no more requests are to be asked */
-  atomic_bool answered; /* none waits for its answer */
+  atomic_bool over;     /* no more requests are to be sent */
+  atomic_bool answered; /* no request waits for its answer */
   spans_t requests;     /* from each to its answer */
 } * shared;
 
@@ -138,7 +138,7 @@ static int connected_to(uint16_t port) {
   return fd;
 }
 
-/* When the answer came: it is not looked for in the midst of a send. 0: none has. */
+/* The kernel's time of arrival, since the answer is read only after a send. 0: none has arrived. */
 static uint64_t answer_ns(const client_t *client) {
   uint64_t number = 0;
   union {
@@ -162,7 +162,7 @@ static uint64_t answer_ns(const client_t *client) {
 static void send_some(int fd, const void *bytes, size_t size) {
   if (send(fd, bytes, size, 0) >= 0 || errno == EAGAIN || errno == ENOBUFS)
     return;
-  if (errno == ECONNREFUSED) /* the server has failed, and said why */
+  if (errno == ECONNREFUSED) /* the server has failed, and reported why */
     _exit(1);
   checked(-1, "send");
 }
@@ -173,7 +173,7 @@ static void send_request(client_t *client) {
   send_some(client->fd, &client->request, sizeof client->request);
 }
 
-/* A request that is not answered counts as one that was when it was given up. */
+/* A request that times out counts as answered at that time. */
 static void step_client(client_t *client) {
   uint64_t now = wall_ns();
   if (client->request == 0) {
@@ -340,7 +340,7 @@ static void close_all(void) {
       uv_close((uv_handle_t *)&server.udp[i], NULL);
 }
 
-/* The next interval. libuv has started the timer anew, by the loop's clock, when it fired. */
+/* The next interval. libuv has restarted the timer, by the loop's clock, when it fired. */
 static void begin_interval(uint64_t now) {
   server.interval = (interval_t){.began_ns = now,
                                  .due_ms = uv_now(&server.loop) + TICK_MS,
@@ -466,7 +466,7 @@ int main(int argc, char **argv) {
   serve(&plan, to_flood);
   checked(waitpid(pid, &status, 0), "waitpid");
   if (status != 0)
-    bench_fail("the flood", "ended badly");
+    bench_fail("the flood", "ended with an error");
   samples_t *answers = calm_answers();
   printf("%s,%s,%zu,%zu,%.0f,%.0f,%.0f,%.0f,%.0f,%.3f\n", plan.server, argv[2], plan.size,
          plan.senders, percentile_us(&server.lateness, 50), percentile_us(&server.lateness, 99),

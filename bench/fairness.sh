@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: fairness.sh [DIRECTORY]
-# What a flood of one socket does to the other work of its loop: how late a timer of 10 ms comes, and
-# how long another socket takes to answer, while the flooded one's listener takes 20 us for each
+# What a flood of one socket does to the other work of its loop: the delay of a timer of 10 ms, and
+# of the answers of another socket, while the flooded one's listener takes 20 us for each
 # datagram; libdgram beside libuv. Writes the medians to fairness.csv in the folder for results, and
 # prints them with the ratios.
 # DIRECTORY, BENCH_SECONDS, BENCH_RUNS and BENCH_RESULTS are those of run.sh.
@@ -17,7 +17,7 @@ servers="dgram,message libuv,message libuv-mmsg,message dgram,messages"
 sizes="1 64 1472" # bytes of payload
 senders="1 200"
 
-# The servers take turns, so that each has its part of a machine's slower and faster times.
+# The runs of the servers are interleaved, so that changes of the machine's speed affect all.
 all_runs() {
   local round server size count
   for round in $(seq "$runs"); do
@@ -26,7 +26,7 @@ all_runs() {
       for count in $senders; do
         for server in $servers; do
           "$bin/bench_fairness" "${server%,*}" "${server#*,}" "$size" "$count" "$seconds" ||
-            echo "bench: $server $size $count is left out of round $round" >&2
+            echo "bench: $server $size $count is skipped in round $round" >&2
         done
       done
     done

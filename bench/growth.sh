@@ -21,10 +21,10 @@ series() {
     awk -v of="$of" -v run="$run" 'BEGIN { OFS = "," } {
       number = $1
       sub(/.*=/, "", number)
-      # A datagram that has many listeners is told many times.
-      told = of == "listeners" ? number : 1
+      # With many listeners a datagram is delivered to each of them.
+      calls = of == "listeners" ? number : 1
       # The one socket that is busy counts.
-      print of, run, of == "sockets" ? number + 1 : number, $2 / told, $3 / told
+      print of, run, of == "sockets" ? number + 1 : number, $2 / calls, $3 / calls
     }' >>"$csv"
 }
 

@@ -1,4 +1,4 @@
-/* See harness.h. Linux only: it reads /proc, and the heap as glibc tells it. */
+/* See harness.h. Linux only: it reads /proc, and the heap statistics of glibc. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -14,7 +14,8 @@
 
 enum { MAX_SIZE = 65507, MAX_LINE = 64 };
 
-/* How many flows a scenario has, and how many sockets its receiver binds, unless told. */
+/* How many flows a scenario has, and how many sockets its receiver binds, unless an option sets
+ * them. */
 typedef struct shape {
   const char *scenario;
   size_t flows;
@@ -51,7 +52,7 @@ void *bench_allocate(size_t bytes) {
   void *memory = malloc(bytes);
   if (!memory)
     bench_fail("memory", "none left");
-  /* Not zeros: calloc() would leave pages to be made while the clock runs. */
+  /* Not zeros: the pages of calloc() would be mapped while the clock runs. */
   return memset(memory, 1, bytes);
 }
 
@@ -108,7 +109,7 @@ uint64_t bench_now_ns(void) {
   return read_ns(CLOCK_MONOTONIC);
 }
 
-/* Of those that work; the one that listens to the runner does next to nothing. */
+/* Of the working threads; the one that reads from the runner uses next to nothing. */
 static uint64_t cpu_ns(const bench_side_t *side) {
   return read_ns(side->has_threads ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID);
 }
@@ -129,7 +130,7 @@ static double seconds_since(const bench_side_t *side) {
 
 /* ---- the heap ---- */
 
-/* With what malloc() has mapped: a large array of small structs lies there. */
+/* With what malloc() has mapped: a large array of small structs is allocated there. */
 static size_t heap_bytes(void) {
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
   struct mallinfo2 heap = mallinfo2();
@@ -143,9 +144,9 @@ void bench_measure_heap(bench_side_t *side) {
   side->heap_bytes = heap_bytes();
 }
 
-/* ---- the runner's words ---- */
+/* ---- the runner's lines ---- */
 
-/* A line without its end. The runner's end, too, is ours: it has no use for us any more. */
+/* Reads a line without its newline. Exits at the end of the input: the runner has ended. */
 static void read_line(char line[MAX_LINE]) {
   size_t length = 0;
   for (; length < MAX_LINE - 1; length++)
@@ -156,7 +157,7 @@ static void read_line(char line[MAX_LINE]) {
   line[length] = '\0';
 }
 
-/* How long to wait for a line, in ms: until the side's time is over, then for ever. */
+/* The timeout of a wait for a line, in ms: until the side's time is over, then infinite. */
 static int timeout_ms(const bench_side_t *side) {
   double left = side->seconds - seconds_since(side);
   if (atomic_load(&side->time_over))
@@ -170,7 +171,7 @@ static void end_time(bench_side_t *side) {
   atomic_store(&side->time_over, true);
 }
 
-/* A thread of its own: the one that works has its datagrams to wait for. */
+/* Runs in a thread of its own: the working thread waits for datagrams. */
 static void *read_runner(void *argument) {
   bench_side_t *side = argument;
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -203,7 +204,7 @@ void bench_begin(bench_side_t *side, const uint16_t *ports) {
   print_ready(side, ports);
   read_line(line);
   if (strcmp(line, "begin") != 0)
-    bench_fail("the runner", "did not say 'begin'");
+    bench_fail("the runner", "did not send 'begin'");
   side->started_ns = bench_now_ns();
   if (pthread_create(&listener, NULL, read_runner, side) != 0 || pthread_detach(listener) != 0)
     bench_fail("threads", "cannot start one");
@@ -220,7 +221,7 @@ bool bench_stop_receiving(bench_side_t *side) {
 
 /* ---- times ---- */
 
-/* There is room for a power of two: more is needed when the count has come to one. */
+/* The capacity is a power of two; the array grows when the count reaches one. */
 void bench_add_time(bench_side_t *side, uint64_t ns) {
   size_t count = side->time_count++;
   if ((count & (count - 1)) == 0)

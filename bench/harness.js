@@ -5,14 +5,14 @@
  * that it has that of the runtime's helper threads in it.
  *
  * A peer calls run() with its roles: async functions that get a Side, and end when their work is
- * done. Knows nothing of how datagrams are moved.
+ * done. Does not depend on how datagrams are moved.
  */
 const { readFileSync } = require('node:fs');
 const { createInterface } = require('node:readline');
 const { Reader } = require('./work.js');
 
 const QUIET_MS = 50;
-const UNSUPPORTED = 3; // the exit status of who has no part in a scenario
+const UNSUPPORTED = 3; // the exit status of a peer that does not support a scenario
 
 function fail(what, why, status = 1) {
   console.error(`bench: ${what}: ${why}`);
@@ -37,11 +37,11 @@ function keptOffMs() {
     const [ran, waited] = readFileSync('/proc/self/schedstat', 'utf8').split(' ').map(Number);
     return (waited + ran) / 1e6 - cpuMs();
   } catch {
-    return 0; // the kernel does not tell
+    return 0; // the kernel does not report it
   }
 }
 
-/* The memory that the runtime knows to be in use: its heap, and what that holds outside of it. */
+/* The memory that the runtime reports as used: its heap, and external memory. */
 function heapBytes() {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
@@ -70,13 +70,13 @@ class Side {
     this.seconds = seconds;
     this.options = options; // KEY=VALUE, to compare configurations of a peer
     this.count = Number(count ?? 1); // of sockets, in the scenarios with a number in their name
-    this.ports = options.ports?.split(',').map(Number); // for who sends: to where, on 127.0.0.1
+    this.ports = options.ports?.split(',').map(Number); // for a sender: destinations on 127.0.0.1
     this.reader = new Reader(size, this.number('flows', count ?? flows ?? 1));
     this.arrived = 0;
     this.wrong = 0;
     this.counted = 0; // what the result is about: datagrams sent or received
     this.times = []; // of round trips or bursts, in ms
-    this.timeOver = false; // for who sends: stop
+    this.timeOver = false; // for a sender: stop
   }
 
   number(key, fallback) {
@@ -98,7 +98,7 @@ class Side {
     if (value !== word) fail('stdin', `'${value}', not '${word}'`);
   }
 
-  /* The side is ready: waits for the other, then starts the clock. Who receives says where. */
+  /* The side is ready: waits for the other, then starts the clock. A receiver reports its ports. */
   async begin(ports = []) {
     console.log(`ready ${ports}`.trimEnd());
     await this.#waitFor('begin');
@@ -113,7 +113,7 @@ class Side {
     this.timeOver = true;
   }
 
-  /* For who receives: the sender has ended, and nothing has come for a while. */
+  /* For a receiver: the sender has ended, and nothing has arrived for a while. */
   async allReceived() {
     await this.#waitFor('end');
     for (let before = -1; before !== this.arrived || !this.timeOver;) {

@@ -1,7 +1,7 @@
 /*
  * What the server of the scenario `mixed` sends: runs of 1 to 10 datagrams to one client, now and
- * then a shorter one, drawn from a generator that starts anew in each run of the benchmark, so
- * that every peer sends the same. Knows nothing of sockets.
+ * then a shorter one, drawn from a generator that has the same seed in each run of the benchmark,
+ * so that every peer sends the same. Does not depend on sockets.
  */
 #ifndef BENCH_MIXED_H
 #define BENCH_MIXED_H
@@ -12,7 +12,8 @@ enum {
   MIXED_CLIENTS = 100,
   MIXED_LONGEST_RUN = 10,
   MIXED_SHORT_EVERY = 16,
-  MIXED_IN_FLIGHT = 256, /* datagrams that a server has handed over and not been told the end of */
+  MIXED_IN_FLIGHT =
+      256, /* datagrams that a server has passed to send and that have not completed */
   MIXED_REPLY_SIZE = 40,
   MIXED_REPLY_EVERY = 4 /* datagrams that a client gets for each reply that it sends */
 };
@@ -20,7 +21,7 @@ enum {
 typedef struct mixed_source {
   size_t size;    /* of a datagram that is not shorter */
   uint64_t drawn; /* datagrams */
-  size_t client;  /* to whom the run at hand goes */
+  size_t client;  /* the destination of the current run */
   unsigned left;  /* in that run */
   uint32_t state;
   uint64_t sequences[MIXED_CLIENTS]; /* the next one to each client */
@@ -62,8 +63,8 @@ static inline mixed_datagram_t mixed_next(mixed_source_t *source) {
 }
 
 /*
- * For the server: reads a reply (a client's first datagram is like one), and says which client it
- * is from: each has a flow of its own.
+ * For the server: reads a reply (a client's first datagram is like one), and returns its
+ * client: each has a flow of its own.
  */
 static inline size_t mixed_read_reply(work_reader_t readers[], const char *payload, size_t size) {
   uint64_t sequence = 0;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts what was measured into the pages about it, in the place of what stands there: each part between
-# the line <!-- begin NAME --> and the line <!-- end NAME -->. docs/performance.md has the tables and
+# Replaces the results in the pages that describe them: each part between
+# the lines <!-- begin NAME --> and <!-- end NAME -->. docs/performance.md has the tables and
 # the targets of results/summary.txt, docs/scaling.md has results/scaling.csv.
 set -eu
 

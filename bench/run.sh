@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the benchmark and writes its results; see README.md.
 #   run.sh [DIRECTORY]   with the programs; else $BENCH_BIN, else build/release/bench
-# BENCH_SECONDS, BENCH_RUNS, BENCH_ONLY and BENCH_PEERS say how long and what, BENCH_RESULTS where
-# the results go.
+# BENCH_SECONDS, BENCH_RUNS, BENCH_ONLY and BENCH_PEERS set how long and what, BENCH_RESULTS where
+# the results are written.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,12 +16,12 @@ all_scenarios="stream fanin fanout fanout-text pingpong echo-1 echo-16 many-1 ma
 many-all-100 many-all-10000 burst mixed"
 all_peers="raw raw-single libuv libuv-mmsg libdgram libdgram-posix go asyncio node libdgram-node \
 libdgram-node-pooled bun"
-wanted_scenarios=$(echo "${BENCH_ONLY:-$all_scenarios}" | tr ',' ' ')
-wanted_peers=$(echo "${BENCH_PEERS:-$all_peers}" | tr ',' ' ')
+selected_scenarios=$(echo "${BENCH_ONLY:-$all_scenarios}" | tr ',' ' ')
+selected_peers=$(echo "${BENCH_PEERS:-$all_peers}" | tr ',' ' ')
 scenarios=
 peers=
 bun=
-no_part=3 # the exit status of a peer that does not play a role
+unsupported=3 # the exit status of a peer that does not support a role
 
 fail() {
   echo "bench: $*" >&2
@@ -90,7 +90,7 @@ find_bun() {
   bun=
 }
 
-# Says why a peer can't be had here; nothing if it can.
+# Prints why a peer is not available here; nothing if it is.
 why_not() {
   case $1 in
     raw | raw-single | libuv | libuv-mmsg | libdgram | libdgram-posix) ;;
@@ -112,10 +112,10 @@ why_not() {
   esac
 }
 
-# Sets `peers`: the wanted ones that can be had.
+# Sets `peers`: the selected ones that are available.
 choose_peers() {
   find_bun
-  for peer in $wanted_peers; do
+  for peer in $selected_peers; do
     reason=$(why_not "$peer")
     if [ -z "$reason" ]; then
       peers="$peers $peer"
@@ -127,10 +127,10 @@ choose_peers() {
   [ -n "$peers" ] || fail "no peer is left"
 }
 
-# Sets `scenarios`: the wanted ones that are possible. A process has some files besides its sockets.
+# Sets `scenarios`: the selected ones that are possible. A process has files besides its sockets.
 choose_scenarios() {
   files=$(awk '/^Max open files/ { print $5 }' /proc/self/limits) # the hard limit
-  for scenario in $wanted_scenarios; do
+  for scenario in $selected_scenarios; do
     sizes "$scenario" >/dev/null
     case $scenario in
       many-*10000)
@@ -144,28 +144,28 @@ choose_scenarios() {
   done
 }
 
-# One run of each peer: what disturbs the machine for a while disturbs all alike. A peer that has
-# no part in the scenario says so by its exit status, and is not asked again.
+# One run of each peer: a temporary disturbance of the machine affects all alike. A peer that does
+# not support the scenario reports that by its exit status, and is not started again.
 run_round() {
   for peer in $peers; do
-    case " $left_out " in *" $2:$peer "*) continue ;; esac
+    case " $skipped " in *" $2:$peer "*) continue ;; esac
     printf '  %s, %s bytes, run %s of %s: %s\n' "$2" "$3" "$1" "$runs" "$peer" >&2
     status=0
     line=$(run_peer "$peer" "$2" "$3") || status=$?
     case $status in
       0) echo "$1,$line" >>"$every_run" ;;
-      "$no_part")
-        note "$2 without $peer: it has no part in it"
-        left_out="$left_out $2:$peer"
+      "$unsupported")
+        note "$2 without $peer: it does not support it"
+        skipped="$skipped $2:$peer"
         ;;
       *) fail "$peer failed in $2, $3 bytes" ;;
     esac
   done
 }
 
-# run_scenarios SCENARIO...: of the same sizes. They take turns, too.
+# run_scenarios SCENARIO...: of the same sizes, interleaved.
 run_scenarios() {
-  left_out=
+  skipped=
   list=$(sizes "$1")
   for size in $list; do
     round=1
@@ -199,7 +199,7 @@ run_all() {
   done
 }
 
-# Those whose figures are told by their own table alone have no chart.
+# Scenarios whose figures are only in their own table have no chart.
 draw() {
   case $1 in many-* | fanout-text) return ;; esac
   command -v gnuplot >/dev/null || {

@@ -1,11 +1,11 @@
 /*
- * Runs one measurement: starts the two sides as processes on cores of their own, plays the protocol
- * of README.md with them, checks what they report, and prints a line of results.csv.
+ * Runs one measurement: starts the two sides as processes on cores of their own, runs the protocol
+ * of README.md with them, checks their results, and prints a line of results.csv.
  *
  *   bench_run SCENARIO SIZE SECONDS PEER RECEIVER-COMMAND... -- SENDER-COMMAND...
  *
- * A command gets ROLE SCENARIO SIZE SECONDS behind its words, but before those like KEY=VALUE.
- * Exits with status 3 if a side has no part in the scenario. Linux only.
+ * A command gets ROLE SCENARIO SIZE SECONDS after its words, but before those like KEY=VALUE.
+ * Exits with status 3 if a side does not support the scenario. Linux only.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 enum {
   HANG_SECONDS = 30,
-  MAX_KEPT_OFF_PERCENT = 2, /* of the time: more is worth a note */
+  MAX_KEPT_OFF_PERCENT = 2, /* of the time: more is reported */
   MAX_LINE = 128 * 1024,    /* the ports of 10,000 sockets fit, also into an argument */
   MAX_WORDS = 64,           /* of our command line, and so of a side's */
   MAX_FIGURE = 32,
@@ -51,7 +51,7 @@ typedef struct side {
   char **command;
   pid_t pid;
   int input;  /* what the side reads, ... */
-  int output; /* ... and what it says */
+  int output; /* ... and what it prints */
   size_t length;
   char line[MAX_LINE];
   result_t result;
@@ -76,7 +76,7 @@ static void end_side(side_t *side) {
   side->pid = 0;
 }
 
-/* No side outlives the run, whatever ends it. */
+/* Kills both sides first, so that none outlives the run. */
 static _Noreturn void exit_run(int status) {
   end_side(&sender);
   end_side(&receiver);
@@ -112,14 +112,14 @@ static void compose(char *words[MAX_WORDS], const plan_t *plan, const side_t *si
   words[count] = NULL;
 }
 
-/* Whether the command asks for more than one core: those of a server with threads do. */
+/* Whether the command uses more than one core: that of a server with threads does. */
 static bool uses_all_cores(char *words[]) {
   while (*words && strcmp(*words, "cores=all") != 0)
     words++;
   return *words != NULL;
 }
 
-/* In the child: becomes the side. */
+/* In the child: executes the side. */
 static _Noreturn void exec_side(char *words[], int core, int input, int output) {
   signal(SIGPIPE, SIG_DFL);
   if (!uses_all_cores(words))
@@ -148,7 +148,7 @@ static void start(side_t *side, const plan_t *plan, int core, char *ports) {
   side->output = output[0];
 }
 
-/* ---- talking with it ---- */
+/* ---- lines to and from a side ---- */
 
 static void send_line(const side_t *side, const char *line) {
   size_t length = strlen(line);
@@ -157,8 +157,8 @@ static void send_line(const side_t *side, const char *line) {
 }
 
 /*
- * A side has ended, or closed its output, before it was due. What it had to say is on stderr.
- * The signal changes nothing for a process that is ending.
+ * A side has ended, or closed its output, too early. Its error message is on stderr.
+ * The signal has no effect on a process that is already ending.
  */
 static _Noreturn void fail_ended(side_t *side) {
   int status = 0;
@@ -183,7 +183,7 @@ static int ms_left(const plan_t *plan) {
   return left > 0 ? (int)left : 0;
 }
 
-/* Adds what the side has said to its line; true when the line is whole. */
+/* Appends what the side has printed to its line; true when the line is complete. */
 static bool read_output(side_t *side) {
   ssize_t got = read(side->output, side->line + side->length, sizeof side->line - side->length);
   if (got <= 0)
@@ -199,7 +199,7 @@ static bool read_output(side_t *side) {
   return true;
 }
 
-/* Waits for a line that begins with `word`, and returns the rest; `other` must live meanwhile. */
+/* Waits for a line that begins with `word`; returns the rest. `other` must not end meanwhile. */
 static char *wait_for_line(const plan_t *plan, side_t *side, side_t *other, const char *word) {
   size_t length = strlen(word);
   for (;;) {
@@ -219,7 +219,7 @@ static char *wait_for_line(const plan_t *plan, side_t *side, side_t *other, cons
 
 /* ---- results ---- */
 
-/* What stands behind KEY= in the line, and all after it; NULL if there is no such key. */
+/* The value of KEY= in the line, and all after it; NULL if there is no such key. */
 static const char *value_of(const char *line, const char *key) {
   const char *at = strstr(line, key);
   return at ? at + strlen(key) : NULL;
@@ -234,7 +234,7 @@ static double number(const side_t *side, const char *line, const char *key) {
   return result;
 }
 
-/* As it stands there; empty if there is none. */
+/* Copies the text of the value; empty if there is none. */
 static void copy_figure(char figure[MAX_FIGURE], const char *line, const char *key) {
   const char *value = value_of(line, key);
   snprintf(figure, MAX_FIGURE, "%.*s", value ? (int)strcspn(value, " ") : 0, value ? value : "");
@@ -262,8 +262,8 @@ static bool sender_counts_answers(const plan_t *plan) {
 static void report_kept_off(const side_t *side) {
   double percent = 100 * side->result.kept_off;
   if (percent > MAX_KEPT_OFF_PERCENT)
-    fprintf(stderr, "bench: note: the %s had to leave its core to others %.0f %% of the time\n",
-            side->name, percent);
+    fprintf(stderr, "bench: note: the %s could not use its core %.0f %% of the time\n", side->name,
+            percent);
 }
 
 static void report(const plan_t *plan) {
@@ -287,7 +287,7 @@ static void report(const plan_t *plan) {
 
 /* ---- the run ---- */
 
-/* The side has said all; it has to end well, too. */
+/* The side has printed its result; it must also exit with status 0. */
 static void wait_for_end(const plan_t *plan, side_t *side) {
   struct pollfd output = {.fd = side->output, .events = POLLIN};
   int status;
@@ -299,7 +299,7 @@ static void wait_for_end(const plan_t *plan, side_t *side) {
   checked(waitpid(side->pid, &status, 0), "waitpid");
   side->pid = 0;
   if (status != 0)
-    fail(side->name, "ended badly");
+    fail(side->name, "ended with an error");
 }
 
 /*
@@ -350,9 +350,9 @@ int main(int argc, char **argv) {
   plan_t plan = {.scenario = argv[1], .size = argv[2], .seconds = argv[3], .peer = argv[4]};
   clock_gettime(CLOCK_MONOTONIC, &plan.deadline);
   plan.deadline.tv_sec += (time_t)strtod(plan.seconds, NULL) + HANG_SECONDS;
-  /* The last resort, should a side that has said all not end: without us its input ends. */
+  /* For a side that does not end after its result: when the runner has ended, its input ends. */
   alarm((unsigned)strtoul(plan.seconds, NULL, 10) + 2 * HANG_SECONDS);
-  signal(SIGPIPE, SIG_IGN); /* a side that is gone is noticed where it is awaited */
+  signal(SIGPIPE, SIG_IGN); /* a side that has ended is detected in wait_for_line() */
   raise_file_limit();
   run(&plan);
   report(&plan);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Usage: scaling.sh [DIRECTORY]
 # How a server's rate grows with its threads, or processes: 64 flows are answered by groups of
-# sockets on one port, or by workers that share a socket. Writes the medians to scaling.csv in the folder for results, and prints them.
+# sockets on one port, or by workers that share a socket. Writes the medians to scaling.csv in the folder for
+# results, and prints them.
 # DIRECTORY, BENCH_SECONDS, BENCH_RUNS and BENCH_RESULTS are those of run.sh.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +21,7 @@ serve() {
   local command=() order=()
   case $1 in
   *-thread | *-threads) command=("$bin/bench_scaling" "threads=${1%-*}") ;;
-  *-process | *-processes) # whoever is free takes the next datagram
+  *-process | *-processes) # any idle process receives the next datagram
     command=("$bin/bench_scaling" "processes=${1%-*}")
     order=(order=any)
     ;;
@@ -34,7 +35,7 @@ serve() {
     "$bin/bench_raw" "${order[@]}"
 }
 
-# The servers take turns, so that each has its part of a machine's slower and faster times.
+# The runs of the servers are interleaved, so that changes of the machine's speed affect all.
 all_runs() {
   local round work server line
   for round in $(seq "$runs"); do

@@ -1,6 +1,6 @@
 # Reads every run: ROUND, and the line that the runner printed: the columns of results.csv.
 # Writes the medians to the file named by `csv`, prints them as tables with ratios, and at the end
-# what they say of the library's targets.
+# the results for the library's targets.
 # A ratio is the median of the ratios within each round: in a round the peers ran one after the
 # other, so the machine's slower and faster times cancel out of it.
 BEGIN {
@@ -264,7 +264,7 @@ function many_targets(    many, one, heap) {
 
 # The figures by which the same work is compared. A round trip's CPU time is that of both sides. In
 # `stream` the sender also does the system's work for what its receiver takes, and little for what
-# that loses, so who has the slower receiver seems to send for less; `fanout` and `burst` compare
+# that loses, so a peer with a slower receiver seems to send cheaper; `fanout` and `burst` compare
 # senders, with the same receiver.
 function compares(cell, column,    scenario) {
   scenario = scenario_of(cell)

@@ -1,7 +1,7 @@
 /*
  * The application's part: what a program does with each datagram, the same in every peer. A sender
- * writes the whole payload; a receiver looks at the front, the end and the size of each datagram.
- * Knows nothing of sockets, processes or time.
+ * writes the whole payload; a receiver checks the first bytes, the last byte and the size of each
+ * datagram. Does not depend on sockets, processes or time.
  */
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H
@@ -9,13 +9,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A sequence number in front, and at least one byte of pattern behind it. */
+/* A sequence number in front, and at least one byte of pattern after it. */
 #define WORK_MIN_SIZE (sizeof(uint64_t) + 1)
 
-/* What a receiver knows of one flow. */
+/* The state of one flow in a receiver. */
 typedef struct work_reader {
   size_t size;       /* what each datagram must have */
-  uint64_t expected; /* the lowest sequence number that may come next */
+  uint64_t expected; /* the lowest sequence number that may arrive next */
   uint64_t wrong;    /* datagrams of another size, content or order; any one fails the run */
 } work_reader_t;
 
@@ -49,7 +49,7 @@ static inline void work_read_flow(work_reader_t flows[], uint64_t count, const c
   work_read(&flows[sequence % count], payload, size);
 }
 
-/* The same where only datagrams of flow `own` may come: those of another went astray. */
+/* The same where only datagrams of flow `own` may arrive: those of another flow are wrong. */
 static inline void work_read_own_flow(work_reader_t flows[], uint64_t count, uint64_t own,
                                       const char *payload, size_t size) {
   uint64_t sequence = own;

@@ -1,10 +1,10 @@
 'use strict';
 /*
- * The application's part, as in work.h: the same bytes, the same looks at them. Knows nothing of
+ * The application's part, as in work.h: the same bytes, the same checks. Does not depend on
  * sockets, processes or time.
  */
 
-const MIN_SIZE = 9; // a sequence number in front, and at least one byte of pattern behind it
+const MIN_SIZE = 9; // a sequence number in front, and at least one byte of pattern after it
 
 function write(payload, sequence) {
   payload.writeUInt32LE(sequence >>> 0, 0);
@@ -16,12 +16,12 @@ function sequenceOf(payload) {
   return payload.readUInt32LE(0) + payload.readUInt32LE(4) * 2 ** 32;
 }
 
-/* What a receiver knows of its flows: the n-th numbers its datagrams n, n + flows and so on. */
+/* The state of a receiver's flows: the n-th numbers its datagrams n, n + flows and so on. */
 class Reader {
   constructor(size, flows) {
     this.size = size; // what each datagram must have
     this.flows = flows;
-    this.expected = new Array(flows).fill(0); // the lowest sequence numbers that may come next
+    this.expected = new Array(flows).fill(0); // the lowest sequence numbers that may arrive next
   }
 
   /* Whether size, content and order are right; any datagram that is not fails the run. */
@@ -43,7 +43,7 @@ class Mix {
   constructor(size, clients) {
     this.size = size; // of a datagram that is not shorter
     this.sequences = Array.from({ length: clients }, (_, i) => i); // the next one to each client
-    this.client = 0; // to whom the run at hand goes
+    this.client = 0; // the destination of the current run
     this.left = 0; // in that run
     this.drawn = 0;
     this.state = 1;

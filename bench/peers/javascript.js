@@ -1,7 +1,7 @@
 'use strict';
 /*
- * The peers in JavaScript: NAME ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]. All play the same
- * roles; in what way an interface opens sockets and sends is in its adapter.
+ * The peers in JavaScript: NAME ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]. All have the same
+ * roles; the way an interface opens sockets and sends is in its adapter.
  */
 const { once } = require('node:events');
 const { run, fail, heapBytes } = require('../harness.js');
@@ -13,11 +13,11 @@ const BURST = 10_000;
 const MIXED = { clients: 100, replySize: 40, window: 256 };
 
 /*
- * Adapters. What comes with a message to say where it is from, one argument or several, answer()
- * and addressOf() take.
+ * Adapters. The sender of a message, in one argument or several, is passed to answer() and
+ * addressOf().
  */
 
-/* node:dgram, and what takes its place: each send has a callback. */
+/* node:dgram, and its replacement: each send has a callback. */
 function overDgram(dgram, window, options = {}) {
   const failOnError = (error) => error && fail('send', error.message);
 
@@ -54,8 +54,8 @@ function overDgram(dgram, window, options = {}) {
 }
 
 /*
- * Bun.udpSocket: sendMany() and send() return what was taken. It tells, by a throw or in `error`,
- * of datagrams that arrived when a client had left; here that is no failure.
+ * Bun.udpSocket: sendMany() and send() return what was taken. It reports, by a throw or in `error`,
+ * ECONNREFUSED of clients that have closed; here that is no failure.
  */
 function overBun(window) {
   let onDrain;
@@ -113,15 +113,15 @@ function buffers(count, size) {
   return Array.from({ length: count }, () => Buffer.alloc(size));
 }
 
-/* The loop turns after each window: the built-in's callbacks alone would not let it. */
+/* Lets the loop iterate after each window: the callbacks of the built-in alone would not. */
 function loopTurns() {
   return new Promise(setImmediate);
 }
 
 function rolesOver(peer) {
   /*
-   * Starts the clock, then gives windows full of datagrams to send, each with the time when it was
-   * begun, until the time is over.
+   * Starts the clock, then yields windows full of datagrams to send, each with the time of its
+   * start, until the time is over.
    */
   async function* windows(side, window) {
     const payloads = buffers(window, side.size);
@@ -141,7 +141,7 @@ function rolesOver(peer) {
       await peer.sendAll(socket, payloads);
   }
 
-  /* A window has a whole number of datagrams for each place: the next one starts with the first. */
+  /* Each address gets the same number of datagrams per window, so each window starts at the first. */
   async function fanOut(side) {
     const { ports } = side;
     const socket = await peer.open({});
@@ -166,7 +166,7 @@ function rolesOver(peer) {
     return peer.open({ recvBufferSize: RECV_BUFFER, onMessage, batches });
   }
 
-  /* All the rest is done by the sockets' listeners. */
+  /* The sockets' listeners do the rest. */
   async function receiveUntilEnd(side, ...sockets) {
     await side.begin(sockets.map(peer.portOf));
     await side.allReceived();
@@ -183,11 +183,11 @@ function rolesOver(peer) {
     }));
   }
 
-  /* Each socket has flows of its own, whichever of them get datagrams. */
+  /* Each socket has flows of its own, even if it receives no datagrams. */
   async function receiveOnMany(side) {
     const sockets = [];
     const readers = Array.from({ length: side.count }, () => new work.Reader(side.size, 1));
-    (await listen(side, () => {})).close(); // what the first one brings in, all share
+    (await listen(side, () => {})).close(); // the first one allocates what all share
     await loopTurns();
     const before = heapBytes();
     for (const reader of readers)
@@ -220,7 +220,7 @@ function rolesOver(peer) {
     await ended;
   }
 
-  /* A server of many clients; which one a datagram is from, its sequence number says. */
+  /* A server of many clients; the sequence number of a datagram identifies its client. */
   async function serve(side) {
     const reader = new work.Reader(MIXED.replySize, MIXED.clients);
     const addresses = new Array(MIXED.clients);

@@ -1,6 +1,6 @@
 /*
- * The main program of the peers that play their own side only: each role is in the scenarios in
- * which the peer is measured. `raw`, which is the other side as well, has a main program of its
+ * The main program of the peers that run on the measured side only: each role is in the scenarios
+ * in which the peer is measured. `raw`, which is the other side as well, has a main program of its
  * own.
  */
 #include "roles.h"

@@ -1,6 +1,6 @@
 /*
- * What the system does with a call for each datagram: sendto(2) and recvfrom(2), one by one, and
- * epoll(7) to wait. What most programs do that have no library for it.
+ * A system call for each datagram: sendto(2) and recvfrom(2), and epoll(7) to wait, as in most
+ * programs that use no library.
  */
 #include "../mixed.h"
 #include "raw/sockets.h"
@@ -30,7 +30,7 @@ static bool receive_one(int fd, char *payload, size_t room, size_t *size,
   return true;
 }
 
-/* ---- who sends as fast as it can ---- */
+/* ---- senders ---- */
 
 void stream_send(bench_side_t *side) {
   char *payload = bench_allocate(side->size);
@@ -87,9 +87,9 @@ void burst_send(bench_side_t *side) {
   free(payload);
 }
 
-/* ---- who receives, or answers ---- */
+/* ---- receivers ---- */
 
-/* What is done with a datagram that has come to the socket. */
+/* Processes a received datagram. */
 typedef void (*take_t)(bench_side_t *side, int fd, const char *payload, size_t size,
                        const struct sockaddr_in *from);
 
@@ -142,7 +142,7 @@ void answer(bench_side_t *side) {
   serve(side, take_and_answer);
 }
 
-/* ---- who asks, with one request under way ---- */
+/* ---- the client, with one request in flight ---- */
 
 void pingpong_send(bench_side_t *side) {
   char *payload = bench_allocate(side->size + 1);

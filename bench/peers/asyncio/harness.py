@@ -1,6 +1,6 @@
 """
 What makes the peer a side of a run: the lines between it and the runner, the clock, the CPU time,
-the result; see ../../README.md. Knows nothing of how datagrams are moved.
+the result; see ../../README.md. Does not depend on how datagrams are moved.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ import threading
 import time
 
 QUIET_S = 0.05
-UNSUPPORTED = 3  # the exit status of who has no part in a scenario
+UNSUPPORTED = 3  # the exit status of a peer that does not support a scenario
 
 
 def fail(what, why, status=1):
     print(f"bench: {what}: {why}", file=sys.stderr)
-    os._exit(status)  # whatever calls, and though a thread waits for the next line
+    os._exit(status)  # from any thread, though one waits for the next line
 
 
 def cpu_s():
@@ -32,7 +32,7 @@ def kept_off_s():
         with open("/proc/self/schedstat", encoding="ascii") as schedstat:
             return int(schedstat.read().split()[1]) / 1e9
     except OSError:
-        return 0  # the kernel does not tell
+        return 0  # the kernel does not report it
 
 
 def percentiles(times):
@@ -77,7 +77,7 @@ class Side:
         self.counted = 0  # what the result is about: datagrams sent or received
         self.times = []  # of round trips, in s
         self.bytes_per_socket = 0
-        self.time_over = False  # for who sends: stop
+        self.time_over = False  # for a sender: stop
 
     def check(self, datagram, reader):
         self.arrived += 1
@@ -102,7 +102,7 @@ class Side:
         self.time_over = True
 
     async def all_received(self):
-        """For who receives: the sender has ended, and nothing has come for a while."""
+        """For a receiver: the sender has ended, and nothing has arrived for a while."""
         await self.runner.wait_for("end")
         before = -1
         while before != self.arrived or not self.time_over:

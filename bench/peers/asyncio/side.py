@@ -16,7 +16,7 @@ from harness import fail, run
 HOST = "127.0.0.1"
 RECV_BUFFER = 4 * 1024 * 1024
 MAX_DATAGRAM = 65535
-WINDOW = 256  # datagrams between two turns of the loop
+WINDOW = 256  # datagrams between two iterations of the loop
 CLIENTS, REPLY_SIZE = 100, 40  # in mixed
 
 
@@ -25,7 +25,7 @@ class Endpoint(asyncio.DatagramProtocol):
         self.transport = transport
         self.writable = asyncio.Event()
         self.writable.set()
-        transport.set_write_buffer_limits(high=0)  # to be told as soon as the socket takes no more
+        transport.set_write_buffer_limits(high=0)  # pause_writing() at the first EAGAIN
 
     def pause_writing(self):
         self.writable.clear()
@@ -34,7 +34,7 @@ class Endpoint(asyncio.DatagramProtocol):
         self.writable.set()
 
     async def all_sent(self):
-        """Lets the loop turn, and waits until the transport has nothing left to send."""
+        """Lets the loop iterate, and waits until the transport has nothing left to send."""
         await asyncio.sleep(0)
         await self.writable.wait()
 
@@ -51,7 +51,7 @@ class Receiver(Endpoint):
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECV_BUFFER)
-        # For asyncio's 256 KiB, malloc() would ask the system for memory with each datagram.
+        # For asyncio's 256 KiB, malloc() would request memory from the system for each datagram.
         transport.max_size = MAX_DATAGRAM
 
     def datagram_received(self, data, addr):
@@ -65,7 +65,7 @@ class Echo(Receiver):
 
 
 class Client(Receiver):
-    """Has one datagram under way at any time."""
+    """Has one datagram in flight at any time."""
 
     def __init__(self, side, reader):
         super().__init__(side, reader)
@@ -88,7 +88,7 @@ class Client(Receiver):
 
 
 class Server(Receiver):
-    """Has many clients; which one a datagram is from, its sequence number says."""
+    """Has many clients; the sequence number of a datagram identifies its client."""
 
     def __init__(self, side, reader):
         super().__init__(side, reader)
@@ -163,9 +163,9 @@ async def echo(side):
 
 
 async def receive_on_many(side):
-    """Each socket has flows of its own, whichever of them get datagrams."""
+    """Each socket has flows of its own, even if it receives no datagrams."""
     readers = [work.Reader(side.size, 1) for _ in range(side.count)]
-    # What the first one brings in, all share.
+    # The first endpoint allocates what all share.
     (await bound(Endpoint)).transport.close()
     gc.collect()
     tracemalloc.start()

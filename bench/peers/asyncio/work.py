@@ -1,10 +1,10 @@
 """
-The application's part, as in work.h: the same bytes, the same looks at them. Knows nothing of
+The application's part, as in work.h: the same bytes, the same checks. Does not depend on
 sockets, processes or time.
 """
 
 SEQUENCE_SIZE = 8
-MIN_SIZE = SEQUENCE_SIZE + 1  # at least one byte of pattern behind the sequence number
+MIN_SIZE = SEQUENCE_SIZE + 1  # at least one byte of pattern after the sequence number
 
 
 def write(sequence, size):
@@ -17,12 +17,12 @@ def sequence_of(payload):
 
 
 class Reader:
-    """What a receiver knows of its flows: the n-th numbers its datagrams n, n + flows and so on."""
+    """The state of a receiver's flows: the n-th numbers its datagrams n, n + flows and so on."""
 
     def __init__(self, size, flows):
         self.size = size  # what each datagram must have
         self.flows = flows
-        self.expected = [0] * flows  # the lowest sequence numbers that may come next
+        self.expected = [0] * flows  # the lowest sequence numbers that may arrive next
 
     def read(self, payload):
         """Whether size, content and order are right; any datagram that is not fails the run."""
@@ -47,7 +47,7 @@ def xorshift32():
 def mix(size, clients):
     """
     What the server of `mixed` sends, the same in every run: runs of 1 to 10 datagrams to one
-    client, now and then a shorter one. Gives each one's client, size and sequence number; those to
+    client, now and then a shorter one. Yields each one's client, size and sequence number; those to
     the n-th client are the n-th flow.
     """
     numbers = xorshift32()

@@ -1,9 +1,9 @@
-/* Who asks, with one request under way; and who answers, whatever the number of those who ask. */
+/* The client, with one request in flight, and the server, of any number of clients. */
 #include "peer.h"
 
 #include <stdlib.h>
 
-/* ---- who asks ---- */
+/* ---- the client ---- */
 
 typedef struct client {
   bench_side_t *side;
@@ -50,7 +50,7 @@ void pingpong_send(bench_side_t *side) {
   free(client.payload);
 }
 
-/* ---- who answers ---- */
+/* ---- the server ---- */
 
 /* The message is borrowed: without a callback the library copies what it sends. */
 static void on_request(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,

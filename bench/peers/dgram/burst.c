@@ -1,4 +1,4 @@
-/* Who sends very many datagrams in one turn of the loop, and waits for the end of them all. */
+/* Sends very many datagrams in one iteration of the loop, and waits for all their callbacks. */
 #include "peer.h"
 
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 
 #include "../roles.h"
 
-/* A call's result; if it is an error, the end of the program. */
+/* Ends the program if the result of a call is an error. */
 static inline void checked(int result, const char *what) {
   if (result < 0)
     bench_fail(what, dgram_strerror(result));
@@ -38,7 +38,7 @@ void init_loop(uv_loop_t *loop);
 /* Until all handles are closed. */
 void run_loop(uv_loop_t *loop);
 
-/* Closes the sockets when all has come. */
+/* Closes the sockets when all datagrams have arrived. */
 typedef struct watch {
   bench_side_t *side;
   uv_timer_t timer;
@@ -49,7 +49,7 @@ typedef struct watch {
 void watch_for_end(watch_t *watch, uv_loop_t *loop, bench_side_t *side, dgram_socket_t **sockets,
                    size_t count);
 
-/* ---- send_queue.c: datagrams in flight, each replaced by another when it has left ---- */
+/* ---- send_queue.c: datagrams in flight, each replaced by another when it is sent ---- */
 
 typedef struct send_queue send_queue_t;
 
@@ -59,7 +59,7 @@ typedef struct datagram {
   const struct sockaddr_in *to; /* NULL on a connected socket */
 } datagram_t;
 
-/* Makes the next datagram in the memory that `datagram` has; sets `to`, and the length if less. */
+/* Writes the next datagram into its `buffer`; sets `to`, and the length if it is shorter. */
 typedef void (*compose_t)(datagram_t *datagram, void *context);
 
 struct send_queue {
@@ -69,13 +69,13 @@ struct send_queue {
   void *context;
   bool close_at_end; /* the socket, after the last datagram */
   bool by_text;      /* addresses are given as texts */
-  char *bytes; /* of `count` datagrams. Sends end in order, so the next one's are free first */
+  char *bytes; /* of `count` datagrams. Sends complete in order, so the next one's are free first */
   size_t count;
   size_t next;
   size_t in_flight;
 };
 
-/* `queue` has all down to `by_text`; `count` datagrams will be in flight. */
+/* `queue` has all members down to `by_text`; `count` datagrams will be in flight. */
 void send_queue_init(send_queue_t *queue, size_t count);
 void send_queue_start(send_queue_t *queue);
 void send_queue_free(send_queue_t *queue);

@@ -1,4 +1,4 @@
-/* Who looks at what comes, on one socket or many. */
+/* Receives and checks datagrams, on one socket or many. */
 #include "peer.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ void receive(bench_side_t *side) {
   uint16_t *ports = bench_allocate(side->sockets * sizeof *ports);
   init_loop(&loop);
   dgram_socket_t **sockets = open_sockets(side, &loop, ports);
-  uv_run(&loop, UV_RUN_NOWAIT); /* libuv tells the system of its sockets in the first turn */
+  uv_run(&loop, UV_RUN_NOWAIT); /* libuv adds its sockets to epoll in the first iteration */
 
   bench_begin(side, ports);
   watch_for_end(&watch, &loop, side, sockets, side->sockets);

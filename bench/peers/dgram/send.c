@@ -1,4 +1,4 @@
-/* Who sends as fast as it can. */
+/* Sends as fast as possible. */
 #include "peer.h"
 
 /* Sends in flight. From 256 to 4096 made no difference beyond the noise. */

@@ -139,7 +139,7 @@ func pingpong(s *side) {
 	}
 }
 
-// Each socket has flows of its own, whichever of them get datagrams.
+// Each socket has flows of its own, even if it receives no datagrams.
 func receiveOnMany(s *side) {
 	listeners := make([]*listener, s.count)
 	ports := make([]string, s.count)
@@ -147,7 +147,7 @@ func receiveOnMany(s *side) {
 	for i := range readers {
 		readers[i] = newReader(s.size, 1)
 	}
-	listen(nil).close() // what the first one brings in, all share
+	listen(nil).close() // the first one allocates what all share
 	before := heapBytes()
 	for i, r := range readers {
 		r := r
@@ -166,7 +166,7 @@ func receiveOnMany(s *side) {
 	}
 }
 
-// A server of many clients; which one a datagram is from, its sequence number says.
+// A server of many clients; the sequence number of a datagram identifies its client.
 func serve(s *side) {
 	r := newReader(replySize, clients)
 	var addresses [clients]netip.AddrPort // read by others once all are known

@@ -2,7 +2,7 @@ package main
 
 // What makes the peer a side of a run: the lines between it and the runner, the clock, the CPU
 // time, the result; see ../../README.md. CPU time is that of the whole process, so that it has that
-// of the runtime's helper threads in it. Knows nothing of how datagrams are moved.
+// of the runtime's helper threads in it. Does not depend on how datagrams are moved.
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ import (
 
 const (
 	quiet       = 50 * time.Millisecond
-	unsupported = 3 // the exit status of who has no part in a scenario
+	unsupported = 3 // the exit status of a peer that does not support a scenario
 )
 
 type side struct {
@@ -26,12 +26,12 @@ type side struct {
 	count   int // of sockets, in the scenarios with a number in their name
 	flows   int
 	seconds float64
-	ports   []uint16 // for who sends: to where, on 127.0.0.1
+	ports   []uint16 // for a sender: the destinations, on 127.0.0.1
 	lines   chan string
 
 	started  time.Time
 	before   usage       // what was used when the clock was started
-	timeOver atomic.Bool // for who sends: stop
+	timeOver atomic.Bool // for a sender: stop
 	rate     float64     // there when timeOver is set
 
 	arrived        atomic.Uint64
@@ -98,8 +98,8 @@ func (s *side) waitFor(word string) {
 	}
 }
 
-// begin is called when the side is ready: it waits for the other, then starts the clock. Who
-// receives says where.
+// begin is called when the side is ready: it waits for the other, then starts the clock. A
+// receiver reports its ports.
 func (s *side) begin(ports ...string) {
 	fmt.Println(strings.TrimRight("ready "+strings.Join(ports, ","), " "))
 	s.waitFor("begin")
@@ -156,8 +156,8 @@ func (s *side) printResult() {
 	fmt.Println()
 }
 
-// A roles value has the functions that the peer plays in a scenario, and the count of flows if that is not the
-// number in the scenario's name.
+// The roles of the peer in a scenario, and the count of flows if that is not the number in the
+// scenario's name.
 type roles struct {
 	send, receive func(*side)
 	flows         int

@@ -18,7 +18,7 @@ const tick = 10 * time.Millisecond // what /proc/stat counts in
 type usage struct {
 	cpu    time.Duration // of all threads
 	waited time.Duration // how long threads were ready to run but did not
-	core   time.Duration // how long the core was busy, whoever used it
+	core   time.Duration // how long the core was busy, with any process
 }
 
 func usageNow() usage {
@@ -54,7 +54,7 @@ func waitedTime() (sum time.Duration) {
 	for _, task := range tasks {
 		var ran, waited time.Duration
 		text, _ := os.ReadFile(task)
-		fmt.Sscan(string(text), &ran, &waited) // nothing where the kernel does not tell
+		fmt.Sscan(string(text), &ran, &waited) // nothing where the kernel does not report it
 		sum += waited
 	}
 	return sum

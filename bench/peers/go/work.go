@@ -1,13 +1,13 @@
 package main
 
-// The application's part, as in work.h: the same bytes, the same looks at them. Knows nothing of
+// The application's part, as in work.h: the same bytes, the same checks. Does not depend on
 // sockets, processes or time.
 
 import "encoding/binary"
 
 const (
 	sequenceSize = 8
-	minSize      = sequenceSize + 1 // at least one byte of pattern behind the sequence number
+	minSize      = sequenceSize + 1 // at least one byte of pattern after the sequence number
 )
 
 func write(payload []byte, sequence uint64) {
@@ -29,7 +29,7 @@ func sequenceOf(payload []byte) uint64 {
 // of flows and so on.
 type reader struct {
 	size     int      // what each datagram must have
-	expected []uint64 // of each flow: the lowest sequence number that may come next
+	expected []uint64 // of each flow: the lowest sequence number that may arrive next
 }
 
 func newReader(size, flows int) *reader {
@@ -53,7 +53,7 @@ func (r *reader) read(payload []byte) bool {
 type mix struct {
 	size      int      // of a datagram that is not shorter
 	sequences []uint64 // of each client: the next one
-	client    int      // to whom the run at hand goes
+	client    int      // the destination of the current run
 	left      uint32   // in that run
 	drawn     int      // datagrams
 	state     uint32

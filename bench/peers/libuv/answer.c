@@ -1,9 +1,9 @@
-/* Who asks, with one request under way; and who answers, whatever the number of those who ask. */
+/* The client, with one request in flight, and the server, of any number of clients. */
 #include "peer.h"
 
 #include <stdlib.h>
 
-/* ---- who asks ---- */
+/* ---- the client ---- */
 
 typedef struct client {
   bench_side_t *side;
@@ -53,7 +53,7 @@ void pingpong_send(bench_side_t *side) {
   free(client.request.base);
 }
 
-/* ---- who answers ---- */
+/* ---- the server ---- */
 
 static void on_request(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
                        const struct sockaddr *from, unsigned flags) {
@@ -67,7 +67,7 @@ static void on_request(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
   pool_send(rx->context, socket, &answer, from);
 }
 
-/* Where a datagram is too long there is room for a copy all the same. */
+/* The pool has room for a datagram of any size, so that one that is too long is answered too. */
 void answer(bench_side_t *side) {
   uv_loop_t loop;
   pool_t pool = {.size = UINT16_MAX, .try_first = uses_try_send(side)};

@@ -1,4 +1,4 @@
-/* Who sends very many datagrams in one turn of the loop, and waits for the end of them all. */
+/* Sends very many datagrams in one iteration of the loop, and waits for all their callbacks. */
 #include "peer.h"
 
 #include <stdlib.h>
@@ -38,8 +38,8 @@ static void send_round(burst_t *burst) {
   }
 }
 
-/* The next round, in the turn in which the last one has ended. */
-static void go_on(burst_t *burst) {
+/* Starts the next round, in the iteration in which the last one completed. */
+static void send_next_round(burst_t *burst) {
   if (burst->in_flight > 0)
     return;
   if (!bench_stop_sending(burst->side)) {
@@ -55,12 +55,12 @@ static void on_sent(uv_udp_send_t *request, int status) {
   checked(status, "uv_udp_send");
   count_sent(burst);
   if (!burst->try_first)
-    go_on(burst);
+    send_next_round(burst);
 }
 
-/* Where there may be no callback, the loop's turn is what follows the sends. */
+/* Without callbacks the next iteration of the loop follows the sends. */
 static void on_idle(uv_idle_t *idle) {
-  go_on(idle->data);
+  send_next_round(idle->data);
 }
 
 void burst_send(bench_side_t *side) {

@@ -5,17 +5,14 @@
  * send=try and receive=mmsg: uv_udp_try_send(), and UV_UDP_RECVMMSG with room for the most that
  * libuv takes in a call.
  *
- * What was tried, in interleaved runs of libuv 1.44.2 on an fallback idle virtual machine of 2
- * cores (Linux 6.18), in million datagrams received per second at 64 / 1200 bytes:
- *   send=queue connect=yes receive=mmsg   0.50 / 0.46
- *   send=queue connect=yes receive=one    0.50 / 0.45   and 2 to 3 % more CPU time to receive
- *   send=queue connect=no  receive=mmsg   0.48 / 0.41
- *   send=queue connect=no  receive=one    0.48 / 0.43
- *   send=try   connect=yes receive=mmsg   0.27 / 0.25
- *   send=try   connect=yes receive=one    0.29 / 0.26
- *   send=try   connect=no  receive=mmsg   0.25 / 0.23
- *   send=try   connect=no  receive=one    0.25 / 0.22
- * A pool of 64 to 4096 requests made no difference beyond the noise.
+ * Results of variants, in interleaved runs of libuv 1.44.2 on an otherwise idle virtual machine of
+ * 2 cores (Linux 6.18), in million datagrams received per second at 64 / 1200 bytes: send=queue
+ * connect=yes receive=mmsg   0.50 / 0.46 send=queue connect=yes receive=one    0.50 / 0.45   and 2
+ * to 3 % more CPU time to receive send=queue connect=no  receive=mmsg   0.48 / 0.41 send=queue
+ * connect=no  receive=one    0.48 / 0.43 send=try   connect=yes receive=mmsg   0.27 / 0.25 send=try
+ * connect=yes receive=one    0.29 / 0.26 send=try   connect=no  receive=mmsg   0.25 / 0.23 send=try
+ * connect=no  receive=one    0.25 / 0.22 A pool of 64 to 4096 requests made no difference beyond
+ * the noise.
  *
  * What the roles of the peers share.
  */
@@ -26,16 +23,16 @@
 
 #include "../roles.h"
 
-/* A call's result; if it is an error, the end of the program. */
+/* Ends the program if the result of a call is an error. */
 void checked(int result, const char *what);
 
 /* send=try: by uv_udp_try_send(), and by uv_udp_send() only what that does not take. */
 bool uses_try_send(const bench_side_t *side);
 
-/* True if the datagram has left; false if the system takes no more, or others wait before it. */
+/* True if the datagram was sent; false after EAGAIN, or if others wait before it. */
 bool try_send(uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to);
 
-/* True if the datagram has left already; else `callback` will tell. */
+/* True if the datagram was sent already; otherwise `callback` reports it. */
 bool send_datagram(uv_udp_send_t *request, uv_udp_t *socket, const uv_buf_t *datagram,
                    const struct sockaddr *to, uv_udp_send_cb callback, bool try_first);
 
@@ -43,7 +40,7 @@ void init_loop(uv_loop_t *loop);
 /* Until all handles are closed. */
 void run_loop(uv_loop_t *loop);
 
-/* ---- pool.c: datagrams whose bytes are wanted for something else at once ---- */
+/* ---- pool.c: datagrams whose bytes are reused at once ---- */
 
 typedef struct pool_entry pool_entry_t;
 
@@ -53,11 +50,11 @@ typedef struct pool {
   bool try_first;
 } pool_t;
 
-/* Sends a copy, if the datagram does not leave at once. */
+/* Sends a copy, if the datagram is not sent at once. */
 void pool_send(pool_t *pool, uv_udp_t *socket, const uv_buf_t *datagram, const struct sockaddr *to);
 void pool_free(pool_t *pool);
 
-/* ---- send_queue.c: datagrams in flight, each replaced by another when it has left ---- */
+/* ---- send_queue.c: datagrams in flight, each replaced by another when it is sent ---- */
 
 typedef struct send_queue send_queue_t;
 
@@ -71,7 +68,7 @@ typedef struct slot {
   bool busy;
 } slot_t;
 
-/* Makes the next datagram: sets `datagram` and `to`. */
+/* Composes the next datagram: sets `datagram` and `to`. */
 typedef void (*compose_t)(slot_t *slot, void *context);
 
 struct send_queue {
@@ -88,12 +85,12 @@ struct send_queue {
   size_t in_flight;
 };
 
-/* `queue` has all down to `closes`; `count` datagrams will be in flight. */
+/* `queue` has all members down to `closes`; `count` datagrams will be in flight. */
 void send_queue_init(send_queue_t *queue, size_t count);
 void send_queue_start(send_queue_t *queue);
 void send_queue_free(send_queue_t *queue);
 
-/* ---- rx_buffers.c: sockets that receive ---- */
+/* ---- rx_buffers.c: the receiving sockets, and the buffer that they share ---- */
 
 typedef struct rx_buffers {
   bench_side_t *side;
@@ -105,18 +102,18 @@ typedef struct rx_buffers {
   uv_timer_t timer;
 } rx_buffers_t;
 
-/* What every callback of a socket that receives asks first: false when there is no datagram. */
+/* Checked first in every receive callback: false when there is no datagram. */
 bool is_datagram(ssize_t size, const struct sockaddr *from);
 
-/* A socket that is yet unbound; `data` of it is the rx. */
+/* Initializes an unbound socket, whose `data` is `rx`. */
 void init_receiving(rx_buffers_t *rx, uv_loop_t *loop, uv_udp_t *socket);
 void start_receiving(uv_udp_t *socket, uv_udp_recv_cb listener);
 
-/* With one socket, which is the caller's, or with the side's own `sockets`, bound. */
+/* rx_buffers_init() makes the buffer alone; rx_buffers_open() also binds the side's `sockets`. */
 void rx_buffers_init(rx_buffers_t *rx, bench_side_t *side);
 void rx_buffers_open(rx_buffers_t *rx, bench_side_t *side, uv_loop_t *loop,
                      uv_udp_recv_cb listener);
-/* Closes the sockets when all has come. */
+/* Closes the sockets when all datagrams have arrived. */
 void watch_for_end(rx_buffers_t *rx, uv_loop_t *loop);
 void rx_buffers_free(rx_buffers_t *rx);
 

@@ -1,4 +1,4 @@
-/* Who looks at what comes, on one socket or many. */
+/* Receives and checks datagrams, on one socket or many. */
 #include "peer.h"
 
 static void on_received(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
@@ -24,7 +24,7 @@ void receive(bench_side_t *side) {
   rx_buffers_t rx = {0};
   init_loop(&loop);
   rx_buffers_open(&rx, side, &loop, side->flows > 1 ? on_flow_received : on_received);
-  uv_run(&loop, UV_RUN_NOWAIT); /* libuv tells the system of its sockets in the first turn */
+  uv_run(&loop, UV_RUN_NOWAIT); /* libuv adds its sockets to epoll in the first iteration */
 
   bench_begin(side, rx.ports);
   watch_for_end(&rx, &loop);

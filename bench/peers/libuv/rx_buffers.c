@@ -18,7 +18,7 @@ bool is_datagram(ssize_t size, const struct sockaddr *from) {
   return from != NULL;
 }
 
-/* One buffer does for all sockets: what came is read before more is asked for. */
+/* All sockets share one buffer: a datagram is read before the next is requested. */
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   *buffer = ((rx_buffers_t *)handle->data)->buffer;
 }

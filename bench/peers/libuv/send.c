@@ -1,4 +1,4 @@
-/* Who sends as fast as it can. */
+/* Sends as fast as possible. */
 #include "peer.h"
 
 enum { WINDOW = 1024 };

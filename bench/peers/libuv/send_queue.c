@@ -25,7 +25,7 @@ static void close_when_done(send_queue_t *queue) {
     uv_close((uv_handle_t *)queue->socket, NULL);
 }
 
-/* What was tried in vain is replaced in the next turn, with all others. */
+/* With uv_udp_try_send() the slots are reused in the next iteration, by on_idle(). */
 static void on_sent(uv_udp_send_t *request, int status) {
   slot_t *slot = request->data;
   send_queue_t *queue = slot->queue;
@@ -39,7 +39,7 @@ static void on_sent(uv_udp_send_t *request, int status) {
     close_when_done(queue);
 }
 
-/* A turn of the loop: without callbacks, it is what makes room for all that wants to run. */
+/* Sends once per iteration: without send callbacks, this lets the loop run other handles. */
 static void on_idle(uv_idle_t *idle) {
   send_queue_t *queue = idle->data;
   if (bench_stop_sending(queue->side)) {

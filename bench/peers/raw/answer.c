@@ -1,4 +1,4 @@
-/* Who asks and who answers: one request under way, or a window of them on each socket. */
+/* The client and the server: one request in flight, or a window of them on each socket. */
 #define _GNU_SOURCE
 #include "batch.h"
 #include "roles.h"
@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 enum {
-  WINDOW = 64,      /* requests under way on a socket */
-  TIMEOUT_MS = 100, /* then what is under way is given up */
-  ANSWER_SLOTS = 8, /* an answer may come merged with those behind it */
+  WINDOW = 64,      /* requests in flight on a socket */
+  TIMEOUT_MS = 100, /* without an answer; then the requests in flight are abandoned */
+  ANSWER_SLOTS = 8, /* an answer may be merged with those after it */
   MAX_EVENTS = 64
 };
 
-/* ---- pingpong: each side waits in recv(2), from which the system wakes it a call earlier ---- */
+/* ---- pingpong: each side blocks in recv(2), which saves a call of epoll_wait(2) ---- */
 
 void pingpong_send(bench_side_t *side) {
   char *payload = bench_allocate(side->size + 1);
@@ -36,7 +36,7 @@ void pingpong_send(bench_side_t *side) {
   free(payload);
 }
 
-/* False if nothing came for a while. */
+/* False if nothing arrived within SO_RCVTIMEO. */
 static bool answer_one(bench_side_t *side, int fd, char *payload) {
   struct sockaddr_in from;
   socklen_t length = sizeof from;
@@ -65,13 +65,13 @@ void pingpong_receive(bench_side_t *side) {
   free(payload);
 }
 
-/* ---- who asks, in echo: a socket for each flow ---- */
+/* ---- the client of echo: a socket for each flow ---- */
 
 typedef struct client {
   bench_side_t *side;
   int *fds;
   uint64_t *next;    /* sequence number, of each flow */
-  uint64_t *awaited; /* the lowest number that has not been given up, of each flow */
+  uint64_t *awaited; /* the lowest number that was not abandoned, of each flow */
   uint64_t *sent_ns; /* when the last WINDOW requests of each flow were sent */
   size_t in_flight;
   bool any_order; /* `order=any`: a flow's answers may overtake each other */
@@ -84,8 +84,8 @@ static uint64_t *sent_at(client_t *client, size_t flow, uint64_t sequence) {
 }
 
 /*
- * The requests leave one by one, not as a GSO run: a client's usually do, and a run would reach
- * the server as one.
+ * The requests are sent one by one, not as a GSO batch, as by a usual client; a batch would
+ * reach the server as one buffer.
  */
 static void send_requests(client_t *client, size_t flow, size_t count) {
   size_t flows = client->side->flows;
@@ -97,7 +97,7 @@ static void send_requests(client_t *client, size_t flow, size_t count) {
   client->in_flight += count;
 }
 
-/* Gives up what is under way. */
+/* Abandons the requests in flight. */
 static void send_all_requests(client_t *client) {
   client->in_flight = 0;
   for (size_t flow = 0; flow < client->side->flows; flow++) {
@@ -106,7 +106,7 @@ static void send_all_requests(client_t *client) {
   }
 }
 
-/* False if the answer is late: its request had been given up. */
+/* False if the answer is late: its request was abandoned. */
 static bool read_answer(client_t *client, size_t flow, const char *payload, size_t size,
                         uint64_t now_ns) {
   uint64_t sequence = 0;
@@ -122,7 +122,7 @@ static bool read_answer(client_t *client, size_t flow, const char *payload, size
   return true;
 }
 
-/* How many requests were answered that had not been given up. */
+/* Returns how many requests were answered, without the abandoned. */
 static size_t read_answers(client_t *client, size_t flow) {
   size_t answered = 0;
   int received = batch_receive(client->fds[flow], &client->answers, false);
@@ -182,14 +182,14 @@ void echo_send(bench_side_t *side) {
   free(client.requests.bytes);
 }
 
-/* ---- who answers, in echo ---- */
+/* ---- the server of echo ---- */
 
 static bool same_address(const struct sockaddr_in *a, const struct sockaddr_in *b) {
   return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
 }
 
 /*
- * Datagrams that came from one place go back to it as a run. Their bytes stay where they are: a
+ * Datagrams that came from one address return to it as a GSO batch. Their bytes are not copied: a
  * message's vectors are as many as its datagrams.
  */
 static unsigned make_answers(batch_t *answers, batch_t *requests, int received, size_t longest) {
@@ -198,9 +198,9 @@ static unsigned make_answers(batch_t *answers, batch_t *requests, int received, 
   for (int i = 0; i < received; i++) {
     answers->vectors[i].iov_base = requests->vectors[i].iov_base;
     answers->vectors[i].iov_len = requests->messages[i].msg_len;
-    struct msghdr *run = &answers->messages[count ? count - 1 : 0].msg_hdr;
-    if (address && same_address(address, &requests->names[i]) && run->msg_iovlen < longest) {
-      run->msg_iovlen++;
+    struct msghdr *last = &answers->messages[count ? count - 1 : 0].msg_hdr;
+    if (address && same_address(address, &requests->names[i]) && last->msg_iovlen < longest) {
+      last->msg_iovlen++;
       continue;
     }
     address = &requests->names[i];

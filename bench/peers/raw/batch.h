@@ -1,4 +1,4 @@
-/* The arguments of sendmmsg(2) and recvmmsg(2), and what is done with them. */
+/* The arguments of sendmmsg(2) and recvmmsg(2), and operations on them. */
 #ifndef BENCH_RAW_BATCH_H
 #define BENCH_RAW_BATCH_H
 
@@ -8,18 +8,19 @@
 
 enum {
   GSO_SEGMENTS = 64,  /* what every kernel with UDP_SEGMENT takes */
-  GSO_BYTES = 65507,  /* the largest UDP payload on IPv4; holds for a run too */
-  SLOT_BYTES = 65536, /* the largest GRO run: less would cut it off */
+  GSO_BYTES = 65507,  /* the largest UDP payload on IPv4; limits a GSO batch too */
+  SLOT_BYTES = 65536, /* the largest GRO buffer: a smaller one would truncate it */
   MAX_BATCH = 256
 };
 
-/* Room for one control message that holds an int or less, aligned as the kernel wants it. */
+/* Room for one control message that holds an int or less, with the alignment that the kernel
+ * requires. */
 typedef union control {
   size_t align;
   char bytes[CMSG_SPACE(sizeof(int))];
 } control_t;
 
-/* The arguments of one system call: messages with `stride` bytes each, one behind the other. */
+/* The arguments of one system call: messages with `stride` bytes each, one after the other. */
 typedef struct batch {
   struct mmsghdr messages[MAX_BATCH];
   struct iovec vectors[MAX_BATCH];
@@ -30,19 +31,19 @@ typedef struct batch {
   unsigned count;
 } batch_t;
 
-/* One that ends by free(batch.bytes). */
+/* `bytes` is to be freed by free(). */
 void batch_init(batch_t *batch, size_t count, size_t stride);
 
-/* Every message shall go to `to`. */
+/* Sets the destination of every message. */
 void batch_set_destination(batch_t *batch, struct sockaddr_in *to);
 
-/* The messages [0, count) leave, all of them. */
+/* Sends all of the messages [0, count). */
 void batch_send(int fd, batch_t *batch, unsigned count);
 
 /* Sends `count` datagrams of a flow, whose numbers are `step` apart; returns the next number. */
 uint64_t batch_send_flow(int fd, batch_t *batch, unsigned count, uint64_t sequence, uint64_t step);
 
-/* How many messages came; 0 when there are none. Their senders are in `names` if asked for. */
+/* Returns how many messages arrived; 0 after EAGAIN. If requested, `names` gets their senders. */
 int batch_receive(int fd, batch_t *batch, bool names);
 
 /* The size of the datagrams that were merged into the message; its own if none were. */

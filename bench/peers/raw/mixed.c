@@ -16,7 +16,7 @@ typedef struct clients {
   bench_side_t *side;
   int *fds;
   uint64_t *next;     /* sequence number of each one's replies */
-  uint64_t *received; /* datagrams that wait for a reply to them */
+  uint64_t *received; /* datagrams not yet replied to */
   batch_t replies;
   batch_t datagrams;
 } clients_t;
@@ -52,7 +52,7 @@ static void serve_client(clients_t *clients, size_t client) {
   clients->received[client] %= MIXED_REPLY_EVERY;
 }
 
-/* What the server has sent in its last moments is still received. */
+/* The last datagrams of the server are still received. */
 static void serve_clients(clients_t *clients, int poller) {
   struct epoll_event events[MAX_EVENTS];
   for (size_t i = 0; i < clients->side->flows; i++)
@@ -97,7 +97,7 @@ typedef struct server {
   struct sockaddr_in addresses[MIXED_CLIENTS]; /* port 0: not known yet */
   size_t known;
   mixed_source_t source;
-  batch_t runs; /* one message for each run */
+  batch_t runs; /* one message for each GSO batch */
   batch_t replies;
 } server_t;
 
@@ -112,7 +112,7 @@ static void read_replies(server_t *server) {
   }
 }
 
-/* Adds a datagram to the last run if it may be its next segment, else begins another. */
+/* Adds a datagram to the last GSO batch if it may be its next segment, else begins another. */
 static unsigned add_datagram(server_t *server, mixed_datagram_t datagram, unsigned count,
                              bool continues, char *payload) {
   struct sockaddr_in *address = &server->addresses[datagram.client];
@@ -128,10 +128,10 @@ static unsigned add_datagram(server_t *server, mixed_datagram_t datagram, unsign
   return count + 1;
 }
 
-/* As many as may be in flight: when the call has returned, none is any more. */
+/* Sends as many as may be in flight: when the call returns, none is any more. */
 static void send_runs(server_t *server) {
   char *payload = server->runs.bytes;
-  bool continues = false; /* a shorter datagram ends its run */
+  bool continues = false; /* a shorter datagram ends its GSO batch */
   unsigned count = 0;
   for (int i = 0; i < MIXED_IN_FLIGHT; i++) {
     mixed_datagram_t datagram = mixed_next(&server->source);

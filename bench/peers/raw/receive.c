@@ -1,4 +1,4 @@
-/* Who looks at what comes, on one socket or many. */
+/* Receives and checks datagrams, on one socket or many. */
 #define _GNU_SOURCE
 #include "batch.h"
 #include "roles.h"
@@ -9,7 +9,7 @@
 
 enum { SLOTS = 16, FLOW_SLOTS = 64, MAX_EVENTS = 64 };
 
-/* What came in one call on the socket `index`: reads it, and tells how many datagrams it was. */
+/* Reads what one call received on the socket `index`. Returns the number of datagrams. */
 typedef uint64_t (*read_batch_t)(bench_side_t *side, size_t index, batch_t *batch, int received);
 
 static uint64_t read_message(work_reader_t *reader, struct mmsghdr *message) {
@@ -27,7 +27,7 @@ static uint64_t read_message(work_reader_t *reader, struct mmsghdr *message) {
 
 static uint64_t read_gro_buffers(bench_side_t *side, size_t index, batch_t *batch, int received) {
   (void)index;
-  work_reader_t reader = *side->readers; /* a local one stays in registers */
+  work_reader_t reader = *side->readers; /* a local variable stays in registers */
   uint64_t datagrams = 0;
   for (int i = 0; i < received; i++)
     datagrams += read_message(&reader, &batch->messages[i]);
@@ -51,8 +51,8 @@ static uint64_t read_own_flow(bench_side_t *side, size_t index, batch_t *batch, 
 }
 
 /*
- * Until there is none. A batch that is not full says the same without a call more, but the call
- * gives the sender time: the receiver has to be woken less often, which costs the sender.
+ * Receives until EAGAIN. A batch that is not full would end it without the last call, but that call
+ * gives the sender time: the sender wakes the receiver less often, which costs CPU time.
  */
 static void receive_waiting(bench_side_t *side, int fd, size_t index, batch_t *batch,
                             read_batch_t read) {

@@ -12,7 +12,7 @@ void fanout_text_send(bench_side_t *side);
 void burst_send(bench_side_t *side);
 
 /* receive.c */
-void stream_receive(bench_side_t *side); /* a flow, whose datagrams may come merged */
+void stream_receive(bench_side_t *side); /* a flow, whose datagrams may be merged */
 void fanin_receive(bench_side_t *side);
 void fanout_receive(bench_side_t *side); /* a socket for each flow */
 

@@ -1,4 +1,4 @@
-/* Who sends as fast as it can. */
+/* Sends as fast as possible. */
 #define _GNU_SOURCE
 #include "batch.h"
 #include "roles.h"
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Of a call: written and sent while they are in the cache. */
+/* Bytes of a call: they are sent while they are in the cache. */
 enum { CALL_BYTES = 512 * 1024 };
 
 /* The datagrams of the first `count` messages, each `size` bytes. */
@@ -21,7 +21,7 @@ static size_t segments_of(size_t size) {
   return smaller(GSO_SEGMENTS, GSO_BYTES / size);
 }
 
-/* A message is a run; a call has as many as the cache holds. */
+/* Each message is a GSO batch; a call has as many as the cache holds. */
 static void make_gso_batches(batch_t *batch, const bench_side_t *side) {
   size_t bytes = segments_of(side->size) * side->size;
   batch_init(batch, bench_number(side, "runs", smaller(64, CALL_BYTES / bytes)), bytes);
@@ -85,7 +85,7 @@ static void set_destinations_by_text(batch_t *batch, const bench_side_t *side, u
   }
 }
 
-/* To all targets in turn: a datagram goes to another place than the one before it. */
+/* Sends to all targets in turn: no two consecutive datagrams have the same destination. */
 static void fanout(bench_side_t *side, set_destinations_t set_destinations) {
   batch_t batch;
   batch_init(&batch, MAX_BATCH, side->size);
@@ -111,7 +111,7 @@ void fanout_text_send(bench_side_t *side) {
   fanout(side, set_destinations_by_text);
 }
 
-/* The last call of a round may have less than a batch; a round is whole runs, and one shorter. */
+/* The last call of a round may have fewer messages, and its last GSO batch fewer datagrams. */
 static uint64_t send_round(bench_side_t *side, int fd, batch_t *batch, uint64_t sequence) {
   size_t left = BENCH_BURST, segments = segments_of(side->size);
   while (left > 0) {
@@ -128,7 +128,7 @@ static uint64_t send_round(bench_side_t *side, int fd, batch_t *batch, uint64_t 
   return sequence;
 }
 
-/* What a send's end is to the others, the return of the last call is here. */
+/* A round ends when its last call returns; in other peers, when the last send completes. */
 void burst_send(bench_side_t *side) {
   batch_t batch;
   make_gso_batches(&batch, side);

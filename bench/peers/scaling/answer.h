@@ -1,5 +1,5 @@
 /*
- * What each thread or process of the server does: it answers, and counts.
+ * The work of each thread or process of the server: it answers and counts.
  */
 #ifndef BENCH_SCALING_ANSWER_H
 #define BENCH_SCALING_ANSWER_H
@@ -8,15 +8,15 @@
 
 #include <dgram.h>
 
-/* The server's job, and whose it is by `threads=N` or `processes=N`. */
+/* The server's job, and the number of its workers, `threads=N` or `processes=N`. */
 typedef struct job {
   size_t size;
   size_t flows;
-  uint64_t work_ns; /* `work=NS`: what the application computes for each datagram */
+  uint64_t work_ns; /* `work=NS`: how long the application computes for each datagram */
   size_t workers;
 } job_t;
 
-/* What a worker has done. On lines of the cache of its own: none shall wait for another's. */
+/* The counters of a worker, on cache lines of their own, to avoid false sharing. */
 typedef struct counters {
   _Alignas(128) atomic_uint_fast64_t answered;
   atomic_uint_fast64_t wrong; /* written when the worker ends */
@@ -26,7 +26,7 @@ typedef struct counters {
 typedef struct worker {
   const job_t *job;
   counters_t *counters;
-  work_reader_t *readers; /* one for each flow, whoever has it */
+  work_reader_t *readers; /* one for each flow of the server */
 } worker_t;
 
 job_t read_job(const bench_side_t *side, const char *workers);
@@ -41,15 +41,15 @@ void fail_on_error(dgram_socket_t *socket, const dgram_error_t *error, void *con
 /* Ends the program if a call of the library's has failed. */
 void checked(int result, const char *what);
 
-/* What the workers have counted is the side's; at the end also what was wrong. */
+/* Sums the counters of the workers for the side; at the end also what was wrong. */
 void sum_counted(bench_side_t *side, counters_t counters[], size_t count);
 void sum_wrong(bench_side_t *side, counters_t counters[], size_t count);
 
-/* The server, until the client has ended. */
+/* Run the server, until the client has ended. */
 void serve_by_threads(bench_side_t *side);
 void serve_by_processes(bench_side_t *side);
 
-/* One of its processes. Returns the program's status. */
+/* Runs one of its processes. Returns the program's exit status. */
 int run_worker(void);
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * A server that can be several: it answers each datagram to where it came from. For scaling.sh,
- * with threads=N     a group of so many threads and sockets on one port processes=N   a cluster of
- * so many workers that share a socket work=NS       what the application does for each datagram: it
- * computes so long; else nothing pin=yes       each thread stays on a core
+ * A server of several threads or processes: it sends each datagram back. For scaling.sh, with
+ *
+ *   threads=N     a group of so many threads, and sockets on one port
+ *   processes=N   a cluster of so many workers that share a socket
+ *   work=NS       the time for which the application computes with each datagram; 0 by default
+ *   pin=yes       each thread is pinned to a core
  */
 #include "answer.h"
 

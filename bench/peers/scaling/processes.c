@@ -1,6 +1,6 @@
 /*
  * A server of processes: a primary, which is the side, and workers that share its socket. They
- * share memory, too: the job, and what each has counted.
+ * also share memory: the job, and the counters of each.
  */
 #include "answer.h"
 
@@ -21,7 +21,7 @@ typedef struct shared {
   counters_t counters[];
 } shared_t;
 
-/* What the primary knows. */
+/* The state of the primary. */
 typedef struct primary {
   shared_t *shared;
   size_t listening;
