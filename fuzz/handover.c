@@ -25,35 +25,35 @@ enum { MAX_FRAMES = 80, SHORT_FRAME = 3 };
 
 static char path[64];
 static uv_loop_t loop;
-static uv_timer_t awake; /* keeps the loop alive, as the sockets would */
-static int udp;          /* the socket that is handed over */
+static uv_timer_t keep_alive; /* keeps the loop alive, as the sockets would */
+static int udp;               /* the socket that is handed over */
 static bool taken;
 
-static void must(bool condition) {
+static void require(bool condition) {
   if (!condition)
     abort();
 }
 
-static void never(uv_timer_t *timer) {
+static void on_timer(uv_timer_t *timer) {
 }
 
-static void begin(void) {
+static void init(void) {
   snprintf(path, sizeof path, "/tmp/dgram-fuzz-%d", (int)getpid());
   udp = socket(AF_INET, SOCK_DGRAM, 0);
-  must(udp >= 0 && uv_loop_init(&loop) == 0 && uv_timer_init(&loop, &awake) == 0);
-  must(uv_timer_start(&awake, never, UINT32_MAX, 0) == 0);
+  require(udp >= 0 && uv_loop_init(&loop) == 0 && uv_timer_init(&loop, &keep_alive) == 0);
+  require(uv_timer_start(&keep_alive, on_timer, UINT32_MAX, 0) == 0);
 }
 
 /* ---- the input ---- */
 
-/* kind, descriptors to come, status */
-static struct dgram__frame expand(const uint8_t brief[SHORT_FRAME]) {
-  return (struct dgram__frame){.kind = 1 + brief[0] % (DGRAM__FRAME_KINDS - 1),
-                               .number = brief[1],
-                               .status = brief[2] < 128 ? 0 : -brief[2]};
+/* kind, number of descriptors, status */
+static struct dgram__frame expand(const uint8_t abbreviated[SHORT_FRAME]) {
+  return (struct dgram__frame){.kind = 1 + abbreviated[0] % (DGRAM__FRAME_KINDS - 1),
+                               .number = abbreviated[1],
+                               .status = abbreviated[2] < 128 ? 0 : -abbreviated[2]};
 }
 
-/* Writes the input, as far as it has room; with an odd last byte each frame has a descriptor. */
+/* Writes as much of the input as fits; with an odd last byte each frame has a descriptor. */
 static void write_input(int fd, const uint8_t *data, size_t size) {
   struct dgram__channel channel;
   if (size == 0 || data[0] % 2 == 0) {
@@ -82,9 +82,9 @@ static void iterate(void) {
 static void to_the_offer(const uint8_t *data, size_t size) {
   dgram_offer_t *offer;
   taken = false;
-  must(dgram_handover_offer(&loop, path, &udp, 1, on_taken, NULL, &offer) == 0);
+  require(dgram_handover_offer(&loop, path, &udp, 1, on_taken, NULL, &offer) == 0);
   int fd = dgram__unix_listener_connect(path);
-  must(fd >= 0);
+  require(fd >= 0);
   write_input(fd, data, size);
   iterate();
   close(fd);
@@ -100,7 +100,7 @@ static int listener;
 static const uint8_t *input;
 static size_t input_size;
 
-/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants this name */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the name is set by the linker */
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout);
 int __wrap_poll(struct pollfd *watched, nfds_t count, int timeout) {
   int fd = dgram__descriptor_accept(listener);
@@ -119,22 +119,22 @@ static void to_the_taker(const uint8_t *data, size_t size) {
   input = data;
   input_size = size;
   listener = dgram__unix_listener_listen(path, &file);
-  must(listener >= 0);
+  require(listener >= 0);
   int count = dgram_handover_take(path, -1, fds, &takeover);
-  must(count != 0 && count <= DGRAM_HANDOVER_MOST && (count > 0) == (takeover != NULL));
+  require(count != 0 && count <= DGRAM_HANDOVER_MOST && (count > 0) == (takeover != NULL));
   for (int i = 0; i < count; i++)
-    must(close(fds[i]) == 0);
+    require(close(fds[i]) == 0);
   dgram_handover_abandon(takeover);
   close(listener);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (*path == '\0')
-    begin();
+    init();
   int before = count_descriptors();
   to_the_offer(data, size);
   to_the_taker(data, size);
-  must(count_descriptors() == before);
+  require(count_descriptors() == before);
   unlink(path);
   return 0;
 }

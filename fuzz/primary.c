@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MAX_BYTES = 4096, SHORT_FRAME = 4 };
 
-static void must(bool condition) {
+static void require(bool condition) {
   if (!condition)
     abort();
 }
@@ -25,14 +25,14 @@ static void must(bool condition) {
 /* ---- the input ---- */
 
 /* kind, number, what is requested, port */
-static struct dgram__frame expand(const uint8_t brief[SHORT_FRAME]) {
-  struct dgram__frame frame = {.kind = 1 + brief[0] % (DGRAM__FRAME_KINDS - 1),
-                               .number = brief[1] % 8,
-                               .reuse_addr = (brief[2] & 1) != 0,
-                               .ipv6_only = (brief[2] & 2) != 0,
-                               .fd = brief[2] & 4 ? brief[3] % 16 : 0};
-  if (brief[2] & 8)
-    dgram__address_loopback(&frame.address, brief[2] & 16 ? AF_INET6 : AF_INET, 0);
+static struct dgram__frame expand(const uint8_t abbreviated[SHORT_FRAME]) {
+  struct dgram__frame frame = {.kind = 1 + abbreviated[0] % (DGRAM__FRAME_KINDS - 1),
+                               .number = abbreviated[1] % 8,
+                               .reuse_addr = (abbreviated[2] & 1) != 0,
+                               .ipv6_only = (abbreviated[2] & 2) != 0,
+                               .fd = abbreviated[2] & 4 ? abbreviated[3] % 16 : 0};
+  if (abbreviated[2] & 8)
+    dgram__address_loopback(&frame.address, abbreviated[2] & 16 ? AF_INET6 : AF_INET, 0);
   return frame;
 }
 
@@ -55,33 +55,33 @@ static size_t compose(unsigned char *bytes, const uint8_t *data, size_t size) {
 /* ---- the primary ---- */
 
 static uv_loop_t loop;
-static uv_timer_t awake; /* keeps the loop alive, as the process would */
+static uv_timer_t keep_alive; /* keeps the loop alive, as the process would */
 static bool disconnected;
 
 static void on_disconnect(dgram_cluster_t *cluster, int id, void *context) {
   disconnected = true;
 }
 
-static void never(uv_timer_t *timer) {
+static void on_timer(uv_timer_t *timer) {
   abort();
 }
 
 static void open_loop(void) {
-  must(uv_loop_init(&loop) == 0);
-  must(uv_timer_init(&loop, &awake) == 0);
-  must(uv_timer_start(&awake, never, UINT64_MAX, 0) == 0);
+  require(uv_loop_init(&loop) == 0);
+  require(uv_timer_init(&loop, &keep_alive) == 0);
+  require(uv_timer_start(&keep_alive, on_timer, UINT64_MAX, 0) == 0);
 }
 
 static void close_loop(void) {
-  uv_close((uv_handle_t *)&awake, NULL);
+  uv_close((uv_handle_t *)&keep_alive, NULL);
   uv_run(&loop, UV_RUN_DEFAULT);
-  must(uv_loop_close(&loop) == 0);
+  require(uv_loop_close(&loop) == 0);
 }
 
 /* A worker without a process. */
 static struct dgram__worker_process *add_worker(dgram_cluster_t *cluster, int fd) {
   struct dgram__worker_process *worker = calloc(1, sizeof *worker);
-  must(worker != NULL && uv_poll_init(&loop, &worker->poll, fd) == 0);
+  require(worker != NULL && uv_poll_init(&loop, &worker->poll, fd) == 0);
   worker->cluster = cluster;
   worker->id = 1;
   worker->exited = true;
@@ -110,11 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int fds[2];
   open_loop();
   int descriptors = count_descriptors();
-  must(dgram__descriptor_pair(fds) == 0);
+  require(dgram__descriptor_pair(fds) == 0);
   dgram__channel_init(&theirs, fds[1]);
   struct dgram__worker_process *worker = add_worker(&cluster, fds[0]);
   size_t length = compose(bytes, data, size);
-  must(length == 0 || write(theirs.fd, bytes, length) == (ssize_t)length);
+  require(length == 0 || write(theirs.fd, bytes, length) == (ssize_t)length);
   shutdown(theirs.fd, SHUT_WR);
   disconnected = false;
   while (!disconnected) {
@@ -123,9 +123,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   dgram__channel_close(&theirs);
   uv_run(&loop, UV_RUN_NOWAIT);
-  must(worker->open_handles == 1 && dgram__list_is_empty(&cluster.shared.sockets));
+  require(worker->open_handles == 1 && dgram__list_is_empty(&cluster.shared.sockets));
   free(worker);
-  must(count_descriptors() == descriptors);
+  require(count_descriptors() == descriptors);
   close_loop();
   return 0;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: check.sh PROGRAM "COMPILER MACHINE" [--update]
 # Compares the instructions for each datagram with budget.txt: fails where a run needs over 5 %
-# more, and says so where one needs over 5 % less, for then the budget should be lowered. Ends with
+# more, and reports where one needs over 5 % less, so that the budget can be lowered. Ends with
 # 77, and the figures, where the budget has nothing for this compiler. --update writes them down.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,7 +35,7 @@ awk -v key="$key" '
     delete budget[$1]
   }
   END {
-    for (run in budget) { print "in the budget, but not played: " run; over = 1 }
+    for (run in budget) { print "in the budget, but not executed: " run; over = 1 }
     if (!known) print "skipped: no budget for this compiler"
     exit over ? 1 : known ? 0 : 77
   }

@@ -1,12 +1,12 @@
 /*
- * Plays runs of the library for callgrind to count its instructions (count.sh): through the public
- * header, over system calls of kernel.c.
+ * Executes runs of the library for callgrind to count its instructions (count.sh): through the
+ * public header, over system calls of kernel.c.
  *
- *   cost RUN[,KEY=VALUE]...    plays these, prints "RUN[,KEY=VALUE]... DATAGRAMS" for each
- *   cost                       plays every run as it stands
+ *   cost RUN[,KEY=VALUE]...    executes these, prints "RUN[,KEY=VALUE]... DATAGRAMS" for each
+ *   cost                       executes every run without changes
  *
- * A run is played twice, and what it costs to set it up and to come to rest the first time is not
- * counted: only what is called from measured() is.
+ * Each run is executed twice, so that setup and warm-up are not counted: only the calls from
+ * measured() are.
  */
 #include <dgram.h>
 
@@ -34,11 +34,11 @@ struct run {
   bool receives;
   bool callback;      /* sends have one */
   bool text;          /* sends go to an address as text */
-  bool together;      /* it listens to 'messages' */
+  bool batches;       /* it listens to 'messages' */
   unsigned sockets;   /* that send in turn */
   unsigned idle;      /* sockets with nothing to do */
   unsigned flows;     /* destinations, or senders, in turn; 0: the sockets are connected */
-  unsigned window;    /* sends of a turn of the loop */
+  unsigned window;    /* sends per iteration of the loop */
   unsigned segments;  /* datagrams of a received buffer */
   unsigned listeners; /* that are called for each datagram, or each batch */
 };
@@ -62,7 +62,7 @@ static const struct run runs[] = {
      .flows = 1,
      .segments = 64,
      .listeners = 1,
-     .together = true},
+     .batches = true},
 };
 enum { RUNS = sizeof runs / sizeof runs[0] };
 
@@ -76,14 +76,14 @@ static const struct {
 };
 enum { KEYS = sizeof keys / sizeof keys[0] };
 
-struct play {
+struct state {
   struct run run;
   uv_loop_t loop;
   dgram_socket_t **sockets; /* those that send or receive, then the idle ones */
   struct sockaddr_in *flows;
   char (*texts)[INET_ADDRSTRLEN]; /* of the flows */
   uint64_t begun;                 /* sends */
-  uint64_t heard;                 /* callbacks of sends, or messages by all listeners */
+  uint64_t callbacks;             /* callbacks of sends, or messages by all listeners */
 };
 
 static void check(bool holds, const char *what) {
@@ -99,89 +99,89 @@ static void *allocate(size_t count, size_t size) {
   return memory;
 }
 
-/* ---- what is called back ---- */
+/* ---- callbacks ---- */
 
 static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                     void *context) {
   check(error == NULL, "a send failed");
-  ((struct play *)context)->heard++;
+  ((struct state *)context)->callbacks++;
 }
 
 static void on_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                        void *context) {
   check(rinfo->size == SIZE, "a message of a wrong size");
-  ((struct play *)context)->heard++;
+  ((struct state *)context)->callbacks++;
 }
 
 static void on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                         size_t count, void *context) {
-  ((struct play *)context)->heard += count;
+  ((struct state *)context)->callbacks += count;
 }
 
-/* ---- playing ---- */
+/* ---- executing a run ---- */
 
-static void send_one(struct play *play) {
+static void send_one(struct state *state) {
   static char payload[SIZE];
-  const struct run *run = &play->run;
-  dgram_socket_t *socket = play->sockets[play->begun % run->sockets];
+  const struct run *run = &state->run;
+  dgram_socket_t *socket = state->sockets[state->begun % run->sockets];
   dgram_send_cb callback = run->callback ? on_sent : NULL;
-  uint64_t flow = run->flows > 0 ? play->begun % run->flows : 0;
-  play->begun++;
+  uint64_t flow = run->flows > 0 ? state->begun % run->flows : 0;
+  state->begun++;
   uv_buf_t buffer = {.base = payload, .len = sizeof payload};
   int err;
   if (run->text) {
-    err = dgram_send(socket, payload, sizeof payload, PORT, play->texts[flow], callback, play);
+    err = dgram_send(socket, payload, sizeof payload, PORT, state->texts[flow], callback, state);
   } else {
-    const void *to = run->flows > 0 ? &play->flows[flow] : NULL;
-    err = dgram_send_to(socket, &buffer, 1, to, callback, play);
+    const void *to = run->flows > 0 ? &state->flows[flow] : NULL;
+    err = dgram_send_to(socket, &buffer, 1, to, callback, state);
   }
   check(err == 0, "a send was not accepted");
 }
 
-static unsigned datagrams_of_a_turn(const struct run *run) {
+static unsigned datagrams_per_iteration(const struct run *run) {
   return run->receives ? SLOTS * run->segments : run->window;
 }
 
-static unsigned turns(const struct run *run) {
-  unsigned each = datagrams_of_a_turn(run);
+static unsigned iterations(const struct run *run) {
+  unsigned each = datagrams_per_iteration(run);
   return (DATAGRAMS + each - 1) / each;
 }
 
-static void play_turns(struct play *play) {
-  for (unsigned turn = 0; turn < turns(&play->run); turn++) {
-    for (unsigned i = 0; i < play->run.window; i++)
-      send_one(play);
-    uv_run(&play->loop, UV_RUN_NOWAIT);
+static void run_iterations(struct state *state) {
+  for (unsigned done = 0; done < iterations(&state->run); done++) {
+    for (unsigned i = 0; i < state->run.window; i++)
+      send_one(state);
+    uv_run(&state->loop, UV_RUN_NOWAIT);
   }
 }
 
-/* callgrind is told to count from its beginning to its end, and to write down the sum. */
-__attribute__((noinline)) static void measured(struct play *play) {
-  play_turns(play);
+/* callgrind counts from the start of this function to its end, and writes a profile. */
+__attribute__((noinline)) static void measured(struct state *state) {
+  run_iterations(state);
 }
 
-/* Everything that should have come has come, and nothing else. */
-static void check_result(const struct play *play, uint64_t bytes_before) {
-  const struct run *run = &play->run;
-  uint64_t datagrams = 2ULL * turns(run) * datagrams_of_a_turn(run);
+/* Checks that exactly the expected datagrams and callbacks have arrived. */
+static void check_result(const struct state *state, uint64_t bytes_before) {
+  const struct run *run = &state->run;
+  uint64_t datagrams = 2ULL * iterations(run) * datagrams_per_iteration(run);
   if (run->receives) {
-    check(play->heard == datagrams * run->listeners, "messages are missing");
+    check(state->callbacks == datagrams * run->listeners, "messages are missing");
     return;
   }
-  check(kernel_bytes_sent() - bytes_before == datagrams * SIZE, "not all has left");
-  check(!run->callback || play->heard == datagrams, "callbacks are missing");
+  check(kernel_bytes_sent() - bytes_before == datagrams * SIZE, "not all was sent");
+  check(!run->callback || state->callbacks == datagrams, "callbacks are missing");
 }
 
 /* ---- setting up ---- */
 
-static dgram_socket_t *new_socket(struct play *play) {
+static dgram_socket_t *new_socket(struct state *state) {
   dgram_socket_t *socket;
-  check(dgram_create_socket(&play->loop, DGRAM_UDP4, NULL, NULL, &socket) == 0, "no socket");
+  check(dgram_create_socket(&state->loop, DGRAM_UDP4, NULL, NULL, &socket) == 0, "no socket");
   check(dgram_bind_sync(socket, 0, "127.0.0.1") == 0, "can't bind");
   return socket;
 }
 
-/* One datagram that is truly sent, and that nobody will ever take. */
+/* Sends one real datagram, which is never read. */
 static void make_readable(dgram_socket_t *socket) {
   struct sockaddr_in self;
   socklen_t length = sizeof self;
@@ -191,57 +191,57 @@ static void make_readable(dgram_socket_t *socket) {
         "can't make a socket readable");
 }
 
-static void prepare_receiver(struct play *play, dgram_socket_t *socket) {
-  for (unsigned i = 0; i < play->run.listeners; i++) {
-    int err = play->run.together ? dgram_on_messages(socket, on_messages, play)
-                                 : dgram_on_message(socket, on_message, play);
+static void prepare_receiver(struct state *state, dgram_socket_t *socket) {
+  for (unsigned i = 0; i < state->run.listeners; i++) {
+    int err = state->run.batches ? dgram_on_messages(socket, on_messages, state)
+                                 : dgram_on_message(socket, on_message, state);
     check(err == 0, "can't listen");
   }
-  kernel_receive(play->run.segments, SIZE, play->flows, play->run.flows);
+  kernel_receive(state->run.segments, SIZE, state->flows, state->run.flows);
   make_readable(socket);
 }
 
-/* A receive call gets more buffers the quicker listeners are; in the end it gets all. */
-static void warm_receiver(struct play *play) {
-  enum { TURNS = 8 };
-  for (int turn = 0; turn < TURNS; turn++)
-    uv_run(&play->loop, UV_RUN_NOWAIT);
-  play->heard = 0;
+/* The number of buffers per receive call grows while listeners are fast, up to all. */
+static void warm_receiver(struct state *state) {
+  enum { ITERATIONS = 8 };
+  for (int i = 0; i < ITERATIONS; i++)
+    uv_run(&state->loop, UV_RUN_NOWAIT);
+  state->callbacks = 0;
 }
 
-static void make_sockets(struct play *play) {
-  const struct run *run = &play->run;
-  play->sockets = allocate((size_t)run->sockets + run->idle, sizeof(dgram_socket_t *));
+static void make_sockets(struct state *state) {
+  const struct run *run = &state->run;
+  state->sockets = allocate((size_t)run->sockets + run->idle, sizeof(dgram_socket_t *));
   for (unsigned i = 0; i < run->sockets + run->idle; i++) {
-    play->sockets[i] = new_socket(play);
+    state->sockets[i] = new_socket(state);
     if (i < run->sockets && run->flows == 0)
-      check(dgram_connect_sync(play->sockets[i], PORT, "127.0.0.1") == 0, "can't connect");
+      check(dgram_connect_sync(state->sockets[i], PORT, "127.0.0.1") == 0, "can't connect");
   }
-  uv_run(&play->loop, UV_RUN_NOWAIT); /* 'listening', 'connect' */
+  uv_run(&state->loop, UV_RUN_NOWAIT); /* 'listening', 'connect' */
 }
 
-static void make_flows(struct play *play) {
-  unsigned count = play->run.flows;
-  play->flows = allocate(count, sizeof *play->flows);
-  play->texts = allocate(count, sizeof *play->texts);
+static void make_flows(struct state *state) {
+  unsigned count = state->run.flows;
+  state->flows = allocate(count, sizeof *state->flows);
+  state->texts = allocate(count, sizeof *state->texts);
   for (unsigned i = 0; i < count; i++) {
-    struct sockaddr_in *flow = &play->flows[i];
-    snprintf(play->texts[i], sizeof play->texts[i], "10.1.%u.%u", i / 256 % 256, i % 256);
-    uv_ip4_addr(play->texts[i], PORT, flow);
+    struct sockaddr_in *flow = &state->flows[i];
+    snprintf(state->texts[i], sizeof state->texts[i], "10.1.%u.%u", i / 256 % 256, i % 256);
+    uv_ip4_addr(state->texts[i], PORT, flow);
   }
 }
 
-static void close_all(struct play *play) {
-  for (unsigned i = 0; i < play->run.sockets + play->run.idle; i++)
-    dgram_close(play->sockets[i], NULL, NULL);
-  uv_run(&play->loop, UV_RUN_DEFAULT);
-  check(uv_loop_close(&play->loop) == 0, "something is left on the loop");
-  free(play->sockets);
-  free(play->flows);
-  free(play->texts);
+static void close_all(struct state *state) {
+  for (unsigned i = 0; i < state->run.sockets + state->run.idle; i++)
+    dgram_close(state->sockets[i], NULL, NULL);
+  uv_run(&state->loop, UV_RUN_DEFAULT);
+  check(uv_loop_close(&state->loop) == 0, "something is left on the loop");
+  free(state->sockets);
+  free(state->flows);
+  free(state->texts);
 }
 
-/* A system may allow fewer descriptors than it could. */
+/* Raises the soft limit of descriptors. */
 static void allow_files(unsigned count) {
   struct rlimit limit;
   check(getrlimit(RLIMIT_NOFILE, &limit) == 0, "getrlimit");
@@ -251,21 +251,21 @@ static void allow_files(unsigned count) {
   check(setrlimit(RLIMIT_NOFILE, &limit) == 0, "may not open so many files");
 }
 
-static void play_run(const struct run *run) {
-  struct play play = {.run = *run};
+static void execute_run(const struct run *run) {
+  struct state state = {.run = *run};
   uint64_t bytes_before = kernel_bytes_sent();
   allow_files(run->sockets + run->idle + OTHER_FILES);
-  check(uv_loop_init(&play.loop) == 0, "no loop");
-  make_flows(&play);
-  make_sockets(&play);
+  check(uv_loop_init(&state.loop) == 0, "no loop");
+  make_flows(&state);
+  make_sockets(&state);
   if (run->receives) {
-    prepare_receiver(&play, play.sockets[0]);
-    warm_receiver(&play);
+    prepare_receiver(&state, state.sockets[0]);
+    warm_receiver(&state);
   }
-  play_turns(&play);
-  measured(&play);
-  check_result(&play, bytes_before);
-  close_all(&play);
+  run_iterations(&state);
+  measured(&state);
+  check_result(&state, bytes_before);
+  close_all(&state);
 }
 
 /* ---- the command line ---- */
@@ -290,7 +290,7 @@ static struct run find_run(const char *name) {
   return runs[0];
 }
 
-static void play_argument(const char *argument) {
+static void execute_argument(const char *argument) {
   char text[256];
   char *rest;
   snprintf(text, sizeof text, "%s", argument);
@@ -298,14 +298,14 @@ static void play_argument(const char *argument) {
   for (const char *word; (word = strtok_r(NULL, ",", &rest)) != NULL;)
     set(&run, word);
   check(run.sockets > 0, "a run needs a socket");
-  play_run(&run);
-  printf("%s %u\n", argument, turns(&run) * datagrams_of_a_turn(&run));
+  execute_run(&run);
+  printf("%s %u\n", argument, iterations(&run) * datagrams_per_iteration(&run));
 }
 
 int main(int argc, char **argv) {
   for (unsigned i = 0; argc < 2 && i < RUNS; i++)
-    play_argument(runs[i].name);
+    execute_argument(runs[i].name);
   for (int i = 1; i < argc; i++)
-    play_argument(argv[i]);
+    execute_argument(argv[i]);
   return 0;
 }

@@ -3,7 +3,7 @@
 # Counts the instructions of runs of tests/cost/cost.c. Prints a line for each:
 #   RUN OWN ALL
 # OWN: instructions for each datagram in the library itself. ALL: in the whole process, with libuv,
-# libc and the program that plays the run, but without the kernel.
+# libc and the program that executes the run, but without the kernel.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 # A profile for each call of measured(), and nothing else in it. It is written without
 # abbreviations; its grammar is in valgrind's manual, "Callgrind Format Specification".
 valgrind --tool=callgrind --toggle-collect=measured --dump-after=measured --compress-strings=no \
-  --callgrind-out-file="$folder/profile" "$@" >"$folder/played" 2>"$folder/messages" || {
+  --callgrind-out-file="$folder/profile" "$@" >"$folder/runs" 2>"$folder/messages" || {
   cat "$folder/messages" >&2
   exit 1
 }
@@ -29,4 +29,4 @@ while read -r run datagrams; do
     }
     END { printf "%s %.1f %.1f\n", run, library / datagrams, all / datagrams }
   ' "$folder/profile.$number"
-done <"$folder/played"
+done <"$folder/runs"

@@ -79,9 +79,9 @@ int recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags, struct 
   return (int)count;
 }
 
-/* ---- what would differ from one machine, or moment, to the next ---- */
+/* ---- what depends on the machine or the time ---- */
 
-/* A kernel that can segment, and is not one of those that do it wrong. */
+/* A kernel with GSO, and without its known errors. */
 int getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
   if (level == SOL_UDP && name == UDP_SEGMENT)
     return 0;
@@ -94,7 +94,7 @@ int uname(struct utsname *system) {
   return 0;
 }
 
-/* Time stands still, so no turn is paced or cut short by it. */
+/* The time is constant, so it neither delays nor ends an iteration of the loop. */
 uint64_t uv_now(const uv_loop_t *loop) {
   return 1000;
 }

@@ -1,6 +1,6 @@
 /*
- * System calls that the program plays in place of the kernel, so that the library does the same
- * work every time: whatever is sent leaves at once, and whoever looks finds a full inbox.
+ * Simulated system calls, so that the library does the same work every time: each send succeeds at
+ * once, and each receive call fills all its buffers.
  */
 #ifndef TESTS_COST_KERNEL_H
 #define TESTS_COST_KERNEL_H
@@ -8,10 +8,10 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-/* The bytes that have left. */
+/* The bytes that were sent. */
 uint64_t kernel_bytes_sent(void);
 
-/* What fills each buffer that is received into, from `senders` in turn. */
+/* Sets the content of each received buffer; the senders are `senders` in turn. */
 void kernel_receive(unsigned segments, unsigned segment_size, const struct sockaddr_in senders[],
                     unsigned count);
 

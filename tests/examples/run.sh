@@ -11,7 +11,7 @@ set -euo pipefail
 example=$1
 program=$2
 launch=$(dirname "$0")/../launch.sh
-patience=20 # seconds to wait for anything
+time_limit=20 # seconds to wait for anything
 group4=224.0.0.114
 group6=ff02::114
 
@@ -64,7 +64,7 @@ fail() {
 
 # await COMMAND...: waits until the command succeeds.
 await() {
-  local deadline=$((SECONDS + patience))
+  local deadline=$((SECONDS + time_limit))
   until "$@"; do
     [ $SECONDS -lt $deadline ] || return 1
     sleep 0.02
@@ -78,20 +78,20 @@ same() {
 
 # The example.
 
-# in_network PORT: sets `arguments` and `wanted` such that the example takes the port PORT, its
-# default, where ports are its own, and elsewhere one that the system chooses.
+# in_network PORT: sets `arguments` and `expected_port` such that the example uses the port PORT,
+# its default, in the namespace, and elsewhere one that the system chooses.
 in_network() {
   if [ "$DGRAM_TEST_NAMESPACE" = yes ]; then
     arguments=()
-    wanted=$1
+    expected_port=$1
   else
     arguments=(0)
-    wanted=
+    expected_port=
   fi
 }
 
-# in_background ARGUMENT...: starts the example. It would keep its lines to itself until it ends,
-# since it does not print to a terminal; and AddressSanitizer wants no library before its own.
+# in_background ARGUMENT...: starts the example. stdbuf sets line buffering, since it does not
+# print to a terminal; and the check of AddressSanitizer for the order of libraries is disabled.
 in_background() {
   ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0 stdbuf -oL \
     "$launch" "$program" "$@" >"$scratch/stdout" 2>"$scratch/example.stderr" &
@@ -99,18 +99,18 @@ in_background() {
   started+=("$pid")
 }
 
-# to_its_end STDOUT STDERR ARGUMENT...: runs the example; it ends, with code 0, and printed this.
-to_its_end() {
-  to_its_end_with 0 "$@"
+# run_to_end STDOUT STDERR ARGUMENT...: runs the example; it ends, with code 0, and printed this.
+run_to_end() {
+  run_to_end_with 0 "$@"
 }
-# fails STDERR ARGUMENT...: runs the example; it ends with code 1, and said only why. It leaves it
-# to the system to free what it has.
+# fails STDERR ARGUMENT...: runs the example; it ends with code 1, and prints only the reason. It
+# does not free its memory.
 fails() {
-  DGRAM_TEST_LAUNCHER='' ASAN_OPTIONS=detect_leaks=0 to_its_end_with 1 '' "$@"
+  DGRAM_TEST_LAUNCHER='' ASAN_OPTIONS=detect_leaks=0 run_to_end_with 1 '' "$@"
 }
-to_its_end_with() {
+run_to_end_with() {
   local code=0
-  timeout "$patience" "$launch" "$program" "${@:4}" \
+  timeout "$time_limit" "$launch" "$program" "${@:4}" \
     >"$scratch/end.stdout" 2>"$scratch/end.stderr" || code=$?
   same "stderr" "$3" "$scratch/end.stderr"
   same "stdout" "$2" "$scratch/end.stdout"
@@ -130,7 +130,7 @@ await_port() {
   await has_port "$pid" || true
   port=$(port_of "$pid")
   [ -n "$port" ] || fail "it is not bound"
-  [ "$port" = "${wanted:-$port}" ] || fail "it is bound to port $port, not to $wanted"
+  [ "$port" = "${expected_port:-$port}" ] || fail "it is bound to port $port, not to $expected_port"
 }
 
 # port_is_free PORT: no process is bound to it.
@@ -138,15 +138,15 @@ port_is_free() {
   [ -z "$(ss -Huln "sport = :$1")" ]
 }
 
-# says TEXT: what the example that runs prints to stderr is or becomes TEXT; most are silent there.
-said=
-has_said() {
-  printf '%s' "$said" | cmp -s - "$scratch/example.stderr"
+# expect_stderr TEXT: the stderr of the running example is or becomes TEXT; by default it is empty.
+stderr_text=
+has_stderr() {
+  printf '%s' "$stderr_text" | cmp -s - "$scratch/example.stderr"
 }
-says() {
-  said=$1
-  await has_said || true
-  same stderr "$said" "$scratch/example.stderr"
+expect_stderr() {
+  stderr_text=$1
+  await has_stderr || true
+  same stderr "$stderr_text" "$scratch/example.stderr"
 }
 
 # printed TEXT: what the example that runs has printed, all in all, is or becomes TEXT.
@@ -156,7 +156,7 @@ has_printed() {
 printed() {
   await has_printed "$(printf '%s' "$1" | wc -c)" || true
   same stdout "$1" "$scratch/stdout"
-  same stderr "$said" "$scratch/example.stderr"
+  same stderr "$stderr_text" "$scratch/example.stderr"
 }
 
 # ends CODE: the example that runs ends with this code.
@@ -181,7 +181,7 @@ stop() {
 # send TEXT ADDRESS [OPTION]: sends a datagram. Sets `source` to the port that it came from.
 send() {
   local options=${3-}
-  # At the end of its input socat sends an empty datagram only if asked to.
+  # At the end of its input socat sends an empty datagram only with this option.
   [ -n "$1" ] || options+=,shut-null
   printf '%s' "$1" | "${far[@]}" socat -d -d -u STDIN "$2$options" 2>"$scratch/send.stderr" ||
     fail "socat cannot send to $2"
@@ -205,7 +205,7 @@ port_of_far() {
 }
 
 # received SENDER TEXT ADDRESS: socat received TEXT from SENDER, a pattern, as the next datagram;
-# and no other: what it is sent at ADDRESS now comes next.
+# and no other: a datagram sent to ADDRESS now arrives next.
 datagrams() {
   sed -nE 's/.* received packet with ([0-9]+) bytes from AF=[0-9]+ (.*)$/\1 bytes from \2/p' \
     "$scratch/receive.stderr"
@@ -235,10 +235,10 @@ two_hosts() {
   local link
   [ "$DGRAM_TEST_NAMESPACE" = yes ] || skip "no network namespace: $why_no_namespace"
   # Holds the second namespace until it is killed or, when this script is, reads no more.
-  # shellcheck disable=SC2034 # a name that the shell makes holder_PID of
+  # shellcheck disable=SC2034 # the shell sets holder_PID
   coproc holder { exec unshare --net cat; }
   started+=("$holder_PID")
-  await is_far || fail "no second namespace"
+  await has_namespace || fail "no second namespace"
   far=(nsenter --net="/proc/$holder_PID/ns/net")
   "${far[@]}" ip link set lo up
   for link in 0 1; do
@@ -253,7 +253,7 @@ two_hosts() {
     await is_ready "$link" "${far[@]}" || fail "eth$link is not ready at the far end"
   done
 }
-is_far() {
+has_namespace() {
   [ "$(readlink "/proc/$holder_PID/ns/net")" != "$(readlink /proc/self/ns/net)" ]
 }
 # host_on_link LINK HOST [FAR...]: gives an interface its addresses.
@@ -263,7 +263,7 @@ host_on_link() {
   [ $has_ipv6 = no ] || "${@:3}" ip address add "fe80::$1:$2/64" dev "eth$1" nodad
   "${@:3}" ip link set "eth$1" up
 }
-# is_ready LINK [FAR...]: the kernel has noticed that the link is up, and routes there.
+# is_ready LINK [FAR...]: the kernel reports the link as up, and has routes to it.
 is_ready() {
   "${@:2}" ip -brief link show "eth$1" | grep -q ' UP ' &&
     { [ $has_ipv6 = no ] ||
@@ -312,21 +312,21 @@ run_membership() {
   local lines=$'member of 224.0.0.114\n' refused='bind EADDRINUSE 0.0.0.0:1234'
   two_hosts
   in_background
-  says $'addMembership: address already in use\n' # by the second worker
+  expect_stderr $'addMembership: address already in use\n' # by the second worker
   printed "$lines"
   send hello "UDP4-DATAGRAM:$group4:1234,bind=10.0.1.1,ip-multicast-if=10.0.1.1"
   lines+=$'got: hello from 10.0.1.1\n'
   printed "$lines"
-  # The system chose the interface that leads everywhere, and joined on no other.
+  # The system chose the interface of the default route, and joined on no other.
   ip maddress show dev eth0 | grep -qw $group4 || fail "no member on eth0"
   ! ip maddress show dev eth1 | grep -qw $group4 || fail "a member on eth1"
-  to_its_end '' "$refused"$'\n'"$refused"$'\n' # by both workers
+  run_to_end '' "$refused"$'\n'"$refused"$'\n' # by both workers
   stop
   printed "$lines"
   await port_is_free 1234 || fail "a worker has outlived its primary"
 
   ip route del default dev eth0
-  to_its_end '' $'addMembership: no such device\naddMembership: no such device\n'
+  run_to_end '' $'addMembership: no such device\naddMembership: no such device\n'
 }
 
 run_bind_exclusive() {
@@ -338,13 +338,13 @@ run_bind_exclusive() {
   stop
 }
 
-# sends [CALL]: the example sends "Some bytes" in one datagram; not to port 0, says its CALL, or send.
+# sends [CALL]: the example sends "Some bytes" in one datagram; to port 0 its CALL, or send, fails.
 sends() {
   fails "${1-send}: Port should be > 0 and < 65536; >= 0 to bind"$'\n' 0
   in_network 41234
-  receive "UDP4-RECV:${wanted:-0},bind=127.0.0.1"
-  [ -n "$wanted" ] || arguments=("$port")
-  to_its_end '' '' "${arguments[@]}"
+  receive "UDP4-RECV:${expected_port:-0},bind=127.0.0.1"
+  [ -n "$expected_port" ] || arguments=("$port")
+  run_to_end '' '' "${arguments[@]}"
   received '127.0.0.1:*' 'Some bytes' "UDP4-SENDTO:127.0.0.1:$port"
 }
 run_send() {
@@ -358,16 +358,16 @@ run_send_connected() {
   fails $'connect EINVAL ::1:41234\n' 41234 ::1
 }
 
-# leaves SENDER [ARGUMENT...]: the far host receives what the example sends, as coming from
-# SENDER, which tells by which interface it left.
-leaves4() {
+# sends_from SENDER [ARGUMENT...]: the far host receives what the example sends, as coming from
+# SENDER, which identifies the interface.
+sends_from4() {
   receive "UDP4-RECV:1234,ip-add-membership=$group4:eth0,ip-add-membership=$group4:eth1"
   in_background "${@:2}"
   received "$1" 'Some bytes' UDP4-SENDTO:127.0.0.1:1234
   stop
   printed ''
 }
-leaves6() {
+sends_from6() {
   receive "UDP6-RECV:1234,ipv6-join-group=[$group6]:eth0,ipv6-join-group=[$group6]:eth1"
   in_background "${@:2}"
   received "$1" 'Some bytes' 'UDP6-SENDTO:[::1]:1234'
@@ -377,8 +377,8 @@ leaves6() {
 
 run_multicast_interface_ipv4() {
   two_hosts
-  leaves4 10.0.0.2:1234
-  leaves4 10.0.1.2:1234 10.0.1.2
+  sends_from4 10.0.0.2:1234
+  sends_from4 10.0.1.2:1234 10.0.1.2
   fails $'setMulticastInterface: address not available\n' 10.0.0.1
 }
 
@@ -386,10 +386,10 @@ run_multicast_interface_ipv6() {
   local zeros=0000:0000:0000:0000:0000 line
   [ $has_ipv6 = yes ] || skip "there is no address ::1"
   two_hosts
-  leaves6 "\\[fe80:$zeros:0001:0002]:1234"
+  sends_from6 "\\[fe80:$zeros:0001:0002]:1234"
   line=$(ip -oneline link show dev eth1)
-  leaves6 "\\[fe80:$zeros:0001:0002]:1234" "::%${line%%:*}" # begins with the interface's number
-  leaves6 "\\[fe80:$zeros:0000:0002]:1234" '::%eth0'
+  sends_from6 "\\[fe80:$zeros:0001:0002]:1234" "::%${line%%:*}" # begins with the interface's number
+  sends_from6 "\\[fe80:$zeros:0000:0002]:1234" '::%eth0'
   fails $'setMulticastInterface: invalid argument\n' eth1%
 }
 
@@ -411,7 +411,7 @@ answers() {
   local to reply
   exec {to}<>"/dev/udp/127.0.0.1/$port"
   printf '%s' "$1" >&"$to"
-  reply=$(timeout "$patience" dd bs=64 count=1 status=none <&"$to") || fail "it does not answer"
+  reply=$(timeout "$time_limit" dd bs=64 count=1 status=none <&"$to") || fail "it does not answer"
   exec {to}>&-
   [ "$reply" = "$1" ] || fail "it answers: $reply"
 }
@@ -434,7 +434,7 @@ run_handover() {
   printed "server listening 0.0.0.0:$port"$'\n'
   answers hello
   first=$pid
-  wanted=$port
+  expected_port=$port
   mv "$scratch/stdout" "$scratch/first" # where the first goes on writing
 
   in_background "$scratch/offer" "${arguments[@]}"
@@ -446,7 +446,7 @@ run_handover() {
   ends 0
   same stdout "server listening 0.0.0.0:$port"$'\n''server replaced'$'\n' "$scratch/first"
 
-  to_its_end_with 1 '' $'cannot replace it: name too long\n' "$scratch/$(printf '%0100d' 0)"
+  run_to_end_with 1 '' $'cannot replace it: name too long\n' "$scratch/$(printf '%0100d' 0)"
 }
 
 "run_$example"

@@ -10,13 +10,13 @@ enum { THREADS = 3 };
 
 enum { FLOWS = 64, ROUNDS = 4 };
 
-/* Each flow numbers what it sends. An answer that came twice would take the place of the next. */
+/* Each flow sends sequence numbers. A duplicate answer would be read as the next one. */
 TEST("each thread has flows, and each flow stays with one thread") {
   dgram_group_options_t options = answering(THREADS);
   dgram_group_t *group = start_group(&options);
   int port = port_of_group(group);
   int fds[FLOWS];
-  int home[FLOWS];
+  int owner[FLOWS];
   int flows[THREADS] = {0};
   char none;
   for (int i = 0; i < FLOWS; i++)
@@ -27,12 +27,12 @@ TEST("each thread has flows, and each flow stays with one thread") {
     for (int i = 0; i < FLOWS; i++) {
       int index = answer_from(fds[i], &round, sizeof round);
       if (round == 0)
-        home[i] = index;
-      assert_int_equal(index, home[i]);
+        owner[i] = index;
+      assert_int_equal(index, owner[i]);
     }
   }
   for (int i = 0; i < FLOWS; i++)
-    flows[home[i]]++;
+    flows[owner[i]]++;
   for (int i = 0; i < THREADS; i++) {
     assert_true(flows[i] > 0); /* by chance once in 10^11 */
     assert_int_equal(counts[i].messages, flows[i] * ROUNDS);
@@ -61,7 +61,7 @@ static dgram_group_t *start_by_cpu(int pin) {
 }
 
 /* From one CPU, but several ports. */
-static void assert_home(dgram_group_t *group, int cpu, int count, int expected) {
+static void assert_owner(dgram_group_t *group, int cpu, int count, int expected) {
   stay_on(&cpu, 1);
   for (int i = 0; i < 16; i++)
     assert_int_equal(receiver_of_byte('x', group), expected);
@@ -72,14 +72,14 @@ TEST("a datagram goes by its CPU's number where no thread is pinned") {
   int count = allowed_cpus(cpus);
   dgram_group_t *group = start_by_cpu(0);
   for (int i = 0; i < count; i++)
-    assert_home(group, cpus[i], count, cpus[i] % 2);
+    assert_owner(group, cpus[i], count, cpus[i] % 2);
 }
 
 TEST("a datagram goes to the thread that is pinned to its CPU") {
   int count = allowed_cpus(cpus);
   dgram_group_t *group = start_by_cpu(1);
   for (int i = 0; i < count && i < 2; i++)
-    assert_home(group, cpus[i], count, i);
+    assert_owner(group, cpus[i], count, i);
 }
 
 /* Both threads on the last CPU: the first one has it; the other CPUs go by number. */
@@ -87,9 +87,9 @@ TEST("a datagram goes to the first of several threads that are pinned to its CPU
   int count = allowed_cpus(cpus);
   stay_on(&cpus[count - 1], 1);
   dgram_group_t *group = start_by_cpu(1);
-  assert_home(group, cpus[count - 1], count, 0);
+  assert_owner(group, cpus[count - 1], count, 0);
   for (int i = 0; i < count - 1; i++)
-    assert_home(group, cpus[i], count, cpus[i] % 2);
+    assert_owner(group, cpus[i], count, cpus[i] % 2);
 }
 
 /* ---- by payload ---- */
@@ -102,13 +102,13 @@ static dgram_group_t *start_by_payload(int offset, int width) {
   return start_group(&options);
 }
 
-TEST("a number in the payload decides, whoever sends") {
+TEST("a number in the payload decides, from any sender") {
   dgram_group_t *group = start_by_payload(0, 1);
   for (int number = 0; number < 256; number++)
     assert_int_equal(receiver_of_byte((unsigned char)number, group), number % THREADS);
 }
 
-/* The bytes before and behind would lead elsewhere. */
+/* The bytes before and after it would select another thread. */
 TEST("a number in the payload may be of 1, 2 or 4 bytes and anywhere") {
   static const struct {
     int width;
@@ -137,9 +137,9 @@ TEST("a payload that is too short for the number goes by its flow") {
   int seen[THREADS] = {0};
   for (int i = 0; i < 64; i++) {
     int fd = raw_socket();
-    int home = receiver_of(fd, "abcd", 4, group);
-    assert_int_equal(receiver_of(fd, "", 0, group), home);
-    seen[home]++;
+    int owner = receiver_of(fd, "abcd", 4, group);
+    assert_int_equal(receiver_of(fd, "", 0, group), owner);
+    seen[owner]++;
     close(fd);
   }
   for (int i = 0; i < THREADS; i++)

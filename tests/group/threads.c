@@ -1,4 +1,5 @@
-/* All of a socket's callbacks run on its own thread, which stays on its CPU if that is wanted. */
+/* All of a socket's callbacks run on its own thread, which is pinned to a CPU by the option `pin`.
+ */
 #include "lib/group_fixture.h"
 
 enum { THREADS = 3 };
@@ -87,7 +88,7 @@ TEST("each thread of a group stays on one CPU if pinned") {
     assert_int_equal(seen[i].cpu_count, 1);
     assert_int_equal(seen[i].cpus[0], cpus[i % count]);
   }
-  assert_int_equal(allowed_cpus(cpus), count); /* this thread stays free */
+  assert_int_equal(allowed_cpus(cpus), count); /* this thread is not pinned */
 }
 
 TEST("each thread of a group may use all CPUs if not pinned") {

@@ -1,6 +1,6 @@
 /*
- * While a server has a port for itself nobody else gets it: not in a hand-over, not when the next
- * server dies in the midst of one, and not with a socket of the service manager.
+ * No other socket can bind the exclusive port of a server: not in a hand-over, not when the next
+ * server dies during one, and not with a socket of the service manager.
  * DGRAM_TEST_HANDOVERS is the number of hand-overs; the default is 100.
  */
 #include "lib/handover_fixture.h"
@@ -8,7 +8,7 @@
 
 #include <sys/wait.h>
 
-TEST("nobody else gets the port of a server that runs") {
+TEST("no other socket gets the port of a server that runs") {
   struct thief thief;
   int port;
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
@@ -17,7 +17,7 @@ TEST("nobody else gets the port of a server that runs") {
   thief_end(&thief);
 }
 
-TEST("nobody else gets the port of an adopted socket") {
+TEST("no other socket gets the port of an adopted socket") {
   struct thief thief;
   int fd = raw_socket();
   thief_start(&thief, raw_port(fd));
@@ -25,18 +25,18 @@ TEST("nobody else gets the port of an adopted socket") {
   thief_end(&thief);
 }
 
-static int handovers_wanted(void) {
-  const char *wanted = getenv("DGRAM_TEST_HANDOVERS");
-  return wanted != NULL ? atoi(wanted) : (int)(100 / test_scale());
+static int handover_count(void) {
+  const char *text = getenv("DGRAM_TEST_HANDOVERS");
+  return text != NULL ? atoi(text) : (int)(100 / test_scale());
 }
 
-TEST("nobody else gets the port in hand-overs") {
+TEST("no other socket gets the port in hand-overs") {
   struct thief thief;
   int port;
-  int wanted = handovers_wanted();
+  int count = handover_count();
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
   thief_start(&thief, port);
-  for (int i = 0; i < wanted; i++) {
+  for (int i = 0; i < count; i++) {
     watch();
     server = hand_over(loop, server);
     assert_int_equal(raw_option(dgram_fileno(server), SO_REUSEADDR), 0);
@@ -49,7 +49,7 @@ TEST("nobody else gets the port in hand-overs") {
 
 enum step { CONNECTED, TAKEN, CREATED, BOUND, OFFERED, CONFIRMED, RUN, STEPS };
 
-/* In a process of its own; the last that it does is this step. */
+/* Runs in a process of its own, which ends after this step. */
 static void die_at(enum step last) {
   static uv_loop_t loop;
   int fds[DGRAM_HANDOVER_MOST];
@@ -92,7 +92,7 @@ static void die_at(enum step last) {
   raise(SIGKILL);
 }
 
-TEST("nobody else gets the port when the next server dies at any step of a hand-over") {
+TEST("no other socket gets the port when the next server dies at any step of a hand-over") {
   struct thief thief;
   int port;
   dgram_socket_t *server = new_bound(loop, NULL, NULL, &port);
@@ -119,8 +119,8 @@ TEST("nobody else gets the port when the next server dies at any step of a hand-
 
 /* ---- socket activation ---- */
 
-static void answer_and_end(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                           void *context) {
+static void reply_and_close(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                            void *context) {
   uv_buf_t answer = uv_buf_init((char *)message, (unsigned)rinfo->size);
   dgram_send_to(socket, &answer, 1, rinfo->sockaddr, NULL, NULL);
   if (message[0] == 'e')
@@ -136,13 +136,13 @@ static int serve(void) {
   if (dgram_listen_fds(&fd, 1, 1) != 1)
     return 1;
   options.fd = fd.fd;
-  if (dgram_create_socket(uv_default_loop(), DGRAM_UDP4, answer_and_end, NULL, &socket) != 0 ||
+  if (dgram_create_socket(uv_default_loop(), DGRAM_UDP4, reply_and_close, NULL, &socket) != 0 ||
       dgram_bind_options(socket, &options, NULL, NULL) != 0)
     return 2;
   return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
 
-/* What a service manager does: descriptor 3, and the two variables. */
+/* Starts the program as a service manager does: descriptor 3, and the two variables. */
 static pid_t activate(int fd) {
   char pid_text[16];
   char mode[] = "serve";
@@ -158,7 +158,7 @@ static pid_t activate(int fd) {
   _exit(1);
 }
 
-TEST("nobody else gets the port of a socket of the service manager") {
+TEST("no other socket gets the port of a socket of the service manager") {
   struct thief thief;
   char text[8];
   int status;

@@ -1,6 +1,6 @@
 /*
- * A next server that never confirms: it dies, gives up, or hangs. Nothing has changed for the one
- * that offers, and the next may take; but only one at a time has the sockets.
+ * A next server that never confirms: it dies, abandons the sockets, or hangs. The server that
+ * offers is unaffected, and the next may take; but only one at a time has the sockets.
  */
 #include "lib/handover_fixture.h"
 
@@ -27,7 +27,7 @@ TEST("a take is EBUSY while another next server has the sockets") {
   take_one(loop, &first);
   for (int i = 0; i < 3; i++)
     assert_int_equal(take(loop, &second), UV_EBUSY);
-  assert_usable(old); /* which goes on though that one hangs */
+  assert_usable(old); /* which still works though the next server hangs */
   give_up(&first);
   take_one(loop, &second);
   give_up(&second);
@@ -42,8 +42,8 @@ static int status_from(int fd) {
   return (int32_t)ntohl(status);
 }
 
-/* The loop learns of both at once, and of the new one first. */
-TEST("a next server that has just died is in nobody's way") {
+/* Both are reported in one iteration of the loop, the new one first. */
+TEST("a next server that has just died does not block another") {
   struct taker taker;
   dgram_offer_t *offer;
   new_offered(loop, &offer);
@@ -70,8 +70,8 @@ TEST("a next server that connects when another has just confirmed is refused wit
 
 /* ---- one that has offered already ---- */
 
-/* Tries again until there is somebody who offers. */
-static void take_in_the_end(uv_loop_t *loop, struct taker *taker) {
+/* Retries until a server offers. */
+static void take_eventually(uv_loop_t *loop, struct taker *taker) {
   do
     settle(loop);
   while (take(loop, taker) < 0 && (taker->count == UV_ENOENT || taker->count == UV_ECONNREFUSED ||
@@ -101,7 +101,7 @@ TEST("a next server that offers and dies leaves the old offer") {
     if (pid == 0)
       offer_and_die();
     process_run_until_killed(loop, pid);
-    take_in_the_end(loop, &taker);
+    take_eventually(loop, &taker);
     assert_int_equal(raw_port(taker.fds[0]), port_of(old));
     give_up(&taker);
     settle(loop);
@@ -112,7 +112,7 @@ TEST("a next server that offers and dies leaves the old offer") {
   assert_false(path_exists());
 }
 
-/* One that has seen that it is too late withdraws. */
+/* A server whose confirm() comes too late withdraws. */
 TEST("a next server that offers and withdraws leaves the old offer") {
   struct taker taker;
   dgram_offer_t *offer;
@@ -123,7 +123,7 @@ TEST("a next server that offers and withdraws leaves the old offer") {
   settle(loop);
   withdraw(another);
   settle(loop);
-  take_in_the_end(loop, &taker);
+  take_eventually(loop, &taker);
   give_up(&taker);
   withdraw(offer);
   assert_false(path_exists());
@@ -137,7 +137,7 @@ TEST("another server that goes on offering keeps the path") {
   take_one(loop, &taker);
   dgram_socket_t *other = new_offered(loop, &another);
   give_up(&taker);
-  take_in_the_end(loop, &taker);
+  take_eventually(loop, &taker);
   assert_int_equal(raw_port(taker.fds[0]), port_of(other));
   give_up(&taker);
   settle(loop);
@@ -149,7 +149,7 @@ TEST("another server that goes on offering keeps the path") {
 
 enum { SHORT_MS = 5 };
 
-/* Tries again until it is given the sockets: the one before has been dropped then. */
+/* Retries until it receives the sockets: the server before it has timed out then. */
 static void take_after_another(uv_loop_t *loop, struct taker *taker) {
   while (take(loop, taker) == UV_EBUSY)
     ;
@@ -179,21 +179,21 @@ TEST("a next server that connects, and neither reads nor writes, makes room") {
   dgram_offer_t *offer;
   new_offered(loop, &offer);
   assert_int_equal(dgram_handover_limit(offer, SHORT_MS), 0);
-  int silent = raw_successor();
+  int idle = raw_successor();
   settle(loop);
   assert_int_equal(dgram_handover_limit(offer, -1), 0);
   take_after_another(loop, &taker);
   give_up(&taker);
-  close(silent);
+  close(idle);
 }
 
-TEST("a confirmation that came in time counts though the loop was busy") {
+TEST("a confirmation that arrived in time counts though the loop was busy") {
   enum { LIMIT_MS = 100 };
   struct taker taker;
   dgram_offer_t *offer;
   new_offered(loop, &offer);
   assert_int_equal(dgram_handover_limit(offer, LIMIT_MS), 0);
-  for (;;) { /* the machine may be slow: until it is not dropped before it can confirm */
+  for (;;) { /* the machine may be slow: until it confirms before it times out */
     take_one(loop, &taker);
     int err = dgram_handover_confirm(taker.takeover);
     close(taker.fds[0]);
@@ -208,20 +208,20 @@ TEST("a confirmation that came in time counts though the loop was busy") {
 }
 
 TEST("a next server that hangs costs a descriptor, and no more") {
-  enum { SILENT = 20 };
-  int silent[SILENT];
+  enum { IDLE = 20 };
+  int idle[IDLE];
   dgram_offer_t *offer;
   dgram_socket_t *old = new_offered(loop, &offer);
-  for (int i = 0; i < SILENT; i++) {
-    silent[i] = raw_successor();
+  for (int i = 0; i < IDLE; i++) {
+    idle[i] = raw_successor();
     settle(loop);
   }
   int before = count_open_files();
   assert_usable(old);
-  for (int i = 0; i < SILENT; i++)
-    close(silent[i]);
+  for (int i = 0; i < IDLE; i++)
+    close(idle[i]);
   settle(loop);
-  assert_int_equal(count_open_files(), before - SILENT - 1);
+  assert_int_equal(count_open_files(), before - IDLE - 1);
 }
 
 TEST("a take is EBUSY where too many wait for the offer") {
@@ -243,9 +243,9 @@ TEST("a take is EBUSY where too many wait for the offer") {
 TEST("an offer does not keep the loop alive") {
   dgram_offer_t *offer;
   dgram_socket_t *old = new_offered(loop, &offer);
-  int silent = raw_successor();
+  int idle = raw_successor();
   settle(loop);
   dgram_unref(old);
   assert_int_equal(uv_run(loop, UV_RUN_NOWAIT), 0);
-  close(silent);
+  close(idle);
 }

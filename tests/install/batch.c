@@ -1,4 +1,5 @@
-/* A program that listens to 'messages': three datagrams of one turn, then prints "ok". */
+/* A program that listens to 'messages': three datagrams of one iteration of the loop, then prints
+ * "ok". */
 #include <dgram.h>
 #include <stdio.h>
 #include <string.h>

@@ -32,8 +32,8 @@ notes() {
   readelf -n "$1" | sed -n 's/.*feature: //p' | tr -d ' ' | tr ',' '\n' | sort -u
 }
 
-# control_flow FLAG INSTRUCTION...: what the compiler does for it. The linker notes it only where the
-# system's own start-up files have it, too: those of an empty library tell.
+# control_flow FLAG INSTRUCTION...: the code that the compiler generates for it. The linker writes the note only
+# where the start-up files of the system have it, too: an empty library shows that.
 control_flow() {
   local file=$1 flag=$2 first note
   echo 'int nothing;' >"$scratch/empty.c"

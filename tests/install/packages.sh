@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that make's targets install no packages: where a tool is missing they say so, name what
-# installs it, and fail; `make setup` asks the system's package manager.
+# Checks that make's targets install no packages: where a tool is missing they report it, print the
+# command that installs it, and fail; `make setup` calls the system's package manager.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,8 +12,7 @@ fail() {
   exit 1
 }
 
-# The system's programs, but without some; and a package manager that only takes down what it is
-# asked for.
+# The system's programs, but without some; and a package manager that only records its arguments.
 bin=$scratch/bin
 mkdir "$bin"
 for folder in /usr/local/bin /usr/bin /bin; do
@@ -23,25 +22,25 @@ for folder in /usr/local/bin /usr/bin /bin; do
 done
 rm -f "$bin"/{ninja,doxygen,clang,clang-format,gnuplot,sudo,apt-get,dpkg,id}
 for program in apt-get dpkg sudo; do
-  printf '#!/bin/sh\necho "%s $*" >>"%s"\n' "$program" "$scratch/asked" >"$bin/$program"
+  printf '#!/bin/sh\necho "%s $*" >>"%s"\n' "$program" "$scratch/requested" >"$bin/$program"
 done
-printf '#!/bin/sh\necho 0\n' >"$bin/id" # root, so that nothing asks for a password
+printf '#!/bin/sh\necho 0\n' >"$bin/id" # root, so that nothing prompts for a password
 chmod +x "$bin"/{apt-get,dpkg,sudo,id}
 
-# run TARGET...: make TARGET there. Sets `code` and `said`.
+# run TARGET...: make TARGET there. Sets `code` and `output`.
 run() {
   code=0
-  : >"$scratch/asked"
-  said=$(PATH=$bin make --no-print-directory "$@" 2>&1 </dev/null) || code=$?
+  : >"$scratch/requested"
+  output=$(PATH=$bin make --no-print-directory "$@" 2>&1 </dev/null) || code=$?
 }
 
 # refuses TOOL FOR TARGET...: make TARGET fails for the lack of TOOL, and installs nothing.
 refuses() {
   run "${@:3}"
   [ $code -ne 0 ] || fail "make ${*:3} succeeds without $1"
-  [ ! -s "$scratch/asked" ] || fail "make ${*:3} ran $(cat "$scratch/asked")"
-  [[ $said == *"Missing here: "*"$1"* ]] || fail "make ${*:3} does not say that $1 is missing: $said"
-  [[ $said == *"make setup FOR='$2'"* ]] || fail "make ${*:3} does not name make setup: $said"
+  [ ! -s "$scratch/requested" ] || fail "make ${*:3} ran $(cat "$scratch/requested")"
+  [[ $output == *"Missing here: "*"$1"* ]] || fail "make ${*:3} does not report that $1 is missing: $output"
+  [[ $output == *"make setup FOR='$2'"* ]] || fail "make ${*:3} does not name make setup: $output"
   echo "ok: make ${*:3} without $1"
 }
 refuses ninja build build
@@ -52,12 +51,12 @@ refuses clang fuzz fuzz
 refuses gnuplot bench bench
 refuses gnuplot growth growth
 
-# installs PACKAGE TARGET...: make TARGET asks the package manager for PACKAGE. It stays missing.
+# installs PACKAGE TARGET...: make TARGET requests PACKAGE from the package manager. It remains missing.
 installs() {
   run "${@:2}"
-  [ $code -ne 0 ] || fail "make ${*:2} does not notice that nothing was installed"
-  grep -q "^apt-get install .*\b$1\b" "$scratch/asked" ||
-    fail "make ${*:2} does not install $1: $said"
+  [ $code -ne 0 ] || fail "make ${*:2} does not detect that nothing was installed"
+  grep -q "^apt-get install .*\b$1\b" "$scratch/requested" ||
+    fail "make ${*:2} does not install $1: $output"
   echo "ok: make ${*:2} installs $1"
 }
 installs doxygen setup

@@ -3,7 +3,7 @@
 # Installs a build into a scratch folder and checks that programs of C and of C++ can be built
 # against it and run: by find_package() and by pkg-config, shared and static; and that every header
 # is there and can be the only one. Then builds the sources in other ways: as a part of another
-# project, as a user of CMake does who says nothing, and without CMake.
+# project, by CMake with its defaults, and without CMake.
 set -euo pipefail
 
 build=$1
@@ -107,7 +107,7 @@ for language in c cc; do
   LD_LIBRARY_PATH=$libdir expect_ok "$scratch/shared/$language"
 done
 
-# A later library that has more to say of a message: a program that was compiled before still runs.
+# A later library with more members in a message: a program that was compiled before still runs.
 later=$scratch/later
 mkdir "$later"
 cp -r "$sources/include" "$sources/src" "$later"
@@ -146,7 +146,7 @@ sed -nE 's/.*binding file ([^ ]+) \[0\] to ([^ ]+) \[0\]: [a-z]+ symbol `dgram_.
   "$older"/bindings.* | sort -u >"$older/bound"
 crossed=$(awk '$1 != $2' "$older/bound")
 [ -z "$crossed" ] || fail "one copy calls another: $crossed"
-grep -q "binding file $older/plugin.so" "$older"/bindings.* || fail "the loader says nothing"
+grep -q "binding file $older/plugin.so" "$older"/bindings.* || fail "the loader reports no bindings"
 
 rm "$libdir"/libdgram.so*
 # shellcheck disable=SC2046
@@ -158,8 +158,8 @@ for language in c cc; do
   expect_ok "$scratch/static/$language"
 done
 
-# As a part of another project: nothing is installed with that unless it asks, and BUILD_SHARED_LIBS
-# says what is built.
+# As a part of another project: nothing is installed with that unless DGRAM_INSTALL is set, and
+# BUILD_SHARED_LIBS selects what is built.
 
 # parent FOLDER OPTION...: builds and installs the project of parent/.
 parent() {
@@ -192,12 +192,11 @@ parent part-shared -DBUILD_SHARED_LIBS=ON -DDGRAM_INSTALL=ON -DCMAKE_BUILD_TYPE=
   fail "a release is not hardened"
 [ "$(linked "$scratch/part-shared/parent")" = "$soname" ] || fail "BUILD_SHARED_LIBS=ON is static"
 [[ $(installed "$scratch/part-shared") == *"/include/dgram.h "*"/libdgram.so.$version "* ]] ||
-  fail "asked for, and not installed: $(installed "$scratch/part-shared")"
+  fail "selected, and not installed: $(installed "$scratch/part-shared")"
 [[ $(installed "$scratch/part-shared") != *libdgram.a* ]] || fail "a static library is installed, too"
 echo "ok: as a part of a project"
 
-# By a user who says nothing but that a static library will do: optimised, and nothing is compiled
-# that is not installed.
+# With defaults but for a static library: optimised, and nothing is compiled that is not installed.
 plain=$scratch/plain
 {
   cmake -S "$sources" -B "$plain" -DBUILD_SHARED_LIBS=OFF -DCMAKE_INSTALL_PREFIX="$plain/prefix" &&
@@ -216,8 +215,8 @@ for program in c_dgram c_dgram_static cc_dgram cc_dgram_static; do
   expect_ok "$scratch/only-static/$program"
 done
 
-# Without CMake, as a program that takes the sources in does; as the README says.
-# shellcheck disable=SC2046 # pkg-config's answer is a list of words
+# Without CMake, as in a program that includes the sources; see the README.
+# shellcheck disable=SC2046 # pkg-config prints a list of words
 cc -std=gnu11 -O2 -DNDEBUG -D_GNU_SOURCE $(includes "$sources") "$sources"/src/*/*.c "$here/consumer.c" \
   -o "$scratch/vendored" $(pkg-config --cflags --libs libuv)
 expect_ok "$scratch/vendored"

@@ -1,10 +1,10 @@
 /*
  * A random walk through the public header: many sockets on one loop, and calls of every function
- * from everywhere: from the top, from inside every callback, look-up and put-off task. After each
- * call, and in each callback, what the header promises is compared with a small model.
+ * at the top level, and inside every callback, look-up and deferred task. After each call,
+ * and in each callback, the state is compared with a small model of the header's contracts.
  *
- *   DGRAM_TEST_SEED=N   walks again as before (time and the system's answers may differ)
- *   DGRAM_TEST_STEPS=N  how many steps it takes in all
+ *   DGRAM_TEST_SEED=N   repeats a walk (time and results of the system may differ)
+ *   DGRAM_TEST_STEPS=N  the number of steps
  *   DGRAM_TEST_TRACE=1  prints each call and callback
  *
  * With WALK_FAULTS the program is linked over system calls that fail at random.
@@ -34,16 +34,16 @@
 
 enum {
   MEMBERS = 30,
-  STEPS_OF_A_LIFE = 10000, /* of one loop and its sockets */
-  DEPTH = 4,               /* of calls from inside callbacks */
-  LOOKUPS = 256,
-  TASKS = 1024,
+  STEPS_PER_LOOP = 10000, /* of one loop and its sockets */
+  DEPTH = 4,              /* of calls from inside callbacks */
+  MAX_LOOKUPS = 256,
+  MAX_TASKS = 1024,
   SIGNALS = 2,
   PORTS = 64,
-  PATTERN = 3000,        /* bytes; longer datagrams are one of two */
-  MOST_TURNS = 200,      /* in 8 ms in which nothing happens; a loop that spins has more */
-  MOST_UNDER_WAY = 2000, /* sends of a socket */
-  WATCHDOG_SECONDS = 30  /* for so many steps as a life has */
+  PATTERN = 3000,           /* bytes; longer datagrams have one of two sizes */
+  MAX_ITERATIONS = 200,     /* in 8 idle ms; a busy loop has more */
+  MAX_PENDING_SENDS = 2000, /* sends of a socket */
+  WATCHDOG_SECONDS = 30     /* for STEPS_PER_LOOP steps */
 };
 
 /* What may run inside a call; see the contracts. */
@@ -54,38 +54,38 @@ enum event {
   CONNECT = 8,
   CLOSE = 16,
   SENT = 32,
-  ASKED = 64,
+  LOOKUP = 64,
   EVERYTHING = 127
 };
 
 struct member {
-  dgram_socket_t *socket; /* NULL: there is none, or it has gone */
-  unsigned number;        /* of its kind; a member's callbacks carry it on */
+  dgram_socket_t *socket; /* NULL: not created yet, or freed */
+  unsigned number;        /* unique; the contexts of its callbacks have it */
   dgram_type_t type;
-  bool looks_up; /* has a look-up of the program's */
-  bool defers;   /* has a `defer` of the program's */
-  bool loose;    /* its system socket is in other hands, too */
-  bool reuses;   /* its port may be another one's, too, who gets what is sent there */
-  bool listened; /* 'listening' has been emitted */
-  bool receives; /* has a listener of 'message' that stays */
+  bool looks_up;  /* has the `lookup` of this program */
+  bool defers;    /* has the `defer` of this program */
+  bool fd_shared; /* its system socket is also used elsewhere */
+  bool reuses;    /* another socket may have the same port, and receive its datagrams */
+  bool listened;  /* 'listening' has been emitted */
+  bool receives;  /* has the listener on_message() */
   bool closing;
   bool close_emitted;
   bool was_connected;   /* 'connect' has been emitted */
-  bool tried_a_peer;    /* successfully or not */
+  bool tried_connect;   /* successfully or not */
   bool connect_emitted; /* since then it was neither disconnected nor closed */
   int signal;           /* or -1 */
   unsigned sends;       /* with callbacks: accepted, and not completed */
   size_t bytes;         /* of these */
   uint64_t sent;        /* accepted with a destination in binary form: their order is kept */
   uint64_t completed;   /* the last of these */
-  unsigned attempts;    /* callbacks of dgram_connect() that are to come */
+  unsigned attempts;    /* pending callbacks of dgram_connect() */
 };
 
 /* A send with a callback. */
-struct ticket {
+struct pending_send {
   struct member *member;
   unsigned number; /* of the socket */
-  uint64_t order;  /* 0: it may be overtaken */
+  uint64_t order;  /* 0: its order is not checked */
   size_t size;
 };
 
@@ -110,19 +110,19 @@ static struct {
   uint64_t messages;
   uint64_t sends;
   bool trace;
-  bool quiet; /* callbacks do nothing, nothing fails */
+  bool quiet; /* callbacks make no calls, no system call fails */
   unsigned depth;
   struct frame frame; /* the call that is being made, or the callback that runs */
   uv_loop_t *loop;
-  uv_prepare_t turns_handle;
-  uint64_t turns;
+  uv_prepare_t iteration_handle;
+  uint64_t iterations;
   struct member members[MEMBERS];
   unsigned next_number;
-  unsigned live_tickets;
-  unsigned live_attempts;
-  dgram_lookup_t *lookups[LOOKUPS];
+  unsigned pending_sends;
+  unsigned pending_connects;
+  dgram_lookup_t *lookups[MAX_LOOKUPS];
   unsigned lookup_count;
-  dgram_task_t *tasks[TASKS];
+  dgram_task_t *tasks[MAX_TASKS];
   unsigned task_count;
   dgram_abort_signal_t *signals[SIGNALS];
   bool aborted[SIGNALS];
@@ -134,7 +134,7 @@ static struct {
   int shared_port;
   int ports[2][PORTS]; /* that sockets of each family have had */
   bool have_ipv6;
-  uint64_t probes; /* probes that came */
+  uint64_t probes; /* probes received */
 } walk;
 
 static char pattern[256][PATTERN];
@@ -143,28 +143,28 @@ static const char probe[] = "probe";
 
 /* ---- failing ---- */
 
-#ifndef PAST
-#define PAST 64 /* lines that are printed of what led to a failure */
+#ifndef HISTORY
+#define HISTORY 64 /* last lines of the trace, printed at a failure */
 #endif
-static char past[PAST][160];
-static unsigned past_at;
+static char history[HISTORY][160];
+static unsigned history_count;
 
 static void record(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void record(const char *format, ...) {
-  char *line = past[past_at++ % PAST];
+  char *line = history[history_count++ % HISTORY];
   va_list arguments;
   va_start(arguments, format);
   /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
-  vsnprintf(line, sizeof past[0], format, arguments);
+  vsnprintf(line, sizeof history[0], format, arguments);
   va_end(arguments);
   if (walk.trace)
     fprintf(stderr, "%*s%s\n", (int)walk.depth * 2, "", line);
 }
 
-static void print_past(void) {
-  for (unsigned i = 0; i < PAST; i++)
-    if (past[(past_at + i) % PAST][0] != '\0')
-      fprintf(stderr, "  %s\n", past[(past_at + i) % PAST]);
+static void print_history(void) {
+  for (unsigned i = 0; i < HISTORY; i++)
+    if (history[(history_count + i) % HISTORY][0] != '\0')
+      fprintf(stderr, "  %s\n", history[(history_count + i) % HISTORY]);
   fprintf(stderr, "in step %llu of the walk with DGRAM_TEST_SEED=%llu, inside %s\n",
           (unsigned long long)walk.step, (unsigned long long)walk.seed,
           walk.frame.name != NULL ? walk.frame.name : "the loop");
@@ -176,14 +176,14 @@ static void print_past(void) {
       fprintf(stderr, "walk.c:%d: %s does not hold", __LINE__, #condition); \
       fprintf(stderr, ": " __VA_ARGS__);                                    \
       fprintf(stderr, "\n");                                                \
-      print_past();                                                         \
+      print_history();                                                      \
       abort();                                                              \
     }                                                                       \
   } while (0)
 
-/* The seed was printed when the life began. */
-static void watchdog_bites(int number) {
-  static const char text[] = "watchdog: this walk does not come to its end\n";
+/* The seed was printed when the walk began. */
+static void on_watchdog(int number) {
+  static const char text[] = "watchdog: this walk does not end\n";
   ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
   (void)number;
   (void)written;
@@ -246,7 +246,7 @@ static bool fails_once(int error) {
   return call_fails(&fault, &error, 1, 100, 1, 1);
 }
 
-/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker sets these names */
 #define FAILING(type, name, parameters, arguments, fails, failure) \
   WRAP(type, name, parameters) {                                   \
     return (fails) ? (failure) : __real_##name arguments;          \
@@ -279,8 +279,8 @@ enum { FAULTS = true };
 enum { FAULTS = false };
 #endif
 
-/* Memory of the walk's own. */
-static void *keep(size_t size) {
+/* Allocates without injected faults. */
+static void *allocate(size_t size) {
   void *memory = REAL(calloc)(1, size);
   CHECK(memory != NULL, "no memory");
   return memory;
@@ -288,47 +288,47 @@ static void *keep(size_t size) {
 
 /* ---- the state of a socket, as its getters return it ---- */
 
-struct seen {
+struct socket_state {
   dgram_bind_state_t bind;
   dgram_connect_state_t connect;
   size_t bytes;
   size_t count;
 };
 
-static struct seen look_at(const struct member *member) {
+static struct socket_state read_state(const struct member *member) {
   const dgram_socket_t *socket = member->socket;
-  return (struct seen){dgram_bind_state(socket), dgram_connect_state(socket),
-                       dgram_get_send_queue_size(socket), dgram_get_send_queue_count(socket)};
+  return (struct socket_state){dgram_bind_state(socket), dgram_connect_state(socket),
+                               dgram_get_send_queue_size(socket),
+                               dgram_get_send_queue_count(socket)};
 }
 
 static void check_member(struct member *member) {
   if (member->socket == NULL)
     return;
-  struct seen seen = look_at(member);
-  CHECK(seen.count >= member->sends, "socket %u has %zu sends, %u have not completed",
-        member->number, seen.count, member->sends);
-  CHECK(seen.bytes >= member->bytes, "socket %u has %zu bytes of %zu", member->number, seen.bytes,
+  struct socket_state state = read_state(member);
+  CHECK(state.count >= member->sends, "socket %u has %zu sends, %u have not completed",
+        member->number, state.count, member->sends);
+  CHECK(state.bytes >= member->bytes, "socket %u has %zu bytes of %zu", member->number, state.bytes,
         member->bytes);
-  CHECK(seen.count > 0 || seen.bytes == 0, "socket %u", member->number);
-  CHECK(!member->listened || member->closing || seen.bind == DGRAM_BOUND,
-        "socket %u listens and is in state %d", member->number, seen.bind);
+  CHECK(state.count > 0 || state.bytes == 0, "socket %u", member->number);
+  CHECK(!member->listened || member->closing || state.bind == DGRAM_BOUND,
+        "socket %u listens and is in state %d", member->number, state.bind);
   CHECK(!member->close_emitted ||
-            (seen.bind == DGRAM_UNBOUND && seen.connect == DGRAM_DISCONNECTED),
+            (state.bind == DGRAM_UNBOUND && state.connect == DGRAM_DISCONNECTED),
         "socket %u is closed", member->number);
-  CHECK(seen.connect != DGRAM_CONNECTED || seen.bind == DGRAM_BOUND, "socket %u", member->number);
-  if (FAULTS || member->loose)
+  CHECK(state.connect != DGRAM_CONNECTED || state.bind == DGRAM_BOUND, "socket %u", member->number);
+  if (FAULTS || member->fd_shared)
     return;
   dgram_address_t address;
   int err = dgram_remote_address(member->socket, &address);
-  CHECK(err != 0 || seen.connect == DGRAM_CONNECTED, "socket %u", member->number);
-  CHECK(err == 0 || member->closing || seen.connect != DGRAM_CONNECTED, "socket %u: %s",
+  CHECK(err != 0 || state.connect == DGRAM_CONNECTED, "socket %u", member->number);
+  CHECK(err == 0 || member->closing || state.connect != DGRAM_CONNECTED, "socket %u: %s",
         member->number, dgram_err_name(err));
 }
 
 /* ---- calls ---- */
 
-/* Enters a call or a callback, inside which these events may be emitted. Returns the outer frame.
- */
+/* Enters a call or callback, inside which these events may be emitted. Returns the outer frame. */
 static struct frame enter(const char *name, unsigned allowed) {
   struct frame outer = walk.frame;
   walk.frame = (struct frame){.name = name, .allowed = allowed};
@@ -337,28 +337,28 @@ static struct frame enter(const char *name, unsigned allowed) {
 
 struct call {
   struct member *member;
-  struct seen before;
+  struct socket_state before;
   uint64_t events;
   struct frame outer;
 };
 
 static struct call begin_call(struct member *member, const char *name, unsigned allowed) {
-  struct call call = {member, look_at(member), walk.events, enter(name, allowed)};
+  struct call call = {member, read_state(member), walk.events, enter(name, allowed)};
   record("%llu: %s(%u)", (unsigned long long)walk.step, name, member->number);
   walk.calls++;
   return call;
 }
 
 /* No callback ran in the call. */
-static bool was_alone(const struct call *call) {
+static bool ran_no_callback(const struct call *call) {
   return call->events == walk.events;
 }
 
 static int end_call(const struct call *call, int result) {
-  struct seen now = look_at(call->member);
+  struct socket_state now = read_state(call->member);
   record("%llu: %s(%u) = %d", (unsigned long long)walk.step, walk.frame.name, call->member->number,
          result);
-  if (result < 0 && was_alone(call)) {
+  if (result < 0 && ran_no_callback(call)) {
     /* Sends without callbacks may have left, for example before an option is set. */
     CHECK(now.bytes <= call->before.bytes && now.count <= call->before.count,
           "%s returned %s, and the queue has grown", walk.frame.name, dgram_err_name(result));
@@ -376,7 +376,7 @@ static int end_call(const struct call *call, int result) {
 
 /* ---- callbacks ---- */
 
-static void act(void);
+static void take_step(void);
 
 static struct frame begin_callback(enum event event, const char *name, unsigned number) {
   record("%s of %u", name, number);
@@ -387,7 +387,7 @@ static struct frame begin_callback(enum event event, const char *name, unsigned 
   return enter(name, 0);
 }
 
-/* More than half of what a turn of the loop has for a socket's listeners. */
+/* Uses more than half of the time that a socket's listeners have in an iteration of the loop. */
 static void take_time(void) {
   uint64_t end = uv_hrtime() + 250000;
   while (uv_hrtime() < end)
@@ -401,7 +401,7 @@ static void do_something(void) {
   if (one_in(200))
     take_time();
   while (one_in(3))
-    act();
+    take_step();
 }
 
 static void end_callback(struct frame outer) {
@@ -414,38 +414,39 @@ static bool is_same(const struct member *member, unsigned number) {
   return member->number == number;
 }
 
-/* The last callback of a socket has begun; its name is not used any more. */
+/* The last callback of a socket has begun; its pointer is not used any more. */
 static void forget_if_gone(struct member *member) {
   if (member->close_emitted && member->sends == 0 && member->attempts == 0)
     member->socket = NULL;
 }
 
-/* Its send is over, or was refused. */
-static void release_ticket(struct ticket *ticket) {
-  ticket->member->sends--;
-  ticket->member->bytes -= ticket->size;
-  walk.live_tickets--;
-  free(ticket);
+/* Its send has completed, or was rejected. */
+static void free_pending_send(struct pending_send *pending) {
+  pending->member->sends--;
+  pending->member->bytes -= pending->size;
+  walk.pending_sends--;
+  free(pending);
 }
 
 static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                     void *context) {
-  struct ticket *ticket = context;
-  struct member *member = ticket->member;
+  struct pending_send *pending = context;
+  struct member *member = pending->member;
   CHECK(walk.frame.flushed == NULL || walk.frame.flushed == member,
-        "a flush of another one completes a send");
-  struct frame outer = begin_callback(SENT, "sent", ticket->number);
-  CHECK(is_same(member, ticket->number) && member->socket == socket, "a send of one that is gone");
+        "a flush of another socket completes a send");
+  struct frame outer = begin_callback(SENT, "sent", pending->number);
+  CHECK(is_same(member, pending->number) && member->socket == socket,
+        "a send of a socket that was freed");
   CHECK(member->sends > 0, "more sends complete than were made");
-  CHECK(error == NULL ? bytes == ticket->size : bytes == 0 && error->code < 0, "%zu of %zu", bytes,
-        ticket->size);
+  CHECK(error == NULL ? bytes == pending->size : bytes == 0 && error->code < 0, "%zu of %zu", bytes,
+        pending->size);
   CHECK(!member->close_emitted || (error != NULL && error->code < 0), "sent after 'close'");
-  if (ticket->order != 0) {
-    CHECK(ticket->order > member->completed, "send %llu completes after %llu",
-          (unsigned long long)ticket->order, (unsigned long long)member->completed);
-    member->completed = ticket->order;
+  if (pending->order != 0) {
+    CHECK(pending->order > member->completed, "send %llu completes after %llu",
+          (unsigned long long)pending->order, (unsigned long long)member->completed);
+    member->completed = pending->order;
   }
-  release_ticket(ticket);
+  free_pending_send(pending);
   check_member(member);
   do_something();
   forget_if_gone(member);
@@ -457,7 +458,7 @@ static void on_attempt(dgram_socket_t *socket, const dgram_error_t *error, void 
   struct member *member = attempt->member;
   struct frame outer = begin_callback(CONNECT, "connected", attempt->number);
   CHECK(is_same(member, attempt->number) && member->socket == socket,
-        "a connect of one that is gone");
+        "a connect of a socket that was freed");
   CHECK(member->attempts > 0, "more connects end than were made");
   CHECK(error != NULL || !member->connect_emitted || dgram_connect_state(socket) == DGRAM_CONNECTED,
         "connected, and without a peer");
@@ -465,7 +466,7 @@ static void on_attempt(dgram_socket_t *socket, const dgram_error_t *error, void 
   CHECK(error != NULL || !member->close_emitted || member->was_connected,
         "connected after 'close'");
   member->attempts--;
-  walk.live_attempts--;
+  walk.pending_connects--;
   free(attempt);
   do_something();
   forget_if_gone(member);
@@ -534,13 +535,13 @@ static void check_bytes(const char *message, size_t size) {
         "a message of %zu bytes has others", size);
 }
 
-/* Those of a connected socket come from its peer. */
+/* Messages of a connected socket are from its peer. */
 static void check_sender(const struct member *member, const dgram_rinfo_t *rinfo) {
   dgram_address_t peer;
-  if (member->loose || dgram_remote_address(member->socket, &peer) != 0)
+  if (member->fd_shared || dgram_remote_address(member->socket, &peer) != 0)
     return;
   CHECK(peer.port == rinfo->port && strcmp(peer.address, dgram_rinfo_address(rinfo)) == 0,
-        "a message from %s:%d to one that is connected to %s:%d", dgram_rinfo_address(rinfo),
+        "a message from %s:%d to a socket that is connected to %s:%d", dgram_rinfo_address(rinfo),
         rinfo->port, peer.address, peer.port);
 }
 
@@ -557,7 +558,7 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
                        void *context) {
   struct member *member = context;
   struct frame outer = begin_callback(MESSAGE, "message", member->number);
-  CHECK(member->socket == socket, "a message of one that is gone");
+  CHECK(member->socket == socket, "a message of a socket that was freed");
   check_message(member, message, rinfo);
   if (rinfo->size == sizeof probe && memcmp(message, probe, sizeof probe) == 0)
     walk.probes++;
@@ -570,7 +571,7 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
                         size_t count, void *context) {
   struct member *member = context;
   struct frame outer = begin_callback(MESSAGE, "messages", member->number);
-  CHECK(member->socket == socket, "messages of one that is gone");
+  CHECK(member->socket == socket, "messages of a socket that was freed");
   CHECK(count > 0 && count <= 1024, "%zu", count);
   for (size_t i = 0; i < count; i++)
     check_message(member, messages[i]->message, &messages[i]->rinfo);
@@ -580,47 +581,47 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
   end_callback(outer);
 }
 
-/* Listeners that come and go: they only call something. */
+/* Additional listeners, added and removed at random: they only make calls. */
 
-static void pass_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
-                         void *context) {
+static void extra_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                          void *context) {
   const struct member *member = context;
   (void)socket;
-  struct frame outer = begin_callback(MESSAGE, "passing message", member->number);
+  struct frame outer = begin_callback(MESSAGE, "extra message", member->number);
   check_bytes(message, rinfo->size);
   end_callback(outer);
 }
 
-static void pass_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
-                          size_t count, void *context) {
+static void extra_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                           size_t count, void *context) {
   const struct member *member = context;
   (void)socket;
-  struct frame outer = begin_callback(MESSAGE, "passing messages", member->number);
+  struct frame outer = begin_callback(MESSAGE, "extra messages", member->number);
   for (size_t i = 0; i < count; i++)
     check_bytes(messages[i]->message, messages[i]->rinfo.size);
   end_callback(outer);
 }
 
-static void pass_event(dgram_socket_t *socket, void *context) {
+static void extra_event(dgram_socket_t *socket, void *context) {
   const struct member *member = context;
   (void)socket;
-  struct frame outer = begin_callback(LISTENING | CLOSE, "passing event", member->number);
+  struct frame outer = begin_callback(LISTENING | CLOSE, "extra event", member->number);
   end_callback(outer);
 }
 
-static void pass_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+static void extra_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   const struct member *member = context;
   (void)socket;
   (void)error;
-  struct frame outer = begin_callback(ERROR, "passing error", member->number);
+  struct frame outer = begin_callback(ERROR, "extra error", member->number);
   end_callback(outer);
 }
 
-static void pass_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+static void extra_connect(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   const struct member *member = context;
   (void)socket;
   CHECK(error == NULL, "'connect' with an error");
-  struct frame outer = begin_callback(CONNECT, "passing connect", member->number);
+  struct frame outer = begin_callback(CONNECT, "extra connect", member->number);
   end_callback(outer);
 }
 
@@ -673,7 +674,7 @@ static int some_port(dgram_type_t type) {
   }
 }
 
-/* To connect to: often one who sends by itself. */
+/* A port to connect to: often one of the raw sockets, which send. */
 static int some_peer(dgram_type_t type) {
   return one_in(2) ? raw_port(type == DGRAM_UDP4 ? walk.raw4 : walk.raw6) : some_port(type);
 }
@@ -682,24 +683,24 @@ static struct member *some_member(void) {
   return &PICK(walk.members);
 }
 
-/* A descriptor to take over: one of the program's own, or one that it should not have. */
-static int some_descriptor(dgram_type_t type, bool *own, bool *loose) {
+/* A descriptor to adopt: one of this program, or that of another dgram socket. */
+static int some_descriptor(dgram_type_t type, bool *own, bool *fd_shared) {
   struct sockaddr_storage to;
   struct member *other = some_member();
   *own = true;
-  *loose = false;
+  *fd_shared = false;
   int fd = raw_socket(type);
   if (one_in(3))
     (void)connect(fd, (struct sockaddr *)&to, loopback(&to, type, some_port(type)));
   int theirs = other->socket != NULL ? dgram_fileno(other->socket) : -1;
   if (theirs >= 0 && one_in(3)) {
     close(fd);
-    *loose = true;
+    *fd_shared = true;
     if (one_in(2)) {
       *own = false;
       return theirs;
     }
-    other->loose = true;
+    other->fd_shared = true;
     return fcntl(theirs, F_DUPFD_CLOEXEC, 3);
   }
   if (one_in(20)) {
@@ -711,22 +712,22 @@ static int some_descriptor(dgram_type_t type, bool *own, bool *loose) {
 
 /* ---- look-ups ---- */
 
-static void answer(dgram_lookup_t *lookup) {
-  static struct member nobody;
+static void complete_lookup(dgram_lookup_t *lookup) {
+  static struct member no_member;
   static const char *const addresses[] = {"127.0.0.1", "127.0.0.1", "127.0.0.1", "::1", "::1",
                                           "0.0.0.0",   "::",        "nonsense",  NULL};
   static const int codes[] = {UV_EAI_NONAME, UV_ENOMEM, UV_ETIMEDOUT, 1};
   unsigned kind = below(8);
   struct call call =
-      begin_call(&nobody, "dgram_lookup_done", walk.frame.allowed | LISTENING | ERROR | ASKED);
+      begin_call(&no_member, "dgram_lookup_done", walk.frame.allowed | LISTENING | ERROR | LOOKUP);
   if (kind == 0) {
     dgram_lookup_done(lookup, PICK(codes), NULL);
   } else if (kind == 1) {
     bool own;
-    bool loose;
-    int fd = some_descriptor(one_in(2) ? DGRAM_UDP4 : DGRAM_UDP6, &own, &loose);
-    /* Whose question it is, is not known; that it is in other hands is known of nobody then. */
-    if (loose) {
+    bool fd_shared;
+    int fd = some_descriptor(one_in(2) ? DGRAM_UDP4 : DGRAM_UDP6, &own, &fd_shared);
+    /* The socket of this look-up is unknown here, so `fd_shared` could not be set. */
+    if (fd_shared) {
       if (own)
         close(fd);
       dgram_lookup_done(lookup, 0, "127.0.0.1");
@@ -741,46 +742,46 @@ static void answer(dgram_lookup_t *lookup) {
 
 static void look_up(dgram_lookup_t *lookup, const char *host, dgram_type_t type, void *context) {
   const struct member *member = context;
-  struct frame outer = begin_callback(ASKED, "look-up", member->number);
+  struct frame outer = begin_callback(LOOKUP, "look-up", member->number);
   CHECK(host != NULL, "no host");
   CHECK(type == DGRAM_UDP4 || type == DGRAM_UDP6, "type %d", type);
   do_something();
-  if (walk.quiet || one_in(2) || walk.lookup_count == LOOKUPS) {
-    walk.frame.allowed = outer.allowed & (LISTENING | ERROR | ASKED); /* as the call outside */
-    answer(lookup);
+  if (walk.quiet || one_in(2) || walk.lookup_count == MAX_LOOKUPS) {
+    walk.frame.allowed = outer.allowed & (LISTENING | ERROR | LOOKUP); /* as in the outer call */
+    complete_lookup(lookup);
   } else {
     walk.lookups[walk.lookup_count++] = lookup;
   }
   end_callback(outer);
 }
 
-static void answer_one(void) {
+static void complete_some_lookup(void) {
   if (walk.lookup_count == 0)
     return;
   unsigned chosen = below(walk.lookup_count);
   dgram_lookup_t *lookup = walk.lookups[chosen];
   walk.lookups[chosen] = walk.lookups[--walk.lookup_count];
-  answer(lookup);
+  complete_lookup(lookup);
 }
 
-/* ---- work that is put off ---- */
+/* ---- deferred tasks ---- */
 
 static int defer_task(dgram_task_t *task, void *context) {
   (void)context;
-  if (walk.task_count == TASKS || (!walk.quiet && one_in(8)))
+  if (walk.task_count == MAX_TASKS || (!walk.quiet && one_in(8)))
     return 0;
   walk.tasks[walk.task_count++] = task;
   return 1;
 }
 
-static void run_a_task(void) {
-  static struct member nobody;
+static void run_some_task(void) {
+  static struct member no_member;
   if (walk.task_count == 0)
     return;
   unsigned chosen = below(walk.task_count);
   dgram_task_t *task = walk.tasks[chosen];
   walk.tasks[chosen] = walk.tasks[--walk.task_count];
-  struct call call = begin_call(&nobody, "dgram_task_run", EVERYTHING);
+  struct call call = begin_call(&no_member, "dgram_task_run", EVERYTHING);
   dgram_task_run(task);
   end_call(&call, 0);
 }
@@ -847,15 +848,15 @@ static void create(struct member *member) {
 
 /* ---- the calls that change the state of a socket ---- */
 
-/* Events inside a bind that calls a look-up of the program's. */
+/* Events inside a bind that calls look_up(). */
 static unsigned inside_bind(const struct member *member) {
-  return member->looks_up ? ASKED | LISTENING | ERROR : 0;
+  return member->looks_up ? LOOKUP | LISTENING | ERROR : 0;
 }
 
 static void check_bind(struct member *member, const struct call *call, int result) {
   if (call->before.bind != DGRAM_UNBOUND && !member->closing)
     CHECK(result < 0, "bound twice");
-  if (member->closing && was_alone(call))
+  if (member->closing && ran_no_callback(call))
     CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%d", result);
 }
 
@@ -870,7 +871,7 @@ static void call_bind(struct member *member) {
   bool was_closing = member->closing;
   struct call call = begin_call(member, "dgram_bind", inside_bind(member));
   int result = dgram_bind(member->socket, some_bind_port(), PICK(hosts),
-                          one_in(2) ? pass_event : NULL, member);
+                          one_in(2) ? extra_event : NULL, member);
   if (was_closing == member->closing)
     check_bind(member, &call, result);
   end_call(&call, result);
@@ -888,21 +889,21 @@ static void call_bind_sync(struct member *member) {
 
 static void call_adopt(struct member *member) {
   bool own;
-  bool loose;
+  bool fd_shared;
   dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = some_descriptor(member->type, &own, &loose);
+  options.fd = some_descriptor(member->type, &own, &fd_shared);
   options.exclusive = one_in(2);
   struct call call = begin_call(member, "dgram_bind_options", inside_bind(member) | LISTENING);
-  /* In 'listening' it must be known. */
-  bool was_loose = member->loose;
-  member->tried_a_peer = true;
-  member->loose |= loose;
-  int result = dgram_bind_options(member->socket, &options, one_in(2) ? pass_event : NULL, member);
+  /* To be set before 'listening' is emitted. */
+  bool was_shared = member->fd_shared;
+  member->tried_connect = true;
+  member->fd_shared |= fd_shared;
+  int result = dgram_bind_options(member->socket, &options, one_in(2) ? extra_event : NULL, member);
   CHECK(result == 0 || result < 0, "%d", result);
   if (!own)
     CHECK(result < 0, "a descriptor is taken twice");
   if (result != 0) {
-    member->loose = was_loose;
+    member->fd_shared = was_shared;
     if (own)
       close(options.fd);
   }
@@ -911,27 +912,27 @@ static void call_adopt(struct member *member) {
 
 static void call_connect(struct member *member) {
   static const char *const hosts[] = {NULL, NULL, "127.0.0.1", "::1", "::ffff:127.0.0.1", ""};
-  struct attempt *attempt = keep(sizeof *attempt);
+  struct attempt *attempt = allocate(sizeof *attempt);
   attempt->member = member;
   attempt->number = member->number;
   int port = one_in(20) ? 0 : some_peer(member->type);
   bool has_callback = !one_in(3);
   bool open = !member->closing;
   if (has_callback) {
-    member->attempts++; /* it may end inside the call */
-    walk.live_attempts++;
+    member->attempts++; /* it may complete inside the call */
+    walk.pending_connects++;
   }
-  member->tried_a_peer = true;
+  member->tried_connect = true;
   struct call call = begin_call(member, "dgram_connect", inside_bind(member));
   int result = dgram_connect(member->socket, port, PICK(hosts), has_callback ? on_attempt : NULL,
                              has_callback ? attempt : NULL);
   if (has_callback && result != 0) {
     member->attempts--;
-    walk.live_attempts--;
+    walk.pending_connects--;
   }
   if (!has_callback || result != 0)
     free(attempt);
-  if (open && port != 0 && was_alone(&call) && !FAULTS)
+  if (open && port != 0 && ran_no_callback(&call) && !FAULTS)
     CHECK(result ==
               (call.before.connect == DGRAM_DISCONNECTED ? 0 : DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED),
           "%s in state %d", dgram_err_name(result), call.before.connect);
@@ -940,12 +941,12 @@ static void call_connect(struct member *member) {
 
 static void call_connect_sync(struct member *member) {
   static const char *const hosts[] = {NULL, NULL, NULL, "127.0.0.1", "::1", "localhost"};
-  member->tried_a_peer = true;
-  struct call call = begin_call(member, "dgram_connect_sync", inside_bind(member) & ASKED);
+  member->tried_connect = true;
+  struct call call = begin_call(member, "dgram_connect_sync", inside_bind(member) & LOOKUP);
   int result =
       dgram_connect_sync(member->socket, one_in(20) ? 0 : some_peer(member->type), PICK(hosts));
   if (result == 0)
-    CHECK(!was_alone(&call) || dgram_connect_state(member->socket) == DGRAM_CONNECTED,
+    CHECK(!ran_no_callback(&call) || dgram_connect_state(member->socket) == DGRAM_CONNECTED,
           "connected, and not");
   CHECK(result != 0 || call.before.connect == DGRAM_DISCONNECTED, "connected twice");
   if (result == 0)
@@ -970,7 +971,7 @@ static void call_disconnect(struct member *member) {
 static void call_close(struct member *member) {
   bool open = !member->closing;
   struct call call = begin_call(member, "dgram_close", 0);
-  int result = dgram_close(member->socket, one_in(2) ? pass_event : NULL, member);
+  int result = dgram_close(member->socket, one_in(2) ? extra_event : NULL, member);
   CHECK(open ? result == 0 || (FAULTS && result == UV_ENOMEM)
              : result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING,
         "%s", dgram_err_name(result));
@@ -981,14 +982,14 @@ static void call_close(struct member *member) {
   end_call(&call, result);
 }
 
-/* A new signal takes the place of one that is freed. */
+/* A signal that is freed is replaced by a new one. */
 static void call_abort(void) {
-  static struct member nobody;
+  static struct member no_member;
   unsigned chosen = below(SIGNALS);
   bool aborts = !one_in(4);
   bool frees = one_in(4);
   struct call call =
-      begin_call(&nobody, aborts ? "dgram_abort_signal_abort" : "dgram_abort_signal_free", 0);
+      begin_call(&no_member, aborts ? "dgram_abort_signal_abort" : "dgram_abort_signal_free", 0);
   if (aborts)
     dgram_abort_signal_abort(walk.signals[chosen]);
   walk.aborted[chosen] |= aborts;
@@ -1021,7 +1022,7 @@ static size_t some_size(void) {
     return one_in(10) ? one_in(4) ? 66000 : 65507 : 1;
   case 2:
   case 3:
-    return 100; /* alike: they are joined */
+    return 100; /* equal sizes: they form GSO batches */
   default:
     return below(PATTERN);
   }
@@ -1045,25 +1046,25 @@ static size_t cut(uv_buf_t buffers[8], size_t size) {
   return count;
 }
 
-static struct ticket *new_ticket(struct member *member, size_t size, bool ordered) {
-  struct ticket *ticket = keep(sizeof *ticket);
-  ticket->member = member;
-  ticket->number = member->number;
-  ticket->size = size;
+static struct pending_send *new_pending_send(struct member *member, size_t size, bool ordered) {
+  struct pending_send *pending = allocate(sizeof *pending);
+  pending->member = member;
+  pending->number = member->number;
+  pending->size = size;
   if (ordered)
-    ticket->order = ++member->sent;
+    pending->order = ++member->sent;
   member->sends++;
   member->bytes += size;
-  walk.live_tickets++;
-  return ticket;
+  walk.pending_sends++;
+  return pending;
 }
 
-static int send_somehow(struct member *member, size_t size, int port, bool binary,
-                        struct ticket *ticket) {
+static int send_variant(struct member *member, size_t size, int port, bool binary,
+                        struct pending_send *pending) {
   static const char *const hosts[] = {NULL,  NULL, "127.0.0.1",        "127.0.0.1",
                                       "::1", "",   "::ffff:127.0.0.1", "127.0.0.2"};
   dgram_socket_t *socket = member->socket;
-  dgram_send_cb callback = ticket != NULL ? on_sent : NULL;
+  dgram_send_cb callback = pending != NULL ? on_sent : NULL;
   struct sockaddr_storage to;
   uv_buf_t buffers[8];
   if (binary) {
@@ -1072,15 +1073,15 @@ static int send_somehow(struct member *member, size_t size, int port, bool binar
       buffers[0] = uv_buf_init(bytes_of(size), (unsigned)size);
     loopback(&to, member->type, port);
     return dgram_send_to(socket, buffers, count, port != 0 ? (struct sockaddr *)&to : NULL,
-                         callback, ticket);
+                         callback, pending);
   }
   if (one_in(2))
     return dgram_send_buffers(socket, buffers, cut(buffers, size), port,
-                              port != 0 ? PICK(hosts) : NULL, callback, ticket);
-  if (ticket != NULL)
+                              port != 0 ? PICK(hosts) : NULL, callback, pending);
+  if (pending != NULL)
     return dgram_send(socket, bytes_of(size), size, port, port != 0 ? PICK(hosts) : NULL, callback,
-                      ticket);
-  char *copy = keep(size + 1); /* its bytes are copied */
+                      pending);
+  char *copy = allocate(size + 1); /* its bytes are copied */
   memcpy(copy, bytes_of(size), size);
   int result = dgram_send(socket, copy, size, port, port != 0 ? PICK(hosts) : NULL, NULL, NULL);
   memset(copy, 'X', size);
@@ -1094,13 +1095,13 @@ static void call_send(struct member *member) {
   int port = connected != one_in(20) ? 0 : some_port(member->type);
   bool binary = one_in(2);
   bool was_closing = member->closing;
-  if (member->sends > MOST_UNDER_WAY)
+  if (member->sends > MAX_PENDING_SENDS)
     return;
-  struct ticket *ticket = NULL;
+  struct pending_send *pending = NULL;
   if (!one_in(3))
-    ticket = new_ticket(member, size, binary || connected || !member->looks_up);
+    pending = new_pending_send(member, size, binary || connected || !member->looks_up);
   struct call call = begin_call(member, "dgram_send", inside_bind(member));
-  int result = send_somehow(member, size, port, binary, ticket);
+  int result = send_variant(member, size, port, binary, pending);
   if (was_closing)
     CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
   else if (!FAULTS)
@@ -1108,8 +1109,8 @@ static void call_send(struct member *member) {
                      : port == 0 ? DGRAM_ERR_SOCKET_BAD_PORT
                                  : 0),
           "%s", dgram_err_name(result));
-  if (result != 0 && ticket != NULL)
-    release_ticket(ticket);
+  if (result != 0 && pending != NULL)
+    free_pending_send(pending);
   walk.sends += result == 0;
   end_call(&call, result);
 }
@@ -1120,7 +1121,7 @@ static void call_burst(struct member *member) {
 }
 
 static void call_flush(struct member *member) {
-  struct call call = begin_call(member, "dgram_flush", SENT | ERROR | ASKED);
+  struct call call = begin_call(member, "dgram_flush", SENT | ERROR | LOOKUP);
   walk.frame.flushed = member;
   dgram_flush(member->socket);
   end_call(&call, 0);
@@ -1199,17 +1200,17 @@ static int change_listeners_of_messages(struct member *member) {
   dgram_socket_t *socket = member->socket;
   switch (below(8)) {
   case 0:
-    return dgram_on_message(socket, pass_message, member);
+    return dgram_on_message(socket, extra_message, member);
   case 1:
-    return dgram_once_message(socket, pass_message, member);
+    return dgram_once_message(socket, extra_message, member);
   case 2:
-    return dgram_off_message(socket, pass_message, member);
+    return dgram_off_message(socket, extra_message, member);
   case 3:
-    return dgram_on_messages(socket, pass_messages, member);
+    return dgram_on_messages(socket, extra_messages, member);
   case 4:
-    return dgram_once_messages(socket, pass_messages, member);
+    return dgram_once_messages(socket, extra_messages, member);
   case 5:
-    return dgram_off_messages(socket, pass_messages, member);
+    return dgram_off_messages(socket, extra_messages, member);
   case 6:
     return dgram_off_messages(socket, on_messages, member);
   default:
@@ -1221,33 +1222,33 @@ static int change_other_listeners(struct member *member) {
   dgram_socket_t *socket = member->socket;
   switch (below(8)) {
   case 0:
-    return dgram_once_error(socket, pass_error, member);
+    return dgram_once_error(socket, extra_error, member);
   case 1:
-    return dgram_off_error(socket, pass_error, member);
+    return dgram_off_error(socket, extra_error, member);
   case 2:
-    return dgram_once_connect(socket, pass_connect, member);
+    return dgram_once_connect(socket, extra_connect, member);
   case 3:
-    return dgram_off_connect(socket, pass_connect, member);
+    return dgram_off_connect(socket, extra_connect, member);
   case 4:
-    return dgram_once_listening(socket, pass_event, member);
+    return dgram_once_listening(socket, extra_event, member);
   case 5:
-    return dgram_off_listening(socket, pass_event, member);
+    return dgram_off_listening(socket, extra_event, member);
   case 6:
-    return dgram_once_close(socket, pass_event, member);
+    return dgram_once_close(socket, extra_event, member);
   default:
-    return dgram_off_close(socket, pass_event, member);
+    return dgram_off_close(socket, extra_event, member);
   }
 }
 
-/* In front of the others, since it is not known here what those do to the socket. */
-static int begin_or_cease_to_receive(struct member *member) {
+/* Without other listeners before it, since those may close the socket. */
+static int toggle_message_listener(struct member *member) {
   dgram_socket_t *socket = member->socket;
   if (member->receives) {
     int err = dgram_off_message(socket, on_message, member);
     member->receives = err != 0;
     return err;
   }
-  while (dgram_off_message(socket, pass_message, member) == 0)
+  while (dgram_off_message(socket, extra_message, member) == 0)
     ;
   int err = dgram_on_message(socket, on_message, member);
   member->receives = err == 0;
@@ -1256,7 +1257,7 @@ static int begin_or_cease_to_receive(struct member *member) {
 
 static void call_listeners(struct member *member) {
   static int (*const changes[])(struct member * member) = {
-      change_listeners_of_messages, change_other_listeners, begin_or_cease_to_receive};
+      change_listeners_of_messages, change_other_listeners, toggle_message_listener};
   struct call call = begin_call(member, "listeners", 0);
   int result = PICK(changes)(member);
   end_call(&call, result);
@@ -1297,7 +1298,7 @@ static void send_joined(int fd, dgram_type_t type, int port) {
   raw_send(fd, type, bytes, (count - 1) * segment + last, port, segment);
 }
 
-static void come_from_outside(void) {
+static void send_from_outside(void) {
   dgram_type_t type = walk.have_ipv6 && one_in(3) ? DGRAM_UDP6 : DGRAM_UDP4;
   int fd = type == DGRAM_UDP4 ? walk.raw4 : walk.raw6;
   int port = PICK(walk.ports[type == DGRAM_UDP6]);
@@ -1313,7 +1314,7 @@ static void come_from_outside(void) {
   }
 }
 
-/* What was sent to the program's own sockets is read by nobody. */
+/* Discards the datagrams that the raw sockets received. */
 static void drain(int fd) {
   char byte;
   while (fd >= 0 && recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
@@ -1339,19 +1340,19 @@ static void call_some(struct member *member) {
     PICK(calls)(member);
 }
 
-static void act(void) {
+static void take_step(void) {
   walk.step++;
   switch (below(16)) {
   case 0:
-    answer_one();
+    complete_some_lookup();
     break;
   case 1:
   case 2:
-    run_a_task();
+    run_some_task();
     break;
   case 3:
   case 4:
-    come_from_outside();
+    send_from_outside();
     break;
   case 5:
     if (one_in(40))
@@ -1368,24 +1369,24 @@ static void run(uv_run_mode mode) {
   walk.frame.allowed = 0;
 }
 
-static void count_turn(uv_prepare_t *handle) {
+static void count_iteration(uv_prepare_t *handle) {
   (void)handle;
-  walk.turns++;
+  walk.iterations++;
 }
 
-/* Everything that waits for the program goes on, and all that follows from it. */
+/* Completes all look-ups and deferred tasks, and iterates the loop until it is idle. */
 static void settle(void) {
   unsigned idle = 0;
   walk.quiet = true;
-  for (unsigned turn = 0; idle < 20; turn++) {
+  for (unsigned i = 0; idle < 20; i++) {
     uint64_t before = walk.events;
     while (walk.task_count > 0)
-      run_a_task();
+      run_some_task();
     while (walk.lookup_count > 0)
-      answer_one();
+      complete_some_lookup();
     run(UV_RUN_NOWAIT);
     idle = walk.events == before ? idle + 1 : 0;
-    CHECK(turn < 200000, "it does not come to rest");
+    CHECK(i < 200000, "the loop does not become idle");
   }
 }
 
@@ -1406,53 +1407,53 @@ static void run_for(unsigned ms) {
   run(UV_RUN_NOWAIT);
 }
 
-/* With nothing to do the loop turns a few times at most: it retries by a clock of ms. */
-static void check_turns(void) {
-  uint64_t before = walk.turns;
-  uint64_t events = walk.events; /* one that was backed off may go on */
+/* An idle loop iterates a few times at most: retries have a period in ms. */
+static void check_iterations(void) {
+  uint64_t before = walk.iterations;
+  uint64_t events = walk.events; /* a socket after ENOBUFS may continue */
   run_for(8);
-  uint64_t idle = walk.turns - before;
-  CHECK(idle < MOST_TURNS + (walk.events - events), "the loop turned %llu times in 8 ms",
+  uint64_t idle = walk.iterations - before;
+  CHECK(idle < MAX_ITERATIONS + (walk.events - events), "the loop iterated %llu times in 8 ms",
         (unsigned long long)idle);
 }
 
 /*
- * One that listens receives what is sent to it. Left out is one that connected, or tried: after a
- * peer of IPv4 Linux lets a udp6 socket receive IPv4 only, whatever it is connected to later.
+ * A bound socket with a listener receives datagrams. Sockets that have called connect are skipped:
+ * after an IPv4 peer Linux lets a udp6 socket receive IPv4 only, even with another peer later.
  */
 static void check_receiving(struct member *member) {
   dgram_address_t address;
   if (member->socket == NULL || member->closing || !member->listened || !member->receives ||
-      member->loose || member->reuses || member->tried_a_peer ||
+      member->fd_shared || member->reuses || member->tried_connect ||
       dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
       dgram_address(member->socket, &address) != 0 || address.port == 0)
     return;
   uint64_t before = walk.probes;
   int fd = raw_socket(member->type);
   raw_send(fd, member->type, probe, sizeof probe, address.port, 0);
-  for (unsigned turn = 0; walk.probes == before && turn < 400; turn++) {
-    if (turn > 20)
+  for (unsigned i = 0; walk.probes == before && i < 400; i++) {
+    if (i > 20)
       run_for(1);
     else
       run(UV_RUN_NOWAIT);
   }
   close(fd);
-  CHECK(walk.probes > before, "socket %u on %s:%d is deaf", member->number, address.address,
-        address.port);
+  CHECK(walk.probes > before, "socket %u on %s:%d receives nothing", member->number,
+        address.address, address.port);
 }
 
 static bool anything_is_queued(void) {
-  bool queued = walk.live_tickets + walk.live_attempts > 0;
+  bool queued = walk.pending_sends + walk.pending_connects > 0;
   for (unsigned i = 0; i < MEMBERS && !queued; i++)
     queued = dgram_get_send_queue_count(walk.members[i].socket) > 0;
   return queued;
 }
 
-/* Each accepted send has ended, since nothing that it could wait for is left. */
-static void check_rest(void) {
+/* Each accepted send has completed, since nothing blocks it. */
+static void check_idle(void) {
   settle();
   for (unsigned wait = 0; anything_is_queued() && wait < 4000; wait++) {
-    run_for(1); /* sends that the system had no buffers for */
+    run_for(1); /* sends after ENOBUFS */
     settle();
   }
   for (unsigned i = 0; i < MEMBERS; i++) {
@@ -1461,27 +1462,28 @@ static void check_rest(void) {
           "socket %u: %u sends and %u connects have not ended", member->number, member->sends,
           member->attempts);
     CHECK(member->socket == NULL || dgram_get_send_queue_count(member->socket) == 0,
-          "socket %u has %zu silent sends", member->number,
+          "socket %u has %zu sends without a callback", member->number,
           dgram_get_send_queue_count(member->socket));
     CHECK(!(member->closing && member->socket != NULL), "socket %u is not closed", member->number);
     CHECK(member->socket == NULL || (dgram_bind_state(member->socket) != DGRAM_BINDING &&
                                      dgram_connect_state(member->socket) != DGRAM_CONNECTING),
-          "socket %u does not come to its end", member->number);
+          "socket %u remains in BINDING or CONNECTING", member->number);
   }
-  check_turns();
+  check_iterations();
   for (unsigned i = 0; i < 3; i++)
     check_receiving(some_member());
   walk.quiet = false;
 }
 
-/* ---- a life ---- */
+/* ---- one loop ---- */
 
-static void begin_life(void) {
-  walk.loop = keep(sizeof *walk.loop);
+static void open_loop(void) {
+  walk.loop = allocate(sizeof *walk.loop);
   walk.quiet = true;
   CHECK(uv_loop_init(walk.loop) == 0, "uv_loop_init");
-  uv_prepare_init(walk.loop, &walk.turns_handle);
-  uv_prepare_start(&walk.turns_handle, count_turn); /* so the loop turns though all are unref'd */
+  uv_prepare_init(walk.loop, &walk.iteration_handle);
+  uv_prepare_start(&walk.iteration_handle,
+                   count_iteration); /* so the loop iterates though all are unref'd */
   for (unsigned i = 0; i < SIGNALS; i++)
     CHECK(dgram_abort_signal_create(&walk.signals[i]) == 0, "no signal");
   memset(walk.aborted, 0, sizeof walk.aborted);
@@ -1500,7 +1502,7 @@ static void begin_life(void) {
   walk.quiet = false;
 }
 
-static void end_life(void) {
+static void close_loop(void) {
   walk.quiet = true;
   for (unsigned i = 0; i < MEMBERS; i++)
     if (walk.members[i].socket != NULL && !walk.members[i].closing)
@@ -1508,12 +1510,12 @@ static void end_life(void) {
   settle();
   for (unsigned i = 0; i < SIGNALS; i++)
     dgram_abort_signal_free(walk.signals[i]);
-  uv_close((uv_handle_t *)&walk.turns_handle, NULL);
+  uv_close((uv_handle_t *)&walk.iteration_handle, NULL);
   walk.frame.allowed = EVERYTHING;
   CHECK(uv_run(walk.loop, UV_RUN_DEFAULT) == 0, "the loop does not end");
   walk.frame.allowed = 0;
-  CHECK(walk.live_tickets == 0 && walk.live_attempts == 0, "%u sends, %u connects",
-        walk.live_tickets, walk.live_attempts);
+  CHECK(walk.pending_sends == 0 && walk.pending_connects == 0, "%u sends, %u connects",
+        walk.pending_sends, walk.pending_connects);
   for (unsigned i = 0; i < MEMBERS; i++)
     CHECK(walk.members[i].socket == NULL, "socket %u is left", walk.members[i].number);
   CHECK(uv_loop_close(walk.loop) == 0, "the loop cannot be closed");
@@ -1524,10 +1526,10 @@ static void end_life(void) {
     close(walk.raw6);
 }
 
-static void live(uint64_t steps) {
-  begin_life();
+static void walk_one_loop(uint64_t steps) {
+  open_loop();
   for (uint64_t end = walk.step + steps; walk.step < end;) {
-    act();
+    take_step();
     if (one_in(3))
       run(UV_RUN_NOWAIT);
     if (one_in(50)) {
@@ -1535,25 +1537,26 @@ static void live(uint64_t steps) {
       drain(walk.raw6);
     }
     if (one_in(500))
-      check_rest();
+      check_idle();
   }
-  end_life();
+  close_loop();
 }
 
-static uint64_t number_of(const char *name, uint64_t otherwise) {
+static uint64_t env_number(const char *name, uint64_t fallback) {
   const char *text = getenv(name);
-  return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+  return text != NULL ? strtoull(text, NULL, 10) : fallback;
 }
 
 int main(void) {
-  uint64_t scale = number_of("DGRAM_TEST_SCALE", 1); /* a program runs as much slower */
-  uint64_t steps = number_of("DGRAM_TEST_STEPS", 20000 / scale);
-  uint64_t first = number_of("DGRAM_TEST_SEED", uv_hrtime() % 1000000000);
+  uint64_t scale =
+      env_number("DGRAM_TEST_SCALE", 1); /* the factor by which the program is slower */
+  uint64_t steps = env_number("DGRAM_TEST_STEPS", 20000 / scale);
+  uint64_t first = env_number("DGRAM_TEST_SEED", uv_hrtime() % 1000000000);
   walk.trace = getenv("DGRAM_TEST_TRACE") != NULL;
   walk.quiet = true;
   for (unsigned i = 0; i < 256; i++)
     memset(pattern[i], (int)i, PATTERN);
-  signal(SIGALRM, watchdog_bites);
+  signal(SIGALRM, on_watchdog);
   dgram_on_unhandled_error(on_unhandled, NULL);
   struct sockaddr_storage address;
   int fd = socket(AF_INET6, SOCK_DGRAM, 0);
@@ -1561,11 +1564,11 @@ int main(void) {
       fd >= 0 && bind(fd, (struct sockaddr *)&address, loopback(&address, DGRAM_UDP6, 0)) == 0;
   close(fd);
   for (walk.seed = first; steps > 0; walk.seed++) {
-    uint64_t part = steps < STEPS_OF_A_LIFE ? steps : STEPS_OF_A_LIFE;
+    uint64_t part = steps < STEPS_PER_LOOP ? steps : STEPS_PER_LOOP;
     walk.random = (uint32_t)(walk.seed * 2654435761U) | 1U;
     alarm((unsigned)(WATCHDOG_SECONDS * scale));
     fprintf(stderr, "\rDGRAM_TEST_SEED=%llu ", (unsigned long long)walk.seed);
-    live(part);
+    walk_one_loop(part);
     steps -= part;
   }
   printf("%llu steps, %llu calls, %llu callbacks, %llu messages, %llu sends,\n",
