@@ -1,7 +1,7 @@
 /*
  * Runs a peer's side: a process that exchanges lines with the runner (runner.c), has a clock
  * and its CPU time, and prints the line of results; README.md has the protocol. A peer brings its
- * main(), with the roles that it can play in each scenario, and uses nothing of another peer.
+ * main(), with its roles in each scenario, and shares no code with another peer.
  * Does not depend on how datagrams are moved.
  */
 #ifndef BENCH_HARNESS_H

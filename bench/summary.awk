@@ -39,7 +39,7 @@ function measures(cell, column) {
   return scenario_of(cell) !~ /^(fanout|fanout-text|burst)$/
 }
 
-# Where the sender counts what came back: answers, or the datagrams of the server in `mixed`.
+# Whether the sender counts what it receives: answers, or the datagrams of the server in `mixed`.
 function comes_back(cell) {
   return scenario_of(cell) ~ /^(pingpong|echo-.*|mixed)$/
 }
@@ -60,7 +60,7 @@ function median(values, count,    i, j, v) {
   return count % 2 ? values[(count + 1) / 2] : (values[count / 2] + values[count / 2 + 1]) / 2
 }
 
-# The median of a column; leaves the least and greatest in `least` and `greatest`.
+# The median of a column; stores the minimum and maximum in `least` and `greatest`.
 function middle(cell, peer, column,    round, values, result) {
   for (round = 1; round <= rounds; round++) values[round] = value[cell, peer, column, round]
   result = median(values, rounds)

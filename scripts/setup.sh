@@ -103,7 +103,7 @@ install="apt-get update && apt-get install -y --no-install-recommends ${packages
 if [ "$(id -u)" -eq 0 ]; then
   as_root=()
 elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
-  as_root=(sudo) # asks for the password, if it needs one, on the terminal
+  as_root=(sudo) # prompts for the password, if needed, on the terminal
 else
   give_up "To install them, run this as root, then try again:" "  $install"
 fi

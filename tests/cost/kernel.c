@@ -1,6 +1,6 @@
 /*
- * The shared libraries call these functions in place of their own: the dynamic linker finds those
- * of the program first.
+ * The shared libraries call these functions instead of the C library's: the dynamic linker finds
+ * those of the program first.
  */
 #include "cost/kernel.h"
 

@@ -435,7 +435,7 @@ run_handover() {
   answers hello
   first=$pid
   expected_port=$port
-  mv "$scratch/stdout" "$scratch/first" # where the first goes on writing
+  mv "$scratch/stdout" "$scratch/first" # the first server still writes to it
 
   in_background "$scratch/offer" "${arguments[@]}"
   await_port

@@ -170,7 +170,7 @@ parent() {
   } >"$folder.log" 2>&1 || fail "as a part of a project, with ${*:2}: $(cat "$folder.log")"
   expect_ok "$folder/parent"
 }
-# installed FOLDER: the files that the project has installed, libraries' links left out.
+# installed FOLDER: the files that the project has installed, without the symbolic links of libraries.
 installed() {
   (cd "$1/prefix" && find . -type f | sort | tr '\n' ' ')
 }

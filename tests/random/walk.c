@@ -656,7 +656,7 @@ static int raw_port(int fd) {
   union {
     struct sockaddr any;
     struct sockaddr_in v4;
-    struct sockaddr_in6 v6; /* with its port at the same place */
+    struct sockaddr_in6 v6; /* with its port at the same offset */
   } address = {.v6 = {0}};
   socklen_t length = sizeof address;
   CHECK(REAL(getsockname)(fd, &address.any, &length) == 0, "getsockname");

@@ -46,7 +46,7 @@ def percentiles(times):
 
 
 class Runner:
-    """The runner's lines. When it is gone, so is the side."""
+    """The runner's lines. The side exits when the runner has ended."""
 
     def __init__(self):
         self.loop = asyncio.get_running_loop()
@@ -130,7 +130,7 @@ async def _play(role, *plan):
 
 def run(roles, args, flows):
     """
-    The main program: plays ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario
+    The main program: executes ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario
     `echo` with 16 sockets. `roles` has the roles by (scenario, role), `flows` how many a scenario
     has if that is not the number in its name.
     """

@@ -84,7 +84,7 @@ func newSide(count int, shape roles, args []string) *side {
 	return s
 }
 
-// listenToRunner ends the process when the runner is gone.
+// listenToRunner ends the process when the runner has ended.
 func (s *side) listenToRunner() {
 	for scanner := bufio.NewScanner(os.Stdin); scanner.Scan(); {
 		s.lines <- scanner.Text()
@@ -124,7 +124,7 @@ func (s *side) take(datagram []byte, r *reader) {
 	s.counted.Add(1)
 }
 
-// allReceived is for who receives: the sender has ended, and nothing has come for a while.
+// allReceived is for a receiver: the sender has ended, and nothing has arrived for a while.
 func (s *side) allReceived() {
 	s.waitFor("end")
 	for before, now := uint64(0), s.arrived.Load()+1; before != now || !s.timeOver.Load(); {
@@ -163,7 +163,7 @@ type roles struct {
 	flows         int
 }
 
-// run plays ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario `echo` with 16
+// run executes ROLE SCENARIO SIZE SECONDS [KEY=VALUE ...]; `echo-16` is the scenario `echo` with 16
 // sockets.
 func run(scenarios map[string]roles, args []string) {
 	if len(args) < 4 {

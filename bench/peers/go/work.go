@@ -25,7 +25,7 @@ func sequenceOf(payload []byte) uint64 {
 	return binary.LittleEndian.Uint64(payload)
 }
 
-// A reader is what a receiver knows of its flows: the n-th numbers its datagrams n, n + the count
+// A reader has the state of a receiver's flows: the n-th numbers its datagrams n, n + the count
 // of flows and so on.
 type reader struct {
 	size     int      // what each datagram must have
@@ -36,7 +36,7 @@ func newReader(size, flows int) *reader {
 	return &reader{size, make([]uint64, flows)}
 }
 
-// read says whether size, content and order are right; any datagram that is not fails the run.
+// read returns whether size, content and order are right; any datagram that is not fails the run.
 func (r *reader) read(payload []byte) bool {
 	if len(payload) != r.size {
 		return false
