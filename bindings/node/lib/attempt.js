@@ -22,7 +22,7 @@ const { kState } = require('./state');
 // at any time.
 
 const CALLED = 'CALLED'; // bind() reads its arguments, and stays so if it throws; connect() waits
-const STARTED = 'STARTED'; // the library has it, and will ask for the address
+const STARTED = 'STARTED'; // the library has it, and will request the address
 const RESOLVING = 'RESOLVING'; // the look-up is under way
 const ASKING_PRIMARY = 'ASKING_PRIMARY'; // of a cluster, for the bound socket
 const RESOLVED = 'RESOLVED'; // the library has the address or the failure

@@ -10,7 +10,7 @@ const { resolve, wildcards } = require('./resolve');
 
 const { EINVAL, ERR_SOCKET_DGRAM_NOT_RUNNING } = native.constants;
 
-// The flags with which a worker asks its primary for a socket.
+// The flags with which a worker requests a socket from its primary.
 const IPV6_ONLY = 1;
 const REUSE_ADDR = 4;
 
@@ -78,7 +78,7 @@ function bindHandle(socket, nodeHandle) {
   throwOnFailure(state.handle.bindDescriptorCopy(nodeHandle.fd));
 }
 
-// ---- the library asks for the address ----
+// ---- the library requests the address ----
 
 function resolved(state, binding, code, ip) {
   binding.become(RESOLVED);
@@ -108,7 +108,7 @@ function resolveBinding(socket, state) {
   });
 }
 
-// ---- a worker asks its primary ----
+// ---- a worker requests a socket from its primary ----
 
 function addressRequest(socket, { binding, options: { reuseAddr, ipv6Only } }) {
   return {

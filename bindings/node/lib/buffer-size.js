@@ -21,7 +21,7 @@ function bufferSize(socket, receives, size) {
   return result;
 }
 
-// Sets the sizes that the options of createSocket() ask for.
+// Sets the sizes that the options of createSocket() have.
 function applyBufferSizes(socket) {
   const { recvBufferSize, sendBufferSize } = socket[kState].options;
   if (recvBufferSize)

@@ -21,7 +21,7 @@ function startToConnect(state) {
     throw errors.endpointError(code, 'connect', connecting.address, connecting.port);
 }
 
-// The library asks for the address.
+// The library requests the address.
 function resolveConnecting(socket, state) {
   const { connecting } = state;
   connecting.become(RESOLVING);

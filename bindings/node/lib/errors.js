@@ -179,7 +179,7 @@ function accessDenied(resource) {
     { code: 'ERR_ACCESS_DENIED', permission: 'Net', resource });
 }
 
-// The error of bind(): the refusal takes the place of a system error code.
+// The error of bind(): the refusal replaces a system error code.
 function bindDenied(address, port) {
   const errno = accessDenied(address);
   const error = new Error(`bind ${errno.code} ${restricted}`);

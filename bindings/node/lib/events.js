@@ -136,7 +136,7 @@ function onFailed(sequence, code) {
   this[kState].failures.set(sequence, code);
 }
 
-// The library asks for the address to bind or connect to.
+// The library requests the address to bind or connect to.
 function onLookup(binding) {
   const state = this[kState];
   if (binding)

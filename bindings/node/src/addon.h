@@ -209,7 +209,7 @@ int32_t addon_read_int(napi_env env, napi_value value);
 /* Returns the item's id; 0: no memory. An item that is NULL is not found until it is set. */
 addon_id addon_table_add(struct addon_table *table, void *item);
 
-/* NULL: there is none, whatever the id is. */
+/* NULL: there is none, for any id. */
 void *addon_table_get(const struct addon_table *table, addon_id id);
 void addon_table_set(struct addon_table *table, addon_id id, void *item);
 

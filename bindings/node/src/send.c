@@ -16,7 +16,7 @@ struct send_request {
   char bytes[];
 };
 
-/* JavaScript learns of a completion from flush(), or, when the send was blocked, by `sent`. */
+/* JavaScript gets a completion from flush(), or, when the send was blocked, by `sent`. */
 static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                              void *context) {
   (void)socket, (void)bytes;
@@ -81,7 +81,7 @@ static size_t send_element_size(napi_typedarray_type type) {
   }
 }
 
-/* Over any UDP length: the library has EMSGSIZE for it, whatever the bytes beyond it are. */
+/* Over any UDP length: the library has EMSGSIZE for it, for any bytes beyond it. */
 enum { SEND_OVERLONG = 65536 };
 
 /*

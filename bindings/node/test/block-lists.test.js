@@ -43,7 +43,7 @@ describe('block lists', { skip: lacks }, () => {
     assert.deepStrictEqual(arrived, ['yes']);
   });
 
-  test('it is the address that counts, not the name', async (t) => {
+  test('a block list applies to the address, not to the name', async (t) => {
     const lookup = (host, family, done) =>
       process.nextTick(done, null, host === 'name' ? '127.0.0.200' : host, 4);
     const socket = await open(t, { sendBlockList: upperHalf, lookup });
@@ -61,7 +61,7 @@ describe('block lists', { skip: lacks }, () => {
     assert.strictEqual(String((await once(receiver, 'message'))[0]), 'yes');
   });
 
-  test('what is added to a list later counts', async (t) => {
+  test('an address that is added to a list later is blocked', async (t) => {
     const list = new net.BlockList();
     const socket = await open(t, { sendBlockList: list });
     assert.deepStrictEqual(await sent(socket, 'x', 9, '127.0.0.1'), [null, 1]);
@@ -87,7 +87,7 @@ describe('block lists', { skip: lacks }, () => {
     assert.strictEqual(socket.remoteAddress().address, '127.0.0.1');
   });
 
-  test('blocked senders are not heard', async (t) => {
+  test('messages of blocked senders are dropped', async (t) => {
     const receiver = await open(t, { receiveBlockList: upperHalf }, '0.0.0.0');
     const { port } = receiver.address();
     const arrived = [];
@@ -104,7 +104,7 @@ describe('block lists', { skip: lacks }, () => {
 
   test('addresses of IPv6 are blocked as well', withIPv6, async (t) => {
     const receiver = await open(t, { type: 'udp6', receiveBlockList: upperHalf }, '::1');
-    receiver.on('message', () => assert.fail('heard'));
+    receiver.on('message', () => assert.fail('received'));
     const open6 = await open(t, { type: 'udp6' }, '::1');
     await sent(open6, 'no', receiver.address().port, '::1');
     await turn();
@@ -112,7 +112,7 @@ describe('block lists', { skip: lacks }, () => {
     assertBlocked((await sent(socket, 'no', 9, '::1'))[0], '::1');
   });
 
-  test('what is no list is refused, nothing is no list', () => {
+  test('a value that is no list is refused, a falsy value means no list', () => {
     for (const name of ['sendBlockList', 'receiveBlockList']) {
       for (const value of [1, 'x', true, {}, [], () => {}, Symbol('x'), { check: () => true }]) {
         assert.throws(() => dgram.createSocket({ type: 'udp4', [name]: value }),
@@ -123,7 +123,7 @@ describe('block lists', { skip: lacks }, () => {
     }
   });
 
-  test('connectSync() without an address asks the list about the loopback one', {
+  test('connectSync() without an address checks the loopback address against the list', {
     skip: !dgram.Socket.prototype.connectSync && 'this Node.js has no connectSync()',
   }, (t) => {
     const socket = create(t, { sendBlockList: blockList(['127.0.0.0', 8, 'ipv4']) });

@@ -416,7 +416,7 @@ test('a message is a Buffer like any other', async (t) => {
 });
 
 test('giving away the memory of a message leaves the others and the socket alone', async () => {
-  const told = await child.reports(async (t) => {
+  const reported = await child.reports(async (t) => {
     const { once } = require('node:events');
     const { MessageChannel, receiveMessageOnPort } = require('node:worker_threads');
     const ways = [
@@ -453,14 +453,14 @@ test('giving away the memory of a message leaves the others and the socket alone
     }
     socket.close();
   });
-  assert.deepStrictEqual(told, [0, 0]);
+  assert.deepStrictEqual(reported, [0, 0]);
 });
 
 test('the socket goes on although the program took all memory of its messages', {
   skip: !ArrayBuffer.prototype.transfer && 'ArrayBuffer.prototype.transfer does not exist',
 }, async () => {
   // Before Node.js 24, transfer() can't be refused: here only the messages that come later count.
-  const told = await child.reports(async (t) => {
+  const reported = await child.reports(async (t) => {
     const { once } = require('node:events');
     const socket = t.dgram.createSocket('udp4').bind(0, '127.0.0.1');
     await once(socket, 'listening');
@@ -482,5 +482,5 @@ test('the socket goes on although the program took all memory of its messages', 
     }
     socket.close(() => t.report(wrong));
   });
-  assert.deepStrictEqual(told, [0]);
+  assert.deepStrictEqual(reported, [0]);
 });

@@ -29,7 +29,7 @@ const program = (body, using, args) => `'use strict';
 `;
 
 // Resolves with { code, stdout, stderr, reports }. A child that ends by a signal has crashed, and
-// one that does not end by itself has failed, whatever it was for.
+// one that does not end by itself has failed, in every test.
 async function run(body, { using = [], args = {}, execArgv = [], env = {}, patience = 60 } = {}) {
   const child = spawn(process.execPath, [...execArgv, '-e', program(body, using, args)], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

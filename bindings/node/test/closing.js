@@ -21,8 +21,8 @@ function primary() {
   const go = (some) => some.forEach((worker) => worker.process.stdin.end('x'));
   const send = (port) => {
     const client = require('node:dgram').createSocket('udp4');
-    const told = () => ++sent === 40 && go(workers.slice(0, first));
-    for (let i = 0; i < 40; i++) client.send('x', port, '127.0.0.1', told);
+    const onSent = () => ++sent === 40 && go(workers.slice(0, first));
+    for (let i = 0; i < 40; i++) client.send('x', port, '127.0.0.1', onSent);
   };
   for (let i = 0; i < 4; i++) {
     workers.push(cluster.fork().on('message', (message) => {

@@ -10,7 +10,7 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const { after, afterEach, before, describe, test } = require('node:test');
 const since = require('../lib/since');
-const { Member, askAll } = require('./crew');
+const { ClusterWorker, requestAll } = require('./cluster-fixture');
 const { modulePath } = require('./subject');
 
 const kinds = {
@@ -28,7 +28,7 @@ const lacksReusePort = (modules) => modules.includes('node:dgram') &&
 const isPort = (value) => Number.isInteger(value) && value > 0;
 const descriptors = () => fs.readdirSync('/proc/self/fd').length;
 
-// How many sockets the system has on a port of 127.0.0.1, whoever holds them.
+// How many sockets the system has on a port of 127.0.0.1, in any process.
 function socketsOn(port) {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const lines = fs.readFileSync('/proc/net/udp', 'latin1').split('\n');
@@ -36,19 +36,19 @@ function socketsOn(port) {
 }
 
 // All bind to the port that the system chooses for the first; resolves with it.
-async function sharedPort(crew) {
-  const ports = await askAll(crew, 'bind');
+async function sharedPort(workers) {
+  const ports = await requestAll(workers, 'bind');
   assert.ok(isPort(ports[0]), `bind: ${ports[0]}`);
-  assert.deepStrictEqual(ports, crew.map(() => ports[0]));
+  assert.deepStrictEqual(ports, workers.map(() => ports[0]));
   return ports[0];
 }
 
-// Ports in the order in which workers ask the primary for them. Until the test ends.
-function askedFor(t) {
+// Ports in the order in which workers request them from the primary, until the test ends.
+function portRequests(t) {
   const ports = [];
-  const hear = (worker, { port }) => ports.push(port);
-  cluster.on('listening', hear);
-  t.after(() => cluster.off('listening', hear));
+  const record = (worker, { port }) => ports.push(port);
+  cluster.on('listening', record);
+  t.after(() => cluster.off('listening', record));
   return ports;
 }
 
@@ -61,37 +61,37 @@ async function openFlows(t) {
   return flows;
 }
 
-// Each flow asks its next question when the last one has been answered, until it has asked ten and
-// each member has answered one. Then every question has been answered once. The crew has closed.
-async function everyFlowIsAnswered(t, port, crew) {
-  const idle = new Set(crew.map(({ id }) => id));
+// Each flow sends its next request when the last one has been answered, until it has sent ten and
+// each worker has answered one. Then every request has been answered once, and the workers are closed.
+async function everyFlowIsAnswered(t, port, workers) {
+  const idle = new Set(workers.map(({ id }) => id));
   const flows = await openFlows(t);
-  const asked = [];
+  const sent = [];
   const answered = [];
   await Promise.all(flows.map((flow, i) => new Promise((resolve) => {
     let n = 0;
-    const ask = () => {
-      asked.push(`${i}.${++n}`);
-      flow.send(asked.at(-1), port, '127.0.0.1');
+    const sendNext = () => {
+      sent.push(`${i}.${++n}`);
+      flow.send(sent.at(-1), port, '127.0.0.1');
     };
     flow.on('message', (msg) => {
       const [who, what] = String(msg).split(' ');
       idle.delete(who);
       answered.push(what);
-      if (n < 10 || idle.size) ask();
+      if (n < 10 || idle.size) sendNext();
       else resolve();
     });
-    ask();
+    sendNext();
   })));
-  await askAll(crew, 'close'); // whatever else they might have sent is here now
+  await requestAll(workers, 'close'); // all that they have sent has arrived now
   await Promise.all(flows.map((flow) => {
     flow.send('last', flow.address().port, '127.0.0.1');
     return once(flow, 'message');
   }));
-  assert.deepStrictEqual(answered.filter((what) => what).sort(), asked.sort());
+  assert.deepStrictEqual(answered.filter((what) => what).sort(), sent.sort());
 }
 
-// Flows that ask on and on, whether they are answered or not.
+// Flows that send without end, whether they are answered or not.
 class Load {
   constructor(flows, port) {
     this.answered = new Set();
@@ -108,11 +108,11 @@ class Load {
   }
 
   // Resolves when each of them has answered something, from now on.
-  answersOf(crew) {
+  answersOf(workers) {
     this.answered.clear();
     return new Promise((resolve) => {
       this.awaited = () => {
-        if (crew.every(({ id }) => this.answered.has(id))) resolve();
+        if (workers.every(({ id }) => this.answered.has(id))) resolve();
       };
     });
   }
@@ -123,34 +123,34 @@ class Load {
 /* The tests */
 
 for (const [name, modules] of Object.entries(kinds)) describe(`workers with ${name}`, () => {
-  const hire = (i) => new Member(modules[i % modules.length]);
-  let crew;
-  before(() => { crew = [0, 1, 2, 3].map(hire); });
-  afterEach(() => askAll(crew, 'close'));
-  after(() => crew.forEach((member) => member.kill()));
+  const start = (i) => new ClusterWorker(modules[i % modules.length]);
+  let workers;
+  before(() => { workers = [0, 1, 2, 3].map(start); });
+  afterEach(() => requestAll(workers, 'close'));
+  after(() => workers.forEach((worker) => worker.kill()));
 
-  test('all share a port, and take part; each datagram is answered once', options, async (t) => {
-    const port = await sharedPort(crew);
+  test('workers share a port, and all receive; each datagram is answered once', options, async (t) => {
+    const port = await sharedPort(workers);
     assert.strictEqual(socketsOn(port), 1, 'the socket is the primary\'s');
-    await everyFlowIsAnswered(t, port, crew);
+    await everyFlowIsAnswered(t, port, workers);
     assert.strictEqual(socketsOn(port), 0);
   });
 
-  test('port 0 is one for all, but its own for each that is exclusive', options, async (t) => {
-    const asked = askedFor(t);
-    const port = await sharedPort(crew);
-    const own = await askAll(crew, 'bind', { exclusive: true });
+  test('workers share one port for port 0; exclusive sockets get their own', options, async (t) => {
+    const requests = portRequests(t);
+    const port = await sharedPort(workers);
+    const own = await requestAll(workers, 'bind', { exclusive: true });
     assert.ok(own.every(isPort), `bind: ${own}`);
-    assert.strictEqual(new Set([port, ...own]).size, 1 + crew.length);
-    assert.deepStrictEqual(asked, crew.map(() => port), 'the exclusive ones do not ask');
+    assert.strictEqual(new Set([port, ...own]).size, 1 + workers.length);
+    assert.deepStrictEqual(requests, workers.map(() => port), 'exclusive sockets send no request');
   });
 
-  // With the built-in it is taken: libuv sets SO_REUSEADDR on whatever descriptor it opens. With both
+  // With the built-in it is taken: libuv sets SO_REUSEADDR on every descriptor it opens. With both
   // the one decides that has come last.
-  test('nobody else gets the port, unless reuseAddr is given', options, async (t) => {
+  test('a socket of another process does not get the port, unless reuseAddr is given', options, async (t) => {
     const ours = !modules.includes('node:dgram');
     for (const reuseAddr of [false, true]) {
-      const [port] = await askAll(crew, 'bind', {}, { reuseAddr });
+      const [port] = await requestAll(workers, 'bind', {}, { reuseAddr });
       const thief = builtIn.createSocket({ type: 'udp4', reuseAddr: true });
       const end = new Promise((resolve) => {
         thief.once('error', ({ code }) => resolve(code));
@@ -160,72 +160,72 @@ for (const [name, modules] of Object.entries(kinds)) describe(`workers with ${na
       if (name !== 'both at once')
         assert.strictEqual(outcome, ours && !reuseAddr ? 'EADDRINUSE' : 'bound');
       thief.close();
-      await askAll(crew, 'close');
+      await requestAll(workers, 'close');
     }
   });
 
-  test('who wants a port exclusively is refused one that is taken', options, async () => {
-    const [first, second] = crew;
-    const port = await first.ask('bind', { exclusive: true });
-    assert.strictEqual(await second.ask('bind', { exclusive: true, port }), 'EADDRINUSE');
-    assert.strictEqual(await second.ask('bind', { port }), 'EADDRINUSE');
-    const shared = await sharedPort(crew);
-    assert.strictEqual(await first.ask('bind', { exclusive: true, port: shared }), 'EADDRINUSE');
+  test('an exclusive bind to a port that is taken is refused', options, async () => {
+    const [first, second] = workers;
+    const port = await first.request('bind', { exclusive: true });
+    assert.strictEqual(await second.request('bind', { exclusive: true, port }), 'EADDRINUSE');
+    assert.strictEqual(await second.request('bind', { port }), 'EADDRINUSE');
+    const shared = await sharedPort(workers);
+    assert.strictEqual(await first.request('bind', { exclusive: true, port: shared }), 'EADDRINUSE');
   });
 
-  test('who joins a group that another has joined is refused', options, async () => {
-    await sharedPort(crew);
-    assert.strictEqual(await crew[0].ask('join', '224.0.0.114'), 'joined');
-    assert.strictEqual(await crew[1].ask('join', '224.0.0.114'), 'addMembership EADDRINUSE');
+  test('a worker cannot join a group that another has joined', options, async () => {
+    await sharedPort(workers);
+    assert.strictEqual(await workers[0].request('join', '224.0.0.114'), 'joined');
+    assert.strictEqual(await workers[1].request('join', '224.0.0.114'), 'addMembership EADDRINUSE');
   });
 
   test('threads bind for themselves, as they do without a cluster', options, async (t) => {
-    const asked = askedFor(t);
-    const [one, other] = crew;
+    const requests = portRequests(t);
+    const [one, other] = workers;
     const port = await sharedPort([one, other]);
-    assert.strictEqual(await one.ask('bindInThread', port), 'EADDRINUSE');
-    const own = await askAll([one, other], 'bindInThread', 0);
+    assert.strictEqual(await one.request('bindInThread', port), 'EADDRINUSE');
+    const own = await requestAll([one, other], 'bindInThread', 0);
     assert.ok(own.every((mine) => isPort(mine) && mine !== port), `bind: ${own}`);
-    assert.deepStrictEqual(asked, [port, port], 'the threads do not ask');
+    assert.deepStrictEqual(requests, [port, port], 'threads send no request');
   });
 
   const skip = options.skip || lacksReusePort(modules);
-  test('each with reusePort has its own socket on the port', { ...options, skip }, async (t) => {
-    const asked = askedFor(t);
-    const pair = crew.slice(0, 2);
-    const port = await pair[0].ask('bind', {}, { reusePort: true });
-    assert.strictEqual(await pair[1].ask('bind', { port }, { reusePort: true }), port);
+  test('each worker with reusePort has its own socket on the port', { ...options, skip }, async (t) => {
+    const requests = portRequests(t);
+    const pair = workers.slice(0, 2);
+    const port = await pair[0].request('bind', {}, { reusePort: true });
+    assert.strictEqual(await pair[1].request('bind', { port }, { reusePort: true }), port);
     assert.strictEqual(socketsOn(port), 2);
     await everyFlowIsAnswered(t, port, pair);
-    assert.deepStrictEqual(asked, [], 'they do not ask');
+    assert.deepStrictEqual(requests, [], 'sockets with reusePort send no request');
   });
 
-  test('one is killed under load: the rest go on, and who takes its place', options, async (t) => {
+  test('a worker is killed under load: the others go on, and one that replaces it', options, async (t) => {
     const flows = await openFlows(t);
     const before = descriptors();
-    const port = await sharedPort(crew);
+    const port = await sharedPort(workers);
     const load = new Load(flows, port);
     t.after(() => load.end());
-    await load.answersOf(crew);
-    await crew[0].kill();
-    await load.answersOf(crew.slice(1));
-    crew[0] = hire(0);
-    assert.strictEqual(await crew[0].ask('bind'), port);
-    await load.answersOf(crew);
+    await load.answersOf(workers);
+    await workers[0].kill();
+    await load.answersOf(workers.slice(1));
+    workers[0] = start(0);
+    assert.strictEqual(await workers[0].request('bind'), port);
+    await load.answersOf(workers);
     load.end();
-    await askAll(crew, 'close');
+    await requestAll(workers, 'close');
     assert.strictEqual(socketsOn(port), 0);
     assert.strictEqual(descriptors(), before);
   });
 
   test('disconnect() closes what is shared, and the worker ends', options, async (t) => {
-    const port = await sharedPort(crew);
-    await crew[0].ask('watch');
-    const closed = crew[0].said();
-    crew[0].worker.disconnect();
+    const port = await sharedPort(workers);
+    await workers[0].request('watch');
+    const closed = workers[0].nextMessage();
+    workers[0].worker.disconnect();
     assert.strictEqual(await closed, 'close');
-    assert.deepStrictEqual(await crew[0].gone, [0, null]);
-    crew.shift();
-    await everyFlowIsAnswered(t, port, crew);
+    assert.deepStrictEqual(await workers[0].gone, [0, null]);
+    workers.shift();
+    await everyFlowIsAnswered(t, port, workers);
   });
 });

@@ -124,7 +124,7 @@ test('a whole program runs in another realm', async () => {
 });
 
 test('an exception of another realm reaches uncaughtException as it is', async () => {
-  const [told] = await child.reports(({ dgram, report }) => {
+  const [reported] = await child.reports(({ dgram, report }) => {
     const vm = require('node:vm');
     const context = vm.createContext({});
     const listener = vm.runInContext('() => { throw new Error("of another realm"); }', context);
@@ -135,7 +135,7 @@ test('an exception of another realm reaches uncaughtException as it is', async (
     });
     socket.bind(0, '127.0.0.1', () => socket.send('x', socket.address().port, '127.0.0.1'));
   });
-  assert.deepStrictEqual(told, ['of another realm', false]);
+  assert.deepStrictEqual(reported, ['of another realm', false]);
 });
 
 test('closing a socket outlives the context that its listeners came from', async () => {

@@ -1,6 +1,6 @@
 'use strict';
 // Every example of the specification runs with nothing changed but the module's name, and does what
-// the specification says. With DGRAM_MODULE=node:dgram they run as they are, on the built-in.
+// the specification describes. With DGRAM_MODULE=node:dgram they run as they are, on the built-in.
 //
 // Where it is permitted each has a host of its own (namespace.js), for the examples' ports and
 // interfaces are fixed.

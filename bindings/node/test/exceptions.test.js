@@ -113,12 +113,12 @@ for (const [name, callback] of Object.entries(callbacks)) {
   });
 
   test(`an exception in ${name} goes to uncaughtException, once`, async () => {
-    const told = await reports((t) => {
+    const reported = await reports((t) => {
       process.on('uncaughtException', (error, origin) => t.report([error.message, origin]));
       process.on('exit', () => t.report('exit'));
       eval(`(${t.args.callback})`)(t);
     }, { args: { callback: String(callback) } });
-    assert.deepStrictEqual(told, [['on purpose', 'uncaughtException'], 'exit']);
+    assert.deepStrictEqual(reported, [['on purpose', 'uncaughtException'], 'exit']);
   });
 }
 
@@ -160,7 +160,7 @@ test('an exception costs the later listeners that one message, and no other', as
 });
 
 test('close() before the exception ends the batch', async () => {
-  const told = await reports((t) => bound(t, (socket) => {
+  const reported = await reports((t) => bound(t, (socket) => {
     process.on('uncaughtException', () => t.report('exception'));
     socket.on('message', (msg) => {
       t.report(`message ${msg}`);
@@ -170,11 +170,11 @@ test('close() before the exception ends the batch', async () => {
     });
     toItself(socket, 50);
   }));
-  assert.deepStrictEqual(told, ['message 0', 'message 1', 'message 2', 'exception', 'close']);
+  assert.deepStrictEqual(reported, ['message 0', 'message 1', 'message 2', 'exception', 'close']);
 });
 
 test('close() in uncaughtException ends the batch', async () => {
-  const told = await reports((t) => bound(t, (socket) => {
+  const reported = await reports((t) => bound(t, (socket) => {
     process.on('uncaughtException', () => socket.close(() => t.report('close')));
     socket.on('message', (msg) => {
       t.report(`message ${msg}`);
@@ -182,11 +182,11 @@ test('close() in uncaughtException ends the batch', async () => {
     });
     toItself(socket, 50);
   }));
-  assert.deepStrictEqual(told, ['message 0', 'close']);
+  assert.deepStrictEqual(reported, ['message 0', 'close']);
 });
 
 test('the callbacks of all sends are called although each throws', async () => {
-  const told = await reports((t) => bound(t, (socket) => {
+  const reported = await reports((t) => bound(t, (socket) => {
     const called = [];
     const thrown = [];
     process.on('uncaughtException', (error) => thrown.push(error.message));
@@ -199,7 +199,7 @@ test('the callbacks of all sends are called although each throws', async () => {
     }
   }));
   const all = Array.from({ length: 100 }, (_, i) => String(i));
-  assert.deepStrictEqual(told, [[all, all]]);
+  assert.deepStrictEqual(reported, [[all, all]]);
 });
 
 test('messages come although the callbacks of their sends throw', async () => {
@@ -220,7 +220,7 @@ test('messages come although the callbacks of their sends throw', async () => {
 });
 
 test('a socket works on after exceptions in all of its callbacks', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     process.on('uncaughtException', (error) => t.report(error.message));
     const fail = (what) => () => { throw new Error(what); };
     const socket = t.dgram.createSocket('udp4');
@@ -242,11 +242,11 @@ test('a socket works on after exceptions in all of its callbacks', async () => {
       });
     });
   });
-  assert.deepStrictEqual(told, ['listening', 'connect', 'send', 'message', 'second', 'close']);
+  assert.deepStrictEqual(reported, ['listening', 'connect', 'send', 'message', 'second', 'close']);
 });
 
 test('what is thrown may be anything', async () => {
-  const told = await reports((t) => bound(t, (socket) => {
+  const reported = await reports((t) => bound(t, (socket) => {
     const values = [null, undefined, 0, '', 'text', false, { code: 'X' }];
     process.on('uncaughtException', (value) => {
       t.report([typeof value, value]);
@@ -255,7 +255,7 @@ test('what is thrown may be anything', async () => {
     socket.on('message', () => { throw values.shift(); });
     toItself(socket, values.length);
   }));
-  assert.deepStrictEqual(told, [['object', null], ['undefined', null], ['number', 0],
+  assert.deepStrictEqual(reported, [['object', null], ['undefined', null], ['number', 0],
     ['string', ''], ['string', 'text'], ['boolean', false], ['object', { code: 'X' }]]);
   const { code, stderr } = await run((t) => bound(t, (socket) => {
     socket.on('message', () => { throw null; });
@@ -285,7 +285,7 @@ test('an exit code of the program survives an exception', async () => {
 });
 
 test('a capture callback gets the exceptions instead of uncaughtException', async () => {
-  const told = await reports((t) => bound(t, (socket) => {
+  const reported = await reports((t) => bound(t, (socket) => {
     process.on('uncaughtException', () => t.report('not captured'));
     process.setUncaughtExceptionCaptureCallback((error) => t.report(`captured ${error.message}`));
     socket.on('message', (msg) => {
@@ -294,34 +294,34 @@ test('a capture callback gets the exceptions instead of uncaughtException', asyn
     });
     toItself(socket, 10);
   }));
-  assert.deepStrictEqual(told, Array(4).fill('captured on purpose'));
+  assert.deepStrictEqual(reported, Array(4).fill('captured on purpose'));
 });
 
 test('uncaughtExceptionMonitor sees the exception before the process ends', async () => {
-  const { code, reports: told } = await run((t) => bound(t, (socket) => {
+  const { code, reports: reported } = await run((t) => bound(t, (socket) => {
     process.on('uncaughtExceptionMonitor', (error) => t.report(error.message));
     socket.on('message', boom);
     toItself(socket, 10);
   }));
-  assert.deepStrictEqual([code, told], [1, ['on purpose']]);
+  assert.deepStrictEqual([code, reported], [1, ['on purpose']]);
 });
 
 test('an error event that nobody listens to is an exception with the error itself', async () => {
   const failed = await run((t) => t.dgram.createSocket('udp4').bind(0, '192.0.2.1'));
   assert.strictEqual(failed.code, 1);
   assert.match(failed.stderr, /bind EADDRNOTAVAIL 192\.0\.2\.1/);
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     process.on('uncaughtException', (error) => {
       t.report([error.code, error.syscall]);
       socket.bind(0, '127.0.0.1', () => socket.close());
     });
     const socket = t.dgram.createSocket('udp4').bind(0, '192.0.2.1');
   });
-  assert.deepStrictEqual(told, [['EADDRNOTAVAIL', 'bind']]);
+  assert.deepStrictEqual(reported, [['EADDRNOTAVAIL', 'bind']]);
 });
 
 test('a lookup that throws does so out of the call that used it', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     const lookup = (host, family, done) => host === 'there' ? boom() : done(null, '127.0.0.1', 4);
     const other = t.dgram.createSocket({ type: 'udp4', lookup });
     attempt(t.report, () => other.bind(0, 'there'));
@@ -333,11 +333,11 @@ test('a lookup that throws does so out of the call that used it', async () => {
       socket.close(() => t.report('close'));
     });
   });
-  assert.deepStrictEqual(told, [...Array(3).fill('on purpose'), 'close']);
+  assert.deepStrictEqual(reported, [...Array(3).fill('on purpose'), 'close']);
 });
 
 test('a lookup that throws while queued sends leave is an exception', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     process.on('uncaughtException', (error) => {
       t.report(error.message);
       socket.close(() => t.report('close'));
@@ -349,11 +349,11 @@ test('a lookup that throws while queued sends leave is an exception', async () =
     const socket = t.dgram.createSocket({ type: 'udp4', lookup });
     socket.send('x', 9, 'there', () => t.report('sent'));
   });
-  assert.deepStrictEqual(told, ['on purpose', 'close']);
+  assert.deepStrictEqual(reported, ['on purpose', 'close']);
 });
 
 test('a lookup that calls back and then throws has done its work', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     const lookup = (host, family, done) => {
       done(null, '127.0.0.1', 4);
       boom();
@@ -369,7 +369,7 @@ test('a lookup that calls back and then throws has done its work', async () => {
       socket.send('x', socket.address().port, 'there', () => t.report('sent'));
     });
   });
-  assert.deepStrictEqual(told, ['listening', 'on purpose', 'on purpose', 'sent', 'x']);
+  assert.deepStrictEqual(reported, ['listening', 'on purpose', 'on purpose', 'sent', 'x']);
 });
 
 test('a listener\'s rejection is an unhandled one', async () => {
@@ -379,7 +379,7 @@ test('a listener\'s rejection is an unhandled one', async () => {
   }));
   assert.strictEqual(code, 1);
   assert.match(stderr, /Error: on purpose/);
-  const told = await reports((t) => bound(t, (socket) => {
+  const reported = await reports((t) => bound(t, (socket) => {
     process.on('unhandledRejection', (error) => t.report(error.message));
     socket.on('message', async (msg) => {
       if (String(msg) === '2') socket.close();
@@ -387,11 +387,11 @@ test('a listener\'s rejection is an unhandled one', async () => {
     });
     toItself(socket, 10);
   }));
-  assert.deepStrictEqual(told, Array(3).fill('on purpose'));
+  assert.deepStrictEqual(reported, Array(3).fill('on purpose'));
 });
 
 test('with captureRejections a listener\'s rejection is an error event', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     require('node:events').captureRejections = true;
     bound(t, (socket) => {
       let errors = 0;
@@ -403,11 +403,11 @@ test('with captureRejections a listener\'s rejection is an error event', async (
       toItself(socket, 3);
     });
   });
-  assert.deepStrictEqual(told, Array(3).fill('on purpose'));
+  assert.deepStrictEqual(reported, Array(3).fill('on purpose'));
 });
 
 test('with captureRejections a rejection goes to the socket\'s own handler first', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     require('node:events').captureRejections = true;
     bound(t, (socket) => {
       socket.on('error', () => t.report('error'));
@@ -419,15 +419,15 @@ test('with captureRejections a rejection goes to the socket\'s own handler first
       toItself(socket);
     });
   });
-  assert.deepStrictEqual(told, [['on purpose', 'message', '0']]);
+  assert.deepStrictEqual(reported, [['on purpose', 'message', '0']]);
 });
 
 test('a listener of newListener that throws does so out of the call', async () => {
-  const told = await reports((t) => {
+  const reported = await reports((t) => {
     const socket = t.dgram.createSocket('udp4');
     socket.on('newListener', boom);
     attempt(t.report, () => socket.bind(0, () => {}));
     attempt(t.report, () => socket.close(() => {}));
   });
-  assert.deepStrictEqual(told, ['on purpose', 'on purpose']);
+  assert.deepStrictEqual(reported, ['on purpose', 'on purpose']);
 });

@@ -1,5 +1,5 @@
 'use strict';
-// What Node.js prints when nobody catches an exception or an 'error' is headed by the line that has
+// What Node.js prints when an exception is not caught or an 'error' is headed by the line that has
 // thrown: the program's, or that of node:events for an 'error'. The same with the built-in.
 
 const assert = require('node:assert');
@@ -133,7 +133,7 @@ test("an uncaught exception of 'message' is headed by the line that made the err
   assert.match(head.join('\n'), /of this line/);
 });
 
-test('what is queued behind an exception is told nevertheless', ours('it has bindSync() on every version'), async () => {
+test('what is queued behind an exception is emitted nevertheless', ours('it has bindSync() on every version'), async () => {
   const reports = await child.reports((t) => {
     process.on('uncaughtException', (error) => t.report(error.message));
     const socket = t.dgram.createSocket('udp4');

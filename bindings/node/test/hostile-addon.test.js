@@ -33,19 +33,19 @@ function attempt(call) {
 const addonPath = (t) => t.args.addon;
 
 // The names of setup()'s functions, each of which does nothing.
-function quiet() {
+function noopFunctions() {
   const names = ['queue', 'tick', 'defer', 'lookup', 'message', 'sender', 'slab', 'listening',
     'connected', 'connect_failed', 'error', 'sent', 'failed', 'closed'];
   return Object.fromEntries(names.map((name) => [name, () => undefined]));
 }
 
 const numbersOf = () => new Int32Array(new SharedArrayBuffer(4 * 3073));
-const stageOf = () => new Uint8Array(new SharedArrayBuffer(65536));
+const stagingOf = () => new Uint8Array(new SharedArrayBuffer(65536));
 
 // The addon as another JavaScript would use it, set up with some functions of its own.
 function addonOf(t, functions = {}) {
   const addon = require(addonPath(t)).create();
-  addon.setup({ ...quiet(), ...functions }, numbersOf(), stageOf());
+  addon.setup({ ...noopFunctions(), ...functions }, numbersOf(), stagingOf());
   return addon;
 }
 
@@ -77,9 +77,9 @@ function handleOf(socket) {
 
 async function exchange(t) {
   const [a, b] = [await bound(t), await bound(t)];
-  const told = new Promise((resolve) => a.on('message', (message) => resolve(`${message}`)));
+  const reported = new Promise((resolve) => a.on('message', (message) => resolve(`${message}`)));
   b.send('hello', a.address().port, '127.0.0.1');
-  const right = await told === 'hello';
+  const right = await reported === 'hello';
   a.close();
   b.close();
   return right;
@@ -142,7 +142,7 @@ const callable = ([name, { value, get }]) => [name, value ?? get];
 const methods = (object) =>
   members(object).map(callable).filter(([, method]) => typeof method === 'function');
 
-const using = [turn, turns, ignore, attempt, addonPath, quiet, numbersOf, stageOf, addonOf, calling,
+const using = [turn, turns, ignore, attempt, addonPath, noopFunctions, numbersOf, stagingOf, addonOf, calling,
   boundHandle, bound, handleOf, exchange, throwing, kinds, foreign, members, callable, methods];
 
 // ---- here ----
@@ -186,14 +186,14 @@ const attacks = {
   },
   'setup() without arguments': (t) => {
     const addon = require(addonPath(t)).create();
-    for (const args of [[], [undefined], [quiet()], [quiet(), numbersOf()]])
+    for (const args of [[], [undefined], [noopFunctions()], [noopFunctions(), numbersOf()]])
       t.report(`${attempt(() => addon.setup(...args))}`);
     attempt(() => new addon.Handle({}, 4).bindSync(0, '127.0.0.1'));
   },
   'setup() with any memory': async (t) => {
     for (const value of kinds()) {
-      for (const args of [[quiet(), value, stageOf()], [quiet(), numbersOf(), value],
-        [value, numbersOf(), stageOf()], [quiet(), value, value]]) {
+      for (const args of [[noopFunctions(), value, stagingOf()], [noopFunctions(), numbersOf(), value],
+        [value, numbersOf(), stagingOf()], [noopFunctions(), value, value]]) {
         const addon = require(addonPath(t)).create();
         attempt(() => addon.setup(...args));
         attempt(() => {
@@ -209,12 +209,12 @@ const attacks = {
   'setup() twice, and with memory that can go': (t) => {
     const { create } = require(addonPath(t));
     const memory = new WebAssembly.Memory({ initial: 1 });
-    const good = [[quiet(), numbersOf(), stageOf()],
-      [quiet(), numbersOf(), new Uint8Array(memory.buffer)]];
-    const bad = [[quiet(), new Int32Array(3073), stageOf()],
-      [quiet(), numbersOf(), new Uint8Array(65536)], [quiet(), numbersOf(), Buffer.alloc(65536)],
-      [quiet(), numbersOf().subarray(1), stageOf()], [quiet(), numbersOf(), stageOf().subarray(1)],
-      [quiet(), stageOf(), numbersOf()], [{}, numbersOf(), stageOf()]];
+    const good = [[noopFunctions(), numbersOf(), stagingOf()],
+      [noopFunctions(), numbersOf(), new Uint8Array(memory.buffer)]];
+    const bad = [[noopFunctions(), new Int32Array(3073), stagingOf()],
+      [noopFunctions(), numbersOf(), new Uint8Array(65536)], [noopFunctions(), numbersOf(), Buffer.alloc(65536)],
+      [noopFunctions(), numbersOf().subarray(1), stagingOf()], [noopFunctions(), numbersOf(), stagingOf().subarray(1)],
+      [noopFunctions(), stagingOf(), numbersOf()], [{}, numbersOf(), stagingOf()]];
     for (const args of bad) {
       const addon = create();
       if (!(attempt(() => addon.setup(...args)) instanceof TypeError)) throw new Error('taken');
@@ -230,19 +230,19 @@ const attacks = {
   'setup() with a getter that calls setup()': async (t) => {
     const addon = require(addonPath(t)).create();
     let depth = 0;
-    const functions = { ...quiet(), get closed() {
-      if (depth++ < 3) attempt(() => addon.setup(functions, numbersOf(), stageOf()));
+    const functions = { ...noopFunctions(), get closed() {
+      if (depth++ < 3) attempt(() => addon.setup(functions, numbersOf(), stagingOf()));
       return ignore;
     } };
-    attempt(() => addon.setup(functions, numbersOf(), stageOf()));
+    attempt(() => addon.setup(functions, numbersOf(), stagingOf()));
     attempt(() => boundHandle(addon));
     await turns(3);
   },
   'setup() with one function that is none': async (t) => {
-    for (const name of Object.keys(quiet())) {
+    for (const name of Object.keys(noopFunctions())) {
       for (const value of [undefined, null, 1, {}, 'x', Symbol('x')]) {
         const addon = require(addonPath(t)).create();
-        attempt(() => addon.setup({ ...quiet(), [name]: value }, numbersOf(), stageOf()));
+        attempt(() => addon.setup({ ...noopFunctions(), [name]: value }, numbersOf(), stagingOf()));
         attempt(() => {
           const handle = boundHandle(addon);
           handle.bind(0);
@@ -574,7 +574,7 @@ test('functions of setup() that use the handle they are called for', own, async 
       collect: () => gc(),
       'act at once': (handle, act, ...values) => typeof act === 'function' && act(...values),
     };
-    for (const name of Object.keys(quiet())) {
+    for (const name of Object.keys(noopFunctions())) {
       for (const [what, action] of Object.entries(actions)) {
         t.report(`${name}: ${what}`);
         let handle;
@@ -798,7 +798,7 @@ test('setters of the program see no memory of the addon\'s', own, async () => {
     for (const memory of stolen) attempt(() => structuredClone(memory, { transfer: [memory] }));
     gc();
     t.report(stolen.length);
-    if (stolen.length > 0) throw new Error(`${stolen.length} views of the stage`);
+    if (stolen.length > 0) throw new Error(`${stolen.length} views of the staging buffer`);
     t.report(await exchange(t));
     process.exit();
   });
@@ -876,7 +876,7 @@ test('what the language and Node.js offer is replaced after loading', own, async
   }, { patience: 120 });
 });
 
-test('a stage or slab that is taken from under the messages', own, async () => {
+test('a staging buffer or slab that is taken from under the messages', own, async () => {
   await harmless(async (t) => {
     process.on('uncaughtException', ignore);
     const socket = await bound(t, { pooledMessages: true });

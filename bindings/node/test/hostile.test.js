@@ -1,5 +1,5 @@
 'use strict';
-// Programs that do what they can to confuse the module: it may throw whatever it likes, but the
+// Programs that do what they can to confuse the module: it may throw anything, but the
 // process never ends by a signal, never hangs, and sockets that are left alone go on working. Each
 // case runs in a process of its own.
 
@@ -39,7 +39,7 @@ async function inState(t, state) {
   return socket;
 }
 
-// An exchange of messages between two sockets that nobody bothers.
+// An exchange of messages between two sockets that is not disturbed.
 async function exchange({ dgram }) {
   const [a, b] = [dgram.createSocket('udp4'), dgram.createSocket('udp4')];
   await new Promise((resolve) => a.bind(0, '127.0.0.1').once('listening', resolve));
@@ -861,13 +861,13 @@ test('thousands of listeners, which come and go', async () => {
 test('events that the program itself emits', async () => {
   const reports = await harmless(async (t) => {
     process.on('uncaughtException', ignore);
-    let heard = 0;
+    let emitted = 0;
     for (const state of ['unbound', 'bound', 'connected', 'closed']) {
       for (const event of ['message', 'messages', 'listening', 'connect', 'close', 'error',
         'newListener', 'removeListener', 'drain']) {
         t.report(`${state} ${event}`);
         const socket = await inState(t, state);
-        socket.on(event, () => { heard++; });
+        socket.on(event, () => { emitted++; });
         attempt(() => socket.send('x', 9, '127.0.0.1', ignore));
         attempt(() => socket.connect(9, '127.0.0.1', ignore));
         attempt(() => socket.emit(event));
@@ -879,7 +879,7 @@ test('events that the program itself emits', async () => {
         await turn();
       }
     }
-    t.report(heard >= 4 * 9 * 3);
+    t.report(emitted >= 4 * 9 * 3);
     t.report(await exchange(t));
   });
   assert.strictEqual(reports.at(-2), true);

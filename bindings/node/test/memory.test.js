@@ -26,7 +26,7 @@ const execArgv = ['--expose-gc', '--max-semi-space-size=1'];
 const neverFreed = ours('the built-in keeps each socket until it is closed');
 const noProc = process.platform !== 'linux' && 'descriptors are counted in /proc/self/fd';
 
-// A sanitizer keeps freed memory back, so that only what the engine counts tells something.
+// A sanitizer keeps freed memory back, so that only what the engine counts is reliable.
 const sanitized = Boolean(process.env.DGRAM_TEST_SANITIZED);
 
 // These run in the child.
@@ -214,7 +214,7 @@ test('a thousand open sockets need little each', async () => {
 });
 
 test('a bound socket that the program forgot still delivers', async () => {
-  const told = await reports(async (t) => {
+  const reported = await reports(async (t) => {
     const open = async (unref) => {
       const socket = await bound(t, (msg) => {
         t.report(String(msg));
@@ -232,11 +232,11 @@ test('a bound socket that the program forgot still delivers', async () => {
     await collect();
     keepAlive.close();
   });
-  assert.deepStrictEqual(told, ['to the one', 'to the unref\'d one']);
+  assert.deepStrictEqual(reported, ['to the one', 'to the unref\'d one']);
 });
 
 test('what is under way survives that the program forgot the socket', async () => {
-  const told = await reports(async (t) => {
+  const reported = await reports(async (t) => {
     const later = (host, family, done) => {
       gc();
       setImmediate(() => {
@@ -268,17 +268,17 @@ test('what is under way survives that the program forgot the socket', async () =
       for (let i = 0; i < 3; i++) await collect();
     }
   });
-  assert.deepStrictEqual(told.sort(), ['close', 'connect', 'listening', 'send']);
+  assert.deepStrictEqual(reported.sort(), ['close', 'connect', 'listening', 'send']);
 });
 
 test('a promise of asyncDispose survives that the program forgot the socket',
   { skip: !Symbol.asyncDispose && 'Symbol.asyncDispose does not exist' }, async () => {
-    const told = await reports(async (t) => {
+    const reported = await reports(async (t) => {
       const disposed = t.dgram.createSocket('udp4')[Symbol.asyncDispose]();
       disposed.then(() => t.report('disposed'));
       gc();
     });
-    assert.deepStrictEqual(told, ['disposed']);
+    assert.deepStrictEqual(reported, ['disposed']);
   });
 
 for (const size of [64, 1200]) {
@@ -304,7 +304,7 @@ for (const size of [64, 1200]) {
         await pour(t, socket, count, size);
         t.report(await memory());
         if (kept.length !== Math.floor(count / every)) throw new Error(`kept ${kept.length}`);
-        // A message's first bytes say which it was, however long ago it came.
+        // A message's first bytes are its number, however long ago it came.
         kept.forEach((msg, i) => {
           if (msg.readUInt32LE() !== (i + 1) * every - 1) throw new Error('content changed');
         });
@@ -404,7 +404,7 @@ test('refused calls and failed sends do not add up', async () => {
 });
 
 test('what was sent arrives right although the program dropped it at once', async () => {
-  const told = await reports(async (t) => {
+  const reported = await reports(async (t) => {
     const wrong = [];
     const count = 1000;
     let received = 0;
@@ -459,7 +459,7 @@ test('what was sent arrives right although the program dropped it at once', asyn
     t.report(wrong);
     for (const socket of [receiver, connected, plain, slow]) socket.close();
   });
-  assert.deepStrictEqual(told, [[]]);
+  assert.deepStrictEqual(reported, [[]]);
 });
 
 test('sockets may be closed in listeners while garbage is collected', async () => {

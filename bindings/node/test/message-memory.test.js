@@ -13,7 +13,7 @@ const SLAB = 64 * 1024;
 const sizes = [0, 1, 63, 64, 65, 512, 1200, 1472, 9000, 65507];
 const events = isBuiltIn ? ['message'] : ['message', 'messages'];
 
-// Bytes that tell the message, and what it is not made of: zeroes and the bytes of others.
+// Bytes that identify the message, and what it is not made of: zeroes and the bytes of others.
 const payload = (size, mark) => Buffer.alloc(size, mark);
 
 // Sends the payloads in one turn, and resolves with the messages that they have become.
@@ -159,7 +159,7 @@ describe('memory of its own', () => {
     });
 
   test('what a listener does to Buffer and Uint8Array changes no message', async () => {
-    const told = await child.reports(async (t) => {
+    const reported = await child.reports(async (t) => {
       const { alloc, prototype } = Buffer;
       const originals = { Uint8Array, ArrayBuffer, Buffer };
       const places = [
@@ -192,7 +192,7 @@ describe('memory of its own', () => {
       for (const options of [{}, { pooledMessages: true }])
         for (const size of [0, 64, 65, 1472, 40_000]) t.report(await play(options, size));
     });
-    assert.deepStrictEqual(told, Array(10).fill(true));
+    assert.deepStrictEqual(reported, Array(10).fill(true));
   });
 });
 

@@ -36,7 +36,7 @@ describe("'messages'", ours("the event 'messages' is an addition"), () => {
     assert.ok(arrived.length <= 50, `${arrived.length} calls`);
   });
 
-  test('a message is told as by the event message', async (t) => {
+  test('a message has the same form as an argument of the event message', async (t) => {
     const receiver = await open(t);
     const sender = await open(t);
     sendAll(sender, receiver, ['three', 'one']);
@@ -97,10 +97,10 @@ describe("'messages'", ours("the event 'messages' is an addition"), () => {
     const sender = await open(t);
     const log = [];
     receiver.on('message', (msg, rinfo) => log.push({ msg, rinfo }));
-    let told = 0;
+    let emitted = 0;
     receiver.on('messages', (batch) => {
-      assert.strictEqual(log.length, told);
-      told += batch.length;
+      assert.strictEqual(log.length, emitted);
+      emitted += batch.length;
     });
     const sent = ['a', '', 'b', 'c'];
     sendAll(sender, receiver, sent);
@@ -124,7 +124,7 @@ describe("'messages'", ours("the event 'messages' is an addition"), () => {
     assert.deepStrictEqual(calls, [['first']]);
   });
 
-  test('without a listener each message is told alone', async (t) => {
+  test('without a listener each message is emitted alone', async (t) => {
     const receiver = await open(t);
     const sender = await open(t);
     const emitted = [];

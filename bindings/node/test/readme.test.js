@@ -1,5 +1,5 @@
 'use strict';
-// The README's programs print what it says that they print.
+// The README's programs print the output that it names.
 
 const assert = require('node:assert');
 const { execFile } = require('node:child_process');
@@ -12,11 +12,11 @@ const { ours } = require('./subject');
 
 const readme = fs.readFileSync(path.join(packageFolder, 'README.md'), 'utf8');
 const programs = [...readme.matchAll(/^```mjs\n(.*?)^```$/gms)].map(([, program]) => program);
-const says = (program) => [...program.matchAll(/^\/\/ Prints: (.*)$/gm)].map(([, line]) => line);
+const outputOf = (program) => [...program.matchAll(/^\/\/ Prints: (.*)$/gm)].map(([, line]) => line);
 
-test('the README has programs, and each says what it prints', () => {
+test('the README has programs, and each names its output', () => {
   assert.ok(programs.length >= 4);
-  for (const program of programs) assert.ok(says(program).length > 0, program);
+  for (const program of programs) assert.ok(outputOf(program).length > 0, program);
 });
 
 programs.forEach((program, index) => {
@@ -26,6 +26,6 @@ programs.forEach((program, index) => {
       cwd, timeout: 60_000,
     });
     assert.strictEqual(stderr, '');
-    assert.deepStrictEqual(stdout.trimEnd().split('\n'), says(program));
+    assert.deepStrictEqual(stdout.trimEnd().split('\n'), outputOf(program));
   });
 });

@@ -1,5 +1,5 @@
 'use strict';
-// A socket of the built-in, as the other side: it tells what has reached the loopback interface.
+// A socket of the built-in, as the other side: it records what has reached the loopback interface.
 
 const dgram = require('node:dgram');
 const { once } = require('node:events');

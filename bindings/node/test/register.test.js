@@ -1,9 +1,9 @@
 'use strict';
-// `libdgram/register`: whatever way a program or a dependency of it names node:dgram, it gets ours.
+// `libdgram/register`: however a program or a dependency of it names node:dgram, it gets ours.
 //
-// Each test runs twice: with the package, and with a stand-in for the module that it puts in place,
-// so that the replacing is judged apart from what is put there. DGRAM_MODULE=node:dgram leaves only
-// the second.
+// Each test runs twice: with the package, and with a stand-in for the module that it installs, so
+// that the registration is tested apart from the module. DGRAM_MODULE=node:dgram leaves only the
+// second.
 
 const assert = require('node:assert');
 const { execFile } = require('node:child_process');
@@ -57,7 +57,7 @@ const files = {
       'import namespace': namespace.createSocket,
     });
   `,
-  // Makes a socket in each way that there is, and tells which of them are ours.
+  // Makes a socket in each way that there is, and prints which of them are ours.
   'look.mjs': `
     import { createRequire } from 'node:module';
     import * as commonjs from './dependency.cjs';
@@ -116,7 +116,7 @@ const files = {
       lost: Object.keys(original).filter((name) => !(name in require('node:dgram'))),
     }));
   `,
-  'talk.mjs': `
+  'exchange.mjs': `
     import { createSocket } from 'node:dgram';
     import { once } from 'node:events';
     const server = createSocket('udp4');
@@ -137,7 +137,7 @@ const run = promisify(execFile);
 function suiteOf(title, install, options) {
   describe(title, options, () => {
     // Runs node with the arguments in the folder; resolves with what it printed, read as JSON.
-    async function told(t, args, env = {}) {
+    async function outputOf(t, args, env = {}) {
       const cwd = programFolder(t, files, install);
       const options = { cwd, env: { ...process.env, ...env }, timeout: 60_000 };
       const { stdout } = await run(process.execPath, args, options);
@@ -152,8 +152,8 @@ function suiteOf(title, install, options) {
       assert.deepStrictEqual(others, [], `${others} should ${ours ? '' : 'not '}be ours`);
     }
 
-    const everywhere = (args, env) => async (t) => assertAll(await told(t, args, env), true);
-    const nowhere = (args, env) => async (t) => assertAll(await told(t, args, env), false);
+    const everywhere = (args, env) => async (t) => assertAll(await outputOf(t, args, env), true);
+    const nowhere = (args, env) => async (t) => assertAll(await outputOf(t, args, env), false);
 
     test('the built-in stays where nothing is registered', nowhere(['plain.mjs']));
     test('import before the others', everywhere(['first.mjs']));
@@ -174,7 +174,7 @@ function suiteOf(title, install, options) {
       NODE_OPTIONS: '--import libdgram/register',
     }));
     test('a worker thread is reached by node --import', {
-      skip: parseInt(process.versions.node) < 20 && 'Node.js 18 hands a worker no --import',
+      skip: parseInt(process.versions.node) < 20 && 'Node.js 18 passes a worker no --import',
     }, everywhere(['--import', 'libdgram/register', 'worker.mjs']));
 
     test('a forked process is not reached by import', nowhere(['fork.mjs', 'registered']));
@@ -186,12 +186,12 @@ function suiteOf(title, install, options) {
     test('a forked process is reached by node --import',
          everywhere(['--import', 'libdgram/register', 'fork.mjs']));
 
-    test('it exports nothing, and no export of the built-in is lost', async (t) => {
-      assert.deepStrictEqual(await told(t, ['exports.cjs']), { exported: [], lost: [] });
+    test('register exports nothing, and no export of the built-in is lost', async (t) => {
+      assert.deepStrictEqual(await outputOf(t, ['exports.cjs']), { exported: [], lost: [] });
     });
 
-    test('sockets talk', async (t) => {
-      const answer = await told(t, ['--import', 'libdgram/register', 'talk.mjs']);
+    test('sockets exchange messages', async (t) => {
+      const answer = await outputOf(t, ['--import', 'libdgram/register', 'exchange.mjs']);
       assert.strictEqual(answer, 'there and back');
     });
   });

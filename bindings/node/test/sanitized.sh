@@ -38,7 +38,7 @@ cd test
 if [ "$kind" = asan ]; then
   [ $# -gt 0 ] || set -- ./*.test.js
   # Leaks are looked for as well: what Node leaves behind itself is still reachable. A child that
-  # ends by process.exit() in the middle of things is none to judge, hence only where asked for.
+  # ends by process.exit() in the middle of things has leaks of its own, hence only on request.
   export ASAN_OPTIONS="detect_leaks=${DETECT_LEAKS:-0}:abort_on_error=1:handle_segv=1"
   export UBSAN_OPTIONS=print_stacktrace=1
   export DGRAM_TEST_SLOWNESS=4

@@ -17,7 +17,7 @@ function errorsOf(socket) {
   return errors;
 }
 
-// Waits until another send of the socket is done, and whatever is due with it.
+// Waits until another send of the socket is done, and all that is due with it.
 async function settled(socket, ...destination) {
   const [error] = await sent(socket, 'x', ...destination);
   assert.strictEqual(error, null);
@@ -74,7 +74,7 @@ describe('emitSendErrors', options, () => {
       }
     });
 
-    test(`${name} is told to a callback alone`, async (t) => {
+    test(`${name} is passed to the callback only`, async (t) => {
       const receiver = await open(t);
       const { port } = receiver.address();
       const socket = await open(t, { ...options, emitSendErrors: true }, '0.0.0.0');
@@ -89,7 +89,7 @@ describe('emitSendErrors', options, () => {
     });
   }
 
-  test('an error of IPv6 says so, too', withIPv6, async (t) => {
+  test('an error of an IPv6 send has the address, too', withIPv6, async (t) => {
     const socket = create(t, { type: 'udp6', emitSendErrors: true });
     socket.send('x', 9, '127.0.0.1');
     assertSendError((await once(socket, 'error'))[0],

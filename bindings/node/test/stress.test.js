@@ -1,5 +1,5 @@
 'use strict';
-// A random walk of operations over many sockets at once, for what nobody thought of.
+// A random walk of operations over many sockets at once, for cases that no other test has.
 //
 // The seed of a walk is printed, and DGRAM_TEST_SEED=seed walks it again. DGRAM_TEST_STEPS sets how
 // far; no walk takes longer than a few seconds.
@@ -27,8 +27,8 @@ function generator(seed) {
   };
 }
 
-// A message says how long it is and with what it is filled, so that any mixture shows.
-function letter(number, size) {
+// A message holds its size and the byte that fills it, so that any mixture shows.
+function datagram(number, size) {
   const bytes = Buffer.alloc(size, number % 251);
   if (size >= 8) {
     bytes.writeUInt32LE(number, 0);
@@ -37,7 +37,7 @@ function letter(number, size) {
   return bytes;
 }
 
-function isLetter(bytes) {
+function isDatagram(bytes) {
   if (bytes.length < 8) return bytes.every((byte) => byte === bytes[0]);
   const fill = bytes.readUInt32LE(0) % 251;
   return bytes.readUInt32LE(4) === bytes.length &&
@@ -51,7 +51,7 @@ class Walk {
     this.random = generator(seed);
     this.sockets = [];
     this.problems = new Set();
-    this.letters = 0;
+    this.datagrams = 0;
     this.counts = { messages: 0, callbacks: 0, errors: 0, refused: 0 };
   }
 
@@ -60,7 +60,7 @@ class Walk {
   chance(of) { return this.random() < of; }
   wrong(what) { this.problems.add(what); }
 
-  // Something that must happen at most once, and not before the call that asked for it returned.
+  // Something that must happen at most once, and not before the call that requested it returned.
   once(what, then = () => {}) {
     let called = 0;
     let returned = false;
@@ -111,14 +111,14 @@ class Walk {
       this.counts.messages++;
       if (it.closed) this.wrong('message after close');
       if (rinfo.size !== msg.length) this.wrong('size of rinfo');
-      if (!isLetter(msg)) this.wrong(`mixed message of ${msg.length} bytes`);
+      if (!isDatagram(msg)) this.wrong(`mixed message of ${msg.length} bytes`);
       if (msg.length % 97 === 13) this.attempt('close', it);
       if (msg.length % 89 === 7) this.attempt('send', it);
       if (msg.length % 83 === 3) this.attempt('create');
     });
   }
 
-  // A port of a socket of the walk, or sometimes one where nobody is.
+  // A port of a socket of the walk, or sometimes one without a socket.
   port() {
     const it = this.sockets.length && this.chance(0.9) && this.pick(this.sockets);
     try {
@@ -151,7 +151,7 @@ class Walk {
   send(it) {
     const sizes = [0, 1, 7, 8, 64, 64, 64, 500, 1200, 1472, 9000, 20_000, 65_507];
     const size = this.pick(sizes) + this.below(2);
-    const message = letter(this.letters++, size);
+    const message = datagram(this.datagrams++, size);
     const callback = this.chance(0.6) ? [this.once('callback of send', (error, bytes) => {
       this.counts.callbacks++;
       if (!error && bytes !== size) this.wrong(`${bytes} bytes sent of ${size}`);
@@ -222,8 +222,8 @@ class Walk {
   unref(it) { it.socket.unref(); }
   collect() { gc(); }
 
-  // What a call may throw is an error of the module or of the system, or the built-in's own way to
-  // say that the socket is closed.
+  // What a call may throw is an error of the module or of the system, or the built-in's own error
+  // for a closed socket.
   attempt(name, it = this.sockets.length ? this.pick(this.sockets) : undefined) {
     if (!it && !['create', 'collect'].includes(name)) return;
     if (it && name !== 'forget') it.busy ||= ['bind', 'send', 'burst', 'connect'].includes(name);
@@ -262,7 +262,7 @@ test('a random walk', async (t) => {
       const [result] = await child.reports(async (t) => {
         const walk = new Walk(t.dgram, t.args.seed);
         process.on('uncaughtException', (error) => {
-          // A close() that waited for a bind may find the socket closed: nobody can catch that.
+          // A close() that waited for a bind may find the socket closed: no program can catch that.
           if (error.code !== 'ERR_SOCKET_DGRAM_NOT_RUNNING') walk.wrong(`uncaught ${error.stack}`);
         });
         const done = await walk.run(t.args.steps, Date.now() + t.args.seconds * 1000);
@@ -271,7 +271,7 @@ test('a random walk', async (t) => {
           t.report({ done, ...walk.counts, problems: [...walk.problems] });
         });
       }, {
-        using: [turn, generator, letter, isLetter, Walk],
+        using: [turn, generator, datagram, isDatagram, Walk],
         args: { seed, steps, seconds },
         execArgv: ['--expose-gc'],
         patience: seconds + 60,

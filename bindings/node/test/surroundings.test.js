@@ -25,14 +25,14 @@ const echo = (t) => {
 };
 
 const aliases = {
-  // Not asked for names with node: before them.
+  // Not called for names with node: before them.
   'Module._resolveFilename': (t) => {
     const Module = require('node:module');
     const original = Module._resolveFilename;
     Module._resolveFilename = (request, ...others) =>
       original.call(Module, request === 'dgram' ? t.modulePath : request, ...others);
   },
-  // As jest.mock() does: whoever asks gets what the factory gives, while it runs too.
+  // As jest.mock() does: each require() gets what the factory returns, while it runs too.
   'Module._load': (t) => {
     const Module = require('node:module');
     const original = Module._load;
@@ -66,15 +66,15 @@ for (const [how, alias] of Object.entries(aliases)) {
   });
 }
 
-test('a subscriber of udp.socket hears of no socket when the package is loaded', ours(''), async () => {
+test('a subscriber of udp.socket gets no socket when the package is loaded', ours(''), async () => {
   const reports = await child.reports((t) => {
-    let heard = 0;
-    require('node:diagnostics_channel').channel('udp.socket').subscribe(() => { heard++; });
+    let published = 0;
+    require('node:diagnostics_channel').channel('udp.socket').subscribe(() => { published++; });
     const { length } = process.getActiveResourcesInfo?.() ?? [];
     const { createSocket } = t.dgram;
-    t.report([heard, (process.getActiveResourcesInfo?.() ?? []).length - length]);
+    t.report([published, (process.getActiveResourcesInfo?.() ?? []).length - length]);
     createSocket('udp4').close();
-    t.report(heard);
+    t.report(published);
   });
   assert.deepStrictEqual(reports, [[0, 0], 1]);
 });
@@ -131,7 +131,7 @@ function tools(t, names, status = 0) {
   return folder;
 }
 
-// Variables that name tools must not be those of whoever runs the tests.
+// Variables that name tools must not be those of the environment that runs the tests.
 function environment(PATH, others = {}) {
   const env = { ...process.env, PATH, ...others };
   for (const name of ['CC', 'CXX', 'MAKE', 'PYTHON', 'NODE_GYP_FORCE_PYTHON', 'npm_config_python', 'npm_config_make',
@@ -143,7 +143,7 @@ function environment(PATH, others = {}) {
 const toolNames = ['python3', 'make', 'cc', 'c++'];
 
 for (const file of ['index.js', 'register.js', 'index.mjs']) {
-  test(`${file} without an addon says how to compile it`, ours(''), (t) => {
+  test(`${file} without an addon throws how to compile it`, ours(''), (t) => {
     const folder = copyWithoutAddon(t);
     const { status, stderr } = spawnSync(process.execPath,
       ['-e', `import(${JSON.stringify(path.join(folder, file))})`],
@@ -161,7 +161,7 @@ const lacks = {
 };
 
 for (const [tool, name] of Object.entries(lacks)) {
-  test(`without ${name}, both say so`, ours(''), (t) => {
+  test(`without ${name}, both report it`, ours(''), (t) => {
     const folder = copyWithoutAddon(t);
     const env = environment(tools(t, toolNames.filter((one) => one !== name)));
     const requiring = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(folder)})`],
@@ -198,14 +198,14 @@ test('an installation that works prints nothing and leaves nothing', ours(''), (
   assert.deepStrictEqual(fs.readdirSync(TMPDIR), []);
 });
 
-test('npm that is told to be verbose shows the whole output', ours(''), (t) => {
+test('verbose npm shows the whole output', ours(''), (t) => {
   const folder = copyWithoutAddon(t);
   const env = environment(`${tools(t, [...toolNames, 'node-gyp'])}:/usr/bin:/bin`, { npm_config_loglevel: 'verbose' });
   const { status, stdout } = spawnSync(process.execPath, ['install.js'], { cwd: folder, encoding: 'utf8', env });
   assert.deepStrictEqual([status, /node-gyp rebuild/.test(stdout)], [0, true]);
 });
 
-test('without node-gyp the installation says so', ours(''), (t) => {
+test('without node-gyp the installation reports it', ours(''), (t) => {
   const folder = copyWithoutAddon(t);
   const env = environment(tools(t, toolNames), { TMPDIR: tools(t, []) });
   const { status, stderr } = spawnSync(process.execPath, ['install.js'], { cwd: folder, encoding: 'utf8', env });

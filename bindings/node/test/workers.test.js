@@ -23,7 +23,7 @@ function start({ modulePath }, body, workerData, options) {
   return worker;
 }
 
-const said = (worker) => require('node:events').once(worker, 'message').then(([value]) => value);
+const nextMessage = (worker) => require('node:events').once(worker, 'message').then(([value]) => value);
 const ended = (worker) => new Promise((resolve) => worker.once('exit', resolve));
 const descriptors = () => require('node:fs').readdirSync('/proc/self/fd').length;
 
@@ -36,7 +36,7 @@ function bound(dgram, port = 0) {
   });
 }
 
-// Binds each port once more: fails if anybody still has it.
+// Binds each port once more: fails if a socket still holds it.
 async function freeAgain(dgram, ports) {
   for (const port of [].concat(ports)) (await bound(dgram, port)).close();
 }
@@ -52,10 +52,10 @@ async function chatter({ dgram, parentPort }) {
   for (let i = 0; i < 50; i++) socket.send('x', portOf(socket), '127.0.0.1');
 }
 
-const using = [start, said, ended, descriptors, portOf, bound, freeAgain, chatter];
+const using = [start, nextMessage, ended, descriptors, portOf, bound, freeAgain, chatter];
 const reports = (body, args) => child.reports(body, { using, args });
 
-// Runs the body, in which a worker sends to args.port, and tells what was received.
+// Runs the body, in which a worker sends to args.port, and resolves with what was received.
 async function received(body) {
   const receiver = await Receiver.open();
   try {
@@ -75,7 +75,7 @@ test('a worker is terminated with sockets open: the ports are free', { skip: noP
     };
     for (let i = 0; i < 3; i++) {
       const worker = start(t, body);
-      const ports = await said(worker);
+      const ports = await nextMessage(worker);
       await worker.terminate();
       await freeAgain(t.dgram, ports);
       if (i !== 1) t.report(descriptors());
@@ -88,7 +88,7 @@ test('a worker is terminated in the middle of traffic', async () => {
   await reports(async (t) => {
     for (let i = 0; i < 10; i++) {
       const worker = start(t, chatter);
-      const port = await said(worker);
+      const port = await nextMessage(worker);
       await worker.terminate();
       await freeAgain(t.dgram, port);
     }
@@ -104,7 +104,7 @@ test('a worker is terminated in the middle of traffic that comes from outside', 
         listener.once('message', () => parentPort.postMessage('traffic'));
         parentPort.postMessage(portOf(listener));
       });
-      const port = await said(worker);
+      const port = await nextMessage(worker);
       let going = true;
       const send = () => {
         if (!going) return;
@@ -112,7 +112,7 @@ test('a worker is terminated in the middle of traffic that comes from outside', 
         setImmediate(send);
       };
       send();
-      await said(worker);
+      await nextMessage(worker);
       await worker.terminate();
       going = false;
       await freeAgain(t.dgram, port);
@@ -163,7 +163,7 @@ test('a worker is terminated with sends queued', async () => {
     };
     for (const body of Object.values(waits)) {
       const worker = start(t, body);
-      const ports = await said(worker);
+      const ports = await nextMessage(worker);
       await worker.terminate();
       await freeAgain(t.dgram, ports);
     }
@@ -236,7 +236,7 @@ for (const [name, body] of Object.entries(endless)) {
   test(`a worker is terminated in a callback that never returns: ${name}`, options, async () => {
     await reports(async (t) => {
       const worker = start(t, t.args.callback);
-      const ports = await said(worker);
+      const ports = await nextMessage(worker);
       await worker.terminate();
       await freeAgain(t.dgram, ports);
     }, { callback: String(body) });
@@ -267,7 +267,7 @@ test('a worker runs out of memory in its listener', async () => {
       for (let i = 0; i < 20; i++) socket.send('x', portOf(socket), '127.0.0.1');
       parentPort.postMessage(portOf(socket));
     }, null, { resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 } });
-    const port = await said(worker);
+    const port = await nextMessage(worker);
     await ended(worker);
     t.report(worker.failure.code);
     await freeAgain(t.dgram, port);
@@ -358,7 +358,7 @@ test('several workers and the main thread use the module at once', async () => {
     };
     const each = 500;
     const workers = Array.from({ length: 4 }, () => start(t, echo, each));
-    const ports = await Promise.all(workers.map(said));
+    const ports = await Promise.all(workers.map(nextMessage));
     const ends = workers.map(ended);
     const socket = await bound(t.dgram);
     const answers = {};
@@ -426,7 +426,7 @@ test('a worker within a worker ends with the outer one', async () => {
       socket.on('message', (msg, rinfo) => socket.send(msg, rinfo.port, rinfo.address));
       socket.bind(0, '127.0.0.1', () => parentPort.postMessage(socket.address().port));`;
     const worker = start(t, outer, inner);
-    const ports = await said(worker);
+    const ports = await nextMessage(worker);
     await worker.terminate();
     await freeAgain(t.dgram, ports);
   });
@@ -435,7 +435,7 @@ test('a worker within a worker ends with the outer one', async () => {
 test('the process exits while workers are in full traffic', async () => {
   const { code, stderr } = await child.run(async (t) => {
     const socket = await bound(t.dgram);
-    await Promise.all([0, 1, 2, 3].map(() => said(start(t, chatter))));
+    await Promise.all([0, 1, 2, 3].map(() => nextMessage(start(t, chatter))));
     socket.on('message', () => process.exit(3));
     socket.send('x', portOf(socket), '127.0.0.1');
   }, { using });

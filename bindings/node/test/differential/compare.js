@@ -14,8 +14,8 @@
 const os = require('node:os');
 const { parseArgs } = require('node:util');
 const { modulePath } = require('../subject');
-const book = require('./book.js');
-const { compare, inGroups } = require('./judge.js');
+const registry = require('./registry.js');
+const { compare, inGroups } = require('./comparison.js');
 
 const { values: options, positionals: parts } = parseArgs({
   allowPositionals: true,
@@ -31,11 +31,11 @@ const { values: options, positionals: parts } = parseArgs({
 
 const outcome = { same: 0, different: 0, broken: 0, skipped: 0 };
 
-function tell({ scenario, flaw, lines, changes, output }) {
-  const verdict = flaw ? 'broken' : changes.length ? 'different' : 'same';
-  outcome[verdict]++;
-  if (options.quiet && verdict === 'same') return;
-  console.log(`\n# ${scenario.name}: ${verdict}${flaw ? `, ${flaw}` : ''}`);
+function report({ scenario, flaw, lines, changes, output }) {
+  const result = flaw ? 'broken' : changes.length ? 'different' : 'same';
+  outcome[result]++;
+  if (options.quiet && result === 'same') return;
+  console.log(`\n# ${scenario.name}: ${result}${flaw ? `, ${flaw}` : ''}`);
   console.log((options.quiet && !flaw ? changes : lines).join('\n'));
   if (flaw && output) console.log(output);
 }
@@ -49,12 +49,12 @@ function playable(scenario) {
 }
 
 async function work(queue) {
-  while (queue.length) (await compare(queue.shift(), options.against, options.module)).forEach(tell);
+  while (queue.length) (await compare(queue.shift(), options.against, options.module)).forEach(report);
 }
 
 async function main() {
-  const asked = ({ name }) => !parts.length || parts.some((part) => name.includes(part));
-  const scenarios = book.all().filter(asked);
+  const requested = ({ name }) => !parts.length || parts.some((part) => name.includes(part));
+  const scenarios = registry.all().filter(requested);
   if (options.list) return console.log(scenarios.map(({ name }) => name).join('\n'));
   const groups = inGroups(scenarios.filter(playable));
   const chosen = options.alone ? groups.flat().map((one) => [one]) : groups;

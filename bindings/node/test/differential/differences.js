@@ -49,7 +49,7 @@ const reasons = [
     scenarios: [
       'B19 a BigInt as port',
       'B19 a symbol as port',
-      'B19 an object as port is asked when the address is known',
+      'B19 an object as port is read when the address is known',
       'B19 an object as port that throws',
       'hostile: a port of bind that binds',
       'hostile: a port of bind that closes the socket',
@@ -65,7 +65,7 @@ const reasons = [
   },
   {
     reason:
-      'A look-up answers once; what it says after that is not heard.',
+      'A look-up answers once; what it passes after that is ignored.',
     scenarios: [
       'B20 a lookup that answers twice',
       'B20 a lookup that fails, then answers',
@@ -106,7 +106,7 @@ const reasons = [
   },
   {
     reason:
-      'A connect whose look-up fails at once is over only when its error has been told, in ' +
+      'A connect whose look-up fails at once is over only when its error has been emitted, in ' +
       'the next tick.',
     scenarios: [
       'B30 a synchronous lookup that fails',
@@ -137,7 +137,7 @@ const reasons = [
   },
   {
     reason:
-      "An exception in a listener of 'message' is told outside of the socket's asynchronous " +
+      "An exception in a listener of 'message' is reported outside of the socket's asynchronous " +
       'context.',
     scenarios: [
       'B44 uncaught exceptions keep the context',

@@ -6,13 +6,13 @@ const assert = require('node:assert');
 const os = require('node:os');
 const test = require('node:test');
 const { modulePath, isBuiltIn } = require('../subject');
-const book = require('./book');
+const registry = require('./registry');
 const differences = require('./differences');
-const { compare, inGroups } = require('./judge');
-const { read, verdict } = require('./table');
+const { compare, inGroups } = require('./comparison');
+const { read, check } = require('./table');
 
 const table = read(isBuiltIn ? [] : differences);
-const scenarios = book.all();
+const scenarios = registry.all();
 const reasons = new Map(scenarios.map(({ name, needs }) => [name, needs(require('node:dgram'))]));
 const results = new Map(scenarios.map(({ name }) => {
   const result = {};
@@ -38,11 +38,11 @@ const queue = inGroups(scenarios.filter(({ name }) => !reasons.get(name)));
 for (let i = 0; i < os.cpus().length; i++) work(queue);
 
 // What differs is played again, alone, a few times: a busy machine can bring two datagrams out of
-// step, and other tests hold thousands of ports, one of which the scenario may ask for.
+// step, and other tests hold thousands of ports, one of which the scenario may want.
 async function play(scenario) {
   const { name } = scenario;
   let result = await results.get(name).promise;
-  const differs = () => result.flaw || verdict(table, name, result.changes).wrong;
+  const differs = () => result.flaw || check(table, name, result.changes).wrong;
   for (let again = 0; again < 4 && differs(); again++) {
     [result] = await compare([scenario], 'node:dgram', modulePath, table.rewrite);
   }
@@ -53,8 +53,8 @@ for (const scenario of scenarios) {
   const { name } = scenario;
   test(name, { skip: reasons.get(name) }, async (t) => {
     const { flaw, changes, lines, output } = await play(scenario);
-    assert.ok(!flaw, `the scenario is broken, the built-in itself says: ${flaw}\n${output}`);
-    const { wrong, todo } = verdict(table, name, changes);
+    assert.ok(!flaw, `the scenario is broken, on the built-in itself: ${flaw}\n${output}`);
+    const { wrong, todo } = check(table, name, changes);
     assert.ok(!wrong, `${wrong}\n${lines.join('\n')}`);
     if (!todo) return;
     t.todo(todo);
@@ -62,7 +62,7 @@ for (const scenario of scenarios) {
   });
 }
 
-test('differences.js speaks of scenarios that exist', () => {
+test('differences.js lists scenarios that exist only', () => {
   const unknown = [...table.decided.keys(), ...table.open.keys()].filter((name) => !results.has(name));
   assert.deepStrictEqual(unknown, []);
 });

@@ -1,17 +1,18 @@
 'use strict';
-// The harness itself: it notices what a drop-in could get wrong, and holds the table to its word.
+// The harness itself: it notices what a drop-in could get wrong, and the table of differences is
+// exact.
 
 const assert = require('node:assert');
 const test = require('node:test');
-const book = require('./book');
-const { compare } = require('./judge');
+const registry = require('./registry');
+const { compare } = require('./comparison');
 const mutants = require('./mutants');
-const { read, verdict } = require('./table');
+const { read, check } = require('./table');
 
-const scenarios = book.all();
+const scenarios = registry.all();
 
 for (const [name, { noticedBy }] of Object.entries(mutants)) {
-  test(`it notices: ${name}`, async () => {
+  test(`the harness notices: ${name}`, async () => {
     const scenario = scenarios.find((one) => one.name === noticedBy);
     const [{ changes, flaw }] = await compare([scenario], 'node:dgram', `mutant:${name}`);
     assert.ok(!flaw, flaw);
@@ -35,34 +36,34 @@ const table = [
   { reason: 'rewritten', node: [18], rewrite: (line) => line.replace('x', 'y') },
 ];
 
-test('what is listed may differ, exactly so', () => {
+test('a listed scenario may differ, by exactly the listed lines', () => {
   const here = read(table, 20);
-  assert.deepStrictEqual(verdict(here, 'one', ['- a', '+ b']), {});
-  assert.match(verdict(here, 'one', ['- a', '+ c']).wrong, /otherwise/);
-  assert.match(verdict(here, 'one', []).wrong, /no longer/);
+  assert.deepStrictEqual(check(here, 'one', ['- a', '+ b']), {});
+  assert.match(check(here, 'one', ['- a', '+ c']).wrong, /otherwise/);
+  assert.match(check(here, 'one', []).wrong, /no longer/);
 });
 
-test('what is not listed may not differ', () => {
+test('a scenario that is not listed may not differ', () => {
   const here = read(table, 20);
-  assert.match(verdict(here, 'two', ['+ c']).wrong, /differs/);
-  assert.deepStrictEqual(verdict(here, 'two', []), {});
-  assert.deepStrictEqual(verdict(read(table, 18), 'two', ['+ c']), {});
+  assert.match(check(here, 'two', ['+ c']).wrong, /differs/);
+  assert.deepStrictEqual(check(here, 'two', []), {});
+  assert.deepStrictEqual(check(read(table, 18), 'two', ['+ c']), {});
 });
 
-test('what is open is to do, until it no longer differs', () => {
+test('an open difference is a todo, until the scenario no longer differs', () => {
   const here = read(table, 20);
-  assert.deepStrictEqual(verdict(here, 'three', ['+ d']), { todo: 'not decided' });
-  assert.match(verdict(here, 'three', []).wrong, /no longer/);
+  assert.deepStrictEqual(check(here, 'three', ['+ d']), { todo: 'not decided' });
+  assert.match(check(here, 'three', []).wrong, /no longer/);
 });
 
-test('lines are rewritten where the table says so', () => {
+test('lines are rewritten where the table has a rewrite', () => {
   assert.strictEqual(read(table, 18).rewrite('x'), 'y');
   assert.strictEqual(read(table, 20).rewrite('x'), 'x');
 });
 
-test('scenarios name what they show', () => {
-  const nameless = scenarios.map(({ name }) => name).filter((name) => !/^(B\d+ |hostile: |threads: )/.test(name));
-  assert.deepStrictEqual(nameless, []);
+test('the name of a scenario begins with the behaviour that it shows', () => {
+  const unnumbered = scenarios.map(({ name }) => name).filter((name) => !/^(B\d+ |hostile: |threads: )/.test(name));
+  assert.deepStrictEqual(unnumbered, []);
 });
 
 test('every behaviour that a program can see has a scenario', () => {

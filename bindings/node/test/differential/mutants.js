@@ -1,10 +1,10 @@
 'use strict';
-// The built-in with one thing changed in each: what a drop-in could get wrong. harness.test.js sees
-// that a scenario notices each of them.
+// The built-in with one thing changed in each: what a drop-in could get wrong. harness.test.js
+// checks that a scenario notices each of them.
 
 const { AsyncResource } = require('node:async_hooks');
 
-/** Puts a method in the place of another, which it gets as its first argument. */
+/** Replaces a method; the new one gets the original as its first argument. */
 function replace(object, name, method) {
   const original = object[name];
   object[name] = function mutant(...values) { return method.call(this, original, ...values); };

@@ -7,8 +7,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { modulePath } = require('../subject');
-const book = require('./book');
-const { compare, inGroups } = require('./judge');
+const registry = require('./registry');
+const { compare, inGroups } = require('./comparison');
 
 const file = path.join(__dirname, 'differences.json');
 const version = Number(process.versions.node.split('.')[0]);
@@ -23,7 +23,7 @@ async function work(queue, found) {
 }
 
 async function play() {
-  const playable = book.all().filter(({ needs }) => !needs(require('node:dgram')));
+  const playable = registry.all().filter(({ needs }) => !needs(require('node:dgram')));
   const queue = inGroups(playable);
   const found = new Map();
   await Promise.all(os.cpus().map(() => work(queue, found)));

@@ -1,6 +1,6 @@
 'use strict';
 // How a trace shows a value: all of it that a program can see, and nothing that varies from run to
-// run. Ports stand between two marks; the judge names them in the order of their appearance.
+// run. Ports stand between two marks; comparison.js names them in the order of their appearance.
 
 const { createHash } = require('node:crypto');
 const EventEmitter = require('node:events');

@@ -1,5 +1,5 @@
 'use strict';
-// What differences.js says of a scenario on this version of Node, and whether that is so.
+// What differences.js lists for a scenario on this version of Node, and whether it still holds.
 
 const major = Number(process.versions.node.split('.')[0]);
 
@@ -19,7 +19,7 @@ function read(table, version = major) {
 }
 
 /** What is wrong with the lines that differ in a scenario, if anything; or what is left to do. */
-function verdict({ decided, open }, name, changes) {
+function check({ decided, open }, name, changes) {
   const listed = decided.get(name);
   const differs = changes.length > 0;
   if (!differs && (listed || open.has(name))) {
@@ -33,4 +33,4 @@ function verdict({ decided, open }, name, changes) {
   return {};
 }
 
-module.exports = { read, verdict };
+module.exports = { read, check };

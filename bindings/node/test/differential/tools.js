@@ -1,5 +1,5 @@
 'use strict';
-// What a scenario gets in hand: to tell what happens, to make sockets, to direct other processes.
+// The tools of a scenario: to trace what happens, to make sockets, to direct other processes.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { once } = require('node:events');
@@ -11,10 +11,10 @@ const LOOPBACK = { udp4: '127.0.0.1', udp6: '::1' };
 
 const store = new AsyncLocalStorage();
 
-/** Runs a function in a context of AsyncLocalStorage; what is told in it ends with «context». */
+/** Runs a function in a context of AsyncLocalStorage: its lines end with «context». */
 const inside = (context, call) => store.run(context, call);
 
-/* To wait: none of these tells anything */
+/* To wait: none of these writes to the trace */
 
 /** A promise that is kept after as many turns of the loop. */
 function turns(count = 1) {
@@ -54,18 +54,18 @@ async function bind(socket) {
   return socket.address().port;
 }
 
-/* To tell */
+/* To trace */
 
-function tellingTools({ write }) {
+function traceTools({ write }) {
   /** A line of the trace. */
-  function say(text) {
+  function writeLine(text) {
     const context = store.getStore();
     write(context === undefined ? text : `${text}   «${context}»`);
   }
 
   /** A line of the trace: a text, and the values to show after it. */
   function log(text, ...values) {
-    say(values.length ? `${text}: ${values.map((value) => show(value)).join(', ')}` : text);
+    writeLine(values.length ? `${text}: ${values.map((value) => show(value)).join(', ')}` : text);
   }
 
   function withThis(self) {
@@ -74,7 +74,7 @@ function tellingTools({ write }) {
     return `, this is ${text}`;
   }
 
-  /** Calls a function and tells what it returned or threw; gives the value on. */
+  /** Calls a function and traces what it returned or threw; returns the value. */
   function attempt(text, call) {
     try {
       const value = call();
@@ -86,17 +86,17 @@ function tellingTools({ write }) {
     }
   }
 
-  /** A callback that tells when it runs, with which arguments and which `this`; then does more. */
-  function told(text, more = () => {}) {
+  /** A callback that traces its call, with the arguments and `this`; then does more. */
+  function traced(text, more = () => {}) {
     return function callback(...values) {
-      say(`${text}(${values.map((value) => show(value)).join(', ')})${withThis(this)}`);
+      writeLine(`${text}(${values.map((value) => show(value)).join(', ')})${withThis(this)}`);
       return more.apply(this, values);
     };
   }
 
-  /** Starts something with a callback that tells; a promise of the callback's arguments. */
+  /** Starts something with a callback that is traced; a promise of the callback's arguments. */
   function awaited(text, start) {
-    return new Promise((resolve) => start(told(text, (...values) => resolve(values))));
+    return new Promise((resolve) => start(traced(text, (...values) => resolve(values))));
   }
 
   /** Marks the time: lines in the next tick, the next microtask and the next immediate. */
@@ -106,13 +106,13 @@ function tellingTools({ write }) {
     setImmediate(() => log(`  immediate ${text}`));
   }
 
-  /** Tells of events of a socket: all of them, or those named. From now on the trace knows it. */
+  /** Traces events of a socket: all, or those named. From now on the trace shows its name. */
   function watch(text, socket, ...events) {
     name(socket, text);
     for (const type of events.length ? events : EVENTS) {
       socket.on(type, function listener(...values) {
         const self = this === socket ? '' : withThis(this);
-        say(`${text} '${type}'${values.map((value) => ` ${show(value)}`).join(',')}${self}`);
+        writeLine(`${text} '${type}'${values.map((value) => ` ${show(value)}`).join(',')}${self}`);
       });
     }
     return socket;
@@ -124,7 +124,7 @@ function tellingTools({ write }) {
     log(`listeners of ${show(socket)}`, Object.fromEntries(members));
   }
 
-  return { log, attempt, told, awaited, clocks, watch, counts };
+  return { log, attempt, traced, awaited, clocks, watch, counts };
 }
 
 /* Sockets */
@@ -152,13 +152,13 @@ function socketTools({ dgram, builtin, watch }) {
   }
 
   /** A socket of the built-in, that is no part of what is compared. */
-  async function witness() {
+  async function builtinPeer() {
     const one = builtin.createSocket('udp4');
     const port = await bind(one);
     return { socket: one, port, close: () => close(one) };
   }
 
-  /** A port that is free, and that the kernel gives to nobody who asks for any port. */
+  /** A port that is free, and that the kernel gives to no socket that is bound to port 0. */
   async function freePort() {
     for (;;) {
       const port = 10000 + Math.floor(Math.random() * 20000);
@@ -169,30 +169,30 @@ function socketTools({ dgram, builtin, watch }) {
     }
   }
 
-  return { socket, bound, pair, witness, freePort };
+  return { socket, bound, pair, builtinPeer, freePort };
 }
 
 /* Other processes and threads, that play roles of the same scenario */
 
-/** Messages of a process or thread, kept until somebody asks for the next one. */
+/** Messages of a process or thread, kept until the next one is requested. */
 function mailbox(sender) {
-  const letters = [];
+  const messages = [];
   const readers = [];
-  sender.on('message', (letter) => {
-    if (readers.length) readers.shift()(letter);
-    else letters.push(letter);
+  sender.on('message', (message) => {
+    if (readers.length) readers.shift()(message);
+    else messages.push(message);
   });
   return () => new Promise((resolve) => {
-    if (letters.length) resolve(letters.shift());
+    if (messages.length) resolve(messages.shift());
     else readers.push(resolve);
   });
 }
 
-function actor(of, tell) {
-  return { of, tell, hear: mailbox(of), gone: event(of, 'exit') };
+function remote(of, post) {
+  return { of, post, receive: mailbox(of), gone: event(of, 'exit') };
 }
 
-function actorTools({ self: [file, args, trace] }) {
+function processTools({ self: [file, args, trace] }) {
   const stdio = ['ignore', 'inherit', 'inherit', trace, 'ipc'];
 
   /** A worker of the cluster that plays a role; its lines stand under the name `who`. */
@@ -200,42 +200,42 @@ function actorTools({ self: [file, args, trace] }) {
     const cluster = require('node:cluster');
     cluster.setupPrimary({ exec: file, args: [...args, role, who], stdio });
     const one = cluster.fork();
-    return actor(one, (letter) => one.send(letter));
+    return remote(one, (message) => one.send(message));
   }
 
   /** A process that plays a role. */
   function child(role, who, options = {}) {
     const one = require('node:child_process').fork(file, [...args, role, who], { stdio, ...options });
-    return actor(one, (letter) => one.send(letter));
+    return remote(one, (message) => one.send(message));
   }
 
   /** A thread that plays a role. */
   function thread(role, who) {
     const { Worker } = require('node:worker_threads');
     const one = new Worker(file, { workerData: [...args, role, who] });
-    return actor(one, (letter) => one.postMessage(letter));
+    return remote(one, (message) => one.postMessage(message));
   }
 
-  /** For those who play a role: the one who directs them. */
-  function director() {
+  /** For a role: the process or thread that started it. */
+  function parent() {
     if (isMainThread) {
-      return { tell: (letter) => process.send(letter), hear: mailbox(process),
+      return { post: (message) => process.send(message), receive: mailbox(process),
         leave: () => process.disconnect() };
     }
-    return { tell: (letter) => parentPort.postMessage(letter), hear: mailbox(parentPort),
+    return { post: (message) => parentPort.postMessage(message), receive: mailbox(parentPort),
       leave: () => parentPort.unref() };
   }
 
-  return { worker, child, thread, director };
+  return { worker, child, thread, parent };
 }
 
 module.exports = function tools({ dgram, builtin, moduleName, write, self }) {
-  const telling = tellingTools({ write });
+  const trace = traceTools({ write });
   return {
     dgram, builtin, moduleName, isBuiltin: dgram === builtin,
     show, name, inside, turns, event, arrived, close, bind,
-    ...telling,
-    ...socketTools({ dgram, builtin, ...telling }),
-    ...actorTools({ self }),
+    ...trace,
+    ...socketTools({ dgram, builtin, ...trace }),
+    ...processTools({ self }),
   };
 };

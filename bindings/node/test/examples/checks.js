@@ -1,6 +1,6 @@
 'use strict';
 // What each example of the specification has to do, and what it is run with. `table`, at the end,
-// says which check is for which example.
+// lists which check is for which example.
 //
 // A check gets `host`, which is where the example runs; see run.js. The document's text is not
 // changed. What is a fragment of a program stands between a beginning and an end from here.
@@ -12,7 +12,7 @@ const { isBuiltIn } = require('../subject');
 
 const loopback = '127.0.0.1';
 
-// A whole server. It answers nothing, prints what it gets, and tells when it can't have its port.
+// A whole server. It answers nothing, prints what it gets, and reports when it can't have its port.
 async function server(host) {
   const program = host.run();
   assert.strictEqual(await program.line(), 'server listening 0.0.0.0:41234');
@@ -102,7 +102,7 @@ async function exclusive(host) {
 }
 
 // A socket whose multicast leaves through an interface of its choice. The source address of what
-// arrives is the interface's, and tells through which one it left.
+// arrives is the interface's, and reports through which one it left.
 const multicastInterface = ({ type, group, interfaces, from }) => async (host) => {
   const receiver = await host.socket({ type });
   for (const one of interfaces) receiver.addMembership(group, one);

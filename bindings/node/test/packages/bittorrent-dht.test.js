@@ -28,7 +28,7 @@ const done = (node, method, ...args) => new Promise((resolve, reject) => {
   node[method](...args, (err, value) => err ? reject(err) : resolve(value));
 });
 
-test('bittorrent-dht: who has a torrent is found', async (t) => {
+test('bittorrent-dht: a peer that has a torrent is found', async (t) => {
   const nodes = await net(t, 8);
   await done(nodes[2], 'announce', torrent, 6881);
   const found = once(nodes[7], 'peer');
@@ -39,7 +39,7 @@ test('bittorrent-dht: who has a torrent is found', async (t) => {
   assertSockets(8);
 });
 
-test('bittorrent-dht: what is stored is found', async (t) => {
+test('bittorrent-dht: a stored value is found', async (t) => {
   const nodes = await net(t, 6);
   const key = await done(nodes[1], 'put', { v: Buffer.from('a value') });
   const { v } = await done(nodes[5], 'get', key);

@@ -30,15 +30,15 @@ function request(t, options) {
   return coap.request({ hostname: '127.0.0.1', agent, ...options });
 }
 
-async function response(asked, payload) {
-  const [answer] = await once(asked.end(payload), 'response');
+async function response(sent, payload) {
+  const [answer] = await once(sent.end(payload), 'response');
   return answer;
 }
 
 test('coap: a question and its answer', async (t) => {
   const port = await serve(t, (req, res) => res.end(`${req.method} ${req.url} ${req.payload}`));
-  const asked = request(t, { port, pathname: '/here', query: 'a=b', method: 'PUT' });
-  const answer = await response(asked, 'something');
+  const sent = request(t, { port, pathname: '/here', query: 'a=b', method: 'PUT' });
+  const answer = await response(sent, 'something');
   assert.strictEqual(String(answer.payload), 'PUT /here?a=b something');
   assertSockets(2);
 });
@@ -48,8 +48,8 @@ test('coap: a hundred questions at once', async (t) => {
   const agent = new coap.Agent();
   t.after(() => agent.close());
   const answers = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
-    const asked = coap.request({ hostname: '127.0.0.1', port, agent, method: 'POST' });
-    return String((await response(asked, String(i))).payload);
+    const sent = coap.request({ hostname: '127.0.0.1', port, agent, method: 'POST' });
+    return String((await response(sent, String(i))).payload);
   }));
   assert.deepStrictEqual(answers, Array.from({ length: 100 }, (_, i) => String(i)));
   assertSockets(2);
@@ -57,19 +57,19 @@ test('coap: a hundred questions at once', async (t) => {
 
 test('coap: a large answer comes block by block', async (t) => {
   const port = await serve(t, (req, res) => res.end(large));
-  const asked = request(t, { port }).setOption('Block2', blocksOf256);
-  assert.deepStrictEqual(await buffer(await response(asked)), large);
+  const sent = request(t, { port }).setOption('Block2', blocksOf256);
+  assert.deepStrictEqual(await buffer(await response(sent)), large);
   assertSockets(2);
 });
 
 test('coap: a large question goes block by block', async (t) => {
   const port = await serve(t, (req, res) => res.end(String(req.payload.equals(large))));
-  const asked = request(t, { port, method: 'PUT' }).setOption('Block1', blocksOf256);
-  assert.strictEqual(String((await response(asked, large)).payload), 'true');
+  const sent = request(t, { port, method: 'PUT' }).setOption('Block1', blocksOf256);
+  assert.strictEqual(String((await response(sent, large)).payload), 'true');
   assertSockets(2);
 });
 
-test('coap: an observer is told what changes', async (t) => {
+test('coap: an observer is notified of changes', async (t) => {
   let changes = 0;
   const port = await serve(t, (req, res) => {
     const timer = setInterval(() => res.write(`change ${++changes}`), 5);

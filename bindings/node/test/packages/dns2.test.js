@@ -1,5 +1,5 @@
 'use strict';
-// dns2: a name server, whose class extends dgram.Socket, and those who ask it.
+// dns2: a name server, whose class extends dgram.Socket, and its clients.
 
 const { assertSockets } = require('./sockets');
 const assert = require('node:assert');
@@ -23,7 +23,7 @@ const hosts = ({ name }) => [0, 1].map((i) => ({
   address: `192.0.2.${name.length + i}`,
 }));
 
-test('dns2: a client asks', async (t) => {
+test('dns2: a client sends a query', async (t) => {
   const resolve = UDPClient({ dns: '127.0.0.1', port: await serve(t, hosts) });
   const names = Array.from({ length: 50 }, (_, i) => 'x'.repeat(i + 1));
   const responses = await Promise.all(names.map((name) => resolve(name)));
@@ -34,7 +34,7 @@ test('dns2: a client asks', async (t) => {
   assertSockets(51);
 });
 
-test('dns2: Node.js itself asks, from a socket of the system', async (t) => {
+test('dns2: Node.js itself sends a query from a socket of the system', async (t) => {
   const resolver = new dns.promises.Resolver();
   resolver.setServers([`127.0.0.1:${await serve(t, hosts)}`]);
   assert.deepStrictEqual(await resolver.resolve4('abc.test'), ['192.0.2.8', '192.0.2.9']);

@@ -49,7 +49,7 @@ for (const [name, options] of [
   });
 }
 
-test('hot-shots: a callback is told when a count has left, or why not', async (t) => {
+test('hot-shots: a callback runs when a count was sent, or gets the error', async (t) => {
   const server = await listen(t);
   const client = new StatsD({ host: '127.0.0.1', port: server.address().port });
   const got = lines(server, 1);

@@ -1,5 +1,5 @@
 'use strict';
-// net-snmp: an agent and its manager, and who is told of traps.
+// net-snmp: an agent and its manager, and a receiver of traps.
 
 const { assertSockets, freePort } = require('./sockets');
 const assert = require('node:assert');
@@ -62,18 +62,18 @@ function manager(t, options) {
 }
 
 // The session's method as a function that returns a promise.
-const ask = (session, method, ...args) => new Promise((resolve, reject) => {
+const request = (session, method, ...args) => new Promise((resolve, reject) => {
   session[method](...args, (err, answer) => err ? reject(err) : resolve(answer));
 });
 
 for (const version of ['Version1', 'Version2c', 'Version3']) {
   test(`net-snmp: a manager reads and sets, ${version}`, async (t) => {
     const session = manager(t, { port: await serve(t), version: snmp[version] });
-    const value = async () => String((await ask(session, 'get', [name]))[0].value);
+    const value = async () => String((await request(session, 'get', [name]))[0].value);
     assert.strictEqual(await value(), 'a host');
-    await ask(session, 'set', [{ oid: name, type: OctetString, value: 'another' }]);
+    await request(session, 'set', [{ oid: name, type: OctetString, value: 'another' }]);
     assert.strictEqual(await value(), 'another');
-    const [next] = await ask(session, 'getNext', [name]);
+    const [next] = await request(session, 'getNext', [name]);
     assert.deepStrictEqual([next.oid, next.value], [`${interfaces}.1.1.1`, 1]);
     assertSockets(2);
   });
@@ -87,7 +87,7 @@ test('net-snmp: a manager walks through a table', async (t) => {
     session.subtree(`${interfaces}.1.2`, 7, feed, (err) => err ? reject(err) : resolve());
   });
   assert.deepStrictEqual(seen, Array.from({ length: rows }, (_, i) => `port ${i + 1}`));
-  const table = await ask(session, 'table', interfaces);
+  const table = await request(session, 'table', interfaces);
   assert.strictEqual(Object.keys(table).length, rows);
   assert.strictEqual(table[rows][3], rows * 1000);
   assertSockets(2);
@@ -96,30 +96,30 @@ test('net-snmp: a manager walks through a table', async (t) => {
 test('net-snmp: many questions at once', async (t) => {
   const session = manager(t, { port: await serve(t), version: snmp.Version2c });
   const oids = Array.from({ length: rows }, (_, i) => `${interfaces}.1.3.${i + 1}`);
-  const answers = await Promise.all(oids.map((oid) => ask(session, 'get', [oid])));
+  const answers = await Promise.all(oids.map((oid) => request(session, 'get', [oid])));
   assert.deepStrictEqual(answers.map(([{ value }]) => value), oids.map((_, i) => (i + 1) * 1000));
   assertSockets(2);
 });
 
-test('net-snmp: a trap is told, an inform is acknowledged', async (t) => {
+test('net-snmp: a trap is received, an inform is acknowledged', async (t) => {
   const trapPort = await freePort();
-  const told = [];
+  const notifications = [];
   const options = { port: trapPort, address: '127.0.0.1' };
   const receiver = snmp.createReceiver(options, (err, notification) => {
-    told.push(err ?? notification.pdu);
+    notifications.push(err ?? notification.pdu);
   });
   t.after(() => closed(receiver));
   receiver.getAuthorizer().addCommunity('public');
   const session = manager(t, { trapPort, version: snmp.Version2c });
-  await ask(session, 'trap', snmp.TrapType.LinkDown);
-  await ask(session, 'inform', snmp.TrapType.LinkUp);
-  assert.deepStrictEqual(told.map(({ type }) => snmp.PduType[type]),
+  await request(session, 'trap', snmp.TrapType.LinkDown);
+  await request(session, 'inform', snmp.TrapType.LinkUp);
+  assert.deepStrictEqual(notifications.map(({ type }) => snmp.PduType[type]),
                          ['TrapV2', 'InformRequest']);
   assertSockets(2);
 });
 
-test('net-snmp: nobody answers', async (t) => {
+test('net-snmp: a request without a reply times out', async (t) => {
   const session = manager(t, { port: await freePort(), timeout: 10, retries: 1 });
-  await assert.rejects(ask(session, 'get', [name]), snmp.RequestTimedOutError);
+  await assert.rejects(request(session, 'get', [name]), snmp.RequestTimedOutError);
   assertSockets(1);
 });

@@ -1,6 +1,6 @@
 'use strict';
-// osc-js: Open Sound Control. It reads a message by `new DataView(msg.buffer)`, so it takes whatever
-// lies in the memory of a message for the message.
+// osc-js: Open Sound Control. It reads a message by `new DataView(msg.buffer)`, so it takes all
+// of a message's memory for the message.
 
 const { assertSockets, freePort } = require('./sockets');
 const assert = require('node:assert');

@@ -13,7 +13,7 @@ const { command: ownHost, noHost } = findNamespace();
 const watch = path.join(__dirname, 'watch.js');
 const packages = path.join(__dirname, 'node_modules');
 
-// Runs `runner ...args` in the package's folder on a host of its own; resolves with what it says.
+// Runs `runner ...args` in the package's folder on a host of its own; resolves with what it prints.
 async function runOwn(name, [runner, ...args], { sockets }) {
   const [command, ...rest] = [
     ...ownHost, process.execPath, '--require', watch, path.join(packages, runner), ...args,
@@ -26,13 +26,13 @@ async function runOwn(name, [runner, ...args], { sockets }) {
 }
 
 test("multicast-dns's own tests", async () => {
-  const said = await runOwn('multicast-dns', ['tape/bin/tape', 'test.js'], { sockets: 10 });
-  assert.match(said, /^# pass +35$/m);
+  const output = await runOwn('multicast-dns', ['tape/bin/tape', 'test.js'], { sockets: 10 });
+  assert.match(output, /^# pass +35$/m);
 });
 
 test("bonjour's own tests", async () => {
-  const said = await runOwn('bonjour', ['tape/bin/tape', 'test/*.js'], { sockets: 10 });
-  assert.match(said, /^# pass +58$/m);
+  const output = await runOwn('bonjour', ['tape/bin/tape', 'test/*.js'], { sockets: 10 });
+  assert.match(output, /^# pass +58$/m);
 });
 
 const skip = noHost ? `their port may be taken: ${noHost}` : false;

@@ -1,5 +1,5 @@
 'use strict';
-// stun: a server that tells a client its address, on a socket that the program made.
+// stun: a server that reports its address to a client, on a socket that the program made.
 
 const { assertSockets } = require('./sockets');
 const assert = require('node:assert');

@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const test = require('node:test');
 const { RTCPeerConnection } = require('werift');
 
-// Peers on the loopback address alone, that ask no server.
+// Peers on the loopback address alone, that use no server.
 const configuration = {
   iceServers: [],
   iceUseIpv4: false,

@@ -2,19 +2,19 @@
 // bind: its forms, its coercions, its errors, and what it does in which order (B18 to B23).
 
 const dns = require('node:dns');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { ipv6, linux } = require('../needs.js');
 
-/** Binds in some way, and tells of the outcome. */
-async function outcome(stage, text, options, call) {
-  const one = stage.socket(text, options);
-  const done = Promise.race([stage.event(one, 'listening'), stage.event(one, 'error')]);
-  const returned = stage.attempt(`${text} bind`, () => call(one));
-  if (!returned) return stage.close(one);
+/** Binds in some way, and traces the outcome. */
+async function outcome(tools, text, options, call) {
+  const one = tools.socket(text, options);
+  const done = Promise.race([tools.event(one, 'listening'), tools.event(one, 'error')]);
+  const returned = tools.attempt(`${text} bind`, () => call(one));
+  if (!returned) return tools.close(one);
   await done;
-  stage.attempt(`${text} address`, () => one.address());
-  stage.counts(one);
-  return stage.close(one);
+  tools.attempt(`${text} address`, () => one.address());
+  tools.counts(one);
+  return tools.close(one);
 }
 
 /* The forms */
@@ -43,34 +43,34 @@ const forms = {
 };
 
 for (const [form, call] of Object.entries(forms)) {
-  scenario(`B18 ${form}`, (stage) => outcome(stage, 'a', 'udp4', (one) => call(one, stage.told('callback'))));
+  scenario(`B18 ${form}`, (tools) => outcome(tools, 'a', 'udp4', (one) => call(one, tools.traced('callback'))));
 }
 
-scenario('B18 B20 udp6', { needs: ipv6 }, async (stage) => {
-  await outcome(stage, 'bind()', 'udp6', (one) => one.bind());
-  await outcome(stage, 'bind(port, address)', 'udp6', (one) => one.bind(0, '::1'));
-  await outcome(stage, 'falsy address', 'udp6', (one) => one.bind(0, ''));
+scenario('B18 B20 udp6', { needs: ipv6 }, async (tools) => {
+  await outcome(tools, 'bind()', 'udp6', (one) => one.bind());
+  await outcome(tools, 'bind(port, address)', 'udp6', (one) => one.bind(0, '::1'));
+  await outcome(tools, 'falsy address', 'udp6', (one) => one.bind(0, ''));
 });
 
-scenario('B20 falsy addresses are the wildcard', async (stage) => {
+scenario('B20 falsy addresses are the wildcard', async (tools) => {
   for (const address of ['', 0, false, NaN, null, undefined]) {
-    await outcome(stage, stage.show(address), 'udp4', (one) => one.bind({ port: 0, address }));
+    await outcome(tools, tools.show(address), 'udp4', (one) => one.bind({ port: 0, address }));
   }
 });
 
-scenario('B20 addresses that are no strings', async (stage) => {
+scenario('B20 addresses that are no strings', async (tools) => {
   const addresses = [1, true, {}, [], 5n, Symbol('host'), new String('127.0.0.1'), () => '127.0.0.1',
     { toString: () => '127.0.0.1' }, Buffer.from('127.0.0.1')];
   for (const address of addresses) {
-    const one = stage.socket('a');
-    stage.attempt(`bind to ${stage.show(address)}`, () => one.bind({ port: 0, address }));
-    stage.attempt('again', () => one.bind(0));
-    await stage.close(one);
+    const one = tools.socket('a');
+    tools.attempt(`bind to ${tools.show(address)}`, () => one.bind({ port: 0, address }));
+    tools.attempt('again', () => one.bind(0));
+    await tools.close(one);
   }
 });
 
-scenario('B20 a name', async (stage) => {
-  await outcome(stage, 'localhost', 'udp4', (one) => one.bind(0, 'localhost'));
+scenario('B20 a name', async (tools) => {
+  await outcome(tools, 'localhost', 'udp4', (one) => one.bind(0, 'localhost'));
 });
 
 /* Twice */
@@ -106,8 +106,8 @@ scenario('B18 listeners come and go', async ({ dgram, event, close, log }) => {
   await close(a);
 });
 
-scenario('B18 listeners come and go when bind fails', async ({ dgram, event, close, log, witness }) => {
-  const b = await witness();
+scenario('B18 listeners come and go when bind fails', async ({ dgram, event, close, log, builtinPeer }) => {
+  const b = await builtinPeer();
   const a = dgram.createSocket('udp4');
   a.on('error', () => log('error'));
   a.on('newListener', (type) => log('new', String(type)));
@@ -120,28 +120,28 @@ scenario('B18 listeners come and go when bind fails', async ({ dgram, event, clo
 
 /* Ports */
 
-scenario('B19 a port of 16 bits is what counts', async (stage) => {
+scenario('B19 a port of 16 bits is what counts', async (tools) => {
   const shapes = [(port) => port, (port) => port + 65536, (port) => port - 65536, (port) => String(port), (port) => `  ${port} `,
     (port) => `0x${port.toString(16)}`, (port) => port + 0.9, (port) => ({ valueOf: () => port }), (port) => [port],
     (port) => new Number(port), (port) => port + 2 ** 32, (port) => new String(port)];
   for (const shape of shapes) {
-    const port = await stage.freePort();
-    const one = stage.dgram.createSocket('udp4');
-    const failed = stage.event(one, 'error').then(([error]) => error.code);
+    const port = await tools.freePort();
+    const one = tools.dgram.createSocket('udp4');
+    const failed = tools.event(one, 'error').then(([error]) => error.code);
     one.bind({ port: shape(port), address: '127.0.0.1' });
-    const bound = stage.event(one, 'listening').then(() => one.address().port === port);
-    stage.log(`${shape}`, await Promise.race([bound, failed]));
-    await stage.close(one);
+    const bound = tools.event(one, 'listening').then(() => one.address().port === port);
+    tools.log(`${shape}`, await Promise.race([bound, failed]));
+    await tools.close(one);
   }
 });
 
-scenario('B19 ports that come out as 0', async (stage) => {
+scenario('B19 ports that come out as 0', async (tools) => {
   for (const port of ['abc', NaN, null, undefined, '', 65536, Infinity, false, [], () => {}, 0.5, -0]) {
-    const one = stage.dgram.createSocket('udp4');
-    stage.attempt(`bind ${stage.show(port)}`, () => one.bind({ port, address: '127.0.0.1' }) === one);
-    await stage.event(one, 'listening');
-    stage.log('a port of the system\'s choice', one.address().port > 1024);
-    await stage.close(one);
+    const one = tools.dgram.createSocket('udp4');
+    tools.attempt(`bind ${tools.show(port)}`, () => one.bind({ port, address: '127.0.0.1' }) === one);
+    await tools.event(one, 'listening');
+    tools.log('a port of the system\'s choice', one.address().port > 1024);
+    await tools.close(one);
   }
 });
 
@@ -155,9 +155,9 @@ for (const [text, port] of [['a symbol', Symbol('port')], ['a BigInt', 5n]]) {
   });
 }
 
-scenario('B19 an object as port is asked when the address is known', async ({ socket, event, close, log }) => {
+scenario('B19 an object as port is read when the address is known', async ({ socket, event, close, log }) => {
   const a = socket('a');
-  const port = { valueOf() { log('asked'); return 0; } };
+  const port = { valueOf() { log('read'); return 0; } };
   a.bind({ port, address: '127.0.0.1' });
   log('bind returned');
   await event(a, 'listening');
@@ -209,12 +209,12 @@ scenario('B20 when \'listening\' comes', async ({ socket, clocks, event, close, 
   await close(a);
 });
 
-scenario('B20 the callback and the listeners of \'listening\' in their order', async ({ dgram, told, event, close }) => {
+scenario('B20 the callback and the listeners of \'listening\' in their order', async ({ dgram, traced, event, close }) => {
   const a = dgram.createSocket('udp4');
-  a.on('listening', told('before bind'));
-  a.bind(0, '127.0.0.1', told('callback'));
-  a.on('listening', told('after bind'));
-  a.prependListener('listening', told('in front'));
+  a.on('listening', traced('before bind'));
+  a.bind(0, '127.0.0.1', traced('callback'));
+  a.on('listening', traced('after bind'));
+  a.prependListener('listening', traced('in front'));
   await event(a, 'listening');
   await close(a);
 });
@@ -317,7 +317,7 @@ scenario('B20 a lookup that fails, then answers', { uncaught: true }, async ({ s
   a.close();
 });
 
-scenario('B20 what the lookup is asked for the wildcard', async ({ socket, event, close, log }) => {
+scenario('B20 the name that the lookup gets for the wildcard', async ({ socket, event, close, log }) => {
   const lookup = (name, family, done) => {
     log('lookup', name, family);
     dns.lookup(name, family, done);
@@ -375,8 +375,8 @@ scenario('B15 a lookup that closes the socket and answers', async ({ socket, tur
 
 /* Errors */
 
-scenario('B21 EADDRINUSE', async ({ socket, witness, event, close, counts, clocks }) => {
-  const b = await witness();
+scenario('B21 EADDRINUSE', async ({ socket, builtinPeer, event, close, counts, clocks }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   clocks('before');
   a.bind(b.port, '127.0.0.1');
@@ -404,8 +404,8 @@ scenario('B21 the other family', { needs: ipv6 }, async ({ socket, event, close 
   }
 });
 
-scenario('B18 B21 bind again after an error', async ({ socket, witness, event, close, attempt, counts }) => {
-  const b = await witness();
+scenario('B18 B21 bind again after an error', async ({ socket, builtinPeer, event, close, attempt, counts }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   a.bind(b.port, '127.0.0.1');
   await event(a, 'error');
@@ -417,8 +417,8 @@ scenario('B18 B21 bind again after an error', async ({ socket, witness, event, c
   await b.close();
 });
 
-scenario('B21 bind again in the listener of \'error\'', async ({ socket, witness, event, close }) => {
-  const b = await witness();
+scenario('B21 bind again in the listener of \'error\'', async ({ socket, builtinPeer, event, close }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   a.once('error', () => a.bind(0, '127.0.0.1'));
   a.bind(b.port, '127.0.0.1');
@@ -427,13 +427,13 @@ scenario('B21 bind again in the listener of \'error\'', async ({ socket, witness
   await b.close();
 });
 
-scenario('B18 the callback of a failed bind is not called later', async ({ socket, witness, event, close, told, counts }) => {
-  const b = await witness();
+scenario('B18 the callback of a failed bind is not called later', async ({ socket, builtinPeer, event, close, traced, counts }) => {
+  const b = await builtinPeer();
   const a = socket('a');
-  a.bind(b.port, '127.0.0.1', told('first'));
+  a.bind(b.port, '127.0.0.1', traced('first'));
   await event(a, 'error');
   counts(a);
-  a.bind(0, '127.0.0.1', told('second'));
+  a.bind(0, '127.0.0.1', traced('second'));
   await event(a, 'listening');
   counts(a);
   await close(a);
@@ -441,10 +441,10 @@ scenario('B18 the callback of a failed bind is not called later', async ({ socke
 });
 
 scenario('B18 B56 a failed bind with a callback and no listener of \'error\'', { uncaught: true },
-  async ({ dgram, watch, witness, turns, told, attempt }) => {
-    const b = await witness();
+  async ({ dgram, watch, builtinPeer, turns, traced, attempt }) => {
+    const b = await builtinPeer();
     const a = watch('a', dgram.createSocket('udp4'), 'listening', 'close');
-    a.bind(b.port, '127.0.0.1', told('callback'));
+    a.bind(b.port, '127.0.0.1', traced('callback'));
     await turns(3);
     attempt('address', () => a.address());
     a.close();
@@ -452,8 +452,8 @@ scenario('B18 B56 a failed bind with a callback and no listener of \'error\'', {
   });
 
 scenario('B18 a failed bind without a callback or a listener', { uncaught: true },
-  async ({ dgram, watch, witness, turns, attempt, event }) => {
-    const b = await witness();
+  async ({ dgram, watch, builtinPeer, turns, attempt, event }) => {
+    const b = await builtinPeer();
     const a = watch('a', dgram.createSocket('udp4'), 'listening', 'close');
     a.bind(b.port, '127.0.0.1');
     await turns(3);
@@ -463,8 +463,8 @@ scenario('B18 a failed bind without a callback or a listener', { uncaught: true 
     await b.close();
   });
 
-scenario('B18 twenty failures', async ({ socket, witness, event, close, counts }) => {
-  const b = await witness();
+scenario('B18 twenty failures', async ({ socket, builtinPeer, event, close, counts }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   for (let i = 0; i < 20; i++) {
     a.bind(b.port, '127.0.0.1', () => {});
@@ -483,8 +483,8 @@ scenario('B21 the error of a lookup is given on as it is', async ({ dgram, event
   await close(a);
 });
 
-scenario('B21 a listener of \'error\' that throws', { uncaught: true }, async ({ socket, witness, turns, attempt, event }) => {
-  const b = await witness();
+scenario('B21 a listener of \'error\' that throws', { uncaught: true }, async ({ socket, builtinPeer, turns, attempt, event }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   a.once('error', () => { throw new Error('in the listener'); });
   a.bind(b.port, '127.0.0.1');
@@ -541,10 +541,10 @@ scenario('B22 the flags of the descriptor', { alone: true, needs: linux }, async
   await close(a);
 });
 
-scenario('B23 it receives from bind on, without a listener of \'message\'', async ({ dgram, bind, witness, turns, close, log }) => {
+scenario('B23 it receives from bind on, without a listener of \'message\'', async ({ dgram, bind, builtinPeer, turns, close, log }) => {
   const a = dgram.createSocket('udp4');
   const port = await bind(a);
-  const b = await witness();
+  const b = await builtinPeer();
   b.socket.send('lost', port, '127.0.0.1');
   await turns(3);
   a.on('message', (msg) => log('got', msg));
@@ -582,13 +582,13 @@ scenario('B23 a listener of \'listening\' that throws', { uncaught: true }, asyn
 const zones = ['::1%nosuch', '::1%lo', '::1%1', '::1%99', '::1%', '::1%0', '::1%-1', '::1%lo ', '::%nosuch', '::%lo',
   '::%', 'fe80::1%nosuch', 'fe80::1%1', '::ffff:127.0.0.1%nosuch', '127.0.0.1%lo', '%lo', `::1%${'a'.repeat(100)}`];
 
-const asks = {
+const addressReaders = {
   bind: (one, address) => one.bind(0, address),
   connect: (one, address) => one.connect(9, address),
   send: (one, address, done) => one.send('x', 9, address, done),
 };
 
-for (const [method, call] of Object.entries(asks)) {
+for (const [method, call] of Object.entries(addressReaders)) {
   for (const family of ['udp4', 'udp6']) {
     // The look-up passes on what it is given: the socket itself has to read it.
     const lookup = (hostname, _, done) => process.nextTick(done, null, hostname, 6);

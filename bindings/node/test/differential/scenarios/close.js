@@ -1,27 +1,27 @@
 'use strict';
 // close: in every state and inside every listener; what is left of a socket then (B12 to B17).
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { feature } = require('../needs.js');
 
-scenario('B14 close of a new socket', ({ socket, told, attempt, clocks }) => {
+scenario('B14 close of a new socket', ({ socket, traced, attempt, clocks }) => {
   const a = socket('a');
   clocks('before');
-  attempt('close', () => a.close(told('callback')));
+  attempt('close', () => a.close(traced('callback')));
   clocks('after');
 });
 
-scenario('B14 close of a bound socket', async ({ bound, told, attempt, clocks, turns }) => {
+scenario('B14 close of a bound socket', async ({ bound, traced, attempt, clocks, turns }) => {
   const a = await bound('a');
   clocks('before');
-  attempt('close', () => a.close(told('callback')));
+  attempt('close', () => a.close(traced('callback')));
   clocks('after');
   await turns(2);
 });
 
-scenario('B14 close of a connected socket', async ({ pair, told, attempt, turns }) => {
+scenario('B14 close of a connected socket', async ({ pair, traced, attempt, turns }) => {
   const { a, b } = await pair();
-  attempt('close', () => a.close(told('callback')));
+  attempt('close', () => a.close(traced('callback')));
   await turns(2);
   b.close();
 });
@@ -34,90 +34,90 @@ scenario('B14 values that are no callback', async ({ bound, attempt, show, turns
   }
 });
 
-scenario('B14 close twice', async ({ bound, told, attempt, counts, turns }) => {
+scenario('B14 close twice', async ({ bound, traced, attempt, counts, turns }) => {
   const a = await bound('a');
-  attempt('first', () => a.close(told('first')));
-  attempt('second', () => a.close(told('second')));
+  attempt('first', () => a.close(traced('first')));
+  attempt('second', () => a.close(traced('second')));
   counts(a);
   await turns(2);
-  attempt('third', () => a.close(told('third')));
+  attempt('third', () => a.close(traced('third')));
   counts(a);
 });
 
-scenario('B14 the callback is a listener that stays', async ({ bound, told, close, attempt }) => {
+scenario('B14 the callback is a listener that stays', async ({ bound, traced, close, attempt }) => {
   const a = await bound('a');
-  a.close(told('callback'));
+  a.close(traced('callback'));
   await new Promise((resolve) => a.once('close', resolve));
   attempt('emit', () => a.emit('close', 'made up'));
 });
 
-scenario('B14 listeners of \'close\' in their order', async ({ bound, told, turns }) => {
+scenario('B14 listeners of \'close\' in their order', async ({ bound, traced, turns }) => {
   const a = await bound('a');
-  a.on('close', told('before'));
-  a.close(told('callback'));
-  a.on('close', told('after'));
+  a.on('close', traced('before'));
+  a.close(traced('callback'));
+  a.on('close', traced('after'));
   await turns(2);
 });
 
-scenario('B14 listeners of \'close\' that throw', { uncaught: true }, async ({ bound, told, turns, attempt }) => {
+scenario('B14 listeners of \'close\' that throw', { uncaught: true }, async ({ bound, traced, turns, attempt }) => {
   const a = await bound('a');
   a.on('close', () => { throw new Error('in the listener'); });
-  a.close(told('callback'));
+  a.close(traced('callback'));
   await turns(2);
   attempt('close', () => a.close());
 });
 
-scenario('B14 close while binding', async ({ socket, told, attempt, turns }) => {
+scenario('B14 close while binding', async ({ socket, traced, attempt, turns }) => {
   const a = socket('a');
-  a.bind(0, '127.0.0.1', told('bound'));
-  attempt('close', () => a.close(told('closed')));
+  a.bind(0, '127.0.0.1', traced('bound'));
+  attempt('close', () => a.close(traced('closed')));
   attempt('bind', () => a.bind(0));
   await turns(3);
 });
 
-scenario('B14 close while sends wait for the bind', { uncaught: true }, async ({ socket, bound, told, attempt, turns }) => {
+scenario('B14 close while sends wait for the bind', { uncaught: true }, async ({ socket, bound, traced, attempt, turns }) => {
   const b = await bound('b');
   const a = socket('a');
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
-  attempt('close', () => a.close(told('closed')));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
+  attempt('close', () => a.close(traced('closed')));
   attempt('address', () => a.address());
-  attempt('send', () => a.send('y', b.address().port, '127.0.0.1', told('sent, after close')));
+  attempt('send', () => a.send('y', b.address().port, '127.0.0.1', traced('sent, after close')));
   await turns(3);
   b.close();
 });
 
-scenario('B14 close twice while sends wait for the bind', { uncaught: true }, async ({ socket, freePort, told, attempt, turns }) => {
+scenario('B14 close twice while sends wait for the bind', { uncaught: true }, async ({ socket, freePort, traced, attempt, turns }) => {
   const port = await freePort();
   const a = socket('a');
-  a.send('x', port, '127.0.0.1', told('sent'));
-  attempt('first', () => a.close(told('first')));
-  attempt('second', () => a.close(told('second')));
+  a.send('x', port, '127.0.0.1', traced('sent'));
+  attempt('first', () => a.close(traced('first')));
+  attempt('second', () => a.close(traced('second')));
   await turns(3);
 });
 
-scenario('B14 close while a connect waits for the bind', async ({ socket, told, attempt, turns, freePort }) => {
+scenario('B14 close while a connect waits for the bind', async ({ socket, traced, attempt, turns, freePort }) => {
   const port = await freePort();
   const a = socket('a');
-  a.connect(port, '127.0.0.1', told('connected'));
-  attempt('close', () => a.close(told('closed')));
+  a.connect(port, '127.0.0.1', traced('connected'));
+  attempt('close', () => a.close(traced('closed')));
   await turns(3);
 });
 
-scenario('B14 close while sends wait for a bind of the program\'s own', async ({ socket, freePort, told, attempt, turns }) => {
+scenario('B14 close while sends wait for a bind of the program\'s own', async ({ socket, freePort, traced, attempt, turns }) => {
   const port = await freePort();
   const a = socket('a');
-  a.bind(0, '127.0.0.1', told('bound'));
-  a.send('x', port, '127.0.0.1', told('sent'));
-  attempt('close', () => a.close(told('closed')));
+  a.bind(0, '127.0.0.1', traced('bound'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
+  attempt('close', () => a.close(traced('closed')));
   await turns(3);
 });
 
-scenario('B14 close while sends wait, and the bind fails', async ({ socket, witness, told, attempt, turns, counts }) => {
-  const b = await witness();
+scenario('B14 close while sends wait, and the bind fails', async ({ socket, builtinPeer, traced, attempt, turns, counts }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   a.bind(b.port, '127.0.0.1');
-  a.send('x', 9, '127.0.0.1', told('sent'));
-  attempt('close', () => a.close(told('closed')));
+  a.send('x', 9, '127.0.0.1', traced('sent'));
+  attempt('close', () => a.close(traced('closed')));
   await turns(3);
   counts(a);
   attempt('close', () => a.close());
@@ -125,30 +125,30 @@ scenario('B14 close while sends wait, and the bind fails', async ({ socket, witn
   await turns(1);
 });
 
-scenario('B14 sends, close, sends', { uncaught: true }, async ({ socket, freePort, told, attempt, turns }) => {
+scenario('B14 sends, close, sends', { uncaught: true }, async ({ socket, freePort, traced, attempt, turns }) => {
   const port = await freePort();
   const a = socket('a');
-  a.send('1', port, '127.0.0.1', told('1'));
-  a.close(told('closed'));
-  a.send('2', port, '127.0.0.1', told('2'));
-  a.send('3', port, '127.0.0.1', told('3'));
+  a.send('1', port, '127.0.0.1', traced('1'));
+  a.close(traced('closed'));
+  a.send('2', port, '127.0.0.1', traced('2'));
+  a.send('3', port, '127.0.0.1', traced('3'));
   await turns(3);
 });
 
-scenario('B14 close in \'listening\', with sends that wait', { uncaught: true }, async ({ socket, freePort, told, turns }) => {
+scenario('B14 close in \'listening\', with sends that wait', { uncaught: true }, async ({ socket, freePort, traced, turns }) => {
   const port = await freePort();
   const a = socket('a');
-  a.send('before the listener', port, '127.0.0.1', told('1'));
+  a.send('before the listener', port, '127.0.0.1', traced('1'));
   a.on('listening', () => a.close());
-  a.send('after the listener', port, '127.0.0.1', told('2'));
+  a.send('after the listener', port, '127.0.0.1', traced('2'));
   await turns(3);
 });
 
-scenario('B14 close in \'listening\' before sends are queued', { uncaught: true }, async ({ socket, freePort, told, turns }) => {
+scenario('B14 close in \'listening\' before sends are queued', { uncaught: true }, async ({ socket, freePort, traced, turns }) => {
   const port = await freePort();
   const a = socket('a');
   a.on('listening', () => a.close());
-  a.send('x', port, '127.0.0.1', told('sent'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
   await turns(3);
 });
 
@@ -162,11 +162,11 @@ const scenes = {
 };
 
 for (const [type, start] of Object.entries(scenes)) {
-  scenario(`B14 close inside '${type}'`, async ({ socket, freePort, told, attempt, turns }) => {
+  scenario(`B14 close inside '${type}'`, async ({ socket, freePort, traced, attempt, turns }) => {
     const port = await freePort();
     const a = socket('a');
-    a.once(type, () => attempt('close', () => a.close(told('closed'))));
-    a.on(type, told(`a later listener of '${type}'`));
+    a.once(type, () => attempt('close', () => a.close(traced('closed'))));
+    a.on(type, traced(`a later listener of '${type}'`));
     start(a, port);
     await turns(4);
   });
@@ -192,35 +192,35 @@ scenario('B14 close inside \'close\'', async ({ bound, attempt, turns }) => {
   await turns(2);
 });
 
-scenario('B14 close inside the callback of a send', async ({ bound, told, attempt, turns }) => {
+scenario('B14 close inside the callback of a send', async ({ bound, traced, attempt, turns }) => {
   const a = await bound('a');
   const { port } = a.address();
-  a.send('1', port, '127.0.0.1', told('1', () => attempt('close', () => a.close())));
-  a.send('2', port, '127.0.0.1', told('2'));
+  a.send('1', port, '127.0.0.1', traced('1', () => attempt('close', () => a.close())));
+  a.send('2', port, '127.0.0.1', traced('2'));
   await turns(3);
 });
 
-scenario('B14 close inside the callback of connect', async ({ bound, freePort, told, attempt, turns }) => {
+scenario('B14 close inside the callback of connect', async ({ bound, freePort, traced, attempt, turns }) => {
   const a = await bound('a');
-  a.connect(await freePort(), '127.0.0.1', told('connected', () => attempt('close', () => a.close())));
+  a.connect(await freePort(), '127.0.0.1', traced('connected', () => attempt('close', () => a.close())));
   await turns(3);
 });
 
-scenario('B14 close inside the callback of a failed connect', async ({ bound, told, attempt, turns }) => {
+scenario('B14 close inside the callback of a failed connect', async ({ bound, traced, attempt, turns }) => {
   const a = await bound('a');
-  a.connect(9, '255.255.255.255', told('connected', () => attempt('close', () => a.close())));
+  a.connect(9, '255.255.255.255', traced('connected', () => attempt('close', () => a.close())));
   await turns(3);
 });
 
-scenario('B14 close inside the callback of a failed send', async ({ bound, told, attempt, turns }) => {
+scenario('B14 close inside the callback of a failed send', async ({ bound, traced, attempt, turns }) => {
   const a = await bound('a');
-  a.send(Buffer.alloc(65508), 9, '127.0.0.1', told('sent', () => attempt('close', () => a.close())));
+  a.send(Buffer.alloc(65508), 9, '127.0.0.1', traced('sent', () => attempt('close', () => a.close())));
   await turns(3);
 });
 
-scenario('B14 close between connect and \'connect\'', async ({ bound, freePort, told, turns }) => {
+scenario('B14 close between connect and \'connect\'', async ({ bound, freePort, traced, turns }) => {
   const a = await bound('a');
-  a.connect(await freePort(), '127.0.0.1', told('connected'));
+  a.connect(await freePort(), '127.0.0.1', traced('connected'));
   process.nextTick(() => a.close());
   await turns(3);
 });
@@ -318,10 +318,10 @@ const states = {
 };
 
 for (const [state, reach] of Object.entries(states)) {
-  scenario(`B13 every method on ${state}`, { uncaught: true }, async (stage) => {
-    const a = await reach(stage);
-    for (const [name, call] of Object.entries(calls)) stage.attempt(name, () => call(a));
-    stage.counts(a);
+  scenario(`B13 every method on ${state}`, { uncaught: true }, async (tools) => {
+    const a = await reach(tools);
+    for (const [name, call] of Object.entries(calls)) tools.attempt(name, () => call(a));
+    tools.counts(a);
   });
 }
 
@@ -380,10 +380,10 @@ scenario('B16 asyncDispose while binding', disposable, async ({ socket, log }) =
   log('disposed');
 });
 
-scenario('B16 asyncDispose while sends wait for the bind', disposable, async ({ socket, freePort, told, log }) => {
+scenario('B16 asyncDispose while sends wait for the bind', disposable, async ({ socket, freePort, traced, log }) => {
   const port = await freePort();
   const a = socket('a');
-  a.send('x', port, '127.0.0.1', told('sent'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
   await a[Symbol.asyncDispose]();
   log('disposed');
 });
@@ -466,11 +466,11 @@ scenario('B17 unref, with an error of bind', { alone: true }, ({ socket }) => {
   socket('a').bind(0, '203.0.113.9');
 });
 
-scenario('B17 sends of a socket without ref', { alone: true }, async ({ socket, freePort, told }) => {
+scenario('B17 sends of a socket without ref', { alone: true }, async ({ socket, freePort, traced }) => {
   const port = await freePort();
   const a = socket('a');
   a.unref();
-  a.send('x', port, '127.0.0.1', told('sent'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
 });
 
 scenario('B17 a socket without ref receives while others keep the process', { alone: true }, async ({ bound, arrived, close }) => {
@@ -482,11 +482,11 @@ scenario('B17 a socket without ref receives while others keep the process', { al
   await close(a, b);
 });
 
-scenario('B17 process.exit with open sockets', { alone: true }, async ({ bound, socket, told }) => {
+scenario('B17 process.exit with open sockets', { alone: true }, async ({ bound, socket, traced }) => {
   const a = await bound('a');
   const b = socket('b');
-  a.send('x', a.address().port, '127.0.0.1', told('sent'));
-  b.send('x', a.address().port, '127.0.0.1', told('sent'));
+  a.send('x', a.address().port, '127.0.0.1', traced('sent'));
+  b.send('x', a.address().port, '127.0.0.1', traced('sent'));
   process.exit(0);
 });
 
@@ -508,7 +508,7 @@ scenario('B17 \'beforeExit\' binds again', { alone: true }, async ({ bound, sock
   a.close();
 });
 
-scenario('B17 a socket that nobody holds goes on receiving', { flags: ['--expose-gc'] }, async ({ dgram, bind, witness, turns, log }) => {
+scenario('B17 a socket that nobody holds goes on receiving', { flags: ['--expose-gc'] }, async ({ dgram, bind, builtinPeer, turns, log }) => {
   const { port } = await (async () => {
     const a = dgram.createSocket('udp4', (msg) => {
       log('got', msg);
@@ -520,7 +520,7 @@ scenario('B17 a socket that nobody holds goes on receiving', { flags: ['--expose
     global.gc();
     await turns(2);
   }
-  const b = await witness();
+  const b = await builtinPeer();
   b.socket.send('still there', port, '127.0.0.1');
   await turns(2);
   await b.close();

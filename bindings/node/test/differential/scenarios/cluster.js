@@ -1,233 +1,233 @@
 'use strict';
 // Sockets of cluster workers (B26, B27). A worker plays a role; its lines stand under its name.
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { feature, ipv6, linux } = require('../needs.js');
 
-/** The roles of a scenario whose workers answer questions of the primary, one at a time. */
-const answering = (answers) => ({
-  async worker(stage) {
-    const { hear, tell, leave } = stage.director();
+/** The roles of a scenario whose workers serve requests of the primary, one at a time. */
+const serving = (answers) => ({
+  async worker(tools) {
+    const { receive, post, leave } = tools.parent();
     const sockets = {};
-    for (let [question, ...values] = await hear(); question !== 'end'; [question, ...values] = await hear()) {
-      tell(await answers[question](stage, sockets, ...values));
+    for (let [request, ...values] = await receive(); request !== 'end'; [request, ...values] = await receive()) {
+      post(await answers[request](tools, sockets, ...values));
     }
     leave();
   },
 });
 
-/** A worker that the primary can ask. */
-function ask(stage, name) {
-  const { tell, hear, gone, of } = stage.worker('worker', name);
+/** Starts a worker that serves requests of the primary. */
+function startWorker(tools, name) {
+  const { post, receive, gone, of } = tools.worker('worker', name);
   return {
     of,
-    ask: (...question) => { tell(question); return hear(); },
-    end: () => { tell(['end']); return gone; },
+    request: (...request) => { post(request); return receive(); },
+    end: () => { post(['end']); return gone; },
   };
 }
 
-const settled = (stage, one) => Promise.race([
-  stage.event(one, 'listening').then(() => one.address().port),
-  stage.event(one, 'error').then(([error]) => error.code),
+const settled = (tools, one) => Promise.race([
+  tools.event(one, 'listening').then(() => one.address().port),
+  tools.event(one, 'error').then(([error]) => error.code),
 ]);
 
 const basics = {
-  async bind(stage, sockets, name, options) {
-    const one = stage.socket(name);
+  async bind(tools, sockets, name, options) {
+    const one = tools.socket(name);
     sockets[name] = one;
-    const done = settled(stage, one);
+    const done = settled(tools, one);
     one.bind(options);
     return done;
   },
-  async send(stage, sockets, name, port) {
-    const one = sockets[name] || (sockets[name] = stage.socket(name));
-    await stage.awaited('sent', (done) => one.send('from the worker', port, '127.0.0.1', done));
+  async send(tools, sockets, name, port) {
+    const one = sockets[name] || (sockets[name] = tools.socket(name));
+    await tools.awaited('sent', (done) => one.send('from the worker', port, '127.0.0.1', done));
     return one.address().port;
   },
-  async close(stage, sockets, name) {
-    await stage.close(sockets[name]);
+  async close(tools, sockets, name) {
+    await tools.close(sockets[name]);
     return 'closed';
   },
 };
 
 const LOCAL = { port: 0, address: '127.0.0.1' };
 
-scenario('B26 B27 workers share a port of the system\'s choice', { roles: answering(basics) }, async (stage) => {
-  const { log } = stage;
-  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
-  const p1 = await w1.ask('bind', 'a', LOCAL);
-  const p2 = await w2.ask('bind', 'a', LOCAL);
+scenario('B26 B27 workers share a port of the system\'s choice', { roles: serving(basics) }, async (tools) => {
+  const { log } = tools;
+  const [w1, w2] = [startWorker(tools, 'w1'), startWorker(tools, 'w2')];
+  const p1 = await w1.request('bind', 'a', LOCAL);
+  const p2 = await w2.request('bind', 'a', LOCAL);
   log('the same port', p1 === p2, typeof p1);
-  await w1.ask('close', 'a');
-  await w2.ask('close', 'a');
+  await w1.request('close', 'a');
+  await w2.request('close', 'a');
   await Promise.all([w1.end(), w2.end()]);
 });
 
-scenario('B27 the same worker twice gets two ports', { roles: answering(basics) }, async (stage) => {
-  const w1 = ask(stage, 'w1');
-  const p1 = await w1.ask('bind', 'a', LOCAL);
-  const p2 = await w1.ask('bind', 'b', LOCAL);
-  stage.log('the same port', p1 === p2);
-  await w1.ask('close', 'a');
-  await w1.ask('close', 'b');
+scenario('B27 the same worker twice gets two ports', { roles: serving(basics) }, async (tools) => {
+  const w1 = startWorker(tools, 'w1');
+  const p1 = await w1.request('bind', 'a', LOCAL);
+  const p2 = await w1.request('bind', 'b', LOCAL);
+  tools.log('the same port', p1 === p2);
+  await w1.request('close', 'a');
+  await w1.request('close', 'b');
   await w1.end();
 });
 
-scenario('B27 exclusive sockets do not share', { roles: answering(basics) }, async (stage) => {
-  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
-  const p1 = await w1.ask('bind', 'a', { ...LOCAL, exclusive: true });
-  const p2 = await w2.ask('bind', 'a', { ...LOCAL, exclusive: true });
-  stage.log('the same port', p1 === p2);
-  stage.log('a taken port', await w2.ask('bind', 'b', { ...LOCAL, port: p1, exclusive: true }));
-  await w1.ask('close', 'a');
-  await w2.ask('close', 'a');
-  await w2.ask('close', 'b');
+scenario('B27 exclusive sockets do not share', { roles: serving(basics) }, async (tools) => {
+  const [w1, w2] = [startWorker(tools, 'w1'), startWorker(tools, 'w2')];
+  const p1 = await w1.request('bind', 'a', { ...LOCAL, exclusive: true });
+  const p2 = await w2.request('bind', 'a', { ...LOCAL, exclusive: true });
+  tools.log('the same port', p1 === p2);
+  tools.log('a taken port', await w2.request('bind', 'b', { ...LOCAL, port: p1, exclusive: true }));
+  await w1.request('close', 'a');
+  await w2.request('close', 'a');
+  await w2.request('close', 'b');
   await Promise.all([w1.end(), w2.end()]);
 });
 
-scenario('B27 workers share a port of the program\'s choice', { roles: answering(basics) }, async (stage) => {
-  const port = await stage.freePort();
-  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
-  stage.log('first', await w1.ask('bind', 'a', { ...LOCAL, port }) === port);
-  stage.log('second', await w2.ask('bind', 'a', { ...LOCAL, port }) === port);
-  await w1.ask('close', 'a');
-  await w2.ask('close', 'a');
+scenario('B27 workers share a port of the program\'s choice', { roles: serving(basics) }, async (tools) => {
+  const port = await tools.freePort();
+  const [w1, w2] = [startWorker(tools, 'w1'), startWorker(tools, 'w2')];
+  tools.log('first', await w1.request('bind', 'a', { ...LOCAL, port }) === port);
+  tools.log('second', await w2.request('bind', 'a', { ...LOCAL, port }) === port);
+  await w1.request('close', 'a');
+  await w2.request('close', 'a');
   await Promise.all([w1.end(), w2.end()]);
 });
 
-scenario('B26 a port that is taken', { roles: answering(basics) }, async (stage) => {
-  const other = await stage.witness();
-  const w1 = ask(stage, 'w1');
-  stage.log('outcome', await w1.ask('bind', 'a', { ...LOCAL, port: other.port }));
-  stage.log('again', typeof await w1.ask('bind', 'b', LOCAL));
-  await w1.ask('close', 'a');
-  await w1.ask('close', 'b');
+scenario('B26 a port that is taken', { roles: serving(basics) }, async (tools) => {
+  const other = await tools.builtinPeer();
+  const w1 = startWorker(tools, 'w1');
+  tools.log('outcome', await w1.request('bind', 'a', { ...LOCAL, port: other.port }));
+  tools.log('again', typeof await w1.request('bind', 'b', LOCAL));
+  await w1.request('close', 'a');
+  await w1.request('close', 'b');
   await w1.end();
   await other.close();
 });
 
-scenario('B26 an address that is none of ours', { roles: answering(basics) }, async (stage) => {
-  const w1 = ask(stage, 'w1');
-  stage.log('outcome', await w1.ask('bind', 'a', { port: 0, address: '203.0.113.9' }));
-  await w1.ask('close', 'a');
+scenario('B26 an address that is none of ours', { roles: serving(basics) }, async (tools) => {
+  const w1 = startWorker(tools, 'w1');
+  tools.log('outcome', await w1.request('bind', 'a', { port: 0, address: '203.0.113.9' }));
+  await w1.request('close', 'a');
   await w1.end();
 });
 
-scenario('B27 what the primary hears', { roles: answering(basics) }, async (stage) => {
+scenario('B27 what the event listening of the primary reports', { roles: serving(basics) }, async (tools) => {
   const cluster = require('node:cluster');
-  const { log } = stage;
-  const heard = [];
+  const { log } = tools;
+  const reported = [];
   cluster.on('listening', (worker, { address, addressType, fd, port }) => {
-    heard.push([address, addressType, fd, typeof port]);
+    reported.push([address, addressType, fd, typeof port]);
   });
-  const w1 = ask(stage, 'w1');
-  await w1.ask('bind', 'shared', LOCAL);
-  await w1.ask('bind', 'wildcard', { port: 0 });
-  await w1.ask('bind', 'exclusive', { ...LOCAL, exclusive: true });
-  for (const name of ['shared', 'wildcard', 'exclusive']) await w1.ask('close', name);
+  const w1 = startWorker(tools, 'w1');
+  await w1.request('bind', 'shared', LOCAL);
+  await w1.request('bind', 'wildcard', { port: 0 });
+  await w1.request('bind', 'exclusive', { ...LOCAL, exclusive: true });
+  for (const name of ['shared', 'wildcard', 'exclusive']) await w1.request('close', name);
   await w1.end();
-  heard.forEach((one) => log('listening', one));
+  reported.forEach((one) => log('listening', one));
 });
 
-scenario('B27 an implicit bind does not ask the primary', { roles: answering(basics) }, async (stage) => {
+scenario('B27 an implicit bind does not send the primary a request', { roles: serving(basics) }, async (tools) => {
   const cluster = require('node:cluster');
-  cluster.on('listening', () => stage.log('the primary heard of it'));
-  const other = await stage.bound('primary');
-  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
-  const got = stage.arrived(other);
-  const p1 = await w1.ask('send', 'a', other.address().port);
+  cluster.on('listening', () => tools.log('the primary emitted listening'));
+  const other = await tools.bound('primary');
+  const [w1, w2] = [startWorker(tools, 'w1'), startWorker(tools, 'w2')];
+  const got = tools.arrived(other);
+  const p1 = await w1.request('send', 'a', other.address().port);
   await got;
-  const more = stage.arrived(other);
-  const p2 = await w2.ask('send', 'a', other.address().port);
+  const more = tools.arrived(other);
+  const p2 = await w2.request('send', 'a', other.address().port);
   await more;
-  stage.log('the same port', p1 === p2);
-  await w1.ask('close', 'a');
-  await w2.ask('close', 'a');
+  tools.log('the same port', p1 === p2);
+  await w1.request('close', 'a');
+  await w2.request('close', 'a');
   await Promise.all([w1.end(), w2.end()]);
-  await stage.close(other);
+  await tools.close(other);
 });
 
 const messages = {
   ...basics,
-  async receive(stage, sockets, name) {
-    const [msg] = await stage.arrived(sockets[name]);
+  async receive(tools, sockets, name) {
+    const [msg] = await tools.arrived(sockets[name]);
     return String(msg);
   },
-  async reply(stage, sockets, name) {
+  async reply(tools, sockets, name) {
     const one = sockets[name];
-    const [msg, { port, address }] = await stage.event(one, 'message');
-    await stage.awaited('replied', (done) => one.send(`re ${msg}`, port, address, done));
+    const [msg, { port, address }] = await tools.event(one, 'message');
+    await tools.awaited('replied', (done) => one.send(`re ${msg}`, port, address, done));
     return 'done';
   },
 };
 
-scenario('B27 a shared socket receives and replies', { roles: answering(messages) }, async (stage) => {
-  const w1 = ask(stage, 'w1');
-  const port = await w1.ask('bind', 'a', LOCAL);
-  const client = await stage.bound('client');
-  const replied = w1.ask('reply', 'a');
-  const got = stage.arrived(client);
+scenario('B27 a shared socket receives and replies', { roles: serving(messages) }, async (tools) => {
+  const w1 = startWorker(tools, 'w1');
+  const port = await w1.request('bind', 'a', LOCAL);
+  const client = await tools.bound('client');
+  const replied = w1.request('reply', 'a');
+  const got = tools.arrived(client);
   client.send('hello', port, '127.0.0.1');
   await Promise.all([replied, got]);
-  await w1.ask('close', 'a');
+  await w1.request('close', 'a');
   await w1.end();
-  await stage.close(client);
+  await tools.close(client);
 });
 
-scenario('B27 a worker closes, the other receives', { roles: answering(messages) }, async (stage) => {
-  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
-  const port = await w1.ask('bind', 'a', LOCAL);
-  await w2.ask('bind', 'a', LOCAL);
-  await w1.ask('close', 'a');
-  const client = await stage.bound('client');
-  const received = w2.ask('receive', 'a');
+scenario('B27 a worker closes, the other receives', { roles: serving(messages) }, async (tools) => {
+  const [w1, w2] = [startWorker(tools, 'w1'), startWorker(tools, 'w2')];
+  const port = await w1.request('bind', 'a', LOCAL);
+  await w2.request('bind', 'a', LOCAL);
+  await w1.request('close', 'a');
+  const client = await tools.bound('client');
+  const received = w2.request('receive', 'a');
   client.send('to who is left', port, '127.0.0.1');
-  stage.log('received', await received);
-  await w2.ask('close', 'a');
+  tools.log('received', await received);
+  await w2.request('close', 'a');
   await Promise.all([w1.end(), w2.end()]);
-  await stage.close(client);
+  await tools.close(client);
 });
 
-scenario('B27 a worker is killed, the other receives', { roles: answering(messages) }, async (stage) => {
-  const [w1, w2] = [ask(stage, 'w1'), ask(stage, 'w2')];
-  const port = await w1.ask('bind', 'a', LOCAL);
-  await w2.ask('bind', 'a', LOCAL);
-  const gone = stage.event(w1.of, 'exit');
+scenario('B27 a worker is killed, the other receives', { roles: serving(messages) }, async (tools) => {
+  const [w1, w2] = [startWorker(tools, 'w1'), startWorker(tools, 'w2')];
+  const port = await w1.request('bind', 'a', LOCAL);
+  await w2.request('bind', 'a', LOCAL);
+  const gone = tools.event(w1.of, 'exit');
   w1.of.process.kill('SIGKILL');
   await gone;
-  const client = await stage.bound('client');
-  const received = w2.ask('receive', 'a');
+  const client = await tools.bound('client');
+  const received = w2.request('receive', 'a');
   client.send('to who is left', port, '127.0.0.1');
-  stage.log('received', await received);
-  await w2.ask('close', 'a');
+  tools.log('received', await received);
+  await w2.request('close', 'a');
   await w2.end();
-  await stage.close(client);
+  await tools.close(client);
 });
 
-scenario('B27 a port that all workers have closed is free', { roles: answering(basics) }, async (stage) => {
-  const w1 = ask(stage, 'w1');
-  const port = await w1.ask('bind', 'a', LOCAL);
-  await w1.ask('close', 'a');
+scenario('B27 a port that all workers have closed is free', { roles: serving(basics) }, async (tools) => {
+  const w1 = startWorker(tools, 'w1');
+  const port = await w1.request('bind', 'a', LOCAL);
+  await w1.request('close', 'a');
   await w1.end();
-  const one = stage.socket('primary');
+  const one = tools.socket('primary');
   one.bind(port, '127.0.0.1');
-  await stage.event(one, 'listening');
-  await stage.close(one);
+  await tools.event(one, 'listening');
+  await tools.close(one);
 });
 
 scenario('B27 worker.disconnect closes the sockets', {
   roles: {
-    async worker({ socket, bind, director, log, event }) {
+    async worker({ socket, bind, parent, log, event }) {
       const a = socket('a');
       await bind(a);
-      director().tell('bound');
+      parent().post('bound');
       await event(a, 'close');
       log('connected', process.connected);
     },
   },
 }, async ({ worker, log }) => {
   const one = worker('worker', 'w1');
-  await one.hear();
+  await one.receive();
   one.of.disconnect();
   const [code, signal] = await one.gone;
   log('gone', code, signal);
@@ -235,56 +235,56 @@ scenario('B27 worker.disconnect closes the sockets', {
 
 scenario('B27 cluster.disconnect with a shared and an exclusive socket', {
   roles: {
-    async worker({ socket, event, director }) {
+    async worker({ socket, event, parent }) {
       const [a, b] = [socket('shared'), socket('exclusive')];
       const both = Promise.all([event(a, 'listening'), event(b, 'listening')]);
       a.bind(0, '127.0.0.1');
       b.bind({ port: 0, address: '127.0.0.1', exclusive: true });
       await both;
-      director().tell('bound');
+      parent().post('bound');
       await event(a, 'close');
       b.close();
     },
   },
 }, async ({ worker, log }) => {
   const one = worker('worker', 'w1');
-  await one.hear();
+  await one.receive();
   require('node:cluster').disconnect(() => log('disconnected'));
   await one.gone;
 });
 
-scenario('B26 close while the primary is asked', {
+scenario('B26 close while the request to the primary is under way', {
   roles: {
-    async worker({ socket, told, event, director }) {
+    async worker({ socket, traced, event, parent }) {
       const a = socket('a');
-      a.bind(0, '127.0.0.1', told('bound'));
-      process.nextTick(() => a.close(told('closed'))); // after the tick in which the name is known
+      a.bind(0, '127.0.0.1', traced('bound'));
+      process.nextTick(() => a.close(traced('closed'))); // after the tick in which the name is known
       await event(a, 'close');
       const b = socket('b');
       b.bind(0, '127.0.0.1');
       await event(b, 'listening');
       b.close();
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
   await worker('worker', 'w1').gone;
 });
 
-scenario('B26 sends while the primary is asked', {
+scenario('B26 sends while the request to the primary is under way', {
   roles: {
-    async worker({ socket, told, arrived, director, close, freePort }) {
+    async worker({ socket, traced, arrived, parent, close, freePort }) {
       const port = await freePort();
       const a = socket('a');
-      a.bind(0, '127.0.0.1', told('bound'));
+      a.bind(0, '127.0.0.1', traced('bound'));
       await new Promise((resolve) => {
         a.once('listening', resolve);
-        a.send('to a closed port', port, '127.0.0.1', told('sent'));
+        a.send('to a closed port', port, '127.0.0.1', traced('sent'));
       });
-      a.send('to itself', a.address().port, '127.0.0.1', told('sent'));
+      a.send('to itself', a.address().port, '127.0.0.1', traced('sent'));
       await arrived(a);
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -293,20 +293,20 @@ scenario('B26 sends while the primary is asked', {
 
 scenario('B26 connect of a shared socket', {
   roles: {
-    async worker({ socket, bind, bound, told, event, arrived, attempt, director, close }) {
+    async worker({ socket, bind, bound, traced, event, arrived, attempt, parent, close }) {
       const a = socket('a');
       await bind(a);
       const b = socket('b');
       b.bind({ port: 0, address: '127.0.0.1', exclusive: true });
       await event(b, 'listening');
-      a.connect(b.address().port, '127.0.0.1', told('connected'));
+      a.connect(b.address().port, '127.0.0.1', traced('connected'));
       await event(a, 'connect');
       attempt('remoteAddress', () => a.remoteAddress());
-      a.send('hello', told('sent'));
+      a.send('hello', traced('sent'));
       await arrived(b);
       attempt('disconnect', () => a.disconnect());
       await close(a, b);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -315,7 +315,7 @@ scenario('B26 connect of a shared socket', {
 
 scenario('B26 options of a shared socket', {
   roles: {
-    async worker({ socket, bind, attempt, director, close }) {
+    async worker({ socket, bind, attempt, parent, close }) {
       const a = socket('a', { type: 'udp4', reuseAddr: true, recvBufferSize: 20000 });
       a.on('listening', () => attempt('size', () => a.getRecvBufferSize()));
       await bind(a);
@@ -325,7 +325,7 @@ scenario('B26 options of a shared socket', {
       attempt('dropMembership', () => a.dropMembership('224.0.0.114', '127.0.0.1'));
       attempt('queue', () => a.getSendQueueSize());
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -334,13 +334,13 @@ scenario('B26 options of a shared socket', {
 
 scenario('B26 B17 unref before bind goes over to the shared handle', {
   roles: {
-    async worker({ socket, event, director, log }) {
+    async worker({ socket, event, parent, log }) {
       const a = socket('a');
       a.unref();
       a.bind(0, '127.0.0.1');
       await event(a, 'listening');
       log('leaves');
-      director().leave(); // without the channel, only the socket could keep the worker
+      parent().leave(); // without the channel, only the socket could keep the worker
     },
   },
 }, async ({ worker, log }) => {
@@ -348,32 +348,32 @@ scenario('B26 B17 unref before bind goes over to the shared handle', {
   log('gone', code);
 });
 
-scenario('B26 a shared socket of udp6', { needs: ipv6, roles: answering({
-  async bind(stage) {
-    const a = stage.socket('a', { type: 'udp6', ipv6Only: true });
-    const done = settled(stage, a);
+scenario('B26 a shared socket of udp6', { needs: ipv6, roles: serving({
+  async bind(tools) {
+    const a = tools.socket('a', { type: 'udp6', ipv6Only: true });
+    const done = settled(tools, a);
     a.bind(0, '::1');
     const port = await done;
-    stage.log('address', a.address());
-    await stage.close(a);
+    tools.log('address', a.address());
+    await tools.close(a);
     return port;
   },
-}) }, async (stage) => {
+}) }, async (tools) => {
   const cluster = require('node:cluster');
-  cluster.on('listening', (worker, { address, addressType }) => stage.log('listening', address, addressType));
-  const w1 = ask(stage, 'w1');
-  await w1.ask('bind');
+  cluster.on('listening', (worker, { address, addressType }) => tools.log('listening', address, addressType));
+  const w1 = startWorker(tools, 'w1');
+  await w1.request('bind');
   await w1.end();
 });
 
 scenario('B26 a lookup that fails, in a worker', {
   roles: {
-    async worker({ socket, event, close, director }) {
+    async worker({ socket, event, close, parent }) {
       const a = socket('a', { type: 'udp4', lookup: (name, family, done) => setImmediate(done, new Error('not found')) });
       a.bind(0, 'nowhere');
       await event(a, 'error');
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -383,12 +383,12 @@ scenario('B26 a lookup that fails, in a worker', {
 scenario('B26 a descriptor, in a worker', {
   needs: linux,
   roles: {
-    async worker({ socket, event, attempt, close, director, turns }) {
+    async worker({ socket, event, attempt, close, parent, turns }) {
       const a = socket('a');
       attempt('bind', () => a.bind({ fd: 9999 }));
       await Promise.race([event(a, 'error'), event(a, 'listening')]);
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -399,11 +399,11 @@ scenario('B26 a descriptor, in a worker', {
 
 const stub = (play) => ({
   roles: {
-    async worker(stage) {
-      await play(stage, (answer) => {
+    async worker(tools) {
+      await play(tools, (answer) => {
         require('node:cluster')._getServer = (socket, options, done) => {
           const members = { ...options };
-          stage.log('_getServer', stage.show(socket), members, typeof done);
+          tools.log('_getServer', tools.show(socket), members, typeof done);
           answer(done, socket);
         };
       });
@@ -416,7 +416,7 @@ const alone = async ({ worker }) => {
   await worker('worker', 'w1').gone;
 };
 
-scenario('B26 what _getServer is asked', stub(async ({ socket, turns, bound }, stubbed) => {
+scenario('B26 what _getServer gets', stub(async ({ socket, turns, bound }, stubbed) => {
   stubbed(() => {});
   for (const options of ['udp4', 'udp6', { type: 'udp4', reuseAddr: true }, { type: 'udp6', ipv6Only: true }]) {
     socket('a', options).bind(0);
@@ -474,13 +474,13 @@ scenario('B26 _getServer is looked up when it is called', stub(async ({ socket, 
   process.exit();
 }), alone);
 
-scenario('B26 exclusive does not call _getServer', stub(async ({ socket, event, close, freePort, told }, stubbed) => {
+scenario('B26 exclusive does not call _getServer', stub(async ({ socket, event, close, freePort, traced }, stubbed) => {
   stubbed(() => {});
   const a = socket('a');
   a.bind({ port: 0, address: '127.0.0.1', exclusive: true });
   await event(a, 'listening');
   const b = socket('b');
-  b.send('x', a.address().port, '127.0.0.1', told('sent'));
+  b.send('x', a.address().port, '127.0.0.1', traced('sent'));
   await event(a, 'message');
   const c = socket('c');
   c.connect(a.address().port, '127.0.0.1');
@@ -510,29 +510,29 @@ scenario('B26 cluster.isWorker is looked up when bind is called', { alone: true 
 scenario('B27 B44 active resources of a worker', {
   needs: feature('getActiveResourcesInfo()', process.getActiveResourcesInfo),
   roles: {
-    async worker({ dgram, director, log, turns, close }) {
-      const tell = async (when) => {
+    async worker({ dgram, parent, log, turns, close }) {
+      const report = async (when) => {
         await turns(2);
         log(when, process.getActiveResourcesInfo().filter((type) => /UDP/.test(type)));
       };
       const listening = (one) => new Promise((resolve) => one.bind(LOCAL, resolve));
       const a = dgram.createSocket('udp4').unref();
       await listening(a);
-      await tell('unref, then bind');
+      await report('unref, then bind');
       a.ref();
-      await tell('ref');
+      await report('ref');
       a.unref();
-      await tell('unref');
+      await report('unref');
       const b = dgram.createSocket('udp4');
       await listening(b);
-      await tell('another one');
+      await report('another one');
       b.unref();
-      await tell('unref');
+      await report('unref');
       b.ref();
       await close(b);
-      await tell('closed');
+      await report('closed');
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, ({ worker }) => worker('worker', 'w1').gone);

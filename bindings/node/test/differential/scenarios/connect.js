@@ -1,7 +1,7 @@
 'use strict';
 // connect, disconnect, remoteAddress (B28 to B32).
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { ipv6, linux } = require('../needs.js');
 
 const forms = {
@@ -17,10 +17,10 @@ const forms = {
 };
 
 for (const [form, call] of Object.entries(forms)) {
-  scenario(`B28 ${form}`, async ({ bound, socket, event, told, attempt, arrived, close, counts }) => {
+  scenario(`B28 ${form}`, async ({ bound, socket, event, traced, attempt, arrived, close, counts }) => {
     const b = await bound('b');
     const a = socket('a');
-    attempt('connect', () => call(a, b.address().port, told('callback')));
+    attempt('connect', () => call(a, b.address().port, traced('callback')));
     await event(a, 'connect');
     attempt('remoteAddress', () => a.remoteAddress());
     counts(a);
@@ -29,12 +29,12 @@ for (const [form, call] of Object.entries(forms)) {
     await close(a, b);
   });
 
-  scenario(`B28 B29 ${form} when bound`, async ({ bound, event, told, attempt, clocks, close }) => {
+  scenario(`B28 B29 ${form} when bound`, async ({ bound, event, traced, attempt, clocks, close }) => {
     const b = await bound('b');
     const a = await bound('a');
     const tick = form.includes('name') ? () => {} : clocks; // a name takes how long it takes
     tick('before');
-    attempt('connect', () => call(a, b.address().port, told('callback')));
+    attempt('connect', () => call(a, b.address().port, traced('callback')));
     tick('after');
     await event(a, 'connect');
     await close(a, b);
@@ -110,11 +110,11 @@ scenario('B28 closed after bind', async ({ bound, attempt, close, turns }) => {
   await turns(2);
 });
 
-scenario('B29 the implicit bind', async ({ bound, socket, told, clocks, event, attempt, log, close }) => {
+scenario('B29 the implicit bind', async ({ bound, socket, traced, clocks, event, attempt, log, close }) => {
   const b = await bound('b');
   const a = socket('a');
   clocks('before');
-  a.connect(b.address().port, '127.0.0.1', told('callback'));
+  a.connect(b.address().port, '127.0.0.1', traced('callback'));
   log('connect returned');
   clocks('after');
   attempt('address', () => a.address());
@@ -123,10 +123,10 @@ scenario('B29 the implicit bind', async ({ bound, socket, told, clocks, event, a
   await close(a, b);
 });
 
-scenario('B29 connect in \'listening\'', async ({ bound, socket, told, event, close }) => {
+scenario('B29 connect in \'listening\'', async ({ bound, socket, traced, event, close }) => {
   const b = await bound('b');
   const a = socket('a');
-  a.bind(0, '127.0.0.1', () => a.connect(b.address().port, '127.0.0.1', told('callback')));
+  a.bind(0, '127.0.0.1', () => a.connect(b.address().port, '127.0.0.1', traced('callback')));
   await event(a, 'connect');
   await close(a, b);
 });
@@ -153,23 +153,23 @@ scenario('B29 a callback that is none', { uncaught: true }, async ({ bound, atte
   await close(b);
 });
 
-scenario('B29 connect waits in the same queue as sends', async ({ bound, socket, told, event, arrived, close }) => {
+scenario('B29 connect waits in the same queue as sends', async ({ bound, socket, traced, event, arrived, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const a = socket('a');
-  a.send('first', port, '127.0.0.1', told('first'));
-  a.connect(port, '127.0.0.1', told('connect'));
-  a.send('second', port, '127.0.0.1', told('second'));
+  a.send('first', port, '127.0.0.1', traced('first'));
+  a.connect(port, '127.0.0.1', traced('connect'));
+  a.send('second', port, '127.0.0.1', traced('second'));
   await Promise.all([event(a, 'connect'), arrived(b)]);
-  a.send('third', told('third'));
+  a.send('third', traced('third'));
   await arrived(b);
   await close(a, b);
 });
 
-scenario('B29 the implicit bind fails', async ({ socket, told, event, turns, attempt, counts, close }) => {
+scenario('B29 the implicit bind fails', async ({ socket, traced, event, turns, attempt, counts, close }) => {
   let lookup = (name, family, done) => setImmediate(done, new Error('not now'));
   const a = socket('a', { type: 'udp4', lookup: (...values) => lookup(...values) });
-  a.connect(9, '127.0.0.1', told('callback'));
+  a.connect(9, '127.0.0.1', traced('callback'));
   await event(a, 'error');
   counts(a);
   attempt('again', () => a.connect(9));
@@ -181,11 +181,11 @@ scenario('B29 the implicit bind fails', async ({ socket, told, event, turns, att
   await close(a);
 });
 
-scenario('B30 the name is not found, with a callback', async ({ socket, told, turns, attempt, counts, close, clocks }) => {
+scenario('B30 the name is not found, with a callback', async ({ socket, traced, turns, attempt, counts, close, clocks }) => {
   const lookup = (name, family, done) => (name === 'nowhere' ? setImmediate(done, new Error('not found'))
     : setImmediate(done, null, '127.0.0.1', 4));
   const a = socket('a', { type: 'udp4', lookup });
-  a.connect(9, 'nowhere', told('callback', () => clocks('in the callback')));
+  a.connect(9, 'nowhere', traced('callback', () => clocks('in the callback')));
   await turns(5);
   counts(a);
   attempt('remoteAddress', () => a.remoteAddress());
@@ -203,24 +203,24 @@ scenario('B30 the name is not found, without a callback', async ({ socket, event
   await close(a);
 });
 
-scenario('B30 a synchronous lookup', async ({ socket, told, clocks, event, log, close, bound }) => {
+scenario('B30 a synchronous lookup', async ({ socket, traced, clocks, event, log, close, bound }) => {
   const lookup = (name, family, done) => done(null, '127.0.0.1', 4);
   const b = await bound('b');
   const a = socket('a', { type: 'udp4', lookup });
   clocks('before');
-  a.connect(b.address().port, 'host', told('callback'));
+  a.connect(b.address().port, 'host', traced('callback'));
   log('connect returned');
   await event(a, 'connect');
   await close(a, b);
 });
 
-scenario('B30 a synchronous lookup that fails', async ({ bound, told, clocks, turns, log, attempt, close }) => {
+scenario('B30 a synchronous lookup that fails', async ({ bound, traced, clocks, turns, log, attempt, close }) => {
   let fails = false;
   const lookup = (name, family, done) => done(fails ? new Error('not found') : null, '127.0.0.1', 4);
   const a = await bound('a', { type: 'udp4', lookup });
   fails = true;
   clocks('before');
-  a.connect(9, 'host', told('callback'));
+  a.connect(9, 'host', traced('callback'));
   log('connect returned');
   attempt('at once', () => a.connect(9));
   await turns(2);
@@ -242,7 +242,7 @@ scenario('B30 a lookup that throws', async ({ bound, attempt, close, turns, coun
   await close(a);
 });
 
-scenario('B30 a lookup that answers twice', { uncaught: true }, async ({ bound, turns, told, attempt, close }) => {
+scenario('B30 a lookup that answers twice', { uncaught: true }, async ({ bound, turns, traced, attempt, close }) => {
   const b = await bound('b');
   let twice = false;
   const lookup = (name, family, done) => {
@@ -251,7 +251,7 @@ scenario('B30 a lookup that answers twice', { uncaught: true }, async ({ bound, 
   };
   const a = await bound('a', { type: 'udp4', lookup });
   twice = true;
-  a.connect(b.address().port, 'host', told('callback'));
+  a.connect(b.address().port, 'host', traced('callback'));
   await turns(3);
   attempt('remoteAddress', () => a.remoteAddress());
   await close(a, b);
@@ -259,19 +259,19 @@ scenario('B30 a lookup that answers twice', { uncaught: true }, async ({ bound, 
 
 for (const withCallback of [true, false]) {
   const suffix = withCallback ? 'with a callback' : 'without';
-  scenario(`B30 the system refuses, ${suffix}`, async ({ bound, told, turns, attempt, counts, clocks, close }) => {
+  scenario(`B30 the system refuses, ${suffix}`, async ({ bound, traced, turns, attempt, counts, clocks, close }) => {
     const a = await bound('a');
     clocks('before');
-    a.connect(9, '255.255.255.255', withCallback ? told('callback') : undefined);
+    a.connect(9, '255.255.255.255', withCallback ? traced('callback') : undefined);
     await turns(2);
     counts(a);
     attempt('remoteAddress', () => a.remoteAddress());
     await close(a);
   });
 
-  scenario(`B30 an address of the other family, ${suffix}`, async ({ bound, told, turns, close }) => {
+  scenario(`B30 an address of the other family, ${suffix}`, async ({ bound, traced, turns, close }) => {
     const a = await bound('a');
-    a.connect(9, '::1', withCallback ? told('callback') : undefined);
+    a.connect(9, '::1', withCallback ? traced('callback') : undefined);
     await turns(2);
     await close(a);
   });
@@ -293,18 +293,18 @@ scenario('B30 the callback of a refused connect throws', { uncaught: true }, asy
   await close(a);
 });
 
-scenario('B30 a refused connect, then another', async ({ bound, told, turns, event, close, attempt }) => {
+scenario('B30 a refused connect, then another', async ({ bound, traced, turns, event, close, attempt }) => {
   const b = await bound('b');
   const a = await bound('a');
-  a.connect(9, '255.255.255.255', told('first'));
+  a.connect(9, '255.255.255.255', traced('first'));
   await turns(2);
-  a.connect(b.address().port, '127.0.0.1', told('second'));
+  a.connect(b.address().port, '127.0.0.1', traced('second'));
   await event(a, 'connect');
   attempt('remoteAddress', () => a.remoteAddress());
   await close(a, b);
 });
 
-scenario('B30 close between the answer and \'connect\'', async ({ bound, told, turns }) => {
+scenario('B30 close between the answer and \'connect\'', async ({ bound, traced, turns }) => {
   const b = await bound('b');
   let answer = (done) => done(null, '127.0.0.1', 4);
   const a = await bound('a', { type: 'udp4', lookup: (name, family, done) => answer(done) });
@@ -312,16 +312,16 @@ scenario('B30 close between the answer and \'connect\'', async ({ bound, told, t
     done(null, '127.0.0.1', 4);
     a.close();
   };
-  a.connect(b.address().port, 'host', told('callback'));
+  a.connect(b.address().port, 'host', traced('callback'));
   await turns(3);
   b.close();
 });
 
-scenario('B15 close while the name is looked up', async ({ bound, told, turns, log }) => {
+scenario('B15 close while the name is looked up', async ({ bound, traced, turns, log }) => {
   let answer = (done) => done(null, '127.0.0.1', 4);
   const a = await bound('a', { type: 'udp4', lookup: (name, family, done) => answer(done) });
   answer = (done) => setImmediate(() => log('answered') || done(null, '127.0.0.1', 4));
-  a.connect(9, 'host', told('callback'));
+  a.connect(9, 'host', traced('callback'));
   a.close();
   await turns(3);
 });
@@ -430,7 +430,7 @@ scenario('B31 a disconnected socket sends anywhere', async ({ pair, bound, attem
   await close(a, b, c);
 });
 
-scenario('B32 only the peer is heard', async ({ pair, bound, arrived, turns, close }) => {
+scenario('B32 only messages of the peer are received', async ({ pair, bound, arrived, turns, close }) => {
   const { a, b } = await pair();
   const c = await bound('c');
   const { port } = a.address();
@@ -441,12 +441,12 @@ scenario('B32 only the peer is heard', async ({ pair, bound, arrived, turns, clo
   await close(a, b, c);
 });
 
-scenario('B32 nobody listens at the peer', { needs: linux }, async ({ bound, freePort, event, attempt, told, close }) => {
+scenario('B32 nobody listens at the peer', { needs: linux }, async ({ bound, freePort, event, attempt, traced, close }) => {
   const a = await bound('a');
   await new Promise((resolve, reject) => {
     freePort().then((port) => a.connect(port, '127.0.0.1', resolve), reject);
   });
-  a.send('lost', told('sent'));
+  a.send('lost', traced('sent'));
   await event(a, 'error');
   attempt('remoteAddress', () => a.remoteAddress());
   await close(a);
@@ -490,10 +490,10 @@ scenario('B28 B30 udp6', { needs: ipv6 }, async ({ bound, socket, event, attempt
   await close(a, b);
 });
 
-scenario('B30 a connected udp6 to an IPv4 address', { needs: ipv6 }, async ({ socket, bind, turns, told, close }) => {
+scenario('B30 a connected udp6 to an IPv4 address', { needs: ipv6 }, async ({ socket, bind, turns, traced, close }) => {
   const a = socket('a', 'udp6');
   await bind(a);
-  a.connect(9, '127.0.0.1', told('callback'));
+  a.connect(9, '127.0.0.1', traced('callback'));
   await turns(2);
   await close(a);
 });

@@ -1,57 +1,57 @@
 'use strict';
-// In which asynchronous context each callback runs (B44). The lines of the trace tell it: «…».
+// In which asynchronous context each callback runs (B44). The lines of the trace name it: «…».
 
 const { executionAsyncId, triggerAsyncId, createHook, AsyncResource } = require('node:async_hooks');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 
-scenario('B44 each event in its context', async ({ inside, socket, bound, told, event, close }) => {
+scenario('B44 each event in its context', async ({ inside, socket, bound, traced, event, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const a = inside('create', () => socket('a'));
   const closed = event(a, 'close');
-  await new Promise((resolve) => inside('bind', () => a.bind(0, '127.0.0.1', told('bound', resolve))));
-  await new Promise((resolve) => inside('send', () => a.send('x', port, '127.0.0.1', told('sent', resolve))));
-  inside('answer', () => b.send('x', a.address().port, '127.0.0.1', told('answered')));
+  await new Promise((resolve) => inside('bind', () => a.bind(0, '127.0.0.1', traced('bound', resolve))));
+  await new Promise((resolve) => inside('send', () => a.send('x', port, '127.0.0.1', traced('sent', resolve))));
+  inside('answer', () => b.send('x', a.address().port, '127.0.0.1', traced('answered')));
   await event(a, 'message');
-  await new Promise((resolve) => inside('connect', () => a.connect(port, '127.0.0.1', told('connected', resolve))));
-  await new Promise((resolve) => inside('send connected', () => a.send('y', told('sent', resolve))));
-  inside('close', () => a.close(told('closed')));
+  await new Promise((resolve) => inside('connect', () => a.connect(port, '127.0.0.1', traced('connected', resolve))));
+  await new Promise((resolve) => inside('send connected', () => a.send('y', traced('sent', resolve))));
+  inside('close', () => a.close(traced('closed')));
   await closed;
   await close(b);
 });
 
-scenario('B44 the context in which listeners were added does not count', async ({ inside, dgram, told, event, close }) => {
+scenario('B44 the context in which listeners were added does not count', async ({ inside, dgram, traced, event, close }) => {
   const a = inside('create', () => dgram.createSocket('udp4'));
-  for (const type of ['listening', 'message', 'close']) inside(`on ${type}`, () => a.on(type, told(type)));
+  for (const type of ['listening', 'message', 'close']) inside(`on ${type}`, () => a.on(type, traced(type)));
   inside('bind', () => a.bind(0, '127.0.0.1'));
   await event(a, 'listening');
-  inside('send', () => a.send('x', a.address().port, '127.0.0.1', told('sent')));
+  inside('send', () => a.send('x', a.address().port, '127.0.0.1', traced('sent')));
   await event(a, 'message');
   await close(a);
 });
 
-scenario('B44 an implicit bind', async ({ inside, socket, bound, told, arrived, close }) => {
+scenario('B44 an implicit bind', async ({ inside, socket, bound, traced, arrived, close }) => {
   const b = await bound('b');
   const a = inside('create', () => socket('a'));
-  inside('first', () => a.send('1', b.address().port, '127.0.0.1', told('first')));
-  inside('second', () => a.send('2', b.address().port, '127.0.0.1', told('second')));
+  inside('first', () => a.send('1', b.address().port, '127.0.0.1', traced('first')));
+  inside('second', () => a.send('2', b.address().port, '127.0.0.1', traced('second')));
   await arrived(b, 2);
   await close(a, b);
 });
 
-scenario('B44 a queued connect', async ({ inside, socket, bound, told, event, close }) => {
+scenario('B44 a queued connect', async ({ inside, socket, bound, traced, event, close }) => {
   const b = await bound('b');
   const a = inside('create', () => socket('a'));
-  inside('connect', () => a.connect(b.address().port, '127.0.0.1', told('connected')));
+  inside('connect', () => a.connect(b.address().port, '127.0.0.1', traced('connected')));
   await event(a, 'connect');
   await close(a, b);
 });
 
-scenario('B44 a queued close', async ({ inside, socket, freePort, told, turns }) => {
+scenario('B44 a queued close', async ({ inside, socket, freePort, traced, turns }) => {
   const port = await freePort();
   const a = inside('create', () => socket('a'));
-  inside('send', () => a.send('1', port, '127.0.0.1', told('sent')));
-  inside('close', () => a.close(told('closed')));
+  inside('send', () => a.send('1', port, '127.0.0.1', traced('sent')));
+  inside('close', () => a.close(traced('closed')));
   await turns(3);
 });
 
@@ -62,30 +62,30 @@ scenario('B44 a bind that fails', async ({ inside, socket, event, close }) => {
   await close(a);
 });
 
-scenario('B44 a connect that fails', async ({ inside, socket, bind, told, turns, close }) => {
+scenario('B44 a connect that fails', async ({ inside, socket, bind, traced, turns, close }) => {
   const a = inside('create', () => socket('a'));
   await bind(a);
-  inside('with a callback', () => a.connect(9, '255.255.255.255', told('connected')));
+  inside('with a callback', () => a.connect(9, '255.255.255.255', traced('connected')));
   await turns(2);
   inside('without', () => a.connect(9, '255.255.255.255'));
   await turns(2);
   await close(a);
 });
 
-scenario('B44 a send that fails', async ({ inside, socket, bind, told, turns, close }) => {
+scenario('B44 a send that fails', async ({ inside, socket, bind, traced, turns, close }) => {
   const a = inside('create', () => socket('a'));
   await bind(a);
-  inside('send', () => a.send(Buffer.alloc(65508), 9, '127.0.0.1', told('sent')));
+  inside('send', () => a.send(Buffer.alloc(65508), 9, '127.0.0.1', traced('sent')));
   await turns(2);
   await close(a);
 });
 
-scenario('B44 an error of receiving', async ({ inside, socket, bind, freePort, told, event, close }) => {
+scenario('B44 an error of receiving', async ({ inside, socket, bind, freePort, traced, event, close }) => {
   const a = inside('create', () => socket('a'));
   await inside('bind', () => bind(a));
   const port = await freePort();
   await new Promise((resolve) => inside('connect', () => a.connect(port, '127.0.0.1', resolve)));
-  inside('send', () => a.send('lost', told('sent')));
+  inside('send', () => a.send('lost', traced('sent')));
   await event(a, 'error');
   await close(a);
 });
@@ -96,7 +96,7 @@ for (const [how, answer] of Object.entries({
   'in a context of its own': (done, inside) => inside('lookup', () => setImmediate(done, null, '127.0.0.1', 4)),
   'from outside': (done, inside, queue) => queue.push(() => done(null, '127.0.0.1', 4)),
 })) {
-  scenario(`B44 a lookup that answers ${how}`, async ({ inside, socket, bound, log, told, turns, close }) => {
+  scenario(`B44 a lookup that answers ${how}`, async ({ inside, socket, bound, log, traced, turns, close }) => {
     const queue = [];
     const b = await bound('b');
     const lookup = (name, family, done) => log('lookup') || answer(done, inside, queue);
@@ -106,20 +106,20 @@ for (const [how, answer] of Object.entries({
       await turns(2);
     };
     const a = inside('create', () => socket('a', { type: 'udp4', lookup }));
-    inside('bind', () => a.bind(0, 'host', told('bound')));
+    inside('bind', () => a.bind(0, 'host', traced('bound')));
     await serve();
-    inside('send', () => a.send('x', b.address().port, 'host', told('sent')));
+    inside('send', () => a.send('x', b.address().port, 'host', traced('sent')));
     await serve();
-    inside('connect', () => a.connect(b.address().port, 'host', told('connected')));
+    inside('connect', () => a.connect(b.address().port, 'host', traced('connected')));
     await serve();
     await close(a, b);
   });
 }
 
-scenario('B44 contexts of messages that come together', async ({ inside, socket, bind, arrived, told, close }) => {
+scenario('B44 contexts of messages that come together', async ({ inside, socket, bind, arrived, traced, close }) => {
   const a = inside('create', () => socket('a'));
   const port = await bind(a);
-  for (const i of [1, 2, 3]) inside(`send ${i}`, () => a.send(`${i}`, port, '127.0.0.1', told(`sent ${i}`)));
+  for (const i of [1, 2, 3]) inside(`send ${i}`, () => a.send(`${i}`, port, '127.0.0.1', traced(`sent ${i}`)));
   await arrived(a, 3);
   await close(a);
 });
@@ -171,10 +171,10 @@ scenario('B44 uncaught exceptions keep the context', { uncaught: true }, async (
   await close(a);
 });
 
-scenario('B44 AsyncResource as a listener', async ({ inside, socket, bind, event, told, close }) => {
+scenario('B44 AsyncResource as a listener', async ({ inside, socket, bind, event, traced, close }) => {
   const a = inside('create', () => socket('a'));
   const port = await bind(a);
-  a.on('message', inside('resource', () => AsyncResource.bind(told('bound to a resource'))));
+  a.on('message', inside('resource', () => AsyncResource.bind(traced('bound to a resource'))));
   a.send('x', port, '127.0.0.1');
   await event(a, 'message');
   await close(a);

@@ -3,39 +3,39 @@
 
 const dns = require('node:dns');
 const { getEventListeners } = require('node:events');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { linux } = require('../needs.js');
 
-// Calls a function with each value in turn, and tells the outcome.
+// Calls a function with each value in turn, and traces the outcome.
 function each(values, { attempt, show }, text, call) {
   for (const value of values) attempt(`${text} ${show(value)}`, () => call(value));
 }
 
 const kindOf = ({ dgram }, ...values) => dgram.createSocket(...values).type;
 
-scenario('B6 the type as a string', (stage) => {
-  each(['udp4', 'udp6'], stage, 'type', (type) => kindOf(stage, type));
+scenario('B6 the type as a string', (tools) => {
+  each(['udp4', 'udp6'], tools, 'type', (type) => kindOf(tools, type));
 });
 
-scenario('B6 the type as an option', (stage) => {
-  each(['udp4', 'udp6'], stage, 'type', (type) => kindOf(stage, { type }));
+scenario('B6 the type as an option', (tools) => {
+  each(['udp4', 'udp6'], tools, 'type', (type) => kindOf(tools, { type }));
 });
 
 const badTypes = [undefined, null, '', 'udp', 'UDP4', 'udp4 ', 'tcp4', 'toString', 4, 0, NaN, true, 6n,
   Symbol('udp4'), [], {}];
 
-scenario('B9 bad types', (stage) => {
-  each(badTypes, stage, 'type', (type) => kindOf(stage, type));
+scenario('B9 bad types', (tools) => {
+  each(badTypes, tools, 'type', (type) => kindOf(tools, type));
 });
 
-scenario('B9 bad types as an option', (stage) => {
-  each(badTypes, stage, 'type', (type) => kindOf(stage, { type }));
+scenario('B9 bad types as an option', (tools) => {
+  each(badTypes, tools, 'type', (type) => kindOf(tools, { type }));
 });
 
-scenario('B6 B9 objects that stand for a type', (stage) => {
+scenario('B6 B9 objects that stand for a type', (tools) => {
   const objects = [['udp4'], new String('udp4'), () => 'udp4', new Date(0), new Map([['type', 'udp4']]),
     { type: new String('udp4') }, { type: ['udp4'] }, { type: { toString: () => 'udp4' } }];
-  each(objects, stage, 'options', (options) => kindOf(stage, options));
+  each(objects, tools, 'options', (options) => kindOf(tools, options));
 });
 
 scenario('B9 no arguments', ({ dgram, attempt }) => {
@@ -43,14 +43,14 @@ scenario('B9 no arguments', ({ dgram, attempt }) => {
   attempt('new Socket()', () => new dgram.Socket());
 });
 
-scenario('B6 options of many kinds', (stage) => {
+scenario('B6 options of many kinds', (tools) => {
   class Options {
     get type() { return 'udp6'; }
   }
   const objects = [Object.assign(Object.create(null), { type: 'udp4' }), Object.create({ type: 'udp4' }),
     new Options(), Object.freeze({ type: 'udp4' }), Object.assign([], { type: 'udp4' }),
     Object.assign(new String('udp4'), { type: 'udp6' }), Object.assign(() => {}, { type: 'udp4' })];
-  each(objects, stage, 'options', (options) => kindOf(stage, options));
+  each(objects, tools, 'options', (options) => kindOf(tools, options));
 });
 
 scenario('B6 the options in the order in which they are read', ({ dgram, log }) => {
@@ -100,8 +100,8 @@ const sizes = [0, '', null, NaN, false, undefined, 1, 2 ** 31, 2 ** 32 - 1, 2 **
   '1000', true, 10n, {}, [], Symbol('size'), () => {}];
 
 for (const name of ['recvBufferSize', 'sendBufferSize']) {
-  scenario(`B7 values of ${name}`, (stage) => {
-    each(sizes, stage, name, (size) => kindOf(stage, { type: 'udp4', [name]: size }));
+  scenario(`B7 values of ${name}`, (tools) => {
+    each(sizes, tools, name, (size) => kindOf(tools, { type: 'udp4', [name]: size }));
   });
 
   scenario(`B7 ${name} is applied just before 'listening'`, async ({ dgram, event, close, log }) => {
@@ -133,9 +133,9 @@ scenario('B7 both sizes at once', async ({ dgram, bind, close, log }) => {
   await close(socket);
 });
 
-scenario('B8 values of lookup', (stage) => {
+scenario('B8 values of lookup', (tools) => {
   const values = [null, 1, 0, '', 'dns', {}, [], true, false, Symbol('lookup'), undefined, () => {}, class {}];
-  each(values, stage, 'lookup', (lookup) => kindOf(stage, { type: 'udp4', lookup }));
+  each(values, tools, 'lookup', (lookup) => kindOf(tools, { type: 'udp4', lookup }));
 });
 
 scenario('B8 lookup is checked before the type', ({ dgram, attempt }) => {
@@ -145,20 +145,20 @@ scenario('B8 lookup is checked before the type', ({ dgram, attempt }) => {
 function patchLookup(log, text) {
   const { lookup } = dns;
   dns.lookup = function patched(name, ...more) {
-    log(`${text} asked for`, name);
+    log(`${text} looked up`, name);
     return lookup.call(this, name, ...more);
   };
 }
 
-scenario('B8 the default is dns.lookup as it is when the socket is created', { alone: true }, async (stage) => {
-  const { socket, bind, close, log } = stage;
+scenario('B8 the default is dns.lookup as it is when the socket is created', { alone: true }, async (tools) => {
+  const { socket, bind, close, log } = tools;
   const old = socket('old');
   patchLookup(log, 'first patch');
   const young = socket('young');
   patchLookup(log, 'second patch');
   for (const one of [old, young]) {
     one.bind(0, 'localhost');
-    await stage.event(one, 'listening');
+    await tools.event(one, 'listening');
   }
   await close(old, young);
 });
@@ -177,10 +177,10 @@ scenario('B8 B20 what a lookup gets', async ({ socket, event, close, log }) => {
   await close(a);
 });
 
-scenario('B10 values of signal', (stage) => {
+scenario('B10 values of signal', (tools) => {
   const values = [null, 1, '', 'abort', {}, [], true, () => {}, new AbortController(), Symbol('signal'),
     undefined, new AbortController().signal, AbortSignal.abort()];
-  each(values, stage, 'signal', (signal) => kindOf(stage, { type: 'udp4', signal }));
+  each(values, tools, 'signal', (signal) => kindOf(tools, { type: 'udp4', signal }));
 });
 
 scenario('B10 something like a signal', ({ dgram, attempt }) => {
@@ -220,11 +220,11 @@ scenario('B10 abort while binding', async ({ socket, event }) => {
   await event(a, 'close');
 });
 
-scenario('B10 abort while sends wait for the bind', async ({ socket, told, freePort, event }) => {
+scenario('B10 abort while sends wait for the bind', async ({ socket, traced, freePort, event }) => {
   const port = await freePort();
   const controller = new AbortController();
   const a = socket('a', { type: 'udp4', signal: controller.signal });
-  a.send('x', port, '127.0.0.1', told('sent'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
   controller.abort();
   await event(a, 'close');
 });
@@ -283,8 +283,8 @@ scenario('B11 the listener is taken if it is a function', ({ dgram, attempt, sho
   }
 });
 
-scenario('B11 the listener\'s `this` and arguments', async ({ dgram, told, bind, event, close, name }) => {
-  const a = name(dgram.createSocket('udp4', told('listener')), 'a');
+scenario('B11 the listener\'s `this` and arguments', async ({ dgram, traced, bind, event, close, name }) => {
+  const a = name(dgram.createSocket('udp4', traced('listener')), 'a');
   const port = await bind(a);
   a.send('x', port, '127.0.0.1');
   await event(a, 'message');

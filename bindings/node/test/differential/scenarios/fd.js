@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const net = require('node:net');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { linux, legacy } = require('../needs.js');
 
 function sockets() {
@@ -21,16 +21,16 @@ async function opened(start) {
 
 const fallThrough = [0, -1, 1.5, '3', null, undefined, NaN, 2 ** 31, [7], { valueOf: () => 7 }, true];
 
-scenario('B24 descriptors that are none', async (stage) => {
+scenario('B24 descriptors that are none', async (tools) => {
   for (const fd of fallThrough) {
-    const a = stage.socket('a');
-    stage.attempt(`bind to ${stage.show(fd)}`, () => a.bind({ fd, port: 0, address: '127.0.0.1' }));
-    await stage.event(a, 'listening');
-    await stage.close(a);
+    const a = tools.socket('a');
+    tools.attempt(`bind to ${tools.show(fd)}`, () => a.bind({ fd, port: 0, address: '127.0.0.1' }));
+    await tools.event(a, 'listening');
+    await tools.close(a);
   }
 });
 
-/** Binds to a descriptor that is refused; tells in which state the socket is left. */
+/** Binds to a descriptor that is refused; traces the state in which the socket is left. */
 async function refused({ socket, attempt, close, counts }, text, fd) {
   const a = socket('a');
   attempt(text, () => a.bind({ fd }));
@@ -40,125 +40,125 @@ async function refused({ socket, attempt, close, counts }, text, fd) {
   await close(a);
 }
 
-scenario('B24 a file', async (stage) => {
+scenario('B24 a file', async (tools) => {
   const fd = fs.openSync(__filename, 'r');
-  await refused(stage, 'a file', fd);
+  await refused(tools, 'a file', fd);
   fs.closeSync(fd);
 });
 
-scenario('B24 a pipe', { needs: linux }, (stage) => refused(stage, 'a pipe', 1));
+scenario('B24 a pipe', { needs: linux }, (tools) => refused(tools, 'a pipe', 1));
 
-scenario('B24 a descriptor that is not open', (stage) => refused(stage, 'not open', 9999));
+scenario('B24 a descriptor that is not open', (tools) => refused(tools, 'not open', 9999));
 
-scenario('B24 a TCP socket', { needs: linux }, async (stage) => {
+scenario('B24 a TCP socket', { needs: linux }, async (tools) => {
   const server = net.createServer();
   const { fd } = await opened(() => new Promise((resolve) => server.listen(0, '127.0.0.1', resolve)));
-  await refused(stage, 'TCP', fd);
+  await refused(tools, 'TCP', fd);
   server.close();
 });
 
-scenario('B24 a refused descriptor with a callback', async ({ socket, attempt, told, close, counts }) => {
+scenario('B24 a refused descriptor with a callback', async ({ socket, attempt, traced, close, counts }) => {
   const a = socket('a');
-  attempt('bind', () => a.bind({ fd: 9999 }, told('callback')));
+  attempt('bind', () => a.bind({ fd: 9999 }, traced('callback')));
   counts(a);
   await close(a);
 });
 
-scenario('B24 a descriptor that this loop polls already', { needs: linux }, async (stage) => {
-  const { value: other, fd } = await opened(() => stage.witness());
-  await refused(stage, 'polled', fd);
+scenario('B24 a descriptor that this loop polls already', { needs: linux }, async (tools) => {
+  const { value: other, fd } = await opened(() => tools.builtinPeer());
+  await refused(tools, 'polled', fd);
   await other.close();
 });
 
 // A descriptor that no loop polls comes from another process: as number 4 of a child.
 const FD = 4;
 const ofAnother = (play) => ({ needs: linux, roles: { adopts: play } });
-const asChild = (options = {}) => async (stage) => {
-  const { value: other, fd } = await opened(() => stage.witness());
+const asChild = (options = {}) => async (tools) => {
+  const { value: other, fd } = await opened(() => tools.builtinPeer());
   if (options.connected) other.socket.connect(other.port, '127.0.0.1');
-  if (options.connected) await stage.event(other.socket, 'connect');
+  if (options.connected) await tools.event(other.socket, 'connect');
   const stdio = ['ignore', 'inherit', 'inherit', 3, fd, 'ipc'];
-  const child = stage.child('adopts', 'child', { stdio });
+  const child = tools.child('adopts', 'child', { stdio });
   await other.close(); // from now on the child alone receives
-  child.tell(other.port);
+  child.post(other.port);
   await child.gone;
 };
 
-scenario('B24 a descriptor of another process', ofAnother(async (stage) => {
-  const { socket, attempt, arrived, close, director, log, clocks, told } = stage;
-  const port = await director().hear();
+scenario('B24 a descriptor of another process', ofAnother(async (tools) => {
+  const { socket, attempt, arrived, close, parent, log, clocks, traced } = tools;
+  const port = await parent().receive();
   const a = socket('a');
   clocks('before');
-  attempt('bind', () => a.bind({ fd: FD, port: 1, address: 'ignored' }, told('callback')));
+  attempt('bind', () => a.bind({ fd: FD, port: 1, address: 'ignored' }, traced('callback')));
   attempt('address', () => a.address());
   log('the same port', a.address().port === port);
   a.send('to itself', port, '127.0.0.1');
   await arrived(a);
   await close(a);
   log('open', fs.existsSync(`/proc/self/fd/${FD}`));
-  director().leave();
+  parent().leave();
 }), asChild());
 
-scenario('B24 a descriptor that is connected', ofAnother(async (stage) => {
-  const { socket, attempt, told, turns, close, director, counts } = stage;
-  const port = await director().hear();
+scenario('B24 a descriptor that is connected', ofAnother(async (tools) => {
+  const { socket, attempt, traced, turns, close, parent, counts } = tools;
+  const port = await parent().receive();
   const a = socket('a');
   attempt('bind', () => a.bind({ fd: FD }));
   attempt('remoteAddress', () => a.remoteAddress());
   attempt('send without a port', () => a.send('x'));
-  attempt('send with a port', () => a.send('x', port, '127.0.0.1', told('sent')));
+  attempt('send with a port', () => a.send('x', port, '127.0.0.1', traced('sent')));
   await turns(2);
   attempt('disconnect', () => a.disconnect());
   counts(a);
   await close(a);
-  director().leave();
+  parent().leave();
 }), asChild({ connected: true }));
 
-scenario('B24 what bind does to a descriptor', ofAnother(async ({ socket, close, director, log }) => {
-  await director().hear();
+scenario('B24 what bind does to a descriptor', ofAnother(async ({ socket, close, parent, log }) => {
+  await parent().receive();
   const flags = () => /flags:\s+(\d+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${FD}`, 'latin1'))[1];
   log('before', flags());
   const a = socket('a');
   a.bind({ fd: FD });
   log('after', flags());
   await close(a);
-  director().leave();
+  parent().leave();
 }), asChild());
 
-scenario('B24 buffer sizes of a descriptor', ofAnother(async ({ socket, close, director, log }) => {
-  await director().hear();
+scenario('B24 buffer sizes of a descriptor', ofAnother(async ({ socket, close, parent, log }) => {
+  await parent().receive();
   const a = socket('a', { type: 'udp4', recvBufferSize: 30000 });
   a.on('listening', () => log('size', a.getRecvBufferSize()));
   a.bind({ fd: FD });
   await close(a);
-  director().leave();
+  parent().leave();
 }), asChild());
 
-scenario('B24 one descriptor twice', ofAnother(async ({ socket, attempt, close, director }) => {
-  await director().hear();
+scenario('B24 one descriptor twice', ofAnother(async ({ socket, attempt, close, parent }) => {
+  await parent().receive();
   const a = socket('a');
   const b = socket('b');
   attempt('first', () => a.bind({ fd: FD }));
   attempt('second', () => b.bind({ fd: FD }));
   await close(a, b);
-  director().leave();
+  parent().leave();
 }), asChild());
 
-scenario('B24 closing in \'listening\' of a descriptor', ofAnother(async ({ socket, attempt, director, event }) => {
-  await director().hear();
+scenario('B24 closing in \'listening\' of a descriptor', ofAnother(async ({ socket, attempt, parent, event }) => {
+  await parent().receive();
   const a = socket('a');
   a.on('listening', () => a.close());
   const closed = event(a, 'close');
   attempt('bind', () => a.bind({ fd: FD }));
   await closed;
-  director().leave();
+  parent().leave();
 }), asChild());
 
 scenario('B25 a native handle', { alone: true, needs: legacy('_createSocketHandle') },
-  async ({ dgram, socket, attempt, arrived, close, told }) => {
+  async ({ dgram, socket, attempt, arrived, close, traced }) => {
     const handle = dgram._createSocketHandle('127.0.0.1', 0, 'udp4', -1, 0);
     const a = socket('a');
-    attempt('bind', () => a.bind(handle, told('callback')));
+    attempt('bind', () => a.bind(handle, traced('callback')));
     attempt('address', () => a.address());
     a.send('to itself', a.address().port, '127.0.0.1');
     await arrived(a);
@@ -166,8 +166,8 @@ scenario('B25 a native handle', { alone: true, needs: legacy('_createSocketHandl
   });
 
 scenario('B25 B1 _createSocketHandle and its errors', { alone: true, needs: legacy('_createSocketHandle') },
-  async ({ dgram, attempt, witness, log }) => {
-    const { port, close } = await witness();
+  async ({ dgram, attempt, builtinPeer, log }) => {
+    const { port, close } = await builtinPeer();
     const kindOf = (handle) => (typeof handle === 'number' ? handle : typeof handle.recvStart);
     attempt('free port', () => kindOf(dgram._createSocketHandle('127.0.0.1', 0, 'udp4', -1, 0)));
     attempt('taken port', () => kindOf(dgram._createSocketHandle('127.0.0.1', port, 'udp4', -1, 0)));
@@ -192,12 +192,12 @@ scenario('B25 an object with recvStart', { uncaught: true }, async ({ socket, at
 const passes = (what) => ({
   needs: linux,
   roles: {
-    async gets({ director, log, close, event }) {
+    async gets({ parent, log, close, event }) {
       const [, handle] = await new Promise((resolve) => process.once('message', (...all) => resolve(all)));
       log('got', handle && handle.constructor.name, what);
       if (handle && handle.address) log('type', handle.type, handle.address().address);
       if (handle) await close(handle);
-      director().leave();
+      parent().leave();
     },
   },
 });
@@ -205,19 +205,19 @@ const passes = (what) => ({
 scenario('B25 a socket sent to another process', passes('a socket'), async ({ bound, attempt, child, close }) => {
   const a = await bound('a');
   const other = child('gets', 'child');
-  if (!attempt('send', () => other.of.send('a socket', a))) other.tell('nothing');
+  if (!attempt('send', () => other.of.send('a socket', a))) other.post('nothing');
   await other.gone;
   await close(a);
 });
 
 for (const who of ['an unbound socket', 'a closed socket', 'a connected socket']) {
-  scenario(`B25 ${who} sent to another process`, passes(who), async ({ bound, socket, attempt, child, told, close }) => {
+  scenario(`B25 ${who} sent to another process`, passes(who), async ({ bound, socket, attempt, child, traced, close }) => {
     const a = await (who === 'an unbound socket' ? socket('a') : bound('a'));
     if (who === 'a connected socket') await new Promise((resolve) => a.connect(9, '127.0.0.1', resolve));
     if (who === 'a closed socket') await close(a);
     const other = child('gets', 'child');
-    attempt('send', () => other.of.send(who, a, told('sent')));
-    if (who !== 'a connected socket') other.tell('nothing');
+    attempt('send', () => other.of.send(who, a, traced('sent')));
+    if (who !== 'a connected socket') other.post('nothing');
     await other.gone;
     if (who !== 'a closed socket') await close(a);
   });
@@ -226,29 +226,29 @@ for (const who of ['an unbound socket', 'a closed socket', 'a connected socket']
 scenario('B25 a socket that was sent goes on, and what the other process has does too', {
   needs: linux,
   roles: {
-    async gets({ director, arrived, told, close }) {
-      const { tell, leave } = director();
+    async gets({ parent, arrived, traced, close }) {
+      const { post, leave } = parent();
       const [, a] = await new Promise((resolve) => process.once('message', (...all) => resolve(all)));
-      const [message] = await Promise.all([arrived(a), tell('listening')]);
-      a.send(`answer to ${message}`, a.address().port, '127.0.0.1', told('sent'));
+      const [message] = await Promise.all([arrived(a), post('listening')]);
+      a.send(`answer to ${message}`, a.address().port, '127.0.0.1', traced('sent'));
       await arrived(a);
       await close(a);
       leave();
     },
   },
-}, async ({ bound, attempt, child, arrived, log, told, close }) => {
+}, async ({ bound, attempt, child, arrived, log, traced, close }) => {
   const a = await bound('a');
   const b = await bound('b');
   const other = child('gets', 'child');
   attempt('send', () => other.of.send('a socket', a));
-  await other.hear();
+  await other.receive();
   log('still bound', a.address().port > 0);
   const got = arrived(b);
-  a.send('from the first', b.address().port, '127.0.0.1', told('sent'));
+  a.send('from the first', b.address().port, '127.0.0.1', traced('sent'));
   await got;
   const { port } = a.address();
   await close(a);
-  b.send('question', port, '127.0.0.1', told('sent'));
+  b.send('question', port, '127.0.0.1', traced('sent'));
   await other.gone;
   await close(b);
 });
@@ -256,11 +256,11 @@ scenario('B25 a socket that was sent goes on, and what the other process has doe
 scenario('B25 a socket that a child sends', {
   needs: linux,
   roles: {
-    async sends({ bound, director, close, attempt }) {
+    async sends({ bound, parent, close, attempt }) {
       const a = await bound('a');
       await new Promise((resolve) => attempt('send', () => process.send('a socket', a, resolve)));
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ child, log, close }) => {

@@ -1,7 +1,7 @@
 'use strict';
 // Arguments that do something when they are looked at, and programs that pull the rug away.
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { feature } = require('../needs.js');
 
 /* Conversions that close the socket, or send, or bind */
@@ -9,34 +9,34 @@ const { feature } = require('../needs.js');
 const numberThat = (act, value) => ({ valueOf() { act(); return value; } });
 const textThat = (act, value) => ({ toString() { act(); return value; } });
 
-scenario('hostile: an offset that closes the socket', { uncaught: true }, async ({ bound, attempt, told, turns }) => {
+scenario('hostile: an offset that closes the socket', { uncaught: true }, async ({ bound, attempt, traced, turns }) => {
   const a = await bound('a');
   const { port } = a.address();
-  attempt('send', () => a.send(Buffer.from('x'), numberThat(() => a.close(), 0), 1, port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(Buffer.from('x'), numberThat(() => a.close(), 0), 1, port, '127.0.0.1', traced('sent')));
   await turns(3);
 });
 
-scenario('hostile: a length that closes the socket', { uncaught: true }, async ({ bound, attempt, told, turns }) => {
+scenario('hostile: a length that closes the socket', { uncaught: true }, async ({ bound, attempt, traced, turns }) => {
   const a = await bound('a');
   const { port } = a.address();
-  attempt('send', () => a.send(Buffer.from('x'), 0, numberThat(() => a.close(), 1), port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(Buffer.from('x'), 0, numberThat(() => a.close(), 1), port, '127.0.0.1', traced('sent')));
   await turns(3);
 });
 
-scenario('hostile: a length that detaches the buffer', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: a length that detaches the buffer', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const bytes = new Uint8Array(8).fill(65);
   const detach = () => structuredClone(bytes, { transfer: [bytes.buffer] });
-  attempt('send', () => a.send(bytes, 0, numberThat(detach, 8), a.address().port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(bytes, 0, numberThat(detach, 8), a.address().port, '127.0.0.1', traced('sent')));
   await turns(3);
   await close(a);
 });
 
-scenario('hostile: an offset that sends', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: an offset that sends', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const { port } = a.address();
-  const offset = numberThat(() => a.send('inner', port, '127.0.0.1', told('inner')), 0);
-  attempt('send', () => a.send(Buffer.from('outer'), offset, 5, port, '127.0.0.1', told('outer')));
+  const offset = numberThat(() => a.send('inner', port, '127.0.0.1', traced('inner')), 0);
+  attempt('send', () => a.send(Buffer.from('outer'), offset, 5, port, '127.0.0.1', traced('outer')));
   await turns(3);
   await close(a);
 });
@@ -58,8 +58,8 @@ scenario('hostile: a port of bind that binds', async ({ socket, attempt, turns }
 for (const method of ['setBroadcast', 'setMulticastLoopback', 'setTTL', 'setRecvBufferSize']) {
   scenario(`hostile: a value of ${method} that closes the socket`, async ({ bound, attempt, turns, log }) => {
     const a = await bound('a');
-    attempt(method, () => a[method](numberThat(() => log('asked') || a.close(), 1)) && 'something');
-    attempt(`${method} text`, () => a[method](textThat(() => log('asked') || a.close(), '1')) && 'something');
+    attempt(method, () => a[method](numberThat(() => log('read') || a.close(), 1)) && 'something');
+    attempt(`${method} text`, () => a[method](textThat(() => log('read') || a.close(), '1')) && 'something');
     await turns(2);
     attempt('close', () => a.close());
     await turns(2);
@@ -68,7 +68,7 @@ for (const method of ['setBroadcast', 'setMulticastLoopback', 'setTTL', 'setRecv
 
 scenario('hostile: an address of setMulticastInterface that is looked at', async ({ bound, attempt, log, close }) => {
   const a = await bound('a');
-  attempt('object', () => a.setMulticastInterface(textThat(() => log('asked'), '127.0.0.1')));
+  attempt('object', () => a.setMulticastInterface(textThat(() => log('read'), '127.0.0.1')));
   await close(a);
 });
 
@@ -90,15 +90,15 @@ scenario('hostile: options of createSocket that create sockets', ({ dgram, log }
 
 /* Payloads */
 
-scenario('hostile: a list that is a proxy', async ({ bound, attempt, told, log, turns, close }) => {
+scenario('hostile: a list that is a proxy', async ({ bound, attempt, traced, log, turns, close }) => {
   const a = await bound('a');
-  const asked = [];
+  const keysRead = [];
   const list = new Proxy(['one', 'two'], {
-    get(target, key) { asked.push(String(key)); return Reflect.get(target, key); },
+    get(target, key) { keysRead.push(String(key)); return Reflect.get(target, key); },
   });
-  attempt('send', () => a.send(list, a.address().port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(list, a.address().port, '127.0.0.1', traced('sent')));
   await turns(3);
-  log('looked at the elements', asked.includes('0') && asked.includes('1'));
+  log('looked at the elements', keysRead.includes('0') && keysRead.includes('1'));
   await close(a);
 });
 
@@ -111,77 +111,77 @@ scenario('hostile: a list whose elements are getters that throw', async ({ bound
   await close(a);
 });
 
-scenario('hostile: a list whose elements close the socket', { uncaught: true }, async ({ bound, attempt, told, turns }) => {
+scenario('hostile: a list whose elements close the socket', { uncaught: true }, async ({ bound, attempt, traced, turns }) => {
   const a = await bound('a');
   const { port } = a.address();
   const list = ['one', 'two'];
   Object.defineProperty(list, 1, { get() { a.close(); return 'two'; }, configurable: true });
-  attempt('send', () => a.send(list, port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(list, port, '127.0.0.1', traced('sent')));
   await turns(2);
 });
 
-scenario('hostile: a list that another element makes longer or shorter', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: a list that another element makes longer or shorter', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   for (const act of [(list) => list.push('more'), (list) => { list.length = 1; }]) {
     const list = ['one', 'two', 'three'];
     Object.defineProperty(list, 0, { get() { act(list); return 'first'; }, configurable: true });
-    attempt('send', () => a.send(list, port, '127.0.0.1', told('sent')));
+    attempt('send', () => a.send(list, port, '127.0.0.1', traced('sent')));
     await turns(2);
   }
   await close(a);
 });
 
-scenario('hostile: elements that differ each time', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: elements that differ each time', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const list = ['x'];
   let count = 0;
   Object.defineProperty(list, 0, { get: () => (count++ ? 5 : 'text'), configurable: true });
-  attempt('send', () => a.send(list, a.address().port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(list, a.address().port, '127.0.0.1', traced('sent')));
   await turns(2);
   await close(a);
 });
 
-scenario('hostile: a list without Symbol.iterator', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: a list without Symbol.iterator', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const list = ['one', 'two'];
   list[Symbol.iterator] = undefined;
   list.map = list.slice = list.length > 5 ? list.map : () => { throw new Error('not of this list'); };
-  attempt('send', () => a.send(list, a.address().port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(list, a.address().port, '127.0.0.1', traced('sent')));
   await turns(2);
   await close(a);
 });
 
-scenario('hostile: a list of another realm', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: a list of another realm', async ({ bound, attempt, traced, turns, close }) => {
   const vm = require('node:vm');
   const a = await bound('a');
-  attempt('list', () => a.send(vm.runInNewContext('["a", new Uint8Array([98])]'), a.address().port, '127.0.0.1', told('sent')));
-  attempt('bytes', () => a.send(vm.runInNewContext('new Uint16Array([97])'), a.address().port, '127.0.0.1', told('sent')));
-  attempt('view', () => a.send(vm.runInNewContext('new DataView(new ArrayBuffer(2))'), a.address().port, '127.0.0.1', told('sent')));
+  attempt('list', () => a.send(vm.runInNewContext('["a", new Uint8Array([98])]'), a.address().port, '127.0.0.1', traced('sent')));
+  attempt('bytes', () => a.send(vm.runInNewContext('new Uint16Array([97])'), a.address().port, '127.0.0.1', traced('sent')));
+  attempt('view', () => a.send(vm.runInNewContext('new DataView(new ArrayBuffer(2))'), a.address().port, '127.0.0.1', traced('sent')));
   attempt('options', () => new a.constructor(vm.runInNewContext('({ type: "udp4" })')).type);
   await turns(2);
   await close(a);
 });
 
-scenario('hostile: bytes that lie about their length', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: bytes that lie about their length', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   for (const [key, value] of [['length', 100], ['byteLength', 100], ['byteOffset', 50], ['buffer', new ArrayBuffer(2)],
     ['length', 'x'], ['byteLength', -1]]) {
     const bytes = Object.defineProperty(Uint8Array.of(65, 66, 67), key, { value });
-    attempt(`${key} ${value}`, () => a.send(bytes, port, '127.0.0.1', told('sent')));
-    attempt(`${key} ${value}, in a list`, () => a.send([bytes], port, '127.0.0.1', told('sent')));
+    attempt(`${key} ${value}`, () => a.send(bytes, port, '127.0.0.1', traced('sent')));
+    attempt(`${key} ${value}, in a list`, () => a.send([bytes], port, '127.0.0.1', traced('sent')));
     await turns(2);
   }
   await close(a);
 });
 
-scenario('hostile: bytes that lie about their length, with offset and length', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: bytes that lie about their length, with offset and length', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   for (const [key, value] of [['length', 1], ['byteLength', 1], ['byteOffset', 1]]) {
     const bytes = Object.defineProperty(Uint8Array.of(65, 66, 67), key, { value });
-    attempt(`${key} ${value}`, () => a.send(bytes, 1, 2, port, '127.0.0.1', told('sent')));
+    attempt(`${key} ${value}`, () => a.send(bytes, 1, 2, port, '127.0.0.1', traced('sent')));
     await turns(2);
   }
   await close(a);
@@ -207,37 +207,37 @@ const detached = () => {
   return bytes;
 };
 
-scenario('hostile: a detached buffer', async ({ bound, pair, attempt, told, turns, close }) => {
+scenario('hostile: a detached buffer', async ({ bound, pair, attempt, traced, turns, close }) => {
   const { a, b, port } = await pair();
   const c = await bound('c');
-  attempt('connected', () => a.send(detached(), told('connected')));
-  attempt('unconnected', () => c.send(detached(), port, '127.0.0.1', told('unconnected')));
-  attempt('list', () => c.send(['x', detached()], port, '127.0.0.1', told('list')));
-  attempt('range', () => c.send(detached(), 0, 0, port, '127.0.0.1', told('range')));
-  attempt('range', () => c.send(detached(), 0, 1, port, '127.0.0.1', told('range')));
+  attempt('connected', () => a.send(detached(), traced('connected')));
+  attempt('unconnected', () => c.send(detached(), port, '127.0.0.1', traced('unconnected')));
+  attempt('list', () => c.send(['x', detached()], port, '127.0.0.1', traced('list')));
+  attempt('range', () => c.send(detached(), 0, 0, port, '127.0.0.1', traced('range')));
+  attempt('range', () => c.send(detached(), 0, 1, port, '127.0.0.1', traced('range')));
   await turns(3);
   await close(a, b, c);
 });
 
-scenario('hostile: a detached DataView', { uncaught: true, crashes: true }, async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: a detached DataView', { uncaught: true, crashes: true }, async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   const buffer = new ArrayBuffer(4);
   const view = new DataView(buffer);
   structuredClone(buffer, { transfer: [buffer] });
-  attempt('send', () => a.send(view, a.address().port, '127.0.0.1', told('sent')));
-  attempt('range', () => a.send(view, 0, 1, a.address().port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send(view, a.address().port, '127.0.0.1', traced('sent')));
+  attempt('range', () => a.send(view, 0, 1, a.address().port, '127.0.0.1', traced('sent')));
   await turns(3);
   await close(a);
 });
 
 for (const state of ['unbound', 'bound']) {
-  scenario(`hostile: a buffer that is detached while its send waits, ${state}`, { uncaught: true }, async ({ socket, bound, attempt, told, turns, close }) => {
+  scenario(`hostile: a buffer that is detached while its send waits, ${state}`, { uncaught: true }, async ({ socket, bound, attempt, traced, turns, close }) => {
     const b = await bound('b');
     const a = state === 'bound' ? await bound('a') : socket('a');
     const bytes = Uint8Array.of(65, 66, 67);
     const part = Uint8Array.of(68, 69);
-    attempt('send', () => a.send(bytes, b.address().port, '127.0.0.1', told('sent')));
-    attempt('send a list', () => a.send(['x', part], b.address().port, '127.0.0.1', told('sent')));
+    attempt('send', () => a.send(bytes, b.address().port, '127.0.0.1', traced('sent')));
+    attempt('send a list', () => a.send(['x', part], b.address().port, '127.0.0.1', traced('sent')));
     structuredClone([bytes, part], { transfer: [bytes.buffer, part.buffer] });
     await turns(3);
     await close(a, b);
@@ -245,22 +245,22 @@ for (const state of ['unbound', 'bound']) {
 }
 
 scenario('hostile: a resizable buffer that shrinks while its send waits', { needs: feature('resizable ArrayBuffer', ArrayBuffer.prototype.resize) },
-  async ({ bound, attempt, told, turns, close }) => {
+  async ({ bound, attempt, traced, turns, close }) => {
     const a = await bound('a');
     const { port } = a.address();
     const buffer = new ArrayBuffer(8, { maxByteLength: 16 });
-    attempt('tracking', () => a.send(new Uint8Array(buffer).fill(65), port, '127.0.0.1', told('tracking')));
-    attempt('fixed', () => a.send(new Uint8Array(buffer, 2, 4), port, '127.0.0.1', told('fixed')));
+    attempt('tracking', () => a.send(new Uint8Array(buffer).fill(65), port, '127.0.0.1', traced('tracking')));
+    attempt('fixed', () => a.send(new Uint8Array(buffer, 2, 4), port, '127.0.0.1', traced('fixed')));
     buffer.resize(3);
     await turns(3);
     await close(a);
   });
 
 scenario('hostile: a buffer that grows while its send waits', { needs: feature('resizable ArrayBuffer', ArrayBuffer.prototype.resize) },
-  async ({ bound, attempt, told, turns, close }) => {
+  async ({ bound, attempt, traced, turns, close }) => {
     const a = await bound('a');
     const buffer = new ArrayBuffer(3, { maxByteLength: 16 });
-    attempt('send', () => a.send(new Uint8Array(buffer).fill(65), a.address().port, '127.0.0.1', told('sent')));
+    attempt('send', () => a.send(new Uint8Array(buffer).fill(65), a.address().port, '127.0.0.1', traced('sent')));
     buffer.resize(8);
     await turns(3);
     await close(a);
@@ -296,10 +296,10 @@ scenario('hostile: callbacks of many kinds', { uncaught: true }, async ({ bound,
   await close(a);
 });
 
-scenario('hostile: one callback for many sends', async ({ bound, told, turns, close }) => {
+scenario('hostile: one callback for many sends', async ({ bound, traced, turns, close }) => {
   const a = await bound('a');
   const { port } = a.address();
-  const done = told('sent');
+  const done = traced('sent');
   for (const text of ['a', 'bb', 'ccc']) a.send(text, port, '127.0.0.1', done);
   await turns(3);
   await close(a);
@@ -329,22 +329,22 @@ scenario('hostile: _events is deleted', async ({ dgram, bind, log, close }) => {
   await close(a);
 });
 
-scenario('hostile: removeAllListeners while binding', async ({ dgram, told, turns, attempt }) => {
+scenario('hostile: removeAllListeners while binding', async ({ dgram, traced, turns, attempt }) => {
   const a = dgram.createSocket('udp4');
-  a.bind(0, '127.0.0.1', told('bound'));
+  a.bind(0, '127.0.0.1', traced('bound'));
   a.removeAllListeners();
   await turns(2);
   attempt('address', () => a.address().address);
   a.close();
 });
 
-scenario('hostile: removeAllListeners while sends wait', async ({ socket, freePort, told, turns, attempt }) => {
+scenario('hostile: removeAllListeners while sends wait', async ({ socket, freePort, traced, turns, attempt }) => {
   const port = await freePort();
   const a = socket('a');
-  a.send('x', port, '127.0.0.1', told('sent'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
   a.removeAllListeners();
   await turns(2);
-  a.send('y', port, '127.0.0.1', told('sent later'));
+  a.send('y', port, '127.0.0.1', traced('sent later'));
   await turns(2);
   attempt('address', () => a.address().address);
   a.close();
@@ -360,13 +360,13 @@ scenario('hostile: removeAllListeners with a signal, then abort', async ({ bound
   attempt('address', () => a.address());
 });
 
-scenario('hostile: events that the program emits itself', async ({ bound, attempt, told, turns, close }) => {
+scenario('hostile: events that the program emits itself', async ({ bound, attempt, traced, turns, close }) => {
   const a = await bound('a');
   for (const type of ['listening', 'connect', 'message', 'close', 'error']) {
     attempt(`emit ${type}`, () => a.emit(type, 'made up'));
   }
   attempt('address', () => a.address().address);
-  a.send('x', a.address().port, '127.0.0.1', told('sent'));
+  a.send('x', a.address().port, '127.0.0.1', traced('sent'));
   await turns(3);
   await close(a);
 });
@@ -384,7 +384,7 @@ scenario('hostile: methods on what is no socket', ({ dgram, log }) => {
   }
 });
 
-scenario('hostile: Object.prototype is polluted', { alone: true }, async ({ dgram, watch, told, event, close, bound }) => {
+scenario('hostile: Object.prototype is polluted', { alone: true }, async ({ dgram, watch, traced, event, close, bound }) => {
   const b = await bound('b');
   const inherited = { callback: 1, 0: 'x', then: undefined, family: 6, size: 5, exclusive: true, type: 'udp6',
     encoding: 'hex', all: true, list: [], onmessage: 1, oncomplete: 2, signal: 3, lookup: 4 };
@@ -396,7 +396,7 @@ scenario('hostile: Object.prototype is polluted', { alone: true }, async ({ dgra
   const values = await done;
   for (const key of Object.keys(inherited)) delete Object.prototype[key];
   watch('a', a);
-  told('sent')(...values);
+  traced('sent')(...values);
   await close(a, b);
 });
 
@@ -425,13 +425,13 @@ scenario('hostile: patched primordials', { alone: true }, async ({ dgram, bound,
   await close(a, b);
 });
 
-scenario('hostile: process.nextTick is patched', { alone: true }, async ({ dgram, bind, told, log, event, close }) => {
+scenario('hostile: process.nextTick is patched', { alone: true }, async ({ dgram, bind, traced, log, event, close }) => {
   const a = dgram.createSocket('udp4');
   const port = await bind(a);
   const { nextTick } = process;
   let count = 0;
   process.nextTick = function mine(...values) { count++; return nextTick.apply(this, values); };
-  a.send('x', port, '127.0.0.1', told('sent'));
+  a.send('x', port, '127.0.0.1', traced('sent'));
   await event(a, 'message');
   process.nextTick = nextTick;
   log('calls of the patch', count);

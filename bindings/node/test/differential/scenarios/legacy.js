@@ -3,71 +3,71 @@
 
 const EventEmitter = require('node:events');
 const { inherits } = require('node:util');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { legacy } = require('../needs.js');
 
 /** Binds, sends to itself, receives, closes. */
-async function work({ watch, bind, event, told, close, log, dgram }, one) {
+async function work({ watch, bind, event, traced, close, log, dgram }, one) {
   watch('a', one);
   log('instance', one instanceof dgram.Socket, one instanceof EventEmitter);
   const port = await bind(one);
-  one.send('x', port, '127.0.0.1', told('sent'));
+  one.send('x', port, '127.0.0.1', traced('sent'));
   await event(one, 'message');
   await close(one);
 }
 
-scenario('B58 class extends Socket', (stage) => {
-  class Mine extends stage.dgram.Socket {
+scenario('B58 class extends Socket', (tools) => {
+  class Mine extends tools.dgram.Socket {
     constructor() {
       super('udp4');
       this.mine = true;
     }
     send(...values) {
-      stage.log('send of the subclass', values.length);
+      tools.log('send of the subclass', values.length);
       return super.send(...values);
     }
     get [Symbol.toStringTag]() { return 'Mine'; }
   }
-  return work(stage, new Mine());
+  return work(tools, new Mine());
 });
 
-scenario('B58 class extends Socket, with a listener and options', async ({ dgram, watch, told, bind, event, close }) => {
+scenario('B58 class extends Socket, with a listener and options', async ({ dgram, watch, traced, bind, event, close }) => {
   class Mine extends dgram.Socket {}
-  const a = watch('a', new Mine({ type: 'udp4', recvBufferSize: 20000 }, told('listener')));
+  const a = watch('a', new Mine({ type: 'udp4', recvBufferSize: 20000 }, traced('listener')));
   const port = await bind(a);
   a.send('x', port, '127.0.0.1');
   await event(a, 'message');
   await close(a);
 });
 
-scenario('B58 util.inherits and Socket.call', (stage) => {
+scenario('B58 util.inherits and Socket.call', (tools) => {
   function Mine() {
-    stage.dgram.Socket.call(this, 'udp4');
+    tools.dgram.Socket.call(this, 'udp4');
     this.mine = true;
   }
-  inherits(Mine, stage.dgram.Socket);
+  inherits(Mine, tools.dgram.Socket);
   Mine.prototype.hello = () => 'hello';
-  return work(stage, new Mine());
+  return work(tools, new Mine());
 });
 
-scenario('B58 Socket.apply on an EventEmitter with the prototype set', (stage) => {
+scenario('B58 Socket.apply on an EventEmitter with the prototype set', (tools) => {
   const one = new EventEmitter();
-  Object.setPrototypeOf(one, stage.dgram.Socket.prototype);
-  stage.dgram.Socket.apply(one, ['udp4']);
-  return work(stage, one);
+  Object.setPrototypeOf(one, tools.dgram.Socket.prototype);
+  tools.dgram.Socket.apply(one, ['udp4']);
+  return work(tools, one);
 });
 
-scenario('B58 Object.create and Socket.call', (stage) => {
-  const one = Object.create(stage.dgram.Socket.prototype);
-  stage.dgram.Socket.call(one, { type: 'udp4' });
-  return work(stage, one);
+scenario('B58 Object.create and Socket.call', (tools) => {
+  const one = Object.create(tools.dgram.Socket.prototype);
+  tools.dgram.Socket.call(one, { type: 'udp4' });
+  return work(tools, one);
 });
 
-scenario('B58 Reflect.construct with another newTarget', (stage) => {
+scenario('B58 Reflect.construct with another newTarget', (tools) => {
   class Other extends EventEmitter {}
-  const one = Reflect.construct(stage.dgram.Socket, ['udp4'], Other);
-  stage.log('instance', one instanceof stage.dgram.Socket, one instanceof Other);
-  stage.log('bind', typeof one.bind, typeof stage.dgram.Socket.prototype.bind);
+  const one = Reflect.construct(tools.dgram.Socket, ['udp4'], Other);
+  tools.log('instance', one instanceof tools.dgram.Socket, one instanceof Other);
+  tools.log('bind', typeof one.bind, typeof tools.dgram.Socket.prototype.bind);
 });
 
 scenario('B58 instanceof with patched exports', { alone: true }, async ({ dgram, log }) => {
@@ -87,7 +87,7 @@ const patched = ['send', 'bind', 'close', 'address', 'connect', 'emit', 'on', 'o
   'ref', 'unref', 'listenerCount', 'setRecvBufferSize', 'setSendBufferSize', 'disconnect', 'remoteAddress'];
 
 for (const method of patched) {
-  scenario(`B58 a patched ${method}: who calls it, with what`, async ({ dgram, bound, told, log, close, show }) => {
+  scenario(`B58 a patched ${method}: who calls it, with what`, async ({ dgram, bound, traced, log, close, show }) => {
     const b = await bound('b');
     const { port } = b.address();
     const original = dgram.Socket.prototype[method];
@@ -102,7 +102,7 @@ for (const method of patched) {
       }
     };
     const a = dgram.createSocket({ type: 'udp4', recvBufferSize: 20000, sendBufferSize: 20000 }, () => {});
-    a.send('x', port, '127.0.0.1', told('sent'));
+    a.send('x', port, '127.0.0.1', traced('sent'));
     await new Promise((resolve) => a.connect(port, '127.0.0.1', resolve));
     a.disconnect();
     await new Promise((resolve) => {
@@ -212,9 +212,9 @@ scenario('B4 with --no-deprecation', { needs: legacy('_handle'), flags: ['--no-d
   });
 
 scenario('B4 with --pending-deprecation nothing else warns', { flags: ['--pending-deprecation'] },
-  async ({ bound, told, arrived, close }) => {
+  async ({ bound, traced, arrived, close }) => {
     const a = await bound('a');
-    a.sendto(Buffer.from('x'), 0, 1, a.address().port, '127.0.0.1', told('sent'));
+    a.sendto(Buffer.from('x'), 0, 1, a.address().port, '127.0.0.1', traced('sent'));
     await arrived(a);
     await close(a);
   });

@@ -2,7 +2,7 @@
 // Multicast memberships (B48, B49, B62). Traffic stays on the loopback interface.
 
 const fs = require('node:fs');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { all, ipv6, linux } = require('../needs.js');
 
 const GROUP = '224.0.0.114';
@@ -130,11 +130,11 @@ scenario('B49 a membership on a new socket, with bad arguments', async ({ socket
   await close(a);
 });
 
-scenario('B49 a membership on a new socket, then send', async ({ socket, attempt, told, event, turns, close }) => {
+scenario('B49 a membership on a new socket, then send', async ({ socket, attempt, traced, event, turns, close }) => {
   const a = socket('a');
   attempt('join', () => a.addMembership(GROUP, LOCAL));
   const done = Promise.race([event(a, 'error'), event(a, 'listening')]);
-  attempt('send', () => a.send('x', 9, LOCAL, told('sent')));
+  attempt('send', () => a.send('x', 9, LOCAL, traced('sent')));
   await done;
   await turns(2);
   await close(a);
@@ -175,7 +175,7 @@ scenario('B49 a udp6 group on a new udp4 socket', { needs: ipv6 }, async ({ sock
   await close(a);
 });
 
-scenario('B48 a group receives what is sent to it', async ({ dgram, socket, event, told, arrived, close }) => {
+scenario('B48 a group receives what is sent to it', async ({ dgram, socket, event, traced, arrived, close }) => {
   const b = socket('b', { type: 'udp4', reuseAddr: true });
   b.bind(0);
   await event(b, 'listening');
@@ -187,12 +187,12 @@ scenario('B48 a group receives what is sent to it', async ({ dgram, socket, even
   a.setMulticastInterface(LOCAL);
   a.setMulticastTTL(0);
   a.setMulticastLoopback(true);
-  a.send('to all', b.address().port, group, told('sent'));
+  a.send('to all', b.address().port, group, traced('sent'));
   await arrived(b);
   b.dropMembership(group, LOCAL);
-  a.send('to nobody', b.address().port, group, told('sent'));
+  a.send('to nobody', b.address().port, group, traced('sent'));
   await new Promise(setImmediate);
-  a.send('directly', b.address().port, LOCAL, told('sent'));
+  a.send('directly', b.address().port, LOCAL, traced('sent'));
   await arrived(b);
   await close(a, b);
 });

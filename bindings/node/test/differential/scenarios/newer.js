@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const net = require('node:net');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { ipv6, method, option, feature, all } = require('../needs.js');
 
 const LOCAL = '127.0.0.1';
@@ -37,16 +37,16 @@ scenario('B51 reusePort by its truth', reusePort, async ({ dgram, bind, event, l
   await close(a);
 });
 
-scenario('B51 reusePort in a worker does not ask the primary', {
+scenario('B51 reusePort in a worker sends the primary no request', {
   ...reusePort,
   roles: {
-    async worker({ socket, event, close, director, log }) {
+    async worker({ socket, event, close, parent, log }) {
       require('node:cluster')._getServer = () => log('never');
       const a = socket('a', { type: 'udp4', reusePort: true });
       a.bind(0, LOCAL);
       await event(a, 'listening');
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -80,39 +80,39 @@ for (const name of ['sendBlockList', 'receiveBlockList']) {
   });
 }
 
-scenario('B52 a send to a blocked address', blockList, async ({ bound, told, clocks, turns, close }) => {
+scenario('B52 a send to a blocked address', blockList, async ({ bound, traced, clocks, turns, close }) => {
   const b = await bound('b');
   const a = await bound('a', { type: 'udp4', sendBlockList: listOf(LOCAL) });
   clocks('before');
-  a.send('with a callback', b.address().port, LOCAL, told('sent'));
+  a.send('with a callback', b.address().port, LOCAL, traced('sent'));
   a.send('without', b.address().port, LOCAL);
   clocks('after');
   await turns(3);
   await close(a, b);
 });
 
-scenario('B52 a queued send to a blocked address', blockList, async ({ socket, told, turns, close }) => {
+scenario('B52 a queued send to a blocked address', blockList, async ({ socket, traced, turns, close }) => {
   const a = socket('a', { type: 'udp4', sendBlockList: listOf(LOCAL) });
-  a.send('x', 9, LOCAL, told('sent'));
+  a.send('x', 9, LOCAL, traced('sent'));
   await turns(3);
   await close(a);
 });
 
-scenario('B52 a name of a blocked address', blockList, async ({ bound, told, turns, close }) => {
+scenario('B52 a name of a blocked address', blockList, async ({ bound, traced, turns, close }) => {
   const lookup = (name, family, done) => done(null, name === 'blocked' ? '127.0.0.9' : LOCAL, 4);
   const a = await bound('a', { type: 'udp4', lookup, sendBlockList: listOf('127.0.0.9') });
-  a.send('x', a.address().port, 'blocked', told('blocked'));
-  a.send('x', a.address().port, 'free', told('free'));
+  a.send('x', a.address().port, 'blocked', traced('blocked'));
+  a.send('x', a.address().port, 'free', traced('free'));
   await turns(3);
   await close(a);
 });
 
 for (const withCallback of [true, false]) {
   scenario(`B52 connect to a blocked address, ${withCallback ? 'with' : 'without'} a callback`, blockList,
-    async ({ bound, told, attempt, turns, clocks, close }) => {
+    async ({ bound, traced, attempt, turns, clocks, close }) => {
       const a = await bound('a', { type: 'udp4', sendBlockList: listOf(LOCAL) });
       clocks('before');
-      a.connect(9, LOCAL, withCallback ? told('connected') : undefined);
+      a.connect(9, LOCAL, withCallback ? traced('connected') : undefined);
       await turns(3);
       attempt('remoteAddress', () => a.remoteAddress());
       attempt('again', () => a.connect(9, LOCAL, () => {}));
@@ -121,55 +121,55 @@ for (const withCallback of [true, false]) {
     });
 }
 
-scenario('B52 what a connected socket sends is not looked at again', blockList, async ({ bound, arrived, told, event, close }) => {
+scenario('B52 what a connected socket sends is not looked at again', blockList, async ({ bound, arrived, traced, event, close }) => {
   const list = listOf();
   const b = await bound('b');
   const a = await bound('a', { type: 'udp4', sendBlockList: list });
   a.connect(b.address().port, LOCAL);
   await event(a, 'connect');
   list.addAddress(LOCAL);
-  a.send('x', told('sent'));
+  a.send('x', traced('sent'));
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   await close(a, b);
 });
 
-scenario('B52 datagrams of a blocked sender vanish', blockList, async ({ bound, told, turns, close }) => {
+scenario('B52 datagrams of a blocked sender vanish', blockList, async ({ bound, traced, turns, close }) => {
   const b = await bound('b', { type: 'udp4', receiveBlockList: listOf(LOCAL) });
   const a = await bound('a');
-  a.send('x', b.address().port, LOCAL, told('sent'));
+  a.send('x', b.address().port, LOCAL, traced('sent'));
   await turns(3);
   await close(a, b);
 });
 
-scenario('B52 the list\'s own check is asked', blockList, async ({ bound, told, turns, log, close }) => {
+scenario('B52 the list\'s own check is called', blockList, async ({ bound, traced, turns, log, close }) => {
   const spy = (text) => {
     const list = listOf();
     list.check = (...values) => log(`${text} check`, ...values);
     return list;
   };
   const a = await bound('a', { type: 'udp4', sendBlockList: spy('send'), receiveBlockList: spy('receive') });
-  a.send('x', a.address().port, LOCAL, told('sent'));
+  a.send('x', a.address().port, LOCAL, traced('sent'));
   await turns(3);
   await close(a);
 });
 
-scenario('B52 a list of rules of many kinds, in use', blockList, async ({ bound, told, turns, close }) => {
+scenario('B52 a list of rules of many kinds, in use', blockList, async ({ bound, traced, turns, close }) => {
   const list = new net.BlockList();
   list.addSubnet('127.0.0.0', 30);
   list.addRange('127.0.0.8', '127.0.0.9');
   const a = await bound('a', { type: 'udp4', sendBlockList: list });
   const { port } = a.address();
-  for (const address of [LOCAL, '127.0.0.4', '127.0.0.9']) a.send('x', port, address, told(address));
+  for (const address of [LOCAL, '127.0.0.4', '127.0.0.9']) a.send('x', port, address, traced(address));
   await turns(3);
   await close(a);
 });
 
-scenario('B52 udp6', { needs: all(option('sendBlockList'), ipv6) }, async ({ bound, told, turns, close }) => {
+scenario('B52 udp6', { needs: all(option('sendBlockList'), ipv6) }, async ({ bound, traced, turns, close }) => {
   const b = await bound('b', { type: 'udp6', receiveBlockList: listOf('::1') });
   const a = await bound('a', { type: 'udp6', sendBlockList: listOf('::2') });
-  a.send('x', b.address().port, '::1', told('free'));
-  a.send('x', b.address().port, '::2', told('blocked'));
+  a.send('x', b.address().port, '::1', traced('free'));
+  a.send('x', b.address().port, '::2', traced('blocked'));
   await turns(3);
   await close(a, b);
 });
@@ -203,8 +203,8 @@ scenario('B53 bad arguments of bindSync leave the socket as it was', bindSync, a
   await close(b);
 });
 
-scenario('B53 bindSync and the errors of the system', bindSync, async ({ socket, witness, attempt, close, counts }) => {
-  const other = await witness();
+scenario('B53 bindSync and the errors of the system', bindSync, async ({ socket, builtinPeer, attempt, close, counts }) => {
+  const other = await builtinPeer();
   const a = socket('a');
   attempt('taken', () => a.bindSync({ port: other.port, address: LOCAL }));
   attempt('not ours', () => a.bindSync({ address: '203.0.113.9' }));
@@ -234,19 +234,19 @@ scenario('B53 bindSync, then close', bindSync, async ({ socket, attempt, turns }
   await turns(2);
 });
 
-scenario('B53 bindSync, then send in the same turn', bindSync, async ({ socket, attempt, told, clocks, arrived, close }) => {
+scenario('B53 bindSync, then send in the same turn', bindSync, async ({ socket, attempt, traced, clocks, arrived, close }) => {
   const a = socket('a');
   attempt('bindSync', () => a.bindSync({ address: LOCAL }));
-  a.send('to itself', a.address().port, LOCAL, told('sent'));
+  a.send('to itself', a.address().port, LOCAL, traced('sent'));
   clocks('after');
   await arrived(a);
   await close(a);
 });
 
-scenario('B53 bindSync with sends that wait for a bind', bindSync, async ({ socket, attempt, told, freePort, turns, close }) => {
+scenario('B53 bindSync with sends that wait for a bind', bindSync, async ({ socket, attempt, traced, freePort, turns, close }) => {
   const port = await freePort();
   const a = socket('a');
-  a.send('x', port, LOCAL, told('sent'));
+  a.send('x', port, LOCAL, traced('sent'));
   attempt('bindSync', () => a.bindSync({ address: LOCAL }));
   await turns(3);
   await close(a);
@@ -260,7 +260,7 @@ scenario('B53 bindSync and buffer sizes, reuseAddr, contexts', bindSync, async (
   await close(a);
 });
 
-scenario('B53 bindSync does not ask a lookup', bindSync, async ({ socket, attempt, log, event, close }) => {
+scenario('B53 bindSync does not call a lookup', bindSync, async ({ socket, attempt, log, event, close }) => {
   const a = socket('a', { type: 'udp4', lookup: () => log('never') });
   attempt('bindSync', () => a.bindSync());
   await event(a, 'listening');
@@ -286,16 +286,16 @@ scenario('B53 bindSync of udp6', { needs: all(method('bindSync'), ipv6) }, async
   await close(a, b);
 });
 
-scenario('B53 bindSync in a worker does not ask the primary', {
+scenario('B53 bindSync in a worker sends the primary no request', {
   ...bindSync,
   roles: {
-    async worker({ socket, attempt, event, close, director, log }) {
+    async worker({ socket, attempt, event, close, parent, log }) {
       require('node:cluster')._getServer = () => log('never');
       const a = socket('a');
       attempt('bindSync', () => a.bindSync({ address: LOCAL }));
       await event(a, 'listening');
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ worker }) => {
@@ -306,7 +306,7 @@ scenario('B53 bindSync in a worker does not ask the primary', {
 
 const connectSync = { needs: method('connectSync') };
 
-scenario('B54 connectSync', connectSync, async ({ socket, bound, attempt, clocks, event, arrived, told, close, counts }) => {
+scenario('B54 connectSync', connectSync, async ({ socket, bound, attempt, clocks, event, arrived, traced, close, counts }) => {
   const b = await bound('b');
   for (const address of [LOCAL, undefined, null, '']) {
     const a = socket('a');
@@ -314,7 +314,7 @@ scenario('B54 connectSync', connectSync, async ({ socket, bound, attempt, clocks
     attempt('connectSync', () => a.connectSync(b.address().port, address));
     attempt('remoteAddress', () => a.remoteAddress());
     counts(a);
-    a.send('hello', told('sent'));
+    a.send('hello', traced('sent'));
     await arrived(b);
     await close(a);
   }
@@ -392,7 +392,7 @@ scenario('B54 B52 connectSync to a blocked address', { needs: all(method('connec
 
 /* Lookups and permissions */
 
-scenario('B55 which addresses the default lookup is asked for', { alone: true }, async ({ socket, bound, event, told, log, arrived, close }) => {
+scenario('B55 the names that the default lookup gets', { alone: true }, async ({ socket, bound, event, traced, log, arrived, close }) => {
   const dns = require('node:dns');
   const { lookup } = dns;
   dns.lookup = (name, ...more) => log('dns.lookup', name) || lookup(name, ...more);
@@ -401,7 +401,7 @@ scenario('B55 which addresses the default lookup is asked for', { alone: true },
     const a = socket('a');
     a.bind(0, address);
     await event(a, 'listening');
-    a.send('x', b.address().port, address, told('sent'));
+    a.send('x', b.address().port, address, traced('sent'));
     await arrived(b);
     a.connect(b.address().port, address);
     await event(a, 'connect');
@@ -420,12 +420,12 @@ scenario('B55 a dns.lookup that is patched after the socket was created', { alon
   await close(a);
 });
 
-scenario('B55 literals of the other family', { needs: ipv6 }, async ({ socket, bound, event, told, turns, close }) => {
+scenario('B55 literals of the other family', { needs: ipv6 }, async ({ socket, bound, event, traced, turns, close }) => {
   const a = socket('a');
   a.bind(0, '::1');
   await event(a, 'error');
   const b = await bound('b', 'udp6');
-  b.send('x', 9, '127.0.0.1', told('sent'));
+  b.send('x', 9, '127.0.0.1', traced('sent'));
   await turns(3);
   await close(a, b);
 });
@@ -454,22 +454,22 @@ const inNeedOfBind = {
 };
 
 for (const [what, call] of Object.entries(inNeedOfBind)) {
-  scenario(`B56 no --allow-net: ${what}`, restricted, async ({ socket, event, attempt, told, turns, log, close }) => {
+  scenario(`B56 no --allow-net: ${what}`, restricted, async ({ socket, event, attempt, traced, turns, log, close }) => {
     const a = socket('a');
     const refused = event(a, 'error');
-    attempt(what, () => call(a, told('callback')));
+    attempt(what, () => call(a, traced('callback')));
     const [error] = await refused;
     if (error.errno) showRefusal(log, error);
     await turns(3);
     attempt('address', () => a.address());
-    attempt('again', () => call(a, told('callback')));
+    attempt('again', () => call(a, traced('callback')));
     await turns(3);
     await close(a);
   });
 }
 
 scenario('B56 no --allow-net: a lookup that answers at once', restricted, async ({ socket, attempt, log, close }) => {
-  const a = socket('a', { type: 'udp4', lookup: (name, family, done) => log('asked for', name) || done(null, LOCAL) });
+  const a = socket('a', { type: 'udp4', lookup: (name, family, done) => log('looked up', name) || done(null, LOCAL) });
   attempt('bind', () => a.bind(0));
   await close(a);
 });
@@ -518,10 +518,10 @@ const inNeedOfNet = {
 };
 
 for (const [what, call] of Object.entries(inNeedOfNet)) {
-  scenario(`B56 the permission is dropped: ${what}`, untilDropped, async ({ bound, attempt, told, turns, close }) => {
+  scenario(`B56 the permission is dropped: ${what}`, untilDropped, async ({ bound, attempt, traced, turns, close }) => {
     const [a, b] = [await bound('a'), await bound('b')];
     process.permission.drop('net');
-    attempt(what, () => call(a, b.address().port, told('callback')));
+    attempt(what, () => call(a, b.address().port, traced('callback')));
     await turns(3);
     attempt('remoteAddress', () => a.remoteAddress().address);
     attempt('setTTL', () => a.setTTL(3));
@@ -530,10 +530,10 @@ for (const [what, call] of Object.entries(inNeedOfNet)) {
   });
 }
 
-scenario('B56 the permission is dropped: a connected socket', untilDropped, async ({ pair, attempt, told, turns, close }) => {
+scenario('B56 the permission is dropped: a connected socket', untilDropped, async ({ pair, attempt, traced, turns, close }) => {
   const { a, b } = await pair();
   process.permission.drop('net');
-  attempt('send', () => a.send('x', told('callback')));
+  attempt('send', () => a.send('x', traced('callback')));
   attempt('send', () => a.send('x'));
   attempt('disconnect', () => a.disconnect());
   await turns(2);

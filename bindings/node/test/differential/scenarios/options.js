@@ -1,7 +1,7 @@
 'use strict';
 // Socket options and addresses (B45 to B47, B50).
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { ipv6 } = require('../needs.js');
 
 const strange = [undefined, null, NaN, 0, -1, 1, 255, 256, 1.9, -0, 2 ** 31, 2 ** 32 + 5, Infinity, '5', '', true, false,
@@ -105,7 +105,7 @@ scenario('B5 errors as they are printed', async ({ bound, socket, log, close }) 
 });
 
 scenario('B5 errors: keys, chain, JSON, toString', async ({ bound, socket, log, close }) => {
-  const tell = (text, call) => {
+  const report = (text, call) => {
     try { call(); } catch (error) {
       log(text, Object.keys(error), JSON.stringify(error), `${error}`, error.toString === Error.prototype.toString,
         error instanceof Error, Object.prototype.toString.call(error));
@@ -115,15 +115,15 @@ scenario('B5 errors: keys, chain, JSON, toString', async ({ bound, socket, log, 
     }
   };
   const a = socket('a');
-  tell('system', () => a.address());
-  tell('argument', () => a.setTTL('5'));
-  tell('range', () => a.connect(0));
-  tell('buffer size', () => a.setSendBufferSize(-1));
-  tell('state', () => a.disconnect());
-  tell('missing', () => a.addMembership());
-  tell('type', () => new a.constructor('x'));
+  report('system', () => a.address());
+  report('argument', () => a.setTTL('5'));
+  report('range', () => a.connect(0));
+  report('buffer size', () => a.setSendBufferSize(-1));
+  report('state', () => a.disconnect());
+  report('missing', () => a.addMembership());
+  report('type', () => new a.constructor('x'));
   await close(a);
-  tell('closed', () => a.close());
+  report('closed', () => a.close());
 });
 
 scenario('B5 an error\'s code and name can be written', async ({ socket, log, close }) => {

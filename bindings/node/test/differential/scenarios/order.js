@@ -1,15 +1,15 @@
 'use strict';
 // The order of everything relative to ticks, microtasks, immediates and timers (B14, B20, B30, B38).
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 
-scenario('B38 callbacks of sends between ticks of the program', async ({ bound, told, log, arrived, close }) => {
+scenario('B38 callbacks of sends between ticks of the program', async ({ bound, traced, log, arrived, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   const got = arrived(a, 4);
   for (const i of [1, 2, 3, 4]) {
     process.nextTick(() => log(`  tick before ${i}`));
-    a.send(`${i}`, port, '127.0.0.1', told(`sent ${i}`));
+    a.send(`${i}`, port, '127.0.0.1', traced(`sent ${i}`));
     process.nextTick(() => log(`  tick after ${i}`));
   }
   log('end of the turn');
@@ -17,60 +17,60 @@ scenario('B38 callbacks of sends between ticks of the program', async ({ bound, 
   await close(a);
 });
 
-scenario('B38 callbacks of sends between microtasks of the program', async ({ bound, told, log, arrived, close }) => {
+scenario('B38 callbacks of sends between microtasks of the program', async ({ bound, traced, log, arrived, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   const got = arrived(a, 3);
   for (const i of [1, 2, 3]) {
     queueMicrotask(() => log(`  microtask before ${i}`));
-    a.send(`${i}`, port, '127.0.0.1', told(`sent ${i}`));
+    a.send(`${i}`, port, '127.0.0.1', traced(`sent ${i}`));
     Promise.resolve().then(() => log(`  promise after ${i}`));
   }
   await got;
   await close(a);
 });
 
-scenario('B38 callbacks of sends between immediates of the program', async ({ bound, told, log, arrived, close }) => {
+scenario('B38 callbacks of sends between immediates of the program', async ({ bound, traced, log, arrived, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   const got = arrived(a, 3);
   for (const i of [1, 2, 3]) {
     setImmediate(() => log(`  immediate before ${i}`));
-    a.send(`${i}`, port, '127.0.0.1', told(`sent ${i}`));
+    a.send(`${i}`, port, '127.0.0.1', traced(`sent ${i}`));
     setImmediate(() => log(`  immediate after ${i}`));
   }
   await got;
   await close(a);
 });
 
-scenario('B38 connected sends between ticks, microtasks and immediates', async ({ pair, told, clocks, arrived, close }) => {
+scenario('B38 connected sends between ticks, microtasks and immediates', async ({ pair, traced, clocks, arrived, close }) => {
   const { a, b } = await pair();
   for (const i of [1, 2, 3]) {
     clocks(`before ${i}`);
-    a.send(`${i}`, told(`sent ${i}`, () => clocks(`in the callback of ${i}`)));
+    a.send(`${i}`, traced(`sent ${i}`, () => clocks(`in the callback of ${i}`)));
   }
   clocks('after');
   await arrived(b, 3);
   await close(a, b);
 });
 
-scenario('B38 connected and unconnected sends, one after the other', async ({ pair, bound, told, clocks, arrived, close }) => {
+scenario('B38 connected and unconnected sends, one after the other', async ({ pair, bound, traced, clocks, arrived, close }) => {
   const { a, b, port } = await pair();
   const c = await bound('c');
-  a.send('1', told('1, connected'));
-  c.send('2', port, '127.0.0.1', told('2, unconnected'));
+  a.send('1', traced('1, connected'));
+  c.send('2', port, '127.0.0.1', traced('2, unconnected'));
   clocks('between');
-  a.send('3', told('3, connected'));
-  c.send('4', port, '127.0.0.1', told('4, unconnected'));
+  a.send('3', traced('3, connected'));
+  c.send('4', port, '127.0.0.1', traced('4, unconnected'));
   await arrived(b, 4);
   await close(a, b, c);
 });
 
-scenario('B38 sends from a tick, a microtask, an immediate, a timer', async ({ pair, told, clocks, arrived, close }) => {
+scenario('B38 sends from a tick, a microtask, an immediate, a timer', async ({ pair, traced, clocks, arrived, close }) => {
   const { a, b } = await pair();
   const send = (text) => {
     clocks(`before ${text}`);
-    a.send(text, told(`sent ${text}`));
+    a.send(text, traced(`sent ${text}`));
   };
   const got = arrived(b, 3);
   process.nextTick(send, 'tick');
@@ -82,78 +82,78 @@ scenario('B38 sends from a tick, a microtask, an immediate, a timer', async ({ p
   await close(a, b);
 });
 
-scenario('B38 failed sends between ticks', async ({ pair, bound, told, clocks, turns, close }) => {
+scenario('B38 failed sends between ticks', async ({ pair, bound, traced, clocks, turns, close }) => {
   const { a, b } = await pair();
   const c = await bound('c');
   clocks('before');
-  a.send(Buffer.alloc(65508), told('connected'));
+  a.send(Buffer.alloc(65508), traced('connected'));
   clocks('between');
-  c.send(Buffer.alloc(65508), 9, '127.0.0.1', told('unconnected'));
+  c.send(Buffer.alloc(65508), 9, '127.0.0.1', traced('unconnected'));
   clocks('after');
   await turns(2);
   await close(a, b, c);
 });
 
-scenario('B38 sends in the callback of a send', async ({ pair, told, clocks, arrived, close }) => {
+scenario('B38 sends in the callback of a send', async ({ pair, traced, clocks, arrived, close }) => {
   const { a, b } = await pair();
   const got = arrived(b, 3);
-  a.send('1', told('sent 1', () => {
+  a.send('1', traced('sent 1', () => {
     clocks('in the callback');
-    a.send('2', told('sent 2', () => a.send('3', told('sent 3'))));
+    a.send('2', traced('sent 2', () => a.send('3', traced('sent 3'))));
   }));
   await got;
   await close(a, b);
 });
 
-scenario('B38 a send, then close: who comes first', async ({ pair, told, clocks, turns }) => {
+scenario('B38 a send, then close: who comes first', async ({ pair, traced, clocks, turns }) => {
   const { a, b } = await pair();
   clocks('before');
-  a.send('x', told('sent'));
+  a.send('x', traced('sent'));
   clocks('between');
-  a.close(told('closed'));
+  a.close(traced('closed'));
   clocks('after');
   await turns(2);
   b.close();
 });
 
-scenario('B38 a callback and what it was sent to, in one process', async ({ pair, told, clocks, arrived, close }) => {
+scenario('B38 a callback and what it was sent to, in one process', async ({ pair, traced, clocks, arrived, close }) => {
   const { a, b } = await pair();
   setImmediate(() => clocks('in an immediate'));
-  a.send('x', told('sent'));
+  a.send('x', traced('sent'));
   await arrived(b);
   await close(a, b);
 });
 
-scenario('B30 connect between ticks', async ({ bound, told, clocks, event, close }) => {
+scenario('B30 connect between ticks', async ({ bound, traced, clocks, event, close }) => {
   const b = await bound('b');
   const a = await bound('a');
   clocks('before');
-  a.connect(b.address().port, '127.0.0.1', told('connected', () => clocks('in the callback')));
+  a.connect(b.address().port, '127.0.0.1', traced('connected', () => clocks('in the callback')));
   clocks('after');
   await event(a, 'connect');
   await close(a, b);
 });
 
-scenario('B30 several sockets connect at once', async ({ bound, told, clocks, event, close }) => {
+scenario('B30 several sockets connect at once', async ({ bound, traced, clocks, event, close }) => {
   const b = await bound('b');
   const sockets = [await bound('1'), await bound('2'), await bound('3')];
   for (const [i, one] of sockets.entries()) {
-    one.connect(b.address().port, '127.0.0.1', told(`connected ${i}`));
+    one.connect(b.address().port, '127.0.0.1', traced(`connected ${i}`));
     clocks(`after ${i}`);
   }
   await event(sockets[2], 'connect');
   await close(b, ...sockets);
 });
 
-scenario('B20 B14 bind and close of several sockets, between ticks', async ({ socket, told, clocks, turns }) => {
+scenario('B20 B14 bind and close of several sockets, between ticks', async ({ socket, traced, clocks, turns }) => {
   const [a, b, c] = ['a', 'b', 'c'].map((text) => socket(text));
-  a.bind(0, '127.0.0.1', told('a bound'));
+  a.bind(0, '127.0.0.1', traced('a bound'));
   clocks('1');
-  b.close(told('b closed'));
+  b.close(traced('b closed'));
   clocks('2');
-  c.bind(0, '127.0.0.1', told('c bound', () => c.close(told('c closed'))));
+  c.bind(0, '127.0.0.1', traced('c bound', () => c.close(traced('c closed'))));
   clocks('3');
-  a.close(told('a closed'));
+  a.close(traced('a closed'));
   await turns(3);
 });
 
@@ -173,43 +173,43 @@ scenario('B42 \'message\' comes between timers and immediates', async ({ pair, l
   await close(a, b);
 });
 
-scenario('B36 the whole life of a socket, with clocks at each step', async ({ socket, bound, told, clocks, arrived, turns }) => {
+scenario('B36 the whole life of a socket, with clocks at each step', async ({ socket, bound, traced, clocks, arrived, turns }) => {
   const b = await bound('b');
   const a = socket('a');
   for (const type of ['listening', 'connect', 'close']) a.on(type, () => clocks(`in '${type}'`));
   clocks('before send');
-  a.send('1', b.address().port, '127.0.0.1', told('sent 1', () => clocks('in the callback of send')));
+  a.send('1', b.address().port, '127.0.0.1', traced('sent 1', () => clocks('in the callback of send')));
   clocks('after send');
   await arrived(b);
-  a.connect(b.address().port, '127.0.0.1', told('connected'));
+  a.connect(b.address().port, '127.0.0.1', traced('connected'));
   clocks('after connect');
   await new Promise((resolve) => a.once('connect', resolve));
-  a.send('2', told('sent 2'));
+  a.send('2', traced('sent 2'));
   clocks('after the second send');
   await arrived(b);
   a.disconnect();
-  a.close(told('closed'));
+  a.close(traced('closed'));
   clocks('after close');
   await turns(2);
   b.close();
 });
 
-scenario('B36 two unbound sockets send in turn', async ({ socket, bound, told, arrived, close }) => {
+scenario('B36 two unbound sockets send in turn', async ({ socket, bound, traced, arrived, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const [a, c] = [socket('a'), socket('c')];
   const got = arrived(b, 4);
-  a.send('a1', port, '127.0.0.1', told('a1'));
-  c.send('c1', port, '127.0.0.1', told('c1'));
-  a.send('a2', port, '127.0.0.1', told('a2'));
-  c.send('c2', port, '127.0.0.1', told('c2'));
+  a.send('a1', port, '127.0.0.1', traced('a1'));
+  c.send('c1', port, '127.0.0.1', traced('c1'));
+  a.send('a2', port, '127.0.0.1', traced('a2'));
+  c.send('c2', port, '127.0.0.1', traced('c2'));
   await got;
   await close(a, b, c);
 });
 
-scenario('B37 a name that takes a while', async ({ bound, told, clocks, arrived, close }) => {
+scenario('B37 a name that takes a while', async ({ bound, traced, clocks, arrived, close }) => {
   const a = await bound('a');
-  a.send('x', a.address().port, 'localhost', told('sent', () => clocks('in the callback')));
+  a.send('x', a.address().port, 'localhost', traced('sent', () => clocks('in the callback')));
   await arrived(a);
   await close(a);
 });

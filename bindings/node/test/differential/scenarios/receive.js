@@ -1,7 +1,7 @@
 'use strict';
 // 'message': what it carries, in which order, and what its listeners may do (B42, B43, B57, B60).
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { ipv6 } = require('../needs.js');
 
 scenario('B42 the message and its rinfo', async ({ bound, dgram, event, log, close }) => {
@@ -161,13 +161,13 @@ scenario('B42 close in a tick between two messages', async ({ bound, turns, even
   a.close();
 });
 
-scenario('B42 a listener removes itself, others come', async ({ bound, told, arrived, close }) => {
+scenario('B42 a listener removes itself, others come', async ({ bound, traced, arrived, close }) => {
   const b = await bound('b');
   const a = await bound('a');
-  const second = told('second');
+  const second = traced('second');
   b.once('message', () => {
     b.on('message', second);
-    b.prependListener('message', told('in front'));
+    b.prependListener('message', traced('in front'));
   });
   for (let i = 0; i < 3; i++) a.send(`${i}`, b.address().port, '127.0.0.1');
   await arrived(b, 3);
@@ -247,11 +247,11 @@ scenario('B43 captureRejections with a handler of the socket\'s own', { alone: t
   await close(b);
 });
 
-scenario('B57 the callback of a send comes before the reply', async ({ bound, told, arrived, close }) => {
+scenario('B57 the callback of a send comes before the reply', async ({ bound, traced, arrived, close }) => {
   const echo = await bound('echo');
-  echo.on('message', (msg, rinfo) => echo.send(msg, rinfo.port, rinfo.address, told('echo sent')));
+  echo.on('message', (msg, rinfo) => echo.send(msg, rinfo.port, rinfo.address, traced('echo sent')));
   const a = await bound('a');
-  a.send('ping', echo.address().port, '127.0.0.1', told('sent'));
+  a.send('ping', echo.address().port, '127.0.0.1', traced('sent'));
   await arrived(a);
   await close(a, echo);
 });
@@ -269,22 +269,22 @@ scenario('B57 a listener that is set in the callback of the send', async ({ dgra
   await close(a, echo);
 });
 
-scenario('B57 a socket that sends to itself', async ({ bound, told, clocks, arrived, close }) => {
+scenario('B57 a socket that sends to itself', async ({ bound, traced, clocks, arrived, close }) => {
   const a = await bound('a');
   clocks('before');
-  a.send('x', a.address().port, '127.0.0.1', told('sent'));
+  a.send('x', a.address().port, '127.0.0.1', traced('sent'));
   clocks('after');
   await arrived(a);
   await close(a);
 });
 
-scenario('B57 ping and pong, ten times', async ({ bound, told, close }) => {
+scenario('B57 ping and pong, ten times', async ({ bound, traced, close }) => {
   const [a, b] = [await bound('a'), await bound('b')];
   await new Promise((resolve) => {
     for (const one of [a, b]) {
       one.on('message', (msg, { port, address }) => {
         if (+msg === 10) resolve();
-        else one.send(String(+msg + 1), port, address, told(`sent after ${msg}`));
+        else one.send(String(+msg + 1), port, address, traced(`sent after ${msg}`));
       });
     }
     a.send('0', b.address().port, '127.0.0.1');
@@ -292,11 +292,11 @@ scenario('B57 ping and pong, ten times', async ({ bound, told, close }) => {
   await close(a, b);
 });
 
-scenario('B42 a reply sent by each message of a batch', async ({ bound, told, arrived, close }) => {
+scenario('B42 a reply sent by each message of a batch', async ({ bound, traced, arrived, close }) => {
   const b = await bound('b');
   const a = await bound('a');
-  b.on('message', (msg, { port, address }) => b.send(`re ${msg}`, port, address, told(`sent re ${msg}`)));
-  for (let i = 0; i < 4; i++) a.send(`${i}`, b.address().port, '127.0.0.1', told(`sent ${i}`));
+  b.on('message', (msg, { port, address }) => b.send(`re ${msg}`, port, address, traced(`sent re ${msg}`)));
+  for (let i = 0; i < 4; i++) a.send(`${i}`, b.address().port, '127.0.0.1', traced(`sent ${i}`));
   await arrived(a, 4);
   await close(a, b);
 });
@@ -310,14 +310,14 @@ scenario('B42 udp6', { needs: ipv6 }, async ({ bound, arrived, close }) => {
   await close(a, b);
 });
 
-scenario('B42 IPv4 on a dual-stack socket', { needs: ipv6 }, async ({ socket, bound, event, arrived, told, close }) => {
+scenario('B42 IPv4 on a dual-stack socket', { needs: ipv6 }, async ({ socket, bound, event, arrived, traced, close }) => {
   const b = socket('b', 'udp6');
   b.bind(0);
   await event(b, 'listening');
   const a = await bound('a');
   a.send('from IPv4', b.address().port, '127.0.0.1');
   await arrived(b);
-  b.send('to IPv4', a.address().port, '::ffff:127.0.0.1', told('sent'));
+  b.send('to IPv4', a.address().port, '::ffff:127.0.0.1', traced('sent'));
   await arrived(a);
   await close(a, b);
 });
@@ -342,12 +342,12 @@ function linkLocal() {
     .find(({ address }) => address.startsWith('fe80:'));
 }
 
-scenario('B42 messages that came before a listener', async ({ dgram, bind, witness, turns, told, close }) => {
+scenario('B42 messages that came before a listener', async ({ dgram, bind, builtinPeer, turns, traced, close }) => {
   const a = dgram.createSocket('udp4');
   const port = await bind(a);
-  const b = await witness();
+  const b = await builtinPeer();
   await new Promise((resolve) => b.socket.send('early', port, '127.0.0.1', resolve));
-  a.on('message', told('message'));
+  a.on('message', traced('message'));
   await turns(2);
   await close(a);
   await b.close();

@@ -1,7 +1,7 @@
 'use strict';
 // send and sendto: every form, every kind of payload, every error (B33 to B41).
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { ipv6, option, feature } = require('../needs.js');
 
 /* The forms */
@@ -35,22 +35,22 @@ const forms = {
 };
 
 for (const [form, call] of Object.entries(forms)) {
-  scenario(`B33 ${form}`, async ({ bound, arrived, attempt, told, close, turns }) => {
+  scenario(`B33 ${form}`, async ({ bound, arrived, attempt, traced, close, turns }) => {
     const b = await bound('b');
     const a = await bound('a');
-    attempt('send', () => call(a, b.address().port, told('callback')));
+    attempt('send', () => call(a, b.address().port, traced('callback')));
     await arrived(b);
     await turns(1);
     await close(a, b);
   });
 }
 
-scenario('B33 B36 every form on an unbound socket', async ({ socket, bound, arrived, attempt, told, close }) => {
+scenario('B33 B36 every form on an unbound socket', async ({ socket, bound, arrived, attempt, traced, close }) => {
   const b = await bound('b');
   for (const [form, call] of Object.entries(forms)) {
     const a = socket('a');
     const closed = new Promise((resolve) => a.once('close', resolve));
-    attempt(form, () => call(a, b.address().port, told('callback')));
+    attempt(form, () => call(a, b.address().port, traced('callback')));
     await arrived(b);
     a.close();
     await closed;
@@ -73,44 +73,44 @@ const connectedForms = {
 };
 
 for (const [form, call] of Object.entries(connectedForms)) {
-  scenario(`B33 connected, ${form}`, async ({ pair, attempt, told, close, turns }) => {
+  scenario(`B33 connected, ${form}`, async ({ pair, attempt, traced, close, turns }) => {
     const { a, b } = await pair();
-    attempt('send', () => call(a, told('callback')));
+    attempt('send', () => call(a, traced('callback')));
     await turns(3);
     await close(a, b);
   });
 }
 
-scenario('B33 connected, with a port or an address', async ({ pair, attempt, told, close, turns }) => {
+scenario('B33 connected, with a port or an address', async ({ pair, attempt, traced, close, turns }) => {
   const { a, b, port } = await pair();
   attempt('port', () => a.send('x', port));
   attempt('port, address', () => a.send('x', port, '127.0.0.1'));
-  attempt('port, address, callback', () => a.send('x', port, '127.0.0.1', told('callback')));
+  attempt('port, address, callback', () => a.send('x', port, '127.0.0.1', traced('callback')));
   attempt('offset, length, port', () => a.send(Buffer.from('x'), 0, 1, port));
   attempt('offset, length, address', () => a.send(Buffer.from('x'), 0, 1, undefined, '127.0.0.1'));
-  attempt('port, callback', () => a.send('x', port, told('callback')));
+  attempt('port, callback', () => a.send('x', port, traced('callback')));
   attempt('undefined, address', () => a.send('x', undefined, '127.0.0.1'));
   await turns(2);
   await close(a, b);
 });
 
-scenario('B33 while connecting a send is one of an unconnected socket', async ({ bound, told, attempt, event, turns, close }) => {
+scenario('B33 while connecting a send is one of an unconnected socket', async ({ bound, traced, attempt, event, turns, close }) => {
   const b = await bound('b');
   const a = await bound('a');
   a.connect(b.address().port, '127.0.0.1');
   attempt('without a port', () => a.send('x'));
-  attempt('with a port', () => a.send('y', b.address().port, '127.0.0.1', told('sent')));
+  attempt('with a port', () => a.send('y', b.address().port, '127.0.0.1', traced('sent')));
   await event(a, 'connect');
   await turns(2);
   await close(a, b);
 });
 
-scenario('B39 sends that were queued while connecting', async ({ socket, bound, told, event, turns, close }) => {
+scenario('B39 sends that were queued while connecting', async ({ socket, bound, traced, event, turns, close }) => {
   const b = await bound('b');
   const a = socket('a');
   a.connect(b.address().port, '127.0.0.1');
-  a.send('x', b.address().port, '127.0.0.1', told('first'));
-  a.send('y', b.address().port, told('second'));
+  a.send('x', b.address().port, '127.0.0.1', traced('first'));
+  a.send('y', b.address().port, traced('second'));
   await event(a, 'connect');
   await turns(3);
   await close(a, b);
@@ -158,12 +158,12 @@ const payloads = {
 };
 
 for (const [what, make] of Object.entries(payloads)) {
-  scenario(`B35 ${what}`, async ({ pair, bound, arrived, told, close, attempt }) => {
+  scenario(`B35 ${what}`, async ({ pair, bound, arrived, traced, close, attempt }) => {
     const { a, b, port } = await pair();
     const c = await bound('c');
-    attempt('connected', () => a.send(make(), told('sent')));
+    attempt('connected', () => a.send(make(), traced('sent')));
     await arrived(b);
-    attempt('unconnected', () => c.send(make(), port, '127.0.0.1', told('sent')));
+    attempt('unconnected', () => c.send(make(), port, '127.0.0.1', traced('sent')));
     await arrived(b);
     await close(a, b, c);
   });
@@ -309,11 +309,11 @@ scenario('B40 sendto goes through send', async ({ bound, log, close }) => {
 
 /* The implicit bind */
 
-scenario('B36 the implicit bind', async ({ socket, bound, arrived, told, clocks, log, attempt, close, counts }) => {
+scenario('B36 the implicit bind', async ({ socket, bound, arrived, traced, clocks, log, attempt, close, counts }) => {
   const b = await bound('b');
   const a = socket('a');
   clocks('before');
-  attempt('send', () => a.send('x', b.address().port, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send('x', b.address().port, '127.0.0.1', traced('sent')));
   clocks('after');
   counts(a);
   await arrived(b);
@@ -322,10 +322,10 @@ scenario('B36 the implicit bind', async ({ socket, bound, arrived, told, clocks,
   await close(a, b);
 });
 
-scenario('B36 sends leave in order', async ({ socket, bound, arrived, told, close }) => {
+scenario('B36 sends leave in order', async ({ socket, bound, arrived, traced, close }) => {
   const b = await bound('b');
   const a = socket('a');
-  for (const text of ['one', 'two', 'three', 'four']) a.send(text, b.address().port, '127.0.0.1', told(text));
+  for (const text of ['one', 'two', 'three', 'four']) a.send(text, b.address().port, '127.0.0.1', traced(text));
   await arrived(b, 4);
   await close(a, b);
 });
@@ -338,38 +338,38 @@ function spyOnSend(one, log) {
   };
 }
 
-scenario('B36 B58 queued sends go through send again', async ({ socket, bound, arrived, told, log, close }) => {
+scenario('B36 B58 queued sends go through send again', async ({ socket, bound, arrived, traced, log, close }) => {
   const b = await bound('b');
   const a = socket('a');
   spyOnSend(a, log);
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
   await arrived(b);
   await close(a, b);
 });
 
-scenario('B36 B58 they go through the send of when they were queued', async ({ socket, bound, arrived, told, log, close }) => {
+scenario('B36 B58 they go through the send of when they were queued', async ({ socket, bound, arrived, traced, log, close }) => {
   const b = await bound('b');
   const a = socket('a');
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
   spyOnSend(a, log);
   await arrived(b);
   await close(a, b);
 });
 
-scenario('B36 queued sends of all kinds, as they come again', async ({ socket, bound, arrived, told, log, close }) => {
+scenario('B36 queued sends of all kinds, as they come again', async ({ socket, bound, arrived, traced, log, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const a = socket('a');
   spyOnSend(a, log);
-  a.send(Buffer.from('hello'), 1, 3, port, told('1'));
-  a.send(['a', Buffer.from('b')], port, '127.0.0.1', told('2'));
+  a.send(Buffer.from('hello'), 1, 3, port, traced('1'));
+  a.send(['a', Buffer.from('b')], port, '127.0.0.1', traced('2'));
   a.send(Uint16Array.of(1, 2), port);
-  a.send('text', port, null, told('4'));
+  a.send('text', port, null, traced('4'));
   await arrived(b, 4);
   await close(a, b);
 });
 
-scenario('B36 a send that throws when it comes again', { uncaught: true }, async ({ socket, freePort, turns, told, attempt }) => {
+scenario('B36 a send that throws when it comes again', { uncaught: true }, async ({ socket, freePort, turns, traced, attempt }) => {
   const port = await freePort();
   const a = socket('a');
   const { send } = a;
@@ -377,60 +377,60 @@ scenario('B36 a send that throws when it comes again', { uncaught: true }, async
     this.send = () => { throw new Error('not today'); };
     return send.apply(this, values);
   };
-  a.send('first', port, '127.0.0.1', told('first'));
+  a.send('first', port, '127.0.0.1', traced('first'));
   a.send = send;
-  a.send('second', port, '127.0.0.1', told('second'));
+  a.send('second', port, '127.0.0.1', traced('second'));
   await turns(3);
   attempt('address', () => a.address().address);
   a.close();
 });
 
-scenario('B36 the implicit bind fails', async ({ socket, told, event, turns, counts, close, bound, arrived }) => {
+scenario('B36 the implicit bind fails', async ({ socket, traced, event, turns, counts, close, bound, arrived }) => {
   const b = await bound('b');
   let answer = (done) => setImmediate(done, new Error('not now'));
   const a = socket('a', { type: 'udp4', lookup: (name, family, done) => answer(done) });
-  a.send('one', 9, '127.0.0.1', told('one'));
-  a.send('two', 9, '127.0.0.1', told('two'));
+  a.send('one', 9, '127.0.0.1', traced('one'));
+  a.send('two', 9, '127.0.0.1', traced('two'));
   counts(a);
   await event(a, 'error');
   counts(a);
   await turns(2);
   answer = (done) => setImmediate(done, null, '127.0.0.1', 4);
-  a.send('three', b.address().port, '127.0.0.1', told('three'));
+  a.send('three', b.address().port, '127.0.0.1', traced('three'));
   await arrived(b);
   counts(a);
   await close(a, b);
 });
 
-scenario('B36 the implicit bind fails through dns.lookup', { alone: true }, async ({ dgram, watch, told, event, close }) => {
+scenario('B36 the implicit bind fails through dns.lookup', { alone: true }, async ({ dgram, watch, traced, event, close }) => {
   const dns = require('node:dns');
   const { lookup } = dns;
   dns.lookup = (name, family, done) => process.nextTick(done, Object.assign(new Error('queryA EBADNAME'), { code: 'EBADNAME' }));
   const a = watch('a', dgram.createSocket('udp4'));
-  a.send('x', 9, '127.0.0.1', told('sent'));
+  a.send('x', 9, '127.0.0.1', traced('sent'));
   await Promise.race([event(a, 'error'), event(a, 'listening')]); // later versions don't look literals up
   dns.lookup = lookup;
   await close(a);
 });
 
-scenario('B36 the implicit bind fails, and nobody listens', { uncaught: true }, async ({ dgram, told, turns, close }) => {
+scenario('B36 the implicit bind fails, and nobody listens', { uncaught: true }, async ({ dgram, traced, turns, close }) => {
   const a = dgram.createSocket({ type: 'udp4', lookup: (name, family, done) => setImmediate(done, new Error('not now')) });
-  a.send('x', 9, '127.0.0.1', told('sent'));
+  a.send('x', 9, '127.0.0.1', traced('sent'));
   await turns(3);
   await close(a);
 });
 
-scenario('B36 the lookup of the implicit bind throws', async ({ socket, attempt, told, turns, close }) => {
+scenario('B36 the lookup of the implicit bind throws', async ({ socket, attempt, traced, turns, close }) => {
   const a = socket('a', { type: 'udp4', lookup() { throw new Error('no names today'); } });
-  attempt('send', () => a.send('x', 9, '127.0.0.1', told('sent')));
-  attempt('again', () => a.send('x', 9, '127.0.0.1', told('sent')));
+  attempt('send', () => a.send('x', 9, '127.0.0.1', traced('sent')));
+  attempt('again', () => a.send('x', 9, '127.0.0.1', traced('sent')));
   await turns(1);
   await close(a);
 });
 
-scenario('B36 an \'error\' of the program\'s own drops the queue', async ({ socket, told, event, turns, counts, close }) => {
+scenario('B36 an \'error\' of the program\'s own drops the queue', async ({ socket, traced, event, turns, counts, close }) => {
   const a = socket('a');
-  a.send('x', 9, '127.0.0.1', told('sent'));
+  a.send('x', 9, '127.0.0.1', traced('sent'));
   a.emit('error', new Error('made up'));
   counts(a);
   await event(a, 'listening');
@@ -438,40 +438,40 @@ scenario('B36 an \'error\' of the program\'s own drops the queue', async ({ sock
   await close(a);
 });
 
-scenario('B36 a \'listening\' of the program\'s own', async ({ socket, bound, told, turns, event, attempt, counts, close }) => {
+scenario('B36 a \'listening\' of the program\'s own', async ({ socket, bound, traced, turns, event, attempt, counts, close }) => {
   const b = await bound('b');
   const a = socket('a');
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
   attempt('emit', () => a.emit('listening'));
   counts(a);
   await turns(3);
   await close(a, b);
 });
 
-scenario('B36 bind after send', async ({ socket, bound, told, attempt, arrived, close }) => {
+scenario('B36 bind after send', async ({ socket, bound, traced, attempt, arrived, close }) => {
   const b = await bound('b');
   const a = socket('a');
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
   attempt('bind', () => a.bind(0));
   await arrived(b);
   await close(a, b);
 });
 
-scenario('B36 send after bind, in one turn', async ({ socket, bound, told, arrived, log, close }) => {
+scenario('B36 send after bind, in one turn', async ({ socket, bound, traced, arrived, log, close }) => {
   const b = await bound('b');
   const a = socket('a');
   a.bind(0, '127.0.0.1');
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
   await arrived(b);
   log('address', a.address().address);
   await close(a, b);
 });
 
-scenario('B36 send while an explicit bind fails', async ({ socket, witness, told, event, turns, close, counts }) => {
-  const b = await witness();
+scenario('B36 send while an explicit bind fails', async ({ socket, builtinPeer, traced, event, turns, close, counts }) => {
+  const b = await builtinPeer();
   const a = socket('a');
   a.bind(b.port, '127.0.0.1');
-  a.send('x', 9, '127.0.0.1', told('sent'));
+  a.send('x', 9, '127.0.0.1', traced('sent'));
   counts(a);
   await event(a, 'error');
   counts(a);
@@ -492,30 +492,30 @@ scenario('B63 a listener of \'listening\' runs before the queued send leaves', a
   await close(a, b);
 });
 
-scenario('B63 broadcast that is allowed in \'listening\'', async ({ socket, freePort, told, event, turns, close }) => {
+scenario('B63 broadcast that is allowed in \'listening\'', async ({ socket, freePort, traced, event, turns, close }) => {
   const port = await freePort();
   const a = socket('a');
   await new Promise((resolve) => {
-    a.send('x', port, '127.255.255.255', told('sent', resolve));
+    a.send('x', port, '127.255.255.255', traced('sent', resolve));
     a.on('listening', () => a.setBroadcast(true));
   });
   await close(a);
 });
 
-scenario('B36 sends in \'listening\' and queued ones', async ({ socket, bound, arrived, told, close }) => {
+scenario('B36 sends in \'listening\' and queued ones', async ({ socket, bound, arrived, traced, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const a = socket('a');
-  a.on('listening', () => a.send('in listening, before', port, '127.0.0.1', told('before')));
-  a.send('queued', port, '127.0.0.1', told('queued'));
-  a.on('listening', () => a.send('in listening, after', port, '127.0.0.1', told('after')));
+  a.on('listening', () => a.send('in listening, before', port, '127.0.0.1', traced('before')));
+  a.send('queued', port, '127.0.0.1', traced('queued'));
+  a.on('listening', () => a.send('in listening, after', port, '127.0.0.1', traced('after')));
   await arrived(b, 3);
   await close(a, b);
 });
 
 /* The lookup */
 
-scenario('B37 a lookup for each send', async ({ bound, log, arrived, told, close }) => {
+scenario('B37 a lookup for each send', async ({ bound, log, arrived, traced, close }) => {
   const lookup = (name, family, done) => {
     log('lookup', name, family);
     process.nextTick(done, null, '127.0.0.1', 4);
@@ -523,12 +523,12 @@ scenario('B37 a lookup for each send', async ({ bound, log, arrived, told, close
   const b = await bound('b');
   const { port } = b.address();
   const a = await bound('a', { type: 'udp4', lookup });
-  a.send('1', port, told('1'));
-  a.send('2', port, 'host', told('2'));
-  a.send('3', port, '127.0.0.1', told('3'));
+  a.send('1', port, traced('1'));
+  a.send('2', port, 'host', traced('2'));
+  a.send('3', port, '127.0.0.1', traced('3'));
   await arrived(b, 3);
   await new Promise((resolve) => a.connect(port, 'peer', resolve));
-  a.send('4', told('4'));
+  a.send('4', traced('4'));
   await arrived(b);
   await close(a, b);
 });
@@ -541,11 +541,11 @@ const answers = {
 };
 
 for (const [when, answer] of Object.entries(answers)) {
-  scenario(`B37 B38 a lookup that answers ${when}`, async ({ bound, told, log, clocks, arrived, close }) => {
+  scenario(`B37 B38 a lookup that answers ${when}`, async ({ bound, traced, log, clocks, arrived, close }) => {
     const b = await bound('b');
     const a = await bound('a', { type: 'udp4', lookup: (name, family, done) => answer(done) });
     clocks('before');
-    a.send('x', b.address().port, 'host', told('sent', () => clocks('in the callback')));
+    a.send('x', b.address().port, 'host', traced('sent', () => clocks('in the callback')));
     log('send returned');
     clocks('after');
     await arrived(b);
@@ -561,11 +561,11 @@ const failing = (error = new Error('not found')) => {
   };
 };
 
-scenario('B37 a name that is not found, with a callback', async ({ bound, told, clocks, turns, close }) => {
+scenario('B37 a name that is not found, with a callback', async ({ bound, traced, clocks, turns, close }) => {
   const { lookup, fail } = failing();
   const a = await bound('a', { type: 'udp4', lookup });
   fail();
-  a.send('x', 9, 'nowhere', told('sent', () => clocks('in the callback')));
+  a.send('x', 9, 'nowhere', traced('sent', () => clocks('in the callback')));
   await turns(3);
   await close(a);
 });
@@ -590,7 +590,7 @@ scenario('B37 a name that is not found, and nobody listens', { uncaught: true },
   await close(a);
 });
 
-scenario('B37 a lookup that throws', async ({ bound, attempt, told, turns, close }) => {
+scenario('B37 a lookup that throws', async ({ bound, attempt, traced, turns, close }) => {
   let throws = false;
   const lookup = (name, family, done) => {
     if (throws) throw new Error('no names today');
@@ -598,12 +598,12 @@ scenario('B37 a lookup that throws', async ({ bound, attempt, told, turns, close
   };
   const a = await bound('a', { type: 'udp4', lookup });
   throws = true;
-  attempt('send', () => a.send('x', 9, 'host', told('sent')));
+  attempt('send', () => a.send('x', 9, 'host', traced('sent')));
   await turns(2);
   await close(a);
 });
 
-scenario('B37 a lookup that answers twice', async ({ bound, told, arrived, turns, close }) => {
+scenario('B37 a lookup that answers twice', async ({ bound, traced, arrived, turns, close }) => {
   const b = await bound('b');
   let twice = false;
   const lookup = (name, family, done) => {
@@ -612,12 +612,12 @@ scenario('B37 a lookup that answers twice', async ({ bound, told, arrived, turns
   };
   const a = await bound('a', { type: 'udp4', lookup });
   twice = true;
-  a.send('x', b.address().port, 'host', told('sent'));
+  a.send('x', b.address().port, 'host', traced('sent'));
   await turns(3);
   await close(a, b);
 });
 
-scenario('B37 sends with slow and fast names overtake', async ({ bound, told, arrived, close }) => {
+scenario('B37 sends with slow and fast names overtake', async ({ bound, traced, arrived, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const lookup = (name, family, done) => {
@@ -626,19 +626,19 @@ scenario('B37 sends with slow and fast names overtake', async ({ bound, told, ar
     else process.nextTick(answer);
   };
   const a = await bound('a', { type: 'udp4', lookup });
-  a.send('slow', port, 'slow', told('slow'));
-  a.send('fast', port, 'fast', told('fast'));
+  a.send('slow', port, 'slow', traced('slow'));
+  a.send('fast', port, 'fast', traced('fast'));
   await arrived(b, 2);
   await close(a, b);
 });
 
 for (const answer of ['::1', 'localhost', '', '1.2.3', '127.0.0.1\0x']) {
-  scenario(`B37 B39 a lookup that answers ${JSON.stringify(answer)}`, async ({ bound, told, turns, close }) => {
+  scenario(`B37 B39 a lookup that answers ${JSON.stringify(answer)}`, async ({ bound, traced, turns, close }) => {
     let strange = false;
     const lookup = (name, family, done) => done(null, strange ? answer : '127.0.0.1', 4);
     const a = await bound('a', { type: 'udp4', lookup });
     strange = true;
-    a.send('x', a.address().port, 'host', told('sent'));
+    a.send('x', a.address().port, 'host', traced('sent'));
     a.send('y', a.address().port, 'host');
     await turns(3);
     await close(a);
@@ -655,25 +655,25 @@ scenario('B38 the callback: arguments, `this`, never at once', async ({ bound, a
   await close(a);
 });
 
-scenario('B38 the callback throws', { uncaught: true }, async ({ bound, told, turns, close }) => {
+scenario('B38 the callback throws', { uncaught: true }, async ({ bound, traced, turns, close }) => {
   const a = await bound('a');
   const { port } = a.address();
   a.send('x', port, '127.0.0.1', () => { throw new Error('in the callback'); });
-  a.send('y', port, '127.0.0.1', told('second'));
+  a.send('y', port, '127.0.0.1', traced('second'));
   await turns(3);
   await close(a);
 });
 
-scenario('B39 EMSGSIZE, and how its error tells the address', async ({ pair, bound, told, awaited, turns, close }) => {
+scenario('B39 EMSGSIZE, and how its error names the address', async ({ pair, bound, traced, awaited, turns, close }) => {
   const big = Buffer.alloc(65508);
   const c = await bound('c');
-  c.send(big, 9, '127.0.0.1', told('address'));
-  c.send(big, 9, told('no address'));
-  c.send(big, 9, null, told('null'));
-  c.send(big, 9, '', told('empty'));
-  c.send([big, 'x'], '9', '127.0.0.1', told('list'));
+  c.send(big, 9, '127.0.0.1', traced('address'));
+  c.send(big, 9, traced('no address'));
+  c.send(big, 9, null, traced('null'));
+  c.send(big, 9, '', traced('empty'));
+  c.send([big, 'x'], '9', '127.0.0.1', traced('list'));
   const { a, b } = await pair();
-  a.send(big, told('connected'));
+  a.send(big, traced('connected'));
   await turns(2);
   await awaited('name', (done) => c.send(big, 9, 'localhost', done));
   await close(a, b, c);
@@ -686,9 +686,9 @@ scenario('B39 EMSGSIZE without a callback', async ({ bound, turns, close }) => {
   await close(a);
 });
 
-scenario('B39 EMSGSIZE of a queued send', async ({ socket, told, turns, close }) => {
+scenario('B39 EMSGSIZE of a queued send', async ({ socket, traced, turns, close }) => {
   const a = socket('a');
-  a.send(Buffer.alloc(65508), 9, '127.0.0.1', told('sent'));
+  a.send(Buffer.alloc(65508), 9, '127.0.0.1', traced('sent'));
   await turns(3);
   await close(a);
 });
@@ -707,20 +707,20 @@ scenario('B39 the other family', { needs: ipv6 }, async ({ bound, awaited, close
   await close(a, b);
 });
 
-scenario('B39 errors between sends that succeed', async ({ bound, told, arrived, close }) => {
+scenario('B39 errors between sends that succeed', async ({ bound, traced, arrived, close }) => {
   const b = await bound('b');
   const { port } = b.address();
   const a = await bound('a');
-  a.send('one', port, '127.0.0.1', told('one'));
-  a.send(Buffer.alloc(65508), port, '127.0.0.1', told('too big'));
-  a.send('two', port, '127.0.0.1', told('two'));
-  a.send('three', 9, '255.255.255.255', told('not allowed'));
-  a.send('four', port, '127.0.0.1', told('four'));
+  a.send('one', port, '127.0.0.1', traced('one'));
+  a.send(Buffer.alloc(65508), port, '127.0.0.1', traced('too big'));
+  a.send('two', port, '127.0.0.1', traced('two'));
+  a.send('three', 9, '255.255.255.255', traced('not allowed'));
+  a.send('four', port, '127.0.0.1', traced('four'));
   await arrived(b, 3);
   await close(a, b);
 });
 
-scenario('B39 close before the lookup has answered', async ({ bound, told, turns, log }) => {
+scenario('B39 close before the lookup has answered', async ({ bound, traced, turns, log }) => {
   let slow = false;
   const lookup = (name, family, done) => {
     if (slow) setImmediate(() => log('answered') || done(null, '127.0.0.1', 4));
@@ -728,43 +728,43 @@ scenario('B39 close before the lookup has answered', async ({ bound, told, turns
   };
   const a = await bound('a', { type: 'udp4', lookup });
   slow = true;
-  a.send('x', 9, 'host', told('sent'));
+  a.send('x', 9, 'host', traced('sent'));
   a.close();
   await turns(3);
 });
 
-scenario('B15 close before the lookup has failed', async ({ bound, told, turns }) => {
+scenario('B15 close before the lookup has failed', async ({ bound, traced, turns }) => {
   const { lookup, fail } = failing();
   const a = await bound('a', { type: 'udp4', lookup });
   fail();
-  a.send('x', 9, 'host', told('sent'));
+  a.send('x', 9, 'host', traced('sent'));
   a.send('x', 9, 'host');
   a.close();
   await turns(4);
 });
 
-scenario('B38 close right after send', async ({ bound, told, turns, arrived }) => {
+scenario('B38 close right after send', async ({ bound, traced, turns, arrived }) => {
   const b = await bound('b');
   const a = await bound('a');
-  a.send('x', b.address().port, '127.0.0.1', told('sent'));
+  a.send('x', b.address().port, '127.0.0.1', traced('sent'));
   a.close();
   await turns(3);
   b.close();
 });
 
-scenario('B38 close right after send, connected', async ({ pair, told, arrived }) => {
+scenario('B38 close right after send, connected', async ({ pair, traced, arrived }) => {
   const { a, b } = await pair();
-  a.send('x', told('sent'));
+  a.send('x', traced('sent'));
   a.close();
   await arrived(b);
   b.close();
 });
 
-scenario('B39 nobody listens at the peer of an unconnected socket', async ({ bound, freePort, told, turns, close }) => {
+scenario('B39 nobody listens at the peer of an unconnected socket', async ({ bound, freePort, traced, turns, close }) => {
   const a = await bound('a');
   const port = await freePort();
-  a.send('x', port, '127.0.0.1', told('first'));
-  a.send('y', port, '127.0.0.1', told('second'));
+  a.send('x', port, '127.0.0.1', traced('first'));
+  a.send('y', port, '127.0.0.1', traced('second'));
   await turns(3);
   await close(a);
 });
@@ -802,42 +802,42 @@ scenario('B35 bytes that are changed after send', async ({ socket, bound, pair, 
 
 /* The queue */
 
-scenario('B41 the counters', async ({ socket, bound, pair, told, attempt, turns, log, close }) => {
+scenario('B41 the counters', async ({ socket, bound, pair, traced, attempt, turns, log, close }) => {
   const { a, b } = await pair();
-  const tell = (text, one) => log(text, one.getSendQueueSize(), one.getSendQueueCount());
+  const report = (text, one) => log(text, one.getSendQueueSize(), one.getSendQueueCount());
   const c = socket('c');
-  tell('unbound', c);
-  c.send('12345', b.address().port, '127.0.0.1', told('sent', () => tell('in the callback', c)));
-  tell('queued', c);
-  a.send('12345', told('sent', () => tell('in the callback', a)));
-  a.send('12345', told('sent', () => tell('in the callback', a)));
-  tell('sent', a);
+  report('unbound', c);
+  c.send('12345', b.address().port, '127.0.0.1', traced('sent', () => report('in the callback', c)));
+  report('queued', c);
+  a.send('12345', traced('sent', () => report('in the callback', a)));
+  a.send('12345', traced('sent', () => report('in the callback', a)));
+  report('sent', a);
   await turns(2);
-  tell('later', a);
+  report('later', a);
   await close(a, b, c);
   attempt('closed', () => a.getSendQueueSize());
   attempt('closed', () => a.getSendQueueCount());
 });
 
 scenario('B38 B41 without the synchronous attempt', { flags: ['--test-udp-no-try-send'] },
-  async ({ pair, told, clocks, arrived, log, close }) => {
+  async ({ pair, traced, clocks, arrived, log, close }) => {
     const { a, b } = await pair();
-    const tell = (text) => log(text, a.getSendQueueSize(), a.getSendQueueCount());
+    const report = (text) => log(text, a.getSendQueueSize(), a.getSendQueueCount());
     clocks('before');
-    a.send('123', told('first', () => tell('in the callback')));
-    tell('one');
-    a.send('45', told('second', () => tell('in the callback')));
-    tell('two');
+    a.send('123', traced('first', () => report('in the callback')));
+    report('one');
+    a.send('45', traced('second', () => report('in the callback')));
+    report('two');
     await arrived(b, 2);
     await close(a, b);
   });
 
 scenario('B15 ECANCELED, without the synchronous attempt', { flags: ['--test-udp-no-try-send'] },
-  async ({ pair, told, turns }) => {
+  async ({ pair, traced, turns }) => {
     const { a, b } = await pair();
-    a.send('x', told('first'));
-    a.send('y', told('second'));
-    a.close(told('closed'));
+    a.send('x', traced('first'));
+    a.send('y', traced('second'));
+    a.close(traced('closed'));
     await turns(3);
     b.close();
   });
@@ -867,12 +867,12 @@ scenario('B42 B57 a thousand sends in one turn', async ({ dgram, bound, log, clo
 });
 
 scenario('B35 a resizable buffer that shrinks', { needs: feature('resizable ArrayBuffer', ArrayBuffer.prototype.resize) },
-  async ({ socket, bound, attempt, told, turns, close }) => {
+  async ({ socket, bound, attempt, traced, turns, close }) => {
     const b = await bound('b');
     const a = socket('a');
     const buffer = new ArrayBuffer(8, { maxByteLength: 16 });
     const bytes = new Uint8Array(buffer).fill(65);
-    attempt('send', () => a.send(bytes, b.address().port, '127.0.0.1', told('sent')));
+    attempt('send', () => a.send(bytes, b.address().port, '127.0.0.1', traced('sent')));
     buffer.resize(3);
     await turns(3);
     await close(a, b);

@@ -3,7 +3,7 @@
 
 const path = require('node:path');
 const EventEmitter = require('node:events');
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 const { feature } = require('../needs.js');
 
 function flagsOf(object, key) {
@@ -56,8 +56,8 @@ scenario('B2 the members of a socket', ({ dgram, log }) => {
   log('extensible', Object.isExtensible(socket));
 });
 
-scenario('B2 new Socket() is createSocket()', ({ dgram, log, told }) => {
-  const listener = told('message');
+scenario('B2 new Socket() is createSocket()', ({ dgram, log, traced }) => {
+  const listener = traced('message');
   const socket = new dgram.Socket({ type: 'udp6' }, listener);
   log('instance', socket instanceof dgram.Socket, socket instanceof EventEmitter);
   log('prototype', Object.getPrototypeOf(socket) === dgram.Socket.prototype);
@@ -153,21 +153,21 @@ scenario('B4 the state symbol: what it has', async ({ socket, log, close }) => {
 scenario('B4 the state symbol: each state', async ({ socket, log, event }) => {
   const a = socket('a');
   const state = stateOf(a);
-  const tell = (when) => log(when, state.bindState, state.connectState, state.receiving, state.queue && state.queue.length,
+  const report = (when) => log(when, state.bindState, state.connectState, state.receiving, state.queue && state.queue.length,
     state.handle && state.handle.fd > 0);
-  tell('new');
-  a.send('x', 9, '127.0.0.1', () => tell('sent'));
-  tell('binding');
+  report('new');
+  a.send('x', 9, '127.0.0.1', () => report('sent'));
+  report('binding');
   await event(a, 'listening');
-  tell('listening');
+  report('listening');
   a.connect(9, '127.0.0.1');
-  tell('connecting');
+  report('connecting');
   await event(a, 'connect');
-  tell('connected');
+  report('connected');
   a.disconnect();
-  tell('disconnected');
+  report('disconnected');
   a.close();
-  tell('closed');
+  report('closed');
 });
 
 scenario('B4 the state symbol: a connect that waits for its bind', async ({ socket, log, event, close }) => {

@@ -1,16 +1,16 @@
 'use strict';
 // Sockets in worker threads.
 
-const { scenario } = require('../book.js');
+const { scenario } = require('../registry.js');
 
 scenario('threads: a socket in a thread', {
   roles: {
-    async thread({ bound, told, arrived, close, director }) {
+    async thread({ bound, traced, arrived, close, parent }) {
       const a = await bound('a');
-      a.send('to itself', a.address().port, '127.0.0.1', told('sent'));
+      a.send('to itself', a.address().port, '127.0.0.1', traced('sent'));
       await arrived(a);
       await close(a);
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ thread, log }) => {
@@ -20,12 +20,12 @@ scenario('threads: a socket in a thread', {
 
 scenario('threads: two threads and the main one talk', {
   roles: {
-    async echo({ bound, event, close, told, director }) {
-      const { tell, leave } = director();
+    async echo({ bound, event, close, traced, parent }) {
+      const { post, leave } = parent();
       const a = await bound('a');
-      tell(a.address().port);
+      post(a.address().port);
       const [msg, { port, address }] = await event(a, 'message');
-      await new Promise((resolve) => a.send(`re ${msg}`, port, address, told('sent', resolve)));
+      await new Promise((resolve) => a.send(`re ${msg}`, port, address, traced('sent', resolve)));
       await close(a);
       leave();
     },
@@ -35,7 +35,7 @@ scenario('threads: two threads and the main one talk', {
   for (const name of ['t1', 't2']) {
     const one = thread('echo', name);
     const got = arrived(a);
-    a.send(`for ${name}`, await one.hear(), '127.0.0.1');
+    a.send(`for ${name}`, await one.receive(), '127.0.0.1');
     await got;
     await one.gone;
   }
@@ -44,28 +44,28 @@ scenario('threads: two threads and the main one talk', {
 
 scenario('threads: a thread is terminated with open sockets', {
   roles: {
-    // It says nothing: where its lines would end is anybody's guess.
-    async busy({ dgram, bind, director }) {
+    // It writes no line: where the last one would be cut off is not defined.
+    async busy({ dgram, bind, parent }) {
       const a = dgram.createSocket('udp4', () => {});
       const port = await bind(a);
       dgram.createSocket('udp4').bind(0, 'localhost');
       dgram.createSocket('udp4').send('x', port, '127.0.0.1', () => {});
       a.connect(port, '127.0.0.1');
-      director().tell('busy');
+      parent().post('busy');
       for (;;) await new Promise(setImmediate);
     },
   },
 }, async ({ thread, log }) => {
   const one = thread('busy', 't1');
-  await one.hear();
+  await one.receive();
   log('terminated', await one.of.terminate());
 });
 
 scenario('threads: process.exit in a thread with open sockets', {
   roles: {
-    async exits({ bound, told }) {
+    async exits({ bound, traced }) {
       const a = await bound('a');
-      a.send('x', a.address().port, '127.0.0.1', told('sent'));
+      a.send('x', a.address().port, '127.0.0.1', traced('sent'));
       process.exit(3);
     },
   },
@@ -77,9 +77,9 @@ scenario('threads: process.exit in a thread with open sockets', {
 
 scenario('threads: a thread that ends with a socket without ref', {
   roles: {
-    async ends({ bound, director }) {
+    async ends({ bound, parent }) {
       (await bound('a')).unref();
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ thread, log }) => {
@@ -106,13 +106,13 @@ scenario('threads: an exception in a listener ends its thread only', {
 
 scenario('threads: many threads in turn', {
   roles: {
-    async short({ dgram, bind, event, director }) {
+    async short({ dgram, bind, event, parent }) {
       const a = dgram.createSocket('udp4');
       const port = await bind(a);
       a.send('x', port, '127.0.0.1');
       await event(a, 'message');
       a.close();
-      director().leave();
+      parent().leave();
     },
   },
 }, async ({ thread, log }) => {
@@ -122,9 +122,9 @@ scenario('threads: many threads in turn', {
 
 scenario('threads: a socket can\'t be sent to a thread', {
   roles: {
-    async waits({ director }) {
-      const { hear, leave } = director();
-      await hear();
+    async waits({ parent }) {
+      const { receive, leave } = parent();
+      await receive();
       leave();
     },
   },
@@ -132,12 +132,12 @@ scenario('threads: a socket can\'t be sent to a thread', {
   const a = await bound('a');
   const one = thread('waits', 't1');
   try {
-    one.tell(a);
+    one.post(a);
     log('sent');
   } catch (error) {
     log('threw', error.name);
   }
-  one.tell('end');
+  one.post('end');
   await one.gone;
   await close(a);
 });

@@ -1,5 +1,5 @@
 'use strict';
-// The judge: has scenarios played with two modules, and tells what differs between their traces.
+// The comparison: plays scenarios with two modules and returns what differs between their traces.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -7,7 +7,7 @@ const path = require('node:path');
 const { text } = require('node:stream/consumers');
 const { MARK } = require('./show.js');
 
-const STAGE = path.join(__dirname, 'stage.js');
+const PLAYER = path.join(__dirname, 'player.js');
 const PATIENCE_MS = 30_000 * (Number(process.env.DGRAM_TEST_SLOWNESS) || 1);
 
 /* A process that plays */
@@ -16,12 +16,12 @@ function end(group) {
   try { process.kill(-group, 'SIGKILL'); } catch { /* it has ended already */ }
 }
 
-/** Runs the stage; a promise of its lines, and of how it ended if that was not well. */
+/** Runs the player; a promise of its lines, and of how it ended if that was not well. */
 async function perform(scenarios, moduleName) {
   const [{ file, flags }] = scenarios;
   const names = JSON.stringify(scenarios.map(({ name }) => name));
   // A group of its own: what does not end by itself goes with all the processes it has started.
-  const child = spawn(process.execPath, [...flags, STAGE, moduleName, file, names],
+  const child = spawn(process.execPath, [...flags, PLAYER, moduleName, file, names],
     { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true });
   let how = null;
   const timer = setTimeout(() => {
@@ -36,11 +36,11 @@ async function perform(scenarios, moduleName) {
   return { how, output: stdout + stderr, lines: trace.split('\n').filter(Boolean).map(JSON.parse) };
 }
 
-/** What was told of a scenario: the lines of each process together, main first. */
+/** The trace of a scenario: the lines of each process together, main first. */
 function linesOf({ name }, lines) {
   const own = lines.filter(([whose, who]) => whose === name && who);
-  const voices = ['main', ...new Set(own.map(([, who]) => who).filter((who) => who !== 'main').sort())];
-  return voices.flatMap((voice) => own.filter(([, who]) => who === voice)
+  const processes = ['main', ...new Set(own.map(([, who]) => who).filter((who) => who !== 'main').sort())];
+  return processes.flatMap((one) => own.filter(([, who]) => who === one)
     .map(([, who, line]) => (who === 'main' ? line : `[${who}] ${line}`)));
 }
 
@@ -60,33 +60,33 @@ async function play(scenarios, moduleName) {
   const { how, output, lines } = await perform(scenarios, moduleName);
   const over = new Set(lines.filter((line) => line.length === 1).map(([name]) => name));
   const traces = new Map();
-  // If all are over, it is one of them that left something behind; the last one has to say it.
+  // If all are over, one of them left something behind; it is reported with the last one.
   const unfinished = scenarios.find(({ name }) => !over.has(name));
-  const culprit = unfinished ?? scenarios.at(-1);
+  const failed = unfinished ?? scenarios.at(-1);
   for (const scenario of scenarios) {
     const trace = linesOf(scenario, lines);
-    if (scenario === culprit && how) {
+    if (scenario === failed && how) {
       const when = unfinished || scenario.alone ? '' : ', after all scenarios of the file';
       trace.push(`ended badly: ${how}${when}`);
     }
     traces.set(scenario.name, { trace: withNames(trace), output });
-    if (scenario === culprit) break;
+    if (scenario === failed) break;
   }
   const rest = scenarios.filter(({ name }) => !traces.has(name));
   return rest.length ? new Map([...traces, ...await play(rest, moduleName)]) : traces;
 }
 
-/** In groups that share a process: the modest ones of a file, and each other one for itself. */
+/** In groups that share a process: those of a file that may share one, and each other one alone. */
 function inGroups(scenarios) {
   const files = [...new Set(scenarios.map(({ file }) => file))];
-  const modest = files.map((file) => scenarios.filter((one) => one.file === file && !one.alone));
+  const shared = files.map((file) => scenarios.filter((one) => one.file === file && !one.alone));
   const others = scenarios.filter(({ alone }) => alone).map((one) => [one]);
-  return [...modest.filter((group) => group.length), ...others];
+  return [...shared.filter((group) => group.length), ...others];
 }
 
 /* Two traces */
 
-/** For each pair of places how many lines the rest of a has in common with the rest of b. */
+/** For each pair of indices, how many lines the rest of a has in common with the rest of b. */
 function commonTails(a, b) {
   const table = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--) {
@@ -117,7 +117,8 @@ function merge(a, b) {
   return lines;
 }
 
-/** Why a trace of the built-in is no measure: its scenario is not what it says it is. */
+/** The line that makes a trace of the built-in useless as a reference: an end or an exception that
+ * the scenario does not announce. */
 function flawOf({ crashes, uncaught }, trace) {
   const unexpected = /^(\[\w+\] )?(uncaughtException|unhandledRejection|the scenario itself failed)/;
   return trace.find((line) => (!crashes && line.startsWith('ended badly'))

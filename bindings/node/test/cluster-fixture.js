@@ -1,40 +1,40 @@
 'use strict';
-// The workers of a cluster whose primary is the process of the test. What they can be asked to do
-// stands in crew-member.js.
+// The workers of a cluster whose primary is the process of the test. The requests that they serve
+// stand in cluster-fixture-worker.js.
 
 const assert = require('node:assert');
 const cluster = require('node:cluster');
 const { once } = require('node:events');
 const path = require('node:path');
 
-class Member {
+class ClusterWorker {
   constructor(modulePath) {
-    const exec = path.join(__dirname, 'crew-member.js');
+    const exec = path.join(__dirname, 'cluster-fixture-worker.js');
     cluster.setupPrimary({ exec, args: [modulePath], execArgv: [] });
     this.worker = cluster.fork();
     this.id = String(this.worker.process.pid);
     this.gone = once(this.worker, 'exit');
   }
 
-  // What the worker says next.
-  async said() {
+  // The next message of the worker.
+  async nextMessage() {
     const ended = this.gone.then((how) => assert.fail(`worker ${this.id} ended: ${how}`));
     return (await Promise.race([once(this.worker, 'message'), ended]))[0];
   }
 
-  ask(...question) {
-    this.worker.send(question);
-    return this.said();
+  request(...request) {
+    this.worker.send(request);
+    return this.nextMessage();
   }
 
   kill() {
     if (!this.worker.isDead()) this.worker.process.kill('SIGKILL');
     return this.gone;
   }
-
 }
 
-// All are asked at once; resolves with what each answers.
-const askAll = (crew, ...question) => Promise.all(crew.map((member) => member.ask(...question)));
+// Sends a request to all at once; resolves with their replies.
+const requestAll = (workers, ...request) =>
+  Promise.all(workers.map((worker) => worker.request(...request)));
 
-module.exports = { Member, askAll };
+module.exports = { ClusterWorker, requestAll };

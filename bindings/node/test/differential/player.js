@@ -1,16 +1,16 @@
 'use strict';
-// The stage: a process, or a thread, that plays scenarios with one of the two modules and writes
-// down what they tell. The judge starts it and reads it.
+// The player: a process, or a thread, that plays scenarios with one of the two modules and writes
+// their trace. comparison.js starts it and reads the trace.
 //
-//   node stage.js MODULE FILE NAMES           plays scenarios of a file, one after the other
-//   node stage.js MODULE FILE NAMES ROLE WHO  plays a role of one of them
+//   node player.js MODULE FILE NAMES           plays scenarios of a file, one after the other
+//   node player.js MODULE FILE NAMES ROLE WHO  plays a role of one of them
 //
 // Lines go to file descriptor 3, each at once and synchronously, so that they are complete up to a
 // crash: [scenario, who, text], and [scenario] when it is over.
 
 const fs = require('node:fs');
 const { isMainThread, workerData } = require('node:worker_threads');
-const book = require('./book.js');
+const registry = require('./registry.js');
 const tools = require('./tools.js');
 
 const TRACE = 3;
@@ -20,7 +20,7 @@ const builtin = require('node:dgram');
 const dgram = load(moduleName);
 let current;
 
-// 'register:…' stands for a module that takes the place of the built-in, 'mutant:…' for the
+// 'register:…' stands for a module that replaces the built-in, 'mutant:…' for the
 // built-in with something changed.
 function load(request) {
   const [, kind, what] = /^(register|mutant):(.*)/.exec(request) ?? [];
@@ -46,11 +46,11 @@ function toolsFor({ name }) {
 
 const turn = () => new Promise(setImmediate);
 
-/** Waits until nothing more is told. */
-async function silence(count) {
-  for (let quiet = 0, seen = count.lines; quiet < 3; quiet++, seen = count.lines) {
+/** Waits until no scenario adds a line for three turns of the loop. */
+async function settled(count) {
+  for (let idle = 0, seen = count.lines; idle < 3; idle++, seen = count.lines) {
     await turn();
-    if (count.lines !== seen) quiet = 0;
+    if (count.lines !== seen) idle = 0;
   }
 }
 
@@ -59,12 +59,12 @@ async function play(scenario) {
   if (role) return scenario.roles[role](current);
   await turn(); // every scenario begins in the same phase of the loop
   await scenario.play(current);
-  if (!scenario.alone) await silence(current.count);
+  if (!scenario.alone) await settled(current.count);
   write(scenario.name);
 }
 
 async function main() {
-  const scenarios = book.find(file, JSON.parse(names));
+  const scenarios = registry.find(file, JSON.parse(names));
   if (scenarios[0].alone) process.on('exit', (code) => current.log('exit', code));
   process.on('warning', ({ name, code, message }) => current.log('warning', name, code, message));
   process.on('uncaughtException', (error, origin) => current.log(origin, error));

@@ -1,6 +1,6 @@
 'use strict';
-// A worker of a cluster: does what the primary asks it to (crew.js), with the module that its first
-// argument names.
+// A worker of a cluster: serves the requests of the primary (cluster-fixture.js), with the module
+// that its first argument names.
 
 const { once } = require('node:events');
 const { Worker } = require('node:worker_threads');
@@ -10,13 +10,13 @@ const dgram = require(modulePath);
 const address = '127.0.0.1';
 const sockets = [];
 
-// Says who got the message, and what it was.
+// Replies with the id of this process and the message.
 function answer(msg, from) {
   this.send(`${process.pid} ${msg}`, from.port, from.address);
 }
 
 const tasks = {
-  // The port that a new socket has; or the code of the error.
+  // Binds a new socket; resolves with its port, or the error's code.
   bind: (where, options) => new Promise((resolve) => {
     const socket = dgram.createSocket({ type: 'udp4', ...options }).on('message', answer);
     sockets.push(socket);
@@ -47,7 +47,7 @@ const tasks = {
     }
   },
 
-  // Has each 'close' told; the last one comes just before the worker hangs up.
+  // Reports each 'close'; the last one comes just before the worker disconnects.
   watch: () => {
     for (const socket of sockets) socket.once('close', () => process.send('close'));
     return 'watching';

@@ -1,5 +1,5 @@
 'use strict';
-// The book of scenarios: every file under scenarios/ writes its scenarios into it.
+// The registry of scenarios: every file under scenarios/ adds its own.
 //
 //   scenario(name, [options], play)
 //
@@ -11,7 +11,7 @@
 //            flags: arguments for node itself
 //            roles: { name: play } for other processes and threads of the scenario
 //            crashes: true if the built-in takes the whole process down
-//            uncaught: true if it is about exceptions that nobody catches
+//            uncaught: true if it is about exceptions that are not caught
 //   play     a function of the tools (tools.js), synchronous or not
 
 const fs = require('node:fs');
@@ -19,15 +19,15 @@ const path = require('node:path');
 
 const SCENARIOS = path.join(__dirname, 'scenarios');
 
-const written = [];
+const registered = [];
 let file = null;
 
 function scenario(name, options, play) {
   if (typeof options === 'function') return scenario(name, {}, options);
-  if (written.some((other) => other.name === name)) throw new Error(`Two scenarios: ${name}`);
+  if (registered.some((other) => other.name === name)) throw new Error(`Two scenarios: ${name}`);
   const { flags = [], roles, crashes = false, needs = () => undefined, uncaught = false } = options;
   const alone = options.alone || flags.length > 0 || crashes || roles !== undefined;
-  written.push({ name, file, alone, flags, roles, crashes, needs, uncaught, play });
+  registered.push({ name, file, alone, flags, roles, crashes, needs, uncaught, play });
 }
 
 function open(name) {
@@ -38,13 +38,13 @@ function open(name) {
 /** Every scenario, in the order of the files and of the lines in them. */
 function all() {
   fs.readdirSync(SCENARIOS).sort().forEach(open);
-  return written;
+  return registered;
 }
 
 /** Scenarios of one file, without reading the others. */
 function find(fileName, names) {
   open(fileName);
-  return written.filter(({ name }) => names.includes(name));
+  return registered.filter(({ name }) => names.includes(name));
 }
 
 module.exports = { scenario, all, find };
