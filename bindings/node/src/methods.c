@@ -1,6 +1,6 @@
 /*
  * The methods of Handle: one table, and one function that JavaScript calls for all of them. In
- * order: it finds the Handle, reads the arguments as the method's row says, calls the method, and
+ * order: it finds the Handle, reads the arguments by the method's row, calls the method, and
  * returns its result.
  */
 #include "addon.h"

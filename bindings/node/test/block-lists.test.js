@@ -78,7 +78,7 @@ describe('block lists', { skip: lacks }, () => {
     assert.throws(() => socket.remoteAddress(), { code: 'ERR_SOCKET_DGRAM_NOT_CONNECTED' });
   });
 
-  test("... or by 'error', and can be tried again", async (t) => {
+  test("connect() to a blocked address emits 'error' without a callback, and can be tried again", async (t) => {
     const socket = await open(t, { sendBlockList: upperHalf });
     socket.connect(9, '127.0.0.200');
     assertBlocked((await once(socket, 'error'))[0], '127.0.0.200');

@@ -62,7 +62,7 @@ async function openFlows(t) {
 }
 
 // Each flow sends its next request when the last one has been answered, until it has sent ten and
-// each worker has answered one. Then every request has been answered once, and the workers are closed.
+// each worker has answered one. Then every request has been answered once, and all have closed.
 async function everyFlowIsAnswered(t, port, workers) {
   const idle = new Set(workers.map(({ id }) => id));
   const flows = await openFlows(t);

@@ -57,7 +57,7 @@ test('offset and length apply to values of another realm', async () => {
   socket.close();
 });
 
-test('what is no message in another realm is refused as here', async () => {
+test('a value of another realm that is no message is refused as one of this realm', async () => {
   const socket = await bound();
   const refused = ['({})', 'new ArrayBuffer(3)', '[[]]', 'new Error("x")', 'null', '1', 'Symbol()',
     'new String("x")', 'Promise.resolve()', '() => {}', '["a", 1]', 'new SharedArrayBuffer(1)'];

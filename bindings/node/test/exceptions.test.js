@@ -245,7 +245,7 @@ test('a socket works on after exceptions in all of its callbacks', async () => {
   assert.deepStrictEqual(reported, ['listening', 'connect', 'send', 'message', 'second', 'close']);
 });
 
-test('what is thrown may be anything', async () => {
+test('a listener may throw any value', async () => {
   const reported = await reports((t) => bound(t, (socket) => {
     const values = [null, undefined, 0, '', 'text', false, { code: 'X' }];
     process.on('uncaughtException', (value) => {

@@ -67,7 +67,7 @@ test('sends of a connected socket leave that an exit handler makes', async () =>
 });
 
 test('sends of a connected socket leave although no later exit handler runs', async () => {
-  // Whatever the module itself does at exit, it must not depend on a listener of 'exit'.
+  // What the module itself does at exit must not depend on a listener of 'exit'.
   allLeft(await outcome((t) => connected(t, (socket) => {
     process.prependListener('exit', () => {
       sendAll(socket, t.args);

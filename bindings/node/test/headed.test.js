@@ -133,7 +133,7 @@ test("an uncaught exception of 'message' is headed by the line that made the err
   assert.match(head.join('\n'), /of this line/);
 });
 
-test('what is queued behind an exception is emitted nevertheless', ours('it has bindSync() on every version'), async () => {
+test('an event that is queued behind an exception is emitted nevertheless', ours('it has bindSync() on every version'), async () => {
   const reports = await child.reports((t) => {
     process.on('uncaughtException', (error) => t.report(error.message));
     const socket = t.dgram.createSocket('udp4');

@@ -557,7 +557,7 @@ for (const [name, slab] of Object.entries(slabs)) {
   });
 }
 
-// Whatever a function of setup() does to the socket while the addon is in the midst of something.
+// A function of setup() may do anything to the socket, also while the addon is in a call.
 test('functions of setup() that use the handle they are called for', own, async () => {
   await harmless(async (t) => {
     process.on('uncaughtException', ignore);
@@ -682,7 +682,7 @@ for (const [mode, execArgv] of Object.entries(modes)) {
   });
 }
 
-test('the same in a worker thread, which ends in the midst of it', own, async () => {
+test('every method with every kind of value in a worker thread, which ends meanwhile', own, async () => {
   await harmless(async (t) => {
     const { Worker } = require('node:worker_threads');
     const source = `'use strict';
@@ -804,7 +804,7 @@ test('setters of the program see no memory of the addon\'s', own, async () => {
   });
 });
 
-test('what the language and Node.js offer is replaced after loading', own, async () => {
+test('functions of the language and of Node.js are replaced after loading', own, async () => {
   await harmless(async (t) => {
     void t.dgram;
     process.on('uncaughtException', ignore);

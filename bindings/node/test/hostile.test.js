@@ -662,7 +662,7 @@ test('Object.prototype and Array.prototype have setters of the program', aborts,
   }, { args: { polluted } });
 });
 
-test('what the language offers is gone or replaced after loading', async () => {
+test('built-in functions are removed or replaced after loading', async () => {
   await harmless(async (t) => {
     void t.dgram;
     const gone = {
@@ -957,7 +957,7 @@ test('every callback closes its socket, twice, and uses it once more', async () 
   });
 });
 
-test('what the loaded addon exports is called with anything',
+test('the exports of the loaded addon are called with anything',
   ours('the built-in has its native part hidden'), async () => {
     await harmless(async (t) => {
       void t.dgram;

@@ -235,7 +235,7 @@ test('a bound socket that the program forgot still delivers', async () => {
   assert.deepStrictEqual(reported, ['to the one', 'to the unref\'d one']);
 });
 
-test('what is under way survives that the program forgot the socket', async () => {
+test('an operation under way survives that the program forgot the socket', async () => {
   const reported = await reports(async (t) => {
     const later = (host, family, done) => {
       gc();
@@ -403,7 +403,7 @@ test('refused calls and failed sends do not add up', async () => {
   }));
 });
 
-test('what was sent arrives right although the program dropped it at once', async () => {
+test('a sent buffer arrives intact although the program dropped it at once', async () => {
   const reported = await reports(async (t) => {
     const wrong = [];
     const count = 1000;

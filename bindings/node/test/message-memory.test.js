@@ -158,7 +158,7 @@ describe('memory of its own', () => {
       assert.strictEqual((await together)[0][0].msg, msg);
     });
 
-  test('what a listener does to Buffer and Uint8Array changes no message', async () => {
+  test('a listener that changes Buffer and Uint8Array changes no message', async () => {
     const reported = await child.reports(async (t) => {
       const { alloc, prototype } = Buffer;
       const originals = { Uint8Array, ArrayBuffer, Buffer };

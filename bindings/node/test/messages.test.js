@@ -26,7 +26,7 @@ async function batches(receiver, count) {
 }
 
 describe("'messages'", ours("the event 'messages' is an addition"), () => {
-  test('what is sent in one turn arrives in few calls, complete and in order', async (t) => {
+  test('messages sent in one turn arrive in few calls, complete and in order', async (t) => {
     const receiver = await open(t, { recvBufferSize: 1 << 20 });
     const sender = await open(t);
     const sent = Array.from({ length: 500 }, (_, i) => `datagram ${i + 1000}`);

@@ -16,7 +16,7 @@ const linux = { skip: process.platform !== 'linux' && 'it looks into /proc' };
 
 const openDescriptors = () => fs.readdirSync('/proc/self/fd').length;
 
-test('nobody can take the port of a socket that shows its handle', async (t) => {
+test('no other socket can take the port of a socket that shows its handle', async (t) => {
   const socket = await open(t);
   assert.ok(stateOf(socket).handle.fd > 0);
   const thief = create(t, { reuseAddr: true });
@@ -56,7 +56,7 @@ test('the handle is closed with the socket', linux, async (t) => {
   assert.strictEqual(openDescriptors(), before);
 });
 
-test('the handle keeps neither the process nor a place among the active resources', ours('the built-in has one handle'), async () => {
+test('the handle keeps neither the process alive nor an active resource', ours('the built-in has one handle'), async () => {
   const reports = await child.reports((t) => {
     const socket = t.dgram.createSocket('udp4');
     const [key] = Object.getOwnPropertySymbols(socket).filter(({ description }) => description === 'state symbol');

@@ -77,7 +77,7 @@ test('the package that npm packs', { skip: reasonToSkip() }, async (t) => {
     assert.deepStrictEqual(filesIn(repository), before);
   });
 
-  await t.test('it compiles where there is nothing else', async () => {
+  await t.test('the packed package compiles where there is nothing else', async () => {
     fs.rmSync(repository, { recursive: true });
     const [tarball] = fs.readdirSync(scratch).filter((name) => name.endsWith('.tgz'));
     await run('npm', ['install', '--no-audit', '--no-fund', '--prefix', program,
@@ -93,7 +93,7 @@ test('the package that npm packs', { skip: reasonToSkip() }, async (t) => {
   }
 
   for (const name of ['LICENSE', 'README.md']) {
-    await t.test(`it has ${name}`, () => {
+    await t.test(`the packed package has ${name}`, () => {
       assert.ok(fs.existsSync(path.join(program, 'node_modules/libdgram', name)));
     });
   }

@@ -78,22 +78,22 @@ const files = {
       return seen;
     }
 
-    export async function tell() {
+    export async function report() {
       console.log(JSON.stringify(await look()));
     }
   `,
-  'plain.mjs': 'import { tell } from "./look.mjs"; await tell();',
-  'first.mjs': 'import "libdgram/register"; import { tell } from "./look.mjs"; await tell();',
+  'plain.mjs': 'import { report } from "./look.mjs"; await report();',
+  'first.mjs': 'import "libdgram/register"; import { report } from "./look.mjs"; await report();',
   'late.mjs': `
-    import { look, tell } from './look.mjs';
+    import { look, report } from './look.mjs';
     if (Object.values(await look()).some(Boolean)) throw new Error('replaced too early');
     await import('libdgram/register');
-    await tell();
+    await report();
   `,
   'require.cjs': `
     const dependency = require('./dependency.cjs');
     require('libdgram/register');
-    import('./look.mjs').then(({ tell }) => tell());
+    import('./look.mjs').then(({ report }) => report());
   `,
   'worker.mjs': `
     import { Worker } from 'node:worker_threads';
@@ -156,14 +156,14 @@ function suiteOf(title, install, options) {
     const nowhere = (args, env) => async (t) => assertAll(await outputOf(t, args, env), false);
 
     test('the built-in stays where nothing is registered', nowhere(['plain.mjs']));
-    test('import before the others', everywhere(['first.mjs']));
-    test('import after the others', everywhere(['late.mjs']));
-    test('require after the others', everywhere(['require.cjs']));
-    test('node --import', everywhere(['--import', 'libdgram/register', 'plain.mjs']));
-    test('node --require', everywhere(['-r', 'libdgram/register', 'plain.mjs']));
-    test('before the program and in it',
+    test('an import before the others reaches them', everywhere(['first.mjs']));
+    test('an import after the others reaches them', everywhere(['late.mjs']));
+    test('a require() after the others reaches them', everywhere(['require.cjs']));
+    test('node --import reaches the whole program', everywhere(['--import', 'libdgram/register', 'plain.mjs']));
+    test('node --require reaches the whole program', everywhere(['-r', 'libdgram/register', 'plain.mjs']));
+    test('a second registration, in the program, does no harm',
          everywhere(['-r', 'libdgram/register', 'first.mjs']));
-    test('NODE_OPTIONS', everywhere(['plain.mjs'], {
+    test('NODE_OPTIONS reaches the whole program', everywhere(['plain.mjs'], {
       NODE_OPTIONS: '--import libdgram/register',
     }));
 

@@ -62,7 +62,7 @@ describe('reusePort', { skip: lacks }, () => {
     assert.strictEqual(String((await once(second, 'message'))[0]), 'x');
   });
 
-  test('unless both have it the second is refused', async (t) => {
+  test('the second socket is refused unless both have reusePort', async (t) => {
     for (const [one, other] of [[true, false], [false, true], [false, false]]) {
       const first = await open(t, { reusePort: one });
       const second = create(t, { reusePort: other });

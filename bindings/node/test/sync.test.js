@@ -11,7 +11,7 @@ const lacks = !dgram.Socket.prototype.bindSync && 'this Node.js has no bindSync(
 const address = '127.0.0.1';
 const forbidden = '255.255.255.255'; // without SO_BROADCAST
 
-// What a socket emits, in its place among the ticks that the test puts around.
+// The log of the events of a socket, in order with the ticks that the test adds.
 function logOf(socket) {
   const log = [];
   for (const event of ['listening', 'connect', 'close', 'error'])
@@ -147,7 +147,7 @@ describe('connectSync()', { skip: lacks }, () => {
     socket.connectSync(9, address);
   });
 
-  test('errors of the system are thrown, and it can be tried again', async (t) => {
+  test('errors of the system are thrown, and the socket can be connected after', async (t) => {
     const socket = create(t);
     const log = logOf(socket);
     assert.throws(() => socket.connectSync(9, forbidden), {

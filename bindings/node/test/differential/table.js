@@ -28,7 +28,7 @@ function check({ decided, open }, name, changes) {
   if (differs && open.has(name)) return { todo: open.get(name) };
   if (differs && !listed) return { wrong: 'it differs from the built-in' };
   if (listed && changes.join('\n') !== listed.lines.join('\n')) {
-    return { wrong: `it differs otherwise than differences.js says (${listed.reason})` };
+    return { wrong: `it differs otherwise than differences.js lists (${listed.reason})` };
   }
   return {};
 }

@@ -1,8 +1,8 @@
 'use strict';
 // Usage: node run.js NUMBER LANGUAGE
 // Runs one example of the specification, as a module of that language, and checks what it does.
-// Prints `skipped: ...` where it can't be run. DGRAM_TEST_NO_HOST has the reason why this is not the
-// host that host.sh makes, if so: there the example has to make do with the ports that are free.
+// Prints `skipped: ...` where it can't be run. DGRAM_TEST_NO_HOST has the reason why this is not
+// the host that host.sh makes, if so: there the example has to make do with the ports that are free.
 
 const dgram = require('node:dgram');
 const { once } = require('node:events');

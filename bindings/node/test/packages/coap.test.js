@@ -35,7 +35,7 @@ async function response(sent, payload) {
   return answer;
 }
 
-test('coap: a question and its answer', async (t) => {
+test('coap: a request and its response', async (t) => {
   const port = await serve(t, (req, res) => res.end(`${req.method} ${req.url} ${req.payload}`));
   const sent = request(t, { port, pathname: '/here', query: 'a=b', method: 'PUT' });
   const answer = await response(sent, 'something');
@@ -43,7 +43,7 @@ test('coap: a question and its answer', async (t) => {
   assertSockets(2);
 });
 
-test('coap: a hundred questions at once', async (t) => {
+test('coap: a hundred requests at once', async (t) => {
   const port = await serve(t, (req, res) => res.end(req.payload));
   const agent = new coap.Agent();
   t.after(() => agent.close());
@@ -55,14 +55,14 @@ test('coap: a hundred questions at once', async (t) => {
   assertSockets(2);
 });
 
-test('coap: a large answer comes block by block', async (t) => {
+test('coap: a large response comes block by block', async (t) => {
   const port = await serve(t, (req, res) => res.end(large));
   const sent = request(t, { port }).setOption('Block2', blocksOf256);
   assert.deepStrictEqual(await buffer(await response(sent)), large);
   assertSockets(2);
 });
 
-test('coap: a large question goes block by block', async (t) => {
+test('coap: a large request goes block by block', async (t) => {
   const port = await serve(t, (req, res) => res.end(String(req.payload.equals(large))));
   const sent = request(t, { port, method: 'PUT' }).setOption('Block1', blocksOf256);
   assert.strictEqual(String((await response(sent, large)).payload), 'true');

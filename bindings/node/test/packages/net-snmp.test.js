@@ -93,7 +93,7 @@ test('net-snmp: a manager walks through a table', async (t) => {
   assertSockets(2);
 });
 
-test('net-snmp: many questions at once', async (t) => {
+test('net-snmp: many requests at once', async (t) => {
   const session = manager(t, { port: await serve(t), version: snmp.Version2c });
   const oids = Array.from({ length: rows }, (_, i) => `${interfaces}.1.3.${i + 1}`);
   const answers = await Promise.all(oids.map((oid) => request(session, 'get', [oid])));

@@ -1,7 +1,7 @@
 'use strict';
 // Puts this package in place of node:dgram, before a package under test is loaded, and records
-// which sockets are made. DGRAM_MODULE=node:dgram leaves the built-in: a failure there is one of the
-// package under test.
+// which sockets are made. DGRAM_MODULE=node:dgram leaves the built-in: a failure there is one of
+// the package under test.
 
 const assert = require('node:assert');
 const diagnostics = require('node:diagnostics_channel');
