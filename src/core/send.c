@@ -550,11 +550,15 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
     send_complete_later(socket);
 }
 
-/* How many of the ready sends are datagrams, up to the first marker. */
-static unsigned send_count_datagrams(const struct dgram__tx *tx) {
-  const struct dgram__send *send = tx->ready.first;
+/* How many of the ready sends are datagrams, up to the first marker or to what one call can send.
+ */
+static unsigned send_count_datagrams(const dgram_socket_t *socket) {
+  const struct dgram__udp_capabilities *capabilities = &socket->udp.capabilities;
+  const struct dgram__send *send = socket->tx.ready.first;
+  unsigned most = capabilities->max_tx_batch * capabilities->max_segments;
   unsigned count = 0;
-  for (; count < tx->ready.count && send->kind == DGRAM__DATAGRAM_SEND; count++)
+  for (; count < most && count < socket->tx.ready.count && send->kind == DGRAM__DATAGRAM_SEND;
+       count++)
     send = dgram__next_send(send);
   return count;
 }
@@ -578,7 +582,7 @@ static void send_pass_marker(dgram_socket_t *socket) {
 void dgram__send_flush(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   while (tx->ready.count > 0 && tx->blocked == DGRAM__NOT_BLOCKED) {
-    unsigned count = tx->markers == 0 ? tx->ready.count : send_count_datagrams(tx);
+    unsigned count = tx->markers == 0 ? tx->ready.count : send_count_datagrams(socket);
     if (count == 0) {
       send_pass_marker(socket);
       continue;

@@ -115,8 +115,10 @@ int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, u
     slot->segment = message->msg_controllen > 0 ? udp_recv_segment(udp->fd, message) : 0;
     udp_recv_reset(message);
   }
-  if (behind != 0)
+  if (behind != 0) {
+    buffers->slots[filled].size = 0;
     buffers->slots[filled++].segment = behind;
+  }
   assert((unsigned)filled <= most);
   if (filled > 1 && udp->gro == DGRAM__OFFLOAD_UNPROBED)
     udp_recv_probe_gro(udp);

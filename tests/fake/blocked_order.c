@@ -98,6 +98,20 @@ SCRIPTED_TEST("an option waits until blocked sends have left") {
   assert_trace("0 1 2 3 4");
 }
 
+/* Else each call of a system that takes one datagram a call would walk the whole queue. */
+SCRIPTED_TEST("a flush with an option in the queue counts no further than one call can send") {
+  dgram_socket_t *socket = blocked_socket();
+  socket->udp.capabilities.max_tx_batch = 2;
+  socket->udp.capabilities.max_segments = 1;
+  assert_int_equal(dgram_set_ttl(socket, 20), 0);
+  scripted_send(socket, 3);
+  fake_make_writable(socket);
+  scripted_run();
+  assert_string_equal(fake_sends(), "0 1 | 2 | 3");
+  assert_string_equal(set, "20@3 ");
+  assert_trace("0 1 2 3");
+}
+
 SCRIPTED_TEST("an option that the system refuses is refused at once") {
   dgram_socket_t *socket = blocked_socket();
   assert_int_equal(dgram_set_multicast_interface(socket, "192.0.2.77"), UV_EADDRNOTAVAIL);
