@@ -109,7 +109,7 @@ static int rx_memory_allocate(struct dgram__loop *loop) {
   struct rx_memory *memory = rx_memory(loop);
   memset(&memory->buffers, 0, sizeof memory->buffers);
   for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
-    memory->buffers.slots[i].data =
+    memory->buffers.all[i].data =
         i < FEW_BUFFERS ? memory->few[i] : many + (i - FEW_BUFFERS) * DGRAM__RX_BUFFER_SIZE;
   dgram__rx_buffers_init(&memory->buffers);
   for (size_t i = 0; i < MESSAGE_BATCH; i++)
@@ -159,7 +159,7 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
   if (received < 0)
     return received;
   *batch = (struct dgram__rx_batch){
-      .buffers = buffers->slots, .count = (unsigned)received, .filter = rx->filter};
+      .buffers = buffers->all, .count = (unsigned)received, .filter = rx->filter};
   /* The system's queue was empty, or an error has come between. */
   if (rx->filter != DGRAM__FILTER_NONE && (unsigned)received < most)
     rx->filter = receive_queue_filter(socket);

@@ -189,18 +189,18 @@ struct dgram__rx_buffer {
 /* The receive buffers that all sockets of a loop share, and the messages of recvmmsg(2) for them.
  */
 struct dgram__rx_buffers {
-  struct dgram__rx_buffer slots[DGRAM__RX_BUFFERS];
+  struct dgram__rx_buffer all[DGRAM__RX_BUFFERS];
   struct dgram__mmsghdr messages[DGRAM__RX_BUFFERS]; /* keep what is the same in every call */
   struct iovec iov[DGRAM__RX_BUFFERS];
   struct dgram__cmsg_in cmsgs[DGRAM__RX_BUFFERS];
 };
 
-/* Sets the messages up, once the slots have their data. */
+/* Sets the messages up, once the buffers have their data. */
 void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers);
 
 /*
- * Fills up to `most` (1 to DGRAM__RX_BUFFERS) slots from the first on. Returns how many, 0 when
- * there is nothing; or an error, with nothing received. An error behind a datagram has a slot of
+ * Fills up to `most` (1 to DGRAM__RX_BUFFERS) buffers from the first on. Returns how many, 0 when
+ * there is nothing; or an error, with nothing received. An error behind a datagram has a buffer of
  * its own: the system reports it only once.
  */
 int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, unsigned most);

@@ -64,8 +64,8 @@ static bool udp_recv_may_be_joined(int fd) {
 }
 
 /*
- * The `segment` of a slot, by its control messages. If some were cut off, and what is in the slot
- * may be many datagrams, it is lost: UV_EMSGSIZE.
+ * The `segment` of a buffer, by its control messages. If some were cut off, and what is in the
+ * buffer may be many datagrams, it is lost: UV_EMSGSIZE.
  */
 static int udp_recv_segment(int fd, const struct msghdr *message) {
   int segment = dgram__cmsg_segment(message);
@@ -92,8 +92,8 @@ void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers) {
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++) {
     struct msghdr *message = &buffers->messages[i].msg_hdr;
     buffers->iov[i] =
-        (struct iovec){.iov_base = buffers->slots[i].data, .iov_len = DGRAM__RX_BUFFER_SIZE};
-    *message = (struct msghdr){.msg_name = &buffers->slots[i].from,
+        (struct iovec){.iov_base = buffers->all[i].data, .iov_len = DGRAM__RX_BUFFER_SIZE};
+    *message = (struct msghdr){.msg_name = &buffers->all[i].from,
                                .msg_iov = &buffers->iov[i],
                                .msg_iovlen = 1,
                                .msg_control = buffers->cmsgs[i].bytes};
@@ -109,15 +109,15 @@ int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, u
     return filled != UV_EAGAIN ? filled : 0;
   for (int i = 0; i < filled; i++) {
     struct msghdr *message = &buffers->messages[i].msg_hdr;
-    struct dgram__rx_buffer *slot = &buffers->slots[i];
-    dgram__address_trim(&slot->from, message->msg_namelen);
-    slot->size = buffers->messages[i].msg_len;
-    slot->segment = message->msg_controllen > 0 ? udp_recv_segment(udp->fd, message) : 0;
+    struct dgram__rx_buffer *buffer = &buffers->all[i];
+    dgram__address_trim(&buffer->from, message->msg_namelen);
+    buffer->size = buffers->messages[i].msg_len;
+    buffer->segment = message->msg_controllen > 0 ? udp_recv_segment(udp->fd, message) : 0;
     udp_recv_reset(message);
   }
   if (behind != 0) {
-    buffers->slots[filled].size = 0;
-    buffers->slots[filled++].segment = behind;
+    buffers->all[filled].size = 0;
+    buffers->all[filled++].segment = behind;
   }
   assert((unsigned)filled <= most);
   if (filled > 1 && udp->gro == DGRAM__OFFLOAD_UNPROBED)

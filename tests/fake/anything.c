@@ -62,12 +62,12 @@ static void read_some(int fd, int kept[MOST_KEPT]) {
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header == NULL || header->cmsg_len < CMSG_LEN(sizeof(int)))
     return;
-  int *slot = &kept[below(MOST_KEPT)];
+  int *buffer = &kept[below(MOST_KEPT)];
   int on = 1;
-  if (*slot >= 0)
-    close(*slot);
-  memcpy(slot, CMSG_DATA(header), sizeof *slot);
-  setsockopt(*slot, SOL_SOCKET, one_in(2) ? SO_REUSEADDR : SO_REUSEPORT, &on, sizeof on);
+  if (*buffer >= 0)
+    close(*buffer);
+  memcpy(buffer, CMSG_DATA(header), sizeof *buffer);
+  setsockopt(*buffer, SOL_SOCKET, one_in(2) ? SO_REUSEADDR : SO_REUSEPORT, &on, sizeof on);
 }
 
 static void send_garbage(int fd) {

@@ -33,10 +33,10 @@ static void answer(dgram_socket_t *socket, int number) {
 
 /* Turns with a datagram each. Returns how often the loop has looked whether something came. */
 static int receive(dgram_socket_t *socket, int turns, uint64_t answered_after) {
-  static const struct fake_slot slot = {.size = 1};
+  static const struct fake_buffer buffer = {.size = 1};
   looks = 0;
   for (int i = 0; i < turns; i++) {
-    fake_receive(socket, &slot, 1);
+    fake_receive(socket, &buffer, 1);
     comes = now + answered_after;
     scripted_run();
     trace_clear();

@@ -18,7 +18,7 @@ enum {
 /* What one call of recv finds. */
 struct receipt {
   int fd;
-  const struct fake_slot *slots;
+  const struct fake_buffer *buffers;
   int count;
   bool taken;
 };
@@ -224,21 +224,21 @@ const struct fake_sent *fake_sent(unsigned number) {
 
 /* ---- recv ---- */
 
-void fake_receive(const dgram_socket_t *socket, const struct fake_slot slots[], int count) {
+void fake_receive(const dgram_socket_t *socket, const struct fake_buffer buffers[], int count) {
   check(fake.receipt_count < MOST_RECEIPTS && count <= DGRAM__RX_BUFFERS, "too much to receive");
   fake.receipts[fake.receipt_count++] =
-      (struct receipt){.fd = socket->udp.fd, .slots = slots, .count = count};
+      (struct receipt){.fd = socket->udp.fd, .buffers = buffers, .count = count};
   check(send(peer_of(socket->udp.fd), "", 1, 0) == 1, "can't make the socket readable");
 }
 
-static void fill_slot(struct dgram__rx_buffer *slot, const struct fake_slot *from) {
+static void fill_buffer(struct dgram__rx_buffer *buffer, const struct fake_buffer *from) {
   if (from->data != NULL)
-    memcpy(slot->data, from->data, from->size);
+    memcpy(buffer->data, from->data, from->size);
   else
-    memset(slot->data, 0, from->size);
-  slot->size = from->size;
-  slot->segment = from->segment;
-  dgram__address_parse(&slot->from, "192.0.2.1", FAKE_SENDER_PORT);
+    memset(buffer->data, 0, from->size);
+  buffer->size = from->size;
+  buffer->segment = from->segment;
+  dgram__address_parse(&buffer->from, "192.0.2.1", FAKE_SENDER_PORT);
 }
 
 int __wrap_dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers,
@@ -255,7 +255,7 @@ int __wrap_dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buf
     check(++receipt < fake.receipts + fake.receipt_count, "readable without a script");
   receipt->taken = true;
   for (int i = 0; i < receipt->count; i++)
-    fill_slot(&buffers->slots[i], &receipt->slots[i]);
+    fill_buffer(&buffers->all[i], &receipt->buffers[i]);
   while (fake.receipt_count > 0 && fake.receipts[fake.receipt_count - 1].taken)
     fake.receipt_count--; /* so that a script may go on for long */
   return receipt->count;

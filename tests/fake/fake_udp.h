@@ -68,7 +68,7 @@ const struct fake_sent *fake_sent(unsigned number);
 
 /* ---- recv ---- */
 
-struct fake_slot {
+struct fake_buffer {
   const char *data; /* NULL: zeros */
   size_t size;
   int segment;
@@ -78,7 +78,7 @@ struct fake_slot {
  * What one call of recv finds, and that the socket is readable until then. A negative count is an
  * error.
  */
-void fake_receive(const dgram_socket_t *socket, const struct fake_slot slots[], int count);
+void fake_receive(const dgram_socket_t *socket, const struct fake_buffer buffers[], int count);
 
 /* Calls of recv so far. */
 unsigned fake_recv_calls(void);

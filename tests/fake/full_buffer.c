@@ -79,7 +79,7 @@ SCRIPTED_TEST("writability is watched only while sends are blocked") {
 }
 
 SCRIPTED_TEST("a blocked socket goes on receiving") {
-  static const struct fake_slot hello = {.data = "hello", .size = 5};
+  static const struct fake_buffer hello = {.data = "hello", .size = 5};
   dgram_socket_t *socket = blocked_socket();
   fake_receive(socket, &hello, 1);
   EXPECT("(hello)");
@@ -90,7 +90,7 @@ static void close_at_once(dgram_socket_t *socket, int number) {
 }
 
 SCRIPTED_TEST("a listener of 'message' may close a blocked socket") {
-  static const struct fake_slot hello = {.data = "hello", .size = 5};
+  static const struct fake_buffer hello = {.data = "hello", .size = 5};
   dgram_socket_t *socket = blocked_socket();
   scripted_on_message = close_at_once;
   fake_receive(socket, &hello, 1);

@@ -2,11 +2,11 @@
 #include "fake/scripted.h"
 
 /* Seven messages, some of them pieces of one buffer. */
-static const struct fake_slot batch[] = {{.data = "a", .size = 1},
-                                         {.data = "bbccd", .size = 5, .segment = 2},
-                                         {.data = "e", .size = 1},
-                                         {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
-                                         {.data = "ffg", .size = 3, .segment = 2}};
+static const struct fake_buffer batch[] = {{.data = "a", .size = 1},
+                                           {.data = "bbccd", .size = 5, .segment = 2},
+                                           {.data = "e", .size = 1},
+                                           {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
+                                           {.data = "ffg", .size = 3, .segment = 2}};
 #define BATCH batch, sizeof batch / sizeof *batch
 
 static int at; /* the message at which something is done */
@@ -62,7 +62,7 @@ static void close_the_other(dgram_socket_t *socket, int number) {
 }
 
 SCRIPTED_TEST("a socket that another one's listener closes receives no more") {
-  static const struct fake_slot x = {.data = "x", .size = 1};
+  static const struct fake_buffer x = {.data = "x", .size = 1};
   dgram_socket_t *a = scripted_socket();
   dgram_socket_t *b = scripted_socket();
   scripted_on_message = close_the_other;
@@ -127,7 +127,7 @@ static void adds_another(dgram_socket_t *socket, const char *message, const dgra
   assert_int_equal(dgram_on_message(socket, plain, NULL), 0);
 }
 
-static const struct fake_slot three = {.data = "xyz", .size = 3, .segment = 1};
+static const struct fake_buffer three = {.data = "xyz", .size = 3, .segment = 1};
 
 SCRIPTED_TEST("a listener that removes itself is not called for the next message") {
   dgram_socket_t *socket = scripted_socket();

@@ -14,11 +14,11 @@ uint64_t __wrap_uv_hrtime(void) {
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static const struct fake_slot batch[] = {{.data = "a", .size = 1},
-                                         {.data = "bbccd", .size = 5, .segment = 2},
-                                         {.size = 0},
-                                         {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
-                                         {.data = "ffg", .size = 3, .segment = 2}};
+static const struct fake_buffer batch[] = {{.data = "a", .size = 1},
+                                           {.data = "bbccd", .size = 5, .segment = 2},
+                                           {.size = 0},
+                                           {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
+                                           {.data = "ffg", .size = 3, .segment = 2}};
 #define BATCH batch, sizeof batch / sizeof *batch
 
 /* What listeners of 'messages' have seen: "{a bb}" is a call. */
@@ -72,7 +72,7 @@ SCRIPTED_TEST("'messages' comes before the first 'message'") {
 }
 
 SCRIPTED_TEST("a wake-up without a datagram emits no 'messages'") {
-  static const struct fake_slot lost = {.data = "x", .size = 1, .segment = UV_EMSGSIZE};
+  static const struct fake_buffer lost = {.data = "x", .size = 1, .segment = UV_EMSGSIZE};
   dgram_socket_t *socket = new_listening();
   fake_receive(socket, NULL, 0);
   fake_receive(socket, NULL, UV_ECONNREFUSED);
@@ -141,24 +141,24 @@ static int singles;
 
 enum { MOST = DGRAM__RX_BUFFERS * 64 };
 
-/* So many numbered datagrams, 64 in a slot. */
+/* So many numbered datagrams, 64 in a buffer. */
 static dgram_socket_t *receive_many(int many) {
   static uint16_t numbers[MOST];
-  static struct fake_slot slots[DGRAM__RX_BUFFERS];
+  static struct fake_buffer buffers[DGRAM__RX_BUFFERS];
   int used = 0;
   for (int i = 0; i < many; i++)
     numbers[i] = (uint16_t)i;
   for (int i = 0; i < many; i += 64)
-    slots[used++] = (struct fake_slot){.data = (const char *)&numbers[i],
-                                       .size = 2 * (size_t)(many - i < 64 ? many - i : 64),
-                                       .segment = 2};
+    buffers[used++] = (struct fake_buffer){.data = (const char *)&numbers[i],
+                                           .size = 2 * (size_t)(many - i < 64 ? many - i : 64),
+                                           .segment = 2};
   trace_clear(); /* of the one before */
   dgram_socket_t *socket = scripted_socket();
   calls = 0;
   received = 0;
   singles = 0;
   assert_int_equal(dgram_on_message(socket, count_message, &singles), 0);
-  fake_receive(socket, slots, used);
+  fake_receive(socket, buffers, used);
   return socket;
 }
 

@@ -162,7 +162,7 @@ int __wrap_posix_memalign(void **block, size_t alignment, size_t size) {
 
 /* The loop does not spin meanwhile. */
 SCRIPTED_TEST("no memory to receive into is one error, and all arrives in the end") {
-  static const struct fake_slot hello = {.data = "hello", .size = 5};
+  static const struct fake_buffer hello = {.data = "hello", .size = 5};
   dgram_socket_t *socket = scripted_socket();
   none = true;
   fake_receive(socket, &hello, 1);

@@ -13,22 +13,22 @@ uint64_t __wrap_uv_hrtime(void) {
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static const struct fake_slot hello = {.data = "hello", .size = 5};
+static const struct fake_buffer hello = {.data = "hello", .size = 5};
 
 /* ---- batches ---- */
 
 SCRIPTED_TEST("each receive buffer is a message") {
-  static const struct fake_slot slots[] = {
+  static const struct fake_buffer buffers[] = {
       {.data = "a", .size = 1}, {.data = "bc", .size = 2}, {.data = "def", .size = 3}};
-  fake_receive(scripted_socket(), slots, 3);
+  fake_receive(scripted_socket(), buffers, 3);
   EXPECT("(a) (bc) (def)");
 }
 
 SCRIPTED_TEST("a joined receive buffer is as many messages as it has segments") {
-  static const struct fake_slot slots[] = {{.data = "aabbccd", .size = 7, .segment = 2},
-                                           {.data = "e", .size = 1, .segment = 2},
-                                           {.data = "ffgg", .size = 4, .segment = 2}};
-  fake_receive(scripted_socket(), slots, 3);
+  static const struct fake_buffer buffers[] = {{.data = "aabbccd", .size = 7, .segment = 2},
+                                               {.data = "e", .size = 1, .segment = 2},
+                                               {.data = "ffgg", .size = 4, .segment = 2}};
+  fake_receive(scripted_socket(), buffers, 3);
   EXPECT("(aa) (bb) (cc) (d) (e) (ff) (gg)");
 }
 
@@ -41,12 +41,12 @@ static void count_empty(dgram_socket_t *socket, const char *message, const dgram
 }
 
 SCRIPTED_TEST("an empty datagram is a message") {
-  static const struct fake_slot slots[] = {{.size = 0}, {.data = "a", .size = 1}, {.size = 0}};
+  static const struct fake_buffer buffers[] = {{.size = 0}, {.data = "a", .size = 1}, {.size = 0}};
   dgram_socket_t *socket = scripted_socket();
   empty_count = 0;
   assert_int_equal(dgram_on_message(socket, count_empty, NULL), 0);
-  fake_receive(socket, slots, 3);
-  fake_receive(socket, slots, 1);
+  fake_receive(socket, buffers, 3);
+  fake_receive(socket, buffers, 1);
   EXPECT("() (a) () ()");
   assert_int_equal(empty_count, 3);
 }
@@ -54,11 +54,11 @@ SCRIPTED_TEST("an empty datagram is a message") {
 SCRIPTED_TEST("a batch smaller than all receive buffers is one system call") {
   dgram_socket_t *socket = scripted_socket();
   for (int count = 1; count < DGRAM__RX_BUFFERS; count++) {
-    struct fake_slot slots[DGRAM__RX_BUFFERS];
+    struct fake_buffer buffers[DGRAM__RX_BUFFERS];
     for (int i = 0; i < count; i++)
-      slots[i] = hello;
+      buffers[i] = hello;
     unsigned before = fake_recv_calls();
-    fake_receive(socket, slots, count);
+    fake_receive(socket, buffers, count);
     scripted_run();
     assert_int_equal(fake_recv_calls() - before, 1);
   }
@@ -75,13 +75,13 @@ static void count_received(dgram_socket_t *socket, const char *message, const dg
 }
 
 SCRIPTED_TEST("a batch of all receive buffers is delivered in one turn and the next waits") {
-  static struct fake_slot slots[DGRAM__RX_BUFFERS];
+  static struct fake_buffer buffers[DGRAM__RX_BUFFERS];
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++) /* 64 datagrams in each */
-    slots[i] = (struct fake_slot){.size = 128, .segment = 2};
+    buffers[i] = (struct fake_buffer){.size = 128, .segment = 2};
   dgram_socket_t *socket = scripted_socket();
   assert_int_equal(dgram_on_message(socket, count_received, NULL), 0);
-  fake_receive(socket, slots, DGRAM__RX_BUFFERS);
-  fake_receive(socket, slots, DGRAM__RX_BUFFERS);
+  fake_receive(socket, buffers, DGRAM__RX_BUFFERS);
+  fake_receive(socket, buffers, DGRAM__RX_BUFFERS);
   received = 0;
   uv_run(scripted_loop, UV_RUN_NOWAIT);
   assert_int_equal(received, DGRAM__RX_BUFFERS * 64);
@@ -94,13 +94,13 @@ SCRIPTED_TEST("a batch of all receive buffers is delivered in one turn and the n
 SCRIPTED_TEST("a turn gives each socket one batch") {
   dgram_socket_t *a = scripted_socket();
   dgram_socket_t *b = scripted_socket();
-  struct fake_slot slots[DGRAM__RX_BUFFERS];
+  struct fake_buffer buffers[DGRAM__RX_BUFFERS];
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++)
-    slots[i] = (struct fake_slot){.size = 2};
+    buffers[i] = (struct fake_buffer){.size = 2};
   assert_int_equal(dgram_on_message(b, count_received, NULL), 0);
   for (int i = 0; i < 3; i++)
-    fake_receive(a, slots, DGRAM__RX_BUFFERS);
-  fake_receive(b, slots, DGRAM__RX_BUFFERS);
+    fake_receive(a, buffers, DGRAM__RX_BUFFERS);
+  fake_receive(b, buffers, DGRAM__RX_BUFFERS);
   received = 0;
   uv_run(scripted_loop, UV_RUN_NOWAIT);
   assert_int_equal(received, DGRAM__RX_BUFFERS);
@@ -141,10 +141,10 @@ SCRIPTED_TEST("an error of receiving is an 'error', and receiving goes on") {
 }
 
 SCRIPTED_TEST("a lost receive buffer is an 'error' in its place") {
-  static const struct fake_slot slots[] = {{.data = "a", .size = 1},
-                                           {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
-                                           {.data = "b", .size = 1}};
-  fake_receive(scripted_socket(), slots, 3);
+  static const struct fake_buffer buffers[] = {{.data = "a", .size = 1},
+                                               {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
+                                               {.data = "b", .size = 1}};
+  fake_receive(scripted_socket(), buffers, 3);
   EXPECT("(a) error(recvmsg EMSGSIZE) (b)");
 }
 

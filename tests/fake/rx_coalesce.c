@@ -12,7 +12,7 @@ enum { TURNS_A_MS = 200, TURNS = 20 * TURNS_A_MS, GATHERED = 4 };
 static int turns;
 static int pauses;
 static dgram_socket_t *gathering; /* receives more in a pause */
-static const struct fake_slot slots[GATHERED] = {
+static const struct fake_buffer buffers[GATHERED] = {
     {.size = 1}, {.size = 1}, {.size = 1}, {.size = 1}};
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
@@ -27,7 +27,7 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
   assert_int_equal(time->tv_sec, 0);
   assert_in_range(time->tv_nsec, 1000, 100000);
   pauses++;
-  fake_receive(gathering, slots, GATHERED);
+  fake_receive(gathering, buffers, GATHERED);
   return 0;
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
@@ -37,7 +37,7 @@ static void receive_one_by_one(dgram_socket_t *socket) {
   gathering = scripted_socket();
   pauses = 0;
   for (turns = 0; turns < TURNS; turns++) {
-    fake_receive(socket, slots, 1);
+    fake_receive(socket, buffers, 1);
     uv_run(scripted_loop, UV_RUN_NOWAIT);
     trace_clear(); /* or it gets too long */
   }

@@ -75,14 +75,14 @@ static dgram_socket_t *new_listening(bool batches) {
 /* Numbered datagrams, in full buffers. */
 static void flood(const dgram_socket_t *socket) {
   static uint16_t numbers[FLOOD];
-  static struct fake_slot slots[DGRAM__RX_BUFFERS];
+  static struct fake_buffer buffers[DGRAM__RX_BUFFERS];
   for (unsigned i = 0; i < FLOOD; i++)
     numbers[i] = (uint16_t)i;
   for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
-    slots[i] = (struct fake_slot){.data = (const char *)&numbers[i * PER_SLOT],
-                                  .size = PER_SLOT * sizeof numbers[0],
-                                  .segment = sizeof numbers[0]};
-  fake_receive(socket, slots, DGRAM__RX_BUFFERS);
+    buffers[i] = (struct fake_buffer){.data = (const char *)&numbers[i * PER_SLOT],
+                                      .size = PER_SLOT * sizeof numbers[0],
+                                      .segment = sizeof numbers[0]};
+  fake_receive(socket, buffers, DGRAM__RX_BUFFERS);
 }
 
 static unsigned run_turn(void) {
@@ -162,10 +162,10 @@ SCRIPTED_TEST("a listener that becomes slow is noticed soon") {
  */
 static unsigned receive_window(const dgram_socket_t *socket, unsigned count) {
   static const uint16_t number = 0;
-  static struct fake_slot slots[DGRAM__RX_BUFFERS];
+  static struct fake_buffer buffers[DGRAM__RX_BUFFERS];
   for (unsigned i = 0; i < count; i++)
-    slots[i] = (struct fake_slot){.data = (const char *)&number, .size = sizeof number};
-  fake_receive(socket, slots, (int)count);
+    buffers[i] = (struct fake_buffer){.data = (const char *)&number, .size = sizeof number};
+  fake_receive(socket, buffers, (int)count);
   unsigned sum = 0;
   for (int turn = 0; turn < DGRAM__RX_BUFFERS && sum < count; turn++) {
     delivered = 0;
@@ -215,11 +215,11 @@ static void run_out_of_memory(dgram_socket_t *socket, int number) {
   out_of_memory = true;
 }
 
-static const struct fake_slot batch[] = {{.data = "a", .size = 1},
-                                         {.data = "bbccd", .size = 5, .segment = 2},
-                                         {.size = 0},
-                                         {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
-                                         {.data = "ffg", .size = 3, .segment = 2}};
+static const struct fake_buffer batch[] = {{.data = "a", .size = 1},
+                                           {.data = "bbccd", .size = 5, .segment = 2},
+                                           {.size = 0},
+                                           {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},
+                                           {.data = "ffg", .size = 3, .segment = 2}};
 #define BATCH batch, sizeof batch / sizeof *batch
 #define TRACE_BUT_A "(bb) (cc) (d) () error(recvmsg EMSGSIZE) (ff) (g)"
 #define TRACE "(a) " TRACE_BUT_A

@@ -73,7 +73,7 @@ static void begin(unsigned max_rx_batch) {
   joins_asked = 0;
   single_calls = script_length = 0;
   for (int i = 0; i < DGRAM__RX_BUFFERS; i++)
-    buffers.slots[i] = (struct dgram__rx_buffer){.data = data[i], .size = 77, .segment = 77};
+    buffers.all[i] = (struct dgram__rx_buffer){.data = data[i], .size = 77, .segment = 77};
   dgram__rx_buffers_init(&buffers);
   dgram__address_loopback(&settings.local, AF_INET, 0);
   assert_int_equal(dgram__udp_open(&udp, &settings), 0);
@@ -106,10 +106,10 @@ static void receive_hellos(int count) {
   assert_int_equal(poll(&readable, 1, -1), 1);
   assert_int_equal(receive_all(), count);
   for (int i = 0; i < count; i++) {
-    assert_int_equal(buffers.slots[i].size, 5);
-    assert_int_equal(buffers.slots[i].segment, 0);
-    assert_memory_equal(buffers.slots[i].data, "hello", 5);
-    assert_true(dgram__address_equal(&buffers.slots[i].from, &own));
+    assert_int_equal(buffers.all[i].size, 5);
+    assert_int_equal(buffers.all[i].segment, 0);
+    assert_memory_equal(buffers.all[i].data, "hello", 5);
+    assert_true(dgram__address_equal(&buffers.all[i].from, &own));
   }
   assert_int_equal(receive_all(), 0);
 }
@@ -189,19 +189,19 @@ RECV_TEST("the headers are reset before every call") {
   for (int i = 0; i < 3; i++) {
     receive = receive_three;
     assert_int_equal(receive_all(), 3);
-    assert_int_equal(buffers.slots[0].size, 3000);
-    assert_int_equal(buffers.slots[0].segment, 1200);
-    assert_int_equal(buffers.slots[1].size, 10);
-    assert_int_equal(buffers.slots[1].segment, 0);
-    assert_int_equal(buffers.slots[2].size, 0);
-    assert_int_equal(buffers.slots[2].segment, 0);
+    assert_int_equal(buffers.all[0].size, 3000);
+    assert_int_equal(buffers.all[0].segment, 1200);
+    assert_int_equal(buffers.all[1].size, 10);
+    assert_int_equal(buffers.all[1].segment, 0);
+    assert_int_equal(buffers.all[2].size, 0);
+    assert_int_equal(buffers.all[2].segment, 0);
 
     receive = receive_two_plain;
     assert_int_equal(receive_all(), 2);
-    assert_int_equal(buffers.slots[0].size, 7);
-    assert_int_equal(buffers.slots[0].segment, 0);
-    assert_int_equal(buffers.slots[1].size, 8);
-    assert_int_equal(buffers.slots[1].segment, 0);
+    assert_int_equal(buffers.all[0].size, 7);
+    assert_int_equal(buffers.all[0].segment, 0);
+    assert_int_equal(buffers.all[1].size, 8);
+    assert_int_equal(buffers.all[1].segment, 0);
   }
 }
 
@@ -222,8 +222,8 @@ static int receive_two_cut_off(struct mmsghdr *headers, unsigned count) {
 static void assert_cut_off(int segment) {
   receive = receive_two_cut_off;
   assert_int_equal(receive_all(), 2);
-  assert_int_equal(buffers.slots[0].segment, segment);
-  assert_int_equal(buffers.slots[1].segment, 1200);
+  assert_int_equal(buffers.all[0].segment, segment);
+  assert_int_equal(buffers.all[1].segment, 1200);
 }
 
 /* Kernels before 5.8 cannot be asked whether GRO is on, and then it may be. */
@@ -310,12 +310,12 @@ RECV_TEST("an error of recvmmsg is returned, and EAGAIN is nothing") {
 SINGLE_RECV_TEST("recvmsg: each datagram has its buffer") {
   SCRIPT(3, 0, 5);
   assert_int_equal(receive_all(), 3);
-  assert_int_equal(buffers.slots[0].size, 3);
-  assert_int_equal(buffers.slots[1].size, 0); /* an empty one does not end the batch */
-  assert_int_equal(buffers.slots[2].size, 5);
+  assert_int_equal(buffers.all[0].size, 3);
+  assert_int_equal(buffers.all[1].size, 0); /* an empty one does not end the batch */
+  assert_int_equal(buffers.all[2].size, 5);
   for (int i = 0; i < 3; i++)
-    assert_int_equal(buffers.slots[i].segment, 0);
-  assert_memory_equal(buffers.slots[2].data, "ccccc", 5);
+    assert_int_equal(buffers.all[i].segment, 0);
+  assert_memory_equal(buffers.all[2].data, "ccccc", 5);
   assert_int_equal(single_calls, 4);
 }
 
@@ -343,15 +343,15 @@ SINGLE_RECV_TEST("recvmsg: an error before all datagrams is returned") {
 SINGLE_RECV_TEST("recvmsg: an error among datagrams has a buffer of its own") {
   SCRIPT(3, -ECONNREFUSED, 5);
   assert_int_equal(receive_all(), 2);
-  assert_int_equal(buffers.slots[0].segment, 0);
-  assert_int_equal(buffers.slots[1].segment, UV_ECONNREFUSED);
+  assert_int_equal(buffers.all[0].segment, 0);
+  assert_int_equal(buffers.all[1].segment, UV_ECONNREFUSED);
   assert_int_equal(receive_all(), 1);
-  assert_int_equal(buffers.slots[0].segment, 0);
-  assert_int_equal(buffers.slots[0].size, 5);
+  assert_int_equal(buffers.all[0].segment, 0);
+  assert_int_equal(buffers.all[0].size, 5);
 }
 
 SINGLE_RECV_TEST("recvmsg: an interrupted call is repeated") {
   SCRIPT(-EINTR, 3, -EINTR, -EINTR, 5);
   assert_int_equal(receive_all(), 2);
-  assert_int_equal(buffers.slots[1].size, 5);
+  assert_int_equal(buffers.all[1].size, 5);
 }
