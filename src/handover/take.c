@@ -2,7 +2,8 @@
  * A server that takes the sockets of its predecessor when it starts. It blocks, with a time limit,
  * and needs no loop. Whatever the predecessor sends is checked.
  *
- * 1. dgram_handover_take() connects to the path and receives a frame with each descriptor.
+ * 1. dgram_handover_take() connects to the path and receives a frame with each descriptor. They are
+ *    duplicates, and the caller owns them.
  * 2. dgram_handover_confirm() sends DGRAM__FRAME_CONFIRM, unless the predecessor has refused;
  *    dgram_handover_abandon() closes the connection without it.
  */
