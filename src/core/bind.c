@@ -11,8 +11,9 @@
  *   BOUND -> LISTENING           'listening' is emitted; what waited for it goes on
  *   any -> UNBOUND               the bind has failed, or the socket has closed
  *
- * 'listening' comes late, from the loop, also where the socket is bound inside the call: it always
- * follows the return of the call. Sends wait for it, so that its listeners can set options first.
+ * 'listening' comes late, from the loop, also where the socket is bound inside the call; only a
+ * descriptor that is adopted, or a program's look-up that answers at once, emits it inside. Sends
+ * wait for it, so that its listeners can set options first.
  *
  * In this file: the state; a system socket is opened or adopted; the bind ends; what it waits for;
  * the agent's answers; the public functions.
