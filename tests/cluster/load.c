@@ -124,6 +124,13 @@ static unsigned open_questions(const struct flows *flows) {
   return count;
 }
 
+static int each_has_answered(const struct flows *flows) {
+  for (int id = 1; id <= WORKERS; id++)
+    if (flows->by_worker[id] == 0)
+      return 0;
+  return 1;
+}
+
 static void fork_answering(void) {
   for (int i = 0; i < WORKERS; i++)
     fork_worker("answer_all");
@@ -136,16 +143,16 @@ TEST("each question to a shared port is answered once, and each worker answers")
   fork_answering();
   flows_start(&flows, loop, port_wanted());
   run_until_answers(loop, &flows, ANSWERS / test_scale());
+  while (!each_has_answered(&flows)) /* on a busy machine one may get no turn for long */
+    assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
   flows.stopped = 1;
   while (open_questions(&flows) > 0)
     assert_int_not_equal(uv_run(loop, UV_RUN_ONCE), 0);
   settle(loop);
   assert_int_equal(flows.repeated, 0);
   assert_int_equal(flows.errors, 0);
-  for (int id = 1; id <= WORKERS; id++) {
+  for (int id = 1; id <= WORKERS; id++)
     print_message("worker %d: %u answers\n", id, flows.by_worker[id]);
-    assert_true(flows.by_worker[id] > 0);
-  }
 }
 
 /* ---- workers are killed ---- */
