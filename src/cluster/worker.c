@@ -71,10 +71,14 @@ static void worker_set_state(dgram_worker_t *worker, enum worker_state state) {
 
 static void worker_set_request_state(struct dgram__bind_request *request,
                                      enum worker_request_state state) {
-  assert(request->state == REQUEST_LISTENING_QUEUED
-             ? state == REQUEST_LEASED || state == REQUEST_RELEASE_QUEUED
-             : state == request->state + 1 ||
-                   (request->state == REQUEST_LEASED && state == REQUEST_RELEASE_QUEUED));
+  static const unsigned char edges[] = {
+      [REQUEST_SENT] = DGRAM__FROM(REQUEST_QUEUED),
+      [REQUEST_LEASED] = DGRAM__FROM(REQUEST_SENT) | DGRAM__FROM(REQUEST_LISTENING_QUEUED),
+      [REQUEST_LISTENING_QUEUED] = DGRAM__FROM(REQUEST_LEASED),
+      [REQUEST_RELEASE_QUEUED] =
+          DGRAM__FROM(REQUEST_LEASED) | DGRAM__FROM(REQUEST_LISTENING_QUEUED),
+  };
+  dgram__assert_edge(edges, request->state, state);
   request->state = state;
 }
 

@@ -20,17 +20,8 @@
 #include "listeners.h"
 #include "rx_coalesce.h"
 #include "send_queue.h"
+#include "state.h"
 #include "busy_poll.h"
-
-/* ---- states ---- */
-
-/* An edge table has for each state a bit for each that it may follow. */
-#define DGRAM__FROM(state) (1U << (state))
-#define DGRAM__FROM_ANY 0xffU
-
-static inline void dgram__assert_edge(const unsigned char edges[], unsigned from, unsigned to) {
-  assert((edges[to] & DGRAM__FROM(from)) != 0);
-}
 
 /* ---- loop.c: what the sockets of a loop share ---- */
 

@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "gso.h"
 #include "list.h"
+#include "state.h"
 
 /* Where a send is. Builds with assertions keep it, to assert that each is in one queue. */
 enum dgram__send_state {
@@ -51,17 +52,16 @@ struct dgram__send {
 
 static inline void dgram__send_set_state(struct dgram__send *send, enum dgram__send_state state) {
 #ifndef NDEBUG
-#define BIT(state) (1U << DGRAM__SEND_##state)
-  static const unsigned followers[] = {
-      [DGRAM__SEND_FREE] = BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY),
-      [DGRAM__SEND_WAIT_BIND] = BIT(FREE) | BIT(WAIT_BIND) | BIT(RESOLVING) | BIT(READY),
-      [DGRAM__SEND_RESOLVING] = BIT(FREE) | BIT(READY) | BIT(CANCELLED),
-      [DGRAM__SEND_READY] = BIT(FREE) | BIT(COMPLETED) | BIT(CANCELLED),
-      [DGRAM__SEND_COMPLETED] = BIT(FREE),
-      [DGRAM__SEND_CANCELLED] = BIT(FREE),
+  static const unsigned char edges[] = {
+      [DGRAM__SEND_FREE] = DGRAM__FROM_ANY,
+      [DGRAM__SEND_WAIT_BIND] = DGRAM__FROM(DGRAM__SEND_FREE) | DGRAM__FROM(DGRAM__SEND_WAIT_BIND),
+      [DGRAM__SEND_RESOLVING] = DGRAM__FROM(DGRAM__SEND_FREE) | DGRAM__FROM(DGRAM__SEND_WAIT_BIND),
+      [DGRAM__SEND_READY] = DGRAM__FROM(DGRAM__SEND_FREE) | DGRAM__FROM(DGRAM__SEND_WAIT_BIND) |
+                            DGRAM__FROM(DGRAM__SEND_RESOLVING),
+      [DGRAM__SEND_COMPLETED] = DGRAM__FROM(DGRAM__SEND_READY),
+      [DGRAM__SEND_CANCELLED] = DGRAM__FROM(DGRAM__SEND_READY) | DGRAM__FROM(DGRAM__SEND_RESOLVING),
   };
-#undef BIT
-  assert(followers[send->state] >> state & 1);
+  dgram__assert_edge(edges, send->state, state);
   send->state = state;
 #endif
 }
