@@ -298,14 +298,15 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
     return UV_EINVAL;
   if (port <= 0 || port > UINT16_MAX)
     return DGRAM_ERR_SOCKET_BAD_PORT;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  int err = dgram__check_open(socket);
+  if (err != 0)
+    return err;
   if (socket->connecting.state != DGRAM__DISCONNECTED)
     return DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
   if (dgram_bind_state(socket) == DGRAM_BINDING)
     return DGRAM_ERR_SOCKET_ALREADY_BOUND;
   union dgram__address to;
-  int err = dgram__numeric_read(socket, port, address, true, &to);
+  err = dgram__numeric_read(socket, port, address, true, &to);
   if (err == 0 && socket->binding.state == DGRAM__UNBOUND)
     err = dgram__bind_at_once(socket);
   if (err != 0)

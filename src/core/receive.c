@@ -120,12 +120,10 @@ static int rx_memory_allocate(struct dgram__loop *loop) {
 /* ---- batch ---- */
 
 int dgram_set_receive_budget(dgram_socket_t *socket, int budget) {
-  if (socket == NULL || budget < 0)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  socket->rx.budget = budget > 0 ? (unsigned)budget : DEFAULT_BUDGET;
-  return 0;
+  int err = budget >= 0 ? dgram__check_open(socket) : UV_EINVAL;
+  if (err == 0)
+    socket->rx.budget = budget > 0 ? (unsigned)budget : DEFAULT_BUDGET;
+  return err;
 }
 
 void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options) {

@@ -174,11 +174,9 @@ void dgram__close_if_ready(dgram_socket_t *socket) {
 }
 
 int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) {
-  if (socket == NULL)
-    return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  int err = callback != NULL ? dgram_on_close(socket, callback, context) : 0;
+  int err = dgram__check_open(socket);
+  if (err == 0 && callback != NULL)
+    err = dgram_on_close(socket, callback, context);
   if (err != 0)
     return err;
   socket_set_life(socket, DGRAM__CLOSING);
