@@ -1,15 +1,12 @@
 #include "shared_sockets.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "udp.h"
-#include "descriptor.h"
 
 unsigned dgram__shared_sockets_default_limit(void) {
   struct rlimit limit;
@@ -21,19 +18,6 @@ unsigned dgram__shared_sockets_default_limit(void) {
 
 /* ---- the primary's own descriptors ---- */
 
-static int shared_sockets_identify(int fd, struct dgram__identity *identity) {
-  struct stat file;
-  if (fstat(fd, &file) != 0)
-    return -errno;
-  *identity = (struct dgram__identity){.device = file.st_dev, .inode = file.st_ino};
-  return 0;
-}
-
-static bool shared_sockets_is_same(const struct dgram__identity *a,
-                                   const struct dgram__identity *b) {
-  return a->device == b->device && a->inode == b->inode;
-}
-
 static struct dgram__allowed *
 shared_sockets_find_allowed(const struct dgram__shared_sockets *shared, int fd) {
   DGRAM__LIST_FOR_EACH (allowed, &shared->allowed, struct dgram__allowed, node)
@@ -44,7 +28,7 @@ shared_sockets_find_allowed(const struct dgram__shared_sockets *shared, int fd) 
 
 int dgram__shared_sockets_allow(struct dgram__shared_sockets *shared, int fd) {
   struct dgram__identity identity;
-  int err = shared_sockets_identify(fd, &identity);
+  int err = dgram__descriptor_identify(fd, &identity);
   if (err != 0)
     return err;
   if (dgram__udp_family(fd) == 0)
@@ -135,7 +119,7 @@ static struct dgram__shared_socket *shared_sockets_find(const struct dgram__shar
     if (!socket->marked && first->fd == request->fd && first->reuse_addr == request->reuse_addr &&
         first->ipv6_only == request->ipv6_only &&
         dgram__address_equal(&first->address, &request->address) &&
-        shared_sockets_is_same(&socket->identity, identity)) {
+        dgram__identity_equal(&socket->identity, identity)) {
       found = socket;
       break;
     }
@@ -161,8 +145,8 @@ static int shared_sockets_assign(struct dgram__shared_sockets *shared,
   struct dgram__identity identity = {0};
   if (request->fd > 0) {
     const struct dgram__allowed *allowed = shared_sockets_find_allowed(shared, request->fd);
-    if (allowed == NULL || shared_sockets_identify(request->fd, &identity) != 0 ||
-        !shared_sockets_is_same(&identity, &allowed->identity))
+    if (allowed == NULL || dgram__descriptor_identify(request->fd, &identity) != 0 ||
+        !dgram__identity_equal(&identity, &allowed->identity))
       return UV_EACCES;
   }
   lease->socket = shared_sockets_find(shared, leases, request, &identity);

@@ -6,18 +6,11 @@
 #ifndef DGRAM_SHARED_SOCKETS_H
 #define DGRAM_SHARED_SOCKETS_H
 
-#include <sys/types.h>
-
+#include "descriptor.h"
 #include "frame.h"
 #include "list.h"
 
 enum { DGRAM__MAX_LEASES = 1024 }; /* of one worker: the list is searched */
-
-/* Identifies a system socket, since the number of a descriptor is used again. */
-struct dgram__identity {
-  dev_t device;
-  ino_t inode;
-};
 
 /* A descriptor of the primary's own that workers may request by its number. */
 struct dgram__allowed {

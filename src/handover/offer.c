@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -140,10 +139,11 @@ static void offer_on_guard(uv_timer_t *timer);
 static void offer_lend_all(const dgram_offer_t *offer) {
   for (size_t i = 0; i < offer->count && offer->state != OFFER_ENDED; i++) {
     const struct offered *offered = &offer->sockets[i];
-    struct stat a;
-    struct stat b;
-    if (fstat(offered->fd, &a) == 0 && fstat(offered->original, &b) == 0 && a.st_dev == b.st_dev &&
-        a.st_ino == b.st_ino)
+    struct dgram__identity own;
+    struct dgram__identity now;
+    if (dgram__descriptor_identify(offered->fd, &own) == 0 &&
+        dgram__descriptor_identify(offered->original, &now) == 0 &&
+        dgram__identity_equal(&own, &now))
       dgram__lend_descriptor(offer->loop, offered->original);
   }
 }

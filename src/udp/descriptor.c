@@ -9,7 +9,16 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+int dgram__descriptor_identify(int fd, struct dgram__identity *identity) {
+  struct stat file;
+  if (fstat(fd, &file) != 0)
+    return -errno;
+  *identity = (struct dgram__identity){.device = file.st_dev, .inode = file.st_ino};
+  return 0;
+}
 
 int dgram__descriptor_above_standard(int fd) {
   if (fd > STDERR_FILENO)

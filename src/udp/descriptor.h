@@ -7,6 +7,23 @@
 #ifndef DGRAM_DESCRIPTOR_H
 #define DGRAM_DESCRIPTOR_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The file that a descriptor refers to: duplicates have the same one, a number is used again. */
+struct dgram__identity {
+  dev_t device;
+  ino_t inode;
+};
+
+/* Returns 0 or an error. */
+int dgram__descriptor_identify(int fd, struct dgram__identity *identity);
+
+static inline bool dgram__identity_equal(const struct dgram__identity *a,
+                                         const struct dgram__identity *b) {
+  return a->device == b->device && a->inode == b->inode;
+}
+
 /* Moves a new descriptor above the standard ones. Returns it; on error `fd` is closed. */
 int dgram__descriptor_above_standard(int fd);
 
