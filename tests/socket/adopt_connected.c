@@ -25,7 +25,6 @@ static void close_fixture(struct fixture *fixture) {
   close(fixture->peer);
   close_socket(fixture->socket);
   run_to_end(fixture->loop);
-  run_to_end(fixture->loop);
 }
 
 TEST("the peer of a connected descriptor is the remote address") {
