@@ -192,6 +192,23 @@ int adopt_fd(dgram_socket_t *socket, int fd) {
   return dgram_bind_options(socket, &options, NULL, NULL);
 }
 
+struct twin open_twin(uv_loop_t *loop, dgram_type_t type) {
+  begin_round(loop);
+  struct twin twin = {.loop = loop};
+  int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+  assert_true(fd > 0);
+  twin.twin = dup(fd);
+  twin.socket = new_socket(loop, type, trace_message, "got");
+  assert_int_equal(adopt_fd(twin.socket, fd), 0);
+  return twin;
+}
+
+void close_twin(struct twin *twin) {
+  close(twin->twin);
+  close_socket(twin->socket);
+  run_to_end(twin->loop);
+}
+
 void connect_now(dgram_socket_t *socket, int port) {
   int connected = 0;
   assert_int_equal(dgram_connect(socket, port, NULL, count_connect, &connected), 0);

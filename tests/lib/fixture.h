@@ -86,6 +86,16 @@ int bind_now(dgram_socket_t *socket, const char *address);
 /* Has the socket adopt a descriptor. Returns the code of dgram_bind_options(). */
 int adopt_fd(dgram_socket_t *socket, int fd);
 
+/* A socket over a descriptor that the test has made, and another descriptor of it. */
+struct twin {
+  uv_loop_t *loop;
+  dgram_socket_t *socket;
+  int twin;
+};
+
+struct twin open_twin(uv_loop_t *loop, dgram_type_t type);
+void close_twin(struct twin *twin);
+
 /* Connects to a port of 127.0.0.1, and runs the loop until that is done. */
 void connect_now(dgram_socket_t *socket, int port);
 

@@ -1,37 +1,14 @@
 /* Choosing the interface of multicast: the codes, and that the kernel has the choice. */
 #include "lib/fixture.h"
 
-/* A socket, and a second descriptor of its system socket. */
-struct fixture {
-  uv_loop_t *loop;
-  dgram_socket_t *socket;
-  int twin;
-};
-
-static struct fixture open_fixture(uv_loop_t *loop, dgram_type_t type) {
-  begin_round(loop);
-  struct fixture fixture = {.loop = loop};
-  int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  fixture.twin = dup(fd);
-  fixture.socket = new_socket(fixture.loop, type, trace_message, "got");
-  assert_int_equal(adopt_fd(fixture.socket, fd), 0);
-  return fixture;
-}
-
-static void close_fixture(struct fixture *fixture) {
-  close(fixture->twin);
-  close_socket(fixture->socket);
-  run_to_end(fixture->loop);
-}
-
-static const char *kernels_v4(const struct fixture *fixture) {
+static const char *kernels_v4(const struct twin *fixture) {
   struct in_addr address;
   socklen_t length = sizeof address;
   assert_int_equal(getsockopt(fixture->twin, IPPROTO_IP, IP_MULTICAST_IF, &address, &length), 0);
   return inet_ntoa(address);
 }
 
-static int kernels_v6(const struct fixture *fixture) {
+static int kernels_v6(const struct twin *fixture) {
   int index = -1;
   socklen_t length = sizeof index;
   assert_int_equal(getsockopt(fixture->twin, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, &length), 0);
@@ -39,12 +16,12 @@ static int kernels_v6(const struct fixture *fixture) {
 }
 
 TEST("the multicast interface of a udp4 socket is an address") {
-  struct fixture fixture = open_fixture(loop, DGRAM_UDP4);
+  struct twin fixture = open_twin(loop, DGRAM_UDP4);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "127.0.0.1"), 0);
   assert_string_equal(kernels_v4(&fixture), "127.0.0.1");
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "0.0.0.0"), 0);
   assert_string_equal(kernels_v4(&fixture), "0.0.0.0");
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 /* A group that is sent to goes the way that was chosen, and comes back by it. */
@@ -66,37 +43,37 @@ TEST("what is sent to a group leaves by the multicast interface") {
 TEST("the multicast interface of a udp6 socket is a zone, a name or a number") {
   static const char *const names[] = {"::%lo", "::%1", "lo", "1"};
   skip_without_ipv6();
-  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
+  struct twin fixture = open_twin(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     assert_int_equal(dgram_set_multicast_interface(fixture.socket, names[i]), 0);
     assert_int_equal(kernels_v6(&fixture), 1);
     assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::"), 0);
     assert_int_equal(kernels_v6(&fixture), 0);
   }
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 /* As the specification says of most errors in the scope. */
 TEST("the multicast interface is the kernel's choice where a zone does not exist") {
   skip_without_ipv6();
-  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
+  struct twin fixture = open_twin(loop, DGRAM_UDP6);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::%lo"), 0);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::%nosuchif"), 0);
   assert_int_equal(kernels_v6(&fixture), 0);
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 /* Each of the texts is refused, and the choice stays. */
 static void assert_refused(uv_loop_t *loop, dgram_type_t type, const char *const texts[],
                            int code) {
-  struct fixture fixture = open_fixture(loop, type);
+  struct twin fixture = open_twin(loop, type);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "lo"), 0);
   for (; *texts != NULL; texts++)
     assert_int_equal(dgram_set_multicast_interface(fixture.socket, *texts), code);
   if (type == DGRAM_UDP6)
     assert_int_equal(kernels_v6(&fixture), 1);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, NULL), UV_EINVAL);
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 TEST("a multicast interface that is neither address nor name is EINVAL") {
@@ -131,14 +108,14 @@ TEST("a multicast interface of IPv6 for a udp4 socket is ENOPROTOOPT") {
 TEST("a multicast interface of IPv4 for a udp6 socket is its choice for IPv4") {
   static const char *const nobodys[] = {"203.0.113.9", "224.0.0.1", NULL};
   skip_without_ipv6();
-  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
+  struct twin fixture = open_twin(loop, DGRAM_UDP6);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "::%lo"), 0);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "127.0.0.1"), 0);
   assert_string_equal(kernels_v4(&fixture), "127.0.0.1");
   assert_int_equal(kernels_v6(&fixture), 1);
   assert_int_equal(dgram_set_multicast_interface(fixture.socket, "0.0.0.0"), 0);
   assert_string_equal(kernels_v4(&fixture), "0.0.0.0");
-  close_fixture(&fixture);
+  close_twin(&fixture);
   assert_refused(loop, DGRAM_UDP6, nobodys, UV_EADDRNOTAVAIL);
 }
 
@@ -146,14 +123,14 @@ TEST("a multicast interface of IPv4 for a udp6 socket is its choice for IPv4") {
 TEST("an IPv6 address without a zone gives the choice back to the kernel") {
   static const char *const texts[] = {"::", "::1", "ff02::1", "::ffff:127.0.0.1", "::%", "::%999"};
   skip_without_ipv6();
-  struct fixture fixture = open_fixture(loop, DGRAM_UDP6);
+  struct twin fixture = open_twin(loop, DGRAM_UDP6);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     assert_int_equal(dgram_set_multicast_interface(fixture.socket, "fe80::1%lo"), 0);
     assert_int_equal(kernels_v6(&fixture), 1);
     assert_int_equal(dgram_set_multicast_interface(fixture.socket, texts[i]), 0);
     assert_int_equal(kernels_v6(&fixture), 0);
   }
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 TEST("the multicast interface of a socket that is unbound or being bound is EBADF") {

@@ -43,31 +43,7 @@ static const struct option options[] = {
 };
 enum { OPTIONS = 4 };
 
-/* A socket, and a second descriptor of its system socket. */
-struct fixture {
-  uv_loop_t *loop;
-  dgram_socket_t *socket;
-  int twin;
-};
-
-static struct fixture open_fixture(uv_loop_t *loop, dgram_type_t type) {
-  begin_round(loop);
-  struct fixture fixture = {.loop = loop};
-  int fd = socket(type == DGRAM_UDP4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  assert_true(fd > 0);
-  fixture.twin = dup(fd);
-  fixture.socket = new_socket(fixture.loop, type, NULL, NULL);
-  assert_int_equal(adopt_fd(fixture.socket, fd), 0);
-  return fixture;
-}
-
-static void close_fixture(struct fixture *fixture) {
-  close(fixture->twin);
-  close_socket(fixture->socket);
-  run_to_end(fixture->loop);
-}
-
-static int kernels_value(const struct fixture *fixture, const struct option *option, int v6) {
+static int kernels_value(const struct twin *fixture, const struct option *option, int v6) {
   int value = -1;
   socklen_t length = sizeof value;
   assert_int_equal(getsockopt(fixture->twin, option->level[v6], option->name[v6], &value, &length),
@@ -76,14 +52,14 @@ static int kernels_value(const struct fixture *fixture, const struct option *opt
 }
 
 static void assert_set(uv_loop_t *loop, dgram_type_t type) {
-  struct fixture fixture = open_fixture(loop, type);
+  struct twin fixture = open_twin(loop, type);
   for (int i = 0; i < OPTIONS; i++)
     for (int j = 0; j < 4; j++) {
       assert_int_equal(options[i].set(fixture.socket, options[i].accepted[j]), 0);
       assert_int_equal(kernels_value(&fixture, &options[i], type == DGRAM_UDP6),
                        options[i].kept[j]);
     }
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 TEST("the kernel has the option that was set") {
@@ -96,14 +72,14 @@ TEST("the kernel has the option that was set on a udp6 socket") {
 }
 
 static void assert_ranges(uv_loop_t *loop, dgram_type_t type) {
-  struct fixture fixture = open_fixture(loop, type);
+  struct twin fixture = open_twin(loop, type);
   for (int i = 0; i < OPTIONS; i++) {
     int before = kernels_value(&fixture, &options[i], type == DGRAM_UDP6);
     for (int j = 0; j < options[i].refusals; j++)
       assert_int_equal(options[i].set(fixture.socket, options[i].refused[j]), UV_EINVAL);
     assert_int_equal(kernels_value(&fixture, &options[i], type == DGRAM_UDP6), before);
   }
-  close_fixture(&fixture);
+  close_twin(&fixture);
 }
 
 TEST("an option out of range is EINVAL and changes nothing") {
