@@ -180,6 +180,12 @@ static void handle_on_lookup(dgram_lookup_t *lookup, const char *host, dgram_typ
   napi_close_handle_scope(env, scope);
 }
 
+static dgram_lookup_t *handle_take_lookup(struct handle *handle) {
+  dgram_lookup_t *lookup = handle->lookup;
+  handle->lookup = NULL;
+  return lookup;
+}
+
 /* ---- deferred work ---- */
 
 /* Runs a task once: a program may have had its tick run twice, or made up the id. */
@@ -236,9 +242,7 @@ void addon_close_all(struct addon *addon) {
     handle_run_task(addon, id);
   while (addon->first != NULL) {
     struct handle *handle = addon->first;
-    dgram_lookup_t *lookup = handle->lookup;
-    handle->lookup = NULL;
-    dgram_lookup_done(lookup, UV_ECANCELED, NULL);
+    dgram_lookup_done(handle_take_lookup(handle), UV_ECANCELED, NULL);
     dgram_dispose(handle->socket);
   }
 }
@@ -381,12 +385,6 @@ int64_t addon_bind_descriptor_copy(struct handle *handle, const struct addon_arg
 }
 
 /* ---- resolved ---- */
-
-static dgram_lookup_t *handle_take_lookup(struct handle *handle) {
-  dgram_lookup_t *lookup = handle->lookup;
-  handle->lookup = NULL;
-  return lookup;
-}
 
 /* resolved(status, address): the result of `lookup`. */
 int64_t addon_resolved(struct handle *handle, const struct addon_argument argv[]) {
