@@ -28,11 +28,8 @@ int raw_socket(void) {
 
 int raw_holder(int *port) {
   int on = 1;
-  struct sockaddr_in address = loopback_address(0);
-  int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  assert_true(fd >= 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-  /* Not before: port 0 may be one that another process holds, if both sockets have the option. */
+  int fd = raw_socket();
+  /* Not before the bind: port 0 may be one that another process holds, if both have the option. */
   assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
   *port = raw_port(fd);
   raw_connect(fd, *port);
