@@ -40,7 +40,7 @@ SCRIPTED_TEST("a close that waits for a failed bind follows it") {
   dgram_socket_t *socket = scripted_unbound_socket();
   fake_fail_open(UV_EMFILE);
   scripted_send(socket, 0);
-  scripted_close(socket);
+  close_socket(socket);
   EXPECT("error(bind EMFILE 0.0.0.0) 0:EMFILE close");
 }
 
@@ -59,7 +59,7 @@ SCRIPTED_TEST("a send in the listener of a failed bind binds again") {
 
 SCRIPTED_TEST("the listener of a failed bind may close") {
   dgram_socket_t *socket = scripted_unbound_socket();
-  scripted_on_error = scripted_close;
+  scripted_on_error = close_socket;
   fake_fail_open(UV_EMFILE);
   scripted_send(socket, 0);
   EXPECT("error(bind EMFILE 0.0.0.0) 0:EMFILE close");
@@ -68,7 +68,7 @@ SCRIPTED_TEST("the listener of a failed bind may close") {
 static void send_again_and_close(dgram_socket_t *socket) {
   scripted_on_error = NULL;
   scripted_send(socket, 1);
-  scripted_close(socket);
+  close_socket(socket);
 }
 
 SCRIPTED_TEST("the listener of a failed bind may send again and close") {

@@ -75,7 +75,7 @@ SCRIPTED_TEST("a close ends each blocked send in its own way") {
   scripted_on_sent = keep_order;
   assert_int_equal(dgram_send(socket, "x", 1, 9, "::1", on_failed, NULL), 0);
   fake_reply_always(UV_EAGAIN);
-  scripted_close(socket);
+  close_socket(socket);
   scripted_run();
   static const int expected[] = {0, 1, 2, UV_EINVAL};
   assert_int_equal(order_count, 4);
@@ -125,7 +125,7 @@ SCRIPTED_TEST("an option that waits when the socket closes is forgotten") {
   dgram_socket_t *socket = blocked_socket();
   assert_int_equal(dgram_set_ttl(socket, 20), 0);
   fake_reply_always(UV_EAGAIN);
-  scripted_close(socket);
+  close_socket(socket);
   scripted_run();
   assert_string_equal(set, "");
   assert_trace("close 0:ECANCELED 1:ECANCELED 2:ECANCELED");

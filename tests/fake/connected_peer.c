@@ -74,7 +74,7 @@ static void assert_answers_come(unsigned max_rx_batch) {
   }
   assert_trace("listening (answer) (answer) (answer)");
   close(peer);
-  scripted_close(socket);
+  close_socket(socket);
   EXPECT("close");
 }
 

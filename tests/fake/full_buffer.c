@@ -86,7 +86,7 @@ SCRIPTED_TEST("a blocked socket goes on receiving") {
 }
 
 static void close_at_once(dgram_socket_t *socket, int number) {
-  scripted_close(socket);
+  close_socket(socket);
 }
 
 SCRIPTED_TEST("a listener of 'message' may close a blocked socket") {
@@ -101,7 +101,7 @@ SCRIPTED_TEST("a listener of 'message' may close a blocked socket") {
 
 SCRIPTED_TEST("close() tries blocked sends once more") {
   dgram_socket_t *socket = blocked_socket();
-  scripted_close(socket);
+  close_socket(socket);
   assert_string_equal(fake_sends(), "3 4 5");
   EXPECT("3 4 5 close");
 }
@@ -109,7 +109,7 @@ SCRIPTED_TEST("close() tries blocked sends once more") {
 SCRIPTED_TEST("what close() can not send is cancelled after 'close'") {
   dgram_socket_t *socket = blocked_socket();
   FAKE_REPLIES(1, UV_EAGAIN);
-  scripted_close(socket);
+  close_socket(socket);
   assert_string_equal(fake_sends(), "3 | EAGAIN");
   assert_trace(""); /* nothing from within the call */
   EXPECT("3 close 4:ECANCELED 5:ECANCELED");
@@ -119,7 +119,7 @@ SCRIPTED_TEST("what close() can not send is cancelled after 'close'") {
 SCRIPTED_TEST("close() sends what this turn has not sent yet") {
   dgram_socket_t *socket = scripted_socket();
   scripted_send_all(socket, 0, 2);
-  scripted_close(socket);
+  close_socket(socket);
   assert_string_equal(fake_sends(), "0 1 2");
   EXPECT("0 1 2 close");
 }
@@ -129,13 +129,13 @@ SCRIPTED_TEST("sends without a callback are cancelled without an event") {
   FAKE_REPLIES(UV_EAGAIN, UV_EAGAIN);
   scripted_send_silently(socket, 0);
   scripted_send(socket, 1);
-  scripted_close(socket);
+  close_socket(socket);
   EXPECT("close 1:ECANCELED");
 }
 
 static void close_after_3(dgram_socket_t *socket, int number) {
   if (number == 3)
-    scripted_close(socket);
+    close_socket(socket);
 }
 
 SCRIPTED_TEST("close() in a send's callback comes after the callbacks of those that left") {

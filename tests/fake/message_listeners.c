@@ -13,7 +13,7 @@ static int at; /* the message at which something is done */
 
 static void close_there(dgram_socket_t *socket, int number) {
   if (number == at)
-    scripted_close(socket);
+    close_socket(socket);
 }
 
 /* https://github.com/oven-sh/bun/issues/33669 */
@@ -48,7 +48,7 @@ SCRIPTED_TEST("a socket that a listener closes receives no further batch") {
 }
 
 SCRIPTED_TEST("a listener of 'error' may close in the midst of a batch") {
-  scripted_on_error = scripted_close;
+  scripted_on_error = close_socket;
   fake_receive(scripted_socket(), BATCH);
   EXPECT("(a) (bb) (cc) (d) (e) error(recvmsg EMSGSIZE) close");
 }
@@ -57,7 +57,7 @@ static dgram_socket_t *other;
 
 static void close_the_other(dgram_socket_t *socket, int number) {
   if (other != NULL && other != socket)
-    scripted_close(other);
+    close_socket(other);
   other = NULL;
 }
 

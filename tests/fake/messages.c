@@ -134,7 +134,7 @@ static void count_messages(dgram_socket_t *socket, const dgram_message_t *const 
   }
   assert_string_equal(dgram_rinfo_address(&messages[count - 1]->rinfo), "192.0.2.1");
   if (calls == close_at)
-    scripted_close(socket);
+    close_socket(socket);
 }
 
 static int singles;
@@ -216,7 +216,7 @@ SCRIPTED_TEST("a listener of 'messages' that removes itself is not called again"
 
 SCRIPTED_TEST("a close in the listener of 'messages' is followed by no 'message'") {
   dgram_socket_t *socket = new_listening();
-  in_batch = scripted_close;
+  in_batch = close_socket;
   fake_receive(socket, BATCH);
   fake_receive(socket, BATCH);
   scripted_run();

@@ -142,7 +142,7 @@ SCRIPTED_TEST("close() tries once more after ENOBUFS and cancels the rest") {
   dgram_socket_t *socket = scripted_socket();
   FAKE_REPLIES(UV_ENOBUFS, 1, UV_ENOBUFS);
   scripted_send_all(socket, 0, 2);
-  run_with(scripted_close, socket);
+  run_with(close_socket, socket);
   assert_string_equal(fake_sends(), "ENOBUFS | 0 | ENOBUFS");
   assert_trace("0 close 1:ECANCELED 2:ECANCELED");
 }

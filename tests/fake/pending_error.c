@@ -59,7 +59,7 @@ SCRIPTED_TEST("a pending error of a blocked socket is emitted and sending goes o
 
 SCRIPTED_TEST("the listener of a pending error may close") {
   dgram_socket_t *socket = system_socket();
-  scripted_on_error = scripted_close;
+  scripted_on_error = close_socket;
   provoke_refusal(socket);
   run_once();
   assert_trace("error(recvmsg ECONNREFUSED) close");

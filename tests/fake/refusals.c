@@ -122,7 +122,7 @@ SCRIPTED_TEST("a socket that closes does not emit an ICMP error") {
   dgram_socket_t *socket = connected_socket();
   fake_reply(UV_ECONNREFUSED);
   send_to_peer(socket, "a");
-  scripted_close(socket);
+  close_socket(socket);
   EXPECT_SENT("ECONNREFUSED | a", "close");
   assert_string_equal(calls, "a ");
 }

@@ -33,10 +33,6 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
     scripted_on_message(socket, message_count++);
 }
 
-static void on_listening(dgram_socket_t *socket, void *context) {
-  trace("listening");
-}
-
 static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   trace("error(%s)", error->message);
   if (scripted_on_error != NULL)
@@ -69,7 +65,7 @@ dgram_socket_t *scripted_unbound_socket(void) {
   assert_true(socket_count < MOST_SOCKETS);
   dgram_socket_t **socket = &sockets[socket_count++];
   assert_int_equal(dgram_create_socket(scripted_loop, DGRAM_UDP4, on_message, NULL, socket), 0);
-  assert_int_equal(dgram_on_listening(*socket, on_listening, NULL), 0);
+  assert_int_equal(dgram_on_listening(*socket, trace_event, "listening"), 0);
   assert_int_equal(dgram_on_error(*socket, on_error, NULL), 0);
   assert_int_equal(dgram_on_close(*socket, on_close, socket), 0);
   return *socket;
@@ -104,10 +100,6 @@ void scripted_send_silently(dgram_socket_t *socket, int number) {
   send_number(socket, number, NULL);
 }
 
-void scripted_close(dgram_socket_t *socket) {
-  assert_int_equal(dgram_close(socket, NULL, NULL), 0);
-}
-
 /* ---- begin and end ---- */
 
 void scripted_run(void) {
@@ -129,7 +121,7 @@ void scripted_begin(uv_loop_t *loop) {
 void scripted_end(void) {
   for (int i = 0; i < socket_count; i++)
     if (sockets[i] != NULL && sockets[i]->life == DGRAM__OPEN)
-      scripted_close(sockets[i]);
+      close_socket(sockets[i]);
   run_to_end(scripted_loop);
   for (int i = 0; i < socket_count; i++)
     assert_null(sockets[i]);

@@ -44,9 +44,6 @@ extern void (*scripted_on_message)(dgram_socket_t *socket, int number);
 /* Called after the word "error(MESSAGE)"; NULL: nothing. */
 extern void (*scripted_on_error)(dgram_socket_t *socket);
 
-/* Closes; "close" in the trace. */
-void scripted_close(dgram_socket_t *socket);
-
 /* Runs the loop for a few turns, in which all happens that need not wait. */
 void scripted_run(void);
 

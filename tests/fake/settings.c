@@ -15,7 +15,7 @@ static struct dgram__settings settings_of(dgram_options_t options, const char *a
   fake_fail_open(UV_EPERM);
   assert_int_equal(dgram_bind(socket, 53, address, NULL, NULL), 0);
   scripted_run();
-  scripted_close(socket);
+  close_socket(socket);
   scripted_run();
   return *fake_settings();
 }

@@ -150,7 +150,7 @@ SCRIPTED_TEST("a listener that becomes slow is noticed soon") {
     flood(socket);
     unsigned count = run_turn();
     assert_in_range(count, slow_at, slow_at + SOON);
-    scripted_close(socket);
+    close_socket(socket);
     scripted_end();
     scripted_begin(scripted_loop);
   }
@@ -256,7 +256,7 @@ SCRIPTED_TEST("a batch is delivered at once without memory to keep the rest") {
 
 static void close_at_third(dgram_socket_t *socket, int number) {
   if (number == 2)
-    scripted_close(socket);
+    close_socket(socket);
 }
 
 SCRIPTED_TEST("a close ends such a delivery too") {
