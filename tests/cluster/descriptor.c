@@ -2,9 +2,7 @@
 #include "lib/cluster_fixture.h"
 
 ROLE(bind_to_fd) {
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = number_of("FD");
-  must(dgram_bind_options(reporting_udp4(loop), &options, NULL, NULL) == 0);
+  must(adopt_fd(reporting_udp4(loop), number_of("FD")) == 0);
 }
 
 /* Starts a worker that wants the descriptor. */

@@ -42,13 +42,11 @@ static void answer_and_end(dgram_socket_t *socket, const char *message, const dg
 static int serve(void) {
   dgram_listen_fd_t fd;
   dgram_socket_t *socket;
-  dgram_bind_options_t options = dgram_default_bind_options();
   if (dgram_listen_fds(&fd, 1, 1) != 1)
     return 1;
-  options.fd = fd.fd;
   if (dgram_create_socket(uv_default_loop(), DGRAM_UDP4, answer_and_end, NULL, &socket) != 0)
     return 2;
-  if (dgram_bind_options(socket, &options, NULL, NULL) != 0)
+  if (adopt_fd(socket, fd.fd) != 0)
     return 3;
   return uv_run(uv_default_loop(), UV_RUN_DEFAULT) == 0 ? 0 : 4;
 }

@@ -52,10 +52,8 @@ static int serve(const char *at, const char *generation) {
   watch(); /* it does not outlive a test that has failed */
   if (dgram_handover_take(at, PATIENCE_MS, fds, &takeover) != 1)
     return 1;
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = fds[0];
   if (dgram_create_socket(loop, DGRAM_UDP4, answer_one, NULL, &server) != 0 ||
-      dgram_bind_options(server, &options, NULL, NULL) != 0)
+      adopt_fd(server, fds[0]) != 0)
     return 2;
   if (dgram_handover_offer(loop, at, fds, 1, close_server, NULL, &server_offer) != 0)
     return 3;

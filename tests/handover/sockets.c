@@ -32,12 +32,9 @@ TEST("sockets of both families are handed over, and each is bound in its own fam
   offer_fds(loop, fds, 2);
   assert_int_equal(take(loop, &taker), 2);
 
-  dgram_bind_options_t options = dgram_default_bind_options();
   dgram_socket_t *next6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
-  options.fd = taker.fds[0];
-  assert_int_equal(dgram_bind_options(next6, &options, NULL, NULL), UV_EINVAL);
-  options.fd = taker.fds[1];
-  assert_int_equal(dgram_bind_options(next6, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(next6, taker.fds[0]), UV_EINVAL);
+  assert_int_equal(adopt_fd(next6, taker.fds[1]), 0);
   dgram_socket_t *next = new_taken(loop, taker.fds[0], NULL, NULL);
   confirm(loop, &taker);
   close_socket(old);

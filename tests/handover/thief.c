@@ -56,7 +56,6 @@ static void die_at(enum step last) {
   dgram_takeover_t *takeover;
   dgram_offer_t *offer;
   dgram_socket_t *socket;
-  dgram_bind_options_t options = dgram_default_bind_options();
   for (enum step step = CONNECTED; step <= last; step++) {
     int err = 0;
     switch (step) {
@@ -71,8 +70,7 @@ static void die_at(enum step last) {
       err = uv_loop_init(&loop) + dgram_create_socket(&loop, DGRAM_UDP4, NULL, NULL, &socket);
       break;
     case BOUND:
-      options.fd = fds[0];
-      err = dgram_bind_options(socket, &options, NULL, NULL);
+      err = adopt_fd(socket, fds[0]);
       break;
     case OFFERED:
       err = dgram_handover_offer(&loop, path, fds, 1, NULL, NULL, &offer);
@@ -131,13 +129,11 @@ static void reply_and_close(dgram_socket_t *socket, const char *message, const d
 static int serve(void) {
   dgram_listen_fd_t fd;
   dgram_socket_t *socket;
-  dgram_bind_options_t options = dgram_default_bind_options();
   watch();
   if (dgram_listen_fds(&fd, 1, 1) != 1)
     return 1;
-  options.fd = fd.fd;
   if (dgram_create_socket(uv_default_loop(), DGRAM_UDP4, reply_and_close, NULL, &socket) != 0 ||
-      dgram_bind_options(socket, &options, NULL, NULL) != 0)
+      adopt_fd(socket, fd.fd) != 0)
     return 2;
   return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }

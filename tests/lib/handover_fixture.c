@@ -133,10 +133,8 @@ void give_up(struct taker *taker) {
 }
 
 dgram_socket_t *new_taken(uv_loop_t *loop, int fd, dgram_message_cb on_message, void *context) {
-  dgram_bind_options_t options = dgram_default_bind_options();
-  options.fd = fd;
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, on_message, context);
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(socket, fd), 0);
   return socket;
 }
 

@@ -37,14 +37,13 @@ static void on_answer(dgram_socket_t *socket, const char *message, const dgram_r
 }
 
 static dgram_socket_t *adopt_ping(dgram_type_t type, struct answers *answers) {
-  dgram_bind_options_t options = dgram_default_bind_options();
   sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range; "
      "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit");
-  options.fd = type == DGRAM_UDP4 ? socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
-                                  : socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
-  assert_true(options.fd >= 0);
+  int fd = type == DGRAM_UDP4 ? socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
+                              : socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+  assert_true(fd >= 0);
   dgram_socket_t *socket = new_socket(here->loop, type, on_answer, answers);
-  assert_int_equal(dgram_bind_options(socket, &options, NULL, NULL), 0);
+  assert_int_equal(adopt_fd(socket, fd), 0);
   return socket;
 }
 
