@@ -462,8 +462,8 @@ int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size);
 
 /* ---- abort.c: abort signals ---- */
 
-/* A new socket joins its signal, if it has one. False: the signal is aborted already. */
-bool dgram__abort_signal_join(dgram_socket_t *socket);
+/* A new socket joins a signal. Returns 0, UV_ECANCELED: it is aborted already, or UV_ENOMEM. */
+int dgram__abort_signal_join(dgram_socket_t *socket, dgram_abort_signal_t *signal);
 void dgram__abort_signal_leave(dgram_socket_t *socket);
 
 /* ---- socket.c: its life ---- */
@@ -490,7 +490,16 @@ struct dgram__options {
   void *lookup_context;
   dgram_defer_cb defer;
   void *defer_context;
+};
+
+/*
+ * What few sockets need, apart from the socket so that an idle one is small: made by the first
+ * feature that has something to keep, and freed with the socket. All zero: no feature is in use.
+ */
+struct dgram__extras {
   dgram_abort_signal_t *signal;
+  struct dgram__list_node signal_node; /* in the signal's list */
+  dgram_socket_t *socket;              /* that these belong to */
 };
 
 struct dgram_socket {
@@ -512,7 +521,7 @@ struct dgram_socket {
   struct dgram__rx rx;
   uint64_t wake_at; /* when the task `resume` runs, if it waits; ms */
   struct dgram__tasks tasks;
-  struct dgram__list_node signal_node; /* in its abort signal */
+  struct dgram__extras *extras; /* NULL: no feature has anything to keep */
 };
 
 static inline bool dgram__is_bound(const dgram_socket_t *socket) {
@@ -534,6 +543,9 @@ static inline void dgram__release(dgram_socket_t *socket) {
   if (--socket->holds == 0)
     socket->loop->free_socket(socket);
 }
+
+/* The socket's extras, made if there are none yet. NULL: no memory. */
+struct dgram__extras *dgram__extras(dgram_socket_t *socket);
 
 /* Fills in the system socket's own name, or its peer's. Returns 0 or an error. */
 int dgram__describe_name(const dgram_socket_t *socket, bool peer, dgram_address_t *address);

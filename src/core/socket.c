@@ -54,7 +54,16 @@ static void socket_free(dgram_socket_t *socket) {
   dgram__loop_leave(socket->loop);
   if (socket->gone != NULL)
     *socket->gone = true;
+  free(socket->extras);
   free(socket);
+}
+
+struct dgram__extras *dgram__extras(dgram_socket_t *socket) {
+  if (socket->extras == NULL)
+    socket->extras = calloc(1, sizeof *socket->extras);
+  if (socket->extras != NULL)
+    socket->extras->socket = socket;
+  return socket->extras;
 }
 
 /* ---- create ---- */
@@ -101,8 +110,7 @@ static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *option
                                             .lookup = options->lookup,
                                             .lookup_context = options->lookup_context,
                                             .defer = options->defer,
-                                            .defer_context = options->defer_context,
-                                            .signal = options->signal};
+                                            .defer_context = options->defer_context};
   socket->loop->free_socket = socket_free;
   if (options->low_latency)
     socket->loop->low_latency++;
@@ -129,12 +137,16 @@ int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
   dgram_socket_t *created = socket_new(loop, &read);
   if (created == NULL)
     return UV_ENOMEM;
-  if (on_message != NULL && dgram_on_message(created, on_message, context) != 0) {
+  if (on_message != NULL)
+    err = dgram_on_message(created, on_message, context);
+  if (err == 0 && read.signal != NULL)
+    err = dgram__abort_signal_join(created, read.signal);
+  if (err != 0 && err != UV_ECANCELED) {
     dgram__release(created);
-    return UV_ENOMEM;
+    return err;
   }
   *socket = created;
-  return dgram__abort_signal_join(created) ? 0 : dgram_close(created, NULL, NULL);
+  return err == UV_ECANCELED ? dgram_close(created, NULL, NULL) : 0;
 }
 
 int dgram_create_socket(uv_loop_t *loop, dgram_type_t type, dgram_message_cb on_message,

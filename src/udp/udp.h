@@ -64,10 +64,10 @@ enum {
 
 /* What may be tried on a socket; whether the kernel then has it, is found at run time. */
 struct dgram__udp_capabilities {
-  unsigned max_segments;     /* GSO: datagrams of one message that is sent; 1: none is segmented */
-  unsigned max_gro_segments; /* GRO: datagrams of one receive buffer; 1: GRO is not asked for */
-  unsigned max_tx_batch;     /* messages of one system call; 1: sendmsg(2) */
-  unsigned max_rx_batch;     /* the same; 1: recvmsg(2) */
+  uint16_t max_segments;     /* GSO: datagrams of one message that is sent; 1: none is segmented */
+  uint16_t max_gro_segments; /* GRO: datagrams of one receive buffer; 1: GRO is not asked for */
+  uint16_t max_tx_batch;     /* messages of one system call; 1: sendmsg(2) */
+  uint16_t max_rx_batch;     /* the same; 1: recvmsg(2) */
 };
 
 /* What this system may have, less what DGRAM_GSO=0, DGRAM_GRO=0 and DGRAM_MMSG=0 switch off. */
@@ -91,7 +91,11 @@ struct dgram__settings {
  *
  * OFF is also where a socket begins that may not try.
  */
-enum dgram__offload { DGRAM__OFFLOAD_UNPROBED, DGRAM__OFFLOAD_ON, DGRAM__OFFLOAD_OFF };
+enum __attribute__((packed)) dgram__offload {
+  DGRAM__OFFLOAD_UNPROBED,
+  DGRAM__OFFLOAD_ON,
+  DGRAM__OFFLOAD_OFF
+};
 
 static inline void dgram__offload_set(enum dgram__offload *offload, bool available) {
   assert(*offload == DGRAM__OFFLOAD_UNPROBED);
@@ -103,7 +107,7 @@ struct dgram__udp {
   int fd; /* -1: none */
   enum dgram__offload gso;
   enum dgram__offload gro;
-  unsigned single_message_calls;               /* sends yet to come with one message each */
+  uint16_t single_message_calls;               /* sends yet to come with one message each */
   struct dgram__udp_capabilities capabilities; /* less the calls that were refused */
   struct dgram__gso_refusals *refusals;        /* of segmented sends; NULL: none yet */
 };

@@ -256,7 +256,7 @@ static struct dgram__tx_batch *batch;
 
 /* The socket is another one, which may have so many segments in a message and messages in a call.
  */
-static void open_with(unsigned max_segments, unsigned max_tx_batch) {
+static void open_with(uint16_t max_segments, uint16_t max_tx_batch) {
   dgram__udp_close(&udp);
   struct dgram__settings settings = {
       .capabilities = {.max_segments = max_segments, .max_tx_batch = max_tx_batch}};
