@@ -173,15 +173,20 @@ void dgram__resolve_forget(dgram_lookup_t *lookup);
 
 /* ---- send.c: sends, from the call to their callbacks ---- */
 
+/* What a send has to be checked for, as flags; with none of them it takes the fast path. */
+enum {
+  DGRAM__GUARD_LIFE = 1 /* the socket is not open any more */
+};
+
 /* Why a flush does not go on. */
-enum dgram__blocked {
+enum __attribute__((packed)) dgram__blocked {
   DGRAM__NOT_BLOCKED,
   DGRAM__BLOCKED_BY_EAGAIN, /* the socket's send buffer is full */
   DGRAM__BLOCKED_BY_ENOBUFS /* the device's queue, or no port is free: only time tells */
 };
 
 /* When the callbacks of `completed` are called. */
-enum dgram__completion {
+enum __attribute__((packed)) dgram__completion {
   DGRAM__COMPLETE_LATER,   /* by a deferred task */
   DGRAM__COMPLETE_IN_CALL, /* before the dgram_flush() under way returns */
   DGRAM__COMPLETING        /* they are being called now */
@@ -207,6 +212,7 @@ struct dgram__tx {
   unsigned retries;     /* ENOBUFS in a row; since a send last succeeded or none was left */
   enum dgram__blocked blocked;
   enum dgram__completion completion;
+  unsigned char guards; /* DGRAM__GUARD_...: why a send does not take the fast path */
   struct dgram__async_error async_error;
 };
 

@@ -237,6 +237,11 @@ static int send_read_destination(const dgram_socket_t *socket, int port, const c
   return dgram__destination_read(socket, port, address, true, destination);
 }
 
+/* Why the guards refuse a send; 0: they do not. */
+static int send_check_guards(const dgram_socket_t *socket) {
+  return socket->life != DGRAM__OPEN ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
+}
+
 /* A send waits for 'listening', or behind sends that do, so that their order stays. */
 static inline bool send_has_to_wait_bind(const dgram_socket_t *socket) {
   return socket->binding.state != DGRAM__LISTENING || socket->tx.wait_bind.count > 0;
@@ -247,10 +252,11 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   size_t size;
   if (socket == NULL || !send_measure(buffers, count, &size))
     return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  int err = socket->tx.guards != 0 ? send_check_guards(socket) : 0;
+  if (err != 0)
+    return err;
   struct dgram__destination destination;
-  int err = send_read_destination(socket, port, address, &destination);
+  err = send_read_destination(socket, port, address, &destination);
   if (err != 0)
     return err;
   struct dgram__send *send = send_new(socket, buffers, count, size, callback, context);
@@ -299,9 +305,9 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
   size_t size;
   if (socket == NULL || !send_measure(buffers, count, &size))
     return UV_EINVAL;
-  if (socket->life != DGRAM__OPEN)
-    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
-  int err = send_check_address(socket, to);
+  int err = socket->tx.guards != 0 ? send_check_guards(socket) : 0;
+  if (err == 0)
+    err = send_check_address(socket, to);
   if (err != 0)
     return err;
   struct dgram__send *send = send_new(socket, buffers, count, size, callback, context);
@@ -317,7 +323,7 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
 /* A send only joins those that are ready: their flush is requested, and still to come. */
 static inline bool send_can_join_ready(const dgram_socket_t *socket) {
   unsigned ready = socket->tx.ready.count;
-  return ready > 0 && ready + 1 < FULL_BATCH && socket->life == DGRAM__OPEN &&
+  return ready > 0 && ready + 1 < FULL_BATCH && socket->tx.guards == 0 &&
          !send_has_to_wait_bind(socket) && socket->loop->free_bytes > 0;
 }
 

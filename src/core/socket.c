@@ -42,6 +42,7 @@ const char *dgram_version(void) {
 static void socket_set_life(dgram_socket_t *socket, enum dgram__life life) {
   assert(life == socket->life + 1);
   socket->life = life;
+  socket->tx.guards |= DGRAM__GUARD_LIFE;
 }
 
 /* ---- memory ---- */
