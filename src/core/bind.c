@@ -81,6 +81,7 @@ static int bind_open(dgram_socket_t *socket, const union dgram__address *local) 
                                      .reuse_addr = (flags & DGRAM__REUSE_ADDR) != 0,
                                      .reuse_port = (flags & DGRAM__REUSE_PORT) != 0,
                                      .ipv6_only = (flags & DGRAM__IPV6_ONLY) != 0,
+                                     .network = dgram__network_of(socket),
                                      .capabilities = bind_capabilities(socket)};
   int err = dgram__udp_open(&socket->udp, &settings);
   if (err != 0)
@@ -96,6 +97,8 @@ static int bind_open(dgram_socket_t *socket, const union dgram__address *local) 
  * datagrams apart that the kernel has joined (GRO); another program would take them for one.
  */
 static int bind_adopt(dgram_socket_t *socket, int fd, bool ours) {
+  if (dgram__network_of(socket) != NULL)
+    return UV_ENOTSUP;
   int family = dgram__udp_family(fd);
   if (family == 0)
     return DGRAM_ERR_INVALID_FD_TYPE;
@@ -296,7 +299,8 @@ static int bind_check_unbound(const dgram_socket_t *socket) {
 }
 
 static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t *options) {
-  bool alone = options->exclusive || (socket->options.flags & DGRAM__REUSE_PORT) != 0;
+  bool alone = options->exclusive || (socket->options.flags & DGRAM__REUSE_PORT) != 0 ||
+               dgram__network_of(socket) != NULL;
   struct dgram__binding *binding = &socket->binding;
   const struct dgram__bind_agent *agent = alone ? NULL : socket->loop->bind_agent;
   if (options->fd <= 0)

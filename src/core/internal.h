@@ -100,6 +100,9 @@ void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
 /* Hands the task to the program's `defer`; if that declines, the task goes into `deferred`. */
 void dgram__defer(dgram_socket_t *socket, const struct dgram__task_type *type);
 
+/* Runs what the loop has to run before it blocks. Whether there is more: it would not block. */
+bool dgram__loop_run_tasks(struct dgram__loop *loop);
+
 /* Runs the task `resume` after so many milliseconds, or earlier if it is to already. */
 void dgram__resume_after(dgram_socket_t *socket, unsigned ms, const struct dgram__task_type *type);
 
@@ -506,6 +509,7 @@ struct dgram__extras {
   dgram_abort_signal_t *signal;
   struct dgram__list_node signal_node; /* in the signal's list */
   dgram_socket_t *socket;              /* that these belong to */
+  struct dgram__network *network;      /* `sim_host` of the options; or NULL */
 };
 
 struct dgram_socket {
@@ -537,6 +541,11 @@ static inline bool dgram__is_bound(const dgram_socket_t *socket) {
 /* Whether the socket keeps the loop alive, once it is bound. */
 static inline bool dgram__keeps_loop_alive(const dgram_socket_t *socket) {
   return socket->referenced || socket->tx.ready.count > 0;
+}
+
+/* The simulated network that the socket is on; NULL: the kernel's. */
+static inline struct dgram__network *dgram__network_of(const dgram_socket_t *socket) {
+  return socket->extras != NULL ? socket->extras->network : NULL;
 }
 
 /* The socket lives while it is held; the last release frees it. */

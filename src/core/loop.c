@@ -178,14 +178,19 @@ static void loop_on_prepare(uv_prepare_t *prepare) {
 
 static void loop_run_queue(struct dgram__task_queue *queue, uint64_t now);
 
-static void loop_on_idle(uv_idle_t *idle) {
-  struct dgram__loop *loop = idle->data;
+bool dgram__loop_run_tasks(struct dgram__loop *loop) {
   loop_run_queue(&loop->flushes, UINT64_MAX);
   loop_run_queue(&loop->deferred, UINT64_MAX);
   loop_run_queue(&loop->backlogs, UINT64_MAX);
   loop_run_queue(&loop->flushes, UINT64_MAX);
-  if (loop->deferred.first == NULL && loop->backlogs.first == NULL)
-    uv_idle_stop(idle);
+  bool more = loop->deferred.first != NULL || loop->backlogs.first != NULL;
+  if (!more)
+    uv_idle_stop(&loop->idle);
+  return more;
+}
+
+static void loop_on_idle(uv_idle_t *idle) {
+  (void)dgram__loop_run_tasks(idle->data);
 }
 
 /* ---- tasks ---- */

@@ -3,8 +3,6 @@
  */
 #include "internal.h"
 
-#include <errno.h>
-
 int dgram__check_open(const dgram_socket_t *socket) {
   if (socket == NULL)
     return UV_EINVAL;
@@ -18,7 +16,7 @@ static int options_check_bound(const dgram_socket_t *socket) {
 
 int dgram__set_option(const dgram_socket_t *socket, int level, int name, const void *value,
                       socklen_t length) {
-  return setsockopt(socket->udp.fd, level, name, value, length) == 0 ? 0 : -errno;
+  return dgram__udp_set_option(&socket->udp, level, name, value, length);
 }
 
 /* ---- options of sends to come ---- */
@@ -101,8 +99,9 @@ static int options_get_buffer_size(dgram_socket_t *socket, int name) {
     return UV_EINVAL;
   if (options_check_bound(socket) != 0)
     return options_buffer_size_failed(socket, UV_EBADF);
-  if (getsockopt(socket->udp.fd, SOL_SOCKET, name, &size, &length) != 0)
-    return options_buffer_size_failed(socket, -errno);
+  int err = dgram__udp_get_option(&socket->udp, SOL_SOCKET, name, &size, &length);
+  if (err != 0)
+    return options_buffer_size_failed(socket, err);
   return size;
 }
 

@@ -34,6 +34,16 @@ static void poll_set_state(dgram_socket_t *socket, enum dgram__poll_state state)
 /* ---- the handle ---- */
 
 static void poll_on_poll(uv_poll_t *poll, int status, int events);
+static void poll_wake(void *owner, int status, int events);
+
+/* Watches for the events: libuv the descriptor, or a simulated network its endpoint. */
+static void poll_watch(dgram_socket_t *socket, int events) {
+  if (dgram__udp_is_simulated(&socket->udp))
+    socket->udp.endpoint->ops->watch(socket->udp.endpoint, events);
+  else
+    uv_poll_start(&socket->poll, events, poll_on_poll);
+  socket->poll_events = (unsigned char)events;
+}
 
 void dgram__poll_update(dgram_socket_t *socket) {
   if (socket->poll_state == DGRAM__NOT_POLLED)
@@ -43,10 +53,9 @@ void dgram__poll_update(dgram_socket_t *socket) {
     events |= socket->poll_state == DGRAM__POLLED ? UV_READABLE : 0;
     events |= socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN ? UV_WRITABLE : 0;
   }
-  if (events != socket->poll_events) {
-    uv_poll_start(&socket->poll, events, poll_on_poll);
-    socket->poll_events = (unsigned char)events;
-  }
+  if (events != socket->poll_events)
+    poll_watch(socket, events);
+  /* Of a simulated socket the handle is all zeros, and never active: only its flag changes. */
   if (dgram__keeps_loop_alive(socket))
     uv_ref((uv_handle_t *)&socket->poll);
   else
@@ -72,16 +81,28 @@ static int poll_enter_fd(dgram_socket_t *socket) {
   return 0;
 }
 
-int dgram__poll_open(dgram_socket_t *socket) {
+/* Returns 0 or an error. */
+static int poll_open_handle(dgram_socket_t *socket) {
   int err = poll_enter_fd(socket);
   if (err != 0)
     return err;
   err = uv_poll_init_socket(socket->loop->uv, &socket->poll, socket->udp.fd);
-  if (err != 0) {
+  if (err != 0)
     socket->loop->by_fd[socket->udp.fd] = NULL;
-    return err;
-  }
   socket->poll.data = socket;
+  return err;
+}
+
+int dgram__poll_open(dgram_socket_t *socket) {
+  int err = 0;
+  if (dgram__udp_is_simulated(&socket->udp)) {
+    socket->udp.endpoint->owner = socket;
+    socket->udp.endpoint->on_ready = poll_wake;
+  } else {
+    err = poll_open_handle(socket);
+  }
+  if (err != 0)
+    return err;
   socket->poll_events = 0;
   poll_set_state(socket, DGRAM__POLLED);
   dgram__hold(socket);
@@ -96,8 +117,12 @@ void dgram__poll_close(dgram_socket_t *socket) {
   if (socket->poll_state == DGRAM__NOT_POLLED)
     return;
   poll_set_state(socket, DGRAM__NOT_POLLED);
-  socket->loop->by_fd[socket->udp.fd] = NULL;
   dgram__retry_now(socket);
+  if (dgram__udp_is_simulated(&socket->udp)) {
+    dgram__release(socket); /* not the last time: it has not closed yet */
+    return;
+  }
+  socket->loop->by_fd[socket->udp.fd] = NULL;
   uv_close((uv_handle_t *)&socket->poll, poll_on_closed);
 }
 
@@ -145,8 +170,8 @@ static void poll_back_off(dgram_socket_t *socket) {
  * libuv reports a pending socket error (POLLERR) as EBADF, stops watching, and does not say what
  * else the socket is ready for. The error is read and emitted; dgram__poll_update() watches again.
  */
-static void poll_on_poll(uv_poll_t *poll, int status, int events) {
-  dgram_socket_t *socket = poll->data;
+static void poll_wake(void *owner, int status, int events) {
+  dgram_socket_t *socket = owner;
   bool progress = false;
   dgram__hold(socket);
   if (status != 0) {
@@ -167,6 +192,10 @@ static void poll_on_poll(uv_poll_t *poll, int status, int events) {
     poll_back_off(socket);
   dgram__poll_update(socket);
   dgram__release(socket);
+}
+
+static void poll_on_poll(uv_poll_t *poll, int status, int events) {
+  poll_wake(poll->data, status, events);
 }
 
 /* ---- the sockets by their descriptors ---- */

@@ -15,7 +15,7 @@
 
 struct dgram_lookup {
   uv_getaddrinfo_t request; /* unless the program is asked */
-  bool by_program;
+  bool by_program;          /* or by a simulated network, which can't be stopped either */
   dgram__resolved_fn *resolved;
   dgram__resolved_fd_fn *resolved_fd; /* NULL: a descriptor is no valid answer */
   void *owner;                        /* NULL: forgotten */
@@ -80,6 +80,10 @@ static void resolve_on_getaddrinfo(uv_getaddrinfo_t *request, int status, struct
     status = UV_EAI_ADDRFAMILY;
   resolve_finish(request->data, status, &address);
   uv_freeaddrinfo(found);
+}
+
+static void resolve_on_answer(void *lookup, int status, const union dgram__address *address) {
+  resolve_finish(lookup, status, address);
 }
 
 void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address) {
@@ -159,7 +163,12 @@ int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, c
     options->lookup(started, copy, options->type, options->lookup_context);
     return 0;
   }
-  int err = resolve_ask_system(socket->loop->uv, started, dgram__family(options->type));
+  struct dgram__network *network = dgram__network_of(socket);
+  int family = dgram__family(options->type);
+  started->by_program = network != NULL;
+  int err = network != NULL
+                ? network->ops->resolve(network, started->host, family, resolve_on_answer, started)
+                : resolve_ask_system(socket->loop->uv, started, family);
   if (err != 0) {
     *lookup = NULL;
     free(started);

@@ -653,8 +653,12 @@ void dgram__send_before_change(dgram_socket_t *socket) {
 }
 
 /* Sets the option on another system socket, so that the caller gets its error. */
-static int send_try_option(int family, int level, int name, const void *value, socklen_t length) {
-  int fd = dgram__descriptor_socket(family, SOCK_DGRAM);
+static int send_try_option(const dgram_socket_t *socket, int level, int name, const void *value,
+                           socklen_t length) {
+  const struct dgram__udp *udp = &socket->udp;
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->set_option(udp->endpoint, level, name, value, length, true);
+  int fd = dgram__descriptor_socket(dgram__family(socket->options.type), SOCK_DGRAM);
   if (fd < 0)
     return fd;
   int err = setsockopt(fd, level, name, value, length) == 0 ? 0 : -errno;
@@ -667,7 +671,7 @@ int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void
   dgram__send_before_change(socket);
   if (socket->tx.ready.count == 0)
     return dgram__set_option(socket, level, name, value, length);
-  int err = send_try_option(dgram__family(socket->options.type), level, name, value, length);
+  int err = send_try_option(socket, level, name, value, length);
   if (err != 0)
     return err;
   struct dgram__send *marker = send_allocate(socket->loop);

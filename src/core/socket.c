@@ -55,6 +55,8 @@ static void socket_free(dgram_socket_t *socket) {
   dgram__loop_leave(socket->loop);
   if (socket->gone != NULL)
     *socket->gone = true;
+  if (dgram__network_of(socket) != NULL)
+    socket->extras->network->sockets--;
   free(socket->extras);
   free(socket);
 }
@@ -241,6 +243,8 @@ int dgram_fileno(dgram_socket_t *socket) {
     return UV_EINVAL;
   if (socket->udp.fd < 0)
     return UV_EBADF;
+  if (dgram__udp_is_simulated(&socket->udp))
+    return UV_ENOTSUP;
   dgram__send_before_change(socket);
   return socket->udp.fd;
 }

@@ -16,6 +16,7 @@
 #include "address.h"
 #include "cmsg.h"
 #include "gso.h"
+#include "network.h"
 
 /*
  * Whether many datagrams can leave by one call, sendmmsg(2), and come by one, recvmmsg(2). FreeBSD
@@ -79,6 +80,7 @@ struct dgram__settings {
   bool reuse_addr;
   bool reuse_port;
   bool ipv6_only;
+  struct dgram__network *network;              /* that it is on; NULL: the kernel's */
   struct dgram__udp_capabilities capabilities; /* zeros, where nothing is sent or received */
 };
 
@@ -104,13 +106,20 @@ static inline void dgram__offload_set(enum dgram__offload *offload, bool availab
 
 /* One system socket, and what was learned about it. */
 struct dgram__udp {
-  int fd; /* -1: none */
+  int fd; /* -1: none; DGRAM__SIMULATED_FD */
   enum dgram__offload gso;
   enum dgram__offload gro;
   uint16_t single_message_calls;               /* sends yet to come with one message each */
   struct dgram__udp_capabilities capabilities; /* less the calls that were refused */
-  struct dgram__gso_refusals *refusals;        /* of segmented sends; NULL: none yet */
+  union {
+    struct dgram__gso_refusals *refusals; /* of segmented sends; NULL: none yet */
+    struct dgram__endpoint *endpoint;     /* of a simulated socket */
+  };
 };
+
+static inline bool dgram__udp_is_simulated(const struct dgram__udp *udp) {
+  return udp->fd == DGRAM__SIMULATED_FD;
+}
 
 /* ---- udp_socket.c ---- */
 
@@ -153,6 +162,12 @@ bool dgram__udp_queues_errors(const struct dgram__udp *udp);
 
 /* The address of the peer, or with `peer` false the socket's own. Returns 0 or an error. */
 int dgram__udp_name(const struct dgram__udp *udp, bool peer, union dgram__address *name);
+
+/* setsockopt(2), getsockopt(2). Return 0 or an error. */
+int dgram__udp_set_option(const struct dgram__udp *udp, int level, int name, const void *value,
+                          socklen_t length);
+int dgram__udp_get_option(const struct dgram__udp *udp, int level, int name, void *value,
+                          socklen_t *length);
 
 /*
  * The family of a datagram socket of the Internet, 0 if `fd` is not one: what libuv calls UV_UDP.

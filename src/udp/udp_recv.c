@@ -103,6 +103,8 @@ void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers) {
 
 int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, unsigned most) {
   assert(most >= 1 && most <= DGRAM__RX_BUFFERS);
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->recv(udp->endpoint, buffers, most);
   int behind = 0;
   int filled = udp_recv_messages(udp, buffers->messages, most, &behind);
   if (filled < 0)

@@ -225,15 +225,11 @@ static int udp_send_without_refused(struct dgram__udp *udp, struct dgram__tx_bat
   return sent;
 }
 
-int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
-                    const struct dgram__datagram *first, unsigned count) {
-  if (count > 1 && *batch == NULL)
-    *batch = malloc(sizeof **batch);
-  if (count == 1 || *batch == NULL) { /* there is nothing to plan */
-    struct msghdr message;
-    udp_send_address(&message, first);
-    return udp_send_message(udp->fd, &message);
-  }
+/* Apart from the single datagram, which would else save its registers. */
+__attribute__((noinline)) static int udp_send_several(struct dgram__udp *udp,
+                                                      struct dgram__tx_batch *batch,
+                                                      const struct dgram__datagram *first,
+                                                      unsigned count) {
   if (udp->gso == DGRAM__OFFLOAD_UNPROBED)
     udp_send_probe_gso(udp);
   struct dgram__gso_limits limits = {
@@ -241,8 +237,21 @@ int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
       .segment = UINT16_MAX,
       .bytes = MAX_BYTES,
       .iov_count = DGRAM__MAX_IOV};
-  int sent = udp_send_batch(udp, *batch, &limits, first, count);
+  int sent = udp_send_batch(udp, batch, &limits, first, count);
   if (sent < 0 && udp_send_is_refusal(sent, &limits, first, count))
-    sent = udp_send_without_refused(udp, *batch, &limits, sent, first, count);
+    sent = udp_send_without_refused(udp, batch, &limits, sent, first, count);
   return sent;
+}
+
+int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
+                    const struct dgram__datagram *first, unsigned count) {
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->send(udp->endpoint, first, count);
+  if (count > 1 && *batch == NULL)
+    *batch = malloc(sizeof **batch);
+  if (count > 1 && *batch != NULL)
+    return udp_send_several(udp, *batch, first, count);
+  struct msghdr message; /* there is nothing to plan */
+  udp_send_address(&message, first);
+  return udp_send_message(udp->fd, &message);
 }

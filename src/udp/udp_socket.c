@@ -76,7 +76,22 @@ void dgram__udp_adopt(struct dgram__udp *udp, const struct dgram__udp_capabiliti
   };
 }
 
+static int udp_open_simulated(struct dgram__udp *udp, const struct dgram__settings *settings) {
+  struct dgram__endpoint *endpoint;
+  int err = settings->network->ops->open(settings->network, settings, &endpoint);
+  if (err != 0)
+    return err;
+  udp->fd = DGRAM__SIMULATED_FD;
+  struct dgram__udp_capabilities capabilities = settings->capabilities;
+  capabilities.max_segments = capabilities.max_gro_segments = 1;
+  dgram__udp_adopt(udp, &capabilities);
+  udp->endpoint = endpoint;
+  return 0;
+}
+
 int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
+  if (settings->network != NULL)
+    return udp_open_simulated(udp, settings);
   int fd = dgram__descriptor_socket(settings->local.any.sa_family, SOCK_DGRAM);
   if (fd < 0)
     return fd;
@@ -122,12 +137,18 @@ void dgram__udp_abandon(struct dgram__udp *udp) {
 }
 
 void dgram__udp_close(struct dgram__udp *udp) {
-  if (udp->fd >= 0)
+  if (dgram__udp_is_simulated(udp)) {
+    udp->endpoint->ops->close(udp->endpoint);
+    udp->endpoint = NULL;
+  } else if (udp->fd >= 0) {
     close(udp->fd);
+  }
   dgram__udp_abandon(udp);
 }
 
 int dgram__udp_connect(struct dgram__udp *udp, const union dgram__address *to) {
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->connect(udp->endpoint, to);
   if (udp->refusals != NULL)
     dgram__gso_refusals_forget_peer(udp->refusals);
   socklen_t length = dgram__address_length(to);
@@ -137,6 +158,8 @@ int dgram__udp_connect(struct dgram__udp *udp, const union dgram__address *to) {
 }
 
 int dgram__udp_name(const struct dgram__udp *udp, bool peer, union dgram__address *name) {
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->name(udp->endpoint, peer, name);
   socklen_t length = sizeof *name;
   memset(name, 0, sizeof *name);
   int result =
@@ -153,15 +176,36 @@ static short udp_events_of(int fd, short wanted) {
   return count > 0 ? watched.revents : 0;
 }
 
+int dgram__udp_set_option(const struct dgram__udp *udp, int level, int name, const void *value,
+                          socklen_t length) {
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->set_option(udp->endpoint, level, name, value, length, false);
+  return setsockopt(udp->fd, level, name, value, length) == 0 ? 0 : -errno;
+}
+
+int dgram__udp_get_option(const struct dgram__udp *udp, int level, int name, void *value,
+                          socklen_t *length) {
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->get_option(udp->endpoint, level, name, value, length);
+  return getsockopt(udp->fd, level, name, value, length) == 0 ? 0 : -errno;
+}
+
 bool dgram__udp_is_readable(const struct dgram__udp *udp) {
+  if (dgram__udp_is_simulated(udp))
+    return (udp->endpoint->ops->events(udp->endpoint) & UV_READABLE) != 0;
   return (udp_events_of(udp->fd, POLLIN) & POLLIN) != 0;
 }
 
 bool dgram__udp_has_event(const struct dgram__udp *udp, bool sends) {
+  if (dgram__udp_is_simulated(udp))
+    return (udp->endpoint->ops->events(udp->endpoint) &
+            (sends ? UV_READABLE | UV_WRITABLE : UV_READABLE)) != 0;
   return udp_events_of(udp->fd, sends ? POLLIN | POLLOUT : POLLIN) != 0;
 }
 
 bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
+  if (dgram__udp_is_simulated(udp))
+    return false;
 #if defined(IP_RECVERR) && defined(IPV6_RECVERR)
   return udp_has_option(udp->fd, IPPROTO_IP, IP_RECVERR, 1) ||
          udp_has_option(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
@@ -177,6 +221,8 @@ bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
  * poll(2) report POLLERR until it is read.
  */
 int dgram__udp_take_error(struct dgram__udp *udp) {
+  if (dgram__udp_is_simulated(udp))
+    return udp->endpoint->ops->take_error(udp->endpoint);
   int err = 0;
   socklen_t length = sizeof err;
   if (getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
