@@ -88,6 +88,19 @@ export interface BindSyncOptions {
   address?: string | undefined;
 }
 
+/** What a datagram is made of: as the `msg` of `send()`. A list is the parts of one datagram. */
+export type Payload = string | NodeJS.ArrayBufferView | ReadonlyArray<string | NodeJS.ArrayBufferView>;
+
+/** A datagram of {@link Socket.sendMany} on a socket that is not connected. */
+export interface OutgoingMessage {
+  /** The bytes; copied inside the call. */
+  msg: Payload;
+  /** The destination's port, 1 to 65535. */
+  port: number;
+  /** A numeric address or a host name, which is looked up once for the whole list; by default this host. */
+  address?: string | undefined;
+}
+
 /** The events of a socket, and the arguments of their listeners. */
 export interface SocketEventMap {
   /** The socket is closed; no message comes after it. */
@@ -125,6 +138,19 @@ export class Socket extends dgram.Socket {
    * thrown, and leave the socket unconnected. Here it works with every version of Node.js.
    */
   connectSync(port: number, address?: string): void;
+
+  /**
+   * Sends many datagrams by one call into C. On a connected socket the list has payloads, otherwise
+   * datagrams with their destinations; names among these are looked up first, and if that fails,
+   * nothing is sent.
+   * @param callback Called once, when all have ended: with the number of datagrams that have left,
+   * or with the first error (its `address` and `port` are those of its datagram) and the number.
+   * Without it an error is treated as that of a `send()` without a callback.
+   */
+  sendMany(list: ReadonlyArray<OutgoingMessage>,
+    callback?: (error: Error | null, sent: number) => void): void;
+  sendMany(list: ReadonlyArray<Payload | { msg: Payload }>,
+    callback?: (error: Error | null, sent: number) => void): void;
 
   addListener<E extends keyof SocketEventMap>(
     event: E, listener: (...args: SocketEventMap[E]) => void): this;

@@ -5,6 +5,7 @@ require('./lib/native'); // first: it reports what is missing
 const { builtin } = require('./lib/builtin');
 const { Socket, createSocket } = require('./lib/socket');
 require('./lib/events');
+require('./lib/additions');
 require('./lib/legacy');
 
 // Gone in newer versions of Node.js.

@@ -49,7 +49,8 @@ function releasing(call) {
 
 // Those that queue nothing, and the sends, of which there are too many: send.js releases what they
 // queue.
-const direct = new Set(['constructor', 'setDestination', 'takeMessages', 'send', 'sendList']);
+const direct = new Set(['constructor', 'setDestination', 'takeMessages', 'send', 'sendList',
+  'sendMany']);
 
 // Does the same with the methods of a class of the addon's, but for these.
 function makeReleasing({ prototype }) {

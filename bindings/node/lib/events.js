@@ -132,8 +132,8 @@ function onSent(completed) {
   completeBlocked(this[kState], completed);
 }
 
-function onFailed(sequence, code) {
-  this[kState].failures.set(sequence, code);
+function onFailed(sequence, code, index, sent) {
+  this[kState].failures.set(sequence, { code, index, sent });
 }
 
 // The library requests the address to bind or connect to.

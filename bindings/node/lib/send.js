@@ -148,7 +148,7 @@ function transmit(request, ip) {
     request.size = shared[SENT_SIZE];
   }
   if (result < 0) {
-    failedWith(request, result);
+    failed(request, sendError(result, request.address, request.port));
   } else if (callback) {
     request.sequence = result;
     process.nextTick(complete, request);
@@ -161,7 +161,7 @@ function transmit(request, ip) {
 
 function succeeded(request) {
   const { callback, size } = request;
-  callback(null, size);
+  callback(null, size); // sendMany(): how many datagrams
 }
 
 function failed(request, error) {
@@ -172,21 +172,27 @@ function failed(request, error) {
     process.nextTick(() => socket.emit('error', error));
 }
 
-function failedWith(request, code) {
+function sendError(code, address, port) {
   const errno = code === ERR_SOCKET_DGRAM_IS_CONNECTED ? EISCONN : code;
-  failed(request, errors.endpointError(errno, 'send', request.address, request.port));
+  return errors.endpointError(errno, 'send', address, port);
 }
 
 function settle(request) {
   const { failures } = request.state;
-  const code = failures.get(request.sequence);
-  if (code === undefined) {
+  const failure = failures.get(request.sequence);
+  if (failure === undefined) {
     succeeded(request);
     return;
   }
   failures.delete(request.sequence);
-  const { callback, address, port } = request;
-  callback(errors.endpointError(code, 'send', address, port));
+  const { code, index, sent } = failure;
+  const { callback, list } = request;
+  const { address, port } = list === undefined ? request : list[index];
+  const error = sendError(code, address, port);
+  if (list === undefined)
+    callback(error);
+  else
+    callback(error, sent);
 }
 
 // Sequence numbers are modulo 2^32.
@@ -216,4 +222,4 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { completeBlocked, send };
+module.exports = { complete, completeBlocked, isLiteral, send, sendError };

@@ -14,21 +14,22 @@
 #include <stdint.h>
 
 /* The functions of setup(), by their names there. */
-#define ADDON_CALLBACKS(XX)                                                                \
-  XX(queue)          /* (f, ...arguments): call f when the call from JavaScript returns */ \
-  XX(tick)           /* (f, ...arguments): call f in the next tick */                      \
-  XX(defer)          /* (task): pass it to runDeferredTask() in the next tick */           \
-  XX(lookup)         /* (binding): resolve where to bind or connect, then call resolved()  \
-                        or resolvedDescriptor() */                                         \
-  XX(message)        /* (): a message; its fields are in the shared array */               \
-  XX(sender)         /* (address, family): the sender of the messages that follow */       \
-  XX(slab)           /* (): returns a new ArrayBuffer for a socket's pooled messages */    \
-  XX(listening)      /* () */                                                              \
-  XX(connected)      /* () */                                                              \
-  XX(connect_failed) /* (code) */                                                          \
-  XX(error)          /* (code, syscall, address, port) */                                  \
-  XX(sent)           /* (completed): blocked sends have completed, up to this count */     \
-  XX(failed)         /* (sequence, code): this send has failed */                          \
+#define ADDON_CALLBACKS(XX)                                                                  \
+  XX(queue)          /* (f, ...arguments): call f when the call from JavaScript returns */   \
+  XX(tick)           /* (f, ...arguments): call f in the next tick */                        \
+  XX(defer)          /* (task): pass it to runDeferredTask() in the next tick */             \
+  XX(lookup)         /* (binding): resolve where to bind or connect, then call resolved()    \
+                        or resolvedDescriptor() */                                           \
+  XX(message)        /* (): a message; its fields are in the shared array */                 \
+  XX(sender)         /* (address, family): the sender of the messages that follow */         \
+  XX(slab)           /* (): returns a new ArrayBuffer for a socket's pooled messages */      \
+  XX(listening)      /* () */                                                                \
+  XX(connected)      /* () */                                                                \
+  XX(connect_failed) /* (code) */                                                            \
+  XX(error)          /* (code, syscall, address, port) */                                    \
+  XX(sent)           /* (completed): blocked sends have completed, up to this count */       \
+  XX(failed)         /* (sequence, code[, index, sent]): this send has failed; of sendMany() \
+                        the first that failed, and how many have left */                     \
   XX(closed)         /* () */
 
 #define ADDON_CALLBACK_INDEX(name) ON_##name,
@@ -39,28 +40,33 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
  * The numbers that JavaScript needs as well. create() exports them as `constants`, together with
  * the error codes of the library and of libuv.
  */
-#define ADDON_CONSTANTS(XX)                                                                 \
-  /* The fields of a message in the shared array, one message after the other. */           \
-  XX(OFFSET, 0) /* in the staging buffer or slab, bytes */                                  \
-  XX(SIZE, 1)   /* bytes */                                                                 \
-  XX(PORT, 2)   /* the sender's */                                                          \
-  XX(MESSAGE_FIELDS, 3)                                                                     \
-  XX(MAX_MESSAGES, 1024)  /* whose fields the array holds */                                \
-  XX(SENT_SIZE, 3 * 1024) /* behind them: the size of the last send, bytes */               \
-  XX(SHARED_LENGTH, 3 * 1024 + 1)                                                           \
-  XX(STAGING_SIZE, 64 * 1024)    /* bytes, over the largest datagram; a WebAssembly page */ \
-  XX(MESSAGES_PER_ITERATION, 32) /* of the event loop, as the built-in */                   \
-  /* The flags of send() and sendList(). */                                                 \
-  XX(SEND_TO_DESTINATION, 1) /* of setDestination(); otherwise to the peer */               \
-  XX(SEND_WITH_CALLBACK, 2)                                                                 \
-  /* The library's enumerations. */                                                         \
-  XX(UDP4, DGRAM_UDP4)                                                                      \
-  XX(UDP6, DGRAM_UDP6)                                                                      \
-  XX(UNBOUND, DGRAM_UNBOUND)                                                                \
-  XX(BINDING, DGRAM_BINDING)                                                                \
-  XX(BOUND, DGRAM_BOUND)                                                                    \
-  XX(DISCONNECTED, DGRAM_DISCONNECTED)                                                      \
-  XX(CONNECTING, DGRAM_CONNECTING)                                                          \
+#define ADDON_CONSTANTS(XX)                                                                  \
+  /* The fields of a message in the shared array, one message after the other. */            \
+  XX(OFFSET, 0) /* in the staging buffer or slab, bytes */                                   \
+  XX(SIZE, 1)   /* bytes */                                                                  \
+  XX(PORT, 2)   /* the sender's */                                                           \
+  XX(MESSAGE_FIELDS, 3)                                                                      \
+  XX(MAX_MESSAGES, 1024)  /* whose fields the array holds */                                 \
+  XX(SENT_SIZE, 3 * 1024) /* behind them: the size of the last send, bytes */                \
+  XX(SHARED_LENGTH, 3 * 1024 + 1)                                                            \
+  XX(STAGING_SIZE, 64 * 1024)    /* bytes, over the largest datagram; a WebAssembly page */  \
+  XX(MESSAGES_PER_ITERATION, 32) /* of the event loop, as the built-in */                    \
+  /* The flags of send() and sendList(). */                                                  \
+  XX(SEND_TO_DESTINATION, 1) /* of setDestination(); otherwise to the peer */                \
+  XX(SEND_WITH_CALLBACK, 2)                                                                  \
+  /* The fields of a datagram of sendMany(). */                                              \
+  XX(SEND_ADDRESS_SIZE, 0) /* bytes of its address as text; 0: as the one before, or peer */ \
+  XX(SEND_SIZE, 1)         /* bytes of its payload */                                        \
+  XX(SEND_PORT, 2)                                                                           \
+  XX(SEND_FIELDS, 3)                                                                         \
+  /* The library's enumerations. */                                                          \
+  XX(UDP4, DGRAM_UDP4)                                                                       \
+  XX(UDP6, DGRAM_UDP6)                                                                       \
+  XX(UNBOUND, DGRAM_UNBOUND)                                                                 \
+  XX(BINDING, DGRAM_BINDING)                                                                 \
+  XX(BOUND, DGRAM_BOUND)                                                                     \
+  XX(DISCONNECTED, DGRAM_DISCONNECTED)                                                       \
+  XX(CONNECTING, DGRAM_CONNECTING)                                                           \
   XX(CONNECTED, DGRAM_CONNECTED)
 
 #define ADDON_CONSTANT(name, value) ADDON_##name = (value),
@@ -248,7 +254,7 @@ addon_method_fn addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolve
 /* receive.c */
 addon_method_fn addon_pool, addon_take_messages;
 /* send.c */
-addon_method_fn addon_send, addon_send_list, addon_set_destination, addon_flush,
+addon_method_fn addon_send, addon_send_list, addon_send_many, addon_set_destination, addon_flush,
     addon_send_queue_size, addon_send_queue_count;
 
 /* ---- handle.c ---- */

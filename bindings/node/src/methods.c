@@ -171,6 +171,7 @@ static const struct method methods[] = {
 
     {"send", addon_send, PLAIN, {VALUE, INT}},
     {"sendList", addon_send_list, PLAIN, {VALUE, INT}},
+    {"sendMany", addon_send_many, PLAIN, {VALUE, VALUE, VALUE}},
     {"setDestination", addon_set_destination, PLAIN, {INT, TEXT}},
     {"flush", addon_flush, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueSize", addon_send_queue_size, ENTERS, {NO_ARGUMENT}},

@@ -4,6 +4,7 @@
  */
 #include "addon.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,6 +189,153 @@ int64_t addon_send_list(struct handle *handle, const struct addon_argument argv[
     result = send_bytes(handle, all, argv);
   free(all.base);
   return result;
+}
+
+/* ---- many datagrams ---- */
+
+/* The datagrams of a sendMany(): one completion for JavaScript, by the last of them. */
+struct send_many {
+  struct handle *handle;
+  uint32_t sequence;
+  uint32_t completed;
+  uint32_t count; /* that the library has accepted */
+  uint32_t sent;
+  uint32_t failed_at; /* the first that failed */
+  int error;          /* its code, or 0 */
+  char bytes[];
+};
+
+/* The first failure is kept; the library completes the sends in their order. */
+static void send_many_fail(struct send_many *many, uint32_t index, int code) {
+  if (many->error != 0)
+    return;
+  many->error = code;
+  many->failed_at = index;
+}
+
+static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                                  void *context) {
+  (void)socket, (void)bytes;
+  struct send_many *many = context;
+  if (error != NULL)
+    send_many_fail(many, many->completed, error->code);
+  else
+    many->sent++;
+  if (++many->completed < many->count)
+    return;
+  struct handle *handle = many->handle;
+  handle->completed++;
+  if ((many->error != 0 || !handle->flushing) && !handle->addon->ending) {
+    napi_env env = handle->addon->env;
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    if (many->error != 0) {
+      napi_value failed[] = {addon_int(env, many->sequence), addon_int(env, many->error),
+                             addon_int(env, many->failed_at), addon_int(env, many->sent)};
+      addon_call(handle, ON_failed, 4, failed);
+    }
+    if (!handle->flushing) {
+      napi_value completed = addon_int(env, handle->completed);
+      addon_emit(handle, ON_sent, 1, &completed);
+    }
+    napi_close_handle_scope(env, scope);
+  }
+  free(many);
+  addon_handle_release(handle);
+}
+
+/* The fields of the datagrams of a sendMany(); NULL: they are not what they should be. */
+static const int32_t *send_many_read_fields(napi_env env, napi_value value, uint32_t *count) {
+  napi_typedarray_type type;
+  size_t length;
+  void *data;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok ||
+      type != napi_int32_array || data == NULL || length == 0 || length % ADDON_SEND_FIELDS != 0 ||
+      length / ADDON_SEND_FIELDS > UINT32_MAX)
+    return NULL;
+  *count = (uint32_t)(length / ADDON_SEND_FIELDS);
+  return data;
+}
+
+/* Reads an address of so many bytes. Returns 0 or UV_EINVAL. */
+static int send_many_read_address(const char *text, size_t size, int port,
+                                  struct sockaddr_storage *to) {
+  char address[DGRAM_ADDRESS_TEXT];
+  if (size >= sizeof address)
+    return UV_EINVAL;
+  memcpy(address, text, size);
+  address[size] = '\0';
+  memset(to, 0, sizeof *to);
+  return uv_ip4_addr(address, port, (struct sockaddr_in *)to) == 0 ||
+                 uv_ip6_addr(address, port, (struct sockaddr_in6 *)to) == 0
+             ? 0
+             : UV_EINVAL;
+}
+
+/* Sends what lies in many->bytes, `size` of them, as the fields describe it. */
+static void send_many_dispatch(struct send_many *many, size_t size, uv_buf_t addresses,
+                               const int32_t *fields, uint32_t count) {
+  struct sockaddr_storage destination;
+  const struct sockaddr *to = NULL;
+  uv_buf_t payload = {.base = many->bytes, .len = 0};
+  int err = 0;
+  while (err == 0 && many->count < count) {
+    size_t text_size = (size_t)fields[ADDON_SEND_ADDRESS_SIZE];
+    payload.len = (size_t)fields[ADDON_SEND_SIZE];
+    if (payload.len > size || text_size > addresses.len) {
+      err = UV_EINVAL;
+    } else if (text_size > 0) { /* else it goes where the one before goes */
+      err =
+          send_many_read_address(addresses.base, text_size, fields[ADDON_SEND_PORT], &destination);
+      to = (const struct sockaddr *)&destination;
+      addresses.base += text_size;
+      addresses.len -= text_size;
+    }
+    if (err == 0)
+      err = dgram_send_to(many->handle->socket, &payload, 1, to, send_many_on_complete, many);
+    if (err != 0) {
+      send_many_fail(many, many->count, err);
+    } else {
+      many->count++;
+      size -= payload.len;
+      payload.base += payload.len;
+      fields += ADDON_SEND_FIELDS;
+    }
+  }
+}
+
+/*
+ * sendMany(payloads, addresses, fields): sends the datagrams whose payloads lie one behind the
+ * other, as do the texts of their addresses. Returns a negative code if none was accepted;
+ * otherwise a sequence number, as send() does.
+ */
+int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[]) {
+  uv_buf_t bytes, addresses;
+  uint32_t count;
+  const int32_t *fields = send_many_read_fields(handle->addon->env, argv[2].value, &count);
+  if (fields == NULL || !send_read_bytes(handle->addon->env, argv[0].value, &bytes) ||
+      !send_read_bytes(handle->addon->env, argv[1].value, &addresses))
+    return UV_EINVAL;
+  struct send_many *many = calloc(1, sizeof *many + bytes.len);
+  if (many == NULL)
+    return UV_ENOMEM;
+  memcpy(many->bytes, bytes.base, bytes.len);
+  many->handle = handle;
+  many->sequence = handle->accepted;
+  bool was_sending = handle->sending;
+  handle->sending = true;
+  napi_ref outer = addon_enter(handle->addon);
+  send_many_dispatch(many, bytes.len, addresses, fields, count);
+  addon_leave(handle->addon, outer);
+  handle->sending = was_sending;
+  assert(many->completed == 0); /* the library completes none inside a send */
+  if (many->count == 0) {
+    int err = many->error;
+    free(many);
+    return err;
+  }
+  addon_handle_hold(handle);
+  return handle->accepted++;
 }
 
 /* setDestination(port, address): where send() goes. UV_EINVAL: it is no address. */

@@ -34,6 +34,11 @@ socket
   .removeListener('messages', onMessages)
   .on('message', (msg) => msg.readUInt8(0))
   .bindSync();
+socket.sendMany([{ msg: 'a', port: 1 }, { msg: ['b', Buffer.alloc(1)], port: 2, address: 'host' }],
+  (error, sent) => console.log(error?.message, sent + 1));
+socket.sendMany(['a', ['b'], new Uint8Array(2), { msg: 'c' }]);
+// @ts-expect-error: a number is no payload
+socket.sendMany([{ msg: 5, port: 1 }]);
 const batch: SocketEventMap['messages'] = [[]];
 socket.emit('messages', ...batch);
 

@@ -1,0 +1,20 @@
+'use strict';
+// Methods of dgram.Socket that the built-in does not have. They are not enumerable: for...in over a
+// socket finds what it finds there. (bindSync() and connectSync() are the built-in's of newer
+// versions.)
+
+const { Socket } = require('./socket');
+const { sendMany } = require('./send-many');
+
+const methods = {
+  __proto__: null,
+
+  sendMany(list, callback) {
+    sendMany(this, list, callback);
+  },
+};
+
+for (const [name, value] of Object.entries(methods)) {
+  Object.defineProperty(Socket.prototype, name,
+    { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+}

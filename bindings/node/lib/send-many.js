@@ -1,0 +1,193 @@
+'use strict';
+// Many datagrams by one call, and with one callback. In order: sendMany() reads the list and copies
+// the bytes, the names among the addresses are looked up, transmit() hands all to the addon at once.
+// The callback's tick is that of send().
+
+const { bindIfNeeded, enqueue } = require('./attempt');
+const { checkPort, checkString, toBytes, toBytesList } = require('./arguments');
+const { isBlocked } = require('./block');
+const { pending, release } = require('./calls');
+const { constants } = require('./native');
+const errors = require('./errors');
+const { Bytes, allocUnsafeSlow, copyInto } = require('./primordials');
+const permission = require('./permission');
+const { loopbacks, resolve } = require('./resolve');
+const { complete, isLiteral, sendError } = require('./send');
+const { checkHealth } = require('./state');
+
+const { BOUND, CONNECTED, SEND_ADDRESS_SIZE, SEND_FIELDS, SEND_PORT, SEND_SIZE } = constants;
+
+// More than any datagram: the library has EMSGSIZE for it, whatever the bytes beyond are.
+const OVERLONG = 65536;
+
+// ---- the list ----
+
+function isMessage(entry) {
+  return typeof entry === 'string' || ArrayBuffer.isView(entry) || Array.isArray(entry);
+}
+
+function toParts(message) {
+  return Array.isArray(message) ? toBytesList(message) : [toBytes(message, 'msg')];
+}
+
+function readEntry(entry, connected) {
+  if (connected && isMessage(entry))
+    return { parts: toParts(entry), address: undefined, port: undefined };
+  if (entry === null || typeof entry !== 'object' || isMessage(entry))
+    throw errors.invalidType('list', 'an array of objects with msg, port and address', entry);
+  const { msg, port, address } = entry;
+  if (address !== undefined && address !== null)
+    checkString(address, 'address');
+  if (connected && (port || address))
+    throw errors.isConnected();
+  return { parts: toParts(msg), address: address || undefined,
+    port: connected ? undefined : checkPort(port) };
+}
+
+// One block of all payloads, copied at once: the program may change or detach its memory. The
+// entries get their sizes in it.
+function copyPayloads(entries) {
+  let size = 0;
+  for (const entry of entries) {
+    const whole = entry.parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    entry.size = Math.min(whole, OVERLONG);
+    size += entry.size;
+  }
+  const block = allocUnsafeSlow(size);
+  let offset = 0;
+  for (const { parts, size: room } of entries) {
+    const end = offset + room;
+    for (const { buffer, byteOffset, byteLength } of parts) {
+      const taken = Math.min(byteLength, end - offset);
+      if (taken > 0)
+        copyInto(block.subarray(offset), new Bytes(buffer, byteOffset, taken));
+      offset += taken;
+    }
+  }
+  return block;
+}
+
+function sendMany(socket, list, callback) {
+  const state = checkHealth(socket);
+  if (!Array.isArray(list))
+    throw errors.invalidType('list', 'an instance of Array', list);
+  if (callback !== undefined && typeof callback !== 'function')
+    throw errors.invalidType('callback', 'of type function', callback);
+  const connected = state.handle.connectState === CONNECTED;
+  const entries = list.map((entry) => readEntry(entry, connected));
+  const payloads = copyPayloads(entries);
+  checkHealth(socket); // reading the list may have run code of the program
+  bindIfNeeded(socket, state);
+  const request = { socket, state, list: entries, payloads, callback, size: entries.length,
+    sequence: 0, resource: null };
+  if (state.handle.bindState !== BOUND)
+    enqueue(socket, () => dispatch(request, connected));
+  else
+    dispatch(request, connected);
+}
+
+// ---- the look-ups ----
+
+// Nothing is sent if one of them fails.
+function dispatch(request, connected) {
+  const { socket, state, list } = request;
+  if (connected) {
+    transmit(request, null);
+    return;
+  }
+  const ips = new Map(list.map(({ address }) => [address ?? loopbacks[socket.type], undefined]));
+  let left = 1; // the look-ups that have not ended; and the tick below, in which send() sends, too
+  let failure = null;
+  const settle = () => {
+    if (--left > 0)
+      return;
+    if (failure !== null)
+      refuse(request, failure);
+    else
+      transmit(request, list.map(({ address }) => ips.get(address ?? loopbacks[socket.type])));
+  };
+  for (const name of ips.keys()) {
+    if (state.isDefaultLookup && isLiteral(state, name)) {
+      ips.set(name, name);
+      continue;
+    }
+    left++;
+    resolve(socket, state, name, (error, ip) => {
+      failure ??= error ?? null;
+      ips.set(name, ip);
+      settle();
+    });
+  }
+  process.nextTick(settle);
+}
+
+// ---- to the addon ----
+
+// The fields of the datagrams, and the texts of the addresses, each where it changes.
+function describe(list, ips) {
+  const fields = new Int32Array(list.length * SEND_FIELDS);
+  const texts = [];
+  let last = '';
+  for (const [index, { size, port }] of list.entries()) {
+    const at = index * SEND_FIELDS;
+    fields[at + SEND_SIZE] = size;
+    if (ips === null)
+      continue;
+    const endpoint = `${ips[index]} ${port}`;
+    fields[at + SEND_PORT] = port;
+    if (endpoint !== last) {
+      const text = Buffer.from(`${ips[index]}`);
+      fields[at + SEND_ADDRESS_SIZE] = text.byteLength;
+      texts.push(text);
+      last = endpoint;
+    }
+  }
+  return { fields, addresses: Buffer.concat(texts) };
+}
+
+function transmit(request, ips) {
+  const { state, list, payloads, callback } = request;
+  if (state.closed)
+    return;
+  const blocked = ips?.find((ip) => isBlocked(state.options.sendBlockList, ip));
+  if (blocked !== undefined) {
+    refuse(request, errors.ipBlocked(blocked));
+    return;
+  }
+  if (list.length === 0) {
+    if (callback)
+      process.nextTick(callback, null, 0);
+    return;
+  }
+  permission.check();
+  const start = pending.length;
+  const { fields, addresses } = describe(list, ips);
+  const result = state.handle.sendMany(payloads, addresses, fields);
+  if (result < 0) {
+    refuse(request, sendError(result, list[0].address, list[0].port));
+  } else {
+    request.sequence = result;
+    request.callback = callback ?? ((error) => reportFailure(request, error));
+    process.nextTick(complete, request);
+  }
+  if (pending.length > start)
+    release(start);
+}
+
+// ---- failures ----
+
+// None has left.
+function refuse(request, error) {
+  if (request.callback)
+    process.nextTick(request.callback, error, 0);
+  else
+    process.nextTick(reportFailure, request, error);
+}
+
+// As that of a send without a callback.
+function reportFailure({ socket, state }, error) {
+  if (error && state.options.emitSendErrors)
+    socket.emit('error', error);
+}
+
+module.exports = { sendMany };

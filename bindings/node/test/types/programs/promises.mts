@@ -1,0 +1,34 @@
+// libdgram/promises: what its methods return.
+
+import promises, { createSocket, Socket, type SendManyError } from 'libdgram/promises';
+import type { OutgoingMessage } from 'libdgram';
+import type { AddressInfo } from 'node:net';
+
+const socket: Socket = createSocket({ type: 'udp4', lowLatency: true }, (msg) => msg.readUInt8(0));
+const other: Socket = promises.createSocket('udp6');
+
+const address: AddressInfo = await socket.bind(0, '127.0.0.1');
+await other.bind({ port: 0, exclusive: true });
+const connected: void = await other.connect(address.port, '::1');
+const size: number = await socket.send('text', address.port, '127.0.0.1');
+await socket.send(new Uint8Array(4), 1, 2, address.port);
+await socket.send(['a', Buffer.from('b')], address.port);
+
+const list: OutgoingMessage[] = [{ msg: 'a', port: 1 }, { msg: ['b', 'c'], port: 2, address: 'host' }];
+try {
+  const count: number = await socket.sendMany(list);
+  console.log(count, connected, size);
+} catch (error) {
+  console.log((error as SendManyError).sent, (error as SendManyError).code);
+}
+await other.sendMany(['a', new Uint8Array(1), { msg: 'b' }]);
+
+// What is no promise stays as it is.
+socket.on('message', (msg, rinfo) => console.log(msg.length, rinfo.port)).setTTL(4);
+const own: AddressInfo = socket.address();
+// @ts-expect-error: a promise, not the socket
+socket.bind(0).on('message', () => {});
+// @ts-expect-error: a datagram has a port
+await socket.sendMany([{ msg: 'a', address: 'host' }, { msg: 'a', port: 'x' }]);
+await socket.close();
+console.log(own.port);
