@@ -6,7 +6,8 @@ set(dgram_folders base udp ipc core cluster handover group)
 set(dgram_base # no descriptor, no loop
   address.c
   errors.c
-  listeners.c)
+  listeners.c
+  rtnetlink.c)
 set(dgram_udp # system calls on one UDP descriptor: no loop
   cmsg.c
   descriptor.c
@@ -24,7 +25,10 @@ set(dgram_core # the socket on a libuv loop
   busy_poll.c
   connect.c
   events.c
+  interface_watch.c
+  interfaces.c
   loop.c
+  membership_all.c
   multicast.c
   options.c
   poll.c

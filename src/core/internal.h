@@ -469,6 +469,24 @@ int dgram__set_option(const dgram_socket_t *socket, int level, int name, const v
 /* Sets SO_RCVBUF or SO_SNDBUF, unless the size is 0. Returns 0 or the specification's error. */
 int dgram__set_buffer_size(dgram_socket_t *socket, int name, int size);
 
+/* ---- multicast.c: groups on one interface ---- */
+
+enum dgram__membership_change { DGRAM__MEMBERSHIP_JOIN, DGRAM__MEMBERSHIP_LEAVE };
+
+/* Binds an unbound socket inside the call: without a system socket there is no member. */
+int dgram__multicast_bind_if_unbound(dgram_socket_t *socket);
+
+/* Joins or leaves a group of either family on the interface with this index; 0 or an error. */
+int dgram__multicast_set(const dgram_socket_t *socket, const union dgram__address *group,
+                         unsigned index, enum dgram__membership_change change);
+
+/* ---- membership_all.c: groups on every interface ---- */
+
+struct dgram__membership_all;
+
+/* The socket closes: the interfaces are not watched any more. */
+void dgram__membership_all_forget(dgram_socket_t *socket);
+
 /* ---- abort.c: abort signals ---- */
 
 /* A new socket joins a signal. Returns 0, UV_ECANCELED: it is aborted already, or UV_ENOMEM. */
@@ -507,9 +525,10 @@ struct dgram__options {
  */
 struct dgram__extras {
   dgram_abort_signal_t *signal;
-  struct dgram__list_node signal_node; /* in the signal's list */
-  dgram_socket_t *socket;              /* that these belong to */
-  struct dgram__network *network;      /* `sim_host` of the options; or NULL */
+  struct dgram__list_node signal_node;          /* in the signal's list */
+  dgram_socket_t *socket;                       /* that these belong to */
+  struct dgram__network *network;               /* `sim_host` of the options; or NULL */
+  struct dgram__membership_all *membership_all; /* groups on every interface; NULL: none */
 };
 
 struct dgram_socket {

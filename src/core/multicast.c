@@ -34,11 +34,8 @@ static int multicast_read(struct membership *membership, const char *group, cons
   return 0;
 }
 
-/*
- * Inside the call: without a system socket there is no member. What was sent before leaves before:
- * this host receives it only if it was a member then.
- */
-static int multicast_bind_if_unbound(dgram_socket_t *socket) {
+/* What was sent before leaves before: this host receives it only if it was a member then. */
+int dgram__multicast_bind_if_unbound(dgram_socket_t *socket) {
   if (dgram_bind_state(socket) == DGRAM_BINDING)
     return UV_EBADF;
   dgram__send_before_change(socket);
@@ -47,8 +44,31 @@ static int multicast_bind_if_unbound(dgram_socket_t *socket) {
 
 /* ---- of all sources ---- */
 
+static int multicast_set(const dgram_socket_t *socket, const struct membership *membership,
+                         enum dgram__membership_change change) {
+  bool joins = change == DGRAM__MEMBERSHIP_JOIN;
+  if (membership->group.any.sa_family == AF_INET6) {
+    struct ipv6_mreq request = {.ipv6mr_multiaddr = membership->group.v6.sin6_addr,
+                                .ipv6mr_interface = membership->interface.index};
+    return dgram__set_option(socket, IPPROTO_IPV6, joins ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP,
+                             &request, sizeof request);
+  }
+  struct ip_mreqn request = {.imr_multiaddr = membership->group.v4.sin_addr,
+                             .imr_address = membership->interface.address,
+                             .imr_ifindex = (int)membership->interface.index};
+  return dgram__set_option(socket, IPPROTO_IP, joins ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP,
+                           &request, sizeof request);
+}
+
+int dgram__multicast_set(const dgram_socket_t *socket, const union dgram__address *group,
+                         unsigned index, enum dgram__membership_change change) {
+  const struct membership membership = {
+      .group = *group, .interface = {.family = group->any.sa_family, .index = index}};
+  return multicast_set(socket, &membership, change);
+}
+
 static int multicast_set_membership(dgram_socket_t *socket, const char *group,
-                                    const char *interface, int name_v4, int name_v6) {
+                                    const char *interface, enum dgram__membership_change change) {
   struct membership membership;
   int err = dgram__check_open(socket);
   if (err != 0)
@@ -57,30 +77,20 @@ static int multicast_set_membership(dgram_socket_t *socket, const char *group,
     return DGRAM_ERR_MISSING_ARGS;
   err = multicast_read(&membership, group, NULL, interface);
   if (err == 0)
-    err = multicast_bind_if_unbound(socket);
-  if (err != 0)
-    return err;
-  if (membership.group.any.sa_family == AF_INET6) {
-    struct ipv6_mreq request = {.ipv6mr_multiaddr = membership.group.v6.sin6_addr,
-                                .ipv6mr_interface = membership.interface.index};
-    return dgram__set_option(socket, IPPROTO_IPV6, name_v6, &request, sizeof request);
-  }
-  struct ip_mreqn request = {.imr_multiaddr = membership.group.v4.sin_addr,
-                             .imr_address = membership.interface.address,
-                             .imr_ifindex = (int)membership.interface.index};
-  return dgram__set_option(socket, IPPROTO_IP, name_v4, &request, sizeof request);
+    err = dgram__multicast_bind_if_unbound(socket);
+  return err != 0 ? err : multicast_set(socket, &membership, change);
 }
 
 int dgram_add_membership(dgram_socket_t *socket, const char *multicast_address,
                          const char *multicast_interface) {
-  return multicast_set_membership(socket, multicast_address, multicast_interface, IP_ADD_MEMBERSHIP,
-                                  IPV6_JOIN_GROUP);
+  return multicast_set_membership(socket, multicast_address, multicast_interface,
+                                  DGRAM__MEMBERSHIP_JOIN);
 }
 
 int dgram_drop_membership(dgram_socket_t *socket, const char *multicast_address,
                           const char *multicast_interface) {
   return multicast_set_membership(socket, multicast_address, multicast_interface,
-                                  IP_DROP_MEMBERSHIP, IPV6_LEAVE_GROUP);
+                                  DGRAM__MEMBERSHIP_LEAVE);
 }
 
 /* ---- of one source ---- */
@@ -94,7 +104,7 @@ static int multicast_set_source_membership(dgram_socket_t *socket, const char *s
     return err;
   err = source != NULL ? multicast_read(&membership, group, source, interface) : UV_EINVAL;
   if (err == 0)
-    err = multicast_bind_if_unbound(socket);
+    err = dgram__multicast_bind_if_unbound(socket);
   if (err != 0)
     return err;
   bool v4 = membership.group.any.sa_family == AF_INET;

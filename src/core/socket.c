@@ -181,6 +181,7 @@ void dgram__close_if_ready(dgram_socket_t *socket) {
   socket_set_life(socket, DGRAM__CLOSED);
   dgram__send_cancel_all(socket);
   dgram__connect_cancel(socket);
+  dgram__membership_all_forget(socket);
   dgram__receive_forget(socket);
   dgram__poll_close(socket);
   dgram__udp_close(&socket->udp);

@@ -10,6 +10,7 @@
  * With WALK_FAULTS the program is linked over system calls that fail at random.
  */
 #include <dgram.h>
+#include <dgram_interfaces.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -1173,6 +1174,26 @@ static void call_membership(struct member *member) {
                         socket, PICK(sources), PICK(groups), PICK(interfaces)));
 }
 
+/* Nothing changes on this host; in each call and callback another group may come and go. */
+static void on_membership(dgram_socket_t *socket, const dgram_membership_t *membership,
+                          void *context) {
+  CHECK(membership->interface_index > 0 && membership->group[0] != '\0', "no interface");
+  CHECK((membership->error < 0) == (membership->change == DGRAM_MEMBERSHIP_FAILED), "an error");
+  CHECK(membership->change != DGRAM_MEMBERSHIP_LEFT, "an interface has gone");
+  struct member *member = context;
+  CHECK(member->socket == socket && !member->closing, "it is closed");
+  if (one_in(4))
+    (void)dgram_drop_membership_all(socket, membership->group);
+}
+
+static void call_membership_all(struct member *member) {
+  static const char *const groups[] = {"224.0.0.114", "239.1.2.3", "ff02::1234", "group", NULL};
+  struct call call = begin_call(member, "a membership everywhere", 0);
+  const char *group = PICK(groups);
+  end_call(&call, one_in(2) ? dgram_add_membership_all(member->socket, group, on_membership, member)
+                            : dgram_drop_membership_all(member->socket, group));
+}
+
 static void call_getters(struct member *member) {
   dgram_socket_t *socket = member->socket;
   dgram_address_t address;
@@ -1325,13 +1346,13 @@ static void drain(int fd) {
 
 static void call_some(struct member *member) {
   static void (*const calls[])(struct member * member) = {
-      call_bind,       call_bind,       call_bind,       call_bind_sync,  call_bind_sync,
-      call_adopt,      call_adopt,      call_connect,    call_connect,    call_connect,
-      call_disconnect, call_disconnect, call_disconnect, call_disconnect, call_connect_sync,
-      call_send,       call_send,       call_send,       call_burst,      call_burst,
-      call_burst,      call_flush,      call_flush,      call_setter,     call_setter,
-      call_membership, call_getters,    call_getters,    call_ref,        call_listeners,
-      call_listeners};
+      call_bind,       call_bind,           call_bind,       call_bind_sync,  call_bind_sync,
+      call_adopt,      call_adopt,          call_connect,    call_connect,    call_connect,
+      call_disconnect, call_disconnect,     call_disconnect, call_disconnect, call_connect_sync,
+      call_send,       call_send,           call_send,       call_burst,      call_burst,
+      call_burst,      call_flush,          call_flush,      call_setter,     call_setter,
+      call_membership, call_membership_all, call_getters,    call_getters,    call_ref,
+      call_listeners,  call_listeners};
   if (member->socket == NULL)
     create(member);
   else if (one_in(60))

@@ -8,6 +8,8 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
+#include <dgram_interfaces.h>
+
 #include <sys/mman.h>
 
 #define EACH(list) for (size_t i = 0; i < sizeof(list) / sizeof *(list); i++)
@@ -126,6 +128,8 @@ TEST("an option without a socket is refused") {
   ROW(UV_EINVAL, dgram_buffer_size_reason(NULL));
   ROW(UV_EINVAL, dgram_add_membership(NULL, "224.0.0.114", NULL));
   ROW(UV_EINVAL, dgram_drop_membership(NULL, "224.0.0.114", NULL));
+  ROW(UV_EINVAL, dgram_add_membership_all(NULL, "224.0.0.114", NULL, NULL));
+  ROW(UV_EINVAL, dgram_drop_membership_all(NULL, "224.0.0.114"));
   ROW(UV_EINVAL, dgram_add_source_specific_membership(NULL, "127.0.0.1", "232.1.2.3", NULL));
   ROW(UV_EINVAL, dgram_drop_source_specific_membership(NULL, "127.0.0.1", "232.1.2.3", NULL));
 }
@@ -419,6 +423,19 @@ TEST("a group that is no address of a group is refused") {
   ROW(DGRAM_ERR_MISSING_ARGS, dgram_add_membership(unbound, "", "127.0.0.1"));
   ROW(DGRAM_ERR_MISSING_ARGS, dgram_drop_membership(unbound, NULL, "127.0.0.1"));
   ROW(DGRAM_ERR_MISSING_ARGS, dgram_drop_membership(unbound, "", "127.0.0.1"));
+  EACH(groups) {
+    ROW(UV_EINVAL, dgram_add_membership_all(unbound, groups[i], NULL, NULL));
+    ROW(UV_EINVAL, dgram_drop_membership_all(unbound, groups[i]));
+  }
+  ROW(DGRAM_ERR_MISSING_ARGS, dgram_add_membership_all(unbound, NULL, NULL, NULL));
+  ROW(DGRAM_ERR_MISSING_ARGS, dgram_add_membership_all(unbound, "", NULL, NULL));
+  ROW(DGRAM_ERR_MISSING_ARGS, dgram_drop_membership_all(unbound, NULL));
+  ROW(UV_EINVAL, dgram_add_membership_all(unbound, "10.0.0.1", NULL, NULL));
+  ROW(UV_EINVAL, dgram_add_membership_all(unbound, "::2", NULL, NULL));
+  ROW(UV_EINVAL, dgram_add_membership_all(unbound6, "ff02::1234%lo", NULL, NULL));
+  ROW(UV_EINVAL, dgram_add_membership_all(unbound6, "::ffff:239.1.2.3", NULL, NULL));
+  ROW(UV_ENOPROTOOPT, dgram_add_membership_all(unbound, "ff02::1234", NULL, NULL));
+  ROW(UV_EADDRNOTAVAIL, dgram_drop_membership_all(unbound, "239.1.2.3"));
   assert_sources_refused(UV_EINVAL, unbound, "127.0.0.1", NULL, "127.0.0.1");
   assert_sources_refused(UV_EINVAL, unbound, "127.0.0.1", "", "127.0.0.1");
   assert_subjects_usable();
@@ -504,6 +521,8 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_add_membership(socket, NULL, NULL));
   CLOSED_ROW(dgram_drop_membership(socket, "224.0.0.114", NULL));
   CLOSED_ROW(dgram_drop_membership(socket, NULL, NULL));
+  CLOSED_ROW(dgram_add_membership_all(socket, "224.0.0.114", NULL, NULL));
+  CLOSED_ROW(dgram_drop_membership_all(socket, "224.0.0.114"));
   CLOSED_ROW(dgram_add_source_specific_membership(socket, "127.0.0.1", "232.1.2.3", NULL));
   CLOSED_ROW(dgram_drop_source_specific_membership(socket, "127.0.0.1", "232.1.2.3", NULL));
 }
