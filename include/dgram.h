@@ -122,6 +122,68 @@ typedef struct dgram_message {
   dgram_rinfo_t rinfo; /**< the sender */
 } dgram_message_t;
 
+/**
+ * Facts about a received datagram, for `receive_info` of ::dgram_options_t. Each costs an option of
+ * the system socket (named here for Linux, where they exist; on other systems a bind with any of
+ * the first six fails with UV_ENOTSUP), and time for each receive buffer. On a udp6 socket the
+ * options of both families are set, so that the facts of IPv4 datagrams are known, too.
+ */
+enum dgram_info_flag {
+  /** The address that the datagram was sent to, and the own address to answer from (IP_PKTINFO,
+   *  IPV6_RECVPKTINFO): ip(7), RFC 3542, 6.2. What dgram_reply() needs. */
+  DGRAM_INFO_DESTINATION = 1,
+  /** The interface by which it came; the same options. */
+  DGRAM_INFO_INTERFACE = 2,
+  /** Its TTL or hop limit, as it arrived (IP_RECVTTL, IPV6_RECVHOPLIMIT). */
+  DGRAM_INFO_TTL = 4,
+  /** Its DSCP (RFC 2474) and ECN (RFC 3168) bits, as they arrived (IP_RECVTOS,
+   *  IPV6_RECVTCLASS). */
+  DGRAM_INFO_TOS = 8,
+  /** When the kernel received it (SO_TIMESTAMPNS): socket(7). The first socket of the system with a
+   *  timestamp makes the kernel take one of every datagram. */
+  DGRAM_INFO_TIMESTAMP = 16,
+  /** When the network device received it (SO_TIMESTAMPING), if the device takes timestamps; that
+   *  must be enabled in the device (SIOCSHWTSTAMP). Otherwise the fact is not known. */
+  DGRAM_INFO_HARDWARE_TIMESTAMP = 32,
+  /** Whether its end was cut off (MSG_TRUNC). The receive buffers have room for the largest
+   *  datagram of UDP, so that this can happen on adopted sockets of other protocols only. */
+  DGRAM_INFO_TRUNCATED = 64,
+  /** The segment size of the receive buffer, if the kernel joined several datagrams in it
+   *  (UDP_GRO). */
+  DGRAM_INFO_SEGMENT_SIZE = 128,
+  /** All of this header; a newer one may have more. */
+  DGRAM_INFO_ALL = 255
+};
+
+/**
+ * Facts about a received datagram; see dgram_rinfo_info(). Only the library creates it, and later
+ * versions may add members. A member that is not known has the value 0 or NULL.
+ *
+ * The datagrams that the kernel has joined in one receive buffer (UDP_GRO) have one info: it joins
+ * only datagrams with the same addresses, TTL, DSCP and ECN; the timestamps are those of the first.
+ */
+typedef struct dgram_info {
+  unsigned flags;                     /**< DGRAM_INFO_… of the facts that are known */
+  unsigned interface_index;           /**< see dgram_info_interface_name() */
+  const struct sockaddr *destination; /**< where the datagram was sent to: its header's address,
+                                          which may be of multicast or broadcast, with the port of
+                                          the socket. As the sender's address, one of IPv4 is
+                                          "::ffff:a.b.c.d" on udp6. Borrowed until the listener
+                                          returns, as is this struct */
+  const struct sockaddr *local; /**< the own address, of unicast, to answer from. For a datagram to
+                                    a group or a broadcast address of IPv4 the routing table
+                                    chooses it (`ipi_spec_dst`); for one to a group of IPv6 it is
+                                    NULL: not known. It has flag DGRAM_INFO_DESTINATION, too */
+  int ttl;                      /**< TTL or hop limit, 0 to 255 */
+  int dscp;                     /**< 0 to 63 */
+  int ecn;                      /**< 0: not ECN-capable, 1: ECT(1), 2: ECT(0), 3: CE, congestion */
+  int truncated;                /**< 1: the end of the datagram is missing; else 0 */
+  uint64_t timestamp_ns;        /**< ns since 1970-01-01 00:00 UTC, by the system's clock */
+  uint64_t hardware_timestamp_ns; /**< ns, by the clock of the device */
+  size_t segment_size; /**< bytes of each datagram of the receive buffer, of which the last may be
+                           shorter; 0: the datagram came by itself */
+} dgram_info_t;
+
 /** The description of an error. Borrowed until the listener or callback returns. */
 typedef struct dgram_error {
   int code;            /**< negative: `UV_E*` or `DGRAM_ERR_*` */
@@ -252,26 +314,28 @@ typedef struct dgram_options {
   void *lookup_context;   /**< for `lookup` */
   dgram_abort_signal_t *signal; /**< closes the socket when aborted; borrowed until 'close', or
                                until dgram_abort_signal_free(). Default NULL */
-  int reuse_port;       /**< nonzero: SO_REUSEPORT at bind: the system distributes datagrams over
-                             all sockets bound to the port. Without such an option in the system
-                             the bind fails with ENOTSUP. Default 0 */
-  dgram_defer_cb defer; /**< defers tasks, for a program with a queue of its own; NULL: the loop
-                             runs them. Default NULL */
-  void *defer_context;  /**< for `defer`, which may be called until 'close' */
-  int low_latency;      /**< nonzero: the loop never waits for more datagrams. By default, while
-                             more than 100 arrive in a millisecond, and one by one, the loop sleeps
-                             for about 20 to 100 us between its iterations, so that a wake-up
-                             receives several; it does so also in uv_run() with UV_RUN_NOWAIT. One
-                             socket with this option disables this for its whole loop. Default 0 */
-  int receive_batch;    /**< receive buffers that one system call may fill, 1 to 64. Datagrams
-                             that were received and not yet delivered are lost when the socket is
-                             closed. So on a system socket that is shared (an adopted descriptor, a
-                             cluster, a hand-over) it is 1 by default: each datagram is delivered
-                             before the next is received. Default 0: 64, or 1 where shared */
-  int receive_budget;   /**< datagrams delivered to the socket's listeners in one iteration of the
-                             loop, at least 1; the rest is delivered in the next iterations, after
-                             timers and other sockets. A budget over 32 also limits the time: about
-                             400 us of the listeners' work. Default 0: 4096 */
+  int reuse_port;        /**< nonzero: SO_REUSEPORT at bind: the system distributes datagrams over
+                              all sockets bound to the port. Without such an option in the system
+                              the bind fails with ENOTSUP. Default 0 */
+  dgram_defer_cb defer;  /**< defers tasks, for a program with a queue of its own; NULL: the loop
+                              runs them. Default NULL */
+  void *defer_context;   /**< for `defer`, which may be called until 'close' */
+  int low_latency;       /**< nonzero: the loop never waits for more datagrams. By default, while
+                              more than 100 arrive in a millisecond, and one by one, the loop sleeps
+                              for about 20 to 100 us between its iterations, so that a wake-up
+                              receives several; it does so also in uv_run() with UV_RUN_NOWAIT. One
+                              socket with this option disables this for its whole loop. Default 0 */
+  int receive_batch;     /**< receive buffers that one system call may fill, 1 to 64. Datagrams
+                              that were received and not yet delivered are lost when the socket is
+                              closed. So on a system socket that is shared (an adopted descriptor, a
+                              cluster, a hand-over) it is 1 by default: each datagram is delivered
+                              before the next is received. Default 0: 64, or 1 where shared */
+  int receive_budget;    /**< datagrams delivered to the socket's listeners in one iteration of the
+                              loop, at least 1; the rest is delivered in the next iterations, after
+                              timers and other sockets. A budget over 32 also limits the time: about
+                              400 us of the listeners' work. Default 0: 4096 */
+  unsigned receive_info; /**< DGRAM_INFO_… flags: what dgram_rinfo_info() tells of each datagram.
+                             Default 0: nothing */
 } dgram_options_t;
 
 /**
@@ -280,8 +344,8 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0,    DGRAM_UDP4, 0, 0,    0,    0, 0, NULL,
-                             NULL, NULL,       0, NULL, NULL, 0, 0, 0};
+  dgram_options_t options = {0,    DGRAM_UDP4, 0,    0,    0, 0, 0, NULL, NULL,
+                             NULL, 0,          NULL, NULL, 0, 0, 0, 0};
   options.struct_size = sizeof options;
   options.type = type;
   return options;
@@ -320,7 +384,8 @@ DGRAM_EXTERN int dgram_create_socket(uv_loop_t *loop, dgram_type_t type,
  * @param[out] socket the new socket; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL                `loop`, `options` or `socket` is NULL, `struct_size` was not
- *                                  set or is that of a newer header, or a number is negative
+ *                                  set or is that of a newer header, a number is negative, or
+ *                                  `receive_info` has a flag that this header has not
  * @retval DGRAM_ERR_SOCKET_BAD_TYPE `type` is neither DGRAM_UDP4 nor DGRAM_UDP6
  * @retval UV_ENOMEM
  * @see spec: dgram.createSocket(options[, callback])
@@ -333,7 +398,8 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * Listens for datagrams on a port and address. The socket is bound from the loop, after this call
  * has returned; then 'listening' is emitted and `callback` called. A failure (EADDRINUSE: the port
  * is in use; ENOTFOUND: no such host; EINVAL: an address of the other family;
- * ERR_SOCKET_BUFFER_SIZE: the system refuses a buffer size) is an 'error' event, after which the
+ * ERR_SOCKET_BUFFER_SIZE: the system refuses a buffer size; ENOTSUP: the system has not what
+ * `reuse_port` or `receive_info` asks for) is an 'error' event, after which the
  * socket is unbound and can be bound again; `callback` is then dropped. A bound socket keeps the
  * loop alive; see dgram_unref(). In a worker of a cluster the primary binds, and the port is
  * shared: see dgram_cluster.h.
@@ -392,12 +458,12 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  * descriptor is connected, so is the socket. SO_REUSEADDR and SO_REUSEPORT are not changed,
  * whatever the socket's options are: on a port that is bound already they would let other sockets
  * bind to it. (Node.js sets the former.) On error the program keeps the descriptor, possibly with
- * the buffer sizes of the socket's options set. UDP_GRO is not enabled, since other programs may
- * read from the descriptor too; a program may enable it itself, and merged datagrams are then
- * split. In a worker of a cluster, without `exclusive`, the worker requests the primary's own
- * descriptor of this number, which the primary keeps; a failure is then an 'error' event (`open
- * EINVAL`; `open EACCES`: the primary has not permitted it), and 'listening' is emitted from the
- * loop.
+ * the buffer sizes and the `receive_info` of the socket's options set. UDP_GRO is not enabled,
+ * since other programs may read from the descriptor too; a program may enable it itself, and merged
+ * datagrams are then split. In a worker of a cluster, without `exclusive`, the worker requests the
+ * primary's own descriptor of this number, which the primary keeps; a failure is then an 'error'
+ * event (`open EINVAL`; `open EACCES`: the primary has not permitted it), and 'listening' is
+ * emitted from the loop.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied
@@ -408,6 +474,7 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  *                             of a newer header, or `fd` is of the other family
  * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a datagram socket of IPv4 or IPv6
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE with `fd`: the system refuses a buffer size of the options
+ * @retval UV_ENOTSUP          with `fd`: the system has not what `receive_info` asks for
  * @retval UV_EEXIST           the loop already polls `fd`
  * @return otherwise as dgram_bind()
  * @see spec: socket.bind(options[, callback])
@@ -431,7 +498,8 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND bound already, or being bound
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE   the system refuses a buffer size of the options
- * @retval UV_ENOTSUP                     `reuse_port` is set, and the system has no SO_REUSEPORT
+ * @retval UV_ENOTSUP                     the system has no SO_REUSEPORT, but `reuse_port` is set;
+ * or not what `receive_info` asks for
  * @return or the error of socket(2) or bind(2): UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EACCES, …; the
  *         socket is then unbound
  */
@@ -825,6 +893,39 @@ DGRAM_EXTERN int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd);
  * @see spec: Event: 'message'; rinfo.address
  */
 DGRAM_EXTERN const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo);
+
+/**
+ * Facts about a datagram beyond its sender and size: those of `receive_info` that are known.
+ *
+ * A fact may be unknown though it was asked for: of a datagram that reached the system socket
+ * before the library took that over (an adopted descriptor), or of a device without timestamps. On
+ * a system socket that others hold, too, they may switch the options off.
+ *
+ * @param rinfo as given to the listener of 'message', or in a message of 'messages'
+ * @return the facts, borrowed until the listener returns; NULL when the socket has no
+ *         `receive_info`, or `rinfo` is NULL
+ */
+DGRAM_EXTERN const dgram_info_t *dgram_rinfo_info(const dgram_rinfo_t *rinfo);
+
+/**
+ * The name of the interface by which a datagram came: "eth0". The system is asked at each call,
+ * since an interface may be renamed, and its index used again.
+ *
+ * @param info as returned by dgram_rinfo_info()
+ * @return the text, borrowed until the listener returns or this is called again; NULL when `info`
+ *         is NULL or without DGRAM_INFO_INTERFACE, or the interface is gone
+ */
+DGRAM_EXTERN const char *dgram_info_interface_name(const dgram_info_t *info);
+
+/**
+ * An address as text and number: for `destination` and `local` of ::dgram_info_t, and any other.
+ *
+ * @param sockaddr       a `sockaddr_in` or `sockaddr_in6`, at any alignment
+ * @param[out] address   receives the text, family and port; unchanged on error
+ * @retval 0
+ * @retval UV_EINVAL an argument is NULL, or the address is of another family
+ */
+DGRAM_EXTERN int dgram_sockaddr_describe(const struct sockaddr *sockaddr, dgram_address_t *address);
 
 /**
  * @}

@@ -12,6 +12,7 @@ set(dgram_udp # system calls on one UDP descriptor: no loop
   cmsg.c
   descriptor.c
   gso.c
+  rx_info.c
   udp_recv.c
   udp_send.c
   udp_socket.c)

@@ -80,6 +80,14 @@ void dgram__address_describe(const union dgram__address *address, dgram_address_
   described->port = dgram__address_port(address);
 }
 
+int dgram_sockaddr_describe(const struct sockaddr *sockaddr, dgram_address_t *address) {
+  union dgram__address copy;
+  if (sockaddr == NULL || address == NULL || !dgram__address_copy(&copy, sockaddr))
+    return UV_EINVAL;
+  dgram__address_describe(&copy, address);
+  return 0;
+}
+
 bool dgram__interface_parse(struct dgram__interface *interface, const char *text, int family) {
   union dgram__address address;
   *interface = (struct dgram__interface){.family = family};

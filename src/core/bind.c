@@ -82,6 +82,7 @@ static int bind_open(dgram_socket_t *socket, const union dgram__address *local) 
                                      .reuse_port = (flags & DGRAM__REUSE_PORT) != 0,
                                      .ipv6_only = (flags & DGRAM__IPV6_ONLY) != 0,
                                      .network = dgram__network_of(socket),
+                                     .info = socket->options.receive_info,
                                      .capabilities = bind_capabilities(socket)};
   int err = dgram__udp_open(&socket->udp, &settings);
   if (err != 0)
@@ -106,8 +107,11 @@ static int bind_adopt(dgram_socket_t *socket, int fd, bool ours) {
     return UV_EINVAL;
   if (dgram__poll_has_fd(socket->loop, fd))
     return UV_EEXIST;
+  int err = dgram__rx_info_ask(fd, family, socket->options.receive_info);
+  if (err != 0)
+    return err;
   socket->udp.fd = fd;
-  int err = bind_set_up(socket);
+  err = bind_set_up(socket);
   if (err != 0) {
     socket->udp.fd = -1;
     return err;
@@ -120,6 +124,7 @@ static int bind_adopt(dgram_socket_t *socket, int fd, bool ours) {
   if (!is_udp || !ours)
     capabilities.max_gro_segments = 1;
   dgram__udp_adopt(&socket->udp, &capabilities);
+  socket->udp.info = socket->options.receive_info;
   dgram__connect_adopt(socket);
   return 0;
 }

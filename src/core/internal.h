@@ -512,7 +512,8 @@ struct dgram__options {
   dgram_type_t type;
   int recv_buffer_size;
   int send_buffer_size;
-  unsigned flags;
+  uint16_t flags;
+  uint16_t receive_info; /* DGRAM_INFO_... */
   dgram_lookup_cb lookup;
   void *lookup_context;
   dgram_defer_cb defer;

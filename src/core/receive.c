@@ -46,14 +46,14 @@ struct message_batch {
     size_t before; /* this message */
     int code;
   } loss[DGRAM__RX_BUFFERS]; /* datagrams lost on the way in, in their order */
+  dgram_rinfo_t sender;      /* of the buffer that is gathered from: the messages copy it */
   dgram_message_t messages[MESSAGE_BATCH];
-  const dgram_message_t *pointers[MESSAGE_BATCH];      /* to `messages` */
-  char senders[DGRAM__RX_BUFFERS][DGRAM_ADDRESS_TEXT]; /* made when a listener reads them */
+  const dgram_message_t *pointers[MESSAGE_BATCH]; /* to `messages` */
 };
 
 /* What one receive call has brought, and has not been emitted yet. */
 struct dgram__rx_batch {
-  const struct dgram__rx_buffer *buffers;
+  struct dgram__rx_buffer *buffers;
   unsigned count;
   size_t offset; /* bytes of the first buffer that have been emitted */
   enum dgram__rx_filter filter;
@@ -245,14 +245,21 @@ const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo) {
   return rinfo->text;
 }
 
-/* The sender of what is in the buffer; `text` has room for its address, made on request. */
-static dgram_rinfo_t receive_read_sender(const struct dgram__rx_buffer *buffer,
-                                         char text[DGRAM_ADDRESS_TEXT]) {
-  text[0] = '\0';
+/* What is known of the buffer lies around the text, and is shown on request. */
+const dgram_info_t *dgram_rinfo_info(const dgram_rinfo_t *rinfo) {
+  if (rinfo == NULL)
+    return NULL;
+  struct dgram__rx_buffer *buffer = (void *)(rinfo->text - offsetof(struct dgram__rx_buffer, text));
+  return buffer->info.asked != 0 ? dgram__rx_info_show(&buffer->info) : NULL;
+}
+
+/* The sender of what is in the buffer. */
+static dgram_rinfo_t receive_read_sender(struct dgram__rx_buffer *buffer) {
+  buffer->text[0] = '\0';
   return (dgram_rinfo_t){.sockaddr = &buffer->from.any,
                          .family = dgram__family_name(buffer->from.any.sa_family),
                          .port = dgram__address_port(&buffer->from),
-                         .text = text};
+                         .text = buffer->text};
 }
 
 static bool receive_is_wanted(const dgram_socket_t *socket, const struct dgram__rx_batch *batch,
@@ -278,15 +285,14 @@ __attribute__((noinline)) static bool receive_check(dgram_socket_t *socket,
 __attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
                                                         struct dgram__rx_batch *batch,
                                                         struct rx_iteration *iteration) {
-  const struct dgram__rx_buffer *buffer = batch->buffers;
-  const struct dgram__rx_buffer *end = buffer + batch->count;
+  struct dgram__rx_buffer *buffer = batch->buffers;
+  struct dgram__rx_buffer *end = buffer + batch->count;
   size_t offset = batch->offset;
   bool goes_on = receive_check(socket, iteration);
   unsigned until = iteration->check_at - iteration->emitted;
   while (goes_on && buffer < end) {
     assert(until > 0);
-    char text[DGRAM_ADDRESS_TEXT];
-    dgram_rinfo_t rinfo = receive_read_sender(buffer, text);
+    dgram_rinfo_t rinfo = receive_read_sender(buffer);
     const char *data = buffer->data + offset;
     size_t left = buffer->size - offset;
     bool wanted = receive_is_wanted(socket, batch, buffer);
@@ -332,16 +338,21 @@ static unsigned receive_chunk_of(const struct dgram__rx *rx, const struct rx_ite
 
 /* Takes up to `chunk` datagrams of the first buffer. */
 static void receive_gather_first(struct message_batch *messages, struct dgram__rx_batch *batch,
-                                 unsigned chunk, char text[DGRAM_ADDRESS_TEXT]) {
-  const struct dgram__rx_buffer *buffer = batch->buffers;
+                                 unsigned chunk) {
+  struct dgram__rx_buffer *buffer = batch->buffers;
   struct dgram__gro_iter datagrams = {.data = buffer->data + batch->offset,
                                       .left = buffer->size - batch->offset,
                                       .segment = (size_t)buffer->segment};
-  dgram_rinfo_t rinfo = receive_read_sender(buffer, text);
-  const char *message;
+  dgram_message_t *to = &messages->messages[messages->count];
+  const dgram_message_t *end = &messages->messages[chunk];
+  size_t size;
   bool more = true;
-  while (messages->count < chunk && (more = dgram__gro_next(&datagrams, &message, &rinfo.size)))
-    messages->messages[messages->count++] = (dgram_message_t){.message = message, .rinfo = rinfo};
+  messages->sender = receive_read_sender(buffer);
+  for (; to < end && (more = dgram__gro_next(&datagrams, &to->message, &size)); to++) {
+    to->rinfo = messages->sender;
+    to->rinfo.size = size;
+  }
+  messages->count = (size_t)(to - messages->messages);
   batch->offset = buffer->size - datagrams.left;
   if (!more || datagrams.left == 0)
     receive_drop_first(batch);
@@ -350,7 +361,6 @@ static void receive_gather_first(struct message_batch *messages, struct dgram__r
 /* Takes up to `chunk` datagrams off the batch. */
 static void receive_gather(const dgram_socket_t *socket, struct message_batch *messages,
                            struct dgram__rx_batch *batch, unsigned chunk) {
-  unsigned senders = 0;
   messages->count = 0;
   messages->losses = 0;
   while (batch->count > 0 && messages->count < chunk) {
@@ -362,7 +372,7 @@ static void receive_gather(const dgram_socket_t *socket, struct message_batch *m
     } else if (receive_is_foreign(socket, batch, &batch->buffers->from)) {
       receive_drop_first(batch);
     } else {
-      receive_gather_first(messages, batch, chunk, messages->senders[senders++]);
+      receive_gather_first(messages, batch, chunk);
     }
   }
 }

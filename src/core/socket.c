@@ -30,6 +30,7 @@ static const size_t options_sizes[] = {
     offsetof(dgram_options_t, low_latency),
     offsetof(dgram_options_t, receive_batch),
     OPTIONS_SIZE_0_3,
+    offsetof(dgram_options_t, receive_info),
     sizeof(dgram_options_t),
 };
 
@@ -84,7 +85,8 @@ static int socket_read_options(dgram_options_t *options, const dgram_options_t *
   if (given->struct_size == OPTIONS_SIZE_0_3)
     options->receive_batch = 0;
   if (options->recv_buffer_size < 0 || options->send_buffer_size < 0 ||
-      options->receive_batch < 0 || options->receive_budget < 0)
+      options->receive_batch < 0 || options->receive_budget < 0 ||
+      (options->receive_info & ~(unsigned)DGRAM_INFO_ALL) != 0)
     return UV_EINVAL;
   if (options->type != DGRAM_UDP4 && options->type != DGRAM_UDP6)
     return DGRAM_ERR_SOCKET_BAD_TYPE;
@@ -109,7 +111,8 @@ static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *option
   socket->options = (struct dgram__options){.type = options->type,
                                             .recv_buffer_size = options->recv_buffer_size,
                                             .send_buffer_size = options->send_buffer_size,
-                                            .flags = flags,
+                                            .flags = (uint16_t)flags,
+                                            .receive_info = (uint16_t)options->receive_info,
                                             .lookup = options->lookup,
                                             .lookup_context = options->lookup_context,
                                             .defer = options->defer,

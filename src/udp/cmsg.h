@@ -49,6 +49,17 @@ struct dgram__cmsg_out {
   _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(uint16_t))];
 };
 
+/*
+ * The bytes of data of a control message that lie in the message's buffer: what the kernel has
+ * written, unless it had no room for all of it.
+ */
+static inline size_t dgram__cmsg_size(const struct msghdr *message, const struct cmsghdr *at) {
+  size_t room =
+      (size_t)((const char *)message->msg_control + message->msg_controllen - (const char *)at);
+  size_t length = at->cmsg_len < room ? at->cmsg_len : room;
+  return length > CMSG_LEN(0) ? length - CMSG_LEN(0) : 0;
+}
+
 /* Lets `message` be cut into datagrams of `segment` bytes; `control` holds the request. */
 void dgram__cmsg_set_segment(struct msghdr *message, struct dgram__cmsg_out *control,
                              uint16_t segment);

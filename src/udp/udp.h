@@ -17,6 +17,7 @@
 #include "cmsg.h"
 #include "gso.h"
 #include "network.h"
+#include "rx_info.h"
 
 /*
  * Whether many datagrams can leave by one call, sendmmsg(2), and come by one, recvmmsg(2). FreeBSD
@@ -65,10 +66,10 @@ enum {
 
 /* What may be tried on a socket; whether the kernel then has it, is found at run time. */
 struct dgram__udp_capabilities {
-  uint16_t max_segments;     /* GSO: datagrams of one message that is sent; 1: none is segmented */
-  uint16_t max_gro_segments; /* GRO: datagrams of one receive buffer; 1: GRO is not asked for */
-  uint16_t max_tx_batch;     /* messages of one system call; 1: sendmsg(2) */
-  uint16_t max_rx_batch;     /* the same; 1: recvmsg(2) */
+  uint16_t max_segments;    /* GSO: datagrams of one message that is sent; 1: none is segmented */
+  uint16_t max_tx_batch;    /* messages of one system call; 1: sendmsg(2) */
+  uint8_t max_gro_segments; /* GRO: datagrams of one receive buffer; 1: GRO is not asked for */
+  uint8_t max_rx_batch;     /* messages of one system call; 1: recvmsg(2) */
 };
 
 /* What this system may have, less what DGRAM_GSO=0, DGRAM_GRO=0 and DGRAM_MMSG=0 switch off. */
@@ -81,6 +82,7 @@ struct dgram__settings {
   bool reuse_port;
   bool ipv6_only;
   struct dgram__network *network;              /* that it is on; NULL: the kernel's */
+  uint16_t info;                               /* DGRAM_INFO_... */
   struct dgram__udp_capabilities capabilities; /* zeros, where nothing is sent or received */
 };
 
@@ -111,6 +113,7 @@ struct dgram__udp {
   enum dgram__offload gro;
   uint16_t single_message_calls;               /* sends yet to come with one message each */
   struct dgram__udp_capabilities capabilities; /* less the calls that were refused */
+  uint16_t info;                               /* DGRAM_INFO_... of each buffer that is received */
   union {
     struct dgram__gso_refusals *refusals; /* of segmented sends; NULL: none yet */
     struct dgram__endpoint *endpoint;     /* of a simulated socket */
@@ -203,6 +206,8 @@ struct dgram__rx_buffer {
   size_t size;
   int segment; /* the size of the datagrams in it; 0: it is one; negative: lost, with this code */
   union dgram__address from;
+  char text[DGRAM_ADDRESS_TEXT]; /* of `from`, made when a listener reads it */
+  struct dgram__rx_info info;    /* of the datagrams in it; `asked` 0: the socket wants none */
 };
 
 /* The receive buffers that all sockets of a loop share, and the messages of recvmmsg(2) for them.
@@ -212,6 +217,7 @@ struct dgram__rx_buffers {
   struct dgram__mmsghdr messages[DGRAM__RX_BUFFERS]; /* keep what is the same in every call */
   struct iovec iov[DGRAM__RX_BUFFERS];
   struct dgram__cmsg_in cmsgs[DGRAM__RX_BUFFERS];
+  unsigned infos; /* from the first on: buffers that may have an info of an earlier call */
 };
 
 /* Sets the messages up, once the buffers have their data. */

@@ -2,6 +2,7 @@
  * Receives what has come to one UDP descriptor, into a loop's buffers:
  *
  *   udp_recv_messages()   recvmmsg(2), or its shim: recvmsg(2) until nothing is left
+ *   udp_recv_infos()      what the socket's program wants to know of each buffer
  *   udp_recv_segment()    whether GRO has joined datagrams in a buffer, and of which size they are
  *   udp_recv_probe_gro()  several have come at a time for the first time: the kernel may join them
  */
@@ -46,6 +47,29 @@ static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messa
   }
 #endif
   return udp_recv_one_by_one(udp->fd, messages, count, behind);
+}
+
+/*
+ * Reads the infos of the filled buffers, or if this socket wants none removes what an earlier call
+ * for another socket has left. The port is asked for each time: connect(2) may change it.
+ */
+__attribute__((noinline)) static void
+udp_recv_infos(const struct dgram__udp *udp, struct dgram__rx_buffers *buffers, unsigned filled) {
+  if (udp->info == 0) {
+    for (unsigned i = 0; i < buffers->infos; i++)
+      buffers->all[i].info.asked = 0;
+    buffers->infos = 0;
+    return;
+  }
+  union dgram__address own;
+  bool named = (udp->info & DGRAM_INFO_DESTINATION) != 0 && dgram__udp_name(udp, false, &own) == 0;
+  for (unsigned i = 0; i < filled; i++) {
+    struct dgram__rx_buffer *buffer = &buffers->all[i];
+    dgram__rx_info_read(&buffer->info, &buffers->messages[i].msg_hdr, udp->info,
+                        buffer->from.any.sa_family, named ? dgram__address_port(&own) : 0);
+  }
+  if (buffers->infos < filled)
+    buffers->infos = filled;
 }
 
 /*
@@ -103,12 +127,16 @@ void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers) {
 
 int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, unsigned most) {
   assert(most >= 1 && most <= DGRAM__RX_BUFFERS);
-  if (dgram__udp_is_simulated(udp))
+  if (dgram__udp_is_simulated(udp)) {
+    udp_recv_infos(udp, buffers, 0);
     return udp->endpoint->ops->recv(udp->endpoint, buffers, most);
+  }
   int behind = 0;
   int filled = udp_recv_messages(udp, buffers->messages, most, &behind);
   if (filled < 0)
     return filled != UV_EAGAIN ? filled : 0;
+  if ((udp->info | buffers->infos) != 0)
+    udp_recv_infos(udp, buffers, (unsigned)filled);
   for (int i = 0; i < filled; i++) {
     struct msghdr *message = &buffers->messages[i].msg_hdr;
     struct dgram__rx_buffer *buffer = &buffers->all[i];

@@ -62,6 +62,8 @@ static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
     err = udp_share_port(fd);
   if (err == 0 && settings->ipv6_only)
     err = udp_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  if (err == 0)
+    err = dgram__rx_info_ask(fd, local->any.sa_family, settings->info);
   if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)
     err = -errno;
   return err;
@@ -78,6 +80,8 @@ void dgram__udp_adopt(struct dgram__udp *udp, const struct dgram__udp_capabiliti
 
 static int udp_open_simulated(struct dgram__udp *udp, const struct dgram__settings *settings) {
   struct dgram__endpoint *endpoint;
+  if (settings->info != 0)
+    return UV_ENOTSUP;
   int err = settings->network->ops->open(settings->network, settings, &endpoint);
   if (err != 0)
     return err;
@@ -102,6 +106,7 @@ int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settin
   }
   udp->fd = fd;
   dgram__udp_adopt(udp, &settings->capabilities);
+  udp->info = settings->info;
   return 0;
 }
 

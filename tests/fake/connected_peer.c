@@ -56,7 +56,7 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags,
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 /* A socket of the library over the system's, bound. */
-static dgram_socket_t *new_system_socket(uint16_t max_rx_batch) {
+static dgram_socket_t *new_system_socket(uint8_t max_rx_batch) {
   dgram_socket_t *socket = scripted_unbound_socket();
   fake_use_system(socket->loop, true);
   socket->loop->capabilities.max_rx_batch = max_rx_batch;
@@ -64,7 +64,7 @@ static dgram_socket_t *new_system_socket(uint16_t max_rx_batch) {
   return socket;
 }
 
-static void assert_answers_come(uint16_t max_rx_batch) {
+static void assert_answers_come(uint8_t max_rx_batch) {
   int peer = raw_socket();
   dgram_socket_t *socket = new_system_socket(max_rx_batch);
   assert_int_equal(dgram_connect_sync(socket, raw_port(peer), "127.0.0.1"), 0);

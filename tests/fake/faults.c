@@ -287,6 +287,7 @@ static void keep_lookup(dgram_lookup_t *lookup, const char *host, dgram_type_t t
 static void a_system_socket_as_the_answer(void) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.lookup = keep_lookup;
+  options.receive_info = DGRAM_INFO_ALL;
   lookup_of_bind = NULL;
   int ended = 0;
   int fd = new_connected();
@@ -328,6 +329,7 @@ static dgram_socket_t *new_deferring(int reuse_port) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.defer = put_off;
   options.reuse_port = reuse_port;
+  options.receive_info = reuse_port ? DGRAM_INFO_ALL : 0;
   return new_with(&options, NULL);
 }
 

@@ -64,7 +64,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 static struct dgram__udp udp;
 static struct dgram__rx_buffers buffers;
 
-static void begin(uint16_t max_rx_batch) {
+static void begin(uint8_t max_rx_batch) {
   static char data[DGRAM__RX_BUFFERS][DGRAM__RX_BUFFER_SIZE];
   struct dgram__settings settings = {
       .capabilities = {.max_gro_segments = DGRAM__MAX_SEGMENTS, .max_rx_batch = max_rx_batch}};

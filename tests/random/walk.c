@@ -65,6 +65,7 @@ struct member {
   dgram_type_t type;
   bool looks_up;  /* has the `lookup` of this program */
   bool defers;    /* has the `defer` of this program */
+  unsigned info;  /* its `receive_info` */
   bool fd_shared; /* its system socket is also used elsewhere */
   bool reuses;    /* another socket may have the same port, and receive its datagrams */
   bool listened;  /* 'listening' has been emitted */
@@ -546,12 +547,33 @@ static void check_sender(const struct member *member, const dgram_rinfo_t *rinfo
         rinfo->port, peer.address, peer.port);
 }
 
+/* The facts are those that were asked for; all that need an option of the system may be unknown. */
+static void check_info(const struct member *member, const dgram_rinfo_t *rinfo) {
+  const unsigned always = DGRAM_INFO_TRUNCATED;
+  dgram_address_t address;
+  const dgram_info_t *info = dgram_rinfo_info(rinfo);
+  CHECK((info != NULL) == (member->info != 0), "socket %u has asked for %x", member->number,
+        member->info);
+  if (info == NULL)
+    return;
+  CHECK((info->flags & ~member->info) == 0 && (member->info & always & ~info->flags) == 0,
+        "facts %x of %x", info->flags, member->info);
+  CHECK((info->destination != NULL) == ((info->flags & DGRAM_INFO_DESTINATION) != 0), "%x",
+        info->flags);
+  CHECK(info->destination == NULL || dgram_sockaddr_describe(info->destination, &address) == 0,
+        "no address");
+  const char *name = dgram_info_interface_name(info);
+  CHECK(name == NULL || strcmp(name, "lo") == 0, "by %s", name);
+  CHECK(!info->truncated && info->ttl <= 255 && info->dscp <= 63 && info->ecn <= 3, "facts");
+}
+
 static void check_message(const struct member *member, const char *message,
                           const dgram_rinfo_t *rinfo) {
   CHECK(!member->closing, "a message after close");
   CHECK(member->listened, "a message before 'listening'");
   check_bytes(message, rinfo->size);
   check_sender(member, rinfo);
+  check_info(member, rinfo);
   walk.messages++;
 }
 
@@ -816,6 +838,8 @@ static dgram_options_t some_options(struct member *member) {
   options.receive_batch = one_in(2) ? (int)below(70) : 0;
   options.receive_budget = one_in(2) ? (int)below(40) : 0;
   options.reuse_port = one_in(5);
+  options.receive_info = one_in(2) ? below(DGRAM_INFO_ALL + 1U) : 0;
+  member->info = options.receive_info;
   member->reuses = options.reuse_port != 0 || options.reuse_addr != 0;
   options.lookup_context = member;
   if ((member->looks_up = one_in(3)))

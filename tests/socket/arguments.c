@@ -214,16 +214,25 @@ TEST("a socket of bad options is not created") {
   ROW(UV_EINVAL, create_with(DGRAM_UDP4, 0, INT32_MIN, 0, 0));
   ROW(UV_EINVAL, create_with(DGRAM_UDP4, 0, 0, -1, 0));
   ROW(UV_EINVAL, create_with(DGRAM_UDP4, 0, 0, 0, -1));
+  options.receive_info = DGRAM_INFO_ALL + 1U;
+  ROW(UV_EINVAL, create(loop, &options));
+  options.receive_info = UINT32_MAX;
+  ROW(UV_EINVAL, create(loop, &options));
 }
 
 /* In the midst of a member, half of it would be the program's and half the default's. */
 TEST("the options of a socket end where a version of their struct ended") {
-  static const size_t ends[] = {
-      offsetof(dgram_options_t, lookup),         offsetof(dgram_options_t, lookup_context),
-      offsetof(dgram_options_t, signal),         offsetof(dgram_options_t, reuse_port),
-      offsetof(dgram_options_t, defer),          offsetof(dgram_options_t, defer_context),
-      offsetof(dgram_options_t, low_latency),    offsetof(dgram_options_t, receive_batch),
-      offsetof(dgram_options_t, receive_budget), sizeof(dgram_options_t)};
+  static const size_t ends[] = {offsetof(dgram_options_t, lookup),
+                                offsetof(dgram_options_t, lookup_context),
+                                offsetof(dgram_options_t, signal),
+                                offsetof(dgram_options_t, reuse_port),
+                                offsetof(dgram_options_t, defer),
+                                offsetof(dgram_options_t, defer_context),
+                                offsetof(dgram_options_t, low_latency),
+                                offsetof(dgram_options_t, receive_batch),
+                                offsetof(dgram_options_t, receive_budget),
+                                offsetof(dgram_options_t, receive_info),
+                                sizeof(dgram_options_t)};
   size_t end = 0;
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   open_subjects(loop);

@@ -46,6 +46,7 @@ TEST("the default options are those of a plain socket") {
     assert_true(options.defer == NULL);
     assert_null(options.defer_context);
     assert_int_equal(options.low_latency, 0);
+    assert_int_equal(options.receive_info, 0);
   }
 }
 
