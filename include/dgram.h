@@ -791,6 +791,79 @@ DGRAM_EXTERN int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[],
                                const struct sockaddr *to, dgram_send_cb callback, void *context);
 
 /**
+ * What one datagram is sent with, besides its destination. Start from dgram_default_send_options();
+ * later versions add members. What is not chosen is as the socket's own options say.
+ *
+ * Only Linux has `source` to `departure_ns`; elsewhere a send that chooses any of them returns
+ * UV_ENOTSUP. Source: ip(7), ipv6(7), udp(7), RFC 3542.
+ */
+typedef struct dgram_send_options {
+  size_t struct_size;            /**< set by dgram_default_send_options() */
+  const struct sockaddr *source; /**< the source address (IP_PKTINFO, IPV6_PKTINFO), an address of
+                           this host and of the socket's family; for a destination
+                           "::ffff:a.b.c.d" it is IPv4-mapped, too. Its port is ignored: the source
+                           port is the socket's. Copied. Default NULL: the system chooses */
+  unsigned interface_index; /**< the interface by which it leaves, as of if_nametoindex(3). Default
+                           0: the system chooses; of a link-local `source` its scope */
+  int ttl;           /**< the hop limit, 1 to 255, also of multicast. Default -1: the socket's */
+  int tos;           /**< TOS or traffic class: DSCP << 2 | ECN, 0 to 255. Default -1: the socket's.
+                          Linux takes IPv4's low two bits, ECN, like the others */
+  int dont_fragment; /**< 1: it leaves unfragmented, and over the path's MTU, as far as that is
+                          known, the send fails with EMSGSIZE; 0: routers and this host may fragment
+                          it. Default -1: as the socket's path MTU discovery */
+  size_t segment_size;   /**< 1 to 65507: the message leaves as datagrams of so many bytes, the last
+                             of which may be shorter. Default 0: it is one datagram */
+  uint64_t departure_ns; /**< when it leaves, on the clock of dgram_set_txtime_clock() (SCM_TXTIME);
+                           without that the send ends with EINVAL. Default 0: at once */
+} dgram_send_options_t;
+
+/**
+ * Options with which nothing is chosen.
+ * @return the options, by value
+ */
+static inline dgram_send_options_t dgram_default_send_options(void) {
+  dgram_send_options_t options = {0, NULL, 0, -1, -1, -1, 0, 0};
+  options.struct_size = sizeof options;
+  return options;
+}
+
+/**
+ * Sends a list of buffers to an address in binary form, with options. Otherwise as dgram_send_to().
+ * Datagrams with equal options, sent one after the other to one address, leave together, as others
+ * do; datagrams with and without options keep their order.
+ *
+ * With `segment_size` the message leaves as ceil(bytes / segment_size) datagrams, an empty message
+ * as one empty datagram: by segmentation offload where the system has it, in messages of at most 64
+ * segments and 65,507 bytes; elsewhere one by one. The bytes, and the number of datagrams, have no
+ * limit. There is one callback, with all the bytes. If it has an error, some of the first datagrams
+ * may have left: with ECANCELED (the socket was closed), or if the system refuses a later one.
+ *
+ * Further errors that the system reports, to the callback: EINVAL (`source` is no address of this
+ * host, or the interface can't reach the destination; a departure without
+ * dgram_set_txtime_clock()), ENODEV or ENXIO (no such interface), EADDRNOTAVAIL.
+ *
+ * On IPv4 `dont_fragment` is an option of the system socket for the length of the system call: a
+ * process that shares the system socket, and sends at that moment, sends with it, too.
+ *
+ * @param socket   the socket
+ * @param buffers  as in dgram_send_buffers()
+ * @param count    as in dgram_send_buffers()
+ * @param to       as in dgram_send_to()
+ * @param options  made by dgram_default_send_options() and changed; copied. NULL: nothing is chosen
+ * @param callback as in dgram_send()
+ * @param context  for `callback`
+ * @retval 0          accepted
+ * @retval UV_EINVAL  as in dgram_send_to(); or `struct_size` was not set or is that of a newer
+ *                    header, a member is out of range, or `source` is of another family than the
+ *                    destination
+ * @retval UV_ENOTSUP this system has no such options for one datagram
+ * @return otherwise as dgram_send_to()
+ */
+DGRAM_EXTERN int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                                 const struct sockaddr *to, const dgram_send_options_t *options,
+                                 dgram_send_cb callback, void *context);
+
+/**
  * Passes queued sends to the system now, not at the end of the loop's iteration, and runs the
  * callbacks of the completed sends inside this call; inside such a callback, however, they run
  * later, after those that are already due. Sends that the system does not accept yet (EAGAIN,

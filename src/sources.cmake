@@ -13,8 +13,10 @@ set(dgram_udp # system calls on one UDP descriptor: no loop
   descriptor.c
   gso.c
   rx_info.c
+  tx_options.c
   udp_recv.c
   udp_send.c
+  udp_send_with.c
   udp_socket.c)
 set(dgram_ipc # frames and descriptors between the processes of one host
   channel.c
@@ -37,6 +39,8 @@ set(dgram_core # the socket on a libuv loop
   resolve.c
   rx_coalesce.c
   send.c
+  send_options.c
+  send_with.c
   socket.c)
 set(dgram_cluster # a primary and its workers
   primary.c

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -65,11 +66,24 @@ static inline bool dgram__address_equal(const union dgram__address *a,
          a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id;
 }
 
-/* The same with the IPv6 flow label: whether datagrams to both may share a GSO batch. */
+/*
+ * The same with the IPv6 flow label: whether datagrams to both may share a GSO batch. The first 8
+ * bytes are the family, the port, and the address of IPv4 or the flow label: one comparison.
+ */
 static inline bool dgram__address_same(const union dgram__address *a,
                                        const union dgram__address *b) {
-  return dgram__address_equal(a, b) &&
-         (a->any.sa_family != AF_INET6 || a->v6.sin6_flowinfo == b->v6.sin6_flowinfo);
+  uint64_t begin_a;
+  uint64_t begin_b;
+  if (a->any.sa_family == AF_UNSPEC)
+    return b->any.sa_family == AF_UNSPEC;
+  memcpy(&begin_a, a, sizeof begin_a);
+  memcpy(&begin_b, b, sizeof begin_b);
+  if (begin_a != begin_b)
+    return false;
+  if (a->any.sa_family == AF_INET)
+    return true;
+  return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
+         a->v6.sin6_scope_id == b->v6.sin6_scope_id;
 }
 
 /* The family of a program's address, which may be unaligned. */

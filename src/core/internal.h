@@ -55,10 +55,11 @@ struct dgram__loop {
   struct dgram__udp_capabilities capabilities;
   struct dgram__rx_coalesce rx_coalesce;
   struct dgram__busy_poll busy_poll;
-  bool has_sent;                     /* in this iteration */
-  unsigned iteration;                /* its number */
-  unsigned low_latency;              /* sockets with `low_latency` */
-  struct dgram__tx_batch *tx_batch;  /* made at the first send of several datagrams */
+  bool has_sent;                              /* in this iteration */
+  unsigned iteration;                         /* its number */
+  unsigned low_latency;                       /* sockets with `low_latency` */
+  struct dgram__tx_batch *tx_batch;           /* made at the first send of several datagrams */
+  struct dgram__options_batch *options_batch; /* ... and at the first with options */
   void *rx_memory;                   /* receive buffers; NULL before the first receive call */
   struct dgram__task_queue flushes;  /* run by the idle handle: first */
   struct dgram__task_queue deferred; /* ... second */
@@ -210,7 +211,7 @@ struct dgram__tx {
   struct dgram__queue cancelled; /* the same, after 'close' */
   size_t bytes;
   unsigned count;
-  unsigned markers;     /* of `ready` are not datagrams: failures and options */
+  unsigned markers;     /* of `ready` are not plain datagrams: failures, options; with options */
   unsigned no_callback; /* of `ready` have no callback */
   unsigned retries;     /* ENOBUFS in a row; since a send last succeeded or none was left */
   enum dgram__blocked blocked;
@@ -266,6 +267,40 @@ void dgram__send_complete_all(dgram_socket_t *socket);
 
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__send_cancel_all(dgram_socket_t *socket);
+
+/* The arguments of a send to an address in binary form. */
+struct dgram__outgoing {
+  const uv_buf_t *buffers;
+  size_t count;
+  const struct sockaddr *to; /* NULL: the peer */
+  size_t size;               /* of the buffers together */
+  bool has_options;
+  struct dgram__tx_options options;
+};
+
+/* Checks the arguments of a send and reads them. Returns 0, or what the send is to return. */
+int dgram__send_read(const dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                     const struct sockaddr *to, const dgram_send_options_t *options,
+                     struct dgram__outgoing *outgoing);
+
+/* A send of these, in no queue yet. NULL: no memory. */
+struct dgram__send *dgram__send_make(dgram_socket_t *socket, const struct dgram__outgoing *outgoing,
+                                     dgram_send_cb callback, void *context);
+
+/* Ends a send that is in no queue. Nothing is reported. */
+void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
+
+/* Accepts a send that was made. Returns 0; or an error of the bind that it starts, and it ends. */
+int dgram__send_accept(dgram_socket_t *socket, struct dgram__send *send);
+
+/* ---- send_options.c: the options of one datagram ---- */
+
+/*
+ * Reads the options of a send to an address, or with NULL to the peer. Returns 0, UV_EINVAL or
+ * UV_ENOTSUP.
+ */
+int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr *to,
+                             const dgram_send_options_t *given, struct dgram__tx_options *options);
 
 /* ---- receive.c: from a wake-up to the listeners ---- */
 

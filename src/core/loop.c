@@ -132,6 +132,7 @@ static void loop_on_handle_closed(uv_handle_t *handle) {
     loop->free_sends(loop);
   free(loop->rx_memory);
   free(loop->tx_batch);
+  free(loop->options_batch);
   free(loop->by_fd);
   free(loop);
 }

@@ -82,7 +82,7 @@ static inline struct dgram__send *send_allocate(struct dgram__loop *loop) {
 }
 
 /* Has `memory` hold `size` bytes; that of an earlier send may do. False: no memory. */
-static bool send_reserve(struct dgram__send *send, size_t size) {
+static inline bool send_reserve(struct dgram__send *send, size_t size) {
   if (send->footprint - sizeof *send >= size)
     return true;
   free(send->memory);
@@ -94,9 +94,11 @@ static bool send_reserve(struct dgram__send *send, size_t size) {
 /* Keeps the send for a next one, or frees it. */
 static void send_free(struct dgram__loop *loop, struct dgram__send *send) {
   dgram__send_set_state(send, DGRAM__SEND_FREE);
-  if (send->host != NULL) { /* rarely, so free() is not called in vain */
-    free(send->host);
+  if (send->rare != NULL) {
+    free(send->rare);
+    send->rare = NULL;
     send->host = NULL;
+    send->datagram.options = NULL;
   }
   if (loop->free_bytes + send->footprint > FREE_LIST_MAX_BYTES) {
     free(send->memory);
@@ -125,6 +127,25 @@ void dgram__send_init(dgram_socket_t *socket) {
   tx->cancelled.state = DGRAM__SEND_CANCELLED;
 }
 
+/* Copies the name of the destination. False: no memory. */
+static bool send_set_host(struct dgram__send *send, const char *host) {
+  send->rare = strdup(host);
+  send->host = send->rare;
+  return send->rare != NULL;
+}
+
+/* Copies the options. False: no memory. */
+static bool send_set_options(struct dgram__send *send, const struct dgram__tx_options *options) {
+  struct dgram__tx_options *copy = malloc(sizeof *copy);
+  if (copy == NULL)
+    return false;
+  *copy = *options;
+  send->rare = copy;
+  send->datagram.options = copy;
+  send->kind = DGRAM__OPTIONS_SEND;
+  return true;
+}
+
 /* The send ends, and nothing is reported. */
 static void send_drop(dgram_socket_t *socket, struct dgram__send *send) {
   socket->tx.bytes -= send->datagram.size;
@@ -142,7 +163,9 @@ static bool send_measure(const uv_buf_t buffers[], size_t count, size_t *bytes) 
   for (size_t i = 0; i < count; i++) {
     if (buffers[i].base == NULL && buffers[i].len > 0)
       return false;
-    sum = buffers[i].len < SIZE_MAX - sum ? sum + buffers[i].len : SIZE_MAX;
+    sum += buffers[i].len;
+    if (sum < buffers[i].len) /* it has wrapped around */
+      sum = SIZE_MAX;
   }
   *bytes = sum;
   return true;
@@ -175,15 +198,16 @@ static bool send_borrow_buffers(struct dgram__send *send, const uv_buf_t buffers
 }
 
 /* Copies the first `size` bytes of the buffers. False: no memory. */
-static bool send_copy_buffers(struct dgram__send *send, const uv_buf_t buffers[], size_t size) {
+__attribute__((always_inline)) static inline bool send_copy_buffers(struct dgram__send *send, const uv_buf_t buffers[], size_t size) {
   if (!send_reserve(send, size))
     return false;
   send_set_bytes(send, send->memory, size);
   char *to = send->memory;
-  for (size_t i = 0; size > 0; i++) {
-    size_t length = send_min(buffers[i].len, size);
-    if (length > 0)
-      memcpy(to, buffers[i].base, length);
+  for (; size > 0; buffers++) {
+    size_t length = send_min(buffers->len, size);
+    if (length == 0)
+      continue;
+    memcpy(to, buffers->base, length);
     to += length;
     size -= length;
   }
@@ -200,15 +224,16 @@ static inline void send_begin(dgram_socket_t *socket, struct dgram__send *send, 
   socket->tx.count++;
 }
 
-/* An accepted send, whose destination is still to be set. NULL: no memory. */
-static inline struct dgram__send *send_new(dgram_socket_t *socket, const uv_buf_t buffers[],
-                                           size_t count, size_t size, dgram_send_cb callback,
-                                           void *context) {
+/* An accepted send of at most `most` bytes, whose destination is still to be set. NULL: no memory.
+ */
+__attribute__((always_inline)) static inline struct dgram__send *send_new(dgram_socket_t *socket, const uv_buf_t buffers[],
+                                           size_t count, size_t size, size_t most,
+                                           dgram_send_cb callback, void *context) {
   struct dgram__send *send = send_allocate(socket->loop);
   if (send == NULL)
     return NULL;
   send_begin(socket, send, size, callback, context);
-  size = send_min(size, OVERLONG);
+  size = send_min(size, most);
   bool has_memory = true;
   if (callback == NULL)
     has_memory = send_copy_buffers(send, buffers, size);
@@ -259,11 +284,11 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   err = send_read_destination(socket, port, address, &destination);
   if (err != 0)
     return err;
-  struct dgram__send *send = send_new(socket, buffers, count, size, callback, context);
+  struct dgram__send *send = send_new(socket, buffers, count, size, OVERLONG, callback, context);
   if (send == NULL)
     return UV_ENOMEM;
   send->datagram.to = destination.address;
-  if (destination.host != NULL && (send->host = strdup(destination.host)) == NULL) {
+  if (destination.host != NULL && !send_set_host(send, destination.host)) {
     send_drop(socket, send);
     return UV_ENOMEM;
   }
@@ -310,7 +335,7 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
     err = send_check_address(socket, to);
   if (err != 0)
     return err;
-  struct dgram__send *send = send_new(socket, buffers, count, size, callback, context);
+  struct dgram__send *send = send_new(socket, buffers, count, size, OVERLONG, callback, context);
   if (send == NULL)
     return UV_ENOMEM;
   send_set_destination(send, to);
@@ -319,6 +344,56 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
   send_join_ready(socket, send);
   return 0;
 }
+
+/* ---- accepted: with options ---- */
+
+int dgram__send_read(const dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                     const struct sockaddr *to, const dgram_send_options_t *options,
+                     struct dgram__outgoing *outgoing) {
+  *outgoing = (struct dgram__outgoing){.buffers = buffers, .count = count, .to = to};
+  if (socket == NULL || !send_measure(buffers, count, &outgoing->size))
+    return UV_EINVAL;
+  int err = send_check_guards(socket);
+  if (err == 0)
+    err = send_check_address(socket, to);
+  if (err != 0 || options == NULL)
+    return err;
+  outgoing->has_options = true;
+  return dgram__send_options_read(socket, to, options, &outgoing->options);
+}
+
+/* The options batch is made now, so that a flush does not fail for want of it. */
+struct dgram__send *dgram__send_make(dgram_socket_t *socket, const struct dgram__outgoing *outgoing,
+                                     dgram_send_cb callback, void *context) {
+  struct dgram__loop *loop = socket->loop;
+  bool parts = outgoing->has_options && outgoing->options.segment_size > 0;
+  if (outgoing->has_options && loop->options_batch == NULL &&
+      (loop->options_batch = dgram__options_batch_new()) == NULL)
+    return NULL;
+  struct dgram__send *send = send_new(socket, outgoing->buffers, outgoing->count, outgoing->size,
+                                      parts ? SIZE_MAX : OVERLONG, callback, context);
+  if (send == NULL)
+    return NULL;
+  if (outgoing->has_options && !send_set_options(send, &outgoing->options)) {
+    send_drop(socket, send);
+    return NULL;
+  }
+  send_set_destination(send, outgoing->to);
+  return send;
+}
+
+void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
+  send_drop(socket, send);
+}
+
+int dgram__send_accept(dgram_socket_t *socket, struct dgram__send *send) {
+  if (send_has_to_wait_bind(socket))
+    return send_wait_bind(socket, send);
+  send_make_ready(socket, send);
+  return 0;
+}
+
+/* ---- accepted: the fast path ---- */
 
 /* A send only joins those that are ready: their flush is requested, and still to come. */
 static inline bool send_can_join_ready(const dgram_socket_t *socket) {
@@ -416,6 +491,12 @@ static inline void send_push_ready(struct dgram__tx *tx, struct dgram__send *sen
   tx->no_callback += send->callback == NULL;
 }
 
+/* The same of a marker. */
+static void send_push_marker(struct dgram__tx *tx, struct dgram__send *marker) {
+  tx->markers++;
+  send_push_ready(tx, marker);
+}
+
 /*
  * What is ready behind others leaves with them: their flush is requested, or comes when they are no
  * longer blocked. So the first one requests it; a full batch does not wait for it.
@@ -443,8 +524,7 @@ static void send_set_error(struct dgram__send *send, int code, const char *sysca
 static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
                       const char *syscall, enum dgram__shown shown) {
   send_set_error(send, code, syscall, shown);
-  send_push_ready(&socket->tx, send);
-  socket->tx.markers++;
+  send_push_marker(&socket->tx, send);
   dgram__send_flush(socket);
 }
 
@@ -456,10 +536,12 @@ static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send) {
     err = UV_EINVAL;
   else if (family != AF_UNSPEC && dgram__is_connected(&socket->connecting))
     err = UV_EISCONN; /* it was sent before the socket was connected */
-  if (err == 0)
+  if (err == 0) {
+    socket->tx.markers += send->kind == DGRAM__OPTIONS_SEND;
     send_join_ready(socket, send);
-  else
+  } else {
     send_fail(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
+  }
 }
 
 void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address *peer) {
@@ -531,13 +613,14 @@ static void send_set_blocked(struct dgram__tx *tx, enum dgram__blocked to) {
   tx->blocked = to;
 }
 
-/* The first `sent` of the ready sends have left. */
+/* The first `sent` of the ready sends have left; 0: a part of the first. */
 static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
   struct dgram__tx *tx = &socket->tx;
   bool has_callback = false;
   socket->loop->has_sent = true;
   tx->retries = 0;
   if (sent == tx->ready.count && tx->no_callback == 0) {
+    assert(tx->markers == 0);
     dgram__queue_move(&tx->completed, &tx->ready);
     send_complete_later(socket);
     return;
@@ -556,14 +639,14 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
     send_complete_later(socket);
 }
 
-/* How many of the ready sends are datagrams, up to the first marker or to what one call can send.
- */
+/* How many of the ready sends are datagrams, up to the first other marker or to what one call can
+ * send. */
 static unsigned send_count_datagrams(const dgram_socket_t *socket) {
   const struct dgram__udp_capabilities *capabilities = &socket->udp.capabilities;
   const struct dgram__send *send = socket->tx.ready.first;
   unsigned most = capabilities->max_tx_batch * capabilities->max_segments;
   unsigned count = 0;
-  for (; count < most && count < socket->tx.ready.count && send->kind == DGRAM__DATAGRAM_SEND;
+  for (; count < most && count < socket->tx.ready.count && send->kind <= DGRAM__OPTIONS_SEND;
        count++)
     send = dgram__next_send(send);
   return count;
@@ -585,6 +668,26 @@ static void send_pass_marker(dgram_socket_t *socket) {
   send_free(socket->loop, marker);
 }
 
+/* Sends a prefix of the ready datagrams, of which some may have options; see udp.h. */
+static int send_with_options(dgram_socket_t *socket, unsigned count) {
+  struct dgram__tx *tx = &socket->tx;
+  struct dgram__send *send = tx->ready.first;
+  int sent = dgram__udp_send_with(&socket->udp, socket->loop->options_batch,
+                                  &socket->connecting.peer, &send->datagram, count);
+  for (int i = 0; i < sent; i++, send = dgram__next_send(send))
+    tx->markers -= send->kind == DGRAM__OPTIONS_SEND;
+  return sent;
+}
+
+/* Whether one of the first `count` ready sends has options. */
+static bool send_have_options(const struct dgram__tx *tx, unsigned count) {
+  const struct dgram__send *send = tx->ready.first;
+  for (unsigned i = 0; i < count; i++, send = dgram__next_send(send))
+    if (send->kind == DGRAM__OPTIONS_SEND)
+      return true;
+  return false;
+}
+
 void dgram__send_flush(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   while (tx->ready.count > 0 && tx->blocked == DGRAM__NOT_BLOCKED) {
@@ -593,9 +696,13 @@ void dgram__send_flush(dgram_socket_t *socket) {
       send_pass_marker(socket);
       continue;
     }
-    int sent =
-        dgram__udp_send(&socket->udp, &socket->loop->tx_batch, &tx->ready.first->datagram, count);
-    if (sent > 0) {
+    int sent;
+    if (tx->markers > 0 && send_have_options(tx, count))
+      sent = send_with_options(socket, count);
+    else
+      sent =
+          dgram__udp_send(&socket->udp, &socket->loop->tx_batch, &tx->ready.first->datagram, count);
+    if (sent >= 0) {
       async_error_settle(socket, sent);
       send_complete_sent(socket, (unsigned)sent);
     } else if (sent == UV_EAGAIN) {
@@ -608,8 +715,8 @@ void dgram__send_flush(dgram_socket_t *socket) {
       tx->async_error.suspect = sent;
     } else {
       async_error_settle(socket, sent);
+      tx->markers += tx->ready.first->kind == DGRAM__DATAGRAM_SEND;
       send_set_error(tx->ready.first, sent, "send", DGRAM__SHOW_ENDPOINT);
-      tx->markers++;
     }
   }
   if (tx->ready.count == 0)
@@ -687,8 +794,7 @@ int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void
   memcpy(option->value, value, length);
   marker->kind = DGRAM__OPTION_MARKER;
   marker->callback = NULL;
-  send_push_ready(&socket->tx, marker);
-  socket->tx.markers++;
+  send_push_marker(&socket->tx, marker);
   return 0;
 }
 
@@ -775,7 +881,7 @@ static void send_cancel(dgram_socket_t *socket, struct dgram__send *send) {
   } else if (send->callback == NULL) {
     send_drop(socket, send);
   } else {
-    if (send->kind == DGRAM__DATAGRAM_SEND)
+    if (send->kind != DGRAM__FAILED_SEND)
       send_set_error(send, UV_ECANCELED, "send", DGRAM__SHOW_ENDPOINT);
     dgram__queue_push(&socket->tx.cancelled, send);
   }

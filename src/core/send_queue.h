@@ -25,6 +25,7 @@ enum dgram__send_state {
 
 enum dgram__send_kind {
   DGRAM__DATAGRAM_SEND, /* to be sent, or sent */
+  DGRAM__OPTIONS_SEND,  /* the same, with options */
   DGRAM__FAILED_SEND,   /* has ended with the error `status` */
   DGRAM__OPTION_MARKER  /* not a send: an option, to be set behind the sends before it */
 };
@@ -37,7 +38,8 @@ struct dgram__send {
   struct iovec iov;        /* of a single buffer */
   dgram_send_cb callback;
   void *context;
-  char *host;       /* the destination if it was given by name */
+  void *rare;       /* owned: what few sends have, a host or options; NULL: neither */
+  const char *host; /* in `rare`: the destination if it was given by name; or NULL */
   void *memory;     /* owned: the copied bytes, or the list of buffers; stays for the next send */
   size_t footprint; /* bytes of the send and of `memory` */
   const char *syscall; /* that failed */

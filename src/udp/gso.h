@@ -22,6 +22,7 @@ struct dgram__datagram {
   size_t size; /* bytes: the sum over iov, or more of what is too long to send anyway */
   uint32_t iov_count;
   union dgram__address to;
+  struct dgram__tx_options *options; /* tx_options.h; NULL: none. Read where `options` are sent */
 };
 
 /* What one message may carry. */

@@ -18,6 +18,7 @@
 #include "gso.h"
 #include "network.h"
 #include "rx_info.h"
+#include "tx_options.h"
 
 /*
  * Whether many datagrams can leave by one call, sendmmsg(2), and come by one, recvmmsg(2). FreeBSD
@@ -197,6 +198,24 @@ struct dgram__tx_batch;
  */
 int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
                     const struct dgram__datagram *first, unsigned count);
+
+/* ---- udp_send_with.c ---- */
+
+/* The messages of one system call with options, 50 KB: a loop has one, once it sends such. */
+struct dgram__options_batch;
+
+/* NULL: no memory. */
+struct dgram__options_batch *dgram__options_batch_new(void);
+
+/*
+ * As dgram__udp_send(), where some of the datagrams have options. Returns k >= 0: exactly the first
+ * k have left, and of the one after them perhaps a part, which its options count. Or an error about
+ * the first one, of which this call has sent nothing.
+ * `peer`: where datagrams to AF_UNSPEC go.
+ */
+int dgram__udp_send_with(struct dgram__udp *udp, struct dgram__options_batch *batch,
+                         const union dgram__address *peer, struct dgram__datagram *first,
+                         unsigned count);
 
 /* ---- udp_recv.c ---- */
 

@@ -3,21 +3,20 @@
  *
  *   udp_send_plan()             the queue as messages: each is a GSO batch within the limits, or,
  *                               without GSO, one datagram
- *   udp_send_messages()         sendmmsg(2), or its shim: sendmsg(2) of the first message
+ *   dgram__udp_send_messages()  sendmmsg(2), or its shim: sendmsg(2) of the first message
  *   udp_send_batch()            both; how many datagrams have left
  *   udp_send_without_refused()  a segmented message was refused: again, with smaller segments or
  *                               none; what the destination refuses is remembered for a while
  *   dgram__udp_send()           one datagram by itself; several by the steps above
  */
-#include "udp.h"
+#include "udp_send.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
 
 enum {
-  MAX_BYTES = 65507,         /* of a segmented message: 65,535 less the headers of IP and UDP */
-  SINGLE_MESSAGE_CALLS = 16, /* after one that was cut short */
+  MAX_BYTES = 65507, /* of a segmented message: 65,535 less the headers of IP and UDP */
   MAX_BATCH_IOV = 2 * (DGRAM__MAX_IOV + 1), /* half full, it has room for any message */
 };
 
@@ -94,10 +93,9 @@ static const struct dgram__datagram *udp_send_add_message(struct dgram__tx_batch
   return next;
 }
 
-/* The limits for a destination, where segments were refused to some. */
-static struct dgram__gso_limits udp_send_limits_to(const struct dgram__udp *udp,
-                                                   const struct dgram__gso_limits *limits,
-                                                   const union dgram__address *to) {
+struct dgram__gso_limits dgram__udp_gso_limits_to(const struct dgram__udp *udp,
+                                                  const struct dgram__gso_limits *limits,
+                                                  const union dgram__address *to) {
   struct dgram__gso_limits narrowed = *limits;
   uint32_t largest = dgram__gso_refusals_largest(udp->refusals, to, uv_hrtime());
   if (largest == 0)
@@ -117,7 +115,7 @@ static void udp_send_plan(struct dgram__tx_batch *batch, const struct dgram__udp
   while (left > 0 && batch->count < most && batch->iov_count <= DGRAM__MAX_IOV) {
     struct dgram__gso_limits narrowed;
     if (narrow)
-      narrowed = udp_send_limits_to(udp, limits, &next->to);
+      narrowed = dgram__udp_gso_limits_to(udp, limits, &next->to);
     next = udp_send_add_message(batch, narrow ? &narrowed : limits, next, left);
     left -= batch->datagrams[batch->count - 1];
   }
@@ -133,46 +131,38 @@ static int udp_send_message(int fd, const struct msghdr *message) {
   return sent >= 0 ? 1 : -errno;
 }
 
-/* Returns how many messages have left, or the error of the first. */
-static int udp_send_messages(struct dgram__udp *udp, struct dgram__tx_batch *batch) {
+int dgram__udp_send_messages(struct dgram__udp *udp, struct dgram__mmsghdr *messages,
+                             unsigned count) {
 #if DGRAM__HAS_SENDMMSG
-  if (batch->count > 1) { /* the plain call is a little quicker for one */
+  if (count > 1) { /* the plain call is a little quicker for one */
     int sent;
     do
-      sent = sendmmsg(udp->fd, batch->messages, batch->count, MSG_DONTWAIT);
+      sent = sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
       return sent;
     int err = -errno;
-    if (!DGRAM__IS_CALL_REFUSED(sendmmsg(udp->fd, batch->messages, 0, MSG_DONTWAIT)))
+    if (!DGRAM__IS_CALL_REFUSED(sendmmsg(udp->fd, messages, 0, MSG_DONTWAIT)))
       return err;
     udp->capabilities.max_tx_batch = 1;
   }
+#else
+  (void)count;
 #endif
-  return udp_send_message(udp->fd, &batch->messages[0].msg_hdr);
+  return udp_send_message(udp->fd, &messages[0].msg_hdr);
 }
 
-/*
- * sendmmsg does not return an error once something has left. On a connected socket that may be the
- * ICMP error of an earlier datagram, which the system reports only once; so for a while after a
- * call that was cut short every call has one message, and the next such error is not lost.
- */
 static int udp_send_batch(struct dgram__udp *udp, struct dgram__tx_batch *batch,
                           const struct dgram__gso_limits *limits,
                           const struct dgram__datagram *first, unsigned count) {
-  unsigned most = udp->capabilities.max_tx_batch;
-  if (udp->single_message_calls > 0) {
-    udp->single_message_calls--;
-    most = 1;
-  }
-  udp_send_plan(batch, udp, limits, most, first, count);
-  int messages = udp_send_messages(udp, batch);
+  udp_send_plan(batch, udp, limits, dgram__udp_take_most(udp), first, count);
+  int messages = dgram__udp_send_messages(udp, batch->messages, batch->count);
   if (messages < 0)
     return messages;
   assert(messages >= 1 && (unsigned)messages <= batch->count);
   bool connected = first->to.any.sa_family == AF_UNSPEC;
   if (connected && (unsigned)messages < batch->count)
-    udp->single_message_calls = SINGLE_MESSAGE_CALLS;
+    udp->single_message_calls = DGRAM__SINGLE_MESSAGE_CALLS;
   unsigned sent = 0;
   for (int i = 0; i < messages; i++)
     sent += batch->datagrams[i];
@@ -191,14 +181,28 @@ static void udp_send_probe_gso(struct dgram__udp *udp) {
                                     !dgram__gso_kernel_corrupts(kernel.release));
 }
 
-/*
- * Whether the error may be that of a segmented first message. EIO: the device can't compute
- * checksums. EINVAL, EMSGSIZE: a segment is over the path's MTU, where the same datagram by itself
- * would leave in fragments.
- */
+struct dgram__gso_limits dgram__udp_gso_limits(struct dgram__udp *udp) {
+  if (udp->gso == DGRAM__OFFLOAD_UNPROBED)
+    udp_send_probe_gso(udp);
+  return (struct dgram__gso_limits){
+      .datagrams = udp->gso == DGRAM__OFFLOAD_ON ? udp->capabilities.max_segments : 1,
+      .segment = UINT16_MAX,
+      .bytes = MAX_BYTES,
+      .iov_count = DGRAM__MAX_IOV};
+}
+
+void dgram__udp_gso_refused(struct dgram__udp *udp, const union dgram__address *to,
+                            uint32_t largest) {
+  if (udp->refusals == NULL)
+    udp->refusals = calloc(1, sizeof *udp->refusals);
+  if (udp->refusals != NULL)
+    dgram__gso_refusals_add(udp->refusals, to, largest, uv_hrtime());
+}
+
+/* Whether the error may be that of a segmented first message. */
 static bool udp_send_is_refusal(int err, const struct dgram__gso_limits *limits,
                                 const struct dgram__datagram *first, unsigned count) {
-  if (err != UV_EIO && err != UV_EINVAL && err != UV_EMSGSIZE)
+  if (!dgram__udp_is_refusal(err))
     return false;
   struct dgram__gso_batch gso = dgram__gso_batch_begin(first, count, limits);
   return dgram__gso_batch_add(&gso, first->next, limits);
@@ -218,10 +222,8 @@ static int udp_send_without_refused(struct dgram__udp *udp, struct dgram__tx_bat
   else
     limits->segment = largest; /* the first datagram was at most as large as the limit */
   int sent = udp_send_batch(udp, batch, limits, first, count);
-  if (sent > 0 && udp->refusals == NULL)
-    udp->refusals = calloc(1, sizeof *udp->refusals);
-  if (sent > 0 && udp->refusals != NULL)
-    dgram__gso_refusals_add(udp->refusals, &first->to, largest, uv_hrtime());
+  if (sent > 0)
+    dgram__udp_gso_refused(udp, &first->to, largest);
   return sent;
 }
 
@@ -230,13 +232,7 @@ __attribute__((noinline)) static int udp_send_several(struct dgram__udp *udp,
                                                       struct dgram__tx_batch *batch,
                                                       const struct dgram__datagram *first,
                                                       unsigned count) {
-  if (udp->gso == DGRAM__OFFLOAD_UNPROBED)
-    udp_send_probe_gso(udp);
-  struct dgram__gso_limits limits = {
-      .datagrams = udp->gso == DGRAM__OFFLOAD_ON ? udp->capabilities.max_segments : 1,
-      .segment = UINT16_MAX,
-      .bytes = MAX_BYTES,
-      .iov_count = DGRAM__MAX_IOV};
+  struct dgram__gso_limits limits = dgram__udp_gso_limits(udp);
   int sent = udp_send_batch(udp, batch, &limits, first, count);
   if (sent < 0 && udp_send_is_refusal(sent, &limits, first, count))
     sent = udp_send_without_refused(udp, batch, &limits, sent, first, count);
