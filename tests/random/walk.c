@@ -1084,6 +1084,47 @@ static struct pending_send *new_pending_send(struct member *member, size_t size,
   return pending;
 }
 
+/* Valid ones; a few of them the system refuses. */
+static dgram_send_options_t some_send_options(void) {
+  static const int tos[] = {0, 3, 0x28, 0xff};
+  dgram_send_options_t options = dgram_default_send_options();
+  if (one_in(2))
+    options.ttl = 1 + (int)below(255);
+  if (one_in(3))
+    options.tos = PICK(tos);
+  if (one_in(4))
+    options.dont_fragment = (int)below(2);
+  if (one_in(20))
+    options.interface_index = 1 + below(1000000);
+  return options;
+}
+
+/*
+ * With options. A message that leaves as several datagrams is made of equal ones, since what is
+ * received is compared with the bytes of its size.
+ */
+static int send_with_some_options(struct member *member, size_t size, const struct sockaddr *to,
+                                  struct pending_send *pending) {
+  dgram_send_options_t options = some_send_options();
+  uv_buf_t buffers[8];
+  size_t count = 1 + below(8);
+  if (size % count != 0 || one_in(2))
+    count = 1;
+  for (size_t i = 0; i < count; i++)
+    buffers[i] = uv_buf_init(bytes_of(size / count), (unsigned)(size / count));
+  if ((count > 1 || one_in(4)) && size / count <= 65507)
+    options.segment_size = size / count;
+  if (count > 1 && options.segment_size == 0)
+    count = 0; /* empty, or segments that are too large */
+  if (count == 0 && size > 0) {
+    buffers[0] = uv_buf_init(bytes_of(size), (unsigned)size);
+    count = 1;
+  }
+  return dgram_send_with(member->socket, buffers, count, to,
+                         one_in(8) && count == 1 ? NULL : &options,
+                         pending != NULL ? on_sent : NULL, pending);
+}
+
 static int send_variant(struct member *member, size_t size, int port, bool binary,
                         struct pending_send *pending) {
   static const char *const hosts[] = {NULL,  NULL, "127.0.0.1",        "127.0.0.1",
@@ -1097,6 +1138,9 @@ static int send_variant(struct member *member, size_t size, int port, bool binar
     if (count == 1)
       buffers[0] = uv_buf_init(bytes_of(size), (unsigned)size);
     loopback(&to, member->type, port);
+    if (one_in(3))
+      return send_with_some_options(member, size, port != 0 ? (struct sockaddr *)&to : NULL,
+                                    pending);
     return dgram_send_to(socket, buffers, count, port != 0 ? (struct sockaddr *)&to : NULL,
                          callback, pending);
   }

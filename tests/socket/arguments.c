@@ -102,6 +102,7 @@ TEST("a call without a socket is refused") {
   ROW(UV_EINVAL, dgram_send(NULL, "x", 1, port, NULL, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_send_buffers(NULL, NULL, 0, port, NULL, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_send_to(NULL, NULL, 0, binary, trace_sent, "never"));
+  ROW(UV_EINVAL, dgram_send_with(NULL, NULL, 0, binary, NULL, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_address(NULL, &address));
   ROW(UV_EINVAL, dgram_remote_address(NULL, &address));
   ROW(UV_EINVAL, dgram_lookup_done_fd(NULL, 0));
@@ -386,6 +387,59 @@ TEST("a send to a bad binary address is refused") {
       dgram_send_to(bound, NULL, 0, (struct sockaddr *)&no_port, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_send_to(bound, NULL, 0, (struct sockaddr *)&v6, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_send_to(bound, NULL, 0, &unknown, trace_sent, "never"));
+  ROW(DGRAM_ERR_SOCKET_BAD_PORT, dgram_send_with(bound, NULL, 0, NULL, NULL, trace_sent, "never"));
+  ROW(DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
+      dgram_send_with(connected, NULL, 0, (struct sockaddr *)&no_port, NULL, trace_sent, "never"));
+  assert_subjects_usable();
+}
+
+/* Sends nothing with these options from a socket of IPv4. */
+static int send_with(const dgram_send_options_t *options) {
+  struct sockaddr_in to = loopback_address(9);
+  return dgram_send_with(bound, NULL, 0, (struct sockaddr *)&to, options, trace_sent, "never");
+}
+
+static int send_to_v6(const char *address, const char *source) {
+  struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+  struct sockaddr_in6 from = {.sin6_family = AF_INET6};
+  dgram_send_options_t options = dgram_default_send_options();
+  assert_int_equal(inet_pton(AF_INET6, address, &to.sin6_addr), 1);
+  assert_int_equal(inet_pton(AF_INET6, source, &from.sin6_addr), 1);
+  from.sin6_scope_id = 2;
+  options.source = (struct sockaddr *)&from;
+  options.interface_index = 1;
+  return dgram_send_with(unbound6, NULL, 0, (struct sockaddr *)&to, &options, trace_sent, "never");
+}
+
+#define OPTIONS_ROW(member, value)                                     \
+  do {                                                                 \
+    dgram_send_options_t options_ = dgram_default_send_options();      \
+    options_.member = (value);                                         \
+    assert_row(#member " = " #value, send_with(&options_), UV_EINVAL); \
+  } while (0)
+
+TEST("options of a send that are out of range are refused") {
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  struct sockaddr unknown = {.sa_family = AF_UNIX};
+  open_subjects(loop);
+  OPTIONS_ROW(struct_size, 0);
+  OPTIONS_ROW(struct_size, sizeof(dgram_send_options_t) - 1);
+  OPTIONS_ROW(struct_size, sizeof(dgram_send_options_t) + 1);
+  OPTIONS_ROW(ttl, 0);
+  OPTIONS_ROW(ttl, -2);
+  OPTIONS_ROW(ttl, 256);
+  OPTIONS_ROW(tos, -2);
+  OPTIONS_ROW(tos, 256);
+  OPTIONS_ROW(dont_fragment, -2);
+  OPTIONS_ROW(dont_fragment, 2);
+  OPTIONS_ROW(segment_size, 65508);
+  OPTIONS_ROW(segment_size, SIZE_MAX);
+  OPTIONS_ROW(interface_index, 0x80000000U);
+  OPTIONS_ROW(source, (struct sockaddr *)&v6);
+  OPTIONS_ROW(source, &unknown);
+  ROW(UV_EINVAL, send_to_v6("::1", "::ffff:127.0.0.1"));
+  ROW(UV_EINVAL, send_to_v6("::ffff:127.0.0.1", "::1"));
+  ROW(UV_EINVAL, send_to_v6("fe80::1", "fe80::2")); /* two interfaces */
   assert_subjects_usable();
 }
 
@@ -518,6 +572,7 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_send(socket, "x", 1, 9, NULL, trace_sent, "never"));
   CLOSED_ROW(dgram_send_buffers(socket, NULL, 0, 9, NULL, trace_sent, "never"));
   CLOSED_ROW(dgram_send_to(socket, NULL, 0, binary, trace_sent, "never"));
+  CLOSED_ROW(dgram_send_with(socket, NULL, 0, binary, NULL, trace_sent, "never"));
   CLOSED_ROW(dgram_address(socket, &address));
   CLOSED_ROW(dgram_remote_address(socket, &address));
   CLOSED_ROW(dgram_set_broadcast(socket, 1));
