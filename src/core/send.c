@@ -25,6 +25,9 @@
 
 #include "descriptor.h"
 
+/* Inlined on the ways of plain sends, however often it is called elsewhere. */
+#define SEND_INLINE __attribute__((always_inline)) static inline
+
 enum {
   FULL_BATCH = 1024, /* ready sends that are flushed before the loop's iteration ends */
   OVERLONG = 65536,  /* more than any UDP payload: EMSGSIZE, whatever the bytes beyond are */
@@ -198,7 +201,8 @@ static bool send_borrow_buffers(struct dgram__send *send, const uv_buf_t buffers
 }
 
 /* Copies the first `size` bytes of the buffers. False: no memory. */
-__attribute__((always_inline)) static inline bool send_copy_buffers(struct dgram__send *send, const uv_buf_t buffers[], size_t size) {
+SEND_INLINE bool send_copy_buffers(struct dgram__send *send, const uv_buf_t buffers[],
+                                   size_t size) {
   if (!send_reserve(send, size))
     return false;
   send_set_bytes(send, send->memory, size);
@@ -226,9 +230,9 @@ static inline void send_begin(dgram_socket_t *socket, struct dgram__send *send, 
 
 /* An accepted send of at most `most` bytes, whose destination is still to be set. NULL: no memory.
  */
-__attribute__((always_inline)) static inline struct dgram__send *send_new(dgram_socket_t *socket, const uv_buf_t buffers[],
-                                           size_t count, size_t size, size_t most,
-                                           dgram_send_cb callback, void *context) {
+SEND_INLINE struct dgram__send *send_new(dgram_socket_t *socket, const uv_buf_t buffers[],
+                                         size_t count, size_t size, size_t most,
+                                         dgram_send_cb callback, void *context) {
   struct dgram__send *send = send_allocate(socket->loop);
   if (send == NULL)
     return NULL;
