@@ -189,11 +189,50 @@ typedef struct dgram_error {
   int code;            /**< negative: `UV_E*` or `DGRAM_ERR_*` */
   const char *name;    /**< the code's name: "EADDRINUSE" */
   const char *syscall; /**< the call that failed: "bind", "connect", "send", "recvmsg",
-                            "getaddrinfo"; "open": taking over a descriptor */
-  const char *address; /**< the address or host name concerned, or NULL */
+                            "getaddrinfo"; "open": taking over a descriptor; "setsockopt": an option
+                            of the system socket, at the bind */
+  const char *address; /**< the address or host name concerned, or NULL; with "setsockopt" the
+                            option's name: "SO_MARK" */
   int port;            /**< the port concerned, or 0 */
   const char *message; /**< the whole text: "bind EADDRINUSE 0.0.0.0:41234" */
+  int mtu;             /**< with EMSGSIZE of a send or of ICMP: the largest packet in bytes,
+                            including the headers of IP and UDP, that the path to the destination
+                            takes, where the kernel knows it; else 0 */
 } dgram_error_t;
+
+/** What an ICMP or ICMPv6 message reports of a datagram. Later versions may add values. */
+typedef enum {
+  DGRAM_ICMP_OTHER,                /**< none of the following; see its type and code */
+  DGRAM_ICMP_NETWORK_UNREACHABLE,  /**< no route to the network */
+  DGRAM_ICMP_HOST_UNREACHABLE,     /**< the host does not answer, or does not exist */
+  DGRAM_ICMP_PROTOCOL_UNREACHABLE, /**< the host has no UDP */
+  DGRAM_ICMP_PORT_UNREACHABLE,     /**< no socket is bound to the port */
+  DGRAM_ICMP_PACKET_TOO_BIG,       /**< over the MTU of a link, and it may not be fragmented */
+  DGRAM_ICMP_PROHIBITED,           /**< a filter, or the policy of a router */
+  DGRAM_ICMP_TIME_EXCEEDED,        /**< the hop limit was reached, or fragments were missing */
+  DGRAM_ICMP_PARAMETER_PROBLEM     /**< a header was invalid */
+} dgram_icmp_kind_t;
+
+/**
+ * An ICMP error that a host or router has sent about a datagram of the socket; see
+ * dgram_on_icmp(). Only the library creates it, and later versions may add members, so a program
+ * must not depend on its size. Borrowed until the listener returns.
+ */
+typedef struct dgram_icmp {
+  const struct sockaddr *sockaddr; /**< where the lost datagram was sent to */
+  dgram_address_t peer;            /**< the same as text and number */
+  dgram_address_t reporter;        /**< the host or router that sent the message, port 0; its
+                                        `address` is "" if unknown */
+  dgram_icmp_kind_t kind;          /**< what it reports */
+  const char *family; /**< "IPv4": ICMP, also about an IPv4-mapped peer; "IPv6": ICMPv6;
+                           static */
+  int type;           /**< of the ICMP message, 0 to 255 (RFC 792, RFC 4443) */
+  int code;           /**< ... its code, 0 to 255 */
+  int mtu;            /**< with DGRAM_ICMP_PACKET_TOO_BIG: the MTU of the link that was
+                           too narrow, in bytes, with the headers of IP and UDP; 0:
+                           unknown */
+  int error;          /**< the system's code for it: UV_ECONNREFUSED, UV_EMSGSIZE, … */
+} dgram_icmp_t;
 
 /**
  * A listener of 'message'.
@@ -237,6 +276,13 @@ typedef void (*dgram_error_cb)(dgram_socket_t *socket, const dgram_error_t *erro
  * @param context as given with the listener or callback
  */
 typedef void (*dgram_connect_cb)(dgram_socket_t *socket, const dgram_error_t *error, void *context);
+/**
+ * A listener of 'icmp'.
+ * @param socket  the socket whose datagram was lost
+ * @param icmp    what was reported; borrowed until the listener returns
+ * @param context as given with the listener
+ */
+typedef void (*dgram_icmp_cb)(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context);
 /**
  * A listener of 'close'.
  * @param socket  the socket; valid until the last callback after dgram_close() has returned
@@ -297,6 +343,73 @@ typedef int (*dgram_defer_cb)(dgram_task_t *task, void *context);
 typedef struct dgram_abort_signal dgram_abort_signal_t;
 
 /**
+ * Options of the system socket by name, for dgram_set_sockopt(), dgram_get_sockopt() and the
+ * options of creation. Each names its range, which is checked by the library, and the calls of
+ * Linux that it stands for (ip(7), ipv6(7), socket(7)). On a udp6 socket those that concern IPv4
+ * and IPv6 alike are set for both, since such a socket also sends to IPv4-mapped addresses.
+ *
+ * Those marked *before the bind* act on bind(2) only. Where the system lacks an option it is
+ * UV_ENOTSUP, or the kernel's UV_ENOPROTOOPT; systems other than Linux have DGRAM_SO_BROADCAST,
+ * DGRAM_SO_TTL, DGRAM_SO_MULTICAST_TTL, DGRAM_SO_MULTICAST_LOOPBACK and DGRAM_SO_TOS.
+ */
+typedef enum {
+  DGRAM_SO_BROADCAST = 1,      /**< 0 or 1: as dgram_set_broadcast() (SO_BROADCAST) */
+  DGRAM_SO_TTL,                /**< 1 to 255: as dgram_set_ttl() (IP_TTL, IPV6_UNICAST_HOPS) */
+  DGRAM_SO_MULTICAST_TTL,      /**< 0 to 255: as dgram_set_multicast_ttl() */
+  DGRAM_SO_MULTICAST_LOOPBACK, /**< 0 or 1: as dgram_set_multicast_loopback() */
+  DGRAM_SO_MULTICAST_ALL,      /**< 1, the system's default: the socket receives groups that any
+                                    socket of the host has joined; 0: only those that it has joined
+                                    itself (IP_MULTICAST_ALL, IPV6_MULTICAST_ALL) */
+  DGRAM_SO_TOS,                /**< 0 to 255: DSCP and ECN of sent datagrams, as the byte of the IP
+                                    header: DSCP << 2 | ECN (IP_TOS, IPV6_TCLASS). On udp4 the kernel
+                                    then also sets DGRAM_SO_PRIORITY, as ip(7) states */
+  DGRAM_SO_PATH_MTU,           /**< a ::dgram_path_mtu_t: don't-fragment, and whether the kernel's
+                                    knowledge of the path's MTU limits sends (IP_MTU_DISCOVER,
+                                    IPV6_MTU_DISCOVER) */
+  DGRAM_SO_PRIORITY,           /**< 0 to 2^31 - 1: which band of the device's queue takes the sent
+                                    datagrams (SO_PRIORITY); over 6 needs CAP_NET_ADMIN */
+  DGRAM_SO_MARK,               /**< 0 to 2^32 - 1: a mark of sent datagrams, for policy routing and
+                                    packet filters (SO_MARK); needs CAP_NET_ADMIN or CAP_NET_RAW */
+  DGRAM_SO_MAX_PACING_RATE,    /**< 1 to 2^63 - 1 bytes per second, with the headers: the kernel
+                                    spaces sent datagrams (SO_MAX_PACING_RATE), if the device has
+                                    the queueing discipline "fq"; else it has no effect. 2^63 - 1, the
+                                    default: no limit */
+  DGRAM_SO_BUSY_POLL,          /**< 0 to 2^31 - 1 microseconds that a receive call polls the device
+                                    for (SO_BUSY_POLL); to raise it needs CAP_NET_ADMIN */
+  DGRAM_SO_FREEBIND,           /**< 0 or 1, before the bind: 1: bind also to an address that no
+                                    interface has, yet (IP_FREEBIND) */
+  DGRAM_SO_TRANSPARENT,        /**< 0 or 1, before the bind: 1: bind to foreign addresses, and
+                                    receive what TPROXY diverts (IP_TRANSPARENT); needs CAP_NET_ADMIN
+                                    or CAP_NET_RAW */
+  DGRAM_SO_BIND_ADDRESS_NO_PORT, /**< 0 or 1, before the bind: 1: a bind to port 0 takes no port,
+                                    and dgram_address() returns port 0, until the first send or
+                                    connect takes one (IP_BIND_ADDRESS_NO_PORT) */
+  DGRAM_SO_LOCAL_PORT_RANGE      /**< low | high << 16, before the bind: the ports that the system
+                                    chooses from for port 0, within its own range; low and high are
+                                    0 to 65535, 0 is the end of the system's range
+                                    (IP_LOCAL_PORT_RANGE; Linux 6.3) */
+} dgram_sockopt_t;
+
+/** The values of DGRAM_SO_PATH_MTU; they are Linux's IP_PMTUDISC_…. */
+typedef enum {
+  DGRAM_PATH_MTU_OFF,    /**< no don't-fragment: this host and, on IPv4, routers may fragment */
+  DGRAM_PATH_MTU_SYSTEM, /**< Linux's default: don't-fragment on what fits into the known MTU of the
+                              path; what is larger is fragmented by this host */
+  DGRAM_PATH_MTU_ON,     /**< don't-fragment; a send over the known MTU of the path is EMSGSIZE */
+  DGRAM_PATH_MTU_PROBE   /**< don't-fragment; the known MTU is ignored, and only that of the
+                              interface limits sends: for a program that probes the path itself */
+} dgram_path_mtu_t;
+
+/** An option of the system socket and its value. */
+typedef struct dgram_sockopt_value {
+  dgram_sockopt_t option; /**< which */
+  int64_t value;          /**< in its range */
+} dgram_sockopt_value_t;
+
+/** Room for the name of an interface with its NUL: IFNAMSIZ. */
+#define DGRAM_INTERFACE_NAME 16
+
+/**
  * Options of a socket. Start from dgram_default_options(); later versions add members.
  *
  * The kernel silently clamps a buffer size to the system's maximum (Linux: net.core.rmem_max,
@@ -336,6 +449,15 @@ typedef struct dgram_options {
                               400 us of the listeners' work. Default 0: 4096 */
   unsigned receive_info; /**< DGRAM_INFO_… flags: what dgram_rinfo_info() tells of each datagram.
                              Default 0: nothing */
+  int disable_gro;       /**< nonzero: never ask for receive offload (UDP_GRO), so that the kernel
+                              queues and counts each datagram by itself. Default 0 */
+  size_t sockopt_count;  /**< the number of `sockopts`. Default 0 */
+  const dgram_sockopt_value_t *sockopts; /**< options of the system socket, set before its bind as
+                             dgram_set_sockopt() does on an unbound socket; of several for one
+                             option the last counts. Copied. Default NULL */
+  const char *bind_device; /**< the name of the only interface that the socket sends and receives by
+                             (SO_BINDTODEVICE), resolved at the bind; NULL or "": any. Copied.
+                             Default NULL */
 } dgram_options_t;
 
 /**
@@ -344,8 +466,8 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0,    DGRAM_UDP4, 0,    0,    0, 0, 0, NULL, NULL,
-                             NULL, 0,          NULL, NULL, 0, 0, 0, 0};
+  dgram_options_t options = {0,    DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0,
+                             NULL, NULL,       0, 0, 0, 0, 0, 0,    NULL, NULL};
   options.struct_size = sizeof options;
   options.type = type;
   return options;
@@ -385,7 +507,10 @@ DGRAM_EXTERN int dgram_create_socket(uv_loop_t *loop, dgram_type_t type,
  * @retval 0
  * @retval UV_EINVAL                `loop`, `options` or `socket` is NULL, `struct_size` was not
  *                                  set or is that of a newer header, a number is negative, or
- *                                  `receive_info` has a flag that this header has not
+ *                                  `receive_info` has a flag that this header has not; one of
+ *                                  `sockopts` is no option or out of range, or NULL with a count;
+ *                                  `bind_device` is over 15 bytes
+ * @retval UV_ENOTSUP               the system lacks one of `sockopts`, or SO_BINDTODEVICE
  * @retval DGRAM_ERR_SOCKET_BAD_TYPE `type` is neither DGRAM_UDP4 nor DGRAM_UDP6
  * @retval UV_ENOMEM
  * @see spec: dgram.createSocket(options[, callback])
@@ -399,7 +524,8 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * has returned; then 'listening' is emitted and `callback` called. A failure (EADDRINUSE: the port
  * is in use; ENOTFOUND: no such host; EINVAL: an address of the other family;
  * ERR_SOCKET_BUFFER_SIZE: the system refuses a buffer size; ENOTSUP: the system has not what
- * `reuse_port` or `receive_info` asks for) is an 'error' event, after which the
+ * `reuse_port` or `receive_info` asks for; `setsockopt EPERM SO_MARK`: it refuses an option) is an
+ * 'error' event, after which the
  * socket is unbound and can be bound again; `callback` is then dropped. A bound socket keeps the
  * loop alive; see dgram_unref(). In a worker of a cluster the primary binds, and the port is
  * shared: see dgram_cluster.h.
@@ -458,12 +584,14 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  * descriptor is connected, so is the socket. SO_REUSEADDR and SO_REUSEPORT are not changed,
  * whatever the socket's options are: on a port that is bound already they would let other sockets
  * bind to it. (Node.js sets the former.) On error the program keeps the descriptor, possibly with
- * the buffer sizes and the `receive_info` of the socket's options set. UDP_GRO is not enabled,
- * since other programs may read from the descriptor too; a program may enable it itself, and merged
- * datagrams are then split. In a worker of a cluster, without `exclusive`, the worker requests the
- * primary's own descriptor of this number, which the primary keeps; a failure is then an 'error'
- * event (`open EINVAL`; `open EACCES`: the primary has not permitted it), and 'listening' is
- * emitted from the loop.
+ * the buffer sizes, the `receive_info` and the options of the socket set. Options of
+ * dgram_set_sockopt() and the `bind_device` are set on it, and so concern all who have it; those
+ * that must be set before a bind are UV_EINVAL here, also in a worker of a cluster that shares its
+ * port. UDP_GRO is not enabled, since other programs may read from the descriptor too; a program
+ * may enable it itself, and merged datagrams are then split. In a worker of a cluster, without
+ * `exclusive`, the worker requests the primary's own descriptor of this number, which the primary
+ * keeps; a failure is then an 'error' event (`open EINVAL`; `open EACCES`: the primary has not
+ * permitted it), and 'listening' is emitted from the loop.
  *
  * @param socket   the socket
  * @param options  made by dgram_default_bind_options() and changed; copied
@@ -499,9 +627,9 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE   the system refuses a buffer size of the options
  * @retval UV_ENOTSUP                     the system has no SO_REUSEPORT, but `reuse_port` is set;
- * or not what `receive_info` asks for
- * @return or the error of socket(2) or bind(2): UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EACCES, …; the
- *         socket is then unbound
+ *                                        or not what `receive_info` asks for
+ * @return or the error of socket(2), bind(2), or setsockopt(2) for an option of the socket:
+ *         UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EACCES, …; the socket is then unbound
  */
 DGRAM_EXTERN int dgram_bind_sync(dgram_socket_t *socket, int port, const char *address);
 
@@ -1098,6 +1226,38 @@ DGRAM_EXTERN int dgram_off_connect(dgram_socket_t *socket, dgram_connect_cb list
                                    void *context);
 
 /**
+ * Adds a listener of 'icmp': a host or router has reported by ICMP that a datagram of the socket
+ * was lost; also of a socket that is not connected. It is information about one destination:
+ * nothing fails, and nothing is closed.
+ *
+ * With the first listener the socket asks the system for these reports (IP_RECVERR, on udp6 also
+ * IPV6_RECVERR; ip(7)): at once if it is bound, else when it is bound. Without listeners it does
+ * not ask, and what has been reported and not been emitted is dropped. While there are listeners
+ * ICMP errors are emitted by 'icmp' only, not by 'error', also on a connected socket; and a send
+ * that meets the report of an earlier datagram is made again. Only if the reports come faster than
+ * the socket can send, for 100 ms, does the send end with such an error.
+ *
+ * An iteration of the loop emits 32 at most, the rest follow in the next. The system keeps reports
+ * in the socket's receive buffer (SO_RCVBUF) and drops those that do not fit; hosts and routers
+ * limit how many they send. Anybody who can guess a socket's ports can forge a report: a program
+ * must not trust them more than the network.
+ *
+ * On a system socket that others have too (an adopted descriptor, a cluster) each report goes to
+ * one of them, and the setting is everybody's. Where the system had it set before the first
+ * listener, it stays set after the last.
+ * @param socket   the socket
+ * @param listener called at each event (`on`), at the next one (`once`), or never again (`off`)
+ * @param context  for `listener`
+ * @retval UV_ENOTSUP (`on`, `once`) only Linux has it; or the socket is a simulated one
+ * @return otherwise see above; or the error of setsockopt(2), and then the listener is not added
+ */
+DGRAM_EXTERN int dgram_on_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, void *context);
+/** Adds a listener of the next 'icmp' only. @copydetails dgram_on_icmp() */
+DGRAM_EXTERN int dgram_once_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, void *context);
+/** Removes a listener of 'icmp'. @copydetails dgram_on_icmp() */
+DGRAM_EXTERN int dgram_off_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, void *context);
+
+/**
  * Adds a listener of 'close': the socket is closed.
  * @param socket   the socket
  * @param listener called at each event (`on`), at the next one (`once`), or never again (`off`)
@@ -1238,6 +1398,87 @@ DGRAM_EXTERN int dgram_get_send_buffer_size(dgram_socket_t *socket);
 DGRAM_EXTERN int dgram_buffer_size_reason(const dgram_socket_t *socket);
 
 /**
+ * Sets an option by name. On an unbound socket, or one that is being bound, it is kept and set on
+ * the system socket before bind(2), also by the bind of a first send; if the system then refuses
+ * it, the bind fails: 'error' `setsockopt EPERM SO_MARK`. On a bound socket it is set inside the
+ * call; if it concerns sends, behind earlier ones.
+ *
+ * In a worker of a cluster that shares its port, and on a descriptor that is taken over, the option
+ * is set on the shared system socket and so concerns all who have it; there an option that must be
+ * set before the bind makes the bind fail with UV_EINVAL.
+ * @param socket the socket
+ * @param option a ::dgram_sockopt_t
+ * @param value  in the range of the option
+ * @retval 0
+ * @retval UV_EINVAL  `socket` is NULL, `option` is none, or `value` is out of its range
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND the socket is bound, and the option acts on the bind only
+ * @retval UV_ENOTSUP the library has no such option on this system
+ * @retval UV_ENOMEM
+ * @return or the error of setsockopt(2): UV_EPERM (a capability is missing), UV_ENOPROTOOPT (the
+ *         kernel has no such option), …; then nothing has changed
+ */
+DGRAM_EXTERN int dgram_set_sockopt(dgram_socket_t *socket, dgram_sockopt_t option, int64_t value);
+
+/**
+ * Reads an option: on a bound socket from the system, else what is kept for the bind.
+ * DGRAM_SO_PATH_MTU may then also be 4 or 5, if another holder of the system socket has set
+ * IP_PMTUDISC_INTERFACE or IP_PMTUDISC_OMIT.
+ * @param socket     the socket
+ * @param option     a ::dgram_sockopt_t
+ * @param[out] value receives the value; unchanged on error
+ * @retval 0
+ * @retval UV_EINVAL  an argument is NULL, or `option` is none
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_EBADF   the socket is not bound, and nothing is kept for the option
+ * @retval UV_ENOTSUP the library has no such option on this system
+ * @return or the error of getsockopt(2)
+ */
+DGRAM_EXTERN int dgram_get_sockopt(const dgram_socket_t *socket, dgram_sockopt_t option,
+                                   int64_t *value);
+
+/**
+ * The name of the interface that the socket is bound to: of a bound socket from the system, else
+ * `bind_device` of the options.
+ * @param socket    the socket
+ * @param[out] name receives the name, "" if there is none; unchanged on error
+ * @retval 0
+ * @retval UV_EINVAL  an argument is NULL
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOTSUP not on this system: only Linux has it
+ * @return or the error of getsockopt(2): UV_ENODEV if the interface has gone
+ */
+DGRAM_EXTERN int dgram_get_bind_device(const dgram_socket_t *socket,
+                                       char name[DGRAM_INTERFACE_NAME]);
+
+/**
+ * The MTU of the path to the peer of a connected socket, as far as the system knows it (IP_MTU,
+ * IPV6_MTU): that of the interface, or less after "fragmentation needed". The largest payload of a
+ * datagram that is not fragmented is 28 bytes less on IPv4, 48 on IPv6.
+ * @param socket the socket
+ * @retval UV_EINVAL  `socket` is NULL
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED it is not connected
+ * @retval UV_ENOTSUP not on this system: only Linux has it
+ * @return bytes, or one of these, or the error of getsockopt(2)
+ */
+DGRAM_EXTERN int dgram_get_mtu(const dgram_socket_t *socket);
+
+/**
+ * The MTU of the path from the socket to an address, as far as the system knows it; see
+ * dgram_get_mtu(). The socket need be neither bound nor connected: the library asks by a socket
+ * that it makes for the call, with the mark, the interface and the local address of this one.
+ * @param socket the socket
+ * @param to     a `sockaddr_in` or `sockaddr_in6` of the socket's family
+ * @retval UV_EINVAL  an argument is NULL, or `to` is of the other family
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_SOCKET_BAD_PORT the port of `to` is 0
+ * @retval UV_ENOTSUP not on this system: only Linux has it
+ * @return bytes, or one of these, or the error of socket(2) or connect(2): UV_ENETUNREACH, …
+ */
+DGRAM_EXTERN int dgram_path_mtu_to(const dgram_socket_t *socket, const struct sockaddr *to);
+
+/**
  * @}
  * @name Multicast groups
  *
@@ -1365,6 +1606,14 @@ DGRAM_EXTERN const char *dgram_err_name(int code);
  * @return static text; "success" for 0, "unknown error" for any other number
  */
 DGRAM_EXTERN const char *dgram_strerror(int code);
+
+/**
+ * The name of a kind of ICMP report, for logs: "port unreachable", "packet too big", ….
+ *
+ * @param kind as in ::dgram_icmp_t
+ * @return static text; "other" for any other number
+ */
+DGRAM_EXTERN const char *dgram_icmp_kind_name(dgram_icmp_kind_t kind);
 
 /**
  * The version of the library in use, "MAJOR.MINOR.PATCH"; compare with DGRAM_VERSION_MAJOR, ….

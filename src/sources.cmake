@@ -11,8 +11,10 @@ set(dgram_base # no descriptor, no loop
 set(dgram_udp # system calls on one UDP descriptor: no loop
   cmsg.c
   descriptor.c
+  error_queue.c
   gso.c
   rx_info.c
+  sockopt.c
   tx_options.c
   udp_recv.c
   udp_send.c
@@ -28,6 +30,7 @@ set(dgram_core # the socket on a libuv loop
   busy_poll.c
   connect.c
   events.c
+  icmp.c
   interface_watch.c
   interfaces.c
   loop.c
@@ -41,7 +44,8 @@ set(dgram_core # the socket on a libuv loop
   send.c
   send_options.c
   send_with.c
-  socket.c)
+  socket.c
+  sockopts.c)
 set(dgram_cluster # a primary and its workers
   primary.c
   shared_sockets.c

@@ -46,6 +46,7 @@ void dgram__error_describe(dgram_error_t *error, char text[DGRAM__ERROR_TEXT], i
   error->address = address;
   error->port = port;
   error->message = text;
+  error->mtu = 0;
   if (syscall == NULL)
     snprintf(text, DGRAM__ERROR_TEXT, "%s", dgram_strerror(code));
   else if (address == NULL)

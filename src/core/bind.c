@@ -64,6 +64,8 @@ static struct dgram__udp_capabilities bind_capabilities(const dgram_socket_t *so
   struct dgram__udp_capabilities capabilities = socket->loop->capabilities;
   if (socket->options.flags & DGRAM__DISABLE_GSO)
     capabilities.max_segments = 1;
+  if (socket->options.flags & DGRAM__DISABLE_GRO)
+    capabilities.max_gro_segments = 1;
   return capabilities;
 }
 
@@ -72,7 +74,23 @@ static int bind_set_up(dgram_socket_t *socket) {
   int err = dgram__set_buffer_size(socket, SO_RCVBUF, socket->options.recv_buffer_size);
   if (err == 0)
     err = dgram__set_buffer_size(socket, SO_SNDBUF, socket->options.send_buffer_size);
+  if (err == 0 && socket->extras != NULL)
+    err = dgram__icmp_bound(socket);
   return err != 0 ? err : dgram__poll_open(socket);
+}
+
+/* The same as dgram__udp_open(), with the options that are kept for the bind. */
+static int bind_open_with_sockopts(dgram_socket_t *socket, struct dgram__settings *settings) {
+  struct dgram__sockopt_calls calls;
+  dgram__sockopts_list(socket, &calls);
+  unsigned refused = calls.count;
+  settings->calls = calls.all;
+  settings->call_count = calls.count;
+  settings->refused = &refused;
+  int err = dgram__udp_open(&socket->udp, settings);
+  if (refused < calls.count)
+    socket->extras->refused = calls.all[refused].text;
+  return err;
 }
 
 static int bind_open(dgram_socket_t *socket, const union dgram__address *local) {
@@ -84,7 +102,11 @@ static int bind_open(dgram_socket_t *socket, const union dgram__address *local) 
                                      .network = dgram__network_of(socket),
                                      .info = socket->options.receive_info,
                                      .capabilities = bind_capabilities(socket)};
-  int err = dgram__udp_open(&socket->udp, &settings);
+  int err;
+  if (socket->extras != NULL)
+    err = bind_open_with_sockopts(socket, &settings);
+  else
+    err = dgram__udp_open(&socket->udp, &settings);
   if (err != 0)
     return err;
   err = bind_set_up(socket);
@@ -111,7 +133,9 @@ static int bind_adopt(dgram_socket_t *socket, int fd, bool ours) {
   if (err != 0)
     return err;
   socket->udp.fd = fd;
-  err = bind_set_up(socket);
+  err = dgram__sockopts_adopt(socket);
+  if (err == 0)
+    err = bind_set_up(socket);
   if (err != 0) {
     socket->udp.fd = -1;
     return err;
@@ -159,9 +183,12 @@ static void bind_fail(dgram_socket_t *socket, int code, const char *syscall, con
 
 static void bind_end(dgram_socket_t *socket, int err) {
   const union dgram__address *to = &socket->binding.to;
+  const char *refused = socket->extras != NULL ? socket->extras->refused : NULL;
   if (err == 0) {
     bind_set_state(socket, DGRAM__BOUND);
     bind_announce(socket);
+  } else if (refused != NULL) {
+    bind_fail(socket, err, "setsockopt", refused, 0);
   } else if (to->any.sa_family == AF_UNSPEC) {
     bind_fail(socket, err, "open", NULL, 0);
   } else {
@@ -223,6 +250,12 @@ static int bind_resolved_fd(void *owner, int fd) {
   return err;
 }
 
+/* A bind begins. */
+static void bind_forget_refused(dgram_socket_t *socket) {
+  if (socket->extras != NULL)
+    socket->extras->refused = NULL;
+}
+
 /* Starts to bind. `agent` NULL: the system is asked, not the primary. */
 static int bind_start(dgram_socket_t *socket, int port, const char *address,
                       const struct dgram__bind_agent *agent) {
@@ -231,6 +264,7 @@ static int bind_start(dgram_socket_t *socket, int port, const char *address,
   int err = dgram__destination_read(socket, port, address, false, &local);
   if (err != 0)
     return err;
+  bind_forget_refused(socket);
   binding->agent = agent;
   binding->to = local.address;
   if (local.host == NULL) {
@@ -251,6 +285,7 @@ int dgram__bind_implicitly(dgram_socket_t *socket) {
 }
 
 static int bind_at_once(dgram_socket_t *socket, const union dgram__address *local) {
+  bind_forget_refused(socket);
   int err = bind_open(socket, local);
   if (err != 0)
     return err;
@@ -310,6 +345,7 @@ static int bind_start_options(dgram_socket_t *socket, const dgram_bind_options_t
   const struct dgram__bind_agent *agent = alone ? NULL : socket->loop->bind_agent;
   if (options->fd <= 0)
     return bind_start(socket, options->port, options->address, agent);
+  bind_forget_refused(socket);
   binding->to = dgram__address_unspec;
   binding->agent = agent;
   int err = agent != NULL ? agent->request(socket, options->fd, &binding->request)

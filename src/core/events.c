@@ -16,7 +16,7 @@ static int events_check(const dgram_socket_t *socket, dgram__listener_fn *listen
   return socket->life != DGRAM__OPEN && !of_the_end ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
 }
 
-static int events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,
+int dgram__events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,
                       dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
   int err = events_check(socket, listener, listeners);
   if (err == 0 && !dgram__listeners_add(listeners, listener, context, kind))
@@ -24,8 +24,8 @@ static int events_add(dgram_socket_t *socket, struct dgram__listeners *listeners
   return err;
 }
 
-static int events_off(dgram_socket_t *socket, struct dgram__listeners *listeners,
-                      dgram__listener_fn *listener, void *context) {
+int dgram__events_remove(dgram_socket_t *socket, struct dgram__listeners *listeners,
+                         dgram__listener_fn *listener, void *context) {
   int err = events_check(socket, listener, listeners);
   if (err == 0 && !dgram__listeners_remove(listeners, listener, context))
     err = UV_ENOENT;
@@ -35,16 +35,16 @@ static int events_off(dgram_socket_t *socket, struct dgram__listeners *listeners
 /* The three functions of an event: they differ only in the listener's type. */
 #define DEFINE_EVENT(event)                                                                    \
   int dgram_on_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {   \
-    return events_add(socket, socket != NULL ? &socket->events.event : NULL,                   \
-                      (dgram__listener_fn *)listener, context, DGRAM__ON);                     \
+    return dgram__events_add(socket, socket != NULL ? &socket->events.event : NULL,            \
+                             (dgram__listener_fn *)listener, context, DGRAM__ON);              \
   }                                                                                            \
   int dgram_once_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) { \
-    return events_add(socket, socket != NULL ? &socket->events.event : NULL,                   \
-                      (dgram__listener_fn *)listener, context, DGRAM__ONCE);                   \
+    return dgram__events_add(socket, socket != NULL ? &socket->events.event : NULL,            \
+                             (dgram__listener_fn *)listener, context, DGRAM__ONCE);            \
   }                                                                                            \
   int dgram_off_##event(dgram_socket_t *socket, dgram_##event##_cb listener, void *context) {  \
-    return events_off(socket, socket != NULL ? &socket->events.event : NULL,                   \
-                      (dgram__listener_fn *)listener, context);                                \
+    return dgram__events_remove(socket, socket != NULL ? &socket->events.event : NULL,         \
+                                (dgram__listener_fn *)listener, context);                      \
   }
 
 DEFINE_EVENT(messages)
@@ -130,5 +130,16 @@ void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, co
   char text[DGRAM__ERROR_TEXT];
   dgram_error_t error;
   dgram__error_describe(&error, text, code, syscall, address, port);
+  dgram__emit_described_error(socket, &error);
+}
+
+/* ICMP "fragmentation needed" is the only such error with an MTU: the system now knows the path's.
+ */
+void dgram__emit_async_error(dgram_socket_t *socket, int code) {
+  char text[DGRAM__ERROR_TEXT];
+  dgram_error_t error;
+  dgram__error_describe(&error, text, code, "recvmsg", NULL, 0);
+  if (code == UV_EMSGSIZE)
+    error.mtu = dgram__path_mtu(socket, &dgram__address_unspec);
   dgram__emit_described_error(socket, &error);
 }

@@ -250,9 +250,13 @@ void dgram__send_blocked_by_ports(dgram_socket_t *socket, bool first);
 void dgram__send_before_change(dgram_socket_t *socket);
 
 /*
- * Sets an option of the system socket behind the sends that are ready: at once if they can leave.
- * Returns 0 or an error.
+ * Sets options of the system socket, 1 or 2, behind the sends that are ready: at once if they can
+ * leave. Returns 0, or an error and none is set.
  */
+int dgram__send_then_make(dgram_socket_t *socket, const struct dgram__sockopt_call calls[],
+                          unsigned count);
+
+/* The same for one option. */
 int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
                          socklen_t length);
 
@@ -376,7 +380,18 @@ void dgram__emit_close(dgram_socket_t *socket);
 void dgram__emit_described_error(dgram_socket_t *socket, const dgram_error_t *error);
 void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
                        int port);
+
+/* The same for a failure that is not reported by the call that caused it: of an earlier datagram.
+ */
+void dgram__emit_async_error(dgram_socket_t *socket, int code);
+
 void dgram__events_clear(struct dgram__events *events);
+
+/* Adds a listener to those of an event; removes the newest one. Returns 0 or an error. */
+int dgram__events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,
+                      dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind);
+int dgram__events_remove(dgram_socket_t *socket, struct dgram__listeners *listeners,
+                         dgram__listener_fn *listener, void *context);
 
 /* ---- bind.c: from a socket to a system socket ---- */
 
@@ -522,6 +537,71 @@ struct dgram__membership_all;
 /* The socket closes: the interfaces are not watched any more. */
 void dgram__membership_all_forget(dgram_socket_t *socket);
 
+/* ---- sockopts.c: options of the system socket by name ---- */
+
+/* What a socket keeps for its bind. */
+struct dgram__sockopts {
+  uint32_t kept; /* bits by dgram_sockopt_t: those that have a value */
+  int64_t values[DGRAM__SOCKOPT_END];
+  char bind_device[DGRAM_INTERFACE_NAME]; /* "": none */
+};
+
+/* The calls that a bind has to make. */
+struct dgram__sockopt_calls {
+  unsigned count;
+  struct dgram__sockopt_call all[DGRAM__SOCKOPT_MOST_CALLS];
+};
+
+/* Whether these options of a socket can be kept: 0, or UV_EINVAL or UV_ENOTSUP. */
+int dgram__sockopts_check(const dgram_options_t *options);
+
+/* Keeps them. Returns 0 or UV_ENOMEM. */
+int dgram__sockopts_init(dgram_socket_t *socket, const dgram_options_t *options);
+
+/* What is to be set before bind(2). */
+void dgram__sockopts_list(const dgram_socket_t *socket, struct dgram__sockopt_calls *calls);
+
+/* Sets what is kept on a bound system socket that is taken over. Returns 0 or an error. */
+int dgram__sockopts_adopt(dgram_socket_t *socket);
+
+/* The MTU of the path to an address, AF_UNSPEC: to the peer; 0: unknown. */
+int dgram__path_mtu(const dgram_socket_t *socket, const union dgram__address *to);
+
+/* ---- icmp.c: the event 'icmp' ---- */
+
+/* Whether the system is asked for ICMP errors; icmp.c draws it. */
+enum __attribute__((packed)) dgram__icmp_state { DGRAM__ICMP_OFF, DGRAM__ICMP_ON };
+
+struct dgram__icmp {
+  struct dgram__listeners listeners;
+  enum dgram__icmp_state state;
+  unsigned char former;  /* IP_RECVERR and IPV6_RECVERR before that: DGRAM__RECVERR_… */
+  unsigned char retries; /* in a row, of a send */
+};
+
+/* The socket has a system socket. Returns 0, or the error of asking it. */
+int dgram__icmp_bound(dgram_socket_t *socket);
+
+/*
+ * Emits what the error queue has, as far as an iteration may. Returns the code of another pending
+ * error, to be emitted; else how many messages were taken, 0: nothing was pending.
+ */
+int dgram__icmp_take(dgram_socket_t *socket);
+
+/*
+ * A send has failed with this error while ICMP errors are asked for. Whether it may be that of an
+ * earlier datagram, and the send is to be made again at once: this counts as one of few retries.
+ */
+bool dgram__icmp_retry(dgram_socket_t *socket, int err);
+
+/* Whether a send that has used up its retries is better made again later. */
+bool dgram__icmp_floods(const dgram_socket_t *socket, int err);
+
+/* The send has ended, or waits. */
+void dgram__icmp_end_retries(dgram_socket_t *socket);
+
+void dgram__icmp_free(struct dgram__icmp *icmp);
+
 /* ---- abort.c: abort signals ---- */
 
 /* A new socket joins a signal. Returns 0, UV_ECANCELED: it is aborted already, or UV_ENOMEM. */
@@ -539,7 +619,8 @@ enum {
   DGRAM__REUSE_PORT = 2,
   DGRAM__IPV6_ONLY = 4,
   DGRAM__DISABLE_GSO = 8,
-  DGRAM__LOW_LATENCY = 16
+  DGRAM__LOW_LATENCY = 16,
+  DGRAM__DISABLE_GRO = 32
 };
 
 /* What a socket keeps of dgram_options_t, in less room. */
@@ -565,6 +646,9 @@ struct dgram__extras {
   dgram_socket_t *socket;                       /* that these belong to */
   struct dgram__network *network;               /* `sim_host` of the options; or NULL */
   struct dgram__membership_all *membership_all; /* groups on every interface; NULL: none */
+  struct dgram__sockopts *sockopts;             /* owned; NULL: nothing is kept for the bind */
+  const char *refused; /* the option that a bind has failed for; NULL: none */
+  struct dgram__icmp icmp;
 };
 
 struct dgram_socket {
@@ -612,6 +696,11 @@ static inline void dgram__release(dgram_socket_t *socket) {
   assert(socket->holds > 0);
   if (--socket->holds == 0)
     socket->loop->free_socket(socket);
+}
+
+/* Whether ICMP errors are emitted by 'icmp', so that they are not errors. */
+static inline bool dgram__icmp_is_on(const dgram_socket_t *socket) {
+  return socket->extras != NULL && socket->extras->icmp.state == DGRAM__ICMP_ON;
 }
 
 /* The socket's extras, made if there are none yet. NULL: no memory. */

@@ -177,10 +177,11 @@ static void poll_wake(void *owner, int status, int events) {
   if (status != 0) {
     socket->poll_events = 0;
     events = UV_READABLE | UV_WRITABLE;
-    int err = dgram__udp_take_error(&socket->udp);
+    int err =
+        dgram__icmp_is_on(socket) ? dgram__icmp_take(socket) : dgram__udp_take_error(&socket->udp);
     progress = err != 0;
     if (err < 0)
-      dgram__emit_error(socket, err, "recvmsg", NULL, 0);
+      dgram__emit_async_error(socket, err);
   }
   if ((events & UV_WRITABLE) && socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN)
     progress |= dgram__send_resume(socket);

@@ -156,6 +156,11 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
   int received = dgram__udp_recv(&socket->udp, buffers, most);
   if (received < 0)
     return received;
+  /* An ICMP error behind the datagrams, not a datagram that was lost: the error queue has it, too.
+   */
+  if (received > 0 && dgram__icmp_is_on(socket) && buffers->all[received - 1].size == 0 &&
+      dgram__is_icmp_error(buffers->all[received - 1].segment))
+    received--;
   *batch = (struct dgram__rx_batch){
       .buffers = buffers->all, .count = (unsigned)received, .filter = rx->filter};
   /* The system's queue was empty, or an error has come between. */
@@ -547,11 +552,13 @@ static enum received receive_once(dgram_socket_t *socket, struct rx_iteration *i
   dgram__send_complete_all(socket);
   if (received == 0)
     return RECEIVED_NOTHING;
+  if (dgram__icmp_is_on(socket) && dgram__is_icmp_error(received))
+    return RECEIVED_SOMETHING; /* it is cleared, and the error queue wakes the loop for it */
   /* An error that receiving does not clear comes with every wake-up, and is emitted once. */
   bool repeated = received == rx->reported_error;
   rx->reported_error = received;
   if ((!repeated || dgram__is_icmp_error(received)) && socket->life == DGRAM__OPEN)
-    dgram__emit_error(socket, received, "recvmsg", NULL, 0);
+    dgram__emit_async_error(socket, received);
   return repeated ? RECEIVED_NOTHING : RECEIVED_SOMETHING;
 }
 

@@ -38,12 +38,10 @@ enum {
   ENOBUFS_RETRY_MS = 1
 };
 
-/* An option to be set behind the sends before it, in `memory` of its marker. */
-struct send_option {
-  int level;
-  int name;
-  socklen_t length;
-  char value[sizeof(struct ip_mreqn)]; /* the largest */
+/* Options to be set behind the sends before them, in `memory` of their marker. */
+struct send_options {
+  unsigned count;
+  struct dgram__sockopt_call calls[DGRAM__SOCKOPT_CALLS];
 };
 
 static int send_wait_bind(dgram_socket_t *socket, struct dgram__send *send);
@@ -570,7 +568,7 @@ void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address
  * earlier datagram, and its own datagram has not left (Linux 6.18). The error queue only names the
  * datagram that the error is about (sock_extended_err). It also makes the next send of an
  * unconnected socket fail for another peer, and keeps POLLERR set until it is read; so the library
- * does not set it.
+ * sets it only for listeners of 'icmp'. Then several such errors may come in a row: see icmp.c.
  */
 static bool async_error_is_possible(const dgram_socket_t *socket) {
   return dgram__is_connected(&socket->connecting) || dgram__udp_queues_errors(&socket->udp);
@@ -578,7 +576,7 @@ static bool async_error_is_possible(const dgram_socket_t *socket) {
 
 static void async_error_emit(dgram_socket_t *socket) {
   if (socket->life != DGRAM__CLOSED)
-    dgram__emit_error(socket, socket->tx.async_error.error, "recvmsg", NULL, 0);
+    dgram__emit_async_error(socket, socket->tx.async_error.error);
 }
 
 static void async_error_report(dgram_socket_t *socket, int err) {
@@ -588,17 +586,42 @@ static void async_error_report(dgram_socket_t *socket, int err) {
   dgram__defer(socket, &task);
 }
 
-/* The retry has ended with `result`. */
-static void async_error_settle(dgram_socket_t *socket, int result) {
+/*
+ * The first of the ready sends has failed. If the error may be that of an earlier datagram it is
+ * the suspect, and the send is made again. Whether it is.
+ */
+static bool async_error_suspect(dgram_socket_t *socket, int err) {
   struct dgram__async_error *async_error = &socket->tx.async_error;
-  if (async_error->suspect != 0 && async_error->suspect != result)
+  bool is_suspect = dgram__icmp_is_on(socket)
+                        ? dgram__icmp_retry(socket, err)
+                        : async_error->suspect == 0 && async_error_is_possible(socket);
+  if (is_suspect)
+    async_error->suspect = err;
+  return is_suspect;
+}
+
+/* What 'icmp' emits is no error besides. */
+__attribute__((noinline)) static void async_error_settle_suspect(dgram_socket_t *socket,
+                                                                 int result) {
+  struct dgram__async_error *async_error = &socket->tx.async_error;
+  if (dgram__icmp_is_on(socket))
+    dgram__icmp_end_retries(socket);
+  else if (async_error->suspect != result)
     async_error_report(socket, async_error->suspect);
   async_error->suspect = 0;
 }
 
+/* The retry, if there was one, has ended with `result`. */
+static inline void async_error_settle(dgram_socket_t *socket, int result) {
+  if (socket->tx.async_error.suspect != 0)
+    async_error_settle_suspect(socket, result);
+}
+
 void dgram__async_error_take(dgram_socket_t *socket) {
-  int err = dgram__udp_take_error(&socket->udp);
-  if (err != 0)
+  bool icmp = dgram__icmp_is_on(socket);
+  int err =
+      icmp ? dgram__udp_take_pending_error(&socket->udp) : dgram__udp_take_error(&socket->udp);
+  if (err < 0 && !(icmp && dgram__is_icmp_error(err)))
     async_error_report(socket, err);
 }
 
@@ -657,7 +680,7 @@ static unsigned send_count_datagrams(const dgram_socket_t *socket) {
 }
 
 /* The first of the ready sends has failed, and that is due now; or it is an option. */
-static void send_pass_marker(dgram_socket_t *socket) {
+__attribute__((noinline)) static void send_pass_marker(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   struct dgram__send *marker = dgram__queue_pop(&tx->ready);
   tx->markers--;
@@ -667,8 +690,9 @@ static void send_pass_marker(dgram_socket_t *socket) {
     send_complete_later(socket);
     return;
   }
-  const struct send_option *option = marker->memory;
-  (void)dgram__set_option(socket, option->level, option->name, option->value, option->length);
+  const struct send_options *options = marker->memory;
+  unsigned refused;
+  (void)dgram__sockopt_make_calls(&socket->udp, options->calls, options->count, &refused);
   send_free(socket->loop, marker);
 }
 
@@ -692,6 +716,28 @@ static bool send_have_options(const struct dgram__tx *tx, unsigned count) {
   return false;
 }
 
+/* Whether only time can help a send that has failed: no buffers, or a flood of ICMP errors. */
+static bool send_is_blocked(const dgram_socket_t *socket, int err) {
+  return err == UV_ENOBUFS || (dgram__icmp_is_on(socket) && dgram__icmp_floods(socket, err));
+}
+
+/* The first of the ready sends could not leave: it waits, or is made again at once, or fails. */
+__attribute__((noinline)) static void send_meet_error(dgram_socket_t *socket, int err) {
+  struct dgram__tx *tx = &socket->tx;
+  if (err == UV_EAGAIN) {
+    send_set_blocked(tx, DGRAM__BLOCKED_BY_EAGAIN);
+  } else if (send_is_blocked(socket, err) && tx->retries < ENOBUFS_MAX_RETRIES) {
+    async_error_settle(socket, err);
+    tx->retries++;
+    send_set_blocked(tx, DGRAM__BLOCKED_BY_ENOBUFS);
+    dgram__retry_later(socket, ENOBUFS_RETRY_MS);
+  } else if (!async_error_suspect(socket, err)) {
+    async_error_settle(socket, err);
+    tx->markers += tx->ready.first->kind == DGRAM__DATAGRAM_SEND;
+    send_set_error(tx->ready.first, err, "send", DGRAM__SHOW_ENDPOINT);
+  }
+}
+
 void dgram__send_flush(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   while (tx->ready.count > 0 && tx->blocked == DGRAM__NOT_BLOCKED) {
@@ -709,18 +755,8 @@ void dgram__send_flush(dgram_socket_t *socket) {
     if (sent >= 0) {
       async_error_settle(socket, sent);
       send_complete_sent(socket, (unsigned)sent);
-    } else if (sent == UV_EAGAIN) {
-      send_set_blocked(tx, DGRAM__BLOCKED_BY_EAGAIN);
-    } else if (sent == UV_ENOBUFS && tx->retries < ENOBUFS_MAX_RETRIES) {
-      tx->retries++;
-      send_set_blocked(tx, DGRAM__BLOCKED_BY_ENOBUFS);
-      dgram__retry_later(socket, ENOBUFS_RETRY_MS);
-    } else if (tx->async_error.suspect == 0 && async_error_is_possible(socket)) {
-      tx->async_error.suspect = sent;
     } else {
-      async_error_settle(socket, sent);
-      tx->markers += tx->ready.first->kind == DGRAM__DATAGRAM_SEND;
-      send_set_error(tx->ready.first, sent, "send", DGRAM__SHOW_ENDPOINT);
+      send_meet_error(socket, sent);
     }
   }
   if (tx->ready.count == 0)
@@ -763,39 +799,48 @@ void dgram__send_before_change(dgram_socket_t *socket) {
   dgram__send_flush(socket);
 }
 
-/* Sets the option on another system socket, so that the caller gets its error. */
-static int send_try_option(const dgram_socket_t *socket, int level, int name, const void *value,
-                           socklen_t length) {
-  const struct dgram__udp *udp = &socket->udp;
-  if (dgram__udp_is_simulated(udp))
-    return udp->endpoint->ops->set_option(udp->endpoint, level, name, value, length, true);
-  int fd = dgram__descriptor_socket(dgram__family(socket->options.type), SOCK_DGRAM);
-  if (fd < 0)
-    return fd;
-  int err = setsockopt(fd, level, name, value, length) == 0 ? 0 : -errno;
-  close(fd);
+/* Sets the options on another system socket, so that the caller gets the error. */
+static int send_try_options(const dgram_socket_t *socket, const struct dgram__sockopt_call calls[],
+                            unsigned count) {
+  if (dgram__udp_is_simulated(&socket->udp))
+    return dgram__sockopt_check_calls(&socket->udp, calls, count);
+  struct dgram__udp other = {
+      .fd = dgram__descriptor_socket(dgram__family(socket->options.type), SOCK_DGRAM)};
+  if (other.fd < 0)
+    return other.fd;
+  unsigned refused;
+  int err = dgram__sockopt_make_calls(&other, calls, count, &refused);
+  close(other.fd);
   return err;
 }
 
 int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
                          socklen_t length) {
+  struct dgram__sockopt_call call = {.level = level, .name = name, .length = length};
+  assert(length <= sizeof call.value);
+  memcpy(call.value, value, length);
+  return dgram__send_then_make(socket, &call, 1);
+}
+
+int dgram__send_then_make(dgram_socket_t *socket, const struct dgram__sockopt_call calls[],
+                          unsigned count) {
+  unsigned refused;
   dgram__send_before_change(socket);
   if (socket->tx.ready.count == 0)
-    return dgram__set_option(socket, level, name, value, length);
-  int err = send_try_option(socket, level, name, value, length);
+    return dgram__sockopt_make_calls(&socket->udp, calls, count, &refused);
+  int err = send_try_options(socket, calls, count);
   if (err != 0)
     return err;
   struct dgram__send *marker = send_allocate(socket->loop);
   if (marker == NULL)
     return UV_ENOMEM;
-  if (!send_reserve(marker, sizeof(struct send_option))) {
+  if (!send_reserve(marker, sizeof(struct send_options))) {
     send_free(socket->loop, marker);
     return UV_ENOMEM;
   }
-  struct send_option *option = marker->memory;
-  *option = (struct send_option){.level = level, .name = name, .length = length};
-  assert(length <= sizeof option->value);
-  memcpy(option->value, value, length);
+  struct send_options *options = marker->memory;
+  options->count = count;
+  memcpy(options->calls, calls, count * sizeof *calls);
   marker->kind = DGRAM__OPTION_MARKER;
   marker->callback = NULL;
   send_push_marker(&socket->tx, marker);
@@ -808,6 +853,8 @@ static void send_report_failure(dgram_socket_t *socket, const struct dgram__send
   struct dgram__described described;
   dgram__error_describe_at(&described, send->status, send->syscall, send->shown, send->host,
                            &send->datagram.to);
+  if (send->status == UV_EMSGSIZE)
+    described.error.mtu = dgram__path_mtu(socket, &send->datagram.to);
   if (send->callback != NULL)
     send->callback(socket, &described.error, 0, send->context);
   else

@@ -58,7 +58,11 @@ static void socket_free(dgram_socket_t *socket) {
     *socket->gone = true;
   if (dgram__network_of(socket) != NULL)
     socket->extras->network->sockets--;
-  free(socket->extras);
+  if (socket->extras != NULL) {
+    dgram__icmp_free(&socket->extras->icmp);
+    free(socket->extras->sockopts);
+    free(socket->extras);
+  }
   free(socket);
 }
 
@@ -90,7 +94,7 @@ static int socket_read_options(dgram_options_t *options, const dgram_options_t *
     return UV_EINVAL;
   if (options->type != DGRAM_UDP4 && options->type != DGRAM_UDP6)
     return DGRAM_ERR_SOCKET_BAD_TYPE;
-  return 0;
+  return dgram__sockopts_check(options);
 }
 
 /* NULL: no memory. */
@@ -99,7 +103,8 @@ static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *option
                    (options->reuse_port != 0 ? DGRAM__REUSE_PORT : 0U) |
                    (options->ipv6_only != 0 ? DGRAM__IPV6_ONLY : 0U) |
                    (options->disable_gso != 0 ? DGRAM__DISABLE_GSO : 0U) |
-                   (options->low_latency != 0 ? DGRAM__LOW_LATENCY : 0U);
+                   (options->low_latency != 0 ? DGRAM__LOW_LATENCY : 0U) |
+                   (options->disable_gro != 0 ? DGRAM__DISABLE_GRO : 0U);
   dgram_socket_t *socket = calloc(1, sizeof *socket);
   if (socket == NULL)
     return NULL;
@@ -145,6 +150,8 @@ int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
     return UV_ENOMEM;
   if (on_message != NULL)
     err = dgram_on_message(created, on_message, context);
+  if (err == 0)
+    err = dgram__sockopts_init(created, &read);
   if (err == 0 && read.signal != NULL)
     err = dgram__abort_signal_join(created, read.signal);
   if (err != 0 && err != UV_ECANCELED) {

@@ -15,9 +15,11 @@
 
 #include "address.h"
 #include "cmsg.h"
+#include "error_queue.h"
 #include "gso.h"
 #include "network.h"
 #include "rx_info.h"
+#include "sockopt.h"
 #include "tx_options.h"
 
 /*
@@ -82,8 +84,11 @@ struct dgram__settings {
   bool reuse_addr;
   bool reuse_port;
   bool ipv6_only;
-  struct dgram__network *network;              /* that it is on; NULL: the kernel's */
-  uint16_t info;                               /* DGRAM_INFO_... */
+  struct dgram__network *network;          /* that it is on; NULL: the kernel's */
+  uint16_t info;                           /* DGRAM_INFO_... */
+  const struct dgram__sockopt_call *calls; /* options to be set before bind(2) */
+  unsigned call_count;
+  unsigned *refused;                           /* receives the index of one that is refused */
   struct dgram__udp_capabilities capabilities; /* zeros, where nothing is sent or received */
 };
 
@@ -154,6 +159,9 @@ int dgram__udp_connect(struct dgram__udp *udp, const union dgram__address *to);
  * of the error; else how many messages were taken, 0: nothing was pending.
  */
 int dgram__udp_take_error(struct dgram__udp *udp);
+
+/* Takes the pending error alone. Returns its code, or 0. */
+int dgram__udp_take_pending_error(struct dgram__udp *udp);
 
 /* Whether something has come that was not received yet. */
 bool dgram__udp_is_readable(const struct dgram__udp *udp);

@@ -64,6 +64,11 @@ static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
     err = udp_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   if (err == 0)
     err = dgram__rx_info_ask(fd, local->any.sa_family, settings->info);
+  if (err == 0 && settings->call_count > 0) {
+    struct dgram__udp unbound = {.fd = fd};
+    err = dgram__sockopt_make_calls(&unbound, settings->calls, settings->call_count,
+                                    settings->refused);
+  }
   if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)
     err = -errno;
   return err;
@@ -90,7 +95,12 @@ static int udp_open_simulated(struct dgram__udp *udp, const struct dgram__settin
   capabilities.max_segments = capabilities.max_gro_segments = 1;
   dgram__udp_adopt(udp, &capabilities);
   udp->endpoint = endpoint;
-  return 0;
+  if (settings->call_count == 0)
+    return 0;
+  err = dgram__sockopt_make_calls(udp, settings->calls, settings->call_count, settings->refused);
+  if (err != 0)
+    dgram__udp_close(udp);
+  return err;
 }
 
 int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settings) {
@@ -220,6 +230,12 @@ bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
 #endif
 }
 
+int dgram__udp_take_pending_error(struct dgram__udp *udp) {
+  int err = 0;
+  socklen_t length = sizeof err;
+  return getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &err, &length) == 0 ? -err : 0;
+}
+
 /*
  * The pending error first: Linux clears it when the error queue is read. The library asks for no
  * such queue, but the program or another holder of the system socket may have; what is in it makes
@@ -228,10 +244,7 @@ bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
 int dgram__udp_take_error(struct dgram__udp *udp) {
   if (dgram__udp_is_simulated(udp))
     return udp->endpoint->ops->take_error(udp->endpoint);
-  int err = 0;
-  socklen_t length = sizeof err;
-  if (getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &err, &length) != 0)
-    err = 0;
+  int err = dgram__udp_take_pending_error(udp);
   int drained = 0;
 #ifdef MSG_ERRQUEUE
   enum { MOST = 64 }; /* each is some bytes of the system's; more of them wake the loop again */
@@ -239,5 +252,5 @@ int dgram__udp_take_error(struct dgram__udp *udp) {
   while (drained < MOST && recvmsg(udp->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
     drained++;
 #endif
-  return err != 0 ? -err : drained;
+  return err != 0 ? err : drained;
 }
