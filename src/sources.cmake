@@ -45,7 +45,9 @@ set(dgram_core # the socket on a libuv loop
   send_options.c
   send_with.c
   socket.c
-  sockopts.c)
+  sockopts.c
+
+  stats.c)
 set(dgram_cluster # a primary and its workers
   primary.c
   shared_sockets.c

@@ -138,6 +138,7 @@ void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, co
 void dgram__emit_async_error(dgram_socket_t *socket, int code) {
   char text[DGRAM__ERROR_TEXT];
   dgram_error_t error;
+  dgram__count_receive_error(socket, code);
   dgram__error_describe(&error, text, code, "recvmsg", NULL, 0);
   if (code == UV_EMSGSIZE)
     error.mtu = dgram__path_mtu(socket, &dgram__address_unspec);

@@ -134,6 +134,7 @@ static void icmp_emit(dgram_socket_t *socket, const struct dgram__icmp_error *er
                        .code = error->code,
                        .mtu = error->mtu,
                        .error = error->error};
+  dgram__count_icmp(socket, error->error);
   if (error->peer.any.sa_family != AF_UNSPEC)
     dgram__address_describe(&error->peer, &icmp.peer);
   else

@@ -9,12 +9,14 @@
 #define DGRAM_INTERNAL_H
 
 #include <dgram.h>
+#include <dgram_stats.h>
 
 #include <assert.h>
 
 #include "address.h"
 #include "gso.h"
 #include "udp.h"
+#include "counters.h"
 #include "errors.h"
 #include "list.h"
 #include "listeners.h"
@@ -74,6 +76,9 @@ struct dgram__loop {
   size_t free_bytes;                            /* of these and their memory; 0: none are left */
   void (*free_sends)(struct dgram__loop *loop); /* frees these with the loop */
   void (*free_socket)(dgram_socket_t *socket);  /* at its last release */
+  struct dgram__counters counters;              /* of the sockets that were freed */
+  struct dgram__stats_codes *stats_codes;       /* ... and their errors; NULL: none */
+  struct dgram__list stats_blocks;              /* of the others */
 };
 
 struct dgram__tasks {
@@ -202,23 +207,32 @@ struct dgram__async_error {
   int error;   /* to be emitted by the task `async_error` */
 };
 
-/* Every accepted send is in exactly one of the queues, and counted in `bytes` and `count`. */
+/*
+ * Every accepted send is in exactly one of the queues, and counted in `bytes_accepted` and `count`.
+ * What has been sent is thus known without an instruction for it: see dgram__tx_bytes().
+ */
 struct dgram__tx {
   struct dgram__queue wait_bind; /* until the socket is bound */
   struct dgram__list resolving;  /* until the address of the host name is known */
   struct dgram__queue ready;     /* until they are flushed, or no longer blocked */
   struct dgram__queue completed; /* until their callbacks are called */
   struct dgram__queue cancelled; /* the same, after 'close' */
-  size_t bytes;
+  uint64_t bytes_accepted;       /* of all sends, but for those that ended and were not sent */
+  uint64_t bytes_sent;           /* of the sends that ended otherwise */
   unsigned count;
   unsigned markers;     /* of `ready` are not plain datagrams: failures, options; with options */
   unsigned no_callback; /* of `ready` have no callback */
-  unsigned retries;     /* ENOBUFS in a row; since a send last succeeded or none was left */
+  uint8_t retries;      /* ENOBUFS in a row; since a send last succeeded or none was left */
   enum dgram__blocked blocked;
   enum dgram__completion completion;
   unsigned char guards; /* DGRAM__GUARD_...: why a send does not take the fast path */
   struct dgram__async_error async_error;
 };
+
+/* The bytes of the sends in the queues. */
+static inline size_t dgram__tx_bytes(const struct dgram__tx *tx) {
+  return (size_t)(tx->bytes_accepted - tx->bytes_sent);
+}
 
 void dgram__send_init(dgram_socket_t *socket);
 
@@ -309,18 +323,18 @@ int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr
 /* ---- receive.c: from a wake-up to the listeners ---- */
 
 /* Which datagrams are emitted while the socket is connected. */
-enum dgram__rx_filter {
+enum __attribute__((packed)) dgram__rx_filter {
   DGRAM__FILTER_NONE, /* all: the kernel has filtered them */
   DGRAM__FILTER_PEER  /* the peer's: they may have come before the connect */
 };
 
 /* Where `max_batch` comes from. */
-enum dgram__rx_sizing {
+enum __attribute__((packed)) dgram__rx_sizing {
   DGRAM__BATCH_SAFE, /* the library: 1 on a system socket that others have, too */
   DGRAM__BATCH_GIVEN /* `receive_batch` of the options */
 };
 
-enum dgram__rx_delivery {
+enum __attribute__((packed)) dgram__rx_delivery {
   DGRAM__DELIVERY_UNDISTURBED,
   DGRAM__DELIVERY_INTERRUPTED /* a listener has closed or connected the socket */
 };
@@ -392,6 +406,29 @@ int dgram__events_add(dgram_socket_t *socket, struct dgram__listeners *listeners
                       dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind);
 int dgram__events_remove(dgram_socket_t *socket, struct dgram__listeners *listeners,
                          dgram__listener_fn *listener, void *context);
+
+/* ---- stats.c: counters ---- */
+
+/* The socket's counters, made if there are none yet; without memory for them its loop's sums. */
+struct dgram__counters *dgram__count(dgram_socket_t *socket);
+
+/* A send has ended with this code. */
+void dgram__count_send_error(dgram_socket_t *socket, int code);
+
+/* An error of receiving, or an ICMP error of an earlier datagram. */
+void dgram__count_receive_error(dgram_socket_t *socket, int code);
+
+/* Sends may have waited until now: takes the high-water marks. */
+void dgram__count_queue(dgram_socket_t *socket);
+
+/* An ICMP error that was read from the error queue. */
+void dgram__count_icmp(dgram_socket_t *socket, int code);
+
+/* The system socket is about to be closed. */
+void dgram__count_closing(dgram_socket_t *socket);
+
+/* The socket is freed: what it counted stays in its loop's sums. */
+void dgram__count_freed(dgram_socket_t *socket);
 
 /* ---- bind.c: from a socket to a system socket ---- */
 
@@ -685,6 +722,11 @@ static inline bool dgram__keeps_loop_alive(const dgram_socket_t *socket) {
 /* The simulated network that the socket is on; NULL: the kernel's. */
 static inline struct dgram__network *dgram__network_of(const dgram_socket_t *socket) {
   return socket->extras != NULL ? socket->extras->network : NULL;
+}
+
+/* The socket's counters, for a call of src/udp, which counts there. */
+static inline struct dgram__counters *dgram__count_call(dgram_socket_t *socket) {
+  return socket->udp.counters != NULL ? socket->udp.counters : dgram__count(socket);
 }
 
 /* The socket lives while it is held; the last release frees it. */

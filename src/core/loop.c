@@ -134,6 +134,7 @@ static void loop_on_handle_closed(uv_handle_t *handle) {
   free(loop->tx_batch);
   free(loop->options_batch);
   free(loop->by_fd);
+  free(loop->stats_codes);
   free(loop);
 }
 

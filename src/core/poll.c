@@ -152,6 +152,7 @@ void dgram__retry_later(dgram_socket_t *socket, unsigned ms) {
  */
 static void poll_back_off(dgram_socket_t *socket) {
   bool blocked = socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN;
+  dgram__count(socket)->idle_wakeups++;
   if (socket->idle_wakeups < PATIENCE + DOUBLINGS)
     socket->idle_wakeups++;
   if (socket->idle_wakeups < PATIENCE)
@@ -160,6 +161,7 @@ static void poll_back_off(dgram_socket_t *socket) {
     socket->idle_wakeups = 0;
     return;
   }
+  dgram__count(socket)->back_offs++;
   poll_set_state(socket, DGRAM__BACKED_OFF);
   dgram__retry_later(socket, 1U << (socket->idle_wakeups - PATIENCE));
   if (blocked)

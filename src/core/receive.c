@@ -153,6 +153,7 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
   if (loop->rx_memory == NULL && rx_memory_allocate(loop) != 0)
     return UV_ENOMEM;
   struct dgram__rx_buffers *buffers = &rx_memory(loop)->buffers;
+  (void)dgram__count_call(socket);
   int received = dgram__udp_recv(&socket->udp, buffers, most);
   if (received < 0)
     return received;
@@ -308,6 +309,7 @@ __attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
         data += rinfo.size;
         left -= rinfo.size;
       } else if (buffer->segment < 0) {
+        dgram__count_receive_error(socket, buffer->segment);
         dgram__emit_error(socket, buffer->segment, "recvmsg", NULL, 0);
       }
       if (--until == 0 || socket->rx.delivery == DGRAM__DELIVERY_INTERRUPTED) {
@@ -345,21 +347,23 @@ static unsigned receive_chunk_of(const struct dgram__rx *rx, const struct rx_ite
 static void receive_gather_first(struct message_batch *messages, struct dgram__rx_batch *batch,
                                  unsigned chunk) {
   struct dgram__rx_buffer *buffer = batch->buffers;
-  struct dgram__gro_iter datagrams = {.data = buffer->data + batch->offset,
-                                      .left = buffer->size - batch->offset,
-                                      .segment = (size_t)buffer->segment};
+  const char *message = buffer->data + batch->offset;
+  size_t left = buffer->size - batch->offset;
   dgram_message_t *to = &messages->messages[messages->count];
   const dgram_message_t *end = &messages->messages[chunk];
-  size_t size;
-  bool more = true;
   messages->sender = receive_read_sender(buffer);
-  for (; to < end && (more = dgram__gro_next(&datagrams, &to->message, &size)); to++) {
+  do {
+    size_t size = dgram__gro_first_size(left, buffer->segment);
+    to->message = message;
     to->rinfo = messages->sender;
     to->rinfo.size = size;
-  }
+    message += size;
+    left -= size;
+    to++;
+  } while (left > 0 && to < end);
   messages->count = (size_t)(to - messages->messages);
-  batch->offset = buffer->size - datagrams.left;
-  if (!more || datagrams.left == 0)
+  batch->offset = buffer->size - left;
+  if (left == 0)
     receive_drop_first(batch);
 }
 
@@ -388,8 +392,10 @@ static void receive_emit_gathered(dgram_socket_t *socket, const struct message_b
   unsigned loss = 0;
   for (size_t i = 0; i <= messages->count; i++) {
     while (loss < messages->losses && messages->loss[loss].before == i &&
-           socket->life == DGRAM__OPEN)
+           socket->life == DGRAM__OPEN) {
+      dgram__count_receive_error(socket, messages->loss[loss].code);
       dgram__emit_error(socket, messages->loss[loss++].code, "recvmsg", NULL, 0);
+    }
     if (i == messages->count || socket->life != DGRAM__OPEN)
       return;
     const dgram_message_t *message = &messages->messages[i];

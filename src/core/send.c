@@ -147,9 +147,9 @@ static bool send_set_options(struct dgram__send *send, const struct dgram__tx_op
   return true;
 }
 
-/* The send ends, and nothing is reported. */
+/* The send ends without having left, and nothing is reported. */
 static void send_drop(dgram_socket_t *socket, struct dgram__send *send) {
-  socket->tx.bytes -= send->datagram.size;
+  socket->tx.bytes_accepted -= send->datagram.size;
   socket->tx.count--;
   send_free(socket->loop, send);
 }
@@ -222,7 +222,7 @@ static inline void send_begin(dgram_socket_t *socket, struct dgram__send *send, 
   send->callback = callback;
   send->context = context;
   send->datagram.size = size;
-  socket->tx.bytes += size;
+  socket->tx.bytes_accepted += size;
   socket->tx.count++;
 }
 
@@ -422,7 +422,7 @@ int dgram_send_to(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count
 }
 
 size_t dgram_get_send_queue_size(const dgram_socket_t *socket) {
-  return socket != NULL ? socket->tx.bytes : 0;
+  return socket != NULL ? dgram__tx_bytes(&socket->tx) : 0;
 }
 
 size_t dgram_get_send_queue_count(const dgram_socket_t *socket) {
@@ -443,18 +443,23 @@ static int send_wait_bind(dgram_socket_t *socket, struct dgram__send *send) {
 
 void dgram__send_bound(dgram_socket_t *socket) {
   struct dgram__queue *wait_bind = &socket->tx.wait_bind;
+  if (wait_bind->count > 0)
+    dgram__count_queue(socket);
   while (wait_bind->count > 0)
     send_dispatch(socket, dgram__queue_pop(wait_bind));
 }
 
 void dgram__send_bind_failed(dgram_socket_t *socket, int code, const char *syscall) {
   struct dgram__queue *wait_bind = &socket->tx.wait_bind;
+  dgram__count_queue(socket);
   while (wait_bind->count > 0) {
     struct dgram__send *send = dgram__queue_pop(wait_bind);
-    if (send->callback != NULL)
+    if (send->callback != NULL) {
       send_fail(socket, send, code, syscall, DGRAM__SHOW_NOTHING);
-    else /* the bind emits 'error' */
+    } else { /* the bind emits 'error' */
+      dgram__count_send_error(socket, code);
       send_drop(socket, send);
+    }
   }
 }
 
@@ -463,6 +468,7 @@ void dgram__send_bind_failed(dgram_socket_t *socket, int code, const char *sysca
 static void send_resolved(void *owner, int status, const union dgram__address *address) {
   struct dgram__send *send = owner;
   dgram_socket_t *socket = send->socket;
+  dgram__count_queue(socket);
   dgram__list_remove(&socket->tx.resolving, &send->resolving);
   if (status != 0) {
     send_fail(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
@@ -659,7 +665,9 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
       has_callback = true;
     } else {
       tx->no_callback--;
-      send_drop(socket, send);
+      tx->bytes_sent += send->datagram.size;
+      tx->count--;
+      send_free(socket->loop, send);
     }
   }
   if (has_callback)
@@ -725,10 +733,12 @@ static bool send_is_blocked(const dgram_socket_t *socket, int err) {
 __attribute__((noinline)) static void send_meet_error(dgram_socket_t *socket, int err) {
   struct dgram__tx *tx = &socket->tx;
   if (err == UV_EAGAIN) {
+    dgram__count(socket)->blocked_eagain++;
     send_set_blocked(tx, DGRAM__BLOCKED_BY_EAGAIN);
   } else if (send_is_blocked(socket, err) && tx->retries < ENOBUFS_MAX_RETRIES) {
     async_error_settle(socket, err);
     tx->retries++;
+    dgram__count(socket)->blocked_enobufs++;
     send_set_blocked(tx, DGRAM__BLOCKED_BY_ENOBUFS);
     dgram__retry_later(socket, ENOBUFS_RETRY_MS);
   } else if (!async_error_suspect(socket, err)) {
@@ -746,6 +756,7 @@ void dgram__send_flush(dgram_socket_t *socket) {
       send_pass_marker(socket);
       continue;
     }
+    struct dgram__counters *counters = dgram__count_call(socket);
     int sent;
     if (tx->markers > 0 && send_have_options(tx, count))
       sent = send_with_options(socket, count);
@@ -753,6 +764,7 @@ void dgram__send_flush(dgram_socket_t *socket) {
       sent =
           dgram__udp_send(&socket->udp, &socket->loop->tx_batch, &tx->ready.first->datagram, count);
     if (sent >= 0) {
+      counters->datagrams_out += (unsigned)sent;
       async_error_settle(socket, sent);
       send_complete_sent(socket, (unsigned)sent);
     } else {
@@ -761,21 +773,26 @@ void dgram__send_flush(dgram_socket_t *socket) {
   }
   if (tx->ready.count == 0)
     tx->retries = 0;
-  dgram__poll_update(socket);
+  if (tx->blocked != DGRAM__NOT_BLOCKED ||
+      !socket->referenced) /* else nothing has changed for it */
+    dgram__poll_update(socket);
   assert(send_queues_are_complete(tx));
 }
 
 bool dgram__send_resume(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   unsigned before = tx->ready.count;
+  dgram__count_queue(socket);
   send_set_blocked(tx, DGRAM__NOT_BLOCKED);
   dgram__send_flush(socket);
+  dgram__poll_update(socket);
   return tx->blocked == DGRAM__NOT_BLOCKED || tx->ready.count < before;
 }
 
 void dgram__send_blocked_by_ports(dgram_socket_t *socket, bool first) {
   const struct dgram__datagram *datagram = &socket->tx.ready.first->datagram;
   send_set_blocked(&socket->tx, DGRAM__BLOCKED_BY_ENOBUFS);
+  dgram__count(socket)->blocked_enobufs++;
   if (!first)
     return;
   struct dgram__described described;
@@ -851,6 +868,7 @@ int dgram__send_then_make(dgram_socket_t *socket, const struct dgram__sockopt_ca
 
 static void send_report_failure(dgram_socket_t *socket, const struct dgram__send *send) {
   struct dgram__described described;
+  dgram__count_send_error(socket, send->status);
   dgram__error_describe_at(&described, send->status, send->syscall, send->shown, send->host,
                            &send->datagram.to);
   if (send->status == UV_EMSGSIZE)
@@ -886,12 +904,14 @@ void dgram__send_complete(dgram_socket_t *socket, struct dgram__queue *queue) {
   send_set_completion(tx, DGRAM__COMPLETING);
   for (unsigned left = queue->count; left > 0 && queue->count > 0; left--) {
     struct dgram__send *send = dgram__queue_pop(queue);
-    tx->bytes -= send->datagram.size;
     tx->count--;
-    if (send->kind == DGRAM__FAILED_SEND)
+    if (send->kind == DGRAM__FAILED_SEND) {
+      tx->bytes_accepted -= send->datagram.size;
       send_report_failure(socket, send);
-    else /* it has a callback: without one it has ended when it left */
+    } else { /* it has a callback: without one it has ended when it left */
+      tx->bytes_sent += send->datagram.size;
       send->callback(socket, NULL, send->datagram.size, send->context);
+    }
     send_free(socket->loop, send);
   }
   send_set_completion(tx, before);
@@ -930,6 +950,7 @@ static void send_cancel(dgram_socket_t *socket, struct dgram__send *send) {
   if (send->kind == DGRAM__OPTION_MARKER) {
     send_free(socket->loop, send);
   } else if (send->callback == NULL) {
+    dgram__count_send_error(socket, send->kind == DGRAM__FAILED_SEND ? send->status : UV_ECANCELED);
     send_drop(socket, send);
   } else {
     if (send->kind != DGRAM__FAILED_SEND)
@@ -941,6 +962,7 @@ static void send_cancel(dgram_socket_t *socket, struct dgram__send *send) {
 void dgram__send_cancel_all(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   struct dgram__list_node *node;
+  dgram__count_queue(socket);
   while (tx->ready.count > 0)
     send_cancel(socket, dgram__queue_pop(&tx->ready));
   tx->markers = tx->no_callback = 0;

@@ -51,6 +51,7 @@ static void socket_set_life(dgram_socket_t *socket, enum dgram__life life) {
 static void socket_free(dgram_socket_t *socket) {
   assert(socket->tx.count == 0);
   dgram__events_clear(&socket->events);
+  dgram__count_freed(socket);
   if (socket->options.flags & DGRAM__LOW_LATENCY)
     socket->loop->low_latency--;
   dgram__loop_leave(socket->loop);
@@ -194,6 +195,7 @@ void dgram__close_if_ready(dgram_socket_t *socket) {
   dgram__membership_all_forget(socket);
   dgram__receive_forget(socket);
   dgram__poll_close(socket);
+  dgram__count_closing(socket);
   dgram__udp_close(&socket->udp);
   dgram__bind_forget(socket); /* last: a primary may learn that the port is free */
   dgram__defer(socket, &socket_close_task);

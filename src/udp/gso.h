@@ -113,30 +113,9 @@ void dgram__gso_refusals_add(struct dgram__gso_refusals *refusals, const union d
 /* Forgets what was refused of the peer of a connected socket (AF_UNSPEC). */
 void dgram__gso_refusals_forget_peer(struct dgram__gso_refusals *refusals);
 
-/* Iterates over the datagrams of a received buffer. */
-struct dgram__gro_iter {
-  const char *data;
-  size_t left;
-  size_t segment; /* 0: the buffer is one datagram */
-  bool begun;
-};
-
 /* The size of the first datagram in a buffer of so many bytes. */
 static inline size_t dgram__gro_first_size(size_t left, int segment) {
   return segment == 0 || left <= (size_t)segment ? left : (size_t)segment;
-}
-
-/* The next datagram of the buffer. An empty buffer is one empty datagram. False: that was all. */
-static inline bool dgram__gro_next(struct dgram__gro_iter *iter, const char **data, size_t *size) {
-  if (iter->begun && iter->left == 0)
-    return false;
-  bool last = iter->segment == 0 || iter->left <= iter->segment;
-  iter->begun = true;
-  *data = iter->data;
-  *size = last ? iter->left : iter->segment;
-  iter->data += *size;
-  iter->left -= *size;
-  return true;
 }
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "address.h"
 #include "cmsg.h"
+#include "counters.h"
 #include "error_queue.h"
 #include "gso.h"
 #include "network.h"
@@ -124,6 +125,7 @@ struct dgram__udp {
     struct dgram__gso_refusals *refusals; /* of segmented sends; NULL: none yet */
     struct dgram__endpoint *endpoint;     /* of a simulated socket */
   };
+  struct dgram__counters *counters; /* where calls are counted; not NULL where there are any */
 };
 
 static inline bool dgram__udp_is_simulated(const struct dgram__udp *udp) {
@@ -171,6 +173,9 @@ bool dgram__udp_has_event(const struct dgram__udp *udp, bool sends);
 
 /* Whether the system reports ICMP errors though the socket is not connected (IP_RECVERR). */
 bool dgram__udp_queues_errors(const struct dgram__udp *udp);
+
+/* How many datagrams the kernel has dropped on their way in; 0 where it does not tell. */
+uint32_t dgram__udp_drops(const struct dgram__udp *udp);
 
 /* The address of the peer, or with `peer` false the socket's own. Returns 0 or an error. */
 int dgram__udp_name(const struct dgram__udp *udp, bool peer, union dgram__address *name);

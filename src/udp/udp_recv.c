@@ -11,12 +11,13 @@
 #include <errno.h>
 
 /* Returns how many messages were filled, or an error. One behind a message is in `behind`. */
-static int udp_recv_one_by_one(int fd, struct dgram__mmsghdr messages[], unsigned count,
-                               int *behind) {
+static int udp_recv_one_by_one(const struct dgram__udp *udp, struct dgram__mmsghdr messages[],
+                               unsigned count, int *behind) {
   for (unsigned i = 0; i < count; i++) {
     ssize_t size;
+    udp->counters->receive_calls++;
     do
-      size = recvmsg(fd, &messages[i].msg_hdr, MSG_DONTWAIT);
+      size = recvmsg(udp->fd, &messages[i].msg_hdr, MSG_DONTWAIT);
     while (size < 0 && errno == EINTR);
     if (size < 0 && i == 0)
       return -errno;
@@ -35,6 +36,7 @@ static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messa
 #if DGRAM__HAS_RECVMMSG
   if (count > 1 && udp->capabilities.max_rx_batch > 1) {
     int received;
+    udp->counters->receive_calls++;
     do
       received = recvmmsg(udp->fd, messages, count, MSG_DONTWAIT, NULL);
     while (received < 0 && errno == EINTR);
@@ -46,7 +48,7 @@ static int udp_recv_messages(struct dgram__udp *udp, struct dgram__mmsghdr messa
     udp->capabilities.max_rx_batch = 1;
   }
 #endif
-  return udp_recv_one_by_one(udp->fd, messages, count, behind);
+  return udp_recv_one_by_one(udp, messages, count, behind);
 }
 
 /*
@@ -105,11 +107,10 @@ static void udp_recv_probe_gro(struct dgram__udp *udp) {
   dgram__offload_set(&udp->gro, setsockopt(udp->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0);
 }
 
-/* The kernel overwrites the lengths and flags of the messages that it fills. */
+/* The kernel overwrites the lengths of the messages that it fills, and sets their flags. */
 static void udp_recv_reset(struct msghdr *message) {
   message->msg_namelen = sizeof(union dgram__address);
   message->msg_controllen = sizeof(struct dgram__cmsg_in);
-  message->msg_flags = 0;
 }
 
 void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers) {
@@ -125,26 +126,65 @@ void dgram__rx_buffers_init(struct dgram__rx_buffers *buffers) {
   }
 }
 
+/* The datagrams of a buffer beyond one, by its segment size. */
+static inline int udp_recv_count_more(const struct dgram__rx_buffer *buffer) {
+  return buffer->segment > 0 ? ((int)buffer->size - 1) / buffer->segment : 0;
+}
+
+static void udp_recv_count_truncated(struct dgram__counters *counters,
+                                     const struct dgram__rx_buffers *buffers, int filled) {
+  for (int i = 0; i < filled; i++)
+    counters->truncated += (buffers->messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+}
+
+/* Joins nothing, and cuts nothing off. */
+static int udp_recv_simulated(struct dgram__udp *udp, struct dgram__rx_buffers *buffers,
+                              unsigned most) {
+  udp_recv_infos(udp, buffers, 0);
+  int filled = udp->endpoint->ops->recv(udp->endpoint, buffers, most);
+  udp->counters->receive_calls++;
+  for (int i = 0; i < filled; i++) {
+    udp->counters->datagrams_in++;
+    udp->counters->bytes_in += buffers->all[i].size;
+  }
+  return filled;
+}
+
 int dgram__udp_recv(struct dgram__udp *udp, struct dgram__rx_buffers *buffers, unsigned most) {
   assert(most >= 1 && most <= DGRAM__RX_BUFFERS);
-  if (dgram__udp_is_simulated(udp)) {
-    udp_recv_infos(udp, buffers, 0);
-    return udp->endpoint->ops->recv(udp->endpoint, buffers, most);
-  }
+  if (dgram__udp_is_simulated(udp))
+    return udp_recv_simulated(udp, buffers, most);
   int behind = 0;
   int filled = udp_recv_messages(udp, buffers->messages, most, &behind);
   if (filled < 0)
     return filled != UV_EAGAIN ? filled : 0;
   if ((udp->info | buffers->infos) != 0)
     udp_recv_infos(udp, buffers, (unsigned)filled);
+  size_t bytes = 0;
+  int datagrams = filled;
+  int joined = 0; /* buffers with several */
   for (int i = 0; i < filled; i++) {
     struct msghdr *message = &buffers->messages[i].msg_hdr;
     struct dgram__rx_buffer *buffer = &buffers->all[i];
     dgram__address_trim(&buffer->from, message->msg_namelen);
     buffer->size = buffers->messages[i].msg_len;
-    buffer->segment = message->msg_controllen > 0 ? udp_recv_segment(udp->fd, message) : 0;
+    bytes += buffer->size;
+    buffer->segment = 0;
+    if (message->msg_controllen > 0) {
+      buffer->segment = udp_recv_segment(udp->fd, message);
+      int more = udp_recv_count_more(buffer);
+      datagrams += more;
+      joined += more > 0;
+    }
     udp_recv_reset(message);
   }
+  struct dgram__counters *counters = udp->counters;
+  counters->datagrams_in += (unsigned)datagrams;
+  counters->bytes_in += bytes;
+  counters->gro_buffers += (unsigned)joined;
+  counters->gro_datagrams += (unsigned)(datagrams - filled + joined);
+  if (bytes >= DGRAM__RX_BUFFER_SIZE) /* one that is cut off fills its buffer */
+    udp_recv_count_truncated(counters, buffers, filled);
   if (behind != 0) {
     buffers->all[filled].size = 0;
     buffers->all[filled++].segment = behind;

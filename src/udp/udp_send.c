@@ -123,10 +123,11 @@ static void udp_send_plan(struct dgram__tx_batch *batch, const struct dgram__udp
 
 /* ---- the messages into the kernel ---- */
 
-static int udp_send_message(int fd, const struct msghdr *message) {
+static int udp_send_message(const struct dgram__udp *udp, const struct msghdr *message) {
   ssize_t sent;
+  udp->counters->send_calls++;
   do
-    sent = sendmsg(fd, message, MSG_DONTWAIT);
+    sent = sendmsg(udp->fd, message, MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
   return sent >= 0 ? 1 : -errno;
 }
@@ -136,6 +137,7 @@ int dgram__udp_send_messages(struct dgram__udp *udp, struct dgram__mmsghdr *mess
 #if DGRAM__HAS_SENDMMSG
   if (count > 1) { /* the plain call is a little quicker for one */
     int sent;
+    udp->counters->send_calls++;
     do
       sent = sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
@@ -149,7 +151,17 @@ int dgram__udp_send_messages(struct dgram__udp *udp, struct dgram__mmsghdr *mess
 #else
   (void)count;
 #endif
-  return udp_send_message(udp->fd, &messages[0].msg_hdr);
+  return udp_send_message(udp, &messages[0].msg_hdr);
+}
+
+/* The first `messages` have left, and some of them were segmented. */
+static void udp_send_count_segmented(struct dgram__counters *counters,
+                                     const struct dgram__tx_batch *batch, unsigned messages) {
+  for (unsigned i = 0; i < messages; i++)
+    if (batch->datagrams[i] > 1) {
+      counters->gso_batches++;
+      counters->gso_datagrams += batch->datagrams[i];
+    }
 }
 
 static int udp_send_batch(struct dgram__udp *udp, struct dgram__tx_batch *batch,
@@ -167,6 +179,8 @@ static int udp_send_batch(struct dgram__udp *udp, struct dgram__tx_batch *batch,
   for (int i = 0; i < messages; i++)
     sent += batch->datagrams[i];
   assert(sent >= 1 && sent <= count);
+  if (sent > (unsigned)messages)
+    udp_send_count_segmented(udp->counters, batch, (unsigned)messages);
   return (int)sent;
 }
 
@@ -241,13 +255,15 @@ __attribute__((noinline)) static int udp_send_several(struct dgram__udp *udp,
 
 int dgram__udp_send(struct dgram__udp *udp, struct dgram__tx_batch **batch,
                     const struct dgram__datagram *first, unsigned count) {
-  if (dgram__udp_is_simulated(udp))
+  if (dgram__udp_is_simulated(udp)) {
+    udp->counters->send_calls++;
     return udp->endpoint->ops->send(udp->endpoint, first, count);
+  }
   if (count > 1 && *batch == NULL)
     *batch = malloc(sizeof **batch);
   if (count > 1 && *batch != NULL)
     return udp_send_several(udp, *batch, first, count);
   struct msghdr message; /* there is nothing to plan */
   udp_send_address(&message, first);
-  return udp_send_message(udp->fd, &message);
+  return udp_send_message(udp, &message);
 }

@@ -224,6 +224,15 @@ static int options_send_messages(struct dgram__udp *udp, struct dgram__options_b
   return sent;
 }
 
+static void options_count_segmented(struct dgram__counters *counters,
+                                    const struct planned_message *planned) {
+  size_t segments = planned->completed;
+  if (planned->part > 0)
+    segments = (planned->part + planned->segment - 1) / planned->segment;
+  counters->gso_batches++;
+  counters->gso_datagrams += segments;
+}
+
 static int options_send_planned(struct dgram__udp *udp, struct dgram__options_batch *batch,
                                 const struct dgram__gso_limits *limits,
                                 const union dgram__address *peer, struct dgram__datagram *first,
@@ -239,6 +248,8 @@ static int options_send_planned(struct dgram__udp *udp, struct dgram__options_ba
   for (int i = 0; i < messages; i++) {
     const struct planned_message *planned = &batch->planned[i];
     completed += planned->completed;
+    if (planned->segment > 0)
+      options_count_segmented(udp->counters, planned);
     if (planned->part > 0)
       planned->first->options->sent += planned->part;
   }
@@ -278,8 +289,10 @@ static int options_send_simulated(struct dgram__udp *udp, struct dgram__options_
 int dgram__udp_send_with(struct dgram__udp *udp, struct dgram__options_batch *batch,
                          const union dgram__address *peer, struct dgram__datagram *first,
                          unsigned count) {
-  if (dgram__udp_is_simulated(udp))
+  if (dgram__udp_is_simulated(udp)) {
+    udp->counters->send_calls++;
     return options_send_simulated(udp, batch, first, count);
+  }
   struct dgram__gso_limits limits = dgram__udp_gso_limits(udp);
   int sent = options_send_planned(udp, batch, &limits, peer, first, count);
   uint16_t segment = batch->planned[0].segment;

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/sock_diag.h>
+#endif
 
 #include "descriptor.h"
 #include "environment.h"
@@ -80,6 +83,7 @@ void dgram__udp_adopt(struct dgram__udp *udp, const struct dgram__udp_capabiliti
       .gso = capabilities->max_segments > 1 ? DGRAM__OFFLOAD_UNPROBED : DGRAM__OFFLOAD_OFF,
       .gro = capabilities->max_gro_segments > 1 ? DGRAM__OFFLOAD_UNPROBED : DGRAM__OFFLOAD_OFF,
       .capabilities = *capabilities,
+      .counters = udp->counters,
   };
 }
 
@@ -170,6 +174,21 @@ int dgram__udp_connect(struct dgram__udp *udp, const union dgram__address *to) {
   if (length == 0)
     length = sizeof *to;
   return connect(udp->fd, &to->any, length) == 0 ? 0 : -errno;
+}
+
+/* SO_MEMINFO: Linux 4.12. SO_RXQ_OVFL has the same count, but costs each datagram a control
+ * message. */
+uint32_t dgram__udp_drops(const struct dgram__udp *udp) {
+#if defined(__linux__) && defined(SO_MEMINFO)
+  uint32_t values[SK_MEMINFO_DROPS + 1] = {0};
+  socklen_t length = sizeof values;
+  if (dgram__udp_get_option(udp, SOL_SOCKET, SO_MEMINFO, values, &length) == 0 &&
+      length == sizeof values)
+    return values[SK_MEMINFO_DROPS];
+#else
+  (void)udp;
+#endif
+  return 0;
 }
 
 int dgram__udp_name(const struct dgram__udp *udp, bool peer, union dgram__address *name) {

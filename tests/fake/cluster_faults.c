@@ -169,7 +169,7 @@ static void answer_asks(void) {
     dgram__channel_close(&primary);
   if (got <= 0 || primary.fd < 0 || frame.kind != DGRAM__FRAME_REQUEST)
     return;
-  struct dgram__udp path;
+  struct dgram__udp path = {.fd = -1};
   struct dgram__settings settings = {.local = frame.address};
   int err = dgram__udp_open(&path, &settings);
   const struct dgram__frame answer = {

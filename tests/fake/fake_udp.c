@@ -116,7 +116,8 @@ int __wrap_dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings 
   check(fake.pair_count < MOST_PAIRS, "too many sockets");
   fake.pairs[fake.pair_count].fd = pair[0];
   fake.pairs[fake.pair_count++].peer = pair[1];
-  *udp = (struct dgram__udp){.fd = pair[0], .capabilities = settings->capabilities};
+  *udp = (struct dgram__udp){
+      .fd = pair[0], .capabilities = settings->capabilities, .counters = udp->counters};
   return 0;
 }
 

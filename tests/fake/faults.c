@@ -5,6 +5,8 @@
  */
 #include "lib/fault.h"
 
+#include <dgram_stats.h>
+
 #include "internal.h"
 
 #include <sys/socket.h>
@@ -184,7 +186,18 @@ static void send_all_kinds(dgram_socket_t *socket, int port) {
     send_next(socket, 1, port, "127.0.0.1", on_sent);
 }
 
+/* A socket that had no memory for its counters has none. */
+static void read_counters(dgram_socket_t *socket) {
+  dgram_stats_t stats = dgram_default_stats();
+  if (socket == NULL)
+    return;
+  int err = dgram_get_stats(socket, &stats);
+  CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL));
+  CHECK(dgram_get_loop_stats(scenario_loop, &stats) == 0);
+}
+
 static void close_socket(dgram_socket_t *socket) {
+  read_counters(socket);
   if (socket == NULL)
     return;
   int err = dgram_close(socket, on_close, NULL);

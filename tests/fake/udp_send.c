@@ -251,7 +251,8 @@ int __wrap_uname(struct utsname *names) {
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-static struct dgram__udp udp;
+static struct dgram__counters counters;
+static struct dgram__udp udp = {.fd = -1, .counters = &counters};
 static struct dgram__tx_batch *batch;
 
 /* The socket is another one, which may have so many segments in a message and messages in a call.
@@ -274,7 +275,7 @@ static void begin(void) {
   kernel.release = "6.18.44";
   kernel.size_error = EINVAL;
   queued = 0;
-  udp.fd = -1;
+  counters = (struct dgram__counters){0};
   open_segmenting();
 }
 
@@ -749,4 +750,36 @@ SEND_TEST("each datagram is a call without memory for a batch") {
   assert_string_equal(send_some(3, 100), "100 | 101 | 102");
   kernel.no_memory = false;
   assert_string_equal(send_some(3, 100), "[100 101 102]");
+}
+
+/* ---- counters ---- */
+
+SEND_TEST("calls, segmented messages and their datagrams are counted") {
+  enqueue(3, 1200);
+  enqueue(1, 100);
+  enqueue(2, 1300);
+  enqueue(1, 1400);
+  assert_int_equal(send_queue(), 0);
+  assert_string_equal(asked(), "[100 101 102 103] [104 105] 106");
+  assert_int_equal(counters.send_calls, 1);
+  assert_int_equal(counters.gso_batches, 2);
+  assert_int_equal(counters.gso_datagrams, 6);
+}
+
+SEND_TEST("a refused call is counted, and its messages are not") {
+  kernel.refusal = EIO;
+  enqueue(3, 1200);
+  assert_int_equal(send_queue(), 0);
+  assert_int_equal(counters.send_calls, 2);
+  assert_int_equal(counters.gso_batches, 0);
+  assert_int_equal(counters.gso_datagrams, 0);
+}
+
+SEND_TEST("of a call that was cut short the messages that left are counted") {
+  kernel.stop_after = 1;
+  enqueue(2, 1200);
+  enqueue(3, 1300);
+  assert_int_equal(send_from(0), 2);
+  assert_int_equal(counters.gso_batches, 1);
+  assert_int_equal(counters.gso_datagrams, 2);
 }

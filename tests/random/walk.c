@@ -11,6 +11,7 @@
  */
 #include <dgram.h>
 #include <dgram_interfaces.h>
+#include <dgram_stats.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -81,6 +82,8 @@ struct member {
   uint64_t sent;        /* accepted with a destination in binary form: their order is kept */
   uint64_t completed;   /* the last of these */
   unsigned attempts;    /* pending callbacks of dgram_connect() */
+  uint64_t left;        /* sends whose callbacks had no error */
+  uint64_t left_bytes;  /* of these */
 };
 
 /* A send with a callback. */
@@ -111,6 +114,8 @@ static struct {
   uint64_t events;
   uint64_t messages;
   uint64_t sends;
+  uint64_t accepted;      /* sends on this loop */
+  dgram_socket_t *keeper; /* does nothing, so that the loop keeps its counters */
   bool trace;
   bool quiet; /* callbacks make no calls, no system call fails */
   unsigned depth;
@@ -319,6 +324,12 @@ static void check_member(struct member *member) {
             (state.bind == DGRAM_UNBOUND && state.connect == DGRAM_DISCONNECTED),
         "socket %u is closed", member->number);
   CHECK(state.connect != DGRAM_CONNECTED || state.bind == DGRAM_BOUND, "socket %u", member->number);
+  dgram_stats_t stats = dgram_default_stats();
+  int read = dgram_get_stats(member->socket, &stats);
+  CHECK(read == 0 || FAULTS, "socket %u: %s", member->number, dgram_err_name(read));
+  CHECK(FAULTS || (stats.datagrams_out >= member->left && stats.bytes_out >= member->left_bytes),
+        "socket %u has counted %llu sends of %llu", member->number,
+        (unsigned long long)stats.datagrams_out, (unsigned long long)member->left);
   if (FAULTS || member->fd_shared)
     return;
   dgram_address_t address;
@@ -443,6 +454,8 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
   CHECK(error == NULL ? bytes == pending->size : bytes == 0 && error->code < 0, "%zu of %zu", bytes,
         pending->size);
   CHECK(!member->close_emitted || (error != NULL && error->code < 0), "sent after 'close'");
+  member->left += error == NULL;
+  member->left_bytes += bytes;
   if (pending->order != 0) {
     CHECK(pending->order > member->completed, "send %llu completes after %llu",
           (unsigned long long)pending->order, (unsigned long long)member->completed);
@@ -1181,6 +1194,7 @@ static void call_send(struct member *member) {
   if (result != 0 && pending != NULL)
     free_pending_send(pending);
   walk.sends += result == 0;
+  walk.accepted += result == 0;
   end_call(&call, result);
 }
 
@@ -1538,6 +1552,21 @@ static bool anything_is_queued(void) {
   return queued;
 }
 
+/* Each accepted send has left, failed, or was cancelled. */
+static void check_counters(void) {
+  static char text[4096];
+  dgram_stats_t stats = dgram_default_stats();
+  CHECK(dgram_get_loop_stats(walk.loop, &stats) == 0, "no sums");
+  CHECK(dgram_stats_text(&stats, text, sizeof text) < (int)sizeof text, "the text is too long");
+  CHECK(stats.datagrams_out + stats.send_failures + stats.sends_cancelled == walk.accepted,
+        "of %llu sends: %s", (unsigned long long)walk.accepted, text);
+  CHECK(stats.gro_datagrams <= stats.datagrams_in, "%s", text);
+  CHECK(2 * stats.gso_batches <= stats.gso_datagrams &&
+            2 * stats.gro_buffers <= stats.gro_datagrams,
+        "%s", text);
+  CHECK(dgram_stats_json(&stats, text, sizeof text) < (int)sizeof text, "the JSON is too long");
+}
+
 /* Each accepted send has completed, since nothing blocks it. */
 static void check_idle(void) {
   settle();
@@ -1558,6 +1587,7 @@ static void check_idle(void) {
                                      dgram_connect_state(member->socket) != DGRAM_CONNECTING),
           "socket %u remains in BINDING or CONNECTING", member->number);
   }
+  check_counters();
   check_iterations();
   for (unsigned i = 0; i < 3; i++)
     check_receiving(some_member());
@@ -1576,6 +1606,8 @@ static void open_loop(void) {
   for (unsigned i = 0; i < SIGNALS; i++)
     CHECK(dgram_abort_signal_create(&walk.signals[i]) == 0, "no signal");
   memset(walk.aborted, 0, sizeof walk.aborted);
+  walk.accepted = 0;
+  CHECK(dgram_create_socket(walk.loop, DGRAM_UDP4, NULL, NULL, &walk.keeper) == 0, "no keeper");
   walk.raw4 = raw_socket(DGRAM_UDP4);
   walk.raw6 = walk.have_ipv6 ? raw_socket(DGRAM_UDP6) : -1;
   walk.taken_fd = raw_socket(DGRAM_UDP4);
@@ -1597,6 +1629,8 @@ static void close_loop(void) {
     if (walk.members[i].socket != NULL && !walk.members[i].closing)
       call_close(&walk.members[i]);
   settle();
+  check_counters();
+  dgram_close(walk.keeper, NULL, NULL);
   for (unsigned i = 0; i < SIGNALS; i++)
     dgram_abort_signal_free(walk.signals[i]);
   uv_close((uv_handle_t *)&walk.iteration_handle, NULL);

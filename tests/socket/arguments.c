@@ -9,6 +9,7 @@
 #include "lib/lookup_stub.h"
 
 #include <dgram_interfaces.h>
+#include <dgram_stats.h>
 
 #include <sys/mman.h>
 
@@ -165,6 +166,34 @@ TEST("a call without a listener, or a place for its result, is refused") {
   ROW(UV_EINVAL, dgram_address(bound, NULL));
   ROW(UV_EINVAL, dgram_remote_address(connected, NULL));
   ROW(UV_EINVAL, dgram_abort_signal_create(NULL));
+  assert_subjects_usable();
+}
+
+/* ---- counters ---- */
+
+TEST("counters are not read without a socket, a loop, or a place of the right size") {
+  dgram_stats_t stats = dgram_default_stats();
+  dgram_stats_t other = dgram_default_stats();
+  char text[8] = "before";
+  open_subjects(loop);
+  other.struct_size = sizeof other + 1;
+  other.datagrams_in = 7;
+  ROW(UV_EINVAL, dgram_get_stats(NULL, &stats));
+  ROW(UV_EINVAL, dgram_get_stats(bound, NULL));
+  ROW(UV_EINVAL, dgram_get_stats(bound, &other));
+  ROW(UV_EINVAL, dgram_get_loop_stats(NULL, &stats));
+  ROW(UV_EINVAL, dgram_get_loop_stats(loop, NULL));
+  ROW(UV_EINVAL, dgram_get_loop_stats(loop, &other));
+  ROW(UV_EINVAL, dgram_stats_text(NULL, text, sizeof text));
+  ROW(UV_EINVAL, dgram_stats_text(&other, text, sizeof text));
+  ROW(UV_EINVAL, dgram_stats_text(&stats, NULL, 1));
+  ROW(UV_EINVAL, dgram_stats_json(NULL, text, sizeof text));
+  ROW(UV_EINVAL, dgram_stats_json(&other, text, sizeof text));
+  ROW(UV_EINVAL, dgram_stats_json(&stats, NULL, 1));
+  other.struct_size = 0;
+  ROW(UV_EINVAL, dgram_get_stats(bound, &other));
+  assert_int_equal(other.datagrams_in, 7);
+  assert_string_equal(text, "before");
   assert_subjects_usable();
 }
 
