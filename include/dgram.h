@@ -78,7 +78,8 @@ extern "C" {
   XX(ERR_SOCKET_DGRAM_IS_CONNECTED, -5007, "Already connected")                            \
   XX(ERR_SOCKET_DGRAM_NOT_CONNECTED, -5008, "Not connected")                               \
   XX(ERR_INVALID_FD_TYPE, -5009, "Unsupported fd type")                                    \
-  XX(ERR_MISSING_ARGS, -5010, "The \"multicastAddress\" argument must be specified")
+  XX(ERR_MISSING_ARGS, -5010, "The \"multicastAddress\" argument must be specified")       \
+  XX(ERR_IP_BLOCKED, -5011, "IP is blocked by an access list")
 
 #define DGRAM_ERROR_CODE(name, code, text) DGRAM_##name = (code),
 /** The specification's own error codes, `DGRAM_ERR_…`; see ::DGRAM_ERROR_MAP. */
@@ -854,9 +855,10 @@ DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
  * The callback reports that the system accepted the datagram, or an error (EMSGSIZE: over 65,507
  * bytes on IPv4, 65,527 on IPv6, or the path's limit; EINVAL: a numeric address of the other family
  * (from udp6, IPv4 is "::ffff:127.0.0.1"); ENOTFOUND and other look-up errors; EISCONN: the socket
- * was connected meanwhile; ECANCELED: the socket was closed first; an error of the first bind;
- * EPERM, ENETUNREACH and others of send(2)). Without a callback an error is an 'error' event,
- * except ECANCELED, which is then not reported.
+ * was connected meanwhile; ERR_IP_BLOCKED: dgram_set_send_access() of dgram_access.h; ECANCELED:
+ * the socket was closed first; an error of the first bind; EPERM, ENETUNREACH and others of
+ * send(2)). Without a callback an error is an 'error' event, except ECANCELED, which is then not
+ * reported.
  *
  * @param socket   the socket
  * @param message  the bytes. With a callback: borrowed until it runs; without one: copied.

@@ -4,9 +4,12 @@
 set(dgram_folders base udp ipc core cluster handover group)
 
 set(dgram_base # no descriptor, no loop
+  access_list.c
   address.c
   errors.c
   listeners.c
+  prefix_trie.c
+  rate_limit.c
   rtnetlink.c)
 set(dgram_udp # system calls on one UDP descriptor: no loop
   cmsg.c
@@ -26,6 +29,7 @@ set(dgram_ipc # frames and descriptors between the processes of one host
   unix_listener.c)
 set(dgram_core # the socket on a libuv loop
   abort.c
+  access.c
   bind.c
   busy_poll.c
   connect.c

@@ -192,7 +192,11 @@ static void connect_resolved(void *owner, int status, const union dgram__address
   attempt->lookup = NULL;
   if (status == 0) {
     dgram__address_set_host(&attempt->to, address);
-    connect_make_attempt(socket);
+    status = dgram__access_send(socket, &attempt->to);
+    if (status == 0)
+      connect_make_attempt(socket);
+    else
+      connect_fail(socket, status, "connect", DGRAM__SHOW_ENDPOINT);
   } else {
     connect_fail(socket, status, "getaddrinfo", DGRAM__SHOW_HOST);
   }
@@ -278,6 +282,8 @@ int dgram_connect(dgram_socket_t *socket, int port, const char *address, dgram_c
     err = dgram__check_open(socket);
   if (err == 0 && socket->connecting.state != DGRAM__DISCONNECTED)
     err = DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED;
+  if (err == 0 && destination.host == NULL)
+    err = dgram__access_send(socket, &destination.address);
   if (err == 0)
     err = connect_begin(socket, &destination, callback, context);
   if (err != 0)
@@ -307,6 +313,8 @@ int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address) {
     return DGRAM_ERR_SOCKET_ALREADY_BOUND;
   union dgram__address to;
   err = dgram__numeric_read(socket, port, address, true, &to);
+  if (err == 0)
+    err = dgram__access_send(socket, &to);
   if (err == 0 && socket->binding.state == DGRAM__UNBOUND)
     err = dgram__bind_at_once(socket);
   if (err != 0)

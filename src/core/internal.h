@@ -9,10 +9,12 @@
 #define DGRAM_INTERNAL_H
 
 #include <dgram.h>
+#include <dgram_access.h>
 #include <dgram_stats.h>
 
 #include <assert.h>
 
+#include "access_list.h"
 #include "address.h"
 #include "gso.h"
 #include "udp.h"
@@ -184,7 +186,8 @@ void dgram__resolve_forget(dgram_lookup_t *lookup);
 
 /* What a send has to be checked for, as flags; with none of them it takes the fast path. */
 enum {
-  DGRAM__GUARD_LIFE = 1 /* the socket is not open any more */
+  DGRAM__GUARD_LIFE = 1,  /* the socket is not open any more */
+  DGRAM__GUARD_ACCESS = 2 /* it may not send to all addresses */
 };
 
 /* Why a flush does not go on. */
@@ -297,7 +300,7 @@ struct dgram__outgoing {
 };
 
 /* Checks the arguments of a send and reads them. Returns 0, or what the send is to return. */
-int dgram__send_read(const dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                      const struct sockaddr *to, const dgram_send_options_t *options,
                      struct dgram__outgoing *outgoing);
 
@@ -322,10 +325,11 @@ int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr
 
 /* ---- receive.c: from a wake-up to the listeners ---- */
 
-/* Which datagrams are emitted while the socket is connected. */
-enum __attribute__((packed)) dgram__rx_filter {
-  DGRAM__FILTER_NONE, /* all: the kernel has filtered them */
-  DGRAM__FILTER_PEER  /* the peer's: they may have come before the connect */
+/* Which datagrams are emitted, as flags; with none of them all are. */
+enum {
+  DGRAM__FILTER_NONE = 0,
+  DGRAM__FILTER_PEER = 1,  /* while connected, the peer's: they may have come before the connect */
+  DGRAM__FILTER_ACCESS = 2 /* those that access lists and the limit of the rate let pass */
 };
 
 /* Where `max_batch` comes from. */
@@ -350,7 +354,7 @@ struct dgram__rx {
   unsigned char max_batch;            /* ... at most */
   enum dgram__rx_sizing sizing;
   enum dgram__rx_delivery delivery;
-  enum dgram__rx_filter filter; /* for what is in the system's queue */
+  unsigned char filter; /* DGRAM__FILTER_..., for what is in the system's queue */
 };
 
 void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options);
@@ -367,6 +371,9 @@ bool dgram__receive(dgram_socket_t *socket);
 
 /* The socket has just been connected. */
 void dgram__receive_connected(dgram_socket_t *socket);
+
+/* What has been received and not emitted is checked by the access lists, which have changed. */
+void dgram__receive_recheck(dgram_socket_t *socket);
 
 /* The socket has changed: a delivery under way looks at it before it goes on. */
 void dgram__receive_interrupt(dgram_socket_t *socket);
@@ -645,6 +652,27 @@ void dgram__icmp_free(struct dgram__icmp *icmp);
 int dgram__abort_signal_join(dgram_socket_t *socket, dgram_abort_signal_t *signal);
 void dgram__abort_signal_leave(dgram_socket_t *socket);
 
+/* ---- access.c: who may talk ---- */
+
+/*
+ * Of the buffers that have just been received, drops those that access lists refuse, and what is
+ * over the limit of the rate: they become DGRAM__RX_REFUSED, or have fewer datagrams.
+ */
+void dgram__access_filter(dgram_socket_t *socket, struct dgram__rx_buffer buffers[],
+                          unsigned count);
+
+/* So many datagrams were refused by the access lists. */
+void dgram__access_count_refused(dgram_socket_t *socket, unsigned datagrams);
+
+/* Whether access lists let a datagram of this sender pass. */
+bool dgram__access_may_receive(const dgram_socket_t *socket, const union dgram__address *from);
+
+/* 0; or DGRAM_ERR_IP_BLOCKED, which is counted. AF_UNSPEC: the peer. */
+int dgram__access_send(dgram_socket_t *socket, const union dgram__address *to);
+
+/* Gives up lists and limit. */
+void dgram__access_free(dgram_socket_t *socket);
+
 /* ---- socket.c: its life ---- */
 
 /* A socket is open, will close, has closed; socket.c draws it. */
@@ -686,6 +714,7 @@ struct dgram__extras {
   struct dgram__sockopts *sockopts;             /* owned; NULL: nothing is kept for the bind */
   const char *refused; /* the option that a bind has failed for; NULL: none */
   struct dgram__icmp icmp;
+  struct dgram__access *access; /* lists and limit; NULL: it never had any */
 };
 
 struct dgram_socket {

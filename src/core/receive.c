@@ -41,6 +41,7 @@ enum {
 /* Messages for listeners of 'messages'. */
 struct message_batch {
   size_t count;
+  unsigned refused; /* buffers, meanwhile */
   unsigned losses;
   struct {
     size_t before; /* this message */
@@ -55,8 +56,8 @@ struct message_batch {
 struct dgram__rx_batch {
   struct dgram__rx_buffer *buffers;
   unsigned count;
-  size_t offset; /* bytes of the first buffer that have been emitted */
-  enum dgram__rx_filter filter;
+  size_t offset;   /* bytes of the first buffer that have been emitted */
+  unsigned filter; /* DGRAM__FILTER_... */
 };
 
 /* A batch that is emitted over several iterations, with its bytes. */
@@ -142,8 +143,23 @@ void dgram__receive_share(dgram_socket_t *socket) {
 }
 
 /* For what the system has queued: it filters for a connected socket only what comes later. */
-static enum dgram__rx_filter receive_queue_filter(const dgram_socket_t *socket) {
+static unsigned receive_queue_filter(const dgram_socket_t *socket) {
   return dgram__udp_is_readable(&socket->udp) ? DGRAM__FILTER_PEER : DGRAM__FILTER_NONE;
+}
+
+/* A batch is new, and not all that has been received may be emitted. */
+__attribute__((noinline)) static void receive_filter_batch(dgram_socket_t *socket,
+                                                           struct dgram__rx_buffer buffers[],
+                                                           struct dgram__rx_batch *batch,
+                                                           unsigned most) {
+  struct dgram__rx *rx = &socket->rx;
+  if ((rx->filter & DGRAM__FILTER_ACCESS) != 0)
+    dgram__access_filter(socket, buffers, batch->count);
+  batch->filter = rx->filter & DGRAM__FILTER_PEER;
+  /* The system's queue was empty, or an error has come between. */
+  if (batch->filter != DGRAM__FILTER_NONE && batch->count < most)
+    rx->filter =
+        (unsigned char)((rx->filter & DGRAM__FILTER_ACCESS) | receive_queue_filter(socket));
 }
 
 /* Receives up to `most` buffers. Returns how many, or an error. */
@@ -163,10 +179,9 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
       dgram__is_icmp_error(buffers->all[received - 1].segment))
     received--;
   *batch = (struct dgram__rx_batch){
-      .buffers = buffers->all, .count = (unsigned)received, .filter = rx->filter};
-  /* The system's queue was empty, or an error has come between. */
-  if (rx->filter != DGRAM__FILTER_NONE && (unsigned)received < most)
-    rx->filter = receive_queue_filter(socket);
+      .buffers = buffers->all, .count = (unsigned)received, .filter = DGRAM__FILTER_NONE};
+  if (rx->filter != DGRAM__FILTER_NONE)
+    receive_filter_batch(socket, buffers->all, batch, most);
   if (received > 0)
     rx->reported_error = 0;
   if (!dgram__udp_is_simulated(&socket->udp))
@@ -174,13 +189,22 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
   return received;
 }
 
+/* Why the datagrams of a sender are not emitted, though they were received. */
+__attribute__((noinline)) static bool receive_is_excluded(const dgram_socket_t *socket,
+                                                          const struct dgram__rx_batch *batch,
+                                                          const union dgram__address *from) {
+  const struct dgram__connecting *connecting = &socket->connecting;
+  if ((batch->filter & DGRAM__FILTER_PEER) != 0 && dgram__is_connected(connecting) &&
+      !dgram__address_equal(from, &connecting->peer) &&
+      !dgram__address_equal(from, &connecting->to))
+    return true;
+  return (batch->filter & DGRAM__FILTER_ACCESS) != 0 && !dgram__access_may_receive(socket, from);
+}
+
 static inline bool receive_is_foreign(const dgram_socket_t *socket,
                                       const struct dgram__rx_batch *batch,
                                       const union dgram__address *from) {
-  const struct dgram__connecting *connecting = &socket->connecting;
-  return batch->filter == DGRAM__FILTER_PEER && dgram__is_connected(connecting) &&
-         !dgram__address_equal(from, &connecting->peer) &&
-         !dgram__address_equal(from, &connecting->to);
+  return batch->filter != DGRAM__FILTER_NONE && receive_is_excluded(socket, batch, from);
 }
 
 void dgram__receive_interrupt(dgram_socket_t *socket) {
@@ -191,11 +215,45 @@ void dgram__receive_interrupt(dgram_socket_t *socket) {
 void dgram__receive_connected(dgram_socket_t *socket) {
   struct dgram__rx *rx = &socket->rx;
   if (rx->delivering != NULL)
-    rx->delivering->filter = DGRAM__FILTER_PEER;
+    rx->delivering->filter |= DGRAM__FILTER_PEER;
   if (rx->backlog != NULL)
-    rx->backlog->batch.filter = DGRAM__FILTER_PEER;
-  rx->filter = receive_queue_filter(socket);
+    rx->backlog->batch.filter |= DGRAM__FILTER_PEER;
+  rx->filter = (unsigned char)((rx->filter & DGRAM__FILTER_ACCESS) | receive_queue_filter(socket));
   dgram__receive_interrupt(socket);
+}
+
+void dgram__receive_recheck(dgram_socket_t *socket) {
+  struct dgram__rx *rx = &socket->rx;
+  if (rx->delivering != NULL)
+    rx->delivering->filter |= DGRAM__FILTER_ACCESS;
+  if (rx->backlog != NULL)
+    rx->backlog->batch.filter |= DGRAM__FILTER_ACCESS;
+  dgram__receive_interrupt(socket);
+}
+
+/* These datagrams are not emitted: if it is the access lists that refuse them, they are counted. */
+static void receive_count_refused(dgram_socket_t *socket, const struct dgram__rx_batch *batch,
+                                  const struct dgram__rx_buffer *buffer, size_t left) {
+  if ((batch->filter & DGRAM__FILTER_ACCESS) != 0 &&
+      !dgram__access_may_receive(socket, &buffer->from))
+    dgram__access_count_refused(socket, dgram__gro_count(left, buffer->segment));
+}
+
+static void receive_emit_loss(dgram_socket_t *socket, int code) {
+  dgram__count_receive_error(socket, code);
+  dgram__emit_error(socket, code, "recvmsg", NULL, 0);
+}
+
+/* A buffer is not emitted, or its rest: what the access lists refuse is counted, a loss is emitted.
+ */
+__attribute__((noinline)) static void receive_pass_over(dgram_socket_t *socket,
+                                                        const struct dgram__rx_batch *batch,
+                                                        const struct dgram__rx_buffer *buffer,
+                                                        size_t left) {
+  if (buffer->segment >= 0)
+    receive_count_refused(socket, batch, buffer, left);
+  else if (buffer->segment != DGRAM__RX_REFUSED)
+    receive_emit_loss(socket, buffer->segment);
 }
 
 static void receive_drop_first(struct dgram__rx_batch *batch) {
@@ -274,6 +332,17 @@ static bool receive_is_wanted(const dgram_socket_t *socket, const struct dgram__
          !receive_is_foreign(socket, batch, &buffer->from);
 }
 
+/* In the middle of a buffer. Returns whether its rest is still wanted; else it is passed over. */
+__attribute__((noinline)) static bool receive_look_again(dgram_socket_t *socket,
+                                                         const struct dgram__rx_batch *batch,
+                                                         const struct dgram__rx_buffer *buffer,
+                                                         size_t left) {
+  if (receive_is_wanted(socket, batch, buffer))
+    return true;
+  receive_pass_over(socket, batch, buffer, left);
+  return false;
+}
+
 /* A listener has closed or connected the socket, or the iteration is to be checked. */
 __attribute__((noinline)) static bool receive_check(dgram_socket_t *socket,
                                                     struct rx_iteration *iteration) {
@@ -308,15 +377,14 @@ __attribute__((noinline)) static void receive_emit_each(dgram_socket_t *socket,
         dgram__emit_message(socket, data, &rinfo);
         data += rinfo.size;
         left -= rinfo.size;
-      } else if (buffer->segment < 0) {
-        dgram__count_receive_error(socket, buffer->segment);
-        dgram__emit_error(socket, buffer->segment, "recvmsg", NULL, 0);
+      } else {
+        receive_pass_over(socket, batch, buffer, left);
       }
       if (--until == 0 || socket->rx.delivery == DGRAM__DELIVERY_INTERRUPTED) {
         iteration->emitted = iteration->check_at - until;
         goes_on = receive_check(socket, iteration);
         until = iteration->check_at - iteration->emitted;
-        wanted = left > 0 && wanted && receive_is_wanted(socket, batch, buffer);
+        wanted = left > 0 && wanted && receive_look_again(socket, batch, buffer, left);
       }
     } while (wanted && goes_on && left > 0);
     offset = wanted && left > 0 ? buffer->size - left : 0;
@@ -368,17 +436,24 @@ static void receive_gather_first(struct message_batch *messages, struct dgram__r
 }
 
 /* Takes up to `chunk` datagrams off the batch. */
-static void receive_gather(const dgram_socket_t *socket, struct message_batch *messages,
+static void receive_gather(dgram_socket_t *socket, struct message_batch *messages,
                            struct dgram__rx_batch *batch, unsigned chunk) {
   messages->count = 0;
   messages->losses = 0;
+  messages->refused = 0;
   while (batch->count > 0 && messages->count < chunk) {
-    if (batch->buffers->segment < 0) {
+    const struct dgram__rx_buffer *first = batch->buffers;
+    if (first->segment == DGRAM__RX_REFUSED) {
+      messages->refused++;
+      receive_drop_first(batch);
+    } else if (first->segment < 0) {
       messages->loss[messages->losses].before = messages->count;
-      messages->loss[messages->losses].code = batch->buffers->segment;
+      messages->loss[messages->losses].code = first->segment;
       messages->losses++;
       receive_drop_first(batch);
-    } else if (receive_is_foreign(socket, batch, &batch->buffers->from)) {
+    } else if (receive_is_foreign(socket, batch, &first->from)) {
+      receive_count_refused(socket, batch, first, first->size - batch->offset);
+      messages->refused++;
       receive_drop_first(batch);
     } else {
       receive_gather_first(messages, batch, chunk);
@@ -392,10 +467,8 @@ static void receive_emit_gathered(dgram_socket_t *socket, const struct message_b
   unsigned loss = 0;
   for (size_t i = 0; i <= messages->count; i++) {
     while (loss < messages->losses && messages->loss[loss].before == i &&
-           socket->life == DGRAM__OPEN) {
-      dgram__count_receive_error(socket, messages->loss[loss].code);
-      dgram__emit_error(socket, messages->loss[loss++].code, "recvmsg", NULL, 0);
-    }
+           socket->life == DGRAM__OPEN)
+      receive_emit_loss(socket, messages->loss[loss++].code);
     if (i == messages->count || socket->life != DGRAM__OPEN)
       return;
     const dgram_message_t *message = &messages->messages[i];
@@ -419,7 +492,7 @@ static void receive_emit_many(dgram_socket_t *socket, struct dgram__rx_batch *ba
       dgram__emit_messages(socket, messages->pointers, messages->count);
     if (socket->events.message.list.first != NULL || messages->losses > 0)
       receive_emit_gathered(socket, messages, batch);
-    iteration->emitted += (unsigned)messages->count + messages->losses;
+    iteration->emitted += (unsigned)messages->count + messages->losses + messages->refused;
     if (measured) {
       /* It falls slowly: many that take little may come before many that take long. */
       uint64_t took = uv_hrtime() - began;

@@ -251,8 +251,8 @@ SEND_INLINE struct dgram__send *send_new(dgram_socket_t *socket, const uv_buf_t 
 
 /* ---- accepted: the destination, and the public functions ---- */
 
-static int send_read_destination(const dgram_socket_t *socket, int port, const char *address,
-                                 struct dgram__destination *destination) {
+static inline int send_read_destination(const dgram_socket_t *socket, int port, const char *address,
+                                        struct dgram__destination *destination) {
   if (dgram__is_connected(&socket->connecting)) {
     destination->address = dgram__address_unspec;
     destination->host = NULL;
@@ -264,9 +264,15 @@ static int send_read_destination(const dgram_socket_t *socket, int port, const c
   return dgram__destination_read(socket, port, address, true, destination);
 }
 
-/* Why the guards refuse a send; 0: they do not. */
-static int send_check_guards(const dgram_socket_t *socket) {
-  return socket->life != DGRAM__OPEN ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
+/*
+ * Why a send is refused, where there are guards; 0: it is not. `err` is what is wrong with its
+ * arguments, or 0. The address is AF_UNSPEC for the peer, and NULL while it is not known.
+ */
+__attribute__((noinline)) static int send_check_guards(dgram_socket_t *socket, int err,
+                                                       const union dgram__address *to) {
+  if (socket->life != DGRAM__OPEN)
+    return DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING;
+  return err == 0 && to != NULL ? dgram__access_send(socket, to) : err;
 }
 
 /* A send waits for 'listening', or behind sends that do, so that their order stays. */
@@ -279,11 +285,11 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
   size_t size;
   if (socket == NULL || !send_measure(buffers, count, &size))
     return UV_EINVAL;
-  int err = socket->tx.guards != 0 ? send_check_guards(socket) : 0;
-  if (err != 0)
-    return err;
   struct dgram__destination destination;
-  err = send_read_destination(socket, port, address, &destination);
+  int err = send_read_destination(socket, port, address, &destination);
+  if (socket->tx.guards != 0)
+    err = send_check_guards(socket, err,
+                            err == 0 && destination.host == NULL ? &destination.address : NULL);
   if (err != 0)
     return err;
   struct dgram__send *send = send_new(socket, buffers, count, size, OVERLONG, callback, context);
@@ -317,6 +323,15 @@ static inline int send_check_address(const dgram_socket_t *socket, const struct 
   return dgram__sockaddr_port(to) != 0 ? 0 : DGRAM_ERR_SOCKET_BAD_PORT;
 }
 
+/* The same for an address in binary form. */
+__attribute__((noinline)) static int send_check_guards_to(dgram_socket_t *socket, int err,
+                                                          const struct sockaddr *to) {
+  union dgram__address address = dgram__address_unspec;
+  if (to != NULL && err == 0)
+    (void)dgram__address_copy(&address, to);
+  return send_check_guards(socket, err, &address);
+}
+
 /* NULL: to the peer. */
 static inline void send_set_destination(struct dgram__send *send, const struct sockaddr *to) {
   if (to != NULL)
@@ -332,9 +347,9 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
   size_t size;
   if (socket == NULL || !send_measure(buffers, count, &size))
     return UV_EINVAL;
-  int err = socket->tx.guards != 0 ? send_check_guards(socket) : 0;
-  if (err == 0)
-    err = send_check_address(socket, to);
+  int err = send_check_address(socket, to);
+  if (socket->tx.guards != 0)
+    err = send_check_guards_to(socket, err, to);
   if (err != 0)
     return err;
   struct dgram__send *send = send_new(socket, buffers, count, size, OVERLONG, callback, context);
@@ -349,19 +364,18 @@ __attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const u
 
 /* ---- accepted: with options ---- */
 
-int dgram__send_read(const dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                      const struct sockaddr *to, const dgram_send_options_t *options,
                      struct dgram__outgoing *outgoing) {
   *outgoing = (struct dgram__outgoing){.buffers = buffers, .count = count, .to = to};
   if (socket == NULL || !send_measure(buffers, count, &outgoing->size))
     return UV_EINVAL;
-  int err = send_check_guards(socket);
-  if (err == 0)
-    err = send_check_address(socket, to);
-  if (err != 0 || options == NULL)
-    return err;
-  outgoing->has_options = true;
-  return dgram__send_options_read(socket, to, options, &outgoing->options);
+  int err = send_check_address(socket, to);
+  if (err == 0 && options != NULL) {
+    outgoing->has_options = true;
+    err = dgram__send_options_read(socket, to, options, &outgoing->options);
+  }
+  return socket->tx.guards != 0 ? send_check_guards_to(socket, err, to) : err;
 }
 
 /* The options batch is made now, so that a flush does not fail for want of it. */
@@ -475,7 +489,11 @@ static void send_resolved(void *owner, int status, const union dgram__address *a
     return;
   }
   dgram__address_set_host(&send->datagram.to, address);
-  send_make_ready(socket, send);
+  status = dgram__access_send(socket, &send->datagram.to);
+  if (status != 0)
+    send_fail(socket, send, status, "send", DGRAM__SHOW_ENDPOINT);
+  else
+    send_make_ready(socket, send);
 }
 
 /* The send need not wait for the bind. */

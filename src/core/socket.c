@@ -59,6 +59,7 @@ static void socket_free(dgram_socket_t *socket) {
     *socket->gone = true;
   if (dgram__network_of(socket) != NULL)
     socket->extras->network->sockets--;
+  dgram__access_free(socket);
   if (socket->extras != NULL) {
     dgram__icmp_free(&socket->extras->icmp);
     free(socket->extras->sockopts);

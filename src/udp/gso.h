@@ -118,4 +118,11 @@ static inline size_t dgram__gro_first_size(size_t left, int segment) {
   return segment == 0 || left <= (size_t)segment ? left : (size_t)segment;
 }
 
+/* How many datagrams are in so many bytes; an empty one is one. */
+static inline unsigned dgram__gro_count(size_t left, int segment) {
+  return segment == 0 || left <= (size_t)segment
+             ? 1
+             : (unsigned)((left + (size_t)segment - 1) / (size_t)segment);
+}
+
 #endif

@@ -8,6 +8,7 @@
 #define DGRAM_UDP_H
 
 #include <assert.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -231,6 +232,9 @@ int dgram__udp_send_with(struct dgram__udp *udp, struct dgram__options_batch *ba
                          unsigned count);
 
 /* ---- udp_recv.c ---- */
+
+/* In the place of a segment's size: the buffer was dropped, and that is no error. */
+#define DGRAM__RX_REFUSED INT_MIN
 
 /* One filled buffer. */
 struct dgram__rx_buffer {

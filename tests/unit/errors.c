@@ -37,6 +37,7 @@ static const struct {
     {DGRAM_ERR_INVALID_FD_TYPE, "ERR_INVALID_FD_TYPE", "Unsupported fd type"},
     {DGRAM_ERR_MISSING_ARGS, "ERR_MISSING_ARGS",
      "The \"multicastAddress\" argument must be specified"},
+    {DGRAM_ERR_IP_BLOCKED, "ERR_IP_BLOCKED", "IP is blocked by an access list"},
 };
 
 static void system_codes_have_the_names_and_texts_of_libuv(void **state) {
@@ -73,7 +74,7 @@ static void no_error_has_a_name_and_a_text(void **state) {
 }
 
 static void other_numbers_are_unknown(void **state) {
-  static const int numbers[] = {1, -4999, -5000, -5011, INT_MAX, INT_MIN};
+  static const int numbers[] = {1, -4999, -5000, -5012, INT_MAX, INT_MIN};
   for (size_t i = 0; i < COUNT(numbers); i++) {
     assert_string_equal(dgram_err_name(numbers[i]), "UNKNOWN");
     assert_string_equal(dgram_strerror(numbers[i]), "unknown error");
