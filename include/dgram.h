@@ -291,6 +291,12 @@ typedef void (*dgram_icmp_cb)(dgram_socket_t *socket, const dgram_icmp_t *icmp, 
  */
 typedef void (*dgram_close_cb)(dgram_socket_t *socket, void *context);
 /**
+ * A listener of 'drain'.
+ * @param socket  the socket, whose send queue has room again
+ * @param context as given with the listener
+ */
+typedef void (*dgram_drain_cb)(dgram_socket_t *socket, void *context);
+/**
  * Reports the end of a send.
  * @param socket  the socket that sent
  * @param error   NULL when the system accepted the datagram; else the reason why it was not sent,
@@ -459,6 +465,9 @@ typedef struct dgram_options {
   const char *bind_device; /**< the name of the only interface that the socket sends and receives by
                              (SO_BINDTODEVICE), resolved at the bind; NULL or "": any. Copied.
                              Default NULL */
+  int pause_without_listener; /**< nonzero: while neither 'message' nor 'messages' has a listener,
+                             the socket does not receive, as after dgram_pause(). Default 0:
+                             datagrams are then received and dropped */
 } dgram_options_t;
 
 /**
@@ -468,7 +477,7 @@ typedef struct dgram_options {
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
   dgram_options_t options = {0,    DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0,
-                             NULL, NULL,       0, 0, 0, 0, 0, 0,    NULL, NULL};
+                             NULL, NULL,       0, 0, 0, 0, 0, 0,    NULL, NULL, 0};
   options.struct_size = sizeof options;
   options.type = type;
   return options;
@@ -843,9 +852,10 @@ DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
  * 'message' in between): a program that sends again in each callback starves neither timers nor
  * other sockets.
  *
- * The queue has no limit. A program that can send faster than the system checks
- * dgram_get_send_queue_size() before it sends more. When the system is out of buffers (ENOBUFS) the
- * library retries for about 100 ms; then sends end with ENOBUFS until one succeeds.
+ * The queue has no limit, unless dgram_set_send_queue_limit() sets one. A program that can send
+ * faster than the system sets one, or checks dgram_get_send_queue_size() before it sends more. When
+ * the system is out of buffers (ENOBUFS) the library retries for about 100 ms; then sends end with
+ * ENOBUFS until one succeeds.
  * @{
  */
 
@@ -875,6 +885,7 @@ DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and a port or address given
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOBUFS                     the queue is at the limit of dgram_set_send_queue_limit()
  * @retval UV_ENOMEM
  * @see spec: socket.send(msg[, offset, length][, port][, address][, callback])
  */
@@ -1025,6 +1036,151 @@ DGRAM_EXTERN size_t dgram_get_send_queue_size(const dgram_socket_t *socket);
  * @see spec: socket.getSendQueueCount()
  */
 DGRAM_EXTERN size_t dgram_get_send_queue_count(const dgram_socket_t *socket);
+
+/**
+ * @}
+ * @name Flow control
+ *
+ * Receiving can be paused, the send queue can be bounded, a send can be cancelled, and sends and
+ * look-ups can be limited in time. Nothing of this is on by default.
+ * @{
+ */
+
+/**
+ * Stops receiving, until dgram_resume(). What arrives stays in the system's receive buffer, until
+ * that is full; the kernel then drops what comes. Nothing that the library has received is thrown
+ * away: a pause inside a listener of 'message' takes effect before the next 'message', and the rest
+ * comes after dgram_resume(), in order. A batch that was given to listeners of 'messages' counts as
+ * delivered, and the 'message' of each of its datagrams still follows; dgram_pause_at() delivers
+ * a part of it. If there is no memory to keep what has been received, it is delivered although the
+ * socket is paused.
+ *
+ * A paused socket that is bound keeps the loop alive as before, and still reports ICMP errors. It
+ * may be paused before it is bound. What it has received and not delivered is lost when it is
+ * closed: at most one receive call's datagrams, and none on a shared system socket unless the
+ * kernel has joined several to one (see `receive_batch`); a program that hands the socket over
+ * resumes it first. Does nothing if it is paused already.
+ *
+ * @param socket the socket
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ */
+DGRAM_EXTERN int dgram_pause(dgram_socket_t *socket);
+
+/**
+ * Inside a listener of 'messages': pauses as dgram_pause() does, and only the first messages of the
+ * batch count as delivered. The others come again after dgram_resume(), in another batch, to all
+ * listeners of 'messages'; of the first ones a 'message' follows for each, as always. After several
+ * calls in one batch the least `delivered` counts.
+ *
+ * @param socket    the socket
+ * @param delivered messages of the batch, from the first on, that count as delivered: 0 to the
+ *                  `count` that the listener was called with
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL, `delivered` is over the batch's count, or no listener of
+ *                   'messages' is being called
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ */
+DGRAM_EXTERN int dgram_pause_at(dgram_socket_t *socket, size_t delivered);
+
+/**
+ * Receives again after dgram_pause(): first what the library has kept, from the next iteration of
+ * the loop on, then what the system has. Does nothing if the socket is not paused. With
+ * `pause_without_listener` a socket without listeners still does not receive.
+ *
+ * @param socket the socket
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ */
+DGRAM_EXTERN int dgram_resume(dgram_socket_t *socket);
+
+/**
+ * Whether the socket is paused by dgram_pause() or dgram_pause_at(). (Not: for want of listeners.)
+ *
+ * @param socket the socket
+ * @return 1 or 0; 0 also when the socket is closed, or NULL
+ */
+DGRAM_EXTERN int dgram_is_paused(const dgram_socket_t *socket);
+
+/**
+ * Limits the send queue. A send that would bring dgram_get_send_queue_size() over `bytes` or
+ * dgram_get_send_queue_count() over `count` is refused: the call returns UV_ENOBUFS and changes
+ * nothing. So all is counted that was accepted and has not completed: also what waits for the bind
+ * or a look-up, and what has left and whose callback has not run. An empty queue accepts any
+ * datagram, even one that is larger than `bytes`, so that each can be sent.
+ *
+ * After a refusal 'drain' is emitted once, from the loop, when bytes and count are at or below
+ * their low marks and the datagram that was refused last would be accepted. What is queued already
+ * when a limit is set stays.
+ *
+ * @param socket    the socket
+ * @param bytes     the most bytes; 0: no limit, the default
+ * @param count     the most datagrams; 0: no limit, the default
+ * @param low_bytes the low mark of bytes, up to `bytes`; 0: half of `bytes`
+ * @param low_count the low mark of datagrams, up to `count`; 0: half of `count`
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL, or a low mark is over its limit
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOMEM
+ */
+DGRAM_EXTERN int dgram_set_send_queue_limit(dgram_socket_t *socket, size_t bytes, size_t count,
+                                            size_t low_bytes, size_t low_count);
+
+/**
+ * Cancels one send that has not left: its callback runs from the loop with ECANCELED, in order with
+ * those of the other sends. It works while the send waits for the bind, for its look-up (which is
+ * given up), for the end of the loop's iteration, or for space in the system's buffer.
+ *
+ * Of several sends with this callback and context one is cancelled: the first that waits to leave,
+ * else the first that waits for its look-up, else the first that waits for the bind.
+ *
+ * @param socket   the socket
+ * @param callback the callback of the send
+ * @param context  the context of the send
+ * @retval 0         it will end with ECANCELED
+ * @retval UV_EINVAL `socket` or `callback` is NULL
+ * @retval UV_EBUSY  it has left, or has failed, and its callback is still to come
+ * @retval UV_ENOENT no send that has not completed has this callback and context
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ */
+DGRAM_EXTERN int dgram_cancel_send(dgram_socket_t *socket, dgram_send_cb callback, void *context);
+
+/**
+ * Limits the time of sends: one that has not left so long after it was accepted ends with ETIMEDOUT
+ * ("send ETIMEDOUT 127.0.0.1:41234"), as one that has failed otherwise. Before that it is tried
+ * once more. The time is the loop's (uv_now()), and ends up to a sixteenth later, so that one timer
+ * is enough for many sends. It does not keep the loop alive.
+ *
+ * A change applies to the sends in the queue, too: their time begins anew.
+ *
+ * @param socket the socket
+ * @param ms     milliseconds, 0 to 2^31 - 1; 0: no limit, the default
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL, or `ms` is negative
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOMEM
+ */
+DGRAM_EXTERN int dgram_set_send_timeout(dgram_socket_t *socket, int ms);
+
+/**
+ * Limits the time of look-ups: a bind, connect or send whose host name is not known after so long
+ * fails with ETIMEDOUT ("getaddrinfo ETIMEDOUT example.org"), as after a look-up that has failed.
+ * With a program's own look-up, dgram_lookup_done() is still due for it, and then does nothing. The
+ * system's look-up cannot be stopped: until it returns it occupies a thread of libuv, and keeps the
+ * loop alive. The time is the loop's (uv_now()), and does not keep the loop alive by itself.
+ *
+ * A change applies to look-ups under way, too: their time begins anew.
+ *
+ * @param socket the socket
+ * @param ms     milliseconds, 0 to 2^31 - 1; 0: no limit, the default
+ * @retval 0
+ * @retval UV_EINVAL `socket` is NULL, or `ms` is negative
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOMEM
+ */
+DGRAM_EXTERN int dgram_set_lookup_timeout(dgram_socket_t *socket, int ms);
 
 /**
  * @}
@@ -1258,6 +1414,20 @@ DGRAM_EXTERN int dgram_on_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, v
 DGRAM_EXTERN int dgram_once_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, void *context);
 /** Removes a listener of 'icmp'. @copydetails dgram_on_icmp() */
 DGRAM_EXTERN int dgram_off_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, void *context);
+
+/**
+ * Adds a listener of 'drain': the send queue has room again after a send was refused; see
+ * dgram_set_send_queue_limit().
+ * @param socket   the socket
+ * @param listener called at each event (`on`), at the next one (`once`), or never again (`off`)
+ * @param context  for `listener`
+ * @return see above
+ */
+DGRAM_EXTERN int dgram_on_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context);
+/** Adds a listener of the next 'drain' only. @copydetails dgram_on_drain() */
+DGRAM_EXTERN int dgram_once_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context);
+/** Removes a listener of 'drain'. @copydetails dgram_on_drain() */
+DGRAM_EXTERN int dgram_off_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context);
 
 /**
  * Adds a listener of 'close': the socket is closed.

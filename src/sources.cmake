@@ -46,12 +46,13 @@ set(dgram_core # the socket on a libuv loop
   resolve.c
   rx_coalesce.c
   send.c
+  send_limit.c
   send_options.c
   send_with.c
   socket.c
   sockopts.c
-
-  stats.c)
+  stats.c
+  time_limits.c)
 set(dgram_cluster # a primary and its workers
   primary.c
   shared_sockets.c

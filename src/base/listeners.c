@@ -55,6 +55,13 @@ bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener
   return true;
 }
 
+bool dgram__listeners_has_any(const struct dgram__listeners *listeners) {
+  DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)
+    if (!at->removed)
+      return true;
+  return false;
+}
+
 void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
                                   enum dgram__listener_kind kind) {
   DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)

@@ -53,6 +53,9 @@ void dgram__listeners_remove_kind(struct dgram__listeners *listeners,
 /* The bind or connect has succeeded: its listeners of kind DGRAM__ON_ATTEMPT become DGRAM__ONCE. */
 void dgram__listeners_attempt_succeeded(struct dgram__listeners *listeners);
 
+/* Whether the next emission would call any. */
+bool dgram__listeners_has_any(const struct dgram__listeners *listeners);
+
 /* Removes all; not while an emission is under way. */
 void dgram__listeners_clear(struct dgram__listeners *listeners);
 

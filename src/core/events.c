@@ -16,11 +16,18 @@ static int events_check(const dgram_socket_t *socket, dgram__listener_fn *listen
   return socket->life != DGRAM__OPEN && !of_the_end ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0;
 }
 
+static bool events_are_received(const dgram_socket_t *socket,
+                                const struct dgram__listeners *listeners) {
+  return listeners == &socket->events.message || listeners == &socket->events.messages;
+}
+
 int dgram__events_add(dgram_socket_t *socket, struct dgram__listeners *listeners,
                       dgram__listener_fn *listener, void *context, enum dgram__listener_kind kind) {
   int err = events_check(socket, listener, listeners);
   if (err == 0 && !dgram__listeners_add(listeners, listener, context, kind))
     err = UV_ENOMEM;
+  if (err == 0 && events_are_received(socket, listeners))
+    dgram__receive_listeners_changed(socket);
   return err;
 }
 
@@ -29,6 +36,8 @@ int dgram__events_remove(dgram_socket_t *socket, struct dgram__listeners *listen
   int err = events_check(socket, listener, listeners);
   if (err == 0 && !dgram__listeners_remove(listeners, listener, context))
     err = UV_ENOENT;
+  if (err == 0 && events_are_received(socket, listeners))
+    dgram__receive_listeners_changed(socket);
   return err;
 }
 
@@ -54,6 +63,35 @@ DEFINE_EVENT(error)
 DEFINE_EVENT(connect)
 DEFINE_EVENT(close)
 
+/* 'drain': its listeners are in the extras, since few sockets have any. */
+static int events_add_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context,
+                            enum dgram__listener_kind kind) {
+  int err = events_check(socket, (dgram__listener_fn *)listener, NULL);
+  if (err != 0)
+    return err;
+  struct dgram__extras *extras = dgram__extras(socket);
+  if (extras == NULL)
+    return UV_ENOMEM;
+  return dgram__events_add(socket, &extras->drain, (dgram__listener_fn *)listener, context, kind);
+}
+
+int dgram_on_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context) {
+  return events_add_drain(socket, listener, context, DGRAM__ON);
+}
+
+int dgram_once_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context) {
+  return events_add_drain(socket, listener, context, DGRAM__ONCE);
+}
+
+int dgram_off_drain(dgram_socket_t *socket, dgram_drain_cb listener, void *context) {
+  int err = events_check(socket, (dgram__listener_fn *)listener, NULL);
+  if (err == 0 && socket->extras == NULL)
+    err = UV_ENOENT;
+  return err != 0 ? err
+                  : dgram__events_remove(socket, &socket->extras->drain,
+                                         (dgram__listener_fn *)listener, context);
+}
+
 void dgram__events_clear(struct dgram__events *events) {
   dgram__listeners_clear(&events->messages);
   dgram__listeners_clear(&events->message);
@@ -75,6 +113,7 @@ void dgram__events_clear(struct dgram__events *events) {
 void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                           size_t count) {
   EMIT(socket, messages, messages, count, to->context);
+  dgram__receive_listeners_changed(socket); /* one that is called once has gone */
 }
 
 /* Done for each datagram; nearly always there is one listener, and it stays. */
@@ -86,6 +125,7 @@ void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgra
     return;
   }
   EMIT(socket, message, message, rinfo, to->context);
+  dgram__receive_listeners_changed(socket);
 }
 
 void dgram__emit_listening(dgram_socket_t *socket) {
@@ -94,6 +134,13 @@ void dgram__emit_listening(dgram_socket_t *socket) {
 
 void dgram__emit_connect(dgram_socket_t *socket) {
   EMIT(socket, connect, NULL, to->context);
+}
+
+void dgram__emit_drain(dgram_socket_t *socket) {
+  struct dgram__emission emission = dgram__emission_begin(&socket->extras->drain);
+  const struct dgram__listener *to;
+  while ((to = dgram__emission_next(&emission)) != NULL)
+    ((dgram_drain_cb)to->function)(socket, to->context);
 }
 
 void dgram__emit_close(dgram_socket_t *socket) {

@@ -76,6 +76,8 @@ struct dgram__loop {
   struct dgram_worker *worker;                  /* the agent's own state */
   struct dgram__send *free_list;                /* ended sends, kept for the next ones */
   size_t free_bytes;                            /* of these and their memory; 0: none are left */
+  struct dgram__list time_limits;               /* of sockets, that may be over at some time */
+  uv_timer_t limit_timer;                       /* for these; made for the first one */
   void (*free_sends)(struct dgram__loop *loop); /* frees these with the loop */
   void (*free_socket)(dgram_socket_t *socket);  /* at its last release */
   struct dgram__counters counters;              /* of the sockets that were freed */
@@ -137,6 +139,9 @@ int dgram__poll_open(dgram_socket_t *socket);
 void dgram__poll_update(dgram_socket_t *socket);
 void dgram__poll_close(dgram_socket_t *socket);
 
+/* The socket is paused, or not any more. */
+void dgram__poll_paused(dgram_socket_t *socket);
+
 /* Flushes and receives again after so many milliseconds, or earlier. */
 void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
 
@@ -182,12 +187,21 @@ const char *dgram__resolve_host(const dgram_lookup_t *lookup);
 /* The owner goes: neither function is called any more. */
 void dgram__resolve_forget(dgram_lookup_t *lookup);
 
+/* When the look-up is given up, in the loop's ms; 0: never. */
+uint64_t dgram__resolve_deadline(const dgram_lookup_t *lookup);
+void dgram__resolve_set_deadline(dgram_lookup_t *lookup, uint64_t deadline);
+
+/* If its deadline is over, the look-up fails with UV_ETIMEDOUT. NULL: nothing happens. */
+void dgram__resolve_time_out(dgram_lookup_t *lookup, uint64_t now);
+
 /* ---- send.c: sends, from the call to their callbacks ---- */
 
 /* What a send has to be checked for, as flags; with none of them it takes the fast path. */
 enum {
-  DGRAM__GUARD_LIFE = 1,  /* the socket is not open any more */
-  DGRAM__GUARD_ACCESS = 2 /* it may not send to all addresses */
+  DGRAM__GUARD_LIFE = 1,         /* the socket is not open any more */
+  DGRAM__GUARD_ACCESS = 2,       /* it may not send to all addresses */
+  DGRAM__GUARD_QUEUE_LIMIT = 16, /* the send queue is limited, or 'drain' is due */
+  DGRAM__GUARD_TIME_LIMIT = 32   /* sends are limited in time */
 };
 
 /* Why a flush does not go on. */
@@ -323,6 +337,71 @@ int dgram__send_accept(dgram_socket_t *socket, struct dgram__send *send);
 int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr *to,
                              const dgram_send_options_t *given, struct dgram__tx_options *options);
 
+/* Sets or clears a guard of sends. */
+void dgram__send_guard(dgram_socket_t *socket, unsigned guard, bool set);
+
+/* Completions are reported by a task, and then 'drain' is emitted if it is due. */
+void dgram__send_drain_later(dgram_socket_t *socket);
+
+/* Every accepted send that has not left gets this deadline, in the loop's ms. */
+void dgram__send_set_deadlines(dgram_socket_t *socket, uint64_t deadline);
+
+/* Tries once more, and then ends the sends whose deadline is over. */
+void dgram__send_time_out(dgram_socket_t *socket, uint64_t now);
+
+/* The same for the look-ups of sends; 0: none. */
+void dgram__send_set_lookup_deadlines(dgram_socket_t *socket, uint64_t deadline);
+
+/* Ends the sends whose look-up is over its deadline. */
+void dgram__send_time_out_lookups(dgram_socket_t *socket, uint64_t now);
+
+/* The earliest deadline of a send, and of a look-up of one. UINT64_MAX: there is none. */
+uint64_t dgram__send_first_deadline(const dgram_socket_t *socket);
+uint64_t dgram__send_first_lookup_deadline(const dgram_socket_t *socket);
+
+/* ---- send_limit.c: how much may be queued ---- */
+
+/* Whether a send was refused, and no 'drain' has come since. */
+enum dgram__drain { DGRAM__DRAIN_NOT_DUE, DGRAM__DRAIN_DUE };
+
+/* The limit of the send queue. All zero: it never had one. */
+struct dgram__send_limit {
+  size_t bytes; /* SIZE_MAX: unlimited; so is `count` */
+  size_t count;
+  size_t low_bytes;
+  size_t low_count;
+  size_t refused; /* bytes of the datagram that was refused last */
+  enum dgram__drain drain;
+};
+
+/* Returns 0, or UV_ENOBUFS: a datagram of this size is refused, and 'drain' is due then. */
+int dgram__send_limit_admit(dgram_socket_t *socket, size_t size);
+
+/* The queue has shrunk: 'drain' comes, if it is due. */
+void dgram__send_limit_check(dgram_socket_t *socket);
+
+/* Emits 'drain' if it is due, and the queue has room still. */
+void dgram__send_limit_emit(dgram_socket_t *socket);
+
+/* ---- time_limits.c: of sends and look-ups ---- */
+
+/* All zero: there are none. */
+struct dgram__time_limits {
+  struct dgram__list_node node; /* in the loop's list, while `at` is not 0 */
+  uint64_t at;                  /* when something may be over; the loop's ms */
+  unsigned send_ms;             /* 0: unlimited */
+  unsigned lookup_ms;
+};
+
+/* The deadline of a send that is accepted now, in the loop's ms. Sends are limited in time. */
+uint64_t dgram__time_limit_send(dgram_socket_t *socket);
+
+/* The deadline of a look-up that starts now. 0: there is none. */
+uint64_t dgram__time_limit_lookup(dgram_socket_t *socket);
+
+/* The socket has closed. */
+void dgram__time_limits_forget(dgram_socket_t *socket);
+
 /* ---- receive.c: from a wake-up to the listeners ---- */
 
 /* Which datagrams are emitted, as flags; with none of them all are. */
@@ -340,8 +419,11 @@ enum __attribute__((packed)) dgram__rx_sizing {
 
 enum __attribute__((packed)) dgram__rx_delivery {
   DGRAM__DELIVERY_UNDISTURBED,
-  DGRAM__DELIVERY_INTERRUPTED /* a listener has closed or connected the socket */
+  DGRAM__DELIVERY_INTERRUPTED /* a listener has closed, connected or paused the socket */
 };
+
+/* Why a socket does not receive; flags, since both may hold. */
+enum { DGRAM__PAUSED_BY_PROGRAM = 1, DGRAM__PAUSED_WITHOUT_LISTENER = 2 };
 
 struct dgram__rx {
   struct dgram__backlog *backlog;     /* received, and not emitted in that iteration; or NULL */
@@ -355,6 +437,8 @@ struct dgram__rx {
   enum dgram__rx_sizing sizing;
   enum dgram__rx_delivery delivery;
   unsigned char filter; /* DGRAM__FILTER_..., for what is in the system's queue */
+  unsigned char paused; /* reasons; 0: it receives */
+  uint16_t reporting;   /* messages that listeners of 'messages' get now; 0: none */
 };
 
 void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options);
@@ -378,6 +462,9 @@ void dgram__receive_recheck(dgram_socket_t *socket);
 /* The socket has changed: a delivery under way looks at it before it goes on. */
 void dgram__receive_interrupt(dgram_socket_t *socket);
 
+/* Listeners of 'message' or 'messages' were added or removed: perhaps it is paused without any. */
+void dgram__receive_listeners_changed(dgram_socket_t *socket);
+
 /* The socket closes. */
 void dgram__receive_forget(dgram_socket_t *socket);
 
@@ -397,6 +484,7 @@ void dgram__emit_messages(dgram_socket_t *socket, const dgram_message_t *const m
 void dgram__emit_message(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo);
 void dgram__emit_listening(dgram_socket_t *socket);
 void dgram__emit_connect(dgram_socket_t *socket);
+void dgram__emit_drain(dgram_socket_t *socket);
 void dgram__emit_close(dgram_socket_t *socket);
 void dgram__emit_described_error(dgram_socket_t *socket, const dgram_error_t *error);
 void dgram__emit_error(dgram_socket_t *socket, int code, const char *syscall, const char *address,
@@ -685,7 +773,8 @@ enum {
   DGRAM__IPV6_ONLY = 4,
   DGRAM__DISABLE_GSO = 8,
   DGRAM__LOW_LATENCY = 16,
-  DGRAM__DISABLE_GRO = 32
+  DGRAM__DISABLE_GRO = 32,
+  DGRAM__PAUSE_WITHOUT_LISTENER = 64
 };
 
 /* What a socket keeps of dgram_options_t, in less room. */
@@ -715,6 +804,9 @@ struct dgram__extras {
   const char *refused; /* the option that a bind has failed for; NULL: none */
   struct dgram__icmp icmp;
   struct dgram__access *access; /* lists and limit; NULL: it never had any */
+  struct dgram__listeners drain;
+  struct dgram__send_limit send_limit;
+  struct dgram__time_limits time_limits;
 };
 
 struct dgram_socket {
@@ -723,7 +815,9 @@ struct dgram_socket {
   unsigned holds;
   enum dgram__life life;
   enum dgram__poll_state poll_state;
-  unsigned char poll_events;  /* what libuv watches for */
+  unsigned char poll_events; /* what libuv watches for */
+  unsigned char
+      receive_events;         /* of these for receiving: UV_READABLE; paused: UV_DISCONNECT; or 0 */
   unsigned char idle_wakeups; /* in a row: wake-ups that led to nothing */
   bool referenced;            /* keeps the loop alive while bound */
   bool *gone;                 /* set when the memory is freed: by dgram_dispose(); or NULL */

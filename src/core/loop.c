@@ -147,6 +147,8 @@ void dgram__loop_leave(struct dgram__loop *loop) {
   uv_close((uv_handle_t *)&loop->idle, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->prepare, loop_on_handle_closed);
   uv_close((uv_handle_t *)&loop->retry, loop_on_handle_closed);
+  if (loop->limit_timer.data != NULL)
+    uv_close((uv_handle_t *)&loop->limit_timer, loop_on_handle_closed);
 }
 
 /* ---- its iteration ---- */

@@ -26,9 +26,20 @@ static const unsigned char poll_edges[] = {
     [DGRAM__BACKED_OFF] = DGRAM__FROM(DGRAM__POLLED) | DGRAM__FROM(DGRAM__BACKED_OFF),
 };
 
+/*
+ * What to watch for, to receive. A paused socket watches for POLLRDHUP, which a datagram does not
+ * raise: the kernel does not even wake the process for it. So the handle stays active, and keeps
+ * the loop alive; and poll(2) reports a pending error (POLLERR), whatever it watches for.
+ */
+static void poll_choose_receive_events(dgram_socket_t *socket) {
+  int events = socket->rx.paused == 0 ? UV_READABLE : UV_DISCONNECT;
+  socket->receive_events = (unsigned char)(socket->poll_state == DGRAM__POLLED ? events : 0);
+}
+
 static void poll_set_state(dgram_socket_t *socket, enum dgram__poll_state state) {
   dgram__assert_edge(poll_edges, socket->poll_state, state);
   socket->poll_state = state;
+  poll_choose_receive_events(socket);
 }
 
 /* ---- the handle ---- */
@@ -50,7 +61,7 @@ void dgram__poll_update(dgram_socket_t *socket) {
     return;
   int events = 0;
   if (socket->binding.state == DGRAM__LISTENING) { /* no 'message' before 'listening' */
-    events |= socket->poll_state == DGRAM__POLLED ? UV_READABLE : 0;
+    events |= socket->receive_events;
     events |= socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN ? UV_WRITABLE : 0;
   }
   if (events != socket->poll_events)
@@ -60,6 +71,11 @@ void dgram__poll_update(dgram_socket_t *socket) {
     uv_ref((uv_handle_t *)&socket->poll);
   else
     uv_unref((uv_handle_t *)&socket->poll);
+}
+
+void dgram__poll_paused(dgram_socket_t *socket) {
+  poll_choose_receive_events(socket);
+  dgram__poll_update(socket);
 }
 
 /* libuv knows only the descriptors that it watches at the moment. Returns 0 or UV_ENOMEM. */
@@ -187,7 +203,7 @@ static void poll_wake(void *owner, int status, int events) {
   }
   if ((events & UV_WRITABLE) && socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN)
     progress |= dgram__send_resume(socket);
-  if ((events & UV_READABLE) && socket->life != DGRAM__CLOSED)
+  if ((events & UV_READABLE) && socket->life != DGRAM__CLOSED && socket->rx.paused == 0)
     progress |= dgram__receive(socket);
   if (progress)
     socket->idle_wakeups = 0;

@@ -8,6 +8,7 @@
  *   messages    the batch is emitted: as 'messages', and each datagram as a 'message'
  *   backlog     what is left of the batch then is copied, and emitted in the next iterations
  *   wake-up     does all this
+ *   pause       a paused socket makes no receive call, and keeps its backlog
  *
  * Nothing reads until EAGAIN: if more is there, libuv reports it in the next iteration. So that
  * little is left for the backlog, a receive call gets as many buffers as the listeners were fast
@@ -42,6 +43,7 @@ enum {
 struct message_batch {
   size_t count;
   unsigned refused; /* buffers, meanwhile */
+  size_t delivered; /* of these, as dgram_pause_at() says; else all */
   unsigned losses;
   struct {
     size_t before; /* this message */
@@ -66,8 +68,15 @@ struct dgram__backlog {
   struct dgram__rx_buffer buffers[];
 };
 
+/* Whether a pause stops an emission. */
+enum rx_respect {
+  RX_UNLESS_PAUSED,
+  RX_DESPITE_PAUSE /* there is no memory to keep what was received */
+};
+
 /* What a socket emits in an iteration of the loop. */
 struct rx_iteration {
+  enum rx_respect respect;
   unsigned budget;   /* datagrams */
   unsigned emitted;  /* of these */
   unsigned limit;    /* no more than so many: the budget, or fewer since the time is over */
@@ -135,6 +144,7 @@ void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options)
       (unsigned char)(given > 0 && given < DGRAM__RX_BUFFERS ? given : DGRAM__RX_BUFFERS);
   rx->next_batch = rx->max_batch < FIRST_BATCH ? rx->max_batch : FIRST_BATCH;
   rx->budget = options->receive_budget > 0 ? (unsigned)options->receive_budget : DEFAULT_BUDGET;
+  dgram__receive_listeners_changed(socket);
 }
 
 void dgram__receive_share(dgram_socket_t *socket) {
@@ -275,6 +285,13 @@ static bool rx_iteration_is_over(const struct rx_iteration *iteration) {
   return iteration->emitted >= iteration->limit;
 }
 
+/* Whether listeners may get a datagram more. */
+static bool rx_iteration_goes_on(const dgram_socket_t *socket,
+                                 const struct rx_iteration *iteration) {
+  return !rx_iteration_is_over(iteration) && socket->life == DGRAM__OPEN &&
+         (socket->rx.paused == 0 || iteration->respect == RX_DESPITE_PAUSE);
+}
+
 /* So few datagrams are emitted that the clock is not read. */
 static bool rx_iteration_is_short(const struct rx_iteration *iteration) {
   return iteration->budget <= SHORT_BUDGET;
@@ -343,13 +360,13 @@ __attribute__((noinline)) static bool receive_look_again(dgram_socket_t *socket,
   return false;
 }
 
-/* A listener has closed or connected the socket, or the iteration is to be checked. */
+/* A listener has closed, connected or paused the socket, or the iteration is to be checked. */
 __attribute__((noinline)) static bool receive_check(dgram_socket_t *socket,
                                                     struct rx_iteration *iteration) {
   socket->rx.delivery = DGRAM__DELIVERY_UNDISTURBED;
   if (iteration->emitted >= iteration->check_at)
     rx_iteration_check(iteration);
-  return !rx_iteration_is_over(iteration) && socket->life == DGRAM__OPEN;
+  return rx_iteration_goes_on(socket, iteration);
 }
 
 /*
@@ -461,6 +478,30 @@ static void receive_gather(dgram_socket_t *socket, struct message_batch *message
   }
 }
 
+/* Listeners of 'messages' get the batch again from a message on, and with it the losses behind. */
+static void receive_put_back(struct message_batch *messages, struct dgram__rx_batch *batch) {
+  const dgram_message_t *first = &messages->messages[messages->delivered];
+  struct dgram__rx_buffer *buffer =
+      DGRAM__LIST_ENTRY(first->rinfo.sockaddr, struct dgram__rx_buffer, from);
+  batch->count += (unsigned)(batch->buffers - buffer);
+  batch->buffers = buffer;
+  batch->offset = (size_t)(first->message - buffer->data);
+  messages->count = messages->delivered;
+  while (messages->losses > 0 && messages->loss[messages->losses - 1].before > messages->count)
+    messages->losses--;
+}
+
+/* Emits 'messages'; what a listener does not take is put back. */
+static void receive_emit_messages(dgram_socket_t *socket, struct message_batch *messages,
+                                  struct dgram__rx_batch *batch) {
+  messages->delivered = messages->count;
+  socket->rx.reporting = (uint16_t)messages->count;
+  dgram__emit_messages(socket, messages->pointers, messages->count);
+  socket->rx.reporting = 0;
+  if (messages->delivered < messages->count)
+    receive_put_back(messages, batch);
+}
+
 /* After 'messages': the losses, and a 'message' for each if that has listeners. */
 static void receive_emit_gathered(dgram_socket_t *socket, const struct message_batch *messages,
                                   const struct dgram__rx_batch *batch) {
@@ -483,20 +524,20 @@ static void receive_emit_many(dgram_socket_t *socket, struct dgram__rx_batch *ba
                               struct rx_iteration *iteration) {
   struct dgram__rx *rx = &socket->rx;
   struct message_batch *messages = &rx_memory(socket->loop)->messages;
-  while (!rx_iteration_is_over(iteration) && batch->count > 0 && socket->life == DGRAM__OPEN) {
+  while (rx_iteration_goes_on(socket, iteration) && batch->count > 0) {
     receive_gather(socket, messages, batch, receive_chunk_of(rx, iteration));
     /* Fewer say little; in a simulation no time passes. */
     bool measured = messages->count >= MIN_MESSAGE_BATCH && !dgram__udp_is_simulated(&socket->udp);
     uint64_t began = measured ? uv_hrtime() : 0;
     if (messages->count > 0)
-      dgram__emit_messages(socket, messages->pointers, messages->count);
+      receive_emit_messages(socket, messages, batch);
     if (socket->events.message.list.first != NULL || messages->losses > 0)
       receive_emit_gathered(socket, messages, batch);
     iteration->emitted += (unsigned)messages->count + messages->losses + messages->refused;
     if (measured) {
       /* It falls slowly: many that take little may come before many that take long. */
       uint64_t took = uv_hrtime() - began;
-      uint64_t of_one = took / messages->count + 1;
+      uint64_t of_one = took / (messages->count > 0 ? messages->count : 1) + 1;
       uint64_t least = rx->message_ns - rx->message_ns / 8;
       uint64_t next = of_one > least ? of_one : least;
       rx->message_ns = next < UINT32_MAX ? (uint32_t)next : UINT32_MAX;
@@ -557,7 +598,7 @@ static void receive_set_backlog(dgram_socket_t *socket, struct dgram__backlog *b
   dgram__enqueue(socket, &socket->loop->backlogs, &task);
 }
 
-/* Without memory to keep the rest of the batch it is emitted now. */
+/* Without memory to keep the rest of the batch it is emitted now, though the socket is paused. */
 static void receive_keep(dgram_socket_t *socket, struct dgram__rx_batch *batch) {
   struct dgram__backlog *backlog = receive_copy_batch(batch);
   if (backlog != NULL) {
@@ -566,15 +607,16 @@ static void receive_keep(dgram_socket_t *socket, struct dgram__rx_batch *batch) 
   }
   while (batch->count > 0 && socket->life == DGRAM__OPEN) {
     struct rx_iteration iteration = rx_iteration_begin(socket);
+    iteration.respect = RX_DESPITE_PAUSE;
     receive_emit(socket, batch, &iteration);
   }
 }
 
-/* Emits messages of the backlog. */
+/* Emits messages of the backlog; that of a paused socket stays for dgram_resume(). */
 static void receive_backlog(dgram_socket_t *socket) {
   struct dgram__rx *rx = &socket->rx;
   struct dgram__backlog *backlog = rx->backlog;
-  if (backlog == NULL)
+  if (backlog == NULL || rx->paused != 0)
     return;
   struct rx_iteration iteration = rx_iteration_begin(socket);
   rx->backlog = NULL; /* a listener that closes the socket must not free it */
@@ -590,7 +632,8 @@ static void receive_backlog(dgram_socket_t *socket) {
 void dgram__receive_lend(dgram_socket_t *socket) {
   dgram__hold(socket);
   dgram__receive_share(socket);
-  while (socket->rx.backlog != NULL && socket->rx.sizing == DGRAM__BATCH_SAFE)
+  while (socket->rx.backlog != NULL && socket->rx.sizing == DGRAM__BATCH_SAFE &&
+         socket->rx.paused == 0)
     receive_backlog(socket);
   dgram__release(socket);
 }
@@ -653,8 +696,62 @@ bool dgram__receive(dgram_socket_t *socket) {
   enum received last =
       rx->max_batch == 1 || rx_iteration_is_short(&iteration) ? first : RECEIVED_NOTHING;
   while (last == RECEIVED_ALL_IT_MAY && !rx_iteration_is_over(&iteration) &&
-         socket->life == DGRAM__OPEN && rx->backlog == NULL)
+         socket->life == DGRAM__OPEN && rx->backlog == NULL && rx->paused == 0)
     last = receive_once(socket, &iteration);
   dgram__send_flush(socket);
   return first != RECEIVED_NOTHING;
+}
+
+/* ---- pause ---- */
+
+/* What a listener has paused is delivered no further; else the backlog comes before all else. */
+static void receive_set_paused(dgram_socket_t *socket, unsigned paused) {
+  struct dgram__rx *rx = &socket->rx;
+  if (rx->paused == paused)
+    return;
+  rx->paused = (unsigned char)paused;
+  dgram__receive_interrupt(socket);
+  dgram__poll_paused(socket);
+  if (paused == 0 && rx->backlog != NULL)
+    receive_set_backlog(socket, rx->backlog);
+}
+
+void dgram__receive_listeners_changed(dgram_socket_t *socket) {
+  if ((socket->options.flags & DGRAM__PAUSE_WITHOUT_LISTENER) == 0)
+    return;
+  bool has_any = dgram__listeners_has_any(&socket->events.message) ||
+                 dgram__listeners_has_any(&socket->events.messages);
+  unsigned others = socket->rx.paused & ~(unsigned)DGRAM__PAUSED_WITHOUT_LISTENER;
+  receive_set_paused(socket, others | (has_any ? 0U : DGRAM__PAUSED_WITHOUT_LISTENER));
+}
+
+int dgram_pause(dgram_socket_t *socket) {
+  int err = dgram__check_open(socket);
+  if (err == 0)
+    receive_set_paused(socket, socket->rx.paused | DGRAM__PAUSED_BY_PROGRAM);
+  return err;
+}
+
+int dgram_pause_at(dgram_socket_t *socket, size_t delivered) {
+  int err = dgram__check_open(socket);
+  if (err == 0 && (socket->rx.reporting == 0 || delivered > socket->rx.reporting))
+    err = UV_EINVAL;
+  if (err != 0)
+    return err;
+  struct message_batch *messages = &rx_memory(socket->loop)->messages;
+  if (delivered < messages->delivered)
+    messages->delivered = delivered;
+  return dgram_pause(socket);
+}
+
+int dgram_resume(dgram_socket_t *socket) {
+  int err = dgram__check_open(socket);
+  if (err == 0)
+    receive_set_paused(socket, socket->rx.paused & ~(unsigned)DGRAM__PAUSED_BY_PROGRAM);
+  return err;
+}
+
+int dgram_is_paused(const dgram_socket_t *socket) {
+  return socket != NULL && socket->life == DGRAM__OPEN &&
+         (socket->rx.paused & DGRAM__PAUSED_BY_PROGRAM) != 0;
 }

@@ -2,7 +2,7 @@
  * Host names to addresses: by the program's own look-up, or by libuv's thread pool and the system's
  * resolver. A look-up cannot be stopped: it outlives an owner that forgets it.
  *
- * In this file: an address argument is read; a look-up is answered, forgotten, started.
+ * In this file: an address argument is read; a look-up is answered, forgotten, timed out, started.
  */
 #include "internal.h"
 
@@ -19,6 +19,7 @@ struct dgram_lookup {
   dgram__resolved_fn *resolved;
   dgram__resolved_fd_fn *resolved_fd; /* NULL: a descriptor is no valid answer */
   void *owner;                        /* NULL: forgotten */
+  uint64_t deadline;                  /* the loop's ms; 0: none */
   char host[];
 };
 
@@ -113,6 +114,23 @@ void dgram__resolve_forget(struct dgram_lookup *lookup) {
     uv_cancel((uv_req_t *)&lookup->request);
 }
 
+uint64_t dgram__resolve_deadline(const struct dgram_lookup *lookup) {
+  return lookup->deadline;
+}
+
+void dgram__resolve_set_deadline(struct dgram_lookup *lookup, uint64_t deadline) {
+  lookup->deadline = deadline;
+}
+
+/* What answers it later finds no owner. */
+void dgram__resolve_time_out(struct dgram_lookup *lookup, uint64_t now) {
+  if (lookup == NULL || lookup->deadline == 0 || lookup->deadline > now)
+    return;
+  void *owner = lookup->owner;
+  dgram__resolve_forget(lookup);
+  lookup->resolved(owner, UV_ETIMEDOUT, NULL);
+}
+
 const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
   return lookup->host;
 }
@@ -155,6 +173,7 @@ int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, c
   started->resolved = resolved;
   started->resolved_fd = resolved_fd;
   started->owner = owner;
+  started->deadline = dgram__time_limit_lookup(socket);
   memcpy(started->host, host, size);
   *lookup = started; /* first: the program may answer inside the call, which frees the look-up */
   if (started->by_program) {

@@ -13,6 +13,9 @@
  *               without a callback ends when it leaves; if it fails, 'error' is emitted
  *   cancelled   the socket was closed before it could leave
  *
+ * dgram_cancel_send(), and a time limit that is over, have a send fail where it waits: one that is
+ * ready keeps its place, so that errors come in order; the others become ready then.
+ *
  * The functions that are inline run for each send, and a call would cost as much as most of them.
  */
 #include "internal.h"
@@ -51,6 +54,9 @@ static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *s
 static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
                       const char *syscall, enum dgram__shown shown);
 static void send_complete_later(dgram_socket_t *socket);
+
+/* Nearly all sends are not guarded; the choice is made once, so that they do not pay for others. */
+enum send_path { SEND_FREELY, SEND_GUARDED };
 
 /* ---- queues and memory ---- */
 
@@ -145,6 +151,15 @@ static bool send_set_options(struct dgram__send *send, const struct dgram__tx_op
   send->datagram.options = copy;
   send->kind = DGRAM__OPTIONS_SEND;
   return true;
+}
+
+void dgram__send_guard(dgram_socket_t *socket, unsigned guard, bool set) {
+  unsigned others = socket->tx.guards & ~guard;
+  socket->tx.guards = (unsigned char)(set ? others | guard : others);
+}
+
+static inline enum send_path send_path_of(const dgram_socket_t *socket) {
+  return socket->tx.guards == 0 ? SEND_FREELY : SEND_GUARDED;
 }
 
 /* The send ends without having left, and nothing is reported. */
@@ -280,16 +295,25 @@ static inline bool send_has_to_wait_bind(const dgram_socket_t *socket) {
   return socket->binding.state != DGRAM__LISTENING || socket->tx.wait_bind.count > 0;
 }
 
-int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
-                       const char *address, dgram_send_cb callback, void *context) {
+static inline void send_set_deadline(dgram_socket_t *socket, struct dgram__send *send) {
+  if (socket->tx.guards & DGRAM__GUARD_TIME_LIMIT)
+    send->deadline = dgram__time_limit_send(socket);
+}
+
+/* The path is a constant of the caller. */
+static inline __attribute__((always_inline)) int
+send_buffers_by(enum send_path path, dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                int port, const char *address, dgram_send_cb callback, void *context) {
   size_t size;
-  if (socket == NULL || !send_measure(buffers, count, &size))
+  if (!send_measure(buffers, count, &size))
     return UV_EINVAL;
   struct dgram__destination destination;
   int err = send_read_destination(socket, port, address, &destination);
-  if (socket->tx.guards != 0)
+  if (path == SEND_GUARDED)
     err = send_check_guards(socket, err,
                             err == 0 && destination.host == NULL ? &destination.address : NULL);
+  if (err == 0 && path == SEND_GUARDED)
+    err = dgram__send_limit_admit(socket, size);
   if (err != 0)
     return err;
   struct dgram__send *send = send_new(socket, buffers, count, size, OVERLONG, callback, context);
@@ -300,10 +324,28 @@ int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t 
     send_drop(socket, send);
     return UV_ENOMEM;
   }
+  if (path == SEND_GUARDED)
+    send_set_deadline(socket, send);
   if (send_has_to_wait_bind(socket))
     return send_wait_bind(socket, send);
   send_dispatch(socket, send);
   return 0;
+}
+
+__attribute__((noinline)) static int send_buffers_guarded(dgram_socket_t *socket,
+                                                          const uv_buf_t buffers[], size_t count,
+                                                          int port, const char *address,
+                                                          dgram_send_cb callback, void *context) {
+  return send_buffers_by(SEND_GUARDED, socket, buffers, count, port, address, callback, context);
+}
+
+int dgram_send_buffers(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count, int port,
+                       const char *address, dgram_send_cb callback, void *context) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (send_path_of(socket) == SEND_GUARDED)
+    return send_buffers_guarded(socket, buffers, count, port, address, callback, context);
+  return send_buffers_by(SEND_FREELY, socket, buffers, count, port, address, callback, context);
 }
 
 int dgram_send(dgram_socket_t *socket, const void *message, size_t size, int port,
@@ -340,26 +382,47 @@ static inline void send_set_destination(struct dgram__send *send, const struct s
     send->datagram.to.any.sa_family = AF_UNSPEC;
 }
 
-/* Any send to an address in binary form. Inlined, it would have the fast path save registers. */
-__attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const uv_buf_t buffers[],
-                                                 size_t count, const struct sockaddr *to,
-                                                 dgram_send_cb callback, void *context) {
+static inline __attribute__((always_inline)) int
+send_to_by(enum send_path path, dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+           const struct sockaddr *to, dgram_send_cb callback, void *context) {
   size_t size;
-  if (socket == NULL || !send_measure(buffers, count, &size))
+  if (!send_measure(buffers, count, &size))
     return UV_EINVAL;
   int err = send_check_address(socket, to);
-  if (socket->tx.guards != 0)
+  if (path == SEND_GUARDED)
     err = send_check_guards_to(socket, err, to);
+  if (err == 0 && path == SEND_GUARDED)
+    err = dgram__send_limit_admit(socket, size);
   if (err != 0)
     return err;
   struct dgram__send *send = send_new(socket, buffers, count, size, OVERLONG, callback, context);
   if (send == NULL)
     return UV_ENOMEM;
   send_set_destination(send, to);
+  if (path == SEND_GUARDED)
+    send_set_deadline(socket, send);
   if (send_has_to_wait_bind(socket))
     return send_wait_bind(socket, send);
   send_join_ready(socket, send);
   return 0;
+}
+
+__attribute__((noinline)) static int send_to_guarded(dgram_socket_t *socket,
+                                                     const uv_buf_t buffers[], size_t count,
+                                                     const struct sockaddr *to,
+                                                     dgram_send_cb callback, void *context) {
+  return send_to_by(SEND_GUARDED, socket, buffers, count, to, callback, context);
+}
+
+/* Any send to an address in binary form. Inlined, it would have the fast path save registers. */
+__attribute__((noinline)) static int send_to_any(dgram_socket_t *socket, const uv_buf_t buffers[],
+                                                 size_t count, const struct sockaddr *to,
+                                                 dgram_send_cb callback, void *context) {
+  if (socket == NULL)
+    return UV_EINVAL;
+  if (send_path_of(socket) == SEND_GUARDED)
+    return send_to_guarded(socket, buffers, count, to, callback, context);
+  return send_to_by(SEND_FREELY, socket, buffers, count, to, callback, context);
 }
 
 /* ---- accepted: with options ---- */
@@ -403,6 +466,7 @@ void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
 }
 
 int dgram__send_accept(dgram_socket_t *socket, struct dgram__send *send) {
+  send_set_deadline(socket, send);
   if (send_has_to_wait_bind(socket))
     return send_wait_bind(socket, send);
   send_make_ready(socket, send);
@@ -690,6 +754,7 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
   }
   if (has_callback)
     send_complete_later(socket);
+  dgram__send_limit_check(socket); /* sends without callback have ended */
 }
 
 /* How many of the ready sends are datagrams, up to the first other marker or to what one call can
@@ -711,6 +776,8 @@ __attribute__((noinline)) static void send_pass_marker(dgram_socket_t *socket) {
   struct dgram__send *marker = dgram__queue_pop(&tx->ready);
   tx->markers--;
   tx->no_callback -= marker->callback == NULL;
+  if (tx->ready.count == 0)
+    tx->retries = 0;
   if (marker->kind == DGRAM__FAILED_SEND) {
     dgram__queue_push(&tx->completed, marker);
     send_complete_later(socket);
@@ -789,11 +856,27 @@ void dgram__send_flush(dgram_socket_t *socket) {
       send_meet_error(socket, sent);
     }
   }
-  if (tx->ready.count == 0)
-    tx->retries = 0;
   if (tx->blocked != DGRAM__NOT_BLOCKED ||
       !socket->referenced) /* else nothing has changed for it */
     dgram__poll_update(socket);
+  assert(send_queues_are_complete(tx));
+}
+
+/* Whether it is to be sent: it has not failed, and is no option. */
+static bool send_is_pending(const struct dgram__send *send) {
+  return send->kind <= DGRAM__OPTIONS_SEND;
+}
+
+/* Sends at the head of `ready` have failed: they end though those behind them may be blocked. */
+static void send_pass_failed(dgram_socket_t *socket) {
+  struct dgram__tx *tx = &socket->tx;
+  if (tx->ready.count > 0 && tx->ready.first->kind == DGRAM__FAILED_SEND)
+    async_error_settle(socket, tx->ready.first->status); /* it was being retried, perhaps */
+  while (tx->ready.count > 0 && !send_is_pending(tx->ready.first))
+    send_pass_marker(socket);
+  if (tx->ready.count == 0)
+    send_set_blocked(tx, DGRAM__NOT_BLOCKED);
+  dgram__poll_update(socket);
   assert(send_queues_are_complete(tx));
 }
 
@@ -944,6 +1027,22 @@ void dgram__send_complete_all(dgram_socket_t *socket) {
   dgram__send_complete(socket, &tx->completed);
   if (tx->completed.count > 0)
     dgram__defer(socket, &send_complete_task);
+  if (tx->guards != 0)
+    dgram__send_limit_check(socket);
+}
+
+/* A program that defers tasks may run this inside a callback: then 'drain' follows later. */
+static void send_drain(dgram_socket_t *socket) {
+  dgram__send_complete_all(socket);
+  if (socket->tx.completion != DGRAM__COMPLETING)
+    dgram__send_limit_emit(socket);
+}
+
+/* In the place of the task of completions, which it includes; that one checks the limit again. */
+void dgram__send_drain_later(dgram_socket_t *socket) {
+  static const struct dgram__task_type task = {send_drain,
+                                               offsetof(dgram_socket_t, tasks.complete)};
+  dgram__defer(socket, &task);
 }
 
 void dgram_flush(dgram_socket_t *socket) {
@@ -990,4 +1089,168 @@ void dgram__send_cancel_all(dgram_socket_t *socket) {
     send_cancel(socket, send);
   }
   assert(send_queues_are_complete(tx));
+}
+
+/* ---- cancelled or timed out, one by one ---- */
+
+/* A ready send keeps its place. */
+static void send_fail_ready(dgram_socket_t *socket, struct dgram__send *send, int code) {
+  socket->tx.markers += send->kind == DGRAM__DATAGRAM_SEND;
+  send_set_error(send, code, "send", DGRAM__SHOW_ENDPOINT);
+}
+
+static void send_fail_resolving(dgram_socket_t *socket, struct dgram__send *send, int code) {
+  dgram__resolve_forget(send->lookup);
+  dgram__list_remove(&socket->tx.resolving, &send->resolving);
+  send_fail(socket, send, code, "send", DGRAM__SHOW_ENDPOINT);
+}
+
+/* One that leaves as several datagrams: it is too late to cancel it. */
+static bool send_has_left_partly(const struct dgram__send *send) {
+  return send->kind == DGRAM__OPTIONS_SEND && send->datagram.options->sent > 0;
+}
+
+static bool send_is_of(const struct dgram__send *send, dgram_send_cb callback,
+                       const void *context) {
+  return send->callback == callback && send->context == context;
+}
+
+/* NULL: there is none in the queue, besides those that have failed or partly left. */
+static struct dgram__send *send_find(const struct dgram__queue *queue, dgram_send_cb callback,
+                                     const void *context) {
+  struct dgram__send *send = queue->first;
+  for (unsigned left = queue->count; left > 0; left--, send = dgram__next_send(send))
+    if (send_is_pending(send) && !send_has_left_partly(send) && send_is_of(send, callback, context))
+      return send;
+  return NULL;
+}
+
+static struct dgram__send *send_find_resolving(const struct dgram__tx *tx, dgram_send_cb callback,
+                                               const void *context) {
+  DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
+    if (send_is_of(send, callback, context))
+      return send;
+  return NULL;
+}
+
+/* Whether a send of this kind has left or failed, and its callback has not run. */
+static bool send_has_ended(const struct dgram__tx *tx, dgram_send_cb callback,
+                           const void *context) {
+  const struct dgram__queue *queues[] = {&tx->ready, &tx->completed};
+  for (unsigned i = 0; i < 2; i++) {
+    const struct dgram__send *send = queues[i]->first;
+    for (unsigned left = queues[i]->count; left > 0; left--, send = dgram__next_send(send))
+      if (send->kind != DGRAM__OPTION_MARKER && send_is_of(send, callback, context))
+        return true;
+  }
+  return false;
+}
+
+/* Takes one out of the middle of `wait_bind`. */
+static void send_take_waiting(struct dgram__queue *wait_bind, const struct dgram__send *taken) {
+  for (unsigned left = wait_bind->count; left > 0; left--) {
+    struct dgram__send *send = dgram__queue_pop(wait_bind);
+    if (send != taken)
+      dgram__queue_push(wait_bind, send);
+  }
+}
+
+int dgram_cancel_send(dgram_socket_t *socket, dgram_send_cb callback, void *context) {
+  int err = callback != NULL ? dgram__check_open(socket) : UV_EINVAL;
+  if (err != 0)
+    return err;
+  struct dgram__tx *tx = &socket->tx;
+  struct dgram__send *send;
+  if ((send = send_find(&tx->ready, callback, context)) != NULL) {
+    send_fail_ready(socket, send, UV_ECANCELED);
+  } else if ((send = send_find_resolving(tx, callback, context)) != NULL) {
+    send_fail_resolving(socket, send, UV_ECANCELED);
+  } else if ((send = send_find(&tx->wait_bind, callback, context)) != NULL) {
+    send_take_waiting(&tx->wait_bind, send);
+    send_fail(socket, send, UV_ECANCELED, "send", DGRAM__SHOW_ENDPOINT);
+  } else {
+    return send_has_ended(tx, callback, context) ? UV_EBUSY : UV_ENOENT;
+  }
+  send_pass_failed(socket);
+  return 0;
+}
+
+/* ---- time limits ---- */
+
+void dgram__send_set_deadlines(dgram_socket_t *socket, uint64_t deadline) {
+  struct dgram__tx *tx = &socket->tx;
+  const struct dgram__queue *queues[] = {&tx->wait_bind, &tx->ready};
+  for (unsigned i = 0; i < 2; i++) {
+    struct dgram__send *send = queues[i]->first;
+    for (unsigned left = queues[i]->count; left > 0; left--, send = dgram__next_send(send))
+      send->deadline = deadline;
+  }
+  DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
+    send->deadline = deadline;
+}
+
+void dgram__send_set_lookup_deadlines(dgram_socket_t *socket, uint64_t deadline) {
+  DGRAM__LIST_FOR_EACH (send, &socket->tx.resolving, struct dgram__send, resolving)
+    dgram__resolve_set_deadline(send->lookup, deadline);
+}
+
+static uint64_t send_earliest_of(const struct dgram__queue *queue, uint64_t earliest) {
+  const struct dgram__send *send = queue->first;
+  for (unsigned left = queue->count; left > 0; left--, send = dgram__next_send(send))
+    if (send_is_pending(send) && send->deadline < earliest)
+      earliest = send->deadline;
+  return earliest;
+}
+
+uint64_t dgram__send_first_deadline(const dgram_socket_t *socket) {
+  const struct dgram__tx *tx = &socket->tx;
+  uint64_t earliest = send_earliest_of(&tx->ready, send_earliest_of(&tx->wait_bind, UINT64_MAX));
+  DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
+    if (send->deadline < earliest)
+      earliest = send->deadline;
+  return earliest;
+}
+
+uint64_t dgram__send_first_lookup_deadline(const dgram_socket_t *socket) {
+  uint64_t earliest = UINT64_MAX;
+  DGRAM__LIST_FOR_EACH (send, &socket->tx.resolving, struct dgram__send, resolving) {
+    uint64_t deadline = dgram__resolve_deadline(send->lookup);
+    if (deadline != 0 && deadline < earliest)
+      earliest = deadline;
+  }
+  return earliest;
+}
+
+/* In the order in which they would have left. */
+void dgram__send_time_out(dgram_socket_t *socket, uint64_t now) {
+  struct dgram__tx *tx = &socket->tx;
+  dgram__send_resume(socket);
+  struct dgram__send *send = tx->ready.first;
+  for (unsigned left = tx->ready.count; left > 0; left--, send = dgram__next_send(send))
+    if (send_is_pending(send) && send->deadline <= now)
+      send_fail_ready(socket, send, UV_ETIMEDOUT);
+  struct dgram__list_node *next;
+  for (struct dgram__list_node *node = tx->resolving.first; node != NULL; node = next) {
+    next = node->next;
+    send = DGRAM__LIST_ENTRY(node, struct dgram__send, resolving);
+    if (send->deadline <= now)
+      send_fail_resolving(socket, send, UV_ETIMEDOUT);
+  }
+  for (unsigned left = tx->wait_bind.count; left > 0; left--) {
+    send = dgram__queue_pop(&tx->wait_bind);
+    if (send->deadline <= now)
+      send_fail(socket, send, UV_ETIMEDOUT, "send", DGRAM__SHOW_ENDPOINT);
+    else
+      dgram__queue_push(&tx->wait_bind, send);
+  }
+  send_pass_failed(socket);
+}
+
+void dgram__send_time_out_lookups(dgram_socket_t *socket, uint64_t now) {
+  struct dgram__list_node *next;
+  for (struct dgram__list_node *node = socket->tx.resolving.first; node != NULL; node = next) {
+    next = node->next;
+    dgram__resolve_time_out(DGRAM__LIST_ENTRY(node, struct dgram__send, resolving)->lookup, now);
+  }
+  send_pass_failed(socket);
 }

@@ -47,6 +47,7 @@ struct dgram__send {
   dgram_socket_t *socket; /* while it is resolving, as the two below */
   dgram_lookup_t *lookup;
   struct dgram__list_node resolving;
+  uint64_t deadline; /* the loop's ms; only while sends of the socket are limited in time */
 #ifndef NDEBUG
   enum dgram__send_state state;
 #endif

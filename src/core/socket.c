@@ -57,6 +57,8 @@ static void socket_free(dgram_socket_t *socket) {
   dgram__loop_leave(socket->loop);
   if (socket->gone != NULL)
     *socket->gone = true;
+  if (socket->extras != NULL)
+    dgram__listeners_clear(&socket->extras->drain);
   if (dgram__network_of(socket) != NULL)
     socket->extras->network->sockets--;
   dgram__access_free(socket);
@@ -106,7 +108,8 @@ static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *option
                    (options->ipv6_only != 0 ? DGRAM__IPV6_ONLY : 0U) |
                    (options->disable_gso != 0 ? DGRAM__DISABLE_GSO : 0U) |
                    (options->low_latency != 0 ? DGRAM__LOW_LATENCY : 0U) |
-                   (options->disable_gro != 0 ? DGRAM__DISABLE_GRO : 0U);
+                   (options->disable_gro != 0 ? DGRAM__DISABLE_GRO : 0U) |
+                   (options->pause_without_listener != 0 ? DGRAM__PAUSE_WITHOUT_LISTENER : 0U);
   dgram_socket_t *socket = calloc(1, sizeof *socket);
   if (socket == NULL)
     return NULL;
@@ -195,6 +198,7 @@ void dgram__close_if_ready(dgram_socket_t *socket) {
   dgram__connect_cancel(socket);
   dgram__membership_all_forget(socket);
   dgram__receive_forget(socket);
+  dgram__time_limits_forget(socket);
   dgram__poll_close(socket);
   dgram__count_closing(socket);
   dgram__udp_close(&socket->udp);

@@ -107,11 +107,39 @@ TEST("a call without a socket is refused") {
   ROW(UV_EINVAL, dgram_address(NULL, &address));
   ROW(UV_EINVAL, dgram_remote_address(NULL, &address));
   ROW(UV_EINVAL, dgram_lookup_done_fd(NULL, 0));
+  ROW(UV_EINVAL, dgram_pause(NULL));
+  ROW(UV_EINVAL, dgram_pause_at(NULL, 0));
+  ROW(UV_EINVAL, dgram_resume(NULL));
+  ROW(UV_EINVAL, dgram_cancel_send(NULL, trace_sent, "never"));
+  ROW(UV_EINVAL, dgram_set_send_queue_limit(NULL, 1, 1, 1, 1));
+  ROW(UV_EINVAL, dgram_set_send_timeout(NULL, 1));
+  ROW(UV_EINVAL, dgram_set_lookup_timeout(NULL, 1));
+  ROW(UV_EINVAL, dgram_on_drain(NULL, trace_event, "never"));
+  ROW(UV_EINVAL, dgram_once_drain(NULL, trace_event, "never"));
+  ROW(UV_EINVAL, dgram_off_drain(NULL, trace_event, "never"));
+  assert_int_equal(dgram_is_paused(NULL), 0);
   assert_string_equal(address.address, "untouched");
   assert_int_equal(address.port, 7);
   assert_null(dgram_loop(NULL));
   assert_int_equal(dgram_get_send_queue_size(NULL), 0);
   assert_int_equal(dgram_get_send_queue_count(NULL), 0);
+  assert_subjects_usable();
+}
+
+TEST("limits that make no sense are refused") {
+  open_subjects(loop);
+  ROW(UV_EINVAL, dgram_pause_at(bound, 0)); /* no batch is being delivered */
+  ROW(UV_EINVAL, dgram_cancel_send(bound, NULL, "never"));
+  ROW(UV_ENOENT, dgram_cancel_send(bound, trace_sent, "never"));
+  ROW(UV_EINVAL, dgram_set_send_queue_limit(bound, 10, 0, 11, 0));
+  ROW(UV_EINVAL, dgram_set_send_queue_limit(bound, 0, 10, 0, 11));
+  ROW(UV_EINVAL, dgram_set_send_queue_limit(bound, 0, 0, 1, 0));
+  ROW(UV_EINVAL, dgram_set_send_timeout(bound, -1));
+  ROW(UV_EINVAL, dgram_set_lookup_timeout(bound, -1));
+  ROW(UV_EINVAL, dgram_on_drain(bound, NULL, "never"));
+  ROW(UV_EINVAL, dgram_off_drain(bound, NULL, "never"));
+  ROW(UV_ENOENT, dgram_off_drain(bound, trace_event, "never"));
+  assert_int_equal(dgram_is_paused(bound), 0);
   assert_subjects_usable();
 }
 
