@@ -3,49 +3,12 @@
  * both families, in 'message' and 'messages', from the backlog, and out of joined buffers. What
  * needs a wire is in tests/netns/receive_info.c.
  */
-#include "lib/fixture.h"
+#include "lib/info.h"
 
-#include <net/if.h>
 #include <netinet/udp.h>
-#include <stdbool.h>
 #include <time.h>
 
 enum { CUTS = 103 /* UDP_SEGMENT, which older C libraries lack */ };
-
-static const char *text_of(const struct sockaddr *sockaddr) {
-  static dgram_address_t addresses[4];
-  static int next;
-  dgram_address_t *address = &addresses[next++ % 4];
-  if (sockaddr == NULL)
-    return "-";
-  assert_int_equal(dgram_sockaddr_describe(sockaddr, address), 0);
-  return address->address;
-}
-
-static void trace_info(const char *message, const dgram_rinfo_t *rinfo) {
-  const dgram_info_t *info = dgram_rinfo_info(rinfo);
-  if (trace_text[0] != '\0')
-    trace("|");
-  trace("%.*s", (int)rinfo->size, message);
-  if (info == NULL) {
-    trace("nothing");
-    return;
-  }
-  if (info->flags & DGRAM_INFO_DESTINATION)
-    trace("to:%s,%s", text_of(info->destination), text_of(info->local));
-  if (info->flags & DGRAM_INFO_INTERFACE) {
-    char name[IF_NAMESIZE];
-    assert_string_equal(dgram_info_interface_name(info),
-                        if_indextoname(info->interface_index, name));
-    trace("by:%s", name);
-  }
-  if (info->flags & DGRAM_INFO_TTL)
-    trace("ttl:%d", info->ttl);
-  if (info->flags & DGRAM_INFO_TOS)
-    trace("dscp:%d ecn:%d", info->dscp, info->ecn);
-  if (info->flags & DGRAM_INFO_TRUNCATED)
-    trace(info->truncated ? "cut" : "whole");
-}
 
 /* Of a socket with a port that `context` points to. */
 static void trace_facts(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
@@ -73,34 +36,6 @@ static dgram_socket_t *bind_asking(uv_loop_t *loop, dgram_type_t type, const cha
   dgram_socket_t *socket = new_asking(loop, type, flags);
   bind_now(socket, address);
   return socket;
-}
-
-static void set_int(int fd, int level, int name, int value) {
-  assert_int_equal(setsockopt(fd, level, name, &value, sizeof value), 0);
-}
-
-/* A socket of the system's that sends with this TTL and traffic class. */
-static int raw_marked(int family, int ttl, int tos) {
-  int fd = family == AF_INET ? raw_socket() : socket(AF_INET6, SOCK_DGRAM, 0);
-  assert_true(fd >= 0);
-  set_int(fd, IPPROTO_IP, IP_TTL, ttl);
-  set_int(fd, IPPROTO_IP, IP_TOS, tos);
-  if (family == AF_INET6) {
-    set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, ttl);
-    set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
-  }
-  return fd;
-}
-
-static void raw_send_to(int fd, const char *text, const char *address, int port) {
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-  bool is_v6 = strchr(address, ':') != NULL;
-  void *host = is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr;
-  const void *to = is_v6 ? (void *)&v6 : (void *)&v4;
-  assert_int_equal(inet_pton(is_v6 ? AF_INET6 : AF_INET, address, host), 1);
-  assert_int_equal(sendto(fd, text, strlen(text), 0, to, is_v6 ? sizeof v6 : sizeof v4),
-                   strlen(text));
 }
 
 /* ---- what is known ---- */
