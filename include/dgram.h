@@ -1005,6 +1005,80 @@ DGRAM_EXTERN int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[
                                  dgram_send_cb callback, void *context);
 
 /**
+ * The way back to the sender of a datagram: what an answer needs. A program may copy it by value,
+ * keep it as long as it likes, change it, or make its own from zeros. Its size is the same in later
+ * versions.
+ */
+typedef struct dgram_path {
+  struct sockaddr_storage peer;  /**< the sender, to whom the answer goes */
+  struct sockaddr_storage local; /**< the own address that the datagram came to, from which the
+                                     answer goes; its port is ignored. AF_UNSPEC: the system
+                                    chooses, as for a datagram to a group of IPv6 */
+  unsigned interface_index;      /**< the interface by which the datagram came, and by which the
+                                     answer leaves; 0: the routing table decides, as for a peer of
+                                     127.0.0.0/8. A program sets it to 0 where answers must follow
+                                     the routing table: on IPv4 a peer to whom no route leads by
+                                     that interface is taken for a neighbour there, and does not get
+                                     the answer; as does one of this host with another address */
+  uint32_t reserved[7];          /**< 0 */
+} dgram_path_t;
+
+/**
+ * Fills in the way back to the sender of a datagram, for dgram_send_path(), now or later. Without
+ * DGRAM_INFO_DESTINATION in `receive_info` it has the peer only.
+ *
+ * @param rinfo     as given to the listener of 'message', or in a message of 'messages'
+ * @param[out] path receives the way
+ * @retval 0
+ * @retval UV_EINVAL an argument is NULL
+ */
+DGRAM_EXTERN int dgram_rinfo_path(const dgram_rinfo_t *rinfo, dgram_path_t *path);
+
+/**
+ * Sends a list of buffers as one datagram by a way back: to its peer, from its local address, by
+ * its interface. A connected socket sends to its peer, which must be that of the way. Otherwise as
+ * dgram_send_with() with `source` and `interface_index`.
+ *
+ * @param socket   the socket
+ * @param path     the way; copied
+ * @param buffers  as in dgram_send_buffers()
+ * @param count    as in dgram_send_buffers()
+ * @param callback as in dgram_send(); ENETUNREACH, EINVAL or ENODEV also if `local` is no address
+ *                 of this host any more, or the interface is gone
+ * @param context  for `callback`
+ * @retval 0          accepted
+ * @retval UV_EINVAL  as in dgram_send_with(), or `path` is NULL; or it has neither local address
+ * nor interface, and the socket is not bound to one address, so that the answer might go from
+ * another address than the peer has sent to
+ * @retval UV_ENOTSUP this system has no such choice for one datagram
+ * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected to another peer
+ * @return otherwise as dgram_send_to()
+ */
+DGRAM_EXTERN int dgram_send_path(dgram_socket_t *socket, const dgram_path_t *path,
+                                 const uv_buf_t buffers[], size_t count, dgram_send_cb callback,
+                                 void *context);
+
+/**
+ * Answers a datagram: sends to its sender, from the address and by the interface that it came to; a
+ * datagram to a group or a broadcast is answered from an own address of that interface. The socket
+ * needs DGRAM_INFO_DESTINATION in its `receive_info`, or to be bound to one address. It is
+ * dgram_rinfo_path() and dgram_send_path() in one call.
+ *
+ * @param socket   the socket
+ * @param rinfo    as given to the listener of 'message', or in a message of 'messages'
+ * @param buffers  as in dgram_send_buffers()
+ * @param count    as in dgram_send_buffers()
+ * @param callback as in dgram_send_path()
+ * @param context  for `callback`
+ * @retval 0         accepted
+ * @retval UV_EINVAL as in dgram_send_path(), or `rinfo` is NULL
+ * @return otherwise as dgram_send_path()
+ */
+DGRAM_EXTERN int dgram_reply(dgram_socket_t *socket, const dgram_rinfo_t *rinfo,
+                             const uv_buf_t buffers[], size_t count, dgram_send_cb callback,
+                             void *context);
+
+/**
  * Passes queued sends to the system now, not at the end of the loop's iteration, and runs the
  * callbacks of the completed sends inside this call; inside such a callback, however, they run
  * later, after those that are already due. Sends that the system does not accept yet (EAGAIN,

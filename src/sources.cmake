@@ -41,6 +41,7 @@ set(dgram_core # the socket on a libuv loop
   membership_all.c
   multicast.c
   options.c
+  path.c
   poll.c
   receive.c
   resolve.c

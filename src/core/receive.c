@@ -326,15 +326,7 @@ const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo) {
   return rinfo->text;
 }
 
-/* What is known of the buffer lies around the text, and is shown on request. */
-const dgram_info_t *dgram_rinfo_info(const dgram_rinfo_t *rinfo) {
-  if (rinfo == NULL)
-    return NULL;
-  struct dgram__rx_buffer *buffer = (void *)(rinfo->text - offsetof(struct dgram__rx_buffer, text));
-  return buffer->info.asked != 0 ? dgram__rx_info_show(&buffer->info) : NULL;
-}
-
-/* The sender of what is in the buffer. */
+/* The sender of what is in the buffer. By its text path.c finds the buffer. */
 static dgram_rinfo_t receive_read_sender(struct dgram__rx_buffer *buffer) {
   buffer->text[0] = '\0';
   return (dgram_rinfo_t){.sockaddr = &buffer->from.any,

@@ -560,6 +560,9 @@ static void check_sender(const struct member *member, const dgram_rinfo_t *rinfo
         rinfo->port, peer.address, peer.port);
 }
 
+/* A way of this thread's last message, of whatever socket. */
+static dgram_path_t some_path;
+
 /* The facts are those that were asked for; all that need an option of the system may be unknown. */
 static void check_info(const struct member *member, const dgram_rinfo_t *rinfo) {
   const unsigned always = DGRAM_INFO_TRUNCATED;
@@ -587,6 +590,7 @@ static void check_message(const struct member *member, const char *message,
   check_bytes(message, rinfo->size);
   check_sender(member, rinfo);
   check_info(member, rinfo);
+  CHECK(dgram_rinfo_path(rinfo, &some_path) == 0, "no path");
   walk.messages++;
 }
 
@@ -598,6 +602,14 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
   check_message(member, message, rinfo);
   if (rinfo->size == sizeof probe && memcmp(message, probe, sizeof probe) == 0)
     walk.probes++;
+  if (one_in(20)) {
+    uv_buf_t nothing = uv_buf_init(NULL, 0);
+    int result = dgram_reply(socket, rinfo, &nothing, 1, NULL, NULL);
+    walk.accepted += result == 0;
+    CHECK(result == 0 || result == UV_EINVAL || FAULTS ||
+              result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
+          "reply: %s", dgram_err_name(result));
+  }
   do_something();
   check_bytes(message, rinfo->size); /* they are still there */
   end_callback(outer);
@@ -1198,6 +1210,33 @@ static void call_send(struct member *member) {
   end_call(&call, result);
 }
 
+/* By the way of some message, which another socket may have received. */
+static void call_send_path(struct member *member) {
+  if (member->sends > MAX_PENDING_SENDS || some_path.peer.ss_family == 0)
+    return;
+  size_t size = some_size();
+  dgram_path_t path = some_path;
+  if (one_in(3))
+    path.interface_index = 0;
+  if (one_in(3))
+    path.local.ss_family = 0;
+  uv_buf_t buffer = uv_buf_init(bytes_of(size), (unsigned)size);
+  struct pending_send *pending = one_in(3) ? NULL : new_pending_send(member, size, true);
+  bool was_closing = member->closing;
+  struct call call = begin_call(member, "dgram_send_path", inside_bind(member));
+  int result =
+      dgram_send_path(member->socket, &path, &buffer, 1, pending != NULL ? on_sent : NULL, pending);
+  CHECK(!was_closing || result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
+  CHECK(was_closing || FAULTS || result == 0 || result == UV_EINVAL ||
+            result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
+        "%s", dgram_err_name(result));
+  if (result != 0 && pending != NULL)
+    free_pending_send(pending);
+  walk.sends += result == 0;
+  walk.accepted += result == 0;
+  end_call(&call, result);
+}
+
 static void call_burst(struct member *member) {
   for (unsigned left = below(one_in(50) ? 1500 : 30); left > 0 && member->socket != NULL; left--)
     call_send(member);
@@ -1428,13 +1467,13 @@ static void drain(int fd) {
 
 static void call_some(struct member *member) {
   static void (*const calls[])(struct member * member) = {
-      call_bind,       call_bind,           call_bind,       call_bind_sync,  call_bind_sync,
-      call_adopt,      call_adopt,          call_connect,    call_connect,    call_connect,
-      call_disconnect, call_disconnect,     call_disconnect, call_disconnect, call_connect_sync,
-      call_send,       call_send,           call_send,       call_burst,      call_burst,
-      call_burst,      call_flush,          call_flush,      call_setter,     call_setter,
-      call_membership, call_membership_all, call_getters,    call_getters,    call_ref,
-      call_listeners,  call_listeners};
+      call_bind,       call_bind,       call_bind,           call_bind_sync,  call_bind_sync,
+      call_adopt,      call_adopt,      call_connect,        call_connect,    call_connect,
+      call_disconnect, call_disconnect, call_disconnect,     call_disconnect, call_connect_sync,
+      call_send,       call_send,       call_send,           call_burst,      call_burst,
+      call_burst,      call_flush,      call_flush,          call_setter,     call_setter,
+      call_send_path,  call_membership, call_membership_all, call_getters,    call_getters,
+      call_ref,        call_listeners,  call_listeners};
   if (member->socket == NULL)
     create(member);
   else if (one_in(60))
