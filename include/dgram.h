@@ -12,9 +12,9 @@
  *
  * *Errors.* A call returns 0, or a negative code, and then it has changed nothing (with one
  * exception: an unbound socket that the call has bound stays bound when the system refuses a
- * membership, or the peer of dgram_connect_sync()). Codes of the system are libuv's `UV_E*`; the
- * specification's own errors are the `DGRAM_ERR_*` below. A failure that happens later, in the
- * loop, is an 'error' event or the error of a send's callback.
+ * membership, the peer of dgram_connect_sync(), or the datagram of dgram_try_send()). Codes of the
+ * system are libuv's `UV_E*`; the specification's own errors are the `DGRAM_ERR_*` below. A failure
+ * that happens later, in the loop, is an 'error' event or the error of a send's callback.
  *
  * *Callbacks* run from the loop (`uv_run`), never inside the call that they were given to, unless
  * its contract states so; or from dgram_task_run(), if the program defers work itself (see
@@ -1003,6 +1003,108 @@ static inline dgram_send_options_t dgram_default_send_options(void) {
 DGRAM_EXTERN int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                                  const struct sockaddr *to, const dgram_send_options_t *options,
                                  dgram_send_cb callback, void *context);
+
+/** One datagram of a list, or with a segment size several; see dgram_send_many(). */
+typedef struct dgram_outgoing {
+  const uv_buf_t *buffers;             /**< as in dgram_send_buffers() */
+  size_t count;                        /**< of `buffers` */
+  const struct sockaddr *to;           /**< as in dgram_send_to() */
+  const dgram_send_options_t *options; /**< as in dgram_send_with(), or NULL */
+  size_t sent; /**< set by dgram_try_send_many(): bytes that have left; otherwise ignored */
+} dgram_outgoing_t;
+
+/**
+ * Reports the end of dgram_send_many().
+ * @param socket  the socket that sent
+ * @param error   NULL when the system accepted all; else the first error, borrowed until the
+ *                callback returns
+ * @param sent    how many of the list the system accepted: if some failed, not always the first
+ * @param context as given to the call
+ */
+typedef void (*dgram_send_many_cb)(dgram_socket_t *socket, const dgram_error_t *error, size_t sent,
+                                   void *context);
+
+/**
+ * Sends a list of datagrams by one call, with one callback. They are sent as by dgram_send_with(),
+ * one after the other; those behind one that fails are sent, too.
+ *
+ * @param socket   the socket
+ * @param list     the datagrams; the list, the addresses and the options are copied, the bytes as
+ *                 in dgram_send()
+ * @param count    their number, at least 1
+ * @param callback called once from the loop, when the last of them has completed; or NULL: each
+ *                 error is an 'error' event
+ * @param context  for `callback`
+ * @retval 0         all are accepted
+ * @retval UV_EINVAL as in dgram_send_with(), of any of them; or `list` is NULL, or `count` is 0
+ * @retval UV_ENOBUFS the limit of the send queue has no room for the whole list; an empty queue has
+ *                    room for any list
+ * @return otherwise as dgram_send_with(): then none is accepted
+ */
+DGRAM_EXTERN int dgram_send_many(dgram_socket_t *socket, const dgram_outgoing_t list[],
+                                 size_t count, dgram_send_many_cb callback, void *context);
+
+/**
+ * Sends one datagram now, or not at all: nothing is queued. Sends that were queued before leave
+ * first; their callbacks run from the loop. An unbound socket is bound inside the call, to a random
+ * port on all interfaces; 'listening' comes later, from the loop. A program that must not lose a
+ * datagram that UV_EAGAIN refuses queues it with dgram_send_to(), whose callback also tells when
+ * there is room again.
+ *
+ * @param socket  the socket
+ * @param message the bytes, not used after the call. May be NULL when `size` is 0
+ * @param size    the number of bytes; 0 sends an empty datagram
+ * @param to      as in dgram_send_to()
+ * @retval 0         the datagram has left
+ * @retval UV_EAGAIN the system's buffer is full, or sends that were queued before still wait, or
+ *                   the socket is being bound
+ * @retval UV_ENOBUFS the device's queue is full; it is not retried
+ * @retval UV_EINVAL `socket` is NULL, `message` is NULL while `size` is not 0, or `to` is of the
+ *                   other family
+ * @retval DGRAM_ERR_SOCKET_BAD_PORT the port of `to` is 0, or `to` is NULL and the socket is not
+ *                                   connected
+ * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and `to` is given
+ * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval UV_ENOMEM
+ * @return or the error of sendmsg(2), of this datagram: UV_EMSGSIZE, UV_EPERM, UV_ENETUNREACH, ...;
+ *         or an error of the bind, as of dgram_bind_sync()
+ */
+DGRAM_EXTERN int dgram_try_send(dgram_socket_t *socket, const void *message, size_t size,
+                                const struct sockaddr *to);
+
+/**
+ * Sends a list of buffers with options now, or not at all. Otherwise as dgram_try_send(). With
+ * `segment_size`, a message of over 64 segments or 65,507 bytes, or without segmentation offload
+ * any, may leave in part; then the result is the error that stopped it, and `sent` is not 0.
+ *
+ * @param socket    the socket
+ * @param buffers   as in dgram_send_buffers(), but not used after the call
+ * @param count     as in dgram_send_buffers()
+ * @param to        as in dgram_send_to()
+ * @param options   as in dgram_send_with(), or NULL
+ * @param[out] sent the bytes that have left, whole segments; or NULL
+ * @retval 0         all of it has left
+ * @retval UV_EINVAL as in dgram_send_with()
+ * @return otherwise as dgram_try_send()
+ */
+DGRAM_EXTERN int dgram_try_send_with(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                                     const struct sockaddr *to, const dgram_send_options_t *options,
+                                     size_t *sent);
+
+/**
+ * Sends the first of a list of datagrams now, as many as the system accepts, in few system calls.
+ * Otherwise as dgram_try_send_with().
+ *
+ * @param socket       the socket
+ * @param[in,out] list the datagrams, not used after the call; `sent` of each is set to the bytes of
+ *                     it that have left, unless the arguments are refused
+ * @param count        their number, 1 to 1024
+ * @retval UV_EINVAL as in dgram_send_with(), of any of them; or `list` is NULL, or `count` is
+ *                   out of range
+ * @return how many have left, at least 1; or the error of the first, as dgram_try_send(). The error
+ *         of one behind it is lost: call again with the rest
+ */
+DGRAM_EXTERN int dgram_try_send_many(dgram_socket_t *socket, dgram_outgoing_t list[], size_t count);
 
 /**
  * The way back to the sender of a datagram: what an answer needs. A program may copy it by value,

@@ -325,8 +325,25 @@ struct dgram__send *dgram__send_make(dgram_socket_t *socket, const struct dgram_
 /* Ends a send that is in no queue. Nothing is reported. */
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
 
-/* Accepts a send that was made. Returns 0; or an error of the bind that it starts, and it ends. */
-int dgram__send_accept(dgram_socket_t *socket, struct dgram__send *send);
+/* Sends that were made begin here, in no queue of the socket yet. */
+static inline struct dgram__queue dgram__send_made(void) {
+  return (struct dgram__queue){.state = DGRAM__SEND_FREE};
+}
+
+/* Accepts what was made. Returns 0; or an error of the bind that it starts, and they have ended. */
+int dgram__send_accept(dgram_socket_t *socket, struct dgram__queue *made);
+
+/*
+ * Whether datagrams can leave inside a call: binds an unbound socket, and flushes what was sent
+ * before. Returns 0, UV_EAGAIN or an error of the bind.
+ */
+int dgram__send_try_begin(dgram_socket_t *socket);
+
+/*
+ * Then sends a prefix of what was made; these end, and nothing is reported. Returns 0 if all have
+ * left, or the error about the first that is still in `made`.
+ */
+int dgram__send_try(dgram_socket_t *socket, struct dgram__queue *made);
 
 /* ---- send_options.c: the options of one datagram ---- */
 
@@ -370,12 +387,16 @@ struct dgram__send_limit {
   size_t count;
   size_t low_bytes;
   size_t low_count;
-  size_t refused; /* bytes of the datagram that was refused last */
+  size_t refused;       /* bytes of what was refused last: a datagram, or a list */
+  size_t refused_count; /* of its datagrams */
   enum dgram__drain drain;
 };
 
 /* Returns 0, or UV_ENOBUFS: a datagram of this size is refused, and 'drain' is due then. */
 int dgram__send_limit_admit(dgram_socket_t *socket, size_t size);
+
+/* The same of a list of sends, with so many bytes together: all of it or nothing. */
+int dgram__send_limit_admit_list(dgram_socket_t *socket, size_t size, size_t count);
 
 /* The queue has shrunk: 'drain' comes, if it is due. */
 void dgram__send_limit_check(dgram_socket_t *socket);

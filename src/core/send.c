@@ -47,10 +47,12 @@ struct send_options {
   struct dgram__sockopt_call calls[DGRAM__SOCKOPT_CALLS];
 };
 
+static int send_start_bind(dgram_socket_t *socket);
 static int send_wait_bind(dgram_socket_t *socket, struct dgram__send *send);
 static void send_dispatch(dgram_socket_t *socket, struct dgram__send *send);
 static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send);
 static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *send);
+static void send_join_ready_all(dgram_socket_t *socket, struct dgram__queue *made);
 static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
                       const char *syscall, enum dgram__shown shown);
 static void send_complete_later(dgram_socket_t *socket);
@@ -465,11 +467,15 @@ void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
   send_drop(socket, send);
 }
 
-int dgram__send_accept(dgram_socket_t *socket, struct dgram__send *send) {
-  send_set_deadline(socket, send);
-  if (send_has_to_wait_bind(socket))
-    return send_wait_bind(socket, send);
-  send_make_ready(socket, send);
+int dgram__send_accept(dgram_socket_t *socket, struct dgram__queue *made) {
+  struct dgram__send *send = made->first;
+  for (unsigned left = made->count; left > 0; left--, send = dgram__next_send(send))
+    send_set_deadline(socket, send);
+  if (send_has_to_wait_bind(socket)) {
+    dgram__queue_move(&socket->tx.wait_bind, made);
+    return send_start_bind(socket);
+  }
+  send_join_ready_all(socket, made);
   return 0;
 }
 
@@ -509,14 +515,19 @@ size_t dgram_get_send_queue_count(const dgram_socket_t *socket) {
 
 /* ---- wait_bind ---- */
 
+/* Binds a socket that is unbound. Returns 0, or the error; then what waits has just been sent. */
+static int send_start_bind(dgram_socket_t *socket) {
+  struct dgram__queue *wait_bind = &socket->tx.wait_bind;
+  int err = socket->binding.state == DGRAM__UNBOUND ? dgram__bind_implicitly(socket) : 0;
+  while (err != 0 && wait_bind->count > 0)
+    send_drop(socket, dgram__queue_pop(wait_bind));
+  return err;
+}
+
 /* Returns 0, or an error of the implicit bind. */
 static int send_wait_bind(dgram_socket_t *socket, struct dgram__send *send) {
-  struct dgram__queue *wait_bind = &socket->tx.wait_bind;
-  dgram__queue_push(wait_bind, send);
-  int err = socket->binding.state == DGRAM__UNBOUND ? dgram__bind_implicitly(socket) : 0;
-  if (err != 0)
-    send_drop(socket, dgram__queue_pop(wait_bind)); /* it is the only one */
-  return err;
+  dgram__queue_push(&socket->tx.wait_bind, send);
+  return send_start_bind(socket);
 }
 
 void dgram__send_bound(dgram_socket_t *socket) {
@@ -587,18 +598,37 @@ static void send_push_marker(struct dgram__tx *tx, struct dgram__send *marker) {
   send_push_ready(tx, marker);
 }
 
+static inline void send_request_flush(dgram_socket_t *socket) {
+  static const struct dgram__task_type task = {dgram__send_flush,
+                                               offsetof(dgram_socket_t, tasks.flush)};
+  dgram__enqueue(socket, &socket->loop->flushes, &task);
+}
+
 /*
  * What is ready behind others leaves with them: their flush is requested, or comes when they are no
  * longer blocked. So the first one requests it; a full batch does not wait for it.
  */
 static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *send) {
-  static const struct dgram__task_type task = {dgram__send_flush,
-                                               offsetof(dgram_socket_t, tasks.flush)};
   struct dgram__tx *tx = &socket->tx;
   send_push_ready(tx, send);
   if (tx->ready.count == 1)
-    dgram__enqueue(socket, &socket->loop->flushes, &task);
+    send_request_flush(socket);
   else if (tx->ready.count == FULL_BATCH)
+    dgram__send_flush(socket);
+}
+
+/* The same of several, whose destinations are known: they join before any of them is flushed. */
+static void send_join_ready_all(dgram_socket_t *socket, struct dgram__queue *made) {
+  struct dgram__tx *tx = &socket->tx;
+  while (made->count > 1) {
+    struct dgram__send *send = dgram__queue_pop(made);
+    tx->markers += send->kind == DGRAM__OPTIONS_SEND;
+    send_push_ready(tx, send);
+    if (tx->ready.count == 1)
+      send_request_flush(socket);
+  }
+  send_make_ready(socket, dgram__queue_pop(made));
+  if (tx->ready.count > FULL_BATCH)
     dgram__send_flush(socket);
 }
 
@@ -728,6 +758,13 @@ static void send_set_blocked(struct dgram__tx *tx, enum dgram__blocked to) {
   tx->blocked = to;
 }
 
+/* A send has left, and there is nobody to tell. */
+static inline void send_end_left(dgram_socket_t *socket, struct dgram__send *send) {
+  socket->tx.bytes_sent += send->datagram.size;
+  socket->tx.count--;
+  send_free(socket->loop, send);
+}
+
 /* The first `sent` of the ready sends have left; 0: a part of the first. */
 static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
   struct dgram__tx *tx = &socket->tx;
@@ -747,9 +784,7 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
       has_callback = true;
     } else {
       tx->no_callback--;
-      tx->bytes_sent += send->datagram.size;
-      tx->count--;
-      send_free(socket->loop, send);
+      send_end_left(socket, send);
     }
   }
   if (has_callback)
@@ -789,24 +824,30 @@ __attribute__((noinline)) static void send_pass_marker(dgram_socket_t *socket) {
   send_free(socket->loop, marker);
 }
 
-/* Sends a prefix of the ready datagrams, of which some may have options; see udp.h. */
-static int send_with_options(dgram_socket_t *socket, unsigned count) {
-  struct dgram__tx *tx = &socket->tx;
-  struct dgram__send *send = tx->ready.first;
-  int sent = dgram__udp_send_with(&socket->udp, socket->loop->options_batch,
-                                  &socket->connecting.peer, &send->datagram, count);
-  for (int i = 0; i < sent; i++, send = dgram__next_send(send))
-    tx->markers -= send->kind == DGRAM__OPTIONS_SEND;
-  return sent;
+/* How many of the first `count` sends have options. */
+static unsigned send_count_options(const struct dgram__send *send, unsigned count) {
+  unsigned with_options = 0;
+  for (unsigned i = 0; i < count; i++, send = dgram__next_send(send))
+    with_options += send->kind == DGRAM__OPTIONS_SEND;
+  return with_options;
 }
 
-/* Whether one of the first `count` ready sends has options. */
-static bool send_have_options(const struct dgram__tx *tx, unsigned count) {
-  const struct dgram__send *send = tx->ready.first;
-  for (unsigned i = 0; i < count; i++, send = dgram__next_send(send))
-    if (send->kind == DGRAM__OPTIONS_SEND)
-      return true;
-  return false;
+/* Sends a prefix of datagrams of which some may have options; see udp.h. */
+static int send_any(dgram_socket_t *socket, struct dgram__send *first, unsigned count) {
+  struct dgram__loop *loop = socket->loop;
+  if (send_count_options(first, count) == 0)
+    return dgram__udp_send(&socket->udp, &loop->tx_batch, &first->datagram, count);
+  return dgram__udp_send_with(&socket->udp, loop->options_batch, &socket->connecting.peer,
+                              &first->datagram, count);
+}
+
+/* The same of the ready ones; what has left is still among them, but no marker any more. */
+static int send_any_ready(dgram_socket_t *socket, unsigned count) {
+  struct dgram__send *first = socket->tx.ready.first;
+  int sent = send_any(socket, first, count);
+  if (sent > 0)
+    socket->tx.markers -= send_count_options(first, (unsigned)sent);
+  return sent;
 }
 
 /* Whether only time can help a send that has failed: no buffers, or a flood of ICMP errors. */
@@ -842,12 +883,9 @@ void dgram__send_flush(dgram_socket_t *socket) {
       continue;
     }
     struct dgram__counters *counters = dgram__count_call(socket);
-    int sent;
-    if (tx->markers > 0 && send_have_options(tx, count))
-      sent = send_with_options(socket, count);
-    else
-      sent =
-          dgram__udp_send(&socket->udp, &socket->loop->tx_batch, &tx->ready.first->datagram, count);
+    int sent = tx->markers > 0 ? send_any_ready(socket, count)
+                               : dgram__udp_send(&socket->udp, &socket->loop->tx_batch,
+                                                 &tx->ready.first->datagram, count);
     if (sent >= 0) {
       counters->datagrams_out += (unsigned)sent;
       async_error_settle(socket, sent);
@@ -962,6 +1000,35 @@ int dgram__send_then_make(dgram_socket_t *socket, const struct dgram__sockopt_ca
   marker->kind = DGRAM__OPTION_MARKER;
   marker->callback = NULL;
   send_push_marker(&socket->tx, marker);
+  return 0;
+}
+
+/* ---- inside a call ---- */
+
+int dgram__send_try_begin(dgram_socket_t *socket) {
+  if (!dgram__is_bound(socket)) {
+    int err = socket->binding.state == DGRAM__UNBOUND ? dgram__bind_at_once(socket) : UV_EAGAIN;
+    if (err != 0)
+      return err;
+  }
+  dgram__send_before_change(socket);
+  return socket->tx.ready.count > 0 ? UV_EAGAIN : 0;
+}
+
+int dgram__send_try(dgram_socket_t *socket, struct dgram__queue *made) {
+  while (made->count > 0) {
+    struct dgram__counters *counters = dgram__count_call(socket);
+    int sent = send_any(socket, made->first, made->count);
+    if (sent < 0 && sent != UV_EAGAIN && sent != UV_ENOBUFS && async_error_suspect(socket, sent))
+      continue;
+    async_error_settle(socket, sent);
+    if (sent < 0)
+      return sent;
+    socket->loop->has_sent = true;
+    counters->datagrams_out += (unsigned)sent;
+    for (int i = 0; i < sent; i++)
+      send_end_left(socket, dgram__queue_pop(made));
+  }
   return 0;
 }
 

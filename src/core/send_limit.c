@@ -25,22 +25,27 @@ static void limit_set_guard(dgram_socket_t *socket) {
                         limit->drain == DGRAM__DRAIN_DUE);
 }
 
-/* An empty queue has room for any datagram: each can be sent. */
+/* An empty queue has room for any datagram and any list: each can be sent. */
 static bool limit_has_room(const struct dgram__send_limit *limit, const struct dgram__tx *tx,
-                           size_t size) {
+                           size_t size, size_t count) {
   if (tx->count == 0)
     return true;
-  return tx->count < limit->count && dgram__tx_bytes(tx) <= limit->bytes &&
-         size <= limit->bytes - dgram__tx_bytes(tx);
+  return tx->count <= limit->count && count <= limit->count - tx->count &&
+         dgram__tx_bytes(tx) <= limit->bytes && size <= limit->bytes - dgram__tx_bytes(tx);
+}
+
+int dgram__send_limit_admit_list(dgram_socket_t *socket, size_t size, size_t count) {
+  struct dgram__send_limit *limit = limit_of(socket);
+  if (limit == NULL || limit_has_room(limit, &socket->tx, size, count))
+    return 0;
+  limit->refused = size;
+  limit->refused_count = count;
+  limit->drain = DGRAM__DRAIN_DUE;
+  return UV_ENOBUFS;
 }
 
 int dgram__send_limit_admit(dgram_socket_t *socket, size_t size) {
-  struct dgram__send_limit *limit = limit_of(socket);
-  if (limit == NULL || limit_has_room(limit, &socket->tx, size))
-    return 0;
-  limit->refused = size;
-  limit->drain = DGRAM__DRAIN_DUE;
-  return UV_ENOBUFS;
+  return dgram__send_limit_admit_list(socket, size, 1);
 }
 
 /* Whether 'drain' is due, and the queue has drained. */
@@ -49,7 +54,7 @@ static bool limit_has_drained(const dgram_socket_t *socket) {
   const struct dgram__tx *tx = &socket->tx;
   return limit != NULL && limit->drain == DGRAM__DRAIN_DUE && socket->life == DGRAM__OPEN &&
          dgram__tx_bytes(tx) <= limit->low_bytes && tx->count <= limit->low_count &&
-         limit_has_room(limit, tx, limit->refused);
+         limit_has_room(limit, tx, limit->refused, limit->refused_count);
 }
 
 void dgram__send_limit_check(dgram_socket_t *socket) {

@@ -1242,6 +1242,71 @@ static void call_burst(struct member *member) {
     call_send(member);
 }
 
+static void on_many_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t sent,
+                         void *context) {
+  CHECK(error == NULL ? sent > 0 : sent < 30, "%zu of a list", sent);
+  on_sent(socket, error, 0, context);
+}
+
+/* Datagrams to one address, some with options. Returns their number. */
+static size_t make_list(struct member *member, dgram_outgoing_t list[30]) {
+  static struct sockaddr_storage to;
+  static uv_buf_t buffers[30];
+  static dgram_send_options_t options[30];
+  bool connected = dgram_connect_state(member->socket) == DGRAM_CONNECTED;
+  loopback(&to, member->type, some_port(member->type));
+  size_t count = 1 + below(one_in(5) ? 30 : 4);
+  for (size_t i = 0; i < count; i++) {
+    size_t size = some_size();
+    buffers[i] = uv_buf_init(bytes_of(size), (unsigned)size);
+    options[i] = some_send_options();
+    list[i] = (dgram_outgoing_t){.buffers = &buffers[i],
+                                 .count = 1,
+                                 .to = connected ? NULL : (struct sockaddr *)&to,
+                                 .options = one_in(3) ? &options[i] : NULL};
+  }
+  return count;
+}
+
+static void call_send_many(struct member *member) {
+  dgram_outgoing_t list[30];
+  if (member->sends > MAX_PENDING_SENDS)
+    return;
+  size_t count = make_list(member, list);
+  struct pending_send *pending = one_in(2) ? new_pending_send(member, 0, false) : NULL;
+  struct call call = begin_call(member, "dgram_send_many", inside_bind(member));
+  int result =
+      dgram_send_many(member->socket, list, count, pending != NULL ? on_many_sent : NULL, pending);
+  if (result != 0 && pending != NULL)
+    free_pending_send(pending);
+  walk.accepted += result == 0 ? count : 0;
+  end_call(&call, result);
+}
+
+static void call_try_send(struct member *member) {
+  dgram_outgoing_t list[30];
+  size_t count = make_list(member, list);
+  size_t size = list->buffers->len;
+  int result;
+  size_t sent = 0;
+  struct call call = begin_call(member, "dgram_try_send", 0);
+  if (one_in(3)) {
+    result = dgram_try_send(member->socket, bytes_of(size), size, list->to);
+    walk.accepted += result == 0;
+  } else if (one_in(2)) {
+    result = dgram_try_send_with(member->socket, list->buffers, 1, list->to, list->options, &sent);
+    CHECK(sent == (result == 0 ? size : 0), "%zu bytes", sent);
+    walk.accepted += result == 0;
+  } else {
+    result = dgram_try_send_many(member->socket, list, count);
+    CHECK(result != 0 && result <= (int)count, "%d of %zu", result, count);
+    walk.accepted += result > 0 ? (unsigned)result : 0;
+    for (int i = 0; i < result; i++)
+      CHECK(list[i].sent == list[i].buffers->len, "%zu bytes", list[i].sent);
+  }
+  end_call(&call, 0); /* also if the system refuses it, the socket is bound and flushed */
+}
+
 static void call_flush(struct member *member) {
   struct call call = begin_call(member, "dgram_flush", SENT | ERROR | LOOKUP);
   walk.frame.flushed = member;
@@ -1467,13 +1532,14 @@ static void drain(int fd) {
 
 static void call_some(struct member *member) {
   static void (*const calls[])(struct member * member) = {
-      call_bind,       call_bind,       call_bind,           call_bind_sync,  call_bind_sync,
-      call_adopt,      call_adopt,      call_connect,        call_connect,    call_connect,
-      call_disconnect, call_disconnect, call_disconnect,     call_disconnect, call_connect_sync,
-      call_send,       call_send,       call_send,           call_burst,      call_burst,
-      call_burst,      call_flush,      call_flush,          call_setter,     call_setter,
-      call_send_path,  call_membership, call_membership_all, call_getters,    call_getters,
-      call_ref,        call_listeners,  call_listeners};
+      call_bind,           call_bind,       call_bind,       call_bind_sync,  call_bind_sync,
+      call_adopt,          call_adopt,      call_connect,    call_connect,    call_connect,
+      call_disconnect,     call_disconnect, call_disconnect, call_disconnect, call_connect_sync,
+      call_send,           call_send,       call_send,       call_burst,      call_burst,
+      call_burst,          call_flush,      call_flush,      call_setter,     call_setter,
+      call_send_many,      call_send_many,  call_try_send,   call_try_send,   call_membership,
+      call_membership_all, call_getters,    call_getters,    call_ref,        call_listeners,
+      call_listeners,      call_send_path};
   if (member->socket == NULL)
     create(member);
   else if (one_in(60))

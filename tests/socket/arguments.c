@@ -92,6 +92,7 @@ TEST("a call without a socket is refused") {
   struct sockaddr_in to = loopback_address(9);
   const struct sockaddr *binary = (const struct sockaddr *)&to;
   dgram_address_t address = {.address = "untouched", .port = 7};
+  dgram_outgoing_t outgoing = {.to = binary};
   open_subjects(loop);
   ROW(UV_EINVAL, dgram_bind(NULL, 0, NULL, trace_event, "never"));
   ROW(UV_EINVAL, dgram_bind_options(NULL, &options, trace_event, "never"));
@@ -104,6 +105,10 @@ TEST("a call without a socket is refused") {
   ROW(UV_EINVAL, dgram_send_buffers(NULL, NULL, 0, port, NULL, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_send_to(NULL, NULL, 0, binary, trace_sent, "never"));
   ROW(UV_EINVAL, dgram_send_with(NULL, NULL, 0, binary, NULL, trace_sent, "never"));
+  ROW(UV_EINVAL, dgram_send_many(NULL, &outgoing, 1, NULL, NULL));
+  ROW(UV_EINVAL, dgram_try_send(NULL, NULL, 0, binary));
+  ROW(UV_EINVAL, dgram_try_send_with(NULL, NULL, 0, binary, NULL, NULL));
+  ROW(UV_EINVAL, dgram_try_send_many(NULL, &outgoing, 1));
   ROW(UV_EINVAL, dgram_address(NULL, &address));
   ROW(UV_EINVAL, dgram_remote_address(NULL, &address));
   ROW(UV_EINVAL, dgram_lookup_done_fd(NULL, 0));
@@ -456,6 +461,16 @@ static int send_with(const dgram_send_options_t *options) {
   return dgram_send_with(bound, NULL, 0, (struct sockaddr *)&to, options, trace_sent, "never");
 }
 
+static void on_many(dgram_socket_t *socket, const dgram_error_t *error, size_t sent,
+                    void *context) {
+  (void)sent;
+  trace_sent(socket, error, 0, context);
+}
+
+static int send_list(size_t count, const dgram_outgoing_t list[]) {
+  return dgram_send_many(bound, list, count, on_many, "never");
+}
+
 static int send_to_v6(const char *address, const char *source) {
   struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
   struct sockaddr_in6 from = {.sin6_family = AF_INET6};
@@ -494,6 +509,23 @@ TEST("options of a send that are out of range are refused") {
   OPTIONS_ROW(interface_index, 0x80000000U);
   OPTIONS_ROW(source, (struct sockaddr *)&v6);
   OPTIONS_ROW(source, &unknown);
+  dgram_send_options_t bad = dgram_default_send_options();
+  bad.ttl = 0;
+  struct sockaddr_in to = loopback_address(9);
+  dgram_outgoing_t list[2] = {{.to = (struct sockaddr *)&to}, {.to = (struct sockaddr *)&to}};
+  ROW(UV_EINVAL, send_list(0, list));
+  ROW(UV_EINVAL, send_list(2, NULL));
+  ROW(UV_EINVAL, dgram_try_send_many(bound, NULL, 1));
+  ROW(UV_EINVAL, dgram_try_send_many(bound, list, 0));
+  ROW(UV_EINVAL, dgram_try_send_many(bound, list, 1025));
+  list[1].options = &bad;
+  ROW(UV_EINVAL, send_list(2, list));
+  ROW(UV_EINVAL, dgram_try_send_many(bound, list, 2));
+  ROW(UV_EINVAL, dgram_try_send_with(bound, NULL, 0, list->to, &bad, NULL));
+  ROW(UV_EINVAL, dgram_try_send_with(unbound, NULL, 1, list->to, NULL, NULL));
+  ROW(UV_EINVAL, dgram_try_send(unbound, NULL, 1, list->to));
+  ROW(DGRAM_ERR_SOCKET_BAD_PORT, dgram_try_send(unbound, NULL, 0, NULL));
+  ROW(DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED, dgram_try_send(connected, NULL, 0, list->to));
   ROW(UV_EINVAL, send_to_v6("::1", "::ffff:127.0.0.1"));
   ROW(UV_EINVAL, send_to_v6("::ffff:127.0.0.1", "::1"));
   ROW(UV_EINVAL, send_to_v6("fe80::1", "fe80::2")); /* two interfaces */
@@ -620,6 +652,7 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   dgram_bind_options_t options = dgram_default_bind_options();
   struct sockaddr_in to = loopback_address(9);
   const struct sockaddr *binary = (const struct sockaddr *)&to;
+  dgram_outgoing_t outgoing = {.to = binary};
   CLOSED_ROW(dgram_bind(socket, 0, NULL, trace_event, "never"));
   CLOSED_ROW(dgram_bind_options(socket, &options, trace_event, "never"));
   CLOSED_ROW(dgram_bind_sync(socket, 0, NULL));
@@ -630,6 +663,10 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_send_buffers(socket, NULL, 0, 9, NULL, trace_sent, "never"));
   CLOSED_ROW(dgram_send_to(socket, NULL, 0, binary, trace_sent, "never"));
   CLOSED_ROW(dgram_send_with(socket, NULL, 0, binary, NULL, trace_sent, "never"));
+  CLOSED_ROW(dgram_send_many(socket, &outgoing, 1, NULL, NULL));
+  CLOSED_ROW(dgram_try_send(socket, NULL, 0, binary));
+  CLOSED_ROW(dgram_try_send_with(socket, NULL, 0, binary, NULL, NULL));
+  CLOSED_ROW(dgram_try_send_many(socket, &outgoing, 1));
   CLOSED_ROW(dgram_address(socket, &address));
   CLOSED_ROW(dgram_remote_address(socket, &address));
   CLOSED_ROW(dgram_set_broadcast(socket, 1));
