@@ -346,6 +346,9 @@ typedef struct dgram_task dgram_task_t;
  */
 typedef int (*dgram_defer_cb)(dgram_task_t *task, void *context);
 
+/** A host of a network in memory; see dgram_sim.h. */
+typedef struct dgram_sim_host_s dgram_sim_host_t;
+
 /** Closes any number of sockets in one call; the specification's AbortSignal and its controller. */
 typedef struct dgram_abort_signal dgram_abort_signal_t;
 
@@ -468,6 +471,11 @@ typedef struct dgram_options {
   int pause_without_listener; /**< nonzero: while neither 'message' nor 'messages' has a listener,
                              the socket does not receive, as after dgram_pause(). Default 0:
                              datagrams are then received and dropped */
+  /**
+   * A host of a network in memory that the socket is on, of the same loop; borrowed until the
+   * socket has ended; see dgram_sim.h. Default NULL: the real network.
+   */
+  dgram_sim_host_t *sim_host;
 } dgram_options_t;
 
 /**
@@ -476,8 +484,8 @@ typedef struct dgram_options {
  * @return the options, by value
  */
 static inline dgram_options_t dgram_default_options(dgram_type_t type) {
-  dgram_options_t options = {0,    DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0,
-                             NULL, NULL,       0, 0, 0, 0, 0, 0,    NULL, NULL, 0};
+  dgram_options_t options = {0,    DGRAM_UDP4, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0,   NULL,
+                             NULL, 0,          0, 0, 0, 0, 0, NULL, NULL, 0,    NULL};
   options.struct_size = sizeof options;
   options.type = type;
   return options;

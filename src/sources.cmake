@@ -1,7 +1,7 @@
 # The files of the library; the build of the addon reads this list too. A folder includes headers of
 # those before it in the list, never of those after it.
 
-set(dgram_folders base udp ipc core cluster handover group)
+set(dgram_folders base udp ipc core cluster handover group sim)
 
 set(dgram_base # no descriptor, no loop
   access_list.c
@@ -67,3 +67,11 @@ set(dgram_group # one port, many threads
   affinity.c
   group.c
   reuseport_bpf.c)
+set(dgram_sim # a network in memory
+  clock.c
+  event_heap.c
+  host.c
+  nat.c
+  packet.c
+  sim_socket.c
+  trace.c)

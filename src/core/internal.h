@@ -71,6 +71,7 @@ struct dgram__loop {
   struct dgram__task_queue waiting;  /* run by the retry timer, each at its socket's `wake_at` */
   dgram_socket_t **by_fd;            /* the sockets by their descriptors */
   int fd_room;                       /* descriptors that `by_fd` has room for */
+  bool has_virtual_time;             /* of a simulated network */
   unsigned forks;                    /* of this process, as dgram__loop_enter() last saw them */
   const struct dgram__bind_agent *bind_agent;   /* binds for the loop's sockets; NULL: none */
   struct dgram_worker *worker;                  /* the agent's own state */

@@ -138,6 +138,17 @@ static dgram_socket_t *socket_new(uv_loop_t *loop, const dgram_options_t *option
   return socket;
 }
 
+/* Returns 0, UV_EINVAL: the host is of another loop, or UV_ENOMEM. */
+static int socket_join_network(dgram_socket_t *socket, struct dgram__network *network) {
+  if (network->loop != socket->loop->uv)
+    return UV_EINVAL;
+  if (dgram__extras(socket) == NULL)
+    return UV_ENOMEM;
+  socket->extras->network = network;
+  network->sockets++;
+  return 0;
+}
+
 int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
                                 dgram_message_cb on_message, void *context,
                                 dgram_socket_t **socket) {
@@ -153,7 +164,9 @@ int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
   dgram_socket_t *created = socket_new(loop, &read);
   if (created == NULL)
     return UV_ENOMEM;
-  if (on_message != NULL)
+  if (read.sim_host != NULL) /* which begins with its network */
+    err = socket_join_network(created, (struct dgram__network *)(void *)read.sim_host);
+  if (err == 0 && on_message != NULL)
     err = dgram_on_message(created, on_message, context);
   if (err == 0)
     err = dgram__sockopts_init(created, &read);
