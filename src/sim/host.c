@@ -13,6 +13,9 @@ enum {
   MTU_MAX = 65535
 };
 
+/* The longest duration of an option: sums of such do not overflow. */
+#define LONGEST DGRAM_SIM_S(1000000000)
+
 /* ---- the network ---- */
 
 int dgram_sim_create(uv_loop_t *loop, uint64_t seed, dgram_sim_t **sim) {
@@ -312,11 +315,11 @@ static bool likelihood_is_valid(double likelihood) {
 }
 
 static bool link_options_are_valid(const dgram_sim_link_options_t *options) {
-  const uint64_t longest = DGRAM_SIM_S(1000000000); /* sums of these do not overflow */
+
   return options->struct_size == sizeof *options && likelihood_is_valid(options->loss) &&
          likelihood_is_valid(options->duplicate) && likelihood_is_valid(options->reorder) &&
-         options->delay <= longest && options->jitter <= longest &&
-         options->reorder_delay <= longest && options->mtu >= MTU_MIN && options->mtu <= MTU_MAX;
+         options->delay <= LONGEST && options->jitter <= LONGEST &&
+         options->reorder_delay <= LONGEST && options->mtu >= MTU_MIN && options->mtu <= MTU_MAX;
 }
 
 dgram_sim_host_t *dgram__sim_link_other_end(const dgram_sim_link_t *link,
@@ -418,8 +421,9 @@ int dgram_sim_host_set_nat(dgram_sim_host_t *host, const dgram_sim_link_t *outsi
   if (host == NULL || outside == NULL || address == NULL || host->kind != DGRAM__SIM_HOST ||
       (outside->ends[0] != host && outside->ends[1] != host) ||
       !dgram__address_parse(&own, address, 0) ||
-      (options != NULL && (options->struct_size != sizeof *options ||
-                           (unsigned)options->type > DGRAM_SIM_NAT_SYMMETRIC)))
+      (options != NULL &&
+       (options->struct_size != sizeof *options ||
+        (unsigned)options->type > DGRAM_SIM_NAT_SYMMETRIC || options->timeout > LONGEST)))
     return UV_EINVAL;
   if (host_find_address(host, &own) == NULL)
     return UV_EADDRNOTAVAIL;

@@ -192,10 +192,11 @@ static unsigned packet_mtu_over(const struct dgram__sim_packet *packet,
   return packet->mtu != 0 && packet->mtu < mtu ? packet->mtu : mtu;
 }
 
-/* Whether the link can carry it. */
+/* Whether the link can carry it, or each of the fragments that it has been sent in. */
 static bool packet_fits(const struct dgram__sim_packet *packet, const struct dgram__sim_way *way) {
   unsigned header = dgram__sim_headers(packet->to.any.sa_family);
-  return header + packet->size <= way->options.mtu || packet->may_fragment;
+  return header + packet->size <= way->options.mtu || packet->may_fragment ||
+         (packet->mtu != 0 && packet->mtu <= way->options.mtu);
 }
 
 /* When it arrives that has left at `left`. */
@@ -225,13 +226,15 @@ static void packet_transmit(struct dgram__sim_packet *packet, dgram_sim_link_t *
     packet_lose(packet, DGRAM_SIM_LINK_DOWN);
     return;
   }
-  unsigned fragments = packet_fragments(packet, packet_mtu_over(packet, way));
+  unsigned mtu = packet_mtu_over(packet, way);
+  unsigned fragments = packet_fragments(packet, mtu);
   unsigned header = dgram__sim_headers(packet->to.any.sa_family) - UDP_HEADER;
   uint64_t bytes = packet->size + UDP_HEADER + (uint64_t)fragments * header;
   if (options->rate > 0 && options->queue_bytes > 0 && way->queued + bytes > options->queue_bytes) {
     packet_lose(packet, DGRAM_SIM_QUEUE_FULL);
     return;
   }
+  packet->mtu = fragments > 1 ? mtu : 0;
   packet->is_lost = false;
   for (unsigned i = 0; i < fragments; i++)
     packet->is_lost |= dgram__random_happens(&sim->random, options->loss);
