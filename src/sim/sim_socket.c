@@ -334,7 +334,8 @@ static int socket_send_one(struct dgram__sim_socket *socket,
     return UV_ENOMEM;
   char *end = packet->data;
   for (uint32_t i = 0; i < datagram->iov_count; i++) {
-    memcpy(end, datagram->iov[i].iov_base, datagram->iov[i].iov_len);
+    if (datagram->iov[i].iov_len > 0) /* else the base may be NULL */
+      memcpy(end, datagram->iov[i].iov_base, datagram->iov[i].iov_len);
     end += datagram->iov[i].iov_len;
   }
   const struct dgram__sim_family_options *options = &socket->options[DGRAM__SIM_FAMILY(&to)];
