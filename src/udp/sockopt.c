@@ -56,7 +56,8 @@ struct sockopt {
 
 #define NAME(level, name) \
   { level, name, #name }
-#define BOTH(level, name) .v4 = NAME(level, name), .v6 = NAME(level, name)
+#define BOTH(its_level, its_name) \
+  .v4 = {its_level, its_name, #its_name}, .v6 = {its_level, its_name, #its_name}
 
 /* Indexed by dgram_sockopt_t; no text: the system lacks it. In this order they are set at a bind:
  * IP_TOS sets SO_PRIORITY, too. */

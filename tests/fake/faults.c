@@ -100,7 +100,8 @@ static void on_listening(dgram_socket_t *socket, void *context) {
 static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
   const char *syscall = error->syscall != NULL ? error->syscall : "";
   CHECK(error->code < 0 && *syscall != '\0');
-  if (strcmp(syscall, "bind") == 0 || strcmp(syscall, "getaddrinfo") == 0)
+  if (strcmp(syscall, "bind") == 0 || strcmp(syscall, "getaddrinfo") == 0 ||
+      strcmp(syscall, "setsockopt") == 0)
     binds_ended++;
 }
 
@@ -323,6 +324,59 @@ static void a_system_socket_as_the_answer(void) {
     __real_close(fd);
 }
 
+/* ---- options of the system socket, and ICMP errors ---- */
+
+static void on_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {
+  CHECK(icmp->kind == DGRAM_ICMP_PORT_UNREACHABLE);
+  ++*(int *)context;
+}
+
+/* A port of nobody. */
+static int closed_port(void) {
+  union dgram__address name;
+  socklen_t length = sizeof name;
+  dgram__address_loopback(&name, AF_INET, 0);
+  int fd = __real_socket(AF_INET, SOCK_DGRAM, 0);
+  assert_int_equal(__real_bind(fd, &name.any, length), 0);
+  assert_int_equal(__real_getsockname(fd, &name.any, &length), 0);
+  __real_close(fd);
+  return dgram__address_port(&name);
+}
+
+static void options_and_icmp_errors(void) {
+  static const dgram_sockopt_value_t sockopts[] = {{DGRAM_SO_TOS, 8}, {DGRAM_SO_FREEBIND, 1}};
+  static char large[65508];
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.sockopts = sockopts;
+  options.sockopt_count = 2;
+  options.bind_device = "lo";
+  options.disable_gro = 1;
+  int reports = 0, failed = 0;
+  dgram_socket_t *socket = new_with(&options, NULL);
+  bool listens = dgram_on_icmp(socket, on_icmp, &reports) == 0;
+  CHECK(listens || fault.in != NULL);
+  int err = dgram_set_sockopt(socket, DGRAM_SO_PATH_MTU, DGRAM_PATH_MTU_ON);
+  CHECK(err == 0 || fault.in != NULL);
+  bind_and_wait(socket, "127.0.0.1");
+  err = dgram_set_sockopt(socket, DGRAM_SO_TTL, 9);
+  CHECK(err == 0 || fault.in != NULL);
+  send_next(socket, 1, closed_port(), "127.0.0.1", on_sent);
+  err = dgram_send(socket, large, sizeof large, 9, "127.0.0.1", on_sent, &failed);
+  CHECK(err == 0 || fault.in != NULL);
+  while (dgram_get_send_queue_count(socket) > 0)
+    uv_run(scenario_loop, UV_RUN_ONCE);
+  CHECK(failed == (err == 0));
+  /* A report wakes the loop; if its socket, or its being sent, has failed, none comes. */
+  while (fault.in == NULL && reports == 0)
+    uv_run(scenario_loop, UV_RUN_ONCE);
+  if (listens)
+    CHECK(dgram_off_icmp(socket, on_icmp, &reports) == 0);
+  union dgram__address to;
+  dgram__address_loopback(&to, AF_INET, 9);
+  CHECK(dgram_path_mtu_to(socket, &to.any) > 0 || fault.in != NULL);
+  close_socket(socket);
+}
+
 /* ---- what acts at once, over a queue of the program's own ---- */
 
 enum { MOST_TASKS = 64 };
@@ -423,6 +477,7 @@ static void survive(void (*scenario)(void), const char *offloads) {
 SURVIVES(an_exchange, "an exchange")
 SURVIVES(an_exchange_with_one_peer, "an exchange with one peer")
 SURVIVES(a_system_socket_as_the_answer, "a bind that is answered with a system socket")
+SURVIVES(options_and_icmp_errors, "a socket with options that is told of ICMP errors")
 SURVIVES(an_exchange_at_once, "an exchange at once")
 SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left")
 SURVIVES(a_close_before_the_bind, "a close before the bind")

@@ -46,6 +46,11 @@ SCRIPTED_TEST("each option of a socket reaches its descriptor") {
   assert_true(settings_of(options, NULL).ipv6_only);
   options.disable_gso = 1;
   assert_int_equal(settings_of(options, NULL).capabilities.max_segments, 1);
+  assert_int_equal(settings_of(options, NULL).capabilities.max_gro_segments, DGRAM__MAX_SEGMENTS);
+  options.disable_gso = 0;
+  options.disable_gro = 1;
+  assert_int_equal(settings_of(options, NULL).capabilities.max_segments, DGRAM__MAX_SEGMENTS);
+  assert_int_equal(settings_of(options, NULL).capabilities.max_gro_segments, 1);
 }
 
 /* What a socket may try with the variable set so. */
