@@ -57,7 +57,8 @@ enum event {
   CLOSE = 16,
   SENT = 32,
   LOOKUP = 64,
-  EVERYTHING = 127
+  ICMP = 128,
+  EVERYTHING = 255
 };
 
 struct member {
@@ -523,7 +524,8 @@ static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *c
   record("error %s", error->message);
   CHECK(error->code < 0 && error->name != NULL && error->syscall != NULL, "%s", error->message);
   CHECK(!member->close_emitted, "'error' after 'close'");
-  if (strcmp(error->syscall, "bind") == 0 || strcmp(error->syscall, "open") == 0)
+  if (strcmp(error->syscall, "bind") == 0 || strcmp(error->syscall, "open") == 0 ||
+      strcmp(error->syscall, "setsockopt") == 0)
     CHECK(!member->listened && dgram_bind_state(socket) == DGRAM_UNBOUND, "%s", error->message);
   end_callback(outer);
 }
@@ -670,6 +672,18 @@ static void extra_connect(dgram_socket_t *socket, const dgram_error_t *error, vo
   (void)socket;
   CHECK(error == NULL, "'connect' with an error");
   struct frame outer = begin_callback(CONNECT, "extra connect", member->number);
+  end_callback(outer);
+}
+
+static void on_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {
+  struct member *member = context;
+  struct frame outer = begin_callback(ICMP, "icmp", member->number);
+  CHECK(member->socket == socket && !member->closing, "'icmp' of one that is closed");
+  CHECK(icmp->error < 0 && icmp->type >= 0 && icmp->mtu >= 0, "a broken report");
+  CHECK(icmp->peer.port > 0 && icmp->reporter.port == 0, "of port %d", icmp->peer.port);
+  CHECK(dgram_icmp_kind_name(icmp->kind) != NULL, "no name");
+  check_member(member);
+  do_something();
   end_callback(outer);
 }
 
@@ -851,6 +865,23 @@ static void add_listeners(struct member *member) {
     CHECK(dgram_on_messages(socket, on_messages, member) == 0, "no listener");
 }
 
+/* One that leaves a socket able to send, receive and have a port. */
+static dgram_sockopt_value_t some_sockopt(void) {
+  static const dgram_sockopt_value_t sockopts[] = {
+      {DGRAM_SO_BROADCAST, 1},
+      {DGRAM_SO_TTL, 3},
+      {DGRAM_SO_TOS, 0xb8},
+      {DGRAM_SO_PATH_MTU, DGRAM_PATH_MTU_ON},
+      {DGRAM_SO_PATH_MTU, DGRAM_PATH_MTU_PROBE},
+      {DGRAM_SO_PATH_MTU, DGRAM_PATH_MTU_OFF},
+      {DGRAM_SO_PRIORITY, 4},
+      {DGRAM_SO_MULTICAST_ALL, 0},
+      {DGRAM_SO_MAX_PACING_RATE, 1000000000},
+      {DGRAM_SO_FREEBIND, 1},
+  };
+  return PICK(sockopts);
+}
+
 static dgram_options_t some_options(struct member *member) {
   static const int sizes[] = {0, 0, 0, 4096, 100000, 1000000};
   dgram_options_t options = dgram_default_options(member->type);
@@ -866,6 +897,15 @@ static dgram_options_t some_options(struct member *member) {
   options.receive_info = one_in(2) ? below(DGRAM_INFO_ALL + 1U) : 0;
   member->info = options.receive_info;
   member->reuses = options.reuse_port != 0 || options.reuse_addr != 0;
+  options.disable_gro = one_in(4);
+  if (one_in(3)) {
+    static dgram_sockopt_value_t sockopts[2];
+    sockopts[0] = some_sockopt();
+    sockopts[1] = some_sockopt();
+    options.sockopts = sockopts;
+    options.sockopt_count = below(3);
+  }
+  options.bind_device = one_in(8) ? "lo" : NULL;
   options.lookup_context = member;
   if ((member->looks_up = one_in(3)))
     options.lookup = look_up;
@@ -1326,6 +1366,14 @@ static int get_sizes(dgram_socket_t *socket, int which) {
   return size < 0 ? -1 : 0;
 }
 
+static void call_sockopt(struct member *member) {
+  dgram_sockopt_value_t sockopt = some_sockopt();
+  struct call call = begin_call(member, "dgram_set_sockopt", 0);
+  if (one_in(4)) /* or any, out of its range or of none */
+    sockopt = (dgram_sockopt_value_t){(dgram_sockopt_t)below(20), -1};
+  end_call(&call, dgram_set_sockopt(member->socket, sockopt.option, sockopt.value));
+}
+
 static void call_setter(struct member *member) {
   static const struct {
     int (*set)(dgram_socket_t *socket, int number);
@@ -1340,6 +1388,10 @@ static void call_setter(struct member *member) {
                  {get_sizes, 2},
                  {get_sizes, 2},
                  {dgram_set_receive_budget, 40}};
+  if (one_in(3)) {
+    call_sockopt(member);
+    return;
+  }
   uint32_t chosen = below(sizeof setters / sizeof *setters);
   struct call call = begin_call(member, "a setter", 0);
   end_call(&call, setters[chosen].set(member->socket, (int)below(setters[chosen].limit)));
@@ -1391,6 +1443,16 @@ static void call_getters(struct member *member) {
   CHECK(dgram_loop(socket) == walk.loop, "another loop");
   if (one_in(4))
     (void)dgram_fileno(socket);
+  int64_t value;
+  char name[DGRAM_INTERFACE_NAME];
+  struct sockaddr_storage to;
+  (void)loopback(&to, member->type, walk.closed_port);
+  (void)dgram_get_sockopt(socket, (dgram_sockopt_t)below(20), &value);
+  (void)dgram_get_bind_device(socket, name);
+  int mtu = dgram_get_mtu(socket);
+  CHECK(mtu < 0 || dgram_connect_state(socket) == DGRAM_CONNECTED, "MTU %d of no peer", mtu);
+  mtu = one_in(4) ? dgram_path_mtu_to(socket, (struct sockaddr *)&to) : 0;
+  CHECK(mtu != UV_EINVAL, "the address is valid");
   (void)dgram_address(NULL, &address);
   (void)dgram_bind_state(NULL);
   (void)dgram_connect_state(NULL);
@@ -1427,7 +1489,14 @@ static int change_listeners_of_messages(struct member *member) {
 
 static int change_other_listeners(struct member *member) {
   dgram_socket_t *socket = member->socket;
-  switch (below(8)) {
+  switch (below(12)) {
+  case 8:
+    return dgram_on_icmp(socket, on_icmp, member);
+  case 9:
+    return dgram_once_icmp(socket, on_icmp, member);
+  case 10:
+  case 11:
+    return dgram_off_icmp(socket, on_icmp, member);
   case 0:
     return dgram_once_error(socket, extra_error, member);
   case 1:

@@ -152,6 +152,14 @@ TEST("an option without a socket is refused") {
   open_subjects(loop);
   ROW(UV_EINVAL, dgram_set_broadcast(NULL, 1));
   ROW(UV_EINVAL, dgram_set_ttl(NULL, 1));
+  int64_t value;
+  char name[DGRAM_INTERFACE_NAME];
+  struct sockaddr_in to = loopback_address(9);
+  ROW(UV_EINVAL, dgram_set_sockopt(NULL, DGRAM_SO_TTL, 1));
+  ROW(UV_EINVAL, dgram_get_sockopt(NULL, DGRAM_SO_TTL, &value));
+  ROW(UV_EINVAL, dgram_get_bind_device(NULL, name));
+  ROW(UV_EINVAL, dgram_get_mtu(NULL));
+  ROW(UV_EINVAL, dgram_path_mtu_to(NULL, (struct sockaddr *)&to));
   ROW(UV_EINVAL, dgram_set_multicast_ttl(NULL, 1));
   ROW(UV_EINVAL, dgram_set_multicast_loopback(NULL, 1));
   ROW(UV_EINVAL, dgram_set_multicast_interface(NULL, "127.0.0.1"));
@@ -169,6 +177,9 @@ TEST("an option without a socket is refused") {
   ROW(UV_EINVAL, dgram_drop_source_specific_membership(NULL, "127.0.0.1", "232.1.2.3", NULL));
 }
 
+static void ignore_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {
+}
+
 TEST("a listener without a socket is refused") {
   open_subjects(loop);
   ROW(UV_EINVAL, dgram_on_message(NULL, trace_message, "m"));
@@ -181,6 +192,9 @@ TEST("a listener without a socket is refused") {
   ROW(UV_EINVAL, dgram_on_connect(NULL, trace_connect, "c"));
   ROW(UV_EINVAL, dgram_on_error(NULL, trace_error, "e"));
   ROW(UV_EINVAL, dgram_on_close(NULL, trace_event, "c"));
+  ROW(UV_EINVAL, dgram_on_icmp(NULL, ignore_icmp, NULL));
+  ROW(UV_EINVAL, dgram_once_icmp(NULL, ignore_icmp, NULL));
+  ROW(UV_EINVAL, dgram_off_icmp(NULL, ignore_icmp, NULL));
 }
 
 TEST("a call without a listener, or a place for its result, is refused") {
@@ -191,6 +205,9 @@ TEST("a call without a listener, or a place for its result, is refused") {
   ROW(UV_EINVAL, dgram_on_messages(bound, NULL, NULL));
   ROW(UV_EINVAL, dgram_once_messages(bound, NULL, NULL));
   ROW(UV_EINVAL, dgram_off_messages(bound, NULL, NULL));
+  ROW(UV_EINVAL, dgram_on_icmp(bound, NULL, NULL));
+  ROW(UV_EINVAL, dgram_once_icmp(unbound, NULL, NULL));
+  ROW(UV_EINVAL, dgram_off_icmp(bound, NULL, NULL));
   ROW(UV_EINVAL, dgram_on_listening(bound, NULL, NULL));
   ROW(UV_EINVAL, dgram_once_connect(unbound, NULL, "x"));
   ROW(UV_EINVAL, dgram_off_connect(unbound, NULL, "x"));
@@ -549,6 +566,97 @@ TEST("an option of a bad value is refused in any state") {
   assert_int_equal(dgram_buffer_size_reason(bound), 0);
 }
 
+static int create_refused(const dgram_options_t *options) {
+  dgram_socket_t *created = unbound;
+  int err = dgram_create_socket_options(at, options, NULL, NULL, &created);
+  assert_null(created);
+  return err;
+}
+
+static int create_with_sockopt(int option, int64_t value) {
+  dgram_sockopt_value_t sockopts[] = {{DGRAM_SO_TTL, 1}, {(dgram_sockopt_t)option, value}};
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.sockopts = sockopts;
+  options.sockopt_count = 2;
+  return create_refused(&options);
+}
+
+/* Each option by its number, and values beside its range. */
+static const struct {
+  int option;
+  int64_t values[4];
+} sockopts_refused[] = {
+    {0, {0, 1, -1, 5}},
+    {-1, {0, 1, -1, 5}},
+    {DGRAM_SO_LOCAL_PORT_RANGE + 1, {0, 1, -1, 5}},
+    {1000, {0, 1, -1, 5}},
+    {DGRAM_SO_BROADCAST, {-1, 2, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_TTL, {0, -1, 256, (int64_t)1 << 32 | 5}},
+    {DGRAM_SO_MULTICAST_TTL, {-1, 256, INT64_MIN, (int64_t)1 << 32}},
+    {DGRAM_SO_MULTICAST_LOOPBACK, {-1, 2, 256, INT64_MIN}},
+    {DGRAM_SO_TOS, {-1, 256, INT64_MIN, INT64_MAX}},
+#ifdef __linux__
+    {DGRAM_SO_MULTICAST_ALL, {-1, 2, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_PATH_MTU, {-1, DGRAM_PATH_MTU_PROBE + 1, 4, 5}},
+    {DGRAM_SO_PRIORITY, {-1, (int64_t)INT32_MAX + 1, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_MARK, {-1, (int64_t)UINT32_MAX + 1, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_MAX_PACING_RATE, {0, -1, INT64_MIN, -2}},
+    {DGRAM_SO_BUSY_POLL, {-1, (int64_t)INT32_MAX + 1, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_FREEBIND, {-1, 2, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_TRANSPARENT, {-1, 2, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_BIND_ADDRESS_NO_PORT, {-1, 2, INT64_MAX, INT64_MIN}},
+    {DGRAM_SO_LOCAL_PORT_RANGE, {-1, (int64_t)UINT32_MAX + 1, 2000 | 1999 << 16, 65535 | 1 << 16}},
+#endif
+};
+
+TEST("an option by name that is none, or out of its range, is refused in any state") {
+  open_subjects(loop);
+  EACH(sockopts_refused) {
+    dgram_sockopt_t option = (dgram_sockopt_t)sockopts_refused[i].option;
+    for (int j = 0; j < 4; j++) {
+      int64_t value = sockopts_refused[i].values[j];
+      ROW(UV_EINVAL, dgram_set_sockopt(unbound, option, value));
+      ROW(UV_EINVAL, dgram_set_sockopt(bound, option, value));
+      ROW(UV_EINVAL, create_with_sockopt((int)option, value));
+    }
+  }
+  int64_t value = 7;
+  ROW(UV_EINVAL, dgram_get_sockopt(bound, DGRAM_SO_TTL, NULL));
+  ROW(UV_EINVAL, dgram_get_sockopt(bound, (dgram_sockopt_t)0, &value));
+  ROW(UV_EINVAL, dgram_get_sockopt(unbound, (dgram_sockopt_t)99, &value));
+  ROW(UV_EBADF, dgram_get_sockopt(unbound, DGRAM_SO_TTL, &value));
+  assert_int_equal(value, 7);
+  assert_subjects_usable();
+}
+
+TEST("options of creation that cannot be kept are refused") {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  open_subjects(loop);
+  options.sockopt_count = 1;
+  ROW(UV_EINVAL, create_refused(&options));
+  options.sockopt_count = 0;
+  options.bind_device = "a name of 16 chr";
+  ROW(UV_EINVAL, create_refused(&options));
+  ROW(UV_EINVAL, dgram_get_bind_device(bound, NULL));
+  options.bind_device = "";
+  close_socket(new_with(loop, &options));
+  assert_subjects_usable();
+}
+
+TEST("a bad address has no MTU") {
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+  struct sockaddr_in no_port = loopback_address(0);
+  struct sockaddr unknown = {.sa_family = AF_UNIX};
+  open_subjects(loop);
+  ROW(UV_EINVAL, dgram_path_mtu_to(bound, NULL));
+  ROW(UV_EINVAL, dgram_path_mtu_to(bound, (struct sockaddr *)&v6));
+  ROW(UV_EINVAL, dgram_path_mtu_to(unbound, &unknown));
+  ROW(DGRAM_ERR_SOCKET_BAD_PORT, dgram_path_mtu_to(unbound, (struct sockaddr *)&no_port));
+  ROW(DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED, dgram_get_mtu(bound));
+  ROW(DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED, dgram_get_mtu(unbound));
+  assert_subjects_usable();
+}
+
 /* ---- groups ---- */
 
 static void assert_sources_refused(int code, dgram_socket_t *socket, const char *source,
@@ -671,6 +779,13 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_remote_address(socket, &address));
   CLOSED_ROW(dgram_set_broadcast(socket, 1));
   CLOSED_ROW(dgram_set_ttl(socket, 1));
+  int64_t value;
+  char name[DGRAM_INTERFACE_NAME];
+  CLOSED_ROW(dgram_set_sockopt(socket, DGRAM_SO_TTL, 1));
+  CLOSED_ROW(dgram_get_sockopt(socket, DGRAM_SO_TTL, &value));
+  CLOSED_ROW(dgram_get_bind_device(socket, name));
+  CLOSED_ROW(dgram_get_mtu(socket));
+  CLOSED_ROW(dgram_path_mtu_to(socket, binary));
   CLOSED_ROW(dgram_set_multicast_ttl(socket, 1));
   CLOSED_ROW(dgram_set_multicast_loopback(socket, 1));
   CLOSED_ROW(dgram_set_multicast_interface(socket, "127.0.0.1"));

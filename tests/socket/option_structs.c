@@ -46,6 +46,10 @@ TEST("the default options are those of a plain socket") {
     assert_true(options.defer == NULL);
     assert_null(options.defer_context);
     assert_int_equal(options.low_latency, 0);
+    assert_int_equal(options.disable_gro, 0);
+    assert_int_equal(options.sockopt_count, 0);
+    assert_null(options.sockopts);
+    assert_null(options.bind_device);
     assert_int_equal(options.receive_info, 0);
   }
 }
