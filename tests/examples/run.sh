@@ -393,6 +393,17 @@ run_multicast_interface_ipv6() {
   fails $'setMulticastInterface: invalid argument\n' eth1%
 }
 
+run_icmp() {
+  local narrow='the path takes packets of 1500 bytes'
+  receive UDP4-RECV:0,bind=127.0.0.1
+  kill "$receiver"
+  wait "$receiver" || true # so that its port is closed
+  run_to_end "127.0.0.1:$port: port unreachable, says 127.0.0.1"$'\n' '' "$port"
+  fails $'send: Port should be > 0 and < 65536; >= 0 to bind\n' 0
+  two_hosts
+  fails "send EMSGSIZE 10.0.1.1:9"$'\n'"$narrow"$'\n' 9 10.0.1.1 1473
+}
+
 run_abort() {
   in_network 41234
   in_background "${arguments[@]}"
