@@ -215,6 +215,7 @@ typedef void (*dgram_membership_cb)(dgram_socket_t *socket, const dgram_membersh
  * @retval UV_EBADF                    being bound: call from 'listening'
  * @retval UV_ENOPROTOOPT              an IPv6 group on udp4
  * @retval UV_EADDRINUSE               the group was added by this function before
+ * @retval UV_ENOTSUP                  the socket is on a simulated network
  * @retval UV_ENOMEM
  * @return or the error of the bind or of dgram_watch_interfaces(); or if there are suitable
  *         interfaces and all have failed, the error of the first, as in `error` of

@@ -28,6 +28,7 @@ set(dgram_ipc # frames and descriptors between the processes of one host
   frame.c
   unix_listener.c)
 set(dgram_core # the socket on a libuv loop
+  accept_peer.c
   abort.c
   access.c
   bind.c

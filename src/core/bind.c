@@ -93,7 +93,7 @@ static int bind_open_with_sockopts(dgram_socket_t *socket, struct dgram__setting
   return err;
 }
 
-static int bind_open(dgram_socket_t *socket, const union dgram__address *local) {
+static int bind_open_udp(dgram_socket_t *socket, const union dgram__address *local) {
   unsigned flags = socket->options.flags;
   struct dgram__settings settings = {.local = *local,
                                      .reuse_addr = (flags & DGRAM__REUSE_ADDR) != 0,
@@ -102,11 +102,12 @@ static int bind_open(dgram_socket_t *socket, const union dgram__address *local) 
                                      .network = dgram__network_of(socket),
                                      .info = socket->options.receive_info,
                                      .capabilities = bind_capabilities(socket)};
-  int err;
-  if (socket->extras != NULL)
-    err = bind_open_with_sockopts(socket, &settings);
-  else
-    err = dgram__udp_open(&socket->udp, &settings);
+  return socket->extras != NULL ? bind_open_with_sockopts(socket, &settings)
+                                : dgram__udp_open(&socket->udp, &settings);
+}
+
+static int bind_open(dgram_socket_t *socket, const union dgram__address *local) {
+  int err = bind_open_udp(socket, local);
   if (err != 0)
     return err;
   err = bind_set_up(socket);
@@ -149,7 +150,7 @@ static int bind_adopt(dgram_socket_t *socket, int fd, bool ours) {
     capabilities.max_gro_segments = 1;
   dgram__udp_adopt(&socket->udp, &capabilities);
   socket->udp.info = socket->options.receive_info;
-  dgram__connect_adopt(socket);
+  (void)dgram__connect_adopt(socket);
   return 0;
 }
 
@@ -165,6 +166,7 @@ static void bind_announce(dgram_socket_t *socket) {
   dgram__emit_listening(socket);
   if (socket->life == DGRAM__CLOSED)
     return;
+  dgram__receive_listening(socket);
   dgram__send_bound(socket);
   dgram__connect_bound(socket);
   dgram__close_if_ready(socket);
@@ -298,6 +300,28 @@ int dgram__bind_at_once(dgram_socket_t *socket) {
   union dgram__address local;
   dgram__address_any(&local, dgram__family(socket->options.type), 0);
   return bind_at_once(socket, &local);
+}
+
+int dgram__bind_connected(dgram_socket_t *socket, const union dgram__address *local,
+                          const union dgram__address *peer, dgram_socket_t *server) {
+  int err = bind_open_udp(socket, local);
+  if (err != 0)
+    return err;
+  err = dgram__udp_connect(&socket->udp, peer);
+  if (err == 0)
+    err = dgram__connect_adopt(socket);
+  if (err == 0)
+    err = bind_set_up(socket);
+  if (err != 0)
+    dgram__connect_cancel(socket);
+  dgram__receive_divert(socket, server);
+  if (err != 0) {
+    dgram__udp_close(&socket->udp);
+    return err;
+  }
+  bind_set_state(socket, DGRAM__BOUND);
+  dgram__defer(socket, &bind_task);
+  return 0;
 }
 
 void dgram__bind_forget(dgram_socket_t *socket) {

@@ -235,20 +235,22 @@ void dgram__connect_bind_failed(dgram_socket_t *socket, int code, const char *sy
   }
 }
 
-void dgram__connect_adopt(dgram_socket_t *socket) {
+int dgram__connect_adopt(dgram_socket_t *socket) {
   struct dgram__connecting *connecting = &socket->connecting;
-  if (dgram__udp_name(&socket->udp, true, &connecting->peer) != 0)
-    return;
+  int err = dgram__udp_name(&socket->udp, true, &connecting->peer);
+  if (err != 0)
+    return err;
   if (connecting->state == DGRAM__CONNECT_FAILED) { /* with the bind before this one */
     connect_set_ended(socket);
   } else if (connecting->state != DGRAM__DISCONNECTED) {
     /* It is to be connected to another peer; should that fail, it has none. */
     (void)dgram__udp_connect(&socket->udp, &dgram__address_unspec);
-    return;
+    return 0;
   }
   connect_set_state(socket, DGRAM__CONNECTED);
   connecting->to = connecting->peer;
   dgram__receive_connected(socket);
+  return 0;
 }
 
 void dgram__connect_cancel(dgram_socket_t *socket) {

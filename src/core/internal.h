@@ -429,8 +429,9 @@ void dgram__time_limits_forget(dgram_socket_t *socket);
 /* Which datagrams are emitted, as flags; with none of them all are. */
 enum {
   DGRAM__FILTER_NONE = 0,
-  DGRAM__FILTER_PEER = 1,  /* while connected, the peer's: they may have come before the connect */
-  DGRAM__FILTER_ACCESS = 2 /* those that access lists and the limit of the rate let pass */
+  DGRAM__FILTER_PEER = 1,   /* while connected, the peer's: they may have come before the connect */
+  DGRAM__FILTER_ACCESS = 2, /* those that access lists and the limit of the rate let pass */
+  DGRAM__FILTER_DIVERT = 4  /* the peer's; the others go to the server's listeners */
 };
 
 /* Where `max_batch` comes from. */
@@ -474,6 +475,16 @@ void dgram__receive_lend(dgram_socket_t *socket);
 /* Receives a batch and emits its messages, as far as the iteration allows. Whether anything came.
  */
 bool dgram__receive(dgram_socket_t *socket);
+
+/*
+ * The socket has been bound and, perhaps, connected inside a call: receives what has come by now.
+ * What is not its peer's, goes to the server's listeners, behind what the system has queued for
+ * that; the rest to its own. Without memory it is lost.
+ */
+void dgram__receive_divert(dgram_socket_t *socket, dgram_socket_t *server);
+
+/* 'listening' has been emitted. */
+void dgram__receive_listening(dgram_socket_t *socket);
 
 /* The socket has just been connected. */
 void dgram__receive_connected(dgram_socket_t *socket);
@@ -594,6 +605,14 @@ int dgram__bind_implicitly(dgram_socket_t *socket);
 /* The same inside the call; 'listening' comes from the loop. */
 int dgram__bind_at_once(dgram_socket_t *socket);
 
+/*
+ * Binds and connects the unbound socket inside the call, or neither; 'listening' comes from the
+ * loop, and 'connect' does not come. What it gets meanwhile, and is not the peer's, is handed to
+ * the server. Returns 0 or an error.
+ */
+int dgram__bind_connected(dgram_socket_t *socket, const union dgram__address *local,
+                          const union dgram__address *peer, dgram_socket_t *server);
+
 /* The agent's reply: takes over a system socket. Returns 0, or an error with `fd` the agent's. */
 int dgram__bind_take_shared(dgram_socket_t *socket, int fd);
 
@@ -652,8 +671,8 @@ void dgram__connect_bound(dgram_socket_t *socket);
 /* The socket could not be bound: a connect that waited ends with this error. */
 void dgram__connect_bind_failed(dgram_socket_t *socket, int code, const char *syscall);
 
-/* A system socket that was taken over is connected already, perhaps. */
-void dgram__connect_adopt(dgram_socket_t *socket);
+/* The system socket is connected already, perhaps; UV_ENOTCONN or another error: it is not. */
+int dgram__connect_adopt(dgram_socket_t *socket);
 
 /* The socket closes: an attempt under way is cancelled. */
 void dgram__connect_cancel(dgram_socket_t *socket);
@@ -683,6 +702,21 @@ int dgram__multicast_bind_if_unbound(dgram_socket_t *socket);
 /* Joins or leaves a group of either family on the interface with this index; 0 or an error. */
 int dgram__multicast_set(const dgram_socket_t *socket, const union dgram__address *group,
                          unsigned index, enum dgram__membership_change change);
+
+/* ---- accept_peer.c: a connected socket for each peer of a server ---- */
+
+/* A server and the sockets of its peers. */
+struct dgram__accepting {
+  struct dgram__list accepted;  /* of a server: its peers' */
+  dgram_socket_t *server;       /* of a peer's socket; NULL: none, or it has closed */
+  struct dgram__list_node node; /* in its list */
+};
+
+/* The server that has accepted the socket's peer. NULL: none, or it has closed. */
+dgram_socket_t *dgram__accept_server(const dgram_socket_t *socket);
+
+/* The socket closes. */
+void dgram__accept_forget(dgram_socket_t *socket);
 
 /* ---- membership_all.c: groups on every interface ---- */
 
@@ -822,8 +856,9 @@ struct dgram__extras {
   dgram_socket_t *socket;                       /* that these belong to */
   struct dgram__network *network;               /* `sim_host` of the options; or NULL */
   struct dgram__membership_all *membership_all; /* groups on every interface; NULL: none */
-  struct dgram__sockopts *sockopts;             /* owned; NULL: nothing is kept for the bind */
-  const char *refused; /* the option that a bind has failed for; NULL: none */
+  struct dgram__accepting accepting;
+  struct dgram__sockopts *sockopts; /* owned; NULL: nothing is kept for the bind */
+  const char *refused;              /* the option that a bind has failed for; NULL: none */
   struct dgram__icmp icmp;
   struct dgram__access *access; /* lists and limit; NULL: it never had any */
   struct dgram__listeners drain;

@@ -265,6 +265,8 @@ int dgram_add_membership_all(dgram_socket_t *socket, const char *multicast_addre
   union dgram__address address;
   struct dgram__membership_all *all;
   int err = dgram__check_open(socket);
+  if (err == 0 && dgram__network_of(socket) != NULL)
+    err = UV_ENOTSUP;
   if (err == 0)
     err = membership_all_read(&address, multicast_address);
   if (err == 0 && !membership_is_multicast(&address))

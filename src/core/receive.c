@@ -157,19 +157,24 @@ static unsigned receive_queue_filter(const dgram_socket_t *socket) {
   return dgram__udp_is_readable(&socket->udp) ? DGRAM__FILTER_PEER : DGRAM__FILTER_NONE;
 }
 
+static void receive_divert_batch(dgram_socket_t *socket, struct dgram__rx_buffer buffers[],
+                                 unsigned count);
+
 /* A batch is new, and not all that has been received may be emitted. */
 __attribute__((noinline)) static void receive_filter_batch(dgram_socket_t *socket,
                                                            struct dgram__rx_buffer buffers[],
                                                            struct dgram__rx_batch *batch,
                                                            unsigned most) {
   struct dgram__rx *rx = &socket->rx;
+  if ((rx->filter & DGRAM__FILTER_DIVERT) != 0)
+    receive_divert_batch(socket, buffers, batch->count);
   if ((rx->filter & DGRAM__FILTER_ACCESS) != 0)
     dgram__access_filter(socket, buffers, batch->count);
   batch->filter = rx->filter & DGRAM__FILTER_PEER;
   /* The system's queue was empty, or an error has come between. */
   if (batch->filter != DGRAM__FILTER_NONE && batch->count < most)
-    rx->filter =
-        (unsigned char)((rx->filter & DGRAM__FILTER_ACCESS) | receive_queue_filter(socket));
+    rx->filter = (unsigned char)((rx->filter & ~(unsigned)DGRAM__FILTER_PEER) |
+                                 receive_queue_filter(socket));
 }
 
 /* Receives up to `most` buffers. Returns how many, or an error. */
@@ -199,14 +204,19 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
   return received;
 }
 
+static bool receive_is_from_peer(const struct dgram__connecting *connecting,
+                                 const union dgram__address *from) {
+  return dgram__address_equal(from, &connecting->peer) ||
+         dgram__address_equal(from, &connecting->to);
+}
+
 /* Why the datagrams of a sender are not emitted, though they were received. */
 __attribute__((noinline)) static bool receive_is_excluded(const dgram_socket_t *socket,
                                                           const struct dgram__rx_batch *batch,
                                                           const union dgram__address *from) {
   const struct dgram__connecting *connecting = &socket->connecting;
   if ((batch->filter & DGRAM__FILTER_PEER) != 0 && dgram__is_connected(connecting) &&
-      !dgram__address_equal(from, &connecting->peer) &&
-      !dgram__address_equal(from, &connecting->to))
+      !receive_is_from_peer(connecting, from))
     return true;
   return (batch->filter & DGRAM__FILTER_ACCESS) != 0 && !dgram__access_may_receive(socket, from);
 }
@@ -558,41 +568,66 @@ static void receive_emit(dgram_socket_t *socket, struct dgram__rx_batch *batch,
 
 /* ---- backlog ---- */
 
-/* Copies the batch out of the loop's buffers, which other sockets need. NULL: no memory. */
-static struct dgram__backlog *receive_copy_batch(const struct dgram__rx_batch *batch) {
-  size_t buffers_size = batch->count * sizeof(struct dgram__rx_buffer);
+/* Copies the batch, and behind it the other, NULL or not, out of their buffers. NULL: no memory. */
+static struct dgram__backlog *receive_copy_batches(const struct dgram__rx_batch *batch,
+                                                   const struct dgram__rx_batch *other) {
+  static const struct dgram__rx_batch none;
+  const struct dgram__rx_batch *const parts[] = {batch, other != NULL ? other : &none};
+  size_t count = parts[0]->count + parts[1]->count;
   size_t bytes = 0;
-  for (unsigned i = 0; i < batch->count; i++)
-    bytes += batch->buffers[i].size;
-  struct dgram__backlog *backlog = malloc(sizeof *backlog + buffers_size + bytes - batch->offset);
+  for (size_t part = 0; part < 2; part++) {
+    for (unsigned i = 0; i < parts[part]->count; i++)
+      bytes += parts[part]->buffers[i].size;
+    bytes -= parts[part]->offset;
+  }
+  size_t buffers_size = count * sizeof(struct dgram__rx_buffer);
+  struct dgram__backlog *backlog = malloc(sizeof *backlog + buffers_size + bytes);
   if (backlog == NULL)
     return NULL;
   backlog->batch = *batch;
-  backlog->batch.buffers = memcpy(backlog->buffers, batch->buffers, buffers_size);
+  backlog->batch.filter |= parts[1]->filter;
+  backlog->batch.buffers = backlog->buffers;
+  backlog->batch.count = (unsigned)count;
   backlog->batch.offset = 0;
-  backlog->buffers[0].data += batch->offset;
-  backlog->buffers[0].size -= batch->offset;
+  struct dgram__rx_buffer *to = backlog->buffers;
   char *data = (char *)backlog->buffers + buffers_size;
-  for (unsigned i = 0; i < batch->count; i++) {
-    struct dgram__rx_buffer *buffer = &backlog->buffers[i];
-    buffer->data = memcpy(data, buffer->data, buffer->size);
-    data += buffer->size;
+  for (size_t part = 0; part < 2; part++) {
+    size_t offset = parts[part]->offset;
+    for (unsigned i = 0; i < parts[part]->count; i++, to++, offset = 0) {
+      *to = parts[part]->buffers[i];
+      to->size -= offset;
+      to->data = memcpy(data, to->data + offset, to->size);
+      data += to->size;
+    }
   }
   return backlog;
 }
 
 static void receive_backlog(dgram_socket_t *socket);
 
-static void receive_set_backlog(dgram_socket_t *socket, struct dgram__backlog *backlog) {
+/* A backlog of before 'listening' waits for that. */
+static void receive_schedule_backlog(dgram_socket_t *socket) {
   static const struct dgram__task_type task = {receive_backlog,
                                                offsetof(dgram_socket_t, tasks.backlog)};
-  socket->rx.backlog = backlog;
-  dgram__enqueue(socket, &socket->loop->backlogs, &task);
+  if (socket->binding.state == DGRAM__LISTENING)
+    dgram__enqueue(socket, &socket->loop->backlogs, &task);
 }
 
-/* Without memory to keep the rest of the batch it is emitted now, though the socket is paused. */
+static void receive_set_backlog(dgram_socket_t *socket, struct dgram__backlog *backlog) {
+  if (socket->rx.backlog != backlog)
+    free(socket->rx.backlog);
+  socket->rx.backlog = backlog;
+  receive_schedule_backlog(socket);
+}
+
+/*
+ * Keeps the rest of the batch in front of what was diverted to the socket meanwhile. Without memory
+ * to keep it, it is emitted now, though the socket is paused.
+ */
 static void receive_keep(dgram_socket_t *socket, struct dgram__rx_batch *batch) {
-  struct dgram__backlog *backlog = receive_copy_batch(batch);
+  struct dgram__backlog *diverted = socket->rx.backlog;
+  struct dgram__backlog *backlog =
+      receive_copy_batches(batch, diverted != NULL ? &diverted->batch : NULL);
   if (backlog != NULL) {
     receive_set_backlog(socket, backlog);
     return;
@@ -614,11 +649,20 @@ static void receive_backlog(dgram_socket_t *socket) {
   rx->backlog = NULL; /* a listener that closes the socket must not free it */
   rx->backlog_iteration = socket->loop->iteration + 1; /* which begins when the loop polls */
   receive_emit(socket, &backlog->batch, &iteration);
-  if (backlog->batch.count > 0 && socket->life == DGRAM__OPEN)
-    receive_set_backlog(socket, backlog);
-  else
+  if (backlog->batch.count == 0 || socket->life != DGRAM__OPEN) {
     free(backlog);
+  } else if (rx->backlog == NULL) {
+    receive_set_backlog(socket, backlog);
+  } else {
+    receive_keep(socket, &backlog->batch);
+    free(backlog);
+  }
   dgram__send_flush(socket);
+}
+
+void dgram__receive_listening(dgram_socket_t *socket) {
+  if (socket->rx.backlog != NULL)
+    receive_schedule_backlog(socket);
 }
 
 void dgram__receive_lend(dgram_socket_t *socket) {
@@ -628,6 +672,81 @@ void dgram__receive_lend(dgram_socket_t *socket) {
          socket->rx.paused == 0)
     receive_backlog(socket);
   dgram__release(socket);
+}
+
+/* ---- diverted ---- */
+
+enum { MOST_DIVERTED = 4096 }; /* by one call: what comes, may come without end */
+
+/* A receive buffer apart from the loop's: those have a batch that is being delivered, perhaps. */
+struct rx_spare {
+  struct dgram__rx_buffers buffers; /* the first has data */
+  char data[DGRAM__RX_BUFFER_SIZE];
+};
+
+/* Without memory what the buffer has is lost. */
+static void receive_append(dgram_socket_t *socket, struct dgram__rx_buffer *buffer) {
+  struct dgram__backlog *before = socket->rx.backlog;
+  struct dgram__rx_batch batch = {.buffers = buffer, .count = 1, .filter = DGRAM__FILTER_NONE};
+  if ((socket->rx.filter & DGRAM__FILTER_ACCESS) != 0)
+    dgram__access_filter(socket, buffer, 1);
+  struct dgram__backlog *backlog = before != NULL ? receive_copy_batches(&before->batch, &batch)
+                                                  : receive_copy_batches(&batch, NULL);
+  if (backlog != NULL)
+    receive_set_backlog(socket, backlog);
+}
+
+/*
+ * Moves what the system has queued for the socket into its backlog, unless others could have it, or
+ * the socket is paused so that it stays there.
+ */
+static void receive_fetch(dgram_socket_t *socket, struct rx_spare *spare) {
+  if (socket->rx.max_batch == 1 || socket->rx.paused != 0)
+    return;
+  for (int i = 0; i < MOST_DIVERTED; i++) {
+    (void)dgram__count_call(socket);
+    if (dgram__udp_recv(&socket->udp, &spare->buffers, 1) <= 0)
+      return;
+    receive_append(socket, &spare->buffers.all[0]);
+  }
+}
+
+void dgram__receive_divert(dgram_socket_t *socket, dgram_socket_t *server) {
+  if (!dgram__udp_is_readable(&socket->udp))
+    return;
+  struct rx_spare *spare = malloc(sizeof *spare);
+  if (spare == NULL)
+    return;
+  memset(&spare->buffers, 0, sizeof spare->buffers);
+  spare->buffers.all[0].data = spare->data;
+  dgram__rx_buffers_init(&spare->buffers);
+  receive_fetch(server, spare);
+  for (int i = 0; i < MOST_DIVERTED; i++) {
+    struct dgram__rx_buffer *buffer = &spare->buffers.all[0];
+    (void)dgram__count_call(socket);
+    if (dgram__udp_recv(&socket->udp, &spare->buffers, 1) <= 0)
+      break;
+    bool own = dgram__is_connected(&socket->connecting) &&
+               receive_is_from_peer(&socket->connecting, &buffer->from);
+    receive_append(own ? socket : server, buffer);
+  }
+  free(spare);
+}
+
+/* Of a batch: the kernel had chosen the socket before it was connected. */
+static void receive_divert_batch(dgram_socket_t *socket, struct dgram__rx_buffer buffers[],
+                                 unsigned count) {
+  dgram_socket_t *server = dgram__accept_server(socket);
+  for (unsigned i = 0; i < count; i++) {
+    struct dgram__rx_buffer *buffer = &buffers[i];
+    if (buffer->segment < 0 || !dgram__is_connected(&socket->connecting) ||
+        receive_is_from_peer(&socket->connecting, &buffer->from))
+      continue;
+    if (server != NULL)
+      receive_append(server, buffer);
+    buffer->segment = DGRAM__RX_REFUSED;
+    buffer->size = 0; /* a backlog need not copy it */
+  }
 }
 
 void dgram__receive_forget(dgram_socket_t *socket) {

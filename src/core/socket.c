@@ -210,6 +210,7 @@ void dgram__close_if_ready(dgram_socket_t *socket) {
   dgram__send_cancel_all(socket);
   dgram__connect_cancel(socket);
   dgram__membership_all_forget(socket);
+  dgram__accept_forget(socket);
   dgram__receive_forget(socket);
   dgram__time_limits_forget(socket);
   dgram__poll_close(socket);

@@ -9,6 +9,8 @@
 
 #include "internal.h"
 
+#include <dgram_peer.h>
+
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
@@ -433,6 +435,34 @@ static void an_exchange_at_once(void) {
     run_both();
 }
 
+/* ---- a peer with a socket of its own ---- */
+
+static void a_peer_with_a_socket_of_its_own(void) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.reuse_port = 1;
+  dgram_socket_t *server = new_with(&options, on_message);
+  dgram_socket_t *sender = new_socket(NULL);
+  dgram_socket_t *own = NULL;
+  union dgram__address peer;
+  bind_and_wait(server, "127.0.0.1");
+  bind_and_wait(sender, "127.0.0.1");
+  dgram__address_loopback(&peer, AF_INET, port_of(sender));
+  int err = dgram_accept_peer(server, &peer.any, NULL, &own);
+  CHECK((err == 0) == (own != NULL) && (err == 0 || fault.in != NULL));
+  bool listens = own != NULL && dgram_on_message(own, on_message, NULL) == 0;
+  CHECK(listens || fault.in != NULL);
+  int port = port_of(server);
+  for (int i = 0; i < 5; i++)
+    send_next(sender, 1, port, "127.0.0.1", on_sent);
+  while (dgram_get_send_queue_count(sender) > 0)
+    uv_run(scenario_loop, UV_RUN_ONCE);
+  while (port != 9 && (own == NULL || listens) && bytes_received < bytes_sent)
+    uv_run(scenario_loop, UV_RUN_ONCE);
+  close_socket(own);
+  close_socket(sender);
+  close_socket(server);
+}
+
 /* ---- every fault, one after the other ---- */
 
 static void (*in_loop)(void); /* the scenario */
@@ -481,3 +511,4 @@ SURVIVES(options_and_icmp_errors, "a socket with options that is told of ICMP er
 SURVIVES(an_exchange_at_once, "an exchange at once")
 SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left")
 SURVIVES(a_close_before_the_bind, "a close before the bind")
+SURVIVES(a_peer_with_a_socket_of_its_own, "a peer that is accepted")

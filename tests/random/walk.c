@@ -11,6 +11,7 @@
  */
 #include <dgram.h>
 #include <dgram_interfaces.h>
+#include <dgram_peer.h>
 #include <dgram_stats.h>
 
 #include <arpa/inet.h>
@@ -1424,8 +1425,28 @@ static void on_membership(dgram_socket_t *socket, const dgram_membership_t *memb
     (void)dgram_drop_membership_all(socket, membership->group);
 }
 
+/* The socket of the peer is closed again: the peer is a port that others may have, too. */
+static void call_accept_peer(struct member *member) {
+  struct sockaddr_storage peer;
+  dgram_socket_t *accepted;
+  struct call call = begin_call(member, "dgram_accept_peer", 0);
+  loopback(&peer, member->type, PICK(walk.ports[member->type == DGRAM_UDP6]));
+  int result = dgram_accept_peer(member->socket, (struct sockaddr *)&peer, NULL, &accepted);
+  CHECK((result == 0) == (accepted != NULL), "a socket with an error");
+  if (result == 0) {
+    CHECK(dgram_connect_state(accepted) == DGRAM_CONNECTED, "it is not connected");
+    CHECK(dgram_close(accepted, NULL, NULL) == 0, "it is closed");
+  }
+  end_call(&call, result);
+}
+
+/* Or a peer is accepted. */
 static void call_membership_all(struct member *member) {
   static const char *const groups[] = {"224.0.0.114", "239.1.2.3", "ff02::1234", "group", NULL};
+  if (one_in(3)) {
+    call_accept_peer(member);
+    return;
+  }
   struct call call = begin_call(member, "a membership everywhere", 0);
   const char *group = PICK(groups);
   end_call(&call, one_in(2) ? dgram_add_membership_all(member->socket, group, on_membership, member)

@@ -1,0 +1,155 @@
+/*
+ * What comes between the bind and the connect of an accepted peer's socket: the system may give it
+ * to that socket, whoever has sent it. It is handed to the server, behind what had come before; and
+ * so is what is queued even later, since the system had chosen the socket before.
+ */
+#include "lib/fixture.h"
+#include "lib/wrap.h"
+
+#include <dgram_peer.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+static void (*in_window)(void); /* called once, before connect(2) */
+static int window_fd;
+static int server_port, peer, stranger;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t length)) {
+  if (in_window != NULL) {
+    void (*run)(void) = in_window;
+    in_window = NULL;
+    window_fd = fd;
+    run();
+  }
+  return __real_connect(fd, to, length);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+/* The next one is sent by the peer. */
+static void send_texts(const char *from_stranger, const char *from_peer) {
+  if (from_stranger != NULL)
+    raw_send(stranger, from_stranger, strlen(from_stranger), server_port);
+  if (from_peer != NULL)
+    raw_send(peer, from_peer, strlen(from_peer), server_port);
+}
+
+static dgram_socket_t *open_server(uv_loop_t *loop) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.reuse_port = 1;
+  dgram_socket_t *server = new_with(loop, &options);
+  assert_int_equal(dgram_on_message(server, trace_message, "server"), 0);
+  server_port = bind_now(server, NULL);
+  peer = raw_socket();
+  stranger = raw_socket();
+  return server;
+}
+
+static struct sockaddr_in name_of(int fd) {
+  struct sockaddr_in name;
+  socklen_t length = sizeof name;
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+  return name;
+}
+
+/* On the address to which all is sent: then the system gives everything to the new socket. */
+static int accept_peer(dgram_socket_t *server, dgram_socket_t **accepted) {
+  struct sockaddr_in from = name_of(peer);
+  dgram_accept_options_t options = dgram_default_accept_options();
+  options.local = (struct sockaddr *)&from;
+  int err = dgram_accept_peer(server, (struct sockaddr *)&from, &options, accepted);
+  return err != 0 ? err : dgram_on_message(*accepted, trace_message, "peer");
+}
+
+static void close_raw(void) {
+  close(peer);
+  close(stranger);
+}
+
+static void send_both(void) {
+  send_texts("b", "B");
+  send_texts("c", "C");
+}
+
+TEST("what comes to a peer's socket before it is connected goes to whom it is for, in order") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  send_texts("a", NULL);
+  in_window = send_both;
+  assert_int_equal(accept_peer(server, &accepted), 0);
+  send_texts("d", "D");
+  assert_trace("");
+  run_until_trace(loop, "server(a) server(b) server(c) peer(B) peer(C) server(d) peer(D)");
+  close_socket(accepted);
+  close_raw();
+}
+
+static void on_first(dgram_socket_t *server, const char *message, const dgram_rinfo_t *rinfo,
+                     void *context) {
+  in_window = send_both;
+  trace("first");
+  assert_int_equal(dgram_off_message(server, on_first, context), 0);
+  assert_int_equal(accept_peer(server, context), 0);
+}
+
+/* The batch that is being delivered lies in the loop's buffers. */
+TEST("it comes behind the batch in whose delivery the peer is accepted") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  assert_int_equal(dgram_on_message(server, on_first, &accepted), 0);
+  assert_int_equal(dgram_set_receive_budget(server, 2), 0);
+  for (int i = 0; i < 4; i++)
+    send_texts((const char *[]){"1", "2", "3", "4"}[i], NULL);
+  run_until_trace(loop, "server(1) first server(2) server(3) server(4) peer(B) peer(C) "
+                        "server(b) server(c)");
+  close_socket(accepted);
+  close_raw();
+}
+
+static void send_one(void) {
+  send_texts("b", "B");
+}
+
+TEST("a socket that is closed before 'listening' has left to the server what is the server's") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  in_window = send_one;
+  assert_int_equal(accept_peer(server, &accepted), 0);
+  close_socket(accepted);
+  settle(loop);
+  assert_trace("server(b)");
+  close_raw();
+}
+
+TEST("a server that closes has left nothing to be handed to it") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  in_window = send_one;
+  assert_int_equal(accept_peer(server, &accepted), 0);
+  close_socket(server);
+  settle(loop);
+  assert_trace("peer(B)");
+  send_texts(NULL, "D");
+  settle(loop);
+  assert_trace("peer(D)");
+  close_socket(accepted);
+  close_raw();
+}
+
+/* A connect to the stranger, and back, lets the system queue what the library takes for late. */
+TEST("what is queued after the connect, since the socket was chosen before, goes to the server") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  struct sockaddr_in names[2] = {name_of(stranger), name_of(peer)};
+  assert_int_equal(accept_peer(server, &accepted), 0);
+  int fd = dgram_fileno(accepted);
+  settle(loop);
+  assert_int_equal(__real_connect(fd, (struct sockaddr *)&names[0], sizeof names[0]), 0);
+  send_texts("b", NULL);
+  assert_int_equal(__real_connect(fd, (struct sockaddr *)&names[1], sizeof names[1]), 0);
+  send_texts(NULL, "C");
+  run_until_trace(loop, "peer(C) server(b)");
+  close_socket(accepted);
+  close_raw();
+}

@@ -1,0 +1,401 @@
+/*
+ * A connected socket for each peer on its server's port: who gets what, on which addresses, and
+ * what is refused. That nothing is lost or mixed up on the way is shown by accept_peer_load.c.
+ */
+#include "lib/fixture.h"
+
+#include <dgram_peer.h>
+
+#include <poll.h>
+#include <stdbool.h>
+
+static dgram_socket_t *server;
+static int server_port;
+
+static dgram_socket_t *new_server(uv_loop_t *loop, dgram_type_t type, const char *address) {
+  dgram_options_t options = dgram_default_options(type);
+  options.reuse_port = 1;
+  server = new_with(loop, &options);
+  assert_int_equal(dgram_on_message(server, trace_message, "server"), 0);
+  server_port = bind_now(server, address);
+  return server;
+}
+
+/* A program elsewhere: a plain socket. */
+struct remote {
+  int fd;
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } name;
+};
+
+static struct remote open_remote(int family, const char *address) {
+  struct remote remote = {.fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  socklen_t length = sizeof remote.name;
+  remote.name.any.sa_family = (sa_family_t)family;
+  assert_int_equal(inet_pton(family, address,
+                             family == AF_INET ? (void *)&remote.name.v4.sin_addr
+                                               : (void *)&remote.name.v6.sin6_addr),
+                   1);
+  assert_int_equal(bind(remote.fd, &remote.name.any, sizeof remote.name), 0);
+  assert_int_equal(getsockname(remote.fd, &remote.name.any, &length), 0);
+  return remote;
+}
+
+/* Sends a text to the server's port of an address. */
+static void remote_send(const struct remote *remote, const char *text, const char *address) {
+  struct remote to = {.name.any.sa_family = remote->name.any.sa_family};
+  bool v4 = to.name.any.sa_family == AF_INET;
+  assert_int_equal(inet_pton(to.name.any.sa_family, address,
+                             v4 ? (void *)&to.name.v4.sin_addr : (void *)&to.name.v6.sin6_addr),
+                   1);
+  to.name.v4.sin_port = htons((uint16_t)server_port);
+  assert_int_equal(sendto(remote->fd, text, strlen(text), 0, &to.name.any,
+                          v4 ? sizeof to.name.v4 : sizeof to.name.v6),
+                   strlen(text));
+}
+
+static void remote_expect(const struct remote *remote, const char *text) {
+  char bytes[64] = "";
+  struct pollfd readable = {.fd = remote->fd, .events = POLLIN};
+  assert_int_equal(poll(&readable, 1, 5000), 1);
+  assert_true(recv(remote->fd, bytes, sizeof bytes - 1, 0) >= 0);
+  assert_string_equal(bytes, text);
+}
+
+static dgram_socket_t *accept_remote(const struct remote *remote, const char *local) {
+  struct remote own = {.name.any.sa_family = remote->name.any.sa_family};
+  dgram_accept_options_t options = dgram_default_accept_options();
+  dgram_socket_t *accepted;
+  if (local != NULL) {
+    void *to = own.name.any.sa_family == AF_INET ? (void *)&own.name.v4.sin_addr
+                                                 : (void *)&own.name.v6.sin6_addr;
+    assert_int_equal(inet_pton(own.name.any.sa_family, local, to), 1);
+    options.local = &own.name.any;
+  }
+  assert_int_equal(dgram_accept_peer(server, &remote->name.any, &options, &accepted), 0);
+  assert_int_equal(dgram_bind_state(accepted), DGRAM_BOUND);
+  assert_int_equal(dgram_connect_state(accepted), DGRAM_CONNECTED);
+  assert_int_equal(port_of(accepted), server_port);
+  assert_int_equal(dgram_on_message(accepted, trace_message, "peer"), 0);
+  return accepted;
+}
+
+static void assert_served(uv_loop_t *loop, dgram_type_t type, const char *bound_to,
+                          const char *here, const char *local) {
+  int family = strchr(here, ':') != NULL ? AF_INET6 : AF_INET;
+  new_server(loop, type, bound_to);
+  struct remote peer = open_remote(family, here);
+  struct remote other = open_remote(family, here);
+  dgram_address_t address;
+  remote_send(&peer, "a", here);
+  dgram_socket_t *accepted = accept_remote(&peer, local);
+  assert_int_equal(dgram_address(accepted, &address), 0);
+  assert_string_equal(address.address, here);
+  settle(loop);
+  assert_trace("server(a)");
+  remote_send(&peer, "b", here);
+  settle(loop);
+  assert_trace("peer(b)");
+  remote_send(&other, "c", here);
+  settle(loop);
+  assert_trace("server(c)");
+  assert_int_equal(dgram_send(accepted, "answer", 6, 0, NULL, NULL, NULL), 0);
+  settle(loop);
+  remote_expect(&peer, "answer");
+  close_socket(accepted);
+  remote_send(&peer, "d", here);
+  settle(loop);
+  assert_trace("server(d)");
+  close(peer.fd);
+  close(other.fd);
+}
+
+TEST("an accepted peer has its own socket on the server's port until that is closed") {
+  assert_served(loop, DGRAM_UDP4, "127.0.0.1", "127.0.0.1", NULL);
+}
+
+TEST("a peer of a server on all interfaces has a socket on the address of the route to it") {
+  assert_served(loop, DGRAM_UDP4, NULL, "127.0.0.1", NULL);
+}
+
+TEST("a peer over IPv6 has its own socket") {
+  skip_without_ipv6();
+  assert_served(loop, DGRAM_UDP6, "::1", "::1", NULL);
+}
+
+TEST("a peer over IPv6 of a server on all interfaces has its own socket") {
+  skip_without_ipv6();
+  assert_served(loop, DGRAM_UDP6, NULL, "::1", NULL);
+}
+
+TEST("a peer of a server on all interfaces has a socket on the address that it is given") {
+  assert_served(loop, DGRAM_UDP4, NULL, "127.0.0.1", "127.0.0.1");
+}
+
+TEST("a peer over IPv6 has a socket on the address that it is given") {
+  skip_without_ipv6();
+  assert_served(loop, DGRAM_UDP6, NULL, "::1", "::1");
+}
+
+/* All of 127.0.0.0/8 is this host's; of the route to itself an address is the source. */
+TEST("a peer on a host of several addresses is served on the one that it has addressed") {
+  new_server(loop, DGRAM_UDP4, NULL);
+  struct remote peer = open_remote(AF_INET, "127.0.0.9");
+  struct remote others[2] = {open_remote(AF_INET, "127.0.0.9"), open_remote(AF_INET, "127.0.0.3")};
+  dgram_socket_t *accepted = accept_remote(&peer, "127.0.0.2");
+  remote_send(&peer, "mine", "127.0.0.2");
+  settle(loop);
+  assert_trace("peer(mine)");
+  for (int i = 0; i < 2; i++) {
+    remote_send(&others[i], "x", "127.0.0.2");
+    remote_send(&others[i], "y", "127.0.0.1");
+  }
+  remote_send(&peer, "z", "127.0.0.1"); /* another address than that of its socket */
+  settle(loop);
+  assert_trace("server(x) server(y) server(x) server(y) server(z)");
+  close_socket(accepted);
+  close(peer.fd);
+  close(others[0].fd);
+  close(others[1].fd);
+}
+
+TEST("many peers of one host have a socket each") {
+  enum { PEERS = 50 };
+  struct remote peers[PEERS];
+  dgram_socket_t *accepted[PEERS];
+  int received[PEERS] = {0};
+  int from_others = 0;
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  assert_int_equal(dgram_off_message(server, trace_message, "server"), 0);
+  assert_int_equal(dgram_on_message(server, count_message, &from_others), 0);
+  for (int i = 0; i < PEERS; i++) {
+    peers[i] = open_remote(AF_INET, "127.0.0.1");
+    accepted[i] = accept_remote(&peers[i], NULL);
+    assert_int_equal(dgram_off_message(accepted[i], trace_message, "peer"), 0);
+    assert_int_equal(dgram_on_message(accepted[i], count_message, &received[i]), 0);
+  }
+  for (int round = 1; round <= 3; round++) {
+    for (int i = 0; i < PEERS; i++)
+      remote_send(&peers[i], "x", "127.0.0.1");
+    settle(loop);
+    for (int i = 0; i < PEERS; i++)
+      assert_int_equal(received[i], round);
+  }
+  assert_int_equal(from_others, 0);
+  for (int i = 0; i < PEERS; i++) {
+    close_socket(accepted[i]);
+    close(peers[i].fd);
+  }
+}
+
+TEST("a socket of the program's own is bound and connected, and emits 'listening' from the loop") {
+  dgram_options_t own = dgram_default_options(DGRAM_UDP4);
+  dgram_accept_options_t options = dgram_default_accept_options();
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  own.reuse_port = 1;
+  own.recv_buffer_size = 50000;
+  options.socket = new_with(loop, &own);
+  trace_events(options.socket);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted;
+  assert_int_equal(dgram_accept_peer(server, &peer.name.any, &options, &accepted), 0);
+  assert_ptr_equal(accepted, options.socket);
+  assert_int_equal(dgram_get_recv_buffer_size(accepted), 100000);
+  assert_trace("");
+  settle(loop);
+  assert_trace("listening");
+  assert_int_equal(dgram_accept_peer(server, &peer.name.any, &options, &accepted),
+                   DGRAM_ERR_SOCKET_ALREADY_BOUND);
+  assert_null(accepted);
+  assert_int_equal(dgram_disconnect(options.socket), 0);
+  close(peer.fd);
+}
+
+TEST("a new socket has the server's buffer sizes") {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.reuse_port = 1;
+  options.recv_buffer_size = 50000;
+  server = new_with(loop, &options);
+  server_port = bind_now(server, "127.0.0.1");
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_get_recv_buffer_size(accepted), 100000);
+  close_socket(accepted);
+  close(peer.fd);
+}
+
+/* It is the peer's: nobody else's datagram can reach it. */
+TEST("an ICMP error of the peer's host is the peer's socket's") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  trace_events(server);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_on_error(accepted, trace_error, "error"), 0);
+  close(peer.fd);
+  assert_int_equal(dgram_send(accepted, "x", 1, 0, NULL, NULL, NULL), 0);
+  settle(loop);
+  assert_trace("error(ECONNREFUSED)");
+  close_socket(accepted);
+}
+
+TEST("the server's descriptor may be adopted") {
+  int on = 1;
+  struct sockaddr_in to = loopback_address(0);
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof to), 0);
+  server = new_socket(loop, DGRAM_UDP4, trace_message, "server");
+  assert_int_equal(adopt_fd(server, fd), 0);
+  server_port = port_of(server);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  remote_send(&peer, "b", "127.0.0.1");
+  settle(loop);
+  assert_trace("peer(b)");
+  close_socket(accepted);
+  close(peer.fd);
+}
+
+static void accept_in_listener(dgram_socket_t *socket, const char *message,
+                               const dgram_rinfo_t *rinfo, void *context) {
+  dgram_socket_t **accepted = context;
+  trace("new");
+  if (*accepted == NULL) {
+    assert_int_equal(dgram_accept_peer(socket, rinfo->sockaddr, NULL, accepted), 0);
+    assert_int_equal(dgram_on_message(*accepted, trace_message, "peer"), 0);
+  }
+}
+
+TEST("a peer is accepted by the listener of its first message") {
+  dgram_socket_t *accepted = NULL;
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  assert_int_equal(dgram_off_message(server, trace_message, "server"), 0);
+  assert_int_equal(dgram_on_message(server, accept_in_listener, &accepted), 0);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  remote_send(&peer, "a", "127.0.0.1");
+  settle(loop);
+  remote_send(&peer, "b", "127.0.0.1");
+  settle(loop);
+  assert_trace("new peer(b)");
+  close_socket(accepted);
+  close(peer.fd);
+}
+
+/* A new socket that is not taken. */
+TEST("an accepted socket that is closed at once emits nothing but 'close'") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  trace_events(accepted);
+  remote_send(&peer, "x", "127.0.0.1");
+  assert_int_equal(dgram_close(accepted, NULL, NULL), 0);
+  settle(loop);
+  assert_trace("close");
+  close(peer.fd);
+}
+
+/* ---- what is refused ---- */
+
+#define REFUSED(code, of, peer, options)                                    \
+  do {                                                                      \
+    dgram_socket_t *refused = (dgram_socket_t *)loop;                       \
+    int files = count_open_files();                                         \
+    assert_int_equal(dgram_accept_peer(of, peer, options, &refused), code); \
+    assert_null(refused);                                                   \
+    assert_int_equal(count_open_files(), files);                            \
+  } while (0)
+
+TEST("a peer, a local address or a socket that does not fit the server is refused") {
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote local = peer;
+  dgram_accept_options_t options = dgram_default_accept_options();
+  dgram_options_t own = dgram_default_options(DGRAM_UDP4);
+  struct sockaddr_in nowhere = loopback_address(0);
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  REFUSED(UV_EINVAL, NULL, &peer.name.any, NULL);
+  REFUSED(UV_EINVAL, server, NULL, NULL);
+  assert_int_equal(dgram_accept_peer(server, &peer.name.any, NULL, NULL), UV_EINVAL);
+  REFUSED(DGRAM_ERR_SOCKET_BAD_PORT, server, (struct sockaddr *)&nowhere, NULL);
+  REFUSED(UV_EINVAL, server, (struct sockaddr *)&v6, NULL);
+  options.struct_size--;
+  REFUSED(UV_EINVAL, server, &peer.name.any, &options);
+  options = dgram_default_accept_options();
+  options.local = (struct sockaddr *)&v6;
+  REFUSED(UV_EINVAL, server, &peer.name.any, &options);
+  options.local = &local.name.any; /* not the one that the server is bound to */
+  local.name.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+  REFUSED(UV_EINVAL, server, &peer.name.any, &options);
+  options.local = NULL;
+  options.socket = new_with(loop, &own);
+  REFUSED(UV_EINVAL, server, &peer.name.any, &options); /* without reuse_port */
+  own.reuse_port = 1;
+  own.type = DGRAM_UDP6;
+  options.socket = new_with(loop, &own);
+  REFUSED(UV_EINVAL, server, &peer.name.any, &options);
+  own.type = DGRAM_UDP4;
+  options.socket = new_with(loop, &own);
+  close_socket(options.socket);
+  REFUSED(DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, server, &peer.name.any, &options);
+  close(peer.fd);
+}
+
+TEST("a local address that is no host's, nobody's, or a group's is refused") {
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote local = peer;
+  dgram_accept_options_t options = dgram_default_accept_options();
+  options.local = &local.name.any;
+  new_server(loop, DGRAM_UDP4, NULL);
+  assert_int_equal(inet_pton(AF_INET, "203.0.113.9", &local.name.v4.sin_addr), 1);
+  REFUSED(UV_EADDRNOTAVAIL, server, &peer.name.any, &options);
+  assert_int_equal(inet_pton(AF_INET, "239.1.2.3", &local.name.v4.sin_addr), 1);
+  REFUSED(UV_EINVAL, server, &peer.name.any, &options);
+  remote_send(&peer, "still", "127.0.0.1"); /* the server has not lost its port to anybody */
+  settle(loop);
+  assert_trace("server(still)");
+  close(peer.fd);
+}
+
+TEST("a server that is unbound, connected, closed or has its port alone is refused") {
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.reuse_port = 1;
+  server = new_with(loop, &options);
+  REFUSED(UV_EBADF, server, &peer.name.any, NULL);
+  assert_int_equal(dgram_connect_sync(server, 9, NULL), 0);
+  REFUSED(DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED, server, &peer.name.any, NULL);
+  assert_int_equal(dgram_disconnect(server), 0);
+  REFUSED(UV_EBADF, server, &peer.name.any, NULL); /* its port has gone */
+  close_socket(server);
+  REFUSED(DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, server, &peer.name.any, NULL);
+  server = new_bound(loop, NULL, NULL, &server_port);
+  REFUSED(UV_EINVAL, server, &peer.name.any, NULL);
+  close(peer.fd);
+}
+
+/* The kernel refuses the connect: to broadcast, without SO_BROADCAST. */
+TEST("a socket whose connect fails is unbound as before, and can be used") {
+  struct remote broadcast = open_remote(AF_INET, "127.0.0.1");
+  dgram_options_t own = dgram_default_options(DGRAM_UDP4);
+  dgram_accept_options_t options = dgram_default_accept_options();
+  dgram_socket_t *accepted;
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  own.reuse_port = 1;
+  options.socket = new_with(loop, &own);
+  broadcast.name.v4.sin_addr.s_addr = htonl(INADDR_BROADCAST);
+  REFUSED(UV_EACCES, server, &broadcast.name.any, &options);
+  REFUSED(UV_EACCES, server, &broadcast.name.any, NULL);
+  assert_int_equal(dgram_bind_state(options.socket), DGRAM_UNBOUND);
+  assert_int_equal(dgram_connect_state(options.socket), DGRAM_DISCONNECTED);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  assert_int_equal(dgram_accept_peer(server, &peer.name.any, &options, &accepted), 0);
+  assert_int_equal(dgram_on_message(accepted, trace_message, "peer"), 0);
+  remote_send(&peer, "b", "127.0.0.1");
+  settle(loop);
+  assert_trace("peer(b)");
+  close(peer.fd);
+  close(broadcast.fd);
+}
