@@ -460,4 +460,20 @@ run_handover() {
   run_to_end_with 1 '' $'cannot replace it: name too long\n' "$scratch/$(printf '%0100d' 0)"
 }
 
+# Its slow side is in tests/netns/relay.c; here there is none.
+run_relay() {
+  in_background 0 9 127.0.0.1
+  await printed_something || fail "it prints nothing"
+  port=$(sed -nE 's/^relay listening 0.0.0.0:([0-9]+)$/\1/p' "$scratch/stdout")
+  [ -n "$port" ] || fail "it does not listen"
+  kill -TERM "$pid"
+  ends 0
+  printed "relay listening 0.0.0.0:$port"$'\n''received 0, paused 0 times, queued 0 at most'$'\n'
+  fails $'Usage: relay PORT TO_PORT [TO_ADDRESS [MOST]]\n'
+  fails $'relay: Port should be > 0 and < 65536; >= 0 to bind\n' 0 65536
+}
+printed_something() {
+  [ -s "$scratch/stdout" ]
+}
+
 "run_$example"

@@ -463,6 +463,64 @@ static void a_peer_with_a_socket_of_its_own(void) {
   close_socket(server);
 }
 
+/* ---- limits and pauses ---- */
+
+static void on_message_pause(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  on_message(socket, message, rinfo, context);
+  CHECK(dgram_pause(socket) == 0);
+}
+
+static void on_drain(dgram_socket_t *socket, void *context) {
+  ++*(int *)context;
+}
+
+static bool is_done_or_faulty(int err) {
+  CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL));
+  return err == 0;
+}
+
+/* Returns whether it was refused for the limit. */
+static bool send_limited(dgram_socket_t *socket, int port, const char *address) {
+  int number = sends++;
+  memset(payloads[number], 'a' + number, SIZE);
+  int err = dgram_send(socket, payloads[number], SIZE, port, address, on_sent, &completed[number]);
+  CHECK(err == 0 || err == UV_ENOBUFS || (err == UV_ENOMEM && fault.in != NULL));
+  accepted[number] = err == 0;
+  return err == UV_ENOBUFS;
+}
+
+/* The receiver takes one datagram at a time; without memory for the rest it gets all. */
+static void an_exchange_with_limits(void) {
+  enum { LIMIT = 4, MANY_MS = 100000 };
+  int drains = 0;
+  bool refused = false;
+  dgram_socket_t *receiver = new_socket(on_message_pause);
+  dgram_socket_t *sender = new_socket(NULL);
+  bind_and_wait(receiver, "127.0.0.1");
+  int port = port_of(receiver);
+  bool limited = sender != NULL && is_done_or_faulty(dgram_on_drain(sender, on_drain, &drains)) &&
+                 is_done_or_faulty(dgram_set_send_queue_limit(sender, 0, LIMIT, 0, 0)) &&
+                 is_done_or_faulty(dgram_set_send_timeout(sender, MANY_MS)) &&
+                 is_done_or_faulty(dgram_set_lookup_timeout(sender, MANY_MS));
+  for (int i = 0; limited && i <= LIMIT; i++)
+    refused |= send_limited(sender, port, i == 1 ? "localhost" : "127.0.0.1");
+  CHECK(!limited || refused || fault.in != NULL);
+  if (limited) {
+    int err = dgram_cancel_send(sender, on_sent, &completed[2]);
+    CHECK(err == 0 || fault.in != NULL);
+  }
+  while (limited && (dgram_get_send_queue_count(sender) > 0 || (refused && drains == 0)))
+    uv_run(scenario_loop, UV_RUN_ONCE);
+  while (port != 9 && bytes_received < bytes_sent) {
+    CHECK(dgram_resume(receiver) == 0);
+    uv_run(scenario_loop, UV_RUN_ONCE);
+  }
+  CHECK(drains <= 1);
+  close_socket(sender);
+  close_socket(receiver);
+}
+
 /* ---- every fault, one after the other ---- */
 
 static void (*in_loop)(void); /* the scenario */
@@ -508,6 +566,7 @@ SURVIVES(an_exchange, "an exchange")
 SURVIVES(an_exchange_with_one_peer, "an exchange with one peer")
 SURVIVES(a_system_socket_as_the_answer, "a bind that is answered with a system socket")
 SURVIVES(options_and_icmp_errors, "a socket with options that is told of ICMP errors")
+SURVIVES(an_exchange_with_limits, "an exchange with limits and pauses")
 SURVIVES(an_exchange_at_once, "an exchange at once")
 SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left")
 SURVIVES(a_close_before_the_bind, "a close before the bind")

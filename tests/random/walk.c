@@ -59,7 +59,8 @@ enum event {
   SENT = 32,
   LOOKUP = 64,
   ICMP = 128,
-  EVERYTHING = 255
+  DRAIN = 256,
+  EVERYTHING = 511
 };
 
 struct member {
@@ -86,6 +87,10 @@ struct member {
   unsigned attempts;    /* pending callbacks of dgram_connect() */
   uint64_t left;        /* sends whose callbacks had no error */
   uint64_t left_bytes;  /* of these */
+  bool limited;         /* its queue, so that sends may be refused */
+  bool paused;
+  uint64_t paused_at;        /* in this iteration */
+  struct pending_send *last; /* accepted; NULL: it has completed */
 };
 
 /* A send with a callback. */
@@ -94,6 +99,7 @@ struct pending_send {
   unsigned number; /* of the socket */
   uint64_t order;  /* 0: its order is not checked */
   size_t size;
+  bool cancelled;
 };
 
 /* A dgram_connect() with a callback. */
@@ -437,6 +443,8 @@ static void forget_if_gone(struct member *member) {
 
 /* Its send has completed, or was rejected. */
 static void free_pending_send(struct pending_send *pending) {
+  if (pending->member->last == pending)
+    pending->member->last = NULL;
   pending->member->sends--;
   pending->member->bytes -= pending->size;
   walk.pending_sends--;
@@ -458,7 +466,10 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
   CHECK(!member->close_emitted || (error != NULL && error->code < 0), "sent after 'close'");
   member->left += error == NULL;
   member->left_bytes += bytes;
-  if (pending->order != 0) {
+  CHECK(!pending->cancelled || (error != NULL && error->code == UV_ECANCELED),
+        "a send that was cancelled has left");
+  bool out_of_turn = pending->cancelled || (error != NULL && error->code == UV_ETIMEDOUT);
+  if (pending->order != 0 && !out_of_turn) {
     CHECK(pending->order > member->completed, "send %llu completes after %llu",
           (unsigned long long)pending->order, (unsigned long long)member->completed);
     member->completed = pending->order;
@@ -531,6 +542,13 @@ static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *c
   end_callback(outer);
 }
 
+static void on_drain(dgram_socket_t *socket, void *context) {
+  struct member *member = context;
+  struct frame outer = begin_callback(DRAIN, "drain", member->number);
+  CHECK(member->socket == socket && !member->closing, "'drain' of one that is closed");
+  end_callback(outer);
+}
+
 static void on_close(dgram_socket_t *socket, void *context) {
   struct member *member = context;
   struct frame outer = begin_callback(CLOSE, "close", member->number);
@@ -586,6 +604,17 @@ static void check_info(const struct member *member, const dgram_rinfo_t *rinfo) 
   CHECK(!info->truncated && info->ttl <= 255 && info->dscp <= 63 && info->ecn <= 3, "facts");
 }
 
+/*
+ * In the iteration of the pause the rest of a batch may still follow; later nothing does, unless
+ * there was no memory to keep it.
+ */
+static void check_pause(const struct member *member) {
+  CHECK((dgram_is_paused(member->socket) != 0) == (member->paused && !member->closing),
+        "socket %u is paused, or it is not", member->number);
+  CHECK(FAULTS || !member->paused || member->paused_at == walk.iterations,
+        "a message of socket %u, which is paused", member->number);
+}
+
 static void check_message(const struct member *member, const char *message,
                           const dgram_rinfo_t *rinfo) {
   CHECK(!member->closing, "a message after close");
@@ -602,6 +631,7 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
   struct member *member = context;
   struct frame outer = begin_callback(MESSAGE, "message", member->number);
   CHECK(member->socket == socket, "a message of a socket that was freed");
+  check_pause(member);
   check_message(member, message, rinfo);
   if (rinfo->size == sizeof probe && memcmp(message, probe, sizeof probe) == 0)
     walk.probes++;
@@ -609,7 +639,7 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
     uv_buf_t nothing = uv_buf_init(NULL, 0);
     int result = dgram_reply(socket, rinfo, &nothing, 1, NULL, NULL);
     walk.accepted += result == 0;
-    CHECK(result == 0 || result == UV_EINVAL || FAULTS ||
+    CHECK(result == 0 || result == UV_EINVAL || FAULTS || member->limited ||
               result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
           "reply: %s", dgram_err_name(result));
   }
@@ -623,6 +653,7 @@ static void on_messages(dgram_socket_t *socket, const dgram_message_t *const mes
   struct member *member = context;
   struct frame outer = begin_callback(MESSAGE, "messages", member->number);
   CHECK(member->socket == socket, "messages of a socket that was freed");
+  check_pause(member);
   CHECK(count > 0 && count <= 1024, "%zu", count);
   for (size_t i = 0; i < count; i++)
     check_message(member, messages[i]->message, &messages[i]->rinfo);
@@ -895,6 +926,7 @@ static dgram_options_t some_options(struct member *member) {
   options.receive_batch = one_in(2) ? (int)below(70) : 0;
   options.receive_budget = one_in(2) ? (int)below(40) : 0;
   options.reuse_port = one_in(5);
+  options.pause_without_listener = one_in(4);
   options.receive_info = one_in(2) ? below(DGRAM_INFO_ALL + 1U) : 0;
   member->info = options.receive_info;
   member->reuses = options.reuse_port != 0 || options.reuse_addr != 0;
@@ -1146,6 +1178,7 @@ static struct pending_send *new_pending_send(struct member *member, size_t size,
     pending->order = ++member->sent;
   member->sends++;
   member->bytes += size;
+  member->last = pending;
   walk.pending_sends++;
   return pending;
 }
@@ -1239,7 +1272,7 @@ static void call_send(struct member *member) {
   int result = send_variant(member, size, port, binary, pending);
   if (was_closing)
     CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
-  else if (!FAULTS)
+  else if (!FAULTS && !(member->limited && result == UV_ENOBUFS))
     CHECK(result == (connected   ? port == 0 ? 0 : DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED
                      : port == 0 ? DGRAM_ERR_SOCKET_BAD_PORT
                                  : 0),
@@ -1268,7 +1301,7 @@ static void call_send_path(struct member *member) {
   int result =
       dgram_send_path(member->socket, &path, &buffer, 1, pending != NULL ? on_sent : NULL, pending);
   CHECK(!was_closing || result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
-  CHECK(was_closing || FAULTS || result == 0 || result == UV_EINVAL ||
+  CHECK(was_closing || FAULTS || member->limited || result == 0 || result == UV_EINVAL ||
             result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
         "%s", dgram_err_name(result));
   if (result != 0 && pending != NULL)
@@ -1315,6 +1348,7 @@ static void call_send_many(struct member *member) {
     return;
   size_t count = make_list(member, list);
   struct pending_send *pending = one_in(2) ? new_pending_send(member, 0, false) : NULL;
+  member->last = NULL; /* a list cannot be cancelled */
   struct call call = begin_call(member, "dgram_send_many", inside_bind(member));
   int result =
       dgram_send_many(member->socket, list, count, pending != NULL ? on_many_sent : NULL, pending);
@@ -1346,6 +1380,74 @@ static void call_try_send(struct member *member) {
       CHECK(list[i].sent == list[i].buffers->len, "%zu bytes", list[i].sent);
   }
   end_call(&call, 0); /* also if the system refuses it, the socket is bound and flushed */
+}
+
+/* ---- flow control ---- */
+
+static void call_pause(struct member *member) {
+  struct call call = begin_call(member, "dgram_pause", 0);
+  bool pause = one_in(3);
+  int result;
+  if (one_in(4))
+    result = dgram_pause_at(member->socket, below(5)); /* in a listener of 'messages', perhaps */
+  else
+    result = pause ? dgram_pause(member->socket) : dgram_resume(member->socket);
+  member->paused = !member->closing && dgram_is_paused(member->socket) != 0;
+  member->paused_at = walk.iterations;
+  end_call(&call, result);
+}
+
+static int set_queue_limit(struct member *member) {
+  size_t bytes = one_in(2) ? below(20000) : 0;
+  size_t count = one_in(2) ? below(200) : 0;
+  size_t low_bytes = below((uint32_t)bytes + 2); /* one too many, perhaps */
+  int result = dgram_set_send_queue_limit(member->socket, bytes, count, low_bytes, 0);
+  if (result == 0)
+    member->limited = bytes + count > 0;
+  return result;
+}
+
+static int change_drain_listeners(struct member *member) {
+  switch (below(3)) {
+  case 0:
+    return dgram_on_drain(member->socket, on_drain, member);
+  case 1:
+    return dgram_once_drain(member->socket, on_drain, member);
+  default:
+    return dgram_off_drain(member->socket, on_drain, member);
+  }
+}
+
+static void call_limits(struct member *member) {
+  struct call call = begin_call(member, "limits", 0);
+  switch (below(4)) {
+  case 0:
+    end_call(&call, set_queue_limit(member));
+    break;
+  case 1:
+    end_call(&call, change_drain_listeners(member));
+    break;
+  case 2:
+    end_call(&call, dgram_set_send_timeout(member->socket, (int)below(4) * (int)below(20) - 1));
+    break;
+  default:
+    end_call(&call, dgram_set_lookup_timeout(member->socket, (int)below(4) * (int)below(20) - 1));
+  }
+}
+
+static void call_cancel(struct member *member) {
+  struct pending_send *last = member->last;
+  struct call call = begin_call(member, "dgram_cancel_send", 0);
+  int result = dgram_cancel_send(member->socket, on_sent, last != NULL ? (void *)last : member);
+  if (member->closing)
+    CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
+  else if (last == NULL)
+    CHECK(result == UV_ENOENT, "%s", dgram_err_name(result));
+  else
+    CHECK(result == 0 || result == UV_EBUSY, "%s", dgram_err_name(result));
+  if (result == 0)
+    last->cancelled = true;
+  end_call(&call, result);
 }
 
 static void call_flush(struct member *member) {
@@ -1629,7 +1731,8 @@ static void call_some(struct member *member) {
       call_burst,          call_flush,      call_flush,      call_setter,     call_setter,
       call_send_many,      call_send_many,  call_try_send,   call_try_send,   call_membership,
       call_membership_all, call_getters,    call_getters,    call_ref,        call_listeners,
-      call_listeners,      call_send_path};
+      call_listeners,      call_send_path,  call_pause,      call_pause,      call_limits,
+      call_cancel,         call_cancel};
   if (member->socket == NULL)
     create(member);
   else if (one_in(60))
@@ -1726,6 +1829,9 @@ static void check_receiving(struct member *member) {
       dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
       dgram_address(member->socket, &address) != 0 || address.port == 0)
     return;
+  if (member->paused)
+    CHECK(dgram_resume(member->socket) == 0, "it is open");
+  member->paused = false;
   uint64_t before = walk.probes;
   int fd = raw_socket(member->type);
   raw_send(fd, member->type, probe, sizeof probe, address.port, 0);
