@@ -69,6 +69,8 @@ typedef struct dgram_stats {
                                 was faster, or the error persists */
   uint64_t back_offs;       /**< how often the socket was not polled for some milliseconds, after
                                 several of these in a row */
+  uint64_t posts;           /**< datagrams of dgram_post_send() that the loop has taken over */
+  uint64_t posts_refused;   /**< calls of dgram_post_send() that returned UV_ENOBUFS */
   dgram_stats_code_t send_errors[DGRAM_STATS_CODES]; /**< `send_failures` by their codes, in the
                                 order of their first occurrence; codes beyond the last entry are
                                 only in the sum */
@@ -83,8 +85,8 @@ typedef struct dgram_stats {
  * @return zeros and the size of the struct, by value
  */
 static inline dgram_stats_t dgram_default_stats(void) {
-  dgram_stats_t stats = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           0,
-                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{0, 0, 0}}, {{0, 0, 0}}};
+  dgram_stats_t stats = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           0,
+                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{0, 0, 0}}, {{0, 0, 0}}};
   stats.struct_size = sizeof stats;
   return stats;
 }

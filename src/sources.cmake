@@ -44,6 +44,7 @@ set(dgram_core # the socket on a libuv loop
   options.c
   path.c
   poll.c
+  post_send.c
   receive.c
   resolve.c
   rx_coalesce.c

@@ -29,7 +29,9 @@
   XX(queue_max_bytes, HIGHEST) \
   XX(queue_max_count, HIGHEST) \
   XX(idle_wakeups, ADDED)      \
-  XX(back_offs, ADDED)
+  XX(back_offs, ADDED)         \
+  XX(posts, ADDED)             \
+  XX(posts_refused, ADDED)
 
 struct dgram__counters {
 #define DGRAM__COUNTER_MEMBER(name, sum) uint64_t name;

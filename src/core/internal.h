@@ -104,6 +104,9 @@ void dgram__loop_leave(struct dgram__loop *loop);
 /* The loop's shared state. NULL: the loop has no sockets. */
 struct dgram__loop *dgram__loop_find(const uv_loop_t *uv);
 
+/* How often this process is the child of a fork, from the first one with a socket on. */
+unsigned dgram__forks(void);
+
 /* Runs the task before the loop blocks; `queue` is one of the loop's. */
 void dgram__enqueue(dgram_socket_t *socket, struct dgram__task_queue *queue,
                     const struct dgram__task_type *type);
@@ -558,6 +561,22 @@ void dgram__count_closing(dgram_socket_t *socket);
 /* The socket is freed: what it counted stays in its loop's sums. */
 void dgram__count_freed(dgram_socket_t *socket);
 
+/* ---- post_send.c: sends from any thread ---- */
+
+struct dgram__posts {
+  struct dgram__list senders; /* that are not closed */
+  struct dgram__list failed;  /* posts that could not be sent; to be reported */
+};
+
+/* The socket is about to be closed: takes over what was posted, and closes its senders. */
+void dgram__posts_close(dgram_socket_t *socket);
+
+/* Calls the callbacks of posts that could not be sent. */
+void dgram__posts_report(dgram_socket_t *socket);
+
+/* Adds what was refused to the counters. */
+void dgram__posts_count(dgram_socket_t *socket);
+
 /* ---- bind.c: from a socket to a system socket ---- */
 
 /* How far a socket is with its system socket; bind.c draws it. */
@@ -864,6 +883,7 @@ struct dgram__extras {
   struct dgram__listeners drain;
   struct dgram__send_limit send_limit;
   struct dgram__time_limits time_limits;
+  struct dgram__posts posts;
 };
 
 struct dgram_socket {

@@ -33,6 +33,10 @@ static unsigned forks; /* from the first process with a socket to this one */
 
 static void loop_make_lock(void);
 
+unsigned dgram__forks(void) {
+  return forks;
+}
+
 static void loop_lock(void) {
   uv_once(&loops_once, loop_make_lock);
   uv_mutex_lock(&loops_lock);

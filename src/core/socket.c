@@ -195,6 +195,7 @@ static void socket_finish_close(dgram_socket_t *socket) {
   dgram__emit_close(socket);
   dgram__connect_report_cancelled(socket);
   dgram__send_complete(socket, &socket->tx.cancelled);
+  dgram__posts_report(socket);
   dgram__release(socket); /* of socket_new(); the task holds the socket, too */
 }
 
@@ -226,6 +227,7 @@ int dgram_close(dgram_socket_t *socket, dgram_close_cb callback, void *context) 
     err = dgram_on_close(socket, callback, context);
   if (err != 0)
     return err;
+  dgram__posts_close(socket);
   socket_set_life(socket, DGRAM__CLOSING);
   dgram__receive_interrupt(socket);
   dgram__abort_signal_leave(socket);

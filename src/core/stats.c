@@ -166,6 +166,7 @@ static uint64_t stats_bytes_out(const dgram_socket_t *socket) {
 
 static void stats_refresh(dgram_socket_t *socket) {
   dgram__count_queue(socket);
+  dgram__posts_count(socket);
   if (socket->udp.fd >= 0)
     stats_take_drops(socket);
 }
@@ -277,6 +278,7 @@ int dgram_get_loop_stats(uv_loop_t *uv, dgram_stats_t *stats) {
     stats_add(&sum, &loop->counters, loop->stats_codes);
     DGRAM__LIST_FOR_EACH (block, &loop->stats_blocks, struct stats_block, node) {
       dgram__count_queue(block->socket); /* of one that is not bound */
+      dgram__posts_count(block->socket);
       stats_add(&sum, &block->counters, block->codes);
       sum.bytes_out += stats_bytes_out(block->socket);
     }

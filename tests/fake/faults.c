@@ -5,6 +5,7 @@
  */
 #include "lib/fault.h"
 
+#include <dgram_post.h>
 #include <dgram_stats.h>
 
 #include "internal.h"
@@ -58,6 +59,17 @@ WRAP(int, posix_memalign, (void **memory, size_t alignment, size_t size)) {
   fault_counted(*memory);
   return 0;
 }
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+/* The lock of the list of loops is made once: without it the process ends. */
+static bool locks_fail;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
+WRAP(int, uv_mutex_init, (uv_mutex_t * mutex)) {
+  return locks_fail && fails("uv_mutex_init") ? UV_ENOMEM : __real_uv_mutex_init(mutex);
+}
+FAULT_WRAP(int, uv_async_init, (uv_loop_t * loop, uv_async_t *async, uv_async_cb callback),
+           (loop, async, callback), UV_EMFILE)
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 /* ---- callbacks ---- */
@@ -521,6 +533,39 @@ static void an_exchange_with_limits(void) {
   close_socket(receiver);
 }
 
+/* ---- posts ---- */
+
+static void post_next(dgram_sender_t *sender, int port) {
+  int number = sends++;
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)port),
+                           .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  memset(payloads[number], 'a' + number, SIZE);
+  uv_buf_t buffer = {.base = payloads[number], .len = SIZE};
+  int err = dgram_post_send(sender, &buffer, 1, (const struct sockaddr *)&to, on_sent,
+                            &completed[number]);
+  CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL));
+  accepted[number] = err == 0;
+}
+
+static void posts_of_a_sender(void) {
+  dgram_socket_t *socket = new_socket(NULL);
+  dgram_sender_t *sender = NULL;
+  locks_fail = true;
+  int err = dgram_sender_create(socket, NULL, &sender);
+  locks_fail = false;
+  CHECK(err == 0 ? sender != NULL : sender == NULL && fault.in != NULL);
+  bind_and_wait(socket, "127.0.0.1");
+  for (int i = 0; sender != NULL && i < 5; i++)
+    post_next(sender, 9);
+  for (int i = 0; i < 10; i++)
+    uv_run(scenario_loop, UV_RUN_NOWAIT);
+  for (int i = 0; sender != NULL && i < 5; i++)
+    post_next(sender, 9);
+  close_socket(socket);
+  dgram_sender_free(sender);
+}
+
 /* ---- every fault, one after the other ---- */
 
 static void (*in_loop)(void); /* the scenario */
@@ -571,3 +616,4 @@ SURVIVES(an_exchange_at_once, "an exchange at once")
 SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left")
 SURVIVES(a_close_before_the_bind, "a close before the bind")
 SURVIVES(a_peer_with_a_socket_of_its_own, "a peer that is accepted")
+SURVIVES(posts_of_a_sender, "posting")

@@ -12,6 +12,7 @@
 #include <dgram.h>
 #include <dgram_interfaces.h>
 #include <dgram_peer.h>
+#include <dgram_post.h>
 #include <dgram_stats.h>
 
 #include <arpa/inet.h>
@@ -91,6 +92,8 @@ struct member {
   bool paused;
   uint64_t paused_at;        /* in this iteration */
   struct pending_send *last; /* accepted; NULL: it has completed */
+  unsigned posts;            /* pending callbacks of dgram_post_send() */
+  dgram_sender_t *sender;    /* NULL: none */
 };
 
 /* A send with a callback. */
@@ -437,7 +440,7 @@ static bool is_same(const struct member *member, unsigned number) {
 
 /* The last callback of a socket has begun; its pointer is not used any more. */
 static void forget_if_gone(struct member *member) {
-  if (member->close_emitted && member->sends == 0 && member->attempts == 0)
+  if (member->close_emitted && member->sends == 0 && member->attempts == 0 && member->posts == 0)
     member->socket = NULL;
 }
 
@@ -475,6 +478,25 @@ static void on_sent(dgram_socket_t *socket, const dgram_error_t *error, size_t b
     member->completed = pending->order;
   }
   free_pending_send(pending);
+  check_member(member);
+  do_something();
+  forget_if_gone(member);
+  end_callback(outer);
+}
+
+static void on_posted(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                      void *context) {
+  struct attempt *post = context;
+  struct member *member = post->member;
+  struct frame outer = begin_callback(SENT, "posted", post->number);
+  CHECK(is_same(member, post->number) && member->socket == socket,
+        "a post of a socket that was freed");
+  CHECK(member->posts > 0, "more posts end than were made");
+  CHECK(!member->close_emitted || error != NULL, "posted after 'close'");
+  member->posts--;
+  member->left += error == NULL;
+  member->left_bytes += bytes;
+  free(post);
   check_member(member);
   do_something();
   forget_if_gone(member);
@@ -954,6 +976,7 @@ static void create(struct member *member) {
   bool quiet = walk.quiet;
   if (member->socket != NULL)
     return;
+  dgram_sender_free(member->sender);
   memset(member, 0, sizeof *member);
   member->number = ++walk.next_number;
   member->type = walk.have_ipv6 && one_in(3) ? DGRAM_UDP6 : DGRAM_UDP4;
@@ -1450,6 +1473,46 @@ static void call_cancel(struct member *member) {
   end_call(&call, result);
 }
 
+static void call_post(struct member *member) {
+  struct sockaddr_storage to;
+  struct call call = begin_call(member, "dgram_post_send", 0);
+  if (member->sender == NULL) {
+    dgram_sender_options_t options = dgram_default_sender_options();
+    options.max_count = 1 + below(20);
+    options.keep_alive = one_in(2);
+    int err = dgram_sender_create(member->socket, &options, &member->sender);
+    CHECK(err == 0 || FAULTS || member->closing, "%s", dgram_err_name(err));
+    end_call(&call, err);
+    return;
+  }
+  if (one_in(20)) {
+    dgram_sender_free(member->sender);
+    member->sender = NULL;
+    end_call(&call, 0);
+    return;
+  }
+  size_t size = below(PATTERN);
+  uv_buf_t buffer = uv_buf_init(pattern[size & 255], (unsigned)size);
+  loopback(&to, member->type, some_port(member->type));
+  struct attempt *post = NULL;
+  if (one_in(2)) {
+    post = allocate(sizeof *post);
+    *post = (struct attempt){member, member->number};
+  }
+  int result = dgram_post_send(member->sender, &buffer, 1, one_in(4) ? NULL : (void *)&to,
+                               post != NULL ? on_posted : NULL, post);
+  CHECK(!member->closing || result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING ||
+            (FAULTS && result == UV_ENOMEM),
+        "%s", dgram_err_name(result));
+  CHECK(result == 0 || result == UV_ENOBUFS || member->closing || FAULTS, "%s",
+        dgram_err_name(result));
+  member->posts += result == 0 && post != NULL;
+  if (result != 0)
+    free(post);
+  walk.accepted += result == 0;
+  end_call(&call, result);
+}
+
 static void call_flush(struct member *member) {
   struct call call = begin_call(member, "dgram_flush", SENT | ERROR | LOOKUP);
   walk.frame.flushed = member;
@@ -1737,6 +1800,8 @@ static void call_some(struct member *member) {
     create(member);
   else if (one_in(60))
     call_close(member);
+  else if (one_in(16))
+    call_post(member);
   else
     PICK(calls)(member);
 }
@@ -1877,6 +1942,8 @@ static void check_idle(void) {
   }
   for (unsigned i = 0; i < MEMBERS; i++) {
     const struct member *member = &walk.members[i];
+    CHECK(member->socket == NULL || member->posts == 0, "socket %u: %u posts have not ended",
+          member->number, member->posts);
     CHECK(member->socket == NULL || (member->sends == 0 && member->attempts == 0),
           "socket %u: %u sends and %u connects have not ended", member->number, member->sends,
           member->attempts);
@@ -1931,6 +1998,10 @@ static void close_loop(void) {
       call_close(&walk.members[i]);
   settle();
   check_counters();
+  for (unsigned i = 0; i < MEMBERS; i++) {
+    dgram_sender_free(walk.members[i].sender);
+    walk.members[i].sender = NULL;
+  }
   dgram_close(walk.keeper, NULL, NULL);
   for (unsigned i = 0; i < SIGNALS; i++)
     dgram_abort_signal_free(walk.signals[i]);

@@ -399,6 +399,7 @@ TEST("the text has each counter by its name") {
       "send_calls=0 gro_buffers=0 gro_datagrams=0 gso_batches=0 gso_datagrams=0 kernel_drops=0 "
       "truncated=0 receive_errors=0 send_failures=0 sends_cancelled=0 blocked_eagain=0 "
       "blocked_enobufs=0 queue_max_bytes=0 queue_max_count=0 idle_wakeups=0 back_offs=7 "
+      "posts=0 posts_refused=0 "
       "send_errors=EPERM:2,EMSGSIZE:3 icmp_errors=-");
   assert_int_equal(length, strlen(text));
 }
@@ -416,7 +417,7 @@ TEST("the JSON is one object") {
             "\"gso_batches\":0,\"gso_datagrams\":0,\"kernel_drops\":0,\"truncated\":0,"
             "\"receive_errors\":0,\"send_failures\":0,\"sends_cancelled\":0,\"blocked_eagain\":0,"
             "\"blocked_enobufs\":0,\"queue_max_bytes\":0,\"queue_max_count\":0,\"idle_wakeups\":0,"
-            "\"back_offs\":0,\"send_errors\":{},"
+            "\"back_offs\":0,\"posts\":0,\"posts_refused\":0,\"send_errors\":{},"
             "\"icmp_errors\":{\"ECONNREFUSED\":4,\"EHOSTUNREACH\":5}}");
   assert_int_equal(length, strlen(text));
 }
