@@ -41,6 +41,7 @@ set(dgram_core # the socket on a libuv loop
   loop.c
   membership_all.c
   multicast.c
+  name_cache.c
   options.c
   path.c
   poll.c

@@ -83,6 +83,7 @@ struct dgram__loop {
   void (*free_socket)(dgram_socket_t *socket);  /* at its last release */
   struct dgram__counters counters;              /* of the sockets that were freed */
   struct dgram__stats_codes *stats_codes;       /* ... and their errors; NULL: none */
+  struct dgram__name_cache *names;              /* NULL: off */
   struct dgram__list stats_blocks;              /* of the others */
 };
 
@@ -149,6 +150,29 @@ void dgram__poll_paused(dgram_socket_t *socket);
 /* Flushes and receives again after so many milliseconds, or earlier. */
 void dgram__retry_later(dgram_socket_t *socket, unsigned ms);
 
+/* ---- name_cache.c: names that are known, or looked up for several ---- */
+
+struct dgram__name_query;
+
+/* Who waits for a name: a member of its own struct. */
+struct dgram__name_waiter {
+  struct dgram__list_node node;    /* in its query */
+  struct dgram__name_query *query; /* NULL: it does not wait */
+  void (*answer)(struct dgram__name_waiter *waiter, int status,
+                 const union dgram__address *address); /* called once, as dgram__resolved_fn */
+};
+
+/* The loop has a cache. Whether it knows the name's address. */
+bool dgram__name_cache_get(struct dgram__loop *loop, const char *host, int family,
+                           union dgram__address *address);
+
+/* It does not: waits for the look-up of the name. False: it can't be looked up like this. */
+bool dgram__name_cache_join(struct dgram__loop *loop, const char *host, int family,
+                            struct dgram__name_waiter *waiter);
+
+/* Ceases to wait. */
+void dgram__name_cache_leave(struct dgram__name_waiter *waiter);
+
 /* ---- resolve.c: names to addresses ---- */
 
 enum { DGRAM__HOST_MAX = 255 }; /* bytes of a host name, RFC 1035, 2.3.4 */
@@ -184,6 +208,10 @@ int dgram__numeric_read(const dgram_socket_t *socket, int port, const char *addr
 int dgram__resolve_start(dgram_socket_t *socket, dgram_lookup_t **lookup, const char *host,
                          dgram__resolved_fn *resolved, dgram__resolved_fd_fn *resolved_fd,
                          void *owner);
+
+/* Asks the system for a name's addresses. Returns 0 or an error. */
+int dgram__resolve_by_system(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb callback,
+                             const char *host, int family);
 
 /* The name that is looked up. */
 const char *dgram__resolve_host(const dgram_lookup_t *lookup);

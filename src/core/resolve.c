@@ -13,9 +13,19 @@
 #include <idn2.h>
 #endif
 
+enum resolver {
+  BY_PROGRAM, /* its own look-up, which can't be stopped */
+  BY_NETWORK, /* that simulates one, likewise */
+  BY_CACHE,   /* of the loop: the system, for all that wait for the name */
+  BY_SYSTEM
+};
+
 struct dgram_lookup {
-  uv_getaddrinfo_t request; /* unless the program is asked */
-  bool by_program;          /* or by a simulated network, which can't be stopped either */
+  enum resolver resolver;
+  union {
+    uv_getaddrinfo_t request;         /* BY_SYSTEM */
+    struct dgram__name_waiter waiter; /* BY_CACHE */
+  };
   dgram__resolved_fn *resolved;
   dgram__resolved_fd_fn *resolved_fd; /* NULL: a descriptor is no valid answer */
   void *owner;                        /* NULL: forgotten */
@@ -87,6 +97,11 @@ static void resolve_on_answer(void *lookup, int status, const union dgram__addre
   resolve_finish(lookup, status, address);
 }
 
+static void resolve_on_cached(struct dgram__name_waiter *waiter, int status,
+                              const union dgram__address *address) {
+  resolve_finish(DGRAM__LIST_ENTRY(waiter, struct dgram_lookup, waiter), status, address);
+}
+
 void dgram_lookup_done(dgram_lookup_t *lookup, int status, const char *address) {
   union dgram__address found = {0};
   if (lookup == NULL)
@@ -108,10 +123,15 @@ int dgram_lookup_done_fd(dgram_lookup_t *lookup, int fd) {
   return err;
 }
 
+/* Only the cache does not keep the look-up. */
 void dgram__resolve_forget(struct dgram_lookup *lookup) {
   lookup->owner = NULL;
-  if (!lookup->by_program)
+  if (lookup->resolver == BY_SYSTEM) {
     uv_cancel((uv_req_t *)&lookup->request);
+  } else if (lookup->resolver == BY_CACHE) {
+    dgram__name_cache_leave(&lookup->waiter);
+    free(lookup);
+  }
 }
 
 uint64_t dgram__resolve_deadline(const struct dgram_lookup *lookup) {
@@ -127,8 +147,9 @@ void dgram__resolve_time_out(struct dgram_lookup *lookup, uint64_t now) {
   if (lookup == NULL || lookup->deadline == 0 || lookup->deadline > now)
     return;
   void *owner = lookup->owner;
+  dgram__resolved_fn *resolved = lookup->resolved;
   dgram__resolve_forget(lookup);
-  lookup->resolved(owner, UV_ETIMEDOUT, NULL);
+  resolved(owner, UV_ETIMEDOUT, NULL);
 }
 
 const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
@@ -142,52 +163,84 @@ const char *dgram__resolve_host(const struct dgram_lookup *lookup) {
  * libuv alone encodes the characters as they stand; it gets what libidn2 refuses, by the stricter
  * rules of IDNA 2008, for example a symbol, and what is not UTF-8.
  */
-static int resolve_ask_system(uv_loop_t *loop, struct dgram_lookup *lookup, int family) {
+int dgram__resolve_by_system(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb callback,
+                             const char *host, int family) {
   struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
   char *ascii = NULL;
 #ifdef DGRAM_HAVE_LIBIDN2
-  const char *at = lookup->host;
+  const char *at = host;
   while (*at != '\0' && (unsigned char)*at < 0x80)
     at++;
-  if (*at != '\0' && idn2_to_ascii_8z(lookup->host, &ascii, IDN2_NONTRANSITIONAL) == IDN2_MALLOC)
+  if (*at != '\0' && idn2_to_ascii_8z(host, &ascii, IDN2_NONTRANSITIONAL) == IDN2_MALLOC)
     return UV_ENOMEM;
 #endif
-  lookup->request.data = lookup;
-  int err = uv_getaddrinfo(loop, &lookup->request, resolve_on_getaddrinfo,
-                           ascii != NULL ? ascii : lookup->host, NULL, &hints);
+  int err = uv_getaddrinfo(loop, request, callback, ascii != NULL ? ascii : host, NULL, &hints);
 #ifdef DGRAM_HAVE_LIBIDN2
   idn2_free(ascii);
 #endif
   return err;
 }
 
+/* Who is asked for a name. */
+static enum resolver resolve_choose(const dgram_socket_t *socket, bool for_bind) {
+  if (socket->options.lookup != NULL)
+    return BY_PROGRAM;
+  if (dgram__network_of(socket) != NULL)
+    return BY_NETWORK;
+  return socket->loop->names != NULL && !for_bind ? BY_CACHE : BY_SYSTEM;
+}
+
+/* Asks for the name. Returns 0 or an error. */
+static int resolve_ask(dgram_socket_t *socket, struct dgram_lookup *lookup) {
+  struct dgram__loop *loop = socket->loop;
+  struct dgram__network *network = dgram__network_of(socket);
+  int family = dgram__family(socket->options.type);
+  char copy[DGRAM__HOST_MAX + 1];
+  switch (lookup->resolver) {
+  case BY_PROGRAM:
+    snprintf(copy, sizeof copy, "%s", lookup->host);
+    socket->options.lookup(lookup, copy, socket->options.type, socket->options.lookup_context);
+    return 0;
+  case BY_NETWORK:
+    return network->ops->resolve(network, lookup->host, family, resolve_on_answer, lookup);
+  case BY_CACHE:
+    lookup->waiter.answer = resolve_on_cached;
+    if (dgram__name_cache_join(loop, lookup->host, family, &lookup->waiter))
+      return 0;
+    lookup->resolver = BY_SYSTEM;
+    break;
+  case BY_SYSTEM:
+    break;
+  }
+  lookup->request.data = lookup;
+  return dgram__resolve_by_system(loop->uv, &lookup->request, resolve_on_getaddrinfo, lookup->host,
+                                  family);
+}
+
+/* A program may answer inside the call, and so does the cache: `*lookup` is set before. */
 int dgram__resolve_start(dgram_socket_t *socket, struct dgram_lookup **lookup, const char *host,
                          dgram__resolved_fn *resolved, dgram__resolved_fd_fn *resolved_fd,
                          void *owner) {
-  const struct dgram__options *options = &socket->options;
+  enum resolver resolver = resolve_choose(socket, resolved_fd != NULL);
+  union dgram__address known;
+  *lookup = NULL;
+  if (resolver == BY_CACHE &&
+      dgram__name_cache_get(socket->loop, host, dgram__family(socket->options.type), &known)) {
+    resolved(owner, 0, &known);
+    return 0;
+  }
   size_t size = strlen(host) + 1;
   struct dgram_lookup *started = malloc(sizeof *started + size);
   if (started == NULL)
     return UV_ENOMEM;
-  started->by_program = options->lookup != NULL;
+  started->resolver = resolver;
   started->resolved = resolved;
   started->resolved_fd = resolved_fd;
   started->owner = owner;
   started->deadline = dgram__time_limit_lookup(socket);
   memcpy(started->host, host, size);
-  *lookup = started; /* first: the program may answer inside the call, which frees the look-up */
-  if (started->by_program) {
-    char copy[DGRAM__HOST_MAX + 1];
-    snprintf(copy, sizeof copy, "%s", host);
-    options->lookup(started, copy, options->type, options->lookup_context);
-    return 0;
-  }
-  struct dgram__network *network = dgram__network_of(socket);
-  int family = dgram__family(options->type);
-  started->by_program = network != NULL;
-  int err = network != NULL
-                ? network->ops->resolve(network, started->host, family, resolve_on_answer, started)
-                : resolve_ask_system(socket->loop->uv, started, family);
+  *lookup = started;
+  int err = resolve_ask(socket, started);
   if (err != 0) {
     *lookup = NULL;
     free(started);

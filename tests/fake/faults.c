@@ -5,6 +5,7 @@
  */
 #include "lib/fault.h"
 
+#include <dgram_names.h>
 #include <dgram_post.h>
 #include <dgram_stats.h>
 
@@ -533,6 +534,15 @@ static void an_exchange_with_limits(void) {
   close_socket(receiver);
 }
 
+/* ---- names that are kept ---- */
+
+static void an_exchange_by_kept_names(void) {
+  int err = dgram_set_name_cache(scenario_loop, 2, 60000);
+  CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL));
+  an_exchange();
+  CHECK(dgram_set_name_cache(scenario_loop, 0, 0) == 0);
+}
+
 /* ---- posts ---- */
 
 static void post_next(dgram_sender_t *sender, int port) {
@@ -617,3 +627,4 @@ SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left
 SURVIVES(a_close_before_the_bind, "a close before the bind")
 SURVIVES(a_peer_with_a_socket_of_its_own, "a peer that is accepted")
 SURVIVES(posts_of_a_sender, "posting")
+SURVIVES(an_exchange_by_kept_names, "an exchange by names that are kept")

@@ -12,6 +12,7 @@
 #include <dgram.h>
 #include <dgram_interfaces.h>
 #include <dgram_peer.h>
+#include <dgram_names.h>
 #include <dgram_post.h>
 #include <dgram_stats.h>
 
@@ -1806,8 +1807,20 @@ static void call_some(struct member *member) {
     PICK(calls)(member);
 }
 
+/* No name is looked up by the system here; the calls must only be safe. */
+static void change_name_cache(void) {
+  if (one_in(2))
+    dgram_clear_name_cache(walk.loop);
+  else {
+    int err = dgram_set_name_cache(walk.loop, below(3), 1 + below(5));
+    CHECK(err == 0 || (FAULTS && err == UV_ENOMEM), "%s", dgram_err_name(err));
+  }
+}
+
 static void take_step(void) {
   walk.step++;
+  if (one_in(300))
+    change_name_cache();
   switch (below(16)) {
   case 0:
     complete_some_lookup();
@@ -2002,6 +2015,7 @@ static void close_loop(void) {
     dgram_sender_free(walk.members[i].sender);
     walk.members[i].sender = NULL;
   }
+  CHECK(dgram_set_name_cache(walk.loop, 0, 0) == 0, "the cache stays on");
   dgram_close(walk.keeper, NULL, NULL);
   for (unsigned i = 0; i < SIGNALS; i++)
     dgram_abort_signal_free(walk.signals[i]);
