@@ -476,4 +476,32 @@ printed_something() {
   [ -s "$scratch/stdout" ]
 }
 
+is_drained() {
+  [ "$(ss -Huln "sport = :$port" | awk '{ print $2 }')" = 0 ]
+}
+
+# What it has received and what the kernel has dropped is what was sent.
+run_sink() {
+  local to i sent=400 received dropped
+  in_network 41234
+  in_background "${arguments[@]:-41234}" 20000
+  await_port
+  printed "sink listening 0.0.0.0:$port"$'\n'
+  kill -STOP "$pid"
+  exec {to}<>"/dev/udp/127.0.0.1/$port"
+  for ((i = 0; i < sent; i++)); do
+    printf '%0500d' "$i" >&"$to"
+  done
+  exec {to}>&-
+  kill -CONT "$pid"
+  await is_drained || fail "it does not receive"
+  kill -INT "$pid"
+  ends 0
+  read -r received dropped < <(sed -n 's/^received \([0-9]*\), dropped \([0-9]*\)$/\1 \2/p' \
+    "$scratch/stdout")
+  [ "$dropped" -gt 0 ] || fail "nothing was dropped"
+  grep -q "\"kernel_drops\":$dropped,.*\"send_errors\":{}" "$scratch/stdout" || fail "wrong JSON"
+  [ $((received + dropped)) = $sent ] || fail "$received + $dropped, not $sent"
+}
+
 "run_$example"
