@@ -394,10 +394,15 @@ typedef enum {
   DGRAM_SO_BIND_ADDRESS_NO_PORT, /**< 0 or 1, before the bind: 1: a bind to port 0 takes no port,
                                     and dgram_address() returns port 0, until the first send or
                                     connect takes one (IP_BIND_ADDRESS_NO_PORT) */
-  DGRAM_SO_LOCAL_PORT_RANGE      /**< low | high << 16, before the bind: the ports that the system
+  DGRAM_SO_LOCAL_PORT_RANGE,     /**< low | high << 16, before the bind: the ports that the system
                                     chooses from for port 0, within its own range; low and high are
                                     0 to 65535, 0 is the end of the system's range
                                     (IP_LOCAL_PORT_RANGE; Linux 6.3) */
+  DGRAM_SO_TXTIME_CLOCK /**< the clock of `departure_ns` of ::dgram_send_options_t (SO_TXTIME;
+                           Linux 4.19): CLOCK_MONOTONIC where the device has the queueing
+                           discipline "fq"; CLOCK_TAI for "etf", which needs CAP_NET_ADMIN.
+                           Without such a discipline departure times have no effect. Once
+                           set it can be changed, but not unset */
 } dgram_sockopt_t;
 
 /** The values of DGRAM_SO_PATH_MTU; they are Linux's IP_PMTUDISC_…. */
@@ -962,7 +967,7 @@ typedef struct dgram_send_options {
                           it. Default -1: as the socket's path MTU discovery */
   size_t segment_size;   /**< 1 to 65507: the message leaves as datagrams of so many bytes, the last
                              of which may be shorter. Default 0: it is one datagram */
-  uint64_t departure_ns; /**< when it leaves, on the clock of dgram_set_txtime_clock() (SCM_TXTIME);
+  uint64_t departure_ns; /**< when it leaves, on the clock of DGRAM_SO_TXTIME_CLOCK (SCM_TXTIME);
                            without that the send ends with EINVAL. Default 0: at once */
 } dgram_send_options_t;
 
@@ -988,8 +993,8 @@ static inline dgram_send_options_t dgram_default_send_options(void) {
  * may have left: with ECANCELED (the socket was closed), or if the system refuses a later one.
  *
  * Further errors that the system reports, to the callback: EINVAL (`source` is no address of this
- * host, or the interface can't reach the destination; a departure without
- * dgram_set_txtime_clock()), ENODEV or ENXIO (no such interface), EADDRNOTAVAIL.
+ * host, or the interface can't reach the destination; a departure time
+ * without DGRAM_SO_TXTIME_CLOCK), ENODEV or ENXIO (no such interface), EADDRNOTAVAIL.
  *
  * On IPv4 `dont_fragment` is an option of the system socket for the length of the system call: a
  * process that shares the system socket, and sends at that moment, sends with it, too.

@@ -918,14 +918,23 @@ static void send_pass_failed(dgram_socket_t *socket) {
   assert(send_queues_are_complete(tx));
 }
 
+/* What has left of the first of the ready sends, if that leaves as several datagrams. */
+static size_t send_part_sent(const struct dgram__tx *tx) {
+  return tx->ready.count > 0 && tx->ready.first->kind == DGRAM__OPTIONS_SEND
+             ? tx->ready.first->datagram.options->sent
+             : 0;
+}
+
 bool dgram__send_resume(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   unsigned before = tx->ready.count;
+  size_t part_before = send_part_sent(tx);
   dgram__count_queue(socket);
   send_set_blocked(tx, DGRAM__NOT_BLOCKED);
   dgram__send_flush(socket);
   dgram__poll_update(socket);
-  return tx->blocked == DGRAM__NOT_BLOCKED || tx->ready.count < before;
+  return tx->blocked == DGRAM__NOT_BLOCKED || tx->ready.count < before ||
+         send_part_sent(tx) > part_before;
 }
 
 void dgram__send_blocked_by_ports(dgram_socket_t *socket, bool first) {

@@ -28,6 +28,9 @@
 #ifndef IPV6_FREEBIND
 #define IPV6_FREEBIND 78
 #endif
+#ifndef SO_TXTIME
+#define SO_TXTIME 61
+#endif
 #endif
 
 /* ---- the table ---- */
@@ -35,7 +38,14 @@
 /* How a value is passed to the kernel. */
 enum sockopt_size {
   SOCKOPT_INT,
-  SOCKOPT_RATE /* uint64_t, where all ones are no limit; Linux 4.20 */
+  SOCKOPT_RATE, /* uint64_t, where all ones are no limit; Linux 4.20 */
+  SOCKOPT_CLOCK /* struct sockopt_txtime */
+};
+
+/* struct sock_txtime of <linux/net_tstamp.h>, which older headers lack. */
+struct sockopt_txtime {
+  int32_t clock;
+  uint32_t flags; /* 0: late datagrams are dropped, and not reported */
 };
 
 struct sockopt_name {
@@ -107,6 +117,7 @@ static const struct sockopt sockopt_table[DGRAM__SOCKOPT_END] = {
                                        .phase = DGRAM__SOCKOPT_BEFORE_BIND},
     [DGRAM_SO_LOCAL_PORT_RANGE] = {BOTH(IPPROTO_IP, IP_LOCAL_PORT_RANGE), .most = UINT32_MAX,
                                    .phase = DGRAM__SOCKOPT_BEFORE_BIND},
+    [DGRAM_SO_TXTIME_CLOCK] = {BOTH(SOL_SOCKET, SO_TXTIME), .most = 15, .size = SOCKOPT_CLOCK},
 #endif
 };
 
@@ -138,9 +149,15 @@ static struct dgram__sockopt_call sockopt_call(const struct sockopt_name *name,
   struct dgram__sockopt_call call = {.text = name->text, .level = name->level, .name = name->name};
   int number = (int)(uint32_t)value; /* of a mark or a range of ports, all 32 bits */
   uint64_t rate = value == INT64_MAX ? UINT64_MAX : (uint64_t)value;
-  call.length = size == SOCKOPT_RATE ? sizeof rate : sizeof number;
-  memcpy(call.value, size == SOCKOPT_RATE ? (const void *)&rate : (const void *)&number,
-         call.length);
+  struct sockopt_txtime txtime = {.clock = number};
+  const struct {
+    const void *value;
+    socklen_t length;
+  } forms[] = {[SOCKOPT_INT] = {&number, sizeof number},
+               [SOCKOPT_RATE] = {&rate, sizeof rate},
+               [SOCKOPT_CLOCK] = {&txtime, sizeof txtime}};
+  call.length = forms[size].length;
+  memcpy(call.value, forms[size].value, call.length);
   return call;
 }
 
@@ -220,14 +237,18 @@ int dgram__sockopt_read(const struct dgram__udp *udp, int family, dgram_sockopt_
   const struct sockopt_name *name = family == AF_INET ? &row->v4 : &row->v6;
   uint64_t rate = 0;
   int number = 0;
+  struct sockopt_txtime txtime = {0};
   bool is_rate = row->size == SOCKOPT_RATE;
-  socklen_t length = is_rate ? sizeof rate : sizeof number;
-  int err = dgram__udp_get_option(udp, name->level, name->name,
-                                  is_rate ? (void *)&rate : (void *)&number, &length);
+  bool is_clock = row->size == SOCKOPT_CLOCK;
+  void *read = is_rate ? (void *)&rate : is_clock ? (void *)&txtime : (void *)&number;
+  socklen_t length = is_rate ? sizeof rate : is_clock ? sizeof txtime : sizeof number;
+  int err = dgram__udp_get_option(udp, name->level, name->name, read, &length);
   if (err != 0)
     return err;
   if (is_rate)
     *value = rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
+  else if (is_clock)
+    *value = txtime.clock;
   else
     *value = row->most > INT32_MAX ? (int64_t)(uint32_t)number : number;
   return 0;

@@ -24,7 +24,7 @@ enum dgram__sockopt_phase {
 
 enum {
   DGRAM__SOCKOPT_FIRST = DGRAM_SO_BROADCAST,
-  DGRAM__SOCKOPT_END = DGRAM_SO_LOCAL_PORT_RANGE + 1,
+  DGRAM__SOCKOPT_END = DGRAM_SO_TXTIME_CLOCK + 1,
   DGRAM__SOCKOPT_CALLS = 2, /* that an option stands for, at most: of IPv6, and of IPv4 */
   DGRAM__SOCKOPT_MOST_CALLS = DGRAM__SOCKOPT_CALLS * DGRAM__SOCKOPT_END + 1, /* and the interface */
   DGRAM__SOCKOPT_VALUE_SIZE = 16 /* the largest: a name of SO_BINDTODEVICE */

@@ -23,8 +23,8 @@ enum {
 
 /* IP_MTU_DISCOVER or IPV6_MTU_DISCOVER while a call is made. */
 struct mtu_mode {
-  int level; /* 0: the socket's own */
-  int name;
+  int level;
+  int name; /* 0: the socket's own mode */
   int value;
 };
 
@@ -72,7 +72,7 @@ static void options_move_on(struct plan_cursor *cursor, unsigned datagrams) {
 /* The mode that the datagram needs. IPv6 has a control message to forbid fragments. */
 static struct mtu_mode options_mtu_mode(const struct dgram__tx_options *options,
                                         const union dgram__address *to) {
-  struct mtu_mode mode = {.level = 0};
+  struct mtu_mode mode = {.name = 0};
 #if DGRAM__HAS_TX_CMSGS
   if (options == NULL || options->dont_fragment < 0)
     return mode;
@@ -193,7 +193,7 @@ static void options_plan(struct dgram__options_batch *batch, const struct dgram_
          batch->iov_count <= DGRAM__MAX_IOV) {
     const union dgram__address *to = options_destination(cursor.datagram, peer);
     struct mtu_mode mode = options_mtu_mode(cursor.datagram->options, to);
-    if (mode.level != batch->mode.level || mode.value != batch->mode.value)
+    if (mode.name != batch->mode.name || mode.value != batch->mode.value)
       break;
     struct dgram__gso_limits narrowed = *limits;
     if (udp->refusals != NULL && limits->datagrams > 1)
@@ -212,7 +212,7 @@ static int options_send_messages(struct dgram__udp *udp, struct dgram__options_b
   const struct mtu_mode *mode = &batch->mode;
   int own = 0;
   socklen_t length = sizeof own;
-  if (mode->level == 0)
+  if (mode->name == 0)
     return dgram__udp_send_messages(udp, batch->messages, batch->count);
   if (getsockopt(udp->fd, mode->level, mode->name, &own, &length) != 0 ||
       (own != mode->value &&

@@ -588,7 +588,7 @@ static const struct {
 } sockopts_refused[] = {
     {0, {0, 1, -1, 5}},
     {-1, {0, 1, -1, 5}},
-    {DGRAM_SO_LOCAL_PORT_RANGE + 1, {0, 1, -1, 5}},
+    {DGRAM_SO_TXTIME_CLOCK + 1, {0, 1, -1, 5}},
     {1000, {0, 1, -1, 5}},
     {DGRAM_SO_BROADCAST, {-1, 2, INT64_MAX, INT64_MIN}},
     {DGRAM_SO_TTL, {0, -1, 256, (int64_t)1 << 32 | 5}},
@@ -606,6 +606,7 @@ static const struct {
     {DGRAM_SO_TRANSPARENT, {-1, 2, INT64_MAX, INT64_MIN}},
     {DGRAM_SO_BIND_ADDRESS_NO_PORT, {-1, 2, INT64_MAX, INT64_MIN}},
     {DGRAM_SO_LOCAL_PORT_RANGE, {-1, (int64_t)UINT32_MAX + 1, 2000 | 1999 << 16, 65535 | 1 << 16}},
+    {DGRAM_SO_TXTIME_CLOCK, {-1, 16, INT64_MAX, INT64_MIN}},
 #endif
 };
 

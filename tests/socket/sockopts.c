@@ -51,6 +51,7 @@ static const struct row rows[] = {
      .name = {IP_BIND_ADDRESS_NO_PORT, IP_BIND_ADDRESS_NO_PORT}},
     {DGRAM_SO_LOCAL_PORT_RANGE, 40000 | (int64_t)50000 << 16, 1, .level = {IPPROTO_IP, IPPROTO_IP},
      .name = {IP_LOCAL_PORT_RANGE, IP_LOCAL_PORT_RANGE}},
+    {DGRAM_SO_TXTIME_CLOCK, 1, OF_SOCKET(61)}, /* CLOCK_MONOTONIC */
 #endif
 };
 enum { ROWS = sizeof rows / sizeof *rows };
