@@ -101,6 +101,30 @@ export interface OutgoingMessage {
   address?: string | undefined;
 }
 
+/** What {@link Socket.sendWith} sends a datagram with. What is left out is the socket's. */
+export interface SendOptions {
+  /** The destination's port, 1 to 65535; on a connected socket none. */
+  port?: number | undefined;
+  /** The destination: a numeric address or, for `sendWith()`, a host name; by default this host. */
+  address?: string | undefined;
+  /** The source: a numeric address of this host. */
+  source?: string | undefined;
+  /** The name of the interface by which it leaves: `'eth0'`. */
+  interface?: string | undefined;
+  /** The hop limit, 1 to 255. */
+  ttl?: number | undefined;
+  /** The differentiated services code point, 0 to 63. */
+  dscp?: number | undefined;
+  /** The bits of explicit congestion notification, 0 to 3. */
+  ecn?: number | undefined;
+  /** `true`: not to be fragmented; over the path's MTU it fails with `EMSGSIZE`. */
+  dontFragment?: boolean | undefined;
+  /** The message leaves as datagrams of so many bytes, 1 to 65507; the last may be shorter. */
+  segmentSize?: number | undefined;
+  /** When it leaves, in nanoseconds on the clock that the system socket was given (SO_TXTIME). */
+  departure?: bigint | undefined;
+}
+
 /** The events of a socket, and the arguments of their listeners. */
 export interface SocketEventMap {
   /** The socket is closed; no message comes after it. */
@@ -151,6 +175,23 @@ export class Socket extends dgram.Socket {
     callback?: (error: Error | null, sent: number) => void): void;
   sendMany(list: ReadonlyArray<Payload | { msg: Payload }>,
     callback?: (error: Error | null, sent: number) => void): void;
+
+  /**
+   * Sends one datagram, or with `segmentSize` several, with options of its own; otherwise as
+   * `send()`. Only Linux has the options besides `port`, `address` and `segmentSize`: elsewhere it
+   * fails with `ENOTSUP`.
+   * @param callback Called when it has left, or with the error.
+   */
+  sendWith(msg: Payload, options: SendOptions,
+    callback?: (error: Error | null, bytes: number) => void): void;
+
+  /**
+   * Sends one datagram inside the call, or not at all; nothing is queued. An unbound socket is bound
+   * first, as by {@link Socket.bindSync}. Errors are thrown.
+   * @returns Whether it has left: not while the system's buffer is full, while sends that were made
+   * before wait, or while the socket is being bound.
+   */
+  trySend(msg: Payload, options?: SendOptions): boolean;
 
   addListener<E extends keyof SocketEventMap>(
     event: E, listener: (...args: SocketEventMap[E]) => void): this;

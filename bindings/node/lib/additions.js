@@ -5,12 +5,21 @@
 
 const { Socket } = require('./socket');
 const { sendMany } = require('./send-many');
+const { sendWith, trySend } = require('./send-with');
 
 const methods = {
   __proto__: null,
 
   sendMany(list, callback) {
     sendMany(this, list, callback);
+  },
+
+  sendWith(msg, options, callback) {
+    sendWith(this, msg, options, callback);
+  },
+
+  trySend(msg, options) {
+    return trySend(this, msg, options);
   },
 };
 

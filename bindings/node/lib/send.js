@@ -124,6 +124,12 @@ function setDestination({ destination, handle }, ip, port) {
   return destination.error;
 }
 
+// The options of sendWith().
+function transmitWith({ handle }, message, flags, { source, networkInterface, fields }) {
+  const result = handle.setSource(source, networkInterface);
+  return result < 0 ? result : handle.sendWith(message, flags, fields);
+}
+
 // `ip` is undefined on a connected socket.
 function transmit(request, ip) {
   const { state, callback } = request;
@@ -142,9 +148,12 @@ function transmit(request, ip) {
     result = setDestination(state, ip, request.port);
   }
   if (result === 0) {
-    const { message } = request;
-    result = Array.isArray(message) ?
-      state.handle.sendList(message, flags) : state.handle.send(message, flags);
+    const { message, options } = request;
+    if (options !== undefined)
+      result = transmitWith(state, message, flags, options);
+    else
+      result = Array.isArray(message) ?
+        state.handle.sendList(message, flags) : state.handle.send(message, flags);
     request.size = shared[SENT_SIZE];
   }
   if (result < 0) {
@@ -222,4 +231,4 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { complete, completeBlocked, isLiteral, send, sendError };
+module.exports = { complete, completeBlocked, dispatch, isLiteral, send, sendError, setDestination };

@@ -59,6 +59,14 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   XX(SEND_SIZE, 1)         /* bytes of its payload */                                        \
   XX(SEND_PORT, 2)                                                                           \
   XX(SEND_FIELDS, 3)                                                                         \
+  /* The fields of the options of sendWith() and trySend(). */                               \
+  XX(OPTION_TTL, 0)                                                                          \
+  XX(OPTION_TOS, 1)                                                                          \
+  XX(OPTION_DONT_FRAGMENT, 2)                                                                \
+  XX(OPTION_SEGMENT_SIZE, 3)                                                                 \
+  XX(OPTION_DEPARTURE_LOW, 4) /* 32 bits each */                                             \
+  XX(OPTION_DEPARTURE_HIGH, 5)                                                               \
+  XX(OPTION_FIELDS, 6)                                                                       \
   /* The library's enumerations. */                                                          \
   XX(UDP4, DGRAM_UDP4)                                                                       \
   XX(UDP6, DGRAM_UDP6)                                                                       \
@@ -147,6 +155,8 @@ struct handle {
   bool strong;                         /* ... and cannot be collected */
   bool closing;                        /* no message is emitted any more */
   struct sockaddr_storage destination; /* of sends; set by setDestination() */
+  struct sockaddr_storage source;      /* of sends with options; family 0: none */
+  unsigned source_interface;           /* likewise */
   const dgram_message_t *const *batch; /* messages that have not been emitted */
   size_t batch_left;
   uint32_t accepted;  /* sends with a callback so far, modulo 2^32 */
@@ -255,7 +265,8 @@ addon_method_fn addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolve
 addon_method_fn addon_pool, addon_take_messages;
 /* send.c */
 addon_method_fn addon_send, addon_send_list, addon_send_many, addon_set_destination, addon_flush,
-    addon_send_queue_size, addon_send_queue_count;
+    addon_set_source, addon_send_with, addon_try_send, addon_send_queue_size,
+    addon_send_queue_count;
 
 /* ---- handle.c ---- */
 

@@ -5,6 +5,7 @@
 #include "addon.h"
 
 #include <assert.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,9 +43,9 @@ static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error,
   addon_handle_release(handle);
 }
 
-/* Returns the send's sequence number, or an error. */
-static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes,
-                                  const struct sockaddr *to) {
+/* `options` NULL: none. Returns the send's sequence number, or an error. */
+static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes, const struct sockaddr *to,
+                                  const dgram_send_options_t *options) {
   struct send_request *request = malloc(sizeof *request + bytes.len);
   if (request == NULL)
     return UV_ENOMEM;
@@ -52,7 +53,10 @@ static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes,
   bytes.base = request->bytes;
   request->handle = handle;
   request->sequence = handle->accepted;
-  int err = dgram_send_to(handle->socket, &bytes, 1, to, send_on_complete, request);
+  int err =
+      options == NULL
+          ? dgram_send_to(handle->socket, &bytes, 1, to, send_on_complete, request)
+          : dgram_send_with(handle->socket, &bytes, 1, to, options, send_on_complete, request);
   if (err != 0) {
     free(request);
     return err;
@@ -121,11 +125,11 @@ static bool send_append(uv_buf_t *all, size_t *capacity, uv_buf_t part) {
 }
 
 /*
- * Copies the bytes of a list of views one after the other, no more than make it too long for a
- * datagram. Reading an element may run the program's code, so each is copied at once. Returns 0, or
- * an error, which may have been thrown as well; the caller owns `base` either way.
+ * Copies the bytes of a list of views one after the other, not many more than `most`. Reading an
+ * element may run the program's code, so each is copied at once. Returns 0, or an error, which may
+ * have been thrown as well; the caller owns `base` either way.
  */
-static int send_concatenate(napi_env env, napi_value list, uv_buf_t *all) {
+static int send_concatenate(napi_env env, napi_value list, size_t most, uv_buf_t *all) {
   size_t capacity = 0;
   uint32_t count;
   *all = (uv_buf_t){.base = NULL, .len = 0};
@@ -133,13 +137,13 @@ static int send_concatenate(napi_env env, napi_value list, uv_buf_t *all) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The list of messages must be an array");
     return UV_EINVAL;
   }
-  for (uint32_t i = 0; i < count && all->len < SEND_OVERLONG; i++) {
+  for (uint32_t i = 0; i < count && all->len < most; i++) {
     napi_value view;
     uv_buf_t part;
     if (napi_get_element(env, list, i, &view) != napi_ok || !send_read_bytes(env, view, &part))
       return UV_EINVAL;
-    if (part.len > SEND_OVERLONG)
-      part.len = SEND_OVERLONG;
+    if (part.len > most)
+      part.len = most;
     if (!send_append(all, &capacity, part))
       return UV_ENOMEM;
   }
@@ -163,7 +167,7 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes,
   handle->sending = true;
   napi_ref outer = addon_enter(handle->addon);
   int64_t result = argv[1].number & ADDON_SEND_WITH_CALLBACK
-                       ? send_with_callback(handle, bytes, to)
+                       ? send_with_callback(handle, bytes, to, NULL)
                        : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
   addon_leave(handle->addon, outer);
   handle->sending = was_sending;
@@ -184,11 +188,104 @@ int64_t addon_send(struct handle *handle, const struct addon_argument argv[]) {
 /* sendList(views, flags): one datagram of the bytes of all views. */
 int64_t addon_send_list(struct handle *handle, const struct addon_argument argv[]) {
   uv_buf_t all;
-  int64_t result = send_concatenate(handle->addon->env, argv[0].value, &all);
+  int64_t result = send_concatenate(handle->addon->env, argv[0].value, SEND_OVERLONG, &all);
   if (result == 0)
     result = send_bytes(handle, all, argv);
   free(all.base);
   return result;
+}
+
+/* ---- options of one datagram ---- */
+
+/* The longest message that leaves as several datagrams; more is EMSGSIZE. */
+enum { SEND_LONGEST = 64 * 1024 * 1024 };
+
+/* Reads the fields of sendWith(). False: they are not what they should be. */
+static bool send_read_options(const struct handle *handle, napi_value value,
+                              dgram_send_options_t *options) {
+  napi_typedarray_type type;
+  size_t length;
+  void *data;
+  if (napi_get_typedarray_info(handle->addon->env, value, &type, &length, &data, NULL, NULL) !=
+          napi_ok ||
+      type != napi_int32_array || data == NULL || length != ADDON_OPTION_FIELDS)
+    return false;
+  const int32_t *fields = data;
+  *options = dgram_default_send_options();
+  options->ttl = fields[ADDON_OPTION_TTL];
+  options->tos = fields[ADDON_OPTION_TOS];
+  options->dont_fragment = fields[ADDON_OPTION_DONT_FRAGMENT];
+  options->segment_size = (size_t)fields[ADDON_OPTION_SEGMENT_SIZE];
+  options->departure_ns = (uint64_t)(uint32_t)fields[ADDON_OPTION_DEPARTURE_HIGH] << 32 |
+                          (uint32_t)fields[ADDON_OPTION_DEPARTURE_LOW];
+  options->interface_index = handle->source_interface;
+  if (handle->source.ss_family != 0)
+    options->source = (const struct sockaddr *)&handle->source;
+  return true;
+}
+
+/*
+ * setSource(address, interface): where sendWith() and trySend() send from, each "" for the system's
+ * choice. UV_EINVAL: it is no address; UV_ENODEV: there is no such interface.
+ */
+int64_t addon_set_source(struct handle *handle, const struct addon_argument argv[]) {
+  struct sockaddr_storage source;
+  const char *address = argv[0].text;
+  const char *interface = argv[1].text;
+  memset(&source, 0, sizeof source);
+  if (address == NULL || interface == NULL ||
+      (*address != '\0' && uv_ip4_addr(address, 0, (struct sockaddr_in *)&source) != 0 &&
+       uv_ip6_addr(address, 0, (struct sockaddr_in6 *)&source) != 0))
+    return UV_EINVAL;
+  if (*address == '\0')
+    source.ss_family = 0;
+  unsigned index = *interface != '\0' ? if_nametoindex(interface) : 0;
+  if (*interface != '\0' && index == 0)
+    return UV_ENODEV;
+  handle->source = source;
+  handle->source_interface = index;
+  return 0;
+}
+
+/* What sendWith() and trySend() share; `now`: the latter. */
+static int64_t send_options_bytes(struct handle *handle, const struct addon_argument argv[],
+                                  bool now) {
+  dgram_send_options_t options;
+  uv_buf_t all;
+  int64_t result = send_concatenate(handle->addon->env, argv[0].value, SEND_LONGEST, &all);
+  if (result == 0 && !send_read_options(handle, argv[2].value, &options))
+    result = UV_EINVAL;
+  if (result == 0 && all.len >= SEND_LONGEST)
+    result = UV_EMSGSIZE;
+  if (result == 0) {
+    const struct sockaddr *to = argv[1].number & ADDON_SEND_TO_DESTINATION
+                                    ? (const struct sockaddr *)&handle->destination
+                                    : NULL;
+    bool was_sending = handle->sending;
+    handle->addon->shared[ADDON_SENT_SIZE] = (int32_t)all.len;
+    handle->sending = true;
+    napi_ref outer = addon_enter(handle->addon);
+    if (now)
+      result = dgram_try_send_with(handle->socket, &all, 1, to, &options, NULL);
+    else if (argv[1].number & ADDON_SEND_WITH_CALLBACK)
+      result = send_with_callback(handle, all, to, &options);
+    else
+      result = dgram_send_with(handle->socket, &all, 1, to, &options, NULL, NULL);
+    addon_leave(handle->addon, outer);
+    handle->sending = was_sending;
+  }
+  free(all.base);
+  return result;
+}
+
+/* sendWith(views, flags, fields): sendList() with options. */
+int64_t addon_send_with(struct handle *handle, const struct addon_argument argv[]) {
+  return send_options_bytes(handle, argv, false);
+}
+
+/* trySend(views, flags, fields): sends now. Returns 0 or a negative code. */
+int64_t addon_try_send(struct handle *handle, const struct addon_argument argv[]) {
+  return send_options_bytes(handle, argv, true);
 }
 
 /* ---- many datagrams ---- */

@@ -39,6 +39,12 @@ socket.sendMany([{ msg: 'a', port: 1 }, { msg: ['b', Buffer.alloc(1)], port: 2, 
 socket.sendMany(['a', ['b'], new Uint8Array(2), { msg: 'c' }]);
 // @ts-expect-error: a number is no payload
 socket.sendMany([{ msg: 5, port: 1 }]);
+socket.sendWith(['a'], { port: 1, source: '::1', interface: 'lo', ttl: 1, dscp: 46, ecn: 1,
+  dontFragment: true, segmentSize: 1200, departure: 1n }, (error, bytes) => error ?? bytes + 1);
+// @ts-expect-error: options are needed
+socket.sendWith('a');
+const left: boolean = socket.trySend('a', { port: 1 });
+console.log(left, socket.trySend('a'));
 const batch: SocketEventMap['messages'] = [[]];
 socket.emit('messages', ...batch);
 

@@ -1,0 +1,137 @@
+'use strict';
+// One datagram with options of its own. In order: readOptions() checks them, sendWith() goes the way
+// of send(), trySend() sends inside the call or not at all.
+
+const { isIP } = require('node:net');
+const { bindIfNeeded, enqueue } = require('./attempt');
+const { checkNumber, checkPort, checkString, toBytes, toBytesList } = require('./arguments');
+const { isBlocked } = require('./block');
+const { constants } = require('./native');
+const errors = require('./errors');
+const permission = require('./permission');
+const { loopbacks } = require('./resolve');
+const { dispatch, sendError, setDestination } = require('./send');
+const { checkHealth } = require('./state');
+
+const { BOUND, CONNECTED, EAGAIN, OPTION_DEPARTURE_HIGH, OPTION_DEPARTURE_LOW,
+  OPTION_DONT_FRAGMENT, OPTION_FIELDS, OPTION_SEGMENT_SIZE, OPTION_TOS, OPTION_TTL,
+  SEND_TO_DESTINATION, UNBOUND } = constants;
+
+// ---- the options ----
+
+function readNumber(options, name, least, most) {
+  const value = options[name];
+  if (value === undefined)
+    return undefined;
+  checkNumber(value, `options.${name}`);
+  if (!Number.isInteger(value))
+    throw errors.outOfRange(`options.${name}`, 'an integer', value);
+  if (value < least || value > most)
+    throw errors.outOfRange(`options.${name}`, `>= ${least} && <= ${most}`, value);
+  return value;
+}
+
+function readText(options, name) {
+  const value = options[name];
+  if (value === undefined)
+    return '';
+  checkString(value, `options.${name}`);
+  return value;
+}
+
+function readSource(options) {
+  const source = readText(options, 'source');
+  if (source !== '' && isIP(source) === 0)
+    throw errors.invalidValue('options.source', source, 'must be a numeric address');
+  return source;
+}
+
+function readFields(options) {
+  const fields = new Int32Array(OPTION_FIELDS);
+  const dscp = readNumber(options, 'dscp', 0, 63);
+  const ecn = readNumber(options, 'ecn', 0, 3);
+  const { departure, dontFragment } = options;
+  if (dontFragment !== undefined && typeof dontFragment !== 'boolean')
+    throw errors.invalidType('options.dontFragment', 'of type boolean', dontFragment);
+  if (departure !== undefined && typeof departure !== 'bigint')
+    throw errors.invalidType('options.departure', 'of type bigint', departure);
+  if (departure !== undefined && (departure < 0n || departure >= 1n << 64n))
+    throw errors.outOfRange('options.departure', '>= 0n && < 2n ** 64n', departure);
+  fields[OPTION_TTL] = readNumber(options, 'ttl', 1, 255) ?? -1;
+  fields[OPTION_TOS] =
+    dscp === undefined && ecn === undefined ? -1 : (dscp ?? 0) << 2 | (ecn ?? 0);
+  fields[OPTION_DONT_FRAGMENT] = dontFragment === undefined ? -1 : +dontFragment;
+  fields[OPTION_SEGMENT_SIZE] = readNumber(options, 'segmentSize', 1, 65507) ?? 0;
+  fields[OPTION_DEPARTURE_LOW] = Number(BigInt.asIntN(32, departure ?? 0n));
+  fields[OPTION_DEPARTURE_HIGH] = Number(BigInt.asIntN(32, (departure ?? 0n) >> 32n));
+  return fields;
+}
+
+function readOptions(options, connected) {
+  if (options === null || typeof options !== 'object')
+    throw errors.invalidType('options', 'of type object', options);
+  const { address, port } = options;
+  if (address !== undefined && address !== null)
+    checkString(address, 'options.address');
+  if (connected && (port || address))
+    throw errors.isConnected();
+  return { address: address || undefined, port: connected ? undefined : checkPort(port),
+    chosen: { source: readSource(options), networkInterface: readText(options, 'interface'),
+      fields: readFields(options) } };
+}
+
+function toParts(message) {
+  return Array.isArray(message) ? toBytesList(message) : [toBytes(message, 'msg')];
+}
+
+// ---- sendWith() ----
+
+function sendWith(socket, msg, options, callback) {
+  const state = checkHealth(socket);
+  if (callback !== undefined && typeof callback !== 'function')
+    throw errors.invalidType('callback', 'of type function', callback);
+  const connected = state.handle.connectState === CONNECTED;
+  const { address, port, chosen } = readOptions(options, connected);
+  const message = toParts(msg);
+  checkHealth(socket); // reading the arguments may have run code of the program
+  bindIfNeeded(socket, state);
+  const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
+    resource: null, options: chosen };
+  if (state.handle.bindState !== BOUND)
+    enqueue(socket, () => dispatch(request));
+  else
+    dispatch(request);
+}
+
+// ---- trySend() ----
+
+function trySend(socket, msg, options) {
+  const state = checkHealth(socket);
+  const connected = state.handle.connectState === CONNECTED;
+  const { address, port, chosen } = readOptions(options ?? {}, connected);
+  const ip = connected ? undefined : address ?? loopbacks[socket.type];
+  if (ip !== undefined && isIP(ip) === 0)
+    throw errors.invalidValue('options.address', ip, 'must be a numeric address');
+  const message = toParts(msg);
+  checkHealth(socket);
+  if (ip !== undefined && isBlocked(state.options.sendBlockList, ip))
+    throw errors.ipBlocked(ip);
+  if (state.handle.bindState === UNBOUND)
+    socket.bindSync();
+  if (state.handle.bindState !== BOUND)
+    return false;
+  permission.check();
+  let result = ip !== undefined ? setDestination(state, ip, port) : 0;
+  if (result === 0)
+    result = state.handle.setSource(chosen.source, chosen.networkInterface);
+  if (result === 0)
+    result = state.handle.trySend(message, ip !== undefined ? SEND_TO_DESTINATION : 0,
+      chosen.fields);
+  if (result === EAGAIN)
+    return false;
+  if (result < 0)
+    throw sendError(result, address, port);
+  return true;
+}
+
+module.exports = { sendWith, trySend };
