@@ -29,7 +29,11 @@ export interface Message {
  * The options of {@link createSocket}: those of node:dgram, `emitSendErrors`, `lowLatency` and
  * `pooledMessages`.
  */
-export interface SocketOptions extends dgram.SocketOptions {
+export interface SocketOptions extends dgram.SocketOptions, Sockopts {
+  /** The only interface that the socket sends and receives by, by its name (SO_BINDTODEVICE). */
+  bindToDevice?: string | undefined;
+  /** When `true`, the kernel never joins received datagrams for this socket (UDP_GRO). */
+  disableGro?: boolean | undefined;
   /**
    * When `true`, a send that fails and has no callback emits `'error'`, as the documentation of
    * Node.js says. By default it is dropped silently, as node:dgram does.
@@ -125,10 +129,67 @@ export interface SendOptions {
   departure?: bigint | undefined;
 }
 
+/**
+ * Options of the system socket, for {@link createSocket}, {@link Socket.setSockopt} and
+ * {@link Socket.getSockopt}. The last four act on the bind: after it they can only be read.
+ */
+export interface Sockopts {
+  /** The byte of the IP header with DSCP and ECN, 0 to 255 (IP_TOS, IPV6_TCLASS). */
+  tos?: number | undefined;
+  /**
+   * Don't-fragment: `'off'`, `'system'` (the default), `'on'`, or `'probe'`: on, whatever the kernel
+   * knows of the path's MTU. When it is given, an `EMSGSIZE` has the MTU as `err.mtu`.
+   */
+  pathMtuDiscovery?: 'off' | 'system' | 'on' | 'probe' | undefined;
+  /** The band of the device's queue (SO_PRIORITY). */
+  priority?: number | undefined;
+  /** A mark for policy routing and packet filters (SO_MARK). */
+  mark?: number | undefined;
+  /** Bytes per second, or Infinity (SO_MAX_PACING_RATE). */
+  maxPacingRate?: number | undefined;
+  /** Microseconds (SO_BUSY_POLL). */
+  busyPoll?: number | undefined;
+  /** When `false`, only groups that this socket has joined are received (IP_MULTICAST_ALL). */
+  multicastAll?: boolean | undefined;
+  /** Binds also to an address that no interface has (IP_FREEBIND). */
+  freebind?: boolean | undefined;
+  /** Binds to foreign addresses (IP_TRANSPARENT). */
+  transparent?: boolean | undefined;
+  /** A bind to port 0 takes no port until the first send or connect. */
+  bindAddressNoPort?: boolean | undefined;
+  /** The lowest and highest port that the system may choose; 0 for its own limit. */
+  localPortRange?: [low: number, high: number] | undefined;
+}
+
+/** What a host or router reports by ICMP of a datagram that was lost. */
+export interface IcmpReport {
+  /** Where the datagram was sent to. */
+  address: string;
+  port: number;
+  /** Of the ICMP message; `'IPv4'` also for an IPv4-mapped address. */
+  family: 'IPv4' | 'IPv6';
+  /** `'port unreachable'`, `'packet too big'`, … */
+  kind: 'network unreachable' | 'host unreachable' | 'protocol unreachable' | 'port unreachable' |
+    'packet too big' | 'prohibited' | 'time exceeded' | 'parameter problem' | 'other';
+  type: number;
+  code: number;
+  /** The address of who says it, or `''`. */
+  reporter: string;
+  /** With `'packet too big'` the MTU of the link that was too narrow; else, or if unknown, 0. */
+  mtu: number;
+  /** The system's code: `'ECONNREFUSED'`, … */
+  error: string;
+}
+
 /** The events of a socket, and the arguments of their listeners. */
 export interface SocketEventMap {
   /** The socket is closed; no message comes after it. */
   close: [];
+  /**
+   * A host or router has reported that a datagram was lost. It is an addition of this package; while
+   * it has listeners, such reports are no `'error'` of a connected socket.
+   */
+  icmp: [report: IcmpReport];
   /** {@link Socket.connect} or {@link Socket.connectSync} has associated the remote address. */
   connect: [];
   /** An operation has failed that has no callback. */
@@ -192,6 +253,19 @@ export class Socket extends dgram.Socket {
    * before wait, or while the socket is being bound.
    */
   trySend(msg: Payload, options?: SendOptions): boolean;
+
+  /** Sets an option of the system socket; before the bind it is kept for it. */
+  setSockopt<N extends keyof Sockopts>(name: N, value: NonNullable<Sockopts[N]>): void;
+
+  /** Reads an option of the system socket; before the bind what was set for it. */
+  getSockopt<N extends keyof Sockopts>(name: N): NonNullable<Sockopts[N]>;
+  getSockopt(name: 'bindToDevice'): string;
+
+  /**
+   * The MTU of the path to the peer of a connected socket, or to a numeric address, in bytes with
+   * the headers of IP and UDP, as far as the system knows it.
+   */
+  getMTU(address?: string): number;
 
   addListener<E extends keyof SocketEventMap>(
     event: E, listener: (...args: SocketEventMap[E]) => void): this;

@@ -6,6 +6,8 @@
 const { Socket } = require('./socket');
 const { sendMany } = require('./send-many');
 const { sendWith, trySend } = require('./send-with');
+const { getMTU, getSockopt, setSockopt } = require('./sockopts');
+const { watching } = require('./icmp');
 
 const methods = {
   __proto__: null,
@@ -21,9 +23,27 @@ const methods = {
   trySend(msg, options) {
     return trySend(this, msg, options);
   },
+
+  setSockopt(name, value) {
+    setSockopt(this, name, value);
+  },
+
+  getSockopt(name) {
+    return getSockopt(this, name);
+  },
+
+  getMTU(address) {
+    return getMTU(this, address);
+  },
 };
 
 for (const [name, value] of Object.entries(methods)) {
   Object.defineProperty(Socket.prototype, name,
     { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+}
+
+// EventEmitter's own, which see whether 'icmp' has listeners: enumerable, as those are.
+for (const [name, value] of Object.entries(watching)) {
+  Object.defineProperty(Socket.prototype, name,
+    { __proto__: null, value, writable: true, enumerable: true, configurable: true });
 }

@@ -169,6 +169,21 @@ function endpointError(errno, syscall, address, port) {
   return error;
 }
 
+// `setsockopt CODE OPTION`: a bind has failed for an option of the system socket.
+function sockoptError(errno, option) {
+  const error = systemError(errno, 'setsockopt');
+  error.message += ` ${option}`;
+  error.option = option;
+  return error;
+}
+
+// What the path takes, where the kernel knows it (0: it does not) and the program wants to see it.
+function withMTU(error, { showsMtu }, mtu) {
+  if (showsMtu && mtu > 0)
+    error.mtu = mtu;
+  return error;
+}
+
 // ---- the permission model ----
 
 const restricted = 'Access to this API has been restricted. ' +
@@ -253,5 +268,7 @@ module.exports = {
   notConnected,
   notRunning,
   outOfRange,
+  sockoptError,
   systemError,
+  withMTU,
 };

@@ -109,17 +109,27 @@ function onConnectFailed(code) {
   connectFailed(this, this[kState], code);
 }
 
-function onError(code, syscall, address, port) {
+function emitWithMTU(socket, error, mtu) {
+  socket.emit('error', errors.withMTU(error, socket[kState], mtu));
+}
+
+function onIcmp(report) {
+  if (!this[kState].closed)
+    this.emit('icmp', report);
+}
+
+function onError(code, syscall, address, port, mtu) {
   const state = this[kState];
   if (state.binding !== null && syscall !== 'recvmsg' && syscall !== 'send') {
     const binding = end(state, 'binding');
     if (!state.closed)
-      this.emit('error', bindError(binding, code));
+      this.emit('error', syscall === 'setsockopt' && !binding.cause ?
+        errors.sockoptError(code, address) : bindError(binding, code));
   } else if (syscall === 'send') {
     if (state.options.emitSendErrors)
-      this.emit('error', errors.endpointError(code, 'send', address || undefined, port));
+      emitWithMTU(this, errors.endpointError(code, 'send', address || undefined, port), mtu);
   } else {
-    this.emit('error', errors.systemError(code, syscall));
+    emitWithMTU(this, errors.systemError(code, syscall), mtu);
   }
 }
 
@@ -132,8 +142,8 @@ function onSent(completed) {
   completeBlocked(this[kState], completed);
 }
 
-function onFailed(sequence, code, index, sent) {
-  this[kState].failures.set(sequence, { code, index, sent });
+function onFailed(sequence, code, mtu, index, sent) {
+  this[kState].failures.set(sequence, { code, mtu, index, sent });
 }
 
 // The library requests the address to bind or connect to.
@@ -161,6 +171,7 @@ native.setup({
   connected: onConnected,
   connect_failed: onConnectFailed,
   error: onError,
+  icmp: onIcmp,
   sent: onSent,
   failed: onFailed,
   closed: onClosed,

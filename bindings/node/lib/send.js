@@ -194,10 +194,10 @@ function settle(request) {
     return;
   }
   failures.delete(request.sequence);
-  const { code, index, sent } = failure;
+  const { code, mtu, index, sent } = failure;
   const { callback, list } = request;
   const { address, port } = list === undefined ? request : list[index];
-  const error = sendError(code, address, port);
+  const error = errors.withMTU(sendError(code, address, port), request.state, mtu);
   if (list === undefined)
     callback(error);
   else

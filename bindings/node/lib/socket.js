@@ -16,6 +16,7 @@ const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolv
 const { isConnecting, startToConnect } = require('./connect');
 const { send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
+const { applySockopts, checkInterface, readSockopts } = require('./sockopts');
 const { ours } = require('./builtin');
 const permission = require('./permission');
 const { stateKey, view } = require('./state-view');
@@ -49,6 +50,9 @@ function readOptions(state, options) {
     emitSendErrors: options.emitSendErrors,
     lowLatency: options.lowLatency,
     receiveBatch: checkBatch(options.receiveBatch, 'options.receiveBatch'),
+    disableGro: options.disableGro,
+    bindToDevice: checkInterface(options.bindToDevice, 'options.bindToDevice'),
+    sockopts: readSockopts(options),
     pooledMessages: options.pooledMessages,
     receiveBlockList,
     sendBlockList,
@@ -83,9 +87,12 @@ function Socket(typeOrOptions, listener) {
   if (state.lookup === undefined)
     state.lookup = defaultLookup();
   state.isDefaultLookup = isTransparent(state.lookup);
-  const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch } = state.options;
+  const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch, disableGro, bindToDevice,
+    sockopts } = state.options;
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
-    reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0);
+    reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0, disableGro ? 1 : 0, bindToDevice);
+  if (sockopts !== undefined)
+    applySockopts(state, sockopts);
   if (state.options.pooledMessages)
     state.handle.pool();
   this.type = type;

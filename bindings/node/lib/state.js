@@ -18,6 +18,8 @@ class State {
   slab = null; // the ArrayBuffer of pooled messages
   sharedHandle = null; // a handle of Node.js's own, of a socket that other processes have as well
   nodeHandle = null; // a handle of Node.js's own, of this socket (node-handle.js)
+  watchesIcmp = false; // the library is asked for ICMP errors
+  showsMtu = false; // an EMSGSIZE has `mtu`
   refed = true; // ref() or unref() was called last
   destination = { ip: undefined, port: 0, error: 0 }; // of the Handle's sends
   budget = MESSAGES_PER_ITERATION; // of the event loop

@@ -14,22 +14,23 @@
 #include <stdint.h>
 
 /* The functions of setup(), by their names there. */
-#define ADDON_CALLBACKS(XX)                                                                  \
-  XX(queue)          /* (f, ...arguments): call f when the call from JavaScript returns */   \
-  XX(tick)           /* (f, ...arguments): call f in the next tick */                        \
-  XX(defer)          /* (task): pass it to runDeferredTask() in the next tick */             \
-  XX(lookup)         /* (binding): resolve where to bind or connect, then call resolved()    \
-                        or resolvedDescriptor() */                                           \
-  XX(message)        /* (): a message; its fields are in the shared array */                 \
-  XX(sender)         /* (address, family): the sender of the messages that follow */         \
-  XX(slab)           /* (): returns a new ArrayBuffer for a socket's pooled messages */      \
-  XX(listening)      /* () */                                                                \
-  XX(connected)      /* () */                                                                \
-  XX(connect_failed) /* (code) */                                                            \
-  XX(error)          /* (code, syscall, address, port) */                                    \
-  XX(sent)           /* (completed): blocked sends have completed, up to this count */       \
-  XX(failed)         /* (sequence, code[, index, sent]): this send has failed; of sendMany() \
-                        the first that failed, and how many have left */                     \
+#define ADDON_CALLBACKS(XX)                                                                \
+  XX(queue)          /* (f, ...arguments): call f when the call from JavaScript returns */ \
+  XX(tick)           /* (f, ...arguments): call f in the next tick */                      \
+  XX(defer)          /* (task): pass it to runDeferredTask() in the next tick */           \
+  XX(lookup)         /* (binding): resolve where to bind or connect, then call resolved()  \
+                        or resolvedDescriptor() */                                         \
+  XX(message)        /* (): a message; its fields are in the shared array */               \
+  XX(sender)         /* (address, family): the sender of the messages that follow */       \
+  XX(slab)           /* (): returns a new ArrayBuffer for a socket's pooled messages */    \
+  XX(listening)      /* () */                                                              \
+  XX(connected)      /* () */                                                              \
+  XX(connect_failed) /* (code) */                                                          \
+  XX(error)          /* (code, syscall, address, port, mtu) */                             \
+  XX(icmp)           /* (report): what a host or router has said of a lost datagram */     \
+  XX(sent)           /* (completed): blocked sends have completed, up to this count */     \
+  XX(failed)         /* (sequence, code, mtu[, index, sent]): this send has failed; of     \
+                        sendMany() the first that failed, and how many have left */        \
   XX(closed)         /* () */
 
 #define ADDON_CALLBACK_INDEX(name) ON_##name,
@@ -68,6 +69,17 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   XX(OPTION_DEPARTURE_HIGH, 5)                                                               \
   XX(OPTION_FIELDS, 6)                                                                       \
   /* The library's enumerations. */                                                          \
+  XX(SO_TOS, DGRAM_SO_TOS)                                                                   \
+  XX(SO_PATH_MTU, DGRAM_SO_PATH_MTU)                                                         \
+  XX(SO_PRIORITY, DGRAM_SO_PRIORITY)                                                         \
+  XX(SO_MARK, DGRAM_SO_MARK)                                                                 \
+  XX(SO_MAX_PACING_RATE, DGRAM_SO_MAX_PACING_RATE)                                           \
+  XX(SO_BUSY_POLL, DGRAM_SO_BUSY_POLL)                                                       \
+  XX(SO_MULTICAST_ALL, DGRAM_SO_MULTICAST_ALL)                                               \
+  XX(SO_FREEBIND, DGRAM_SO_FREEBIND)                                                         \
+  XX(SO_TRANSPARENT, DGRAM_SO_TRANSPARENT)                                                   \
+  XX(SO_BIND_ADDRESS_NO_PORT, DGRAM_SO_BIND_ADDRESS_NO_PORT)                                 \
+  XX(SO_LOCAL_PORT_RANGE, DGRAM_SO_LOCAL_PORT_RANGE)                                         \
   XX(UDP4, DGRAM_UDP4)                                                                       \
   XX(UDP6, DGRAM_UDP6)                                                                       \
   XX(UNBOUND, DGRAM_UNBOUND)                                                                 \
@@ -82,7 +94,7 @@ enum addon_constant { ADDON_CONSTANTS(ADDON_CONSTANT) };
 #undef ADDON_CONSTANT
 
 enum {
-  ADDON_MAX_CALLBACK_ARGUMENTS = 4,
+  ADDON_MAX_CALLBACK_ARGUMENTS = 5,
   ADDON_MAX_METHOD_ARGUMENTS = 3,
 };
 
@@ -260,7 +272,7 @@ typedef int64_t addon_method_fn(struct handle *handle, const struct addon_argume
 /* handle.c */
 addon_method_fn addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolved,
     addon_resolved_descriptor, addon_connect, addon_connect_sync, addon_close,
-    addon_lend_descriptor;
+    addon_lend_descriptor, addon_watch_icmp;
 /* receive.c */
 addon_method_fn addon_pool, addon_take_messages;
 /* send.c */

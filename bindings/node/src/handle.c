@@ -150,8 +150,35 @@ static void handle_on_error(dgram_socket_t *socket, const dgram_error_t *error, 
   napi_handle_scope scope = handle_open_scope(handle);
   napi_value argv[] = {addon_int(env, error->code), addon_text(env, error->syscall),
                        addon_text(env, error->address != NULL ? error->address : ""),
-                       addon_int(env, error->port)};
-  handle_emit(handle, scope, ON_error, 4, argv);
+                       addon_int(env, error->port), addon_int(env, error->mtu)};
+  handle_emit(handle, scope, ON_error, 5, argv);
+}
+
+static void handle_on_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {
+  (void)socket;
+  struct handle *handle = context;
+  napi_env env = handle->addon->env;
+  napi_handle_scope scope = handle_open_scope(handle);
+  napi_value report;
+  if (napi_create_object(env, &report) == napi_ok &&
+      addon_define(env, report, "address", addon_text(env, icmp->peer.address)) &&
+      addon_define(env, report, "port", addon_int(env, icmp->peer.port)) &&
+      addon_define(env, report, "family", addon_text(env, icmp->family)) &&
+      addon_define(env, report, "kind", addon_text(env, dgram_icmp_kind_name(icmp->kind))) &&
+      addon_define(env, report, "type", addon_int(env, icmp->type)) &&
+      addon_define(env, report, "code", addon_int(env, icmp->code)) &&
+      addon_define(env, report, "reporter", addon_text(env, icmp->reporter.address)) &&
+      addon_define(env, report, "mtu", addon_int(env, icmp->mtu)) &&
+      addon_define(env, report, "error", addon_text(env, dgram_err_name(icmp->error))))
+    handle_emit(handle, scope, ON_icmp, 1, &report);
+  else
+    napi_close_handle_scope(env, scope);
+}
+
+/* watchIcmp(on): whether the event 'icmp' has listeners. */
+int64_t addon_watch_icmp(struct handle *handle, const struct addon_argument argv[]) {
+  return argv[0].number ? dgram_on_icmp(handle->socket, handle_on_icmp, handle)
+                        : dgram_off_icmp(handle->socket, handle_on_icmp, handle);
 }
 
 static void handle_on_close(dgram_socket_t *socket, void *context) {
@@ -247,9 +274,10 @@ void addon_close_all(struct addon *addon) {
   }
 }
 
-/* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch) ---- */
+/* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch,
+ * disableGro, bindToDevice) ---- */
 
-enum { HANDLE_ARGUMENTS = 7 };
+enum { HANDLE_ARGUMENTS = 9 };
 
 static int handle_create_socket(struct handle *handle, napi_env env, const napi_value argv[]) {
   dgram_options_t options = dgram_default_options((dgram_type_t)addon_read_int(env, argv[1]));
@@ -258,6 +286,11 @@ static int handle_create_socket(struct handle *handle, napi_env env, const napi_
   options.reuse_port = addon_read_int(env, argv[4]);
   options.low_latency = addon_read_int(env, argv[5]);
   options.receive_batch = addon_read_int(env, argv[6]);
+  options.disable_gro = addon_read_int(env, argv[7]);
+  char device[DGRAM_INTERFACE_NAME + 1]; /* with a byte more, so that a long name is noticed */
+  size_t length;
+  if (napi_get_value_string_utf8(env, argv[8], device, sizeof device, &length) == napi_ok)
+    options.bind_device = device;
   options.receive_budget = ADDON_MESSAGES_PER_ITERATION;
   options.lookup = handle_on_lookup;
   options.lookup_context = handle;

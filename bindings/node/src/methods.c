@@ -102,6 +102,7 @@ METHOD(add_source, dgram_add_source_specific_membership(handle->socket, argv[0].
                                                         argv[2].text))
 METHOD(drop_source, dgram_drop_source_specific_membership(handle->socket, argv[0].text,
                                                           argv[1].text, argv[2].text))
+METHOD(mtu, dgram_get_mtu(handle->socket))
 METHOD(buffer_size_reason, dgram_buffer_size_reason(handle->socket))
 
 /* bufferSize(receives, size): of the receive buffer, or the send buffer if `receives` is 0; sets
@@ -114,6 +115,48 @@ static int64_t method_buffer_size(struct handle *handle, const struct addon_argu
   if (err != 0)
     return err;
   return argv[0].number ? dgram_get_recv_buffer_size(socket) : dgram_get_send_buffer_size(socket);
+}
+
+/* setSockopt(option, value): -1 as a rate is none. */
+static int64_t method_set_sockopt(struct handle *handle, const struct addon_argument argv[]) {
+  int64_t value = 0;
+  if (napi_get_value_int64(handle->addon->env, argv[1].value, &value) != napi_ok)
+    return UV_EINVAL;
+  dgram_sockopt_t option = (dgram_sockopt_t)argv[0].number;
+  if (option == DGRAM_SO_MAX_PACING_RATE && value == -1)
+    value = INT64_MAX;
+  return dgram_set_sockopt(handle->socket, option, value);
+}
+
+/* getSockopt(option): its value, or a negative code. */
+static int64_t method_get_sockopt(struct handle *handle, const struct addon_argument argv[]) {
+  int64_t value = 0;
+  int err = dgram_get_sockopt(handle->socket, (dgram_sockopt_t)argv[0].number, &value);
+  return err != 0 ? err : value;
+}
+
+/* bindDevice(out): defines the interface's name on `out`. */
+static int64_t method_bind_device(struct handle *handle, const struct addon_argument argv[]) {
+  char name[DGRAM_INTERFACE_NAME];
+  napi_env env = handle->addon->env;
+  int err = dgram_get_bind_device(handle->socket, name);
+  if (err != 0)
+    return err;
+  return addon_define(env, argv[0].value, "name", addon_text(env, name)) ? 0 : UV_EINVAL;
+}
+
+/* pathMTU(address): in bytes, of the path to a numeric address. */
+static int64_t method_path_mtu(struct handle *handle, const struct addon_argument argv[]) {
+  enum { DISCARD = 9 }; /* any port: the path does not depend on it */
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } to;
+  if (uv_ip4_addr(argv[0].text, DISCARD, &to.v4) != 0 &&
+      uv_ip6_addr(argv[0].text, DISCARD, &to.v6) != 0)
+    return UV_EINVAL;
+  return dgram_path_mtu_to(handle->socket, &to.any);
 }
 
 /* Defines address, family and port on `out`, in this order, unless there is an error. */
@@ -189,6 +232,12 @@ static const struct method methods[] = {
     {"ref", method_ref, NO_RESULT, {NO_ARGUMENT}},
     {"unref", method_unref, NO_RESULT, {NO_ARGUMENT}},
 
+    {"setSockopt", method_set_sockopt, PLAIN, {INT, VALUE}},
+    {"getSockopt", method_get_sockopt, PLAIN, {INT}},
+    {"bindDevice", method_bind_device, PLAIN, {VALUE}},
+    {"mtu", method_mtu, PLAIN, {NO_ARGUMENT}},
+    {"pathMTU", method_path_mtu, PLAIN, {ADDRESS}},
+    {"watchIcmp", addon_watch_icmp, PLAIN, {INT}},
     {"setReceiveBudget", method_set_receive_budget, PLAIN, {INT}},
     {"setBroadcast", method_set_broadcast, PLAIN, {INT}},
     {"setTTL", method_set_ttl, PLAIN, {INT}},

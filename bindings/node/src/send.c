@@ -30,8 +30,9 @@ static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error,
     napi_handle_scope scope;
     napi_open_handle_scope(env, &scope);
     if (error != NULL) {
-      napi_value failed[] = {addon_int(env, request->sequence), addon_int(env, error->code)};
-      addon_call(handle, ON_failed, 2, failed);
+      napi_value failed[] = {addon_int(env, request->sequence), addon_int(env, error->code),
+                             addon_int(env, error->mtu)};
+      addon_call(handle, ON_failed, 3, failed);
     }
     if (!handle->flushing) {
       napi_value completed = addon_int(env, handle->completed);
@@ -299,14 +300,16 @@ struct send_many {
   uint32_t sent;
   uint32_t failed_at; /* the first that failed */
   int error;          /* its code, or 0 */
+  int mtu;            /* ... and of the path, with EMSGSIZE; or 0 */
   char bytes[];
 };
 
 /* The first failure is kept; the library completes the sends in their order. */
-static void send_many_fail(struct send_many *many, uint32_t index, int code) {
+static void send_many_fail(struct send_many *many, uint32_t index, int code, int mtu) {
   if (many->error != 0)
     return;
   many->error = code;
+  many->mtu = mtu;
   many->failed_at = index;
 }
 
@@ -315,7 +318,7 @@ static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *e
   (void)socket, (void)bytes;
   struct send_many *many = context;
   if (error != NULL)
-    send_many_fail(many, many->completed, error->code);
+    send_many_fail(many, many->completed, error->code, error->mtu);
   else
     many->sent++;
   if (++many->completed < many->count)
@@ -328,8 +331,9 @@ static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *e
     napi_open_handle_scope(env, &scope);
     if (many->error != 0) {
       napi_value failed[] = {addon_int(env, many->sequence), addon_int(env, many->error),
-                             addon_int(env, many->failed_at), addon_int(env, many->sent)};
-      addon_call(handle, ON_failed, 4, failed);
+                             addon_int(env, many->mtu), addon_int(env, many->failed_at),
+                             addon_int(env, many->sent)};
+      addon_call(handle, ON_failed, 5, failed);
     }
     if (!handle->flushing) {
       napi_value completed = addon_int(env, handle->completed);
@@ -391,7 +395,7 @@ static void send_many_dispatch(struct send_many *many, size_t size, uv_buf_t add
     if (err == 0)
       err = dgram_send_to(many->handle->socket, &payload, 1, to, send_many_on_complete, many);
     if (err != 0) {
-      send_many_fail(many, many->count, err);
+      send_many_fail(many, many->count, err, 0);
     } else {
       many->count++;
       size -= payload.len;

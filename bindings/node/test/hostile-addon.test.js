@@ -35,7 +35,7 @@ const addonPath = (t) => t.args.addon;
 // The names of setup()'s functions, each of which does nothing.
 function noopFunctions() {
   const names = ['queue', 'tick', 'defer', 'lookup', 'message', 'sender', 'slab', 'listening',
-    'connected', 'connect_failed', 'error', 'sent', 'failed', 'closed'];
+    'connected', 'connect_failed', 'error', 'icmp', 'sent', 'failed', 'closed'];
   return Object.fromEntries(names.map((name) => [name, () => undefined]));
 }
 

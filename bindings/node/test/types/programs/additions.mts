@@ -2,7 +2,7 @@
 
 import dgram, { createSocket } from 'libdgram';
 import type {
-  BindSyncOptions, Message, MessageListener, SocketEventMap, SocketOptions,
+  BindSyncOptions, IcmpReport, Message, MessageListener, SocketEventMap, SocketOptions,
 } from 'libdgram';
 import { BlockList, type AddressInfo } from 'node:net';
 import 'libdgram/register';
@@ -52,6 +52,22 @@ socket.emit('messages', ...batch);
 socket.on('messages', (messages) => {
   for (const { msg, rinfo } of messages) listener(msg, rinfo);
 });
+
+// Options of the system socket, and 'icmp'.
+createSocket({ type: 'udp4', tos: 8, pathMtuDiscovery: 'on', localPortRange: [1, 2],
+  multicastAll: false, bindToDevice: 'lo', disableGro: true });
+socket.setSockopt('tos', 8);
+socket.setSockopt('localPortRange', [40000, 50000]);
+const mode: 'off' | 'system' | 'on' | 'probe' = socket.getSockopt('pathMtuDiscovery');
+const sum: number = socket.getSockopt('tos') + socket.getMTU() + socket.getMTU('127.0.0.1');
+console.log(mode, sum, socket.getSockopt('bindToDevice').length);
+socket.once('icmp', ({ address, port, kind, mtu, reporter }: IcmpReport) => {
+  if (kind === 'packet too big') console.log(address, port + mtu, reporter);
+});
+// @ts-expect-error: a number is no mode
+socket.setSockopt('pathMtuDiscovery', 1);
+// @ts-expect-error: no such option
+socket.getSockopt('ttl');
 
 const bindSyncOptions: BindSyncOptions = { port: 0, address: '127.0.0.1' };
 const address: AddressInfo = socket.bindSync(bindSyncOptions);
