@@ -308,6 +308,15 @@ run_server() {
   stop
 }
 
+run_paced() {
+  run_to_end $'100000 bytes have left\n' ''
+  run_to_end $'20000 bytes have left\n' '' 9 127.0.0.1 20000 1000
+  fails $'connect: invalid argument\n' 9 host
+  two_hosts
+  ip link set eth0 mtu 1000
+  run_to_end $'segments of 972 bytes\n20000 bytes have left\n' '' 9 10.0.1.1 20000
+}
+
 run_membership() {
   local lines=$'member of 224.0.0.114\n' refused='bind EADDRINUSE 0.0.0.0:1234'
   two_hosts
