@@ -5,7 +5,7 @@
 
 enum { MANY = 3000 };
 
-static char texts[MANY][8];
+static char texts[MANY][16];
 static uv_buf_t buffers[MANY];
 static dgram_outgoing_t list[MANY];
 static struct sockaddr_in to;

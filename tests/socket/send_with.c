@@ -259,7 +259,7 @@ static const dgram_send_options_t *shape(unsigned number, const char **source, i
 }
 
 WAYS_TEST("of many datagrams in random order each arrives with its options, in order") {
-  static char bytes[MANY][40];
+  static char bytes[MANY][48];
   static unsigned shapes[MANY];
   static size_t sizes[MANY];
   unsigned state = 7;

@@ -132,7 +132,7 @@ TEST("an error of the datagram itself is returned, and nothing is queued") {
 enum { MANY = 700 };
 
 TEST("a list leaves in one call, far past one batch, each with its options") {
-  static char texts[MANY][8];
+  static char texts[MANY][16];
   static uv_buf_t buffers[MANY];
   static dgram_outgoing_t list[MANY];
   int port;
