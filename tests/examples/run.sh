@@ -317,6 +317,25 @@ run_paced() {
   run_to_end $'segments of 972 bytes\n20000 bytes have left\n' '' 9 10.0.1.1 20000
 }
 
+run_access() {
+  local lines='' refused='refused: 1, over the limit: 0'
+  in_network 41234
+  in_background "${arguments[@]}"
+  await_port
+  for text in hello bye; do
+    send $text "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.2"
+    lines+="got: $text from 127.0.0.2"$'\n'
+    printed "$lines"
+  done
+  send again "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.2"
+  send hello "UDP4-SENDTO:127.0.0.1:$port,bind=127.0.0.3"
+  lines+=$'got: hello from 127.0.0.3\n'
+  printed "$lines"
+  kill -INT "$pid"
+  ends 0
+  printed "$lines$refused"$'\n'
+}
+
 run_membership() {
   local lines=$'member of 224.0.0.114\n' refused='bind EADDRINUSE 0.0.0.0:1234'
   two_hosts

@@ -10,6 +10,7 @@
  * With WALK_FAULTS the program is linked over system calls that fail at random.
  */
 #include <dgram.h>
+#include <dgram_access.h>
 #include <dgram_interfaces.h>
 #include <dgram_peer.h>
 #include <dgram_names.h>
@@ -44,6 +45,7 @@ enum {
   MAX_LOOKUPS = 256,
   MAX_TASKS = 1024,
   SIGNALS = 2,
+  LISTS = 3,
   PORTS = 64,
   PATTERN = 3000,           /* bytes; longer datagrams have one of two sizes */
   MAX_ITERATIONS = 200,     /* in 8 idle ms; a busy loop has more */
@@ -95,6 +97,10 @@ struct member {
   struct pending_send *last; /* accepted; NULL: it has completed */
   unsigned posts;            /* pending callbacks of dgram_post_send() */
   dgram_sender_t *sender;    /* NULL: none */
+  /* Access lists, by dgram_access_t: of walk.lists, or NULL. */
+  dgram_access_list_t *receives_by[2];
+  dgram_access_list_t *sends_by[2];
+  bool filtered; /* has had such a list of what it receives, or a limit of the rate */
 };
 
 /* A send with a callback. */
@@ -145,6 +151,7 @@ static struct {
   unsigned task_count;
   dgram_abort_signal_t *signals[SIGNALS];
   bool aborted[SIGNALS];
+  dgram_access_list_t *lists[LISTS];
   int raw4;
   int raw6;
   int closed_port;
@@ -349,6 +356,13 @@ static void check_member(struct member *member) {
   CHECK(err != 0 || state.connect == DGRAM_CONNECTED, "socket %u", member->number);
   CHECK(err == 0 || member->closing || state.connect != DGRAM_CONNECTED, "socket %u: %s",
         member->number, dgram_err_name(err));
+}
+
+/* Lists refuse where a send or a connect goes. */
+static bool is_refused(const struct member *member, int result) {
+  bool has_list = member->sends_by[DGRAM_ALLOW] != NULL || member->sends_by[DGRAM_BLOCK] != NULL;
+  CHECK(result != DGRAM_ERR_IP_BLOCKED || has_list, "refused by no list");
+  return result == DGRAM_ERR_IP_BLOCKED;
 }
 
 /* ---- calls ---- */
@@ -638,12 +652,21 @@ static void check_pause(const struct member *member) {
         "a message of socket %u, which is paused", member->number);
 }
 
+/* The first listener of a message gets what the lists let pass now. */
+static void check_access(const struct member *member, const dgram_rinfo_t *rinfo) {
+  const dgram_access_list_t *allow = member->receives_by[DGRAM_ALLOW];
+  const dgram_access_list_t *block = member->receives_by[DGRAM_BLOCK];
+  CHECK(allow == NULL || dgram_access_list_check(allow, rinfo->sockaddr) == 1, "not allowed");
+  CHECK(block == NULL || dgram_access_list_check(block, rinfo->sockaddr) == 0, "blocked");
+}
+
 static void check_message(const struct member *member, const char *message,
                           const dgram_rinfo_t *rinfo) {
   CHECK(!member->closing, "a message after close");
   CHECK(member->listened, "a message before 'listening'");
   check_bytes(message, rinfo->size);
   check_sender(member, rinfo);
+  check_access(member, rinfo);
   check_info(member, rinfo);
   CHECK(dgram_rinfo_path(rinfo, &some_path) == 0, "no path");
   walk.messages++;
@@ -663,7 +686,7 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
     int result = dgram_reply(socket, rinfo, &nothing, 1, NULL, NULL);
     walk.accepted += result == 0;
     CHECK(result == 0 || result == UV_EINVAL || FAULTS || member->limited ||
-              result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
+              result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED || is_refused(member, result),
           "reply: %s", dgram_err_name(result));
   }
   do_something();
@@ -1079,7 +1102,7 @@ static void call_connect(struct member *member) {
   }
   if (!has_callback || result != 0)
     free(attempt);
-  if (open && port != 0 && ran_no_callback(&call) && !FAULTS)
+  if (open && port != 0 && ran_no_callback(&call) && !FAULTS && !is_refused(member, result))
     CHECK(result ==
               (call.before.connect == DGRAM_DISCONNECTED ? 0 : DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED),
           "%s in state %d", dgram_err_name(result), call.before.connect);
@@ -1296,7 +1319,7 @@ static void call_send(struct member *member) {
   int result = send_variant(member, size, port, binary, pending);
   if (was_closing)
     CHECK(result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
-  else if (!FAULTS && !(member->limited && result == UV_ENOBUFS))
+  else if (!FAULTS && !(member->limited && result == UV_ENOBUFS) && !is_refused(member, result))
     CHECK(result == (connected   ? port == 0 ? 0 : DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED
                      : port == 0 ? DGRAM_ERR_SOCKET_BAD_PORT
                                  : 0),
@@ -1326,7 +1349,7 @@ static void call_send_path(struct member *member) {
       dgram_send_path(member->socket, &path, &buffer, 1, pending != NULL ? on_sent : NULL, pending);
   CHECK(!was_closing || result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING, "%s", dgram_err_name(result));
   CHECK(was_closing || FAULTS || member->limited || result == 0 || result == UV_EINVAL ||
-            result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED,
+            result == DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED || is_refused(member, result),
         "%s", dgram_err_name(result));
   if (result != 0 && pending != NULL)
     free_pending_send(pending);
@@ -1562,6 +1585,80 @@ static void call_setter(struct member *member) {
   uint32_t chosen = below(sizeof setters / sizeof *setters);
   struct call call = begin_call(member, "a setter", 0);
   end_call(&call, setters[chosen].set(member->socket, (int)below(setters[chosen].limit)));
+}
+
+/* ---- who may talk ---- */
+
+static void change_list(void) {
+  static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "x"};
+  static const char *const lasts[] = {"127.0.0.1", "127.0.0.77", "::2", "::1", "10.0.0.1"};
+  dgram_access_list_t *list = PICK(walk.lists);
+  size_t before = dgram_access_list_count(list);
+  const char *address = PICK(addresses);
+  int prefix = one_in(3) ? (int)below(140) : strchr(address, ':') != NULL ? 128 : 32;
+  struct frame outer = enter("a change of a list", 0);
+  int result = 0;
+  switch (below(8)) {
+  case 0:
+    result = dgram_access_list_add_address(list, address);
+    break;
+  case 1:
+  case 2:
+    result = dgram_access_list_remove_address(list, address);
+    break;
+  case 3:
+    result = dgram_access_list_add_subnet(list, address, prefix);
+    break;
+  case 4:
+    result = dgram_access_list_remove_subnet(list, address, prefix);
+    break;
+  case 5:
+    result = dgram_access_list_add_range(list, address, PICK(lasts));
+    break;
+  case 6:
+    result = dgram_access_list_remove_range(list, address, PICK(lasts));
+    break;
+  default:
+    dgram_access_list_clear(list);
+    before = 0;
+  }
+  walk.frame = outer;
+  size_t after = dgram_access_list_count(list);
+  CHECK(result != 0 ? after == before : after + 1 >= before && after <= before + 1, "%zu, %zu: %s",
+        before, after, dgram_err_name(result));
+}
+
+/* Most of the time no list, else nearly nothing would be received or sent. */
+static void call_access(struct member *member) {
+  dgram_access_t access = one_in(2) ? DGRAM_ALLOW : DGRAM_BLOCK;
+  dgram_access_list_t *list = one_in(8) ? PICK(walk.lists) : NULL;
+  bool receives = one_in(2);
+  struct call call = begin_call(member, "access", 0);
+  int result =
+      (receives ? dgram_set_receive_access : dgram_set_send_access)(member->socket, access, list);
+  CHECK(FAULTS || result == (member->closing ? DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING : 0), "%s",
+        dgram_err_name(result));
+  if (result == 0) {
+    (receives ? member->receives_by : member->sends_by)[access] = list;
+    member->filtered |= receives && list != NULL;
+  }
+  end_call(&call, result);
+}
+
+static void call_rate(struct member *member) {
+  dgram_rate_options_t options = dgram_default_rate_options();
+  options.packets_per_second = below(3) * 100000;
+  options.bytes_per_second = below(2) * 100000000;
+  options.packets_burst = below(3) * 10;
+  options.sources = below(4);
+  bool none = !one_in(6);
+  dgram_access_counts_t counts = {.struct_size = sizeof counts};
+  struct call call = begin_call(member, "dgram_set_receive_rate", 0);
+  int result = dgram_set_receive_rate(member->socket, none ? NULL : &options);
+  member->filtered |= result == 0 && !none;
+  CHECK(dgram_get_access_counts(member->socket, &counts) == 0, "no counts");
+  CHECK(member->filtered || counts.receives_refused + counts.receives_limited == 0, "refused");
+  end_call(&call, result);
 }
 
 static void call_membership(struct member *member) {
@@ -1803,6 +1900,8 @@ static void call_some(struct member *member) {
     call_close(member);
   else if (one_in(16))
     call_post(member);
+  else if (one_in(12))
+    (one_in(3) ? call_rate : call_access)(member);
   else
     PICK(calls)(member);
 }
@@ -1836,6 +1935,8 @@ static void take_step(void) {
   case 5:
     if (one_in(40))
       call_abort();
+    else
+      change_list();
     break;
   default:
     call_some(some_member());
@@ -1903,7 +2004,7 @@ static void check_iterations(void) {
 static void check_receiving(struct member *member) {
   dgram_address_t address;
   if (member->socket == NULL || member->closing || !member->listened || !member->receives ||
-      member->fd_shared || member->reuses || member->tried_connect ||
+      member->fd_shared || member->reuses || member->tried_connect || member->filtered ||
       dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
       dgram_address(member->socket, &address) != 0 || address.port == 0)
     return;
@@ -1986,6 +2087,8 @@ static void open_loop(void) {
                    count_iteration); /* so the loop iterates though all are unref'd */
   for (unsigned i = 0; i < SIGNALS; i++)
     CHECK(dgram_abort_signal_create(&walk.signals[i]) == 0, "no signal");
+  for (unsigned i = 0; i < LISTS; i++)
+    CHECK(dgram_access_list_create(&walk.lists[i]) == 0, "no list");
   memset(walk.aborted, 0, sizeof walk.aborted);
   walk.accepted = 0;
   CHECK(dgram_create_socket(walk.loop, DGRAM_UDP4, NULL, NULL, &walk.keeper) == 0, "no keeper");
@@ -2006,6 +2109,8 @@ static void open_loop(void) {
 
 static void close_loop(void) {
   walk.quiet = true;
+  for (unsigned i = 0; i < LISTS; i++)
+    dgram_access_list_free(walk.lists[i]); /* those of sockets stay with these */
   for (unsigned i = 0; i < MEMBERS; i++)
     if (walk.members[i].socket != NULL && !walk.members[i].closing)
       call_close(&walk.members[i]);

@@ -8,6 +8,7 @@
 #include "lib/fixture.h"
 #include "lib/lookup_stub.h"
 
+#include <dgram_access.h>
 #include <dgram_interfaces.h>
 #include <dgram_stats.h>
 
@@ -169,6 +170,11 @@ TEST("an option without a socket is refused") {
   ROW(UV_EINVAL, dgram_get_recv_buffer_size(NULL));
   ROW(UV_EINVAL, dgram_get_send_buffer_size(NULL));
   ROW(UV_EINVAL, dgram_buffer_size_reason(NULL));
+  ROW(UV_EINVAL, dgram_set_receive_access(NULL, DGRAM_BLOCK, NULL));
+  ROW(UV_EINVAL, dgram_set_send_access(NULL, DGRAM_BLOCK, NULL));
+  ROW(UV_EINVAL, dgram_set_receive_rate(NULL, NULL));
+  ROW(UV_EINVAL, dgram_get_access_counts(
+                     NULL, &(dgram_access_counts_t){.struct_size = sizeof(dgram_access_counts_t)}));
   ROW(UV_EINVAL, dgram_add_membership(NULL, "224.0.0.114", NULL));
   ROW(UV_EINVAL, dgram_drop_membership(NULL, "224.0.0.114", NULL));
   ROW(UV_EINVAL, dgram_add_membership_all(NULL, "224.0.0.114", NULL, NULL));
@@ -795,6 +801,9 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_add_membership(socket, NULL, NULL));
   CLOSED_ROW(dgram_drop_membership(socket, "224.0.0.114", NULL));
   CLOSED_ROW(dgram_drop_membership(socket, NULL, NULL));
+  CLOSED_ROW(dgram_set_receive_access(socket, DGRAM_BLOCK, NULL));
+  CLOSED_ROW(dgram_set_send_access(socket, DGRAM_ALLOW, NULL));
+  CLOSED_ROW(dgram_set_receive_rate(socket, NULL));
   CLOSED_ROW(dgram_add_membership_all(socket, "224.0.0.114", NULL, NULL));
   CLOSED_ROW(dgram_drop_membership_all(socket, "224.0.0.114"));
   CLOSED_ROW(dgram_add_source_specific_membership(socket, "127.0.0.1", "232.1.2.3", NULL));
@@ -812,6 +821,22 @@ static void assert_listeners_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_on_listening(socket, trace_event, "l"));
   CLOSED_ROW(dgram_once_listening(socket, trace_event, "l"));
   CLOSED_ROW(dgram_off_listening(socket, trace_event, "l"));
+}
+
+TEST("an access list or a limit that is none is refused") {
+  dgram_rate_options_t none = dgram_default_rate_options();
+  dgram_rate_options_t newer = none;
+  newer.packets_per_second = 1;
+  newer.struct_size++;
+  dgram_access_counts_t counts = {.struct_size = sizeof counts - 1};
+  open_subjects(loop);
+  ROW(UV_EINVAL, dgram_set_receive_access(bound, (dgram_access_t)2, NULL));
+  ROW(UV_EINVAL, dgram_set_send_access(bound, (dgram_access_t)-1, NULL));
+  ROW(UV_EINVAL, dgram_set_receive_rate(bound, &none));
+  ROW(UV_EINVAL, dgram_set_receive_rate(bound, &newer));
+  ROW(UV_EINVAL, dgram_get_access_counts(bound, NULL));
+  ROW(UV_EINVAL, dgram_get_access_counts(bound, &counts));
+  assert_subjects_usable();
 }
 
 TEST("every call on a closed socket is refused, and reports nothing later") {
