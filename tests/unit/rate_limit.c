@@ -75,6 +75,10 @@ static void the_largest_numbers_do_not_overflow(void **state) {
   assert_int_equal(dgram__rate_limit_take(limit, ip_of("::1"), UINT64_MAX, 64000, 1000), 64);
   assert_int_equal(dgram__rate_limit_take(limit, ip_of("::1"), 0, 64000, 1000), 64); /* back */
   free(limit);
+  limit = new_limit(packets(2, 2, 1));
+  assert_int_equal(take(limit, "::1", 0) + take(limit, "::1", 0) + take(limit, "::1", 0), 2);
+  assert_int_equal(take(limit, "::1", UINT64_C(1) << 63), 1); /* twice that is 0 in 64 bits */
+  free(limit);
 }
 
 static void datagrams_that_came_together_are_counted_one_by_one(void **state) {
