@@ -36,6 +36,7 @@
       'dependencies': ['libdgram'],
       'defines': ['NAPI_VERSION=8'],
       'sources': [
+        'src/access.c',
         'src/addon.c',
         'src/call.c',
         'src/handle.c',

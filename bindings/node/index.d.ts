@@ -4,6 +4,7 @@
 
 import * as dgram from 'node:dgram';
 import { AddressInfo, BlockList } from 'node:net';
+import { AccessCounts, AccessList, RateLimit } from './access.js';
 
 /** `'udp4'` or `'udp6'`. */
 export type SocketType = dgram.SocketType;
@@ -29,7 +30,8 @@ export interface Message {
  * The options of {@link createSocket}: those of node:dgram, `emitSendErrors`, `lowLatency` and
  * `pooledMessages`.
  */
-export interface SocketOptions extends dgram.SocketOptions, Sockopts {
+export interface SocketOptions extends
+    Omit<dgram.SocketOptions, 'receiveBlockList' | 'sendBlockList'>, Sockopts {
   /** The only interface that the socket sends and receives by, by its name (SO_BINDTODEVICE). */
   bindToDevice?: string | undefined;
   /** When `true`, the kernel never joins received datagrams for this socket (UDP_GRO). */
@@ -74,14 +76,21 @@ export interface SocketOptions extends dgram.SocketOptions, Sockopts {
   reusePort?: boolean | undefined;
   /**
    * Addresses that the socket refuses to send or connect to: the callback gets `ERR_IP_BLOCKED`.
-   * Here it works with every version of Node.js.
+   * Here it works with every version of Node.js. It may also be an {@link AccessList}, which the
+   * library checks by.
    */
-  sendBlockList?: BlockList | undefined;
+  sendBlockList?: BlockList | AccessList | undefined;
   /**
    * Addresses whose datagrams the socket discards unseen. Here it works with every version of
-   * Node.js.
+   * Node.js. It may also be an {@link AccessList}: then a discarded datagram costs no JavaScript.
    */
-  receiveBlockList?: BlockList | undefined;
+  receiveBlockList?: BlockList | AccessList | undefined;
+  /** The only addresses that the socket sends and connects to; others are `ERR_IP_BLOCKED`. */
+  sendAllowList?: AccessList | undefined;
+  /** The only addresses whose datagrams the socket does not discard. */
+  receiveAllowList?: AccessList | undefined;
+  /** What the socket receives from each source; datagrams over it are discarded. */
+  receiveRateLimit?: RateLimit | undefined;
 }
 
 /** The options of {@link Socket.bindSync}. */
@@ -223,6 +232,9 @@ export class Socket extends dgram.Socket {
    * thrown, and leave the socket unconnected. Here it works with every version of Node.js.
    */
   connectSync(port: number, address?: string): void;
+
+  /** How many datagrams and sends the socket's access lists and its limit have refused. */
+  accessCounts(): AccessCounts;
 
   /**
    * Sends many datagrams by one call into C. On a connected socket the list has payloads, otherwise

@@ -3,14 +3,20 @@
 // socket finds what it finds there. (bindSync() and connectSync() are the built-in's of newer
 // versions.)
 
+const { accessCounts } = require('./access-list');
 const { Socket } = require('./socket');
 const { sendMany } = require('./send-many');
 const { sendWith, trySend } = require('./send-with');
 const { getMTU, getSockopt, setSockopt } = require('./sockopts');
 const { watching } = require('./icmp');
+const { checkHealth } = require('./state');
 
 const methods = {
   __proto__: null,
+
+  accessCounts() {
+    return accessCounts(checkHealth(this).handle);
+  },
 
   sendMany(list, callback) {
     sendMany(this, list, callback);

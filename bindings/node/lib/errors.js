@@ -133,6 +133,7 @@ function invalidFdType(type) {
 }
 
 const ipBlocked = define('ERR_IP_BLOCKED', Error, (ip) => `IP(${ip}) is blocked by net.BlockList`);
+const invalidAddress = define('ERR_INVALID_ADDRESS', Error, 'Invalid address');
 const outOfRange = define('ERR_OUT_OF_RANGE', RangeError, (name, range, value) => {
   const shown = Number.isInteger(value) && Math.abs(value) > 2 ** 32 ?
     separateThousands(value) : inspect(value);
@@ -259,6 +260,7 @@ module.exports = {
   bufferOutOfBounds,
   bufferSizeFailed,
   endpointError,
+  invalidAddress,
   invalidFdType,
   invalidType,
   invalidValue,

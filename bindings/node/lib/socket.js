@@ -10,7 +10,8 @@ const errors = require('./errors');
 const since = require('./since');
 const { checkBatch, checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
 const { begin, bindIfNeeded, end, enqueue } = require('./attempt');
-const { checkBlockList, isBlocked } = require('./block');
+const { applyAccess, readAccess } = require('./access-list');
+const { isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { isConnecting, startToConnect } = require('./connect');
@@ -35,8 +36,7 @@ function readOptions(state, options) {
   const { type, lookup } = options;
   checkBufferSize(options.recvBufferSize, 'options.recvBufferSize');
   checkBufferSize(options.sendBufferSize, 'options.sendBufferSize');
-  const receiveBlockList = checkBlockList(options.receiveBlockList, 'options.receiveBlockList');
-  const sendBlockList = checkBlockList(options.sendBlockList, 'options.sendBlockList');
+  const access = readAccess(options);
   if (lookup !== undefined && typeof lookup !== 'function')
     throw errors.invalidType('lookup', 'of type function', lookup);
   state.lookup = lookup;
@@ -54,10 +54,10 @@ function readOptions(state, options) {
     bindToDevice: checkInterface(options.bindToDevice, 'options.bindToDevice'),
     sockopts: readSockopts(options),
     pooledMessages: options.pooledMessages,
-    receiveBlockList,
-    sendBlockList,
+    receiveBlockList: access.receiveBlockList,
+    sendBlockList: access.sendBlockList,
   };
-  return type;
+  return { type, access };
 }
 
 function closeOnAbort(socket, signal) {
@@ -81,7 +81,7 @@ function Socket(typeOrOptions, listener) {
   EventEmitter.call(this);
   const state = new State();
   const given = typeOrOptions !== null && typeof typeOrOptions === 'object';
-  const type = given ? readOptions(state, typeOrOptions) : typeOrOptions;
+  const { type, access } = given ? readOptions(state, typeOrOptions) : { type: typeOrOptions };
   if (type !== 'udp4' && type !== 'udp6')
     throw errors.badType();
   if (state.lookup === undefined)
@@ -95,6 +95,8 @@ function Socket(typeOrOptions, listener) {
     applySockopts(state, sockopts);
   if (state.options.pooledMessages)
     state.handle.pool();
+  if (given)
+    applyAccess(state.handle, access);
   this.type = type;
   this[kState] = state;
   this[stateKey] = view(this);

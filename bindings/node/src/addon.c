@@ -216,8 +216,10 @@ void addon_release(struct addon *addon) {
   if (--addon->users > 0)
     return;
   addon_table_free(&addon->handles);
+  addon_table_free(&addon->lists);
   addon_table_free(&addon->tasks);
   free(addon->methods);
+  free(addon->list_methods);
   free(addon);
 }
 
@@ -254,8 +256,8 @@ static napi_value addon_create(napi_env env, napi_callback_info info) {
   napi_value exports;
   struct addon *addon = addon_new(env);
   if (addon != NULL && napi_create_object(env, &exports) == napi_ok &&
-      addon_define_handle(addon, exports) && addon_define_functions(env, exports, addon) &&
-      addon_define_constants(env, exports))
+      addon_define_handle(addon, exports) && addon_define_access_list(addon, exports) &&
+      addon_define_functions(env, exports, addon) && addon_define_constants(env, exports))
     return exports;
   napi_throw_error(env, NULL, "libdgram: no memory, or no event loop");
   return NULL;

@@ -139,11 +139,13 @@ struct addon {
   bool ready; /* setup() was called: without it there are no handles */
   napi_ref callbacks[ADDON_CALLBACK_COUNT];
   struct addon_method *methods;
+  struct addon_list_method *list_methods;
   unsigned depth;              /* of calls from JavaScript; 0: the loop has called */
   bool ending;                 /* JavaScript cannot be called any more */
   napi_ref thrown;             /* by a listener; thrown on where the call from JavaScript ends */
   struct handle *first, *last; /* the handles with a socket, by age */
   struct addon_table handles;  /* those that a JavaScript object stands for */
+  struct addon_table lists;    /* likewise */
   struct addon_table tasks;    /* dgram_task_t, which wait for their ticks */
   /* receive.c: memory that nobody can detach or shrink */
   int32_t *shared; /* the fields of messages, and the size of the last send */
@@ -254,6 +256,11 @@ void addon_table_free(struct addon_table *table);
 void addon_hold(struct addon *addon);
 void addon_release(struct addon *addon);
 
+/* ---- access.c ---- */
+
+/* Defines the class AccessList on `exports`. False: no memory. */
+bool addon_define_access_list(struct addon *addon, napi_value exports);
+
 /* ---- methods.c ---- */
 
 /* Defines the class Handle on `exports`. False: no memory. */
@@ -273,6 +280,8 @@ typedef int64_t addon_method_fn(struct handle *handle, const struct addon_argume
 addon_method_fn addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolved,
     addon_resolved_descriptor, addon_connect, addon_connect_sync, addon_close,
     addon_lend_descriptor, addon_watch_icmp;
+/* access.c */
+addon_method_fn addon_set_access, addon_set_receive_rate, addon_access_counts;
 /* receive.c */
 addon_method_fn addon_pool, addon_take_messages;
 /* send.c */

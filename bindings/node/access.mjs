@@ -1,0 +1,4 @@
+import access from './access.js';
+
+export const { AccessList } = access;
+export default access;
