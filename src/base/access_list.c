@@ -25,9 +25,14 @@ struct list_range {
   size_t times; /* that it was added */
 };
 
+/* The ranges of one hash. */
+struct list_chain {
+  struct list_range *first;
+};
+
 struct dgram_access_list {
   struct dgram__prefix_trie trie;
-  struct list_range **heads; /* `head_count` of them, a power of two; NULL before the first range */
+  struct list_chain *heads; /* `head_count` of them, a power of two; NULL before the first range */
   size_t head_count;
   size_t ranges;
   size_t rules;
@@ -110,7 +115,7 @@ static size_t list_hash(struct dgram__ip first, struct dgram__ip last) {
 
 static struct list_range **list_find_range(const dgram_access_list_t *list, struct dgram__ip first,
                                            struct dgram__ip last) {
-  struct list_range **at = &list->heads[list_hash(first, last) & (list->head_count - 1)];
+  struct list_range **at = &list->heads[list_hash(first, last) & (list->head_count - 1)].first;
   while (*at != NULL &&
          !(dgram__ip_equal((*at)->first, first) && dgram__ip_equal((*at)->last, last)))
     at = &(*at)->next;
@@ -122,16 +127,16 @@ static bool list_grow_heads(dgram_access_list_t *list) {
   if (list->ranges < list->head_count)
     return true;
   size_t count = list->head_count > 0 ? 2 * list->head_count : LIST_FIRST_HEADS;
-  struct list_range **heads = calloc(count, sizeof *heads);
+  struct list_chain *heads = calloc(count, sizeof *heads);
   if (heads == NULL)
     return list->heads != NULL;
   for (size_t i = 0; i < list->head_count; i++)
-    while (list->heads[i] != NULL) {
-      struct list_range *range = list->heads[i];
-      list->heads[i] = range->next;
-      struct list_range **head = &heads[list_hash(range->first, range->last) & (count - 1)];
-      range->next = *head;
-      *head = range;
+    while (list->heads[i].first != NULL) {
+      struct list_range *range = list->heads[i].first;
+      list->heads[i].first = range->next;
+      struct list_chain *head = &heads[list_hash(range->first, range->last) & (count - 1)];
+      range->next = head->first;
+      head->first = range;
     }
   free(list->heads);
   list->heads = heads;
@@ -181,9 +186,9 @@ static int list_remove_range(dgram_access_list_t *list, struct dgram__ip first,
 
 static void list_clear_ranges(dgram_access_list_t *list) {
   for (size_t i = 0; i < list->head_count; i++)
-    while (list->heads[i] != NULL) {
-      struct list_range *range = list->heads[i];
-      list->heads[i] = range->next;
+    while (list->heads[i].first != NULL) {
+      struct list_range *range = list->heads[i].first;
+      list->heads[i].first = range->next;
       free(range);
     }
   free(list->heads);

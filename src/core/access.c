@@ -10,6 +10,7 @@
  */
 #include "internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "rate_limit.h"
@@ -71,14 +72,12 @@ static bool access_permits(const struct dgram__access_use lists[ACCESS_KINDS],
 /* Has sends and received datagrams checked, or not, by what the socket has now. */
 static void access_update(dgram_socket_t *socket) {
   const struct dgram__access *access = access_of(socket);
+  assert(access != NULL);
   struct dgram__rx *rx = &socket->rx;
-  struct dgram__tx *tx = &socket->tx;
-  rx->filter &= (unsigned char)~DGRAM__FILTER_ACCESS;
-  tx->guards &= (unsigned char)~DGRAM__GUARD_ACCESS;
-  if (access->rate != NULL || access_has_lists(access->lists[ACCESS_RECEIVE]))
-    rx->filter |= DGRAM__FILTER_ACCESS;
-  if (access_has_lists(access->lists[ACCESS_SEND]))
-    tx->guards |= DGRAM__GUARD_ACCESS;
+  bool receives = access->rate != NULL || access_has_lists(access->lists[ACCESS_RECEIVE]);
+  unsigned others = rx->filter & ~(unsigned)DGRAM__FILTER_ACCESS;
+  rx->filter = (unsigned char)(receives ? others | DGRAM__FILTER_ACCESS : others);
+  dgram__send_guard(socket, DGRAM__GUARD_ACCESS, access_has_lists(access->lists[ACCESS_SEND]));
 }
 
 static void access_recheck(void *owner) {
@@ -156,11 +155,15 @@ int dgram_set_receive_rate(dgram_socket_t *socket, const dgram_rate_options_t *o
 /* ---- what is received ---- */
 
 bool dgram__access_may_receive(const dgram_socket_t *socket, const union dgram__address *from) {
-  return access_permits(access_of(socket)->lists[ACCESS_RECEIVE], from);
+  const struct dgram__access *access = access_of(socket);
+  assert(access != NULL);
+  return access_permits(access->lists[ACCESS_RECEIVE], from);
 }
 
 void dgram__access_count_refused(dgram_socket_t *socket, unsigned datagrams) {
-  access_of(socket)->receives_refused += datagrams;
+  struct dgram__access *access = access_of(socket);
+  assert(access != NULL);
+  access->receives_refused += datagrams;
 }
 
 /* Leaves as many datagrams in the buffer as the limit lets pass. */
@@ -179,6 +182,7 @@ static void access_limit(struct dgram__access *access, struct dgram__rx_buffer *
 void dgram__access_filter(dgram_socket_t *socket, struct dgram__rx_buffer buffers[],
                           unsigned count) {
   struct dgram__access *access = access_of(socket);
+  assert(access != NULL);
   uint64_t now = access->rate != NULL ? uv_hrtime() : 0;
   for (struct dgram__rx_buffer *buffer = buffers; buffer < buffers + count; buffer++) {
     if (buffer->segment < 0) /* it was lost */
@@ -200,6 +204,7 @@ int dgram__access_send(dgram_socket_t *socket, const union dgram__address *to) {
   if ((socket->tx.guards & DGRAM__GUARD_ACCESS) == 0)
     return 0;
   struct dgram__access *access = access_of(socket);
+  assert(access != NULL);
   if (to->any.sa_family == AF_UNSPEC)
     to = &socket->connecting.peer;
   if (access_permits(access->lists[ACCESS_SEND], to))
