@@ -125,7 +125,7 @@ int dgram_send_many(dgram_socket_t *socket, const dgram_outgoing_t list[], size_
     err = dgram__send_accept(socket, &made);
   if (err != 0)
     free(many);
-  return err;
+  return err; /* NOLINT(clang-analyzer-unix.Malloc): the sends have `many`, the last frees it */
 }
 
 /* ---- inside the call ---- */
@@ -139,8 +139,9 @@ static void try_on_sent(dgram_socket_t *socket, const dgram_error_t *error, size
 /* What has left of the list, of which `made` still has the rest. */
 static void try_count_bytes(dgram_outgoing_t list[], size_t count,
                             const struct dgram__queue *made) {
+  assert(made->count <= count);
   size_t completed = count - made->count;
-  for (size_t i = 0; i < completed; i++)
+  for (size_t i = 0; i < completed && i < count; i++)
     for (size_t j = 0; j < list[i].count; j++)
       list[i].sent += list[i].buffers[j].len;
   if (made->count > 0 && made->first->datagram.options != NULL)

@@ -55,19 +55,19 @@ static int int_of(struct cmsghdr *control) {
   return value;
 }
 
+static int is(const struct cmsghdr *control, int v4, int v6) {
+  return (control->cmsg_level == IPPROTO_IP && control->cmsg_type == v4) ||
+         (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == v6);
+}
+
 static void read_control(struct cmsghdr *control, struct observed *observed) {
-  int type = control->cmsg_type;
-  if (control->cmsg_level == IPPROTO_IP && type == IP_TTL)
+  if (is(control, IP_TTL, IPV6_HOPLIMIT))
     observed->ttl = int_of(control);
-  else if (control->cmsg_level == IPPROTO_IP && type == IP_TOS)
+  else if (is(control, IP_TOS, IPV6_TCLASS))
     observed->tos = int_of(control);
-  else if (control->cmsg_level == IPPROTO_IPV6 && type == IPV6_HOPLIMIT)
-    observed->ttl = int_of(control);
-  else if (control->cmsg_level == IPPROTO_IPV6 && type == IPV6_TCLASS)
-    observed->tos = int_of(control);
-  else if (control->cmsg_level == IPPROTO_IP && type == IP_PKTINFO)
+  else if (is(control, IP_PKTINFO, -1))
     observed->interface_index = (unsigned)((struct in_pktinfo *)CMSG_DATA(control))->ipi_ifindex;
-  else if (control->cmsg_level == IPPROTO_IPV6 && type == IPV6_PKTINFO)
+  else if (is(control, -1, IPV6_PKTINFO))
     observed->interface_index = ((struct in6_pktinfo *)CMSG_DATA(control))->ipi6_ifindex;
 }
 

@@ -52,11 +52,11 @@ static void send_segments(dgram_socket_t *socket, const struct sockaddr_storage 
 static const struct {
   size_t size;
   size_t segment;
-} shapes[] = {{0, 1200},      {1, 1200},       {1199, 1200},      {1200, 1200},     {1201, 1200},
-              {2400, 1200},   {64000, 1000},   {64001, 1000},     {64999, 1000},    {65000, 1000},
-              {65507, 1024},  {65508, 1024},   {100000, 1472},    {65, 1},          {129, 1},
-              {65507, 65507}, {65508, 65507},  {131014, 65507},   {90000, 40000},   {65507, 32754},
-              {65508, 32754}, {150000, 32753}, {64 * 1023, 1023}, {63 * 1040, 1040}};
+} shapes[] = {{0, 1200},      {1, 1200},       {1199, 1200},    {1200, 1200},   {1201, 1200},
+              {2400, 1200},   {64000, 1000},   {64001, 1000},   {64999, 1000},  {65000, 1000},
+              {65507, 1024},  {65508, 1024},   {100000, 1472},  {65, 1},        {129, 1},
+              {65507, 65507}, {65508, 65507},  {131014, 65507}, {90000, 40000}, {65507, 32754},
+              {65508, 32754}, {150000, 32753}, {65472, 1023},   {65520, 1040}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* Each shape, as one buffer and as a list that is cut anywhere; borrowed and copied. */
@@ -117,7 +117,7 @@ TEST("messages with segment sizes and others leave in the order of sending") {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   struct sent_segments ends[2 * ROUNDS] = {{.calls = 0}};
   fill();
-  for (int i = 0; i < ROUNDS; i++) {
+  for (size_t i = 0; i < ROUNDS; i++) {
     uv_buf_t large = uv_buf_init(bytes, 5000 + 3000 * (unsigned)i);
     uv_buf_t small = uv_buf_init(bytes, 10 + (unsigned)i);
     send_segments(socket, &to, &large, 1, SEGMENT, &ends[2 * i]);
@@ -126,10 +126,10 @@ TEST("messages with segment sizes and others leave in the order of sending") {
   }
   assert_int_equal(dgram_get_send_queue_count(socket), 2 * ROUNDS);
   run_until(loop, &ends[2 * ROUNDS - 1].calls, 1);
-  for (int i = 0; i < ROUNDS; i++) {
+  for (size_t i = 0; i < ROUNDS; i++) {
     assert_int_equal(ends[2 * i].bytes, 5000 + 3000 * i);
-    assert_segments(observer, 5000 + 3000 * (size_t)i, SEGMENT);
-    assert_segments(observer, 10 + (size_t)i, 65507);
+    assert_segments(observer, 5000 + 3000 * i, SEGMENT);
+    assert_segments(observer, 10 + i, 65507);
   }
   assert_true(observer_is_empty(observer));
   close(observer);
