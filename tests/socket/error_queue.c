@@ -120,6 +120,26 @@ TEST("timestamps of sends are drained") {
   close(peer);
 }
 
+/* They are taken with the pending error of the peer that is given up, of which there is none. */
+TEST("timestamps of sends are drained by a disconnect, and are no 'error'") {
+  int received = 0;
+  int peer = raw_socket();
+  int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, count_message, &received);
+  assert_int_equal(dgram_bind_sync(socket, free_port(), "127.0.0.1"), 0);
+  settle(loop);
+  connect_now(socket, raw_port(peer));
+  int fd = dgram_fileno(socket);
+  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
+  dgram_flush(socket);
+  assert_int_equal(dgram_disconnect(socket), 0);
+  settle(loop); /* an 'error' would be an unhandled one */
+  assert_string_equal(arrived(peer), "x");
+  assert_alive(loop, socket, &received);
+  close(peer);
+}
+
 /* On a descriptor that is taken over it was on before; another holder may set it at any time. */
 TEST("the error queue of a shared descriptor is drained") {
   int received = 0;

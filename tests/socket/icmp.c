@@ -214,6 +214,22 @@ TEST("'icmp' goes on over connect and disconnect, and there is no 'error'") {
   assert_at_rest(loop, socket);
 }
 
+TEST("a paused socket is told of ICMP errors") {
+  int port, count = 0, received = 0;
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  int peer = raw_socket();
+  assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);
+  assert_int_equal(dgram_pause(socket), 0);
+  raw_send(peer, "x", 1, port);
+  send_text(socket, "x", closed_port(), NULL, NULL);
+  run_until(loop, &count, 1);
+  assert_in_range(turns_in(loop, 50), 0, 40);
+  assert_int_equal(received, 0);
+  assert_int_equal(dgram_resume(socket), 0);
+  run_until(loop, &received, 1);
+  close(peer);
+}
+
 TEST("timestamps in the error queue are no 'icmp'") {
   int port, count = 0, sent = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
