@@ -71,6 +71,12 @@ typedef struct dgram_stats {
                                 several of these in a row */
   uint64_t posts;           /**< datagrams of dgram_post_send() that the loop has taken over */
   uint64_t posts_refused;   /**< calls of dgram_post_send() that returned UV_ENOBUFS */
+  uint64_t queue_refused;   /**< calls that returned UV_ENOBUFS: dgram_set_send_queue_limit() */
+  uint64_t pauses;          /**< how often dgram_pause() has paused the socket */
+  uint64_t receives_refused; /**< datagrams refused by dgram_set_receive_access(); they are among
+                                  `datagrams_in` */
+  uint64_t receives_limited; /**< ... by dgram_set_receive_rate(), likewise */
+  uint64_t sends_refused;    /**< sends refused by dgram_set_send_access() */
   dgram_stats_code_t send_errors[DGRAM_STATS_CODES]; /**< `send_failures` by their codes, in the
                                 order of their first occurrence; codes beyond the last entry are
                                 only in the sum */
@@ -85,8 +91,8 @@ typedef struct dgram_stats {
  * @return zeros and the size of the struct, by value
  */
 static inline dgram_stats_t dgram_default_stats(void) {
-  dgram_stats_t stats = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           0,
-                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{0, 0, 0}}, {{0, 0, 0}}};
+  dgram_stats_t stats = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           0,          0,
+                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{0, 0, 0}}, {{0, 0, 0}}};
   stats.struct_size = sizeof stats;
   return stats;
 }

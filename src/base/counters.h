@@ -31,7 +31,12 @@
   XX(idle_wakeups, ADDED)      \
   XX(back_offs, ADDED)         \
   XX(posts, ADDED)             \
-  XX(posts_refused, ADDED)
+  XX(posts_refused, ADDED)     \
+  XX(queue_refused, ADDED)     \
+  XX(pauses, ADDED)            \
+  XX(receives_refused, ADDED)  \
+  XX(receives_limited, ADDED)  \
+  XX(sends_refused, ADDED)
 
 struct dgram__counters {
 #define DGRAM__COUNTER_MEMBER(name, sum) uint64_t name;

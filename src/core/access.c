@@ -164,15 +164,19 @@ void dgram__access_count_refused(dgram_socket_t *socket, unsigned datagrams) {
   struct dgram__access *access = access_of(socket);
   assert(access != NULL);
   access->receives_refused += datagrams;
+  dgram__count(socket)->receives_refused += datagrams;
 }
 
 /* Leaves as many datagrams in the buffer as the limit lets pass. */
-static void access_limit(struct dgram__access *access, struct dgram__rx_buffer *buffer,
-                         uint64_t now) {
+static void access_limit(dgram_socket_t *socket, struct dgram__rx_buffer *buffer, uint64_t now) {
+  struct dgram__access *access = access_of(socket);
+  assert(access != NULL);
   unsigned all = dgram__gro_count(buffer->size, buffer->segment);
   unsigned passed = dgram__rate_limit_take(access->rate, dgram__ip_of(&buffer->from), now,
                                            buffer->size, (size_t)buffer->segment);
   access->receives_limited += all - passed;
+  if (passed < all)
+    dgram__count(socket)->receives_limited += all - passed;
   if (passed == 0)
     buffer->segment = DGRAM__RX_REFUSED;
   else if (passed < all)
@@ -191,7 +195,7 @@ void dgram__access_filter(dgram_socket_t *socket, struct dgram__rx_buffer buffer
       dgram__access_count_refused(socket, dgram__gro_count(buffer->size, buffer->segment));
       buffer->segment = DGRAM__RX_REFUSED;
     } else if (access->rate != NULL) {
-      access_limit(access, buffer, now);
+      access_limit(socket, buffer, now);
     }
     if (buffer->segment == DGRAM__RX_REFUSED)
       buffer->size = 0; /* a backlog need not copy it */
@@ -210,6 +214,7 @@ int dgram__access_send(dgram_socket_t *socket, const union dgram__address *to) {
   if (access_permits(access->lists[ACCESS_SEND], to))
     return 0;
   access->sends_refused++;
+  dgram__count(socket)->sends_refused++;
   return DGRAM_ERR_IP_BLOCKED;
 }
 

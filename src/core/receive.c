@@ -838,9 +838,11 @@ void dgram__receive_listeners_changed(dgram_socket_t *socket) {
 
 int dgram_pause(dgram_socket_t *socket) {
   int err = dgram__check_open(socket);
-  if (err == 0)
-    receive_set_paused(socket, socket->rx.paused | DGRAM__PAUSED_BY_PROGRAM);
-  return err;
+  if (err != 0 || (socket->rx.paused & DGRAM__PAUSED_BY_PROGRAM) != 0)
+    return err;
+  dgram__count(socket)->pauses++;
+  receive_set_paused(socket, socket->rx.paused | DGRAM__PAUSED_BY_PROGRAM);
+  return 0;
 }
 
 int dgram_pause_at(dgram_socket_t *socket, size_t delivered) {

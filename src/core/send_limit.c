@@ -41,6 +41,7 @@ int dgram__send_limit_admit_list(dgram_socket_t *socket, size_t size, size_t cou
   limit->refused = size;
   limit->refused_count = count;
   limit->drain = DGRAM__DRAIN_DUE;
+  dgram__count(socket)->queue_refused++;
   return UV_ENOBUFS;
 }
 

@@ -1,6 +1,8 @@
 /* EAGAIN: the sends wait until the socket is writable, or is closed. */
 #include "fake/scripted.h"
 
+#include <dgram_stats.h>
+
 static dgram_socket_t *blocked_socket(void) {
   dgram_socket_t *socket = scripted_socket();
   FAKE_REPLIES(3, UV_EAGAIN);
@@ -144,4 +146,22 @@ SCRIPTED_TEST("close() in a send's callback comes after the callbacks of those t
   FAKE_REPLIES(2, UV_EAGAIN, UV_EAGAIN);
   fake_make_writable(socket);
   EXPECT_SENT("3 4 | EAGAIN | EAGAIN", "3 4 close 5:ECANCELED");
+}
+
+SCRIPTED_TEST("full buffers, and the most that waited for them, are counted") {
+  dgram_stats_t stats = dgram_default_stats();
+  dgram_socket_t *socket = blocked_socket(); /* three of six have left */
+  assert_int_equal(dgram_get_stats(socket, &stats), 0);
+  assert_int_equal(stats.blocked_eagain, 1);
+  assert_int_equal(stats.queue_max_count, 3);
+  scripted_send_all(socket, 6, 9);
+  fake_make_writable(socket);
+  EXPECT_SENT("3 4 5 6 7 8 9", "3 4 5 6 7 8 9");
+  scripted_send_all(socket, 0, 9); /* need not wait */
+  EXPECT_SENT("0 1 2 3 4 5 6 7 8 9", "0 1 2 3 4 5 6 7 8 9");
+  assert_int_equal(dgram_get_stats(socket, &stats), 0);
+  assert_int_equal(stats.blocked_eagain, 1);
+  assert_int_equal(stats.queue_max_count, 7);
+  assert_int_equal(stats.queue_max_bytes, 7);
+  assert_int_equal(stats.datagrams_out, 20);
 }

@@ -4,6 +4,7 @@
  */
 #include "lib/fixture.h"
 
+#include <dgram_access.h>
 #include <dgram_stats.h>
 
 #include <netinet/udp.h>
@@ -254,6 +255,49 @@ TEST("an ICMP error of a connected socket is counted by its code") {
   assert_int_equal(stats.send_failures, 0);
 }
 
+/* ---- what was refused, and pauses ---- */
+
+TEST("sends over the limit of the queue, and pauses, are counted") {
+  int port;
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 2, 0, 0), 0);
+  for (int i = 0; i < 5; i++)
+    assert_int_equal(dgram_send(socket, "x", 1, port, NULL, NULL, NULL), i < 2 ? 0 : UV_ENOBUFS);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(dgram_pause(socket), 0);
+    assert_int_equal(dgram_pause(socket), 0); /* it is paused already */
+    assert_int_equal(dgram_resume(socket), 0);
+  }
+  settle(loop);
+  dgram_stats_t stats = stats_of(socket);
+  assert_int_equal(stats.queue_refused, 3);
+  assert_int_equal(stats.pauses, 3);
+  assert_int_equal(stats.datagrams_out, 2);
+  assert_int_equal(stats.send_failures, 0);
+}
+
+TEST("what access lists refuse is counted, and what is received and refused is received") {
+  int port;
+  struct truth received = {0};
+  dgram_access_list_t *list;
+  dgram_socket_t *receiver = new_bound(loop, add_message, &received, &port);
+  dgram_socket_t *sender = new_bound(loop, NULL, NULL, &(int){0});
+  assert_int_equal(dgram_access_list_create(&list), 0);
+  assert_int_equal(dgram_access_list_add_address(list, "127.0.0.1"), 0);
+  assert_int_equal(dgram_set_receive_access(receiver, DGRAM_BLOCK, list), 0);
+  for (int i = 0; i < 4; i++)
+    send_text(sender, "x", port, NULL, NULL);
+  settle(loop);
+  assert_int_equal(dgram_set_send_access(sender, DGRAM_BLOCK, list), 0);
+  assert_int_equal(dgram_send(sender, "x", 1, port, NULL, NULL, NULL), DGRAM_ERR_IP_BLOCKED);
+  assert_int_equal(received.datagrams, 0);
+  assert_int_equal(stats_of(receiver).receives_refused, 4);
+  assert_int_equal(stats_of(receiver).datagrams_in, 4);
+  assert_int_equal(stats_of(sender).sends_refused, 1);
+  assert_int_equal(stats_of(sender).datagrams_out, 4);
+  dgram_access_list_free(list);
+}
+
 /* ---- the loop's sums ---- */
 
 TEST("the sums of a loop keep what closed sockets have counted, until its last is freed") {
@@ -399,7 +443,8 @@ TEST("the text has each counter by its name") {
       "send_calls=0 gro_buffers=0 gro_datagrams=0 gso_batches=0 gso_datagrams=0 kernel_drops=0 "
       "truncated=0 receive_errors=0 send_failures=0 sends_cancelled=0 blocked_eagain=0 "
       "blocked_enobufs=0 queue_max_bytes=0 queue_max_count=0 idle_wakeups=0 back_offs=7 "
-      "posts=0 posts_refused=0 "
+      "posts=0 posts_refused=0 queue_refused=0 pauses=0 receives_refused=0 receives_limited=0 "
+      "sends_refused=0 "
       "send_errors=EPERM:2,EMSGSIZE:3 icmp_errors=-");
   assert_int_equal(length, strlen(text));
 }
@@ -417,7 +462,8 @@ TEST("the JSON is one object") {
             "\"gso_batches\":0,\"gso_datagrams\":0,\"kernel_drops\":0,\"truncated\":0,"
             "\"receive_errors\":0,\"send_failures\":0,\"sends_cancelled\":0,\"blocked_eagain\":0,"
             "\"blocked_enobufs\":0,\"queue_max_bytes\":0,\"queue_max_count\":0,\"idle_wakeups\":0,"
-            "\"back_offs\":0,\"posts\":0,\"posts_refused\":0,\"send_errors\":{},"
+            "\"back_offs\":0,\"posts\":0,\"posts_refused\":0,\"queue_refused\":0,\"pauses\":0,"
+            "\"receives_refused\":0,\"receives_limited\":0,\"sends_refused\":0,\"send_errors\":{},"
             "\"icmp_errors\":{\"ECONNREFUSED\":4,\"EHOSTUNREACH\":5}}");
   assert_int_equal(length, strlen(text));
 }
