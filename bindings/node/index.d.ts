@@ -104,6 +104,53 @@ export interface BindSyncOptions {
 /** What a datagram is made of: as the `msg` of `send()`. A list is the parts of one datagram. */
 export type Payload = string | NodeJS.ArrayBufferView | ReadonlyArray<string | NodeJS.ArrayBufferView>;
 
+/** What {@link Socket.stats} counts; dgram_stats.h describes each. */
+export interface Stats {
+  /** Received, and their bytes. */
+  datagramsIn: number;
+  bytesIn: number;
+  /** Accepted by the system, and their bytes. */
+  datagramsOut: number;
+  bytesOut: number;
+  /** System calls. */
+  receiveCalls: number;
+  sendCalls: number;
+  /** Receive buffers in which the system had joined datagrams, and these datagrams. */
+  groBuffers: number;
+  groDatagrams: number;
+  /** Messages that the system split into datagrams, and these datagrams. */
+  gsoBatches: number;
+  gsoDatagrams: number;
+  /** Dropped by the kernel on the way in; a joined buffer counts as one. */
+  kernelDrops: number;
+  truncated: number;
+  receiveErrors: number;
+  sendFailures: number;
+  sendsCancelled: number;
+  /** How often the socket's buffer, or the device's queue, was full. */
+  blockedEagain: number;
+  blockedEnobufs: number;
+  /** The most that had to wait to be sent. */
+  queueMaxBytes: number;
+  queueMaxCount: number;
+  /** Wake-ups that led to nothing, and pauses after several of them. */
+  idleWakeups: number;
+  backOffs: number;
+  /** Of `dgram_post_send()` in C. */
+  posts: number;
+  postsRefused: number;
+  /** Sends over the limit of the send queue, and pauses: in C. */
+  queueRefused: number;
+  pauses: number;
+  /** Refused by access lists and limits of C. */
+  receivesRefused: number;
+  receivesLimited: number;
+  sendsRefused: number;
+  /** Failures of sends by code, and ICMP errors by the code that the kernel maps them to. */
+  sendErrors: Record<string, number>;
+  icmpErrors: Record<string, number>;
+}
+
 /** A datagram of {@link Socket.sendMany} on a socket that is not connected. */
 export interface OutgoingMessage {
   /** The bytes; copied inside the call. */
@@ -235,6 +282,16 @@ export class Socket extends dgram.Socket {
 
   /** How many datagrams and sends the socket's access lists and its limit have refused. */
   accessCounts(): AccessCounts;
+
+  /**
+   * The counters of this socket since its creation. Sends leave first, as with
+   * {@link Socket.getSendQueueSize}.
+   * @throws ERR_SOCKET_DGRAM_NOT_RUNNING The socket is closed.
+   */
+  stats(): Stats;
+
+  /** The sums of the counters of all sockets of this thread, closed ones included. */
+  loopStats(): Stats;
 
   /**
    * Sends many datagrams by one call into C. On a connected socket the list has payloads, otherwise

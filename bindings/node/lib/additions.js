@@ -10,12 +10,21 @@ const { sendWith, trySend } = require('./send-with');
 const { getMTU, getSockopt, setSockopt } = require('./sockopts');
 const { watching } = require('./icmp');
 const { checkHealth } = require('./state');
+const { readStats } = require('./stats');
 
 const methods = {
   __proto__: null,
 
   accessCounts() {
     return accessCounts(checkHealth(this).handle);
+  },
+
+  stats() {
+    return readStats(this, 0);
+  },
+
+  loopStats() {
+    return readStats(this, 1);
   },
 
   sendMany(list, callback) {

@@ -5,6 +5,8 @@
  */
 #include "addon.h"
 
+#include <dgram_stats.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +185,23 @@ static int64_t method_remote_address(struct handle *handle, const struct addon_a
   return method_show_address(handle->addon->env, argv[0].value, err, &address);
 }
 
+/* stats(out, ofLoop): defines `json` on `out`, the counters of the socket or of its loop. What was
+ * sent has left, as with the built-in. */
+static int64_t method_stats(struct handle *handle, const struct addon_argument argv[]) {
+  napi_env env = handle->addon->env;
+  dgram_stats_t stats = dgram_default_stats();
+  char json[4096];
+  addon_flush(handle, argv);
+  int err = argv[1].number ? dgram_get_loop_stats(dgram_loop(handle->socket), &stats)
+                           : dgram_get_stats(handle->socket, &stats);
+  if (err != 0)
+    return err;
+  int length = dgram_stats_json(&stats, json, sizeof json);
+  if (length < 0 || (size_t)length >= sizeof json)
+    return UV_ENOMEM;
+  return addon_define(env, argv[0].value, "json", addon_text(env, json)) ? 0 : UV_EINVAL;
+}
+
 /* ---- the table ---- */
 
 enum method_effect {
@@ -222,6 +241,7 @@ static const struct method methods[] = {
     {"flush", addon_flush, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueSize", addon_send_queue_size, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueCount", addon_send_queue_count, ENTERS, {NO_ARGUMENT}},
+    {"stats", method_stats, ENTERS, {VALUE, INT}},
     {"takeMessages", addon_take_messages, ENTERS, {NO_ARGUMENT}},
     {"pool", addon_pool, NO_RESULT, {NO_ARGUMENT}},
 

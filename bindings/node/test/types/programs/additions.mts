@@ -37,6 +37,8 @@ socket
 socket.sendMany([{ msg: 'a', port: 1 }, { msg: ['b', Buffer.alloc(1)], port: 2, address: 'host' }],
   (error, sent) => console.log(error?.message, sent + 1));
 socket.sendMany(['a', ['b'], new Uint8Array(2), { msg: 'c' }]);
+const { datagramsIn, sendErrors } = socket.stats();
+console.log(datagramsIn + socket.loopStats().kernelDrops, sendErrors.EPERM);
 // @ts-expect-error: a number is no payload
 socket.sendMany([{ msg: 5, port: 1 }]);
 socket.sendWith(['a'], { port: 1, source: '::1', interface: 'lo', ttl: 1, dscp: 46, ecn: 1,

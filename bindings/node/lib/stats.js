@@ -1,0 +1,30 @@
+'use strict';
+// The counters of a socket and of all sockets of its event loop. The addon writes them as JSON, whose
+// names are those of dgram_stats.h; here they get the names that JavaScript uses.
+
+const { checkHealth, liveHandle } = require('./state');
+const { systemError } = require('./errors');
+
+const { parse } = JSON;
+
+// 'datagrams_in' to 'datagramsIn'.
+function nameOf(key) {
+  const words = key.split('_');
+  let name = words[0];
+  for (let i = 1; i < words.length; i++) name += words[i][0].toUpperCase() + words[i].slice(1);
+  return name;
+}
+
+// Counters above 2^53 are rounded, as JSON.parse() does. Codes of errors keep their names.
+function readStats(socket, ofLoop) {
+  checkHealth(socket);
+  const out = {};
+  const code = liveHandle(socket).stats(out, ofLoop);
+  if (code !== 0) throw systemError(code, 'stats');
+  const stats = {};
+  const counters = parse(out.json);
+  for (const key in counters) stats[nameOf(key)] = counters[key];
+  return stats;
+}
+
+module.exports = { readStats };
