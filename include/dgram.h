@@ -21,8 +21,8 @@
  * ::dgram_defer_cb). A callback may call any function of this header, including `dgram_close()` of
  * its own socket; it must not run the loop.
  *
- * *Threads.* A socket belongs to its loop; every call on it must be made on the loop's thread.
- * Different loops are independent of each other.
+ * *Threads.* A socket belongs to its loop; every call on it must be made on the loop's thread
+ * (other threads send by dgram_post.h). Different loops are independent of each other.
  *
  * *Loops.* The first socket of a loop adds handles of the library to the loop; `uv_walk()` visits
  * them, and a program must not close them. They are closed with the last socket: once every socket

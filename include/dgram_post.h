@@ -49,7 +49,7 @@ typedef struct dgram_sender_options {
  * @return the options, by value
  */
 static inline dgram_sender_options_t dgram_default_sender_options(void) {
-  dgram_sender_options_t options = {0, 4 * 1024 * 1024, 16384, 0};
+  dgram_sender_options_t options = {0, 4194304, 16384, 0};
   options.struct_size = sizeof options;
   return options;
 }

@@ -213,13 +213,28 @@ void dgram__name_cache_leave(struct dgram__name_waiter *waiter) {
 
 /* ---- the public functions ---- */
 
+/* Frees what is known of a slot; its queries belong to nobody now. */
+static void cache_clear_slot(struct dgram__name_cache *cache, struct name_key *key) {
+  while (key != NULL) {
+    struct name_key *next = key->next;
+    if (key->kind == NAME_QUERY) {
+      ((struct dgram__name_query *)key)->cache = NULL;
+    } else {
+      struct name_known *known = (struct name_known *)key;
+      dgram__list_remove(&cache->known, &known->node);
+      cache->count--;
+      free(known);
+    }
+    key = next;
+  }
+}
+
 static void cache_clear(struct dgram__name_cache *cache) {
-  for (size_t i = 0; i < cache->slots; i++)
-    while (cache->table[i] != NULL)
-      if (cache->table[i]->kind == NAME_QUERY)
-        query_detach((struct dgram__name_query *)cache->table[i]);
-      else
-        known_drop(cache, (struct name_known *)cache->table[i]);
+  for (size_t i = 0; i < cache->slots; i++) {
+    struct name_key *first = cache->table[i];
+    cache->table[i] = NULL;
+    cache_clear_slot(cache, first);
+  }
   assert(cache->count == 0);
 }
 
@@ -254,7 +269,7 @@ int dgram_set_name_cache(uv_loop_t *uv, size_t max_entries, unsigned ttl_ms) {
   struct dgram__name_cache *made = NULL;
   if (max_entries > 0 && (made = cache_new(uv, max_entries, ttl_ms)) == NULL)
     return UV_ENOMEM;
-  struct dgram__loop *loop = dgram__loop_find(uv);
+  struct dgram__loop *loop = made != NULL ? made->loop : dgram__loop_find(uv);
   if (loop == NULL)
     return 0;
   struct dgram__name_cache *former = loop->names;

@@ -301,6 +301,7 @@ __attribute__((format(printf, 2, 3))) static void stats_write(struct stats_write
   size_t used = writer->length < writer->size ? writer->length : writer->size;
   va_list arguments;
   va_start(arguments, format);
+  /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
   int length = vsnprintf(used < writer->size ? writer->buffer + used : NULL, writer->size - used,
                          format, arguments);
   va_end(arguments);
@@ -329,11 +330,10 @@ static void stats_write_table(struct stats_writer *writer, const struct stats_st
   stats_write(writer, "%s", style->table_end);
 }
 
-static int stats_write_all(const dgram_stats_t *stats, char *buffer, size_t size,
+static int stats_write_all(struct stats_writer writer, const dgram_stats_t *stats,
                            const struct stats_style *style) {
-  if (stats == NULL || !stats_size_is_valid(stats) || (buffer == NULL && size > 0))
+  if (stats == NULL || !stats_size_is_valid(stats) || (writer.buffer == NULL && writer.size > 0))
     return UV_EINVAL;
-  struct stats_writer writer = {.buffer = buffer, .size = size};
   for (size_t i = 0; i < STATS_COUNTERS; i++) {
     uint64_t value;
     memcpy(&value, (const char *)stats + stats_counters[i].to, sizeof value);
@@ -348,10 +348,10 @@ static int stats_write_all(const dgram_stats_t *stats, char *buffer, size_t size
 
 int dgram_stats_text(const dgram_stats_t *stats, char *buffer, size_t size) {
   static const struct stats_style text = {"", "", "=", " ", "", "-", "", ""};
-  return stats_write_all(stats, buffer, size, &text);
+  return stats_write_all((struct stats_writer){.buffer = buffer, .size = size}, stats, &text);
 }
 
 int dgram_stats_json(const dgram_stats_t *stats, char *buffer, size_t size) {
   static const struct stats_style json = {"{", "\"", ":", ",", "{", "", "}", "}"};
-  return stats_write_all(stats, buffer, size, &json);
+  return stats_write_all((struct stats_writer){.buffer = buffer, .size = size}, stats, &json);
 }

@@ -490,7 +490,7 @@ TEST("posts of several threads all leave, each thread's in order") {
   struct poster posters[THREADS];
   new_roomy(loop, tally_message, &tally, &port);
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &(int){0});
-  dgram_sender_t *sender = new_sender(socket, 8 * 100, 100); /* so that it is full at times */
+  dgram_sender_t *sender = new_sender(socket, 800, 100); /* so that it is full at times */
   start_posters(posters, sender, port, posts);
   run_until(loop, &tally.received, THREADS * posts);
   join_posters(posters);
@@ -520,7 +520,7 @@ TEST("a close while threads post ends each accepted post once") {
     struct poster posters[THREADS];
     dgram_socket_t *socket = new_bound(loop, NULL, NULL, &(int){0});
     dgram_socket_t *receiver = new_bound(loop, close_after, &socket, &port);
-    dgram_sender_t *sender = new_sender(socket, 8 * 100, 100);
+    dgram_sender_t *sender = new_sender(socket, 800, 100);
     start_posters(posters, sender, port, 1000000000);
     while (socket != NULL)
       uv_run(loop, UV_RUN_ONCE);
@@ -550,7 +550,7 @@ TEST("a thread frees its own sender while the loop sends what it accepted") {
   loop_thread = uv_thread_self();
   for (int i = 0; i < THREADS; i++) {
     posters[i] = (struct poster){
-        .sender = new_sender(socket, 8 * 50, 50), .port = port, .number = i, .posts = posts};
+        .sender = new_sender(socket, 400, 50), .port = port, .number = i, .posts = posts};
     assert_int_equal(uv_thread_create(&posters[i].thread, run_freer, &posters[i]), 0);
   }
   run_until(loop, &tally.received, THREADS * posts);

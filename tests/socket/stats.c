@@ -353,7 +353,7 @@ static void flood(int fd, int port, int segments) {
   for (uint32_t i = 1; i <= FLOOD; i += (uint32_t)segments) {
     for (uint32_t j = 0; j < (uint32_t)segments; j++) {
       uint32_t number = i + j;
-      memcpy(&bytes[j * NUMBER], &number, sizeof number);
+      memcpy(&bytes[(size_t)j * NUMBER], &number, sizeof number);
     }
     assert_int_equal(
         sendto(fd, bytes, (size_t)(segments * NUMBER), 0, (const struct sockaddr *)&to, sizeof to),
