@@ -50,10 +50,10 @@ typedef struct dgram_stats {
                                the checksum was wrong, or a filter of the program rejected it. With
                                GRO (`gro_buffers` is not 0) **one joined buffer counts as one**,
                                whatever number of datagrams was in it: then this is a lower bound.
-                               For an exact number switch GRO off: DGRAM_GRO=0. It is the count of
-                               the system socket: of all its holders, and since it was made. Linux
-                               4.12 or newer (SO_MEMINFO); elsewhere 0. Exact while fewer than 2^32
-                               are dropped between two readings */
+                               For an exact number switch GRO off (`disable_gro`). It is the count
+                               of the system socket: of all its holders, and since it was made.
+                               Linux 4.12 or newer (SO_MEMINFO); elsewhere 0. Exact while fewer than
+                               2^32 are dropped between two readings */
   uint64_t truncated;     /**< receive buffers that were too small for what had come */
   uint64_t receive_errors;  /**< errors of receiving, but for those in `icmp_errors` */
   uint64_t send_failures;   /**< sends that ended with an error, but for those cancelled */
