@@ -68,6 +68,32 @@ export interface SocketOptions extends
    */
   receiveBatch?: number | undefined;
   /**
+   * When `true`, the socket does not receive while neither `'message'` nor `'messages'` has a
+   * listener: datagrams wait in the system's buffer. By default they are dropped then, as with
+   * node:dgram.
+   * @default false
+   */
+  pauseWithoutListener?: boolean | undefined;
+  /**
+   * Limits what was sent and has not ended, calls that wait for `'listening'` or for a look-up
+   * included. A send beyond it fails with `ENOBUFS`, as one that the system refuses; `'drain'`
+   * follows once, when the queue is at or below its low marks and has room for what was refused. An
+   * empty queue accepts any send. By default there is no limit.
+   */
+  sendQueueLimit?: SendQueueLimit | undefined;
+  /**
+   * Milliseconds after which a send that the system had no room for fails with `ETIMEDOUT`, counted
+   * from when its address is known. 0: no limit.
+   * @default 0
+   */
+  sendTimeout?: number | undefined;
+  /**
+   * Milliseconds after which the look-up of a bind, connect or send fails with `ETIMEDOUT`. 0: no
+   * limit.
+   * @default 0
+   */
+  lookupTimeout?: number | undefined;
+  /**
    * Binds with `SO_REUSEPORT`: several sockets share the port, and the system distributes the
    * datagrams among them. Such a socket is never shared between cluster workers. Here it works with every
    * version of Node.js; where the system has no such option, the bind fails with `ENOTSUP`.
@@ -91,6 +117,18 @@ export interface SocketOptions extends
   receiveAllowList?: AccessList | undefined;
   /** What the socket receives from each source; datagrams over it are discarded. */
   receiveRateLimit?: RateLimit | undefined;
+}
+
+/** The option `sendQueueLimit` of {@link createSocket}. */
+export interface SendQueueLimit {
+  /** The most bytes; 0 or none: no limit. */
+  bytes?: number | undefined;
+  /** The most datagrams; 0 or none: no limit. */
+  count?: number | undefined;
+  /** The low mark of the bytes, by default half of `bytes`. */
+  lowBytes?: number | undefined;
+  /** The low mark of the datagrams, by default half of `count`. */
+  lowCount?: number | undefined;
 }
 
 /** The options of {@link Socket.bindSync}. */
@@ -248,6 +286,8 @@ export interface SocketEventMap {
   icmp: [report: IcmpReport];
   /** {@link Socket.connect} or {@link Socket.connectSync} has associated the remote address. */
   connect: [];
+  /** The send queue has room again after a send was refused; see `sendQueueLimit`. An addition. */
+  drain: [];
   /** An operation has failed that has no callback. */
   error: [err: Error];
   /** The socket is bound: it has an address and receives. */
@@ -292,6 +332,18 @@ export class Socket extends dgram.Socket {
 
   /** The sums of the counters of all sockets of this thread, closed ones included. */
   loopStats(): Stats;
+
+  /**
+   * Stops receiving, before the next `'message'`. What arrives waits in the system's buffer, and
+   * nothing that was received is lost; a batch that `'messages'` has passed counts as delivered.
+   */
+  pause(): this;
+
+  /** Receives again after {@link Socket.pause}: first what had been received before it. */
+  resume(): this;
+
+  /** Whether {@link Socket.pause} has stopped the socket. */
+  isPaused(): boolean;
 
   /**
    * Sends many datagrams by one call into C. On a connected socket the list has payloads, otherwise

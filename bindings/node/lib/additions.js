@@ -5,6 +5,7 @@
 
 const { accessCounts } = require('./access-list');
 const { Socket } = require('./socket');
+const { isPaused, setPaused } = require('./flow');
 const { sendMany } = require('./send-many');
 const { sendWith, trySend } = require('./send-with');
 const { getMTU, getSockopt, setSockopt } = require('./sockopts');
@@ -25,6 +26,20 @@ const methods = {
 
   loopStats() {
     return readStats(this, 1);
+  },
+
+  pause() {
+    setPaused(this, true);
+    return this;
+  },
+
+  resume() {
+    setPaused(this, false);
+    return this;
+  },
+
+  isPaused() {
+    return isPaused(this);
   },
 
   sendMany(list, callback) {

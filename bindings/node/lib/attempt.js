@@ -77,8 +77,10 @@ function releaseQueue() {
 }
 
 function dropQueue() {
+  const state = this[kState];
   this.removeListener('listening', releaseQueue);
-  this[kState].queue = undefined;
+  state.queue = undefined;
+  state.sendQueue?.drop();
 }
 
 // Keeps a call until 'listening', when it is made again; an 'error' before that drops it.

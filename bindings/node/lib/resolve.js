@@ -4,6 +4,7 @@
 const dns = require('node:dns');
 const { isIP } = require('node:net');
 const since = require('./since');
+const { withinTime } = require('./flow');
 
 const original = dns.lookup;
 
@@ -35,8 +36,10 @@ function isTransparent(lookup) {
 }
 
 function resolve(socket, state, address, callback) {
-  const { lookup } = state; // without a `this`
-  lookup(address || loopbacks[socket.type], families[socket.type], callback);
+  const { lookup, options: { lookupTimeout } } = state; // without a `this`
+  const hostname = address || loopbacks[socket.type];
+  lookup(hostname, families[socket.type],
+    lookupTimeout > 0 ? withinTime(hostname, lookupTimeout, callback) : callback);
 }
 
 module.exports = { defaultLookup, isTransparent, loopbacks, resolve, wildcards };

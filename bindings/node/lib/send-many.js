@@ -3,7 +3,7 @@
 // the bytes, the names among the addresses are looked up, transmit() hands all to the addon at once.
 // The callback's tick is that of send().
 
-const { bindIfNeeded, enqueue } = require('./attempt');
+const { bindIfNeeded } = require('./attempt');
 const { checkPort, checkString, toBytes, toBytesList } = require('./arguments');
 const { isBlocked } = require('./block');
 const { pending, release } = require('./calls');
@@ -12,10 +12,11 @@ const errors = require('./errors');
 const { Bytes, allocUnsafeSlow, copyInto } = require('./primordials');
 const permission = require('./permission');
 const { loopbacks, resolve } = require('./resolve');
-const { complete, isLiteral, sendError } = require('./send');
+const { complete, giveRoom, isLiteral, sendError, takeRoom, waitForListening } =
+  require('./send');
 const { checkHealth } = require('./state');
 
-const { BOUND, CONNECTED, SEND_ADDRESS_SIZE, SEND_FIELDS, SEND_PORT, SEND_SIZE } = constants;
+const { BOUND, CONNECTED, ENOBUFS, SEND_ADDRESS_SIZE, SEND_FIELDS, SEND_PORT, SEND_SIZE } = constants;
 
 // More than any datagram: the library has EMSGSIZE for it, whatever the bytes beyond are.
 const OVERLONG = 65536;
@@ -77,11 +78,16 @@ function sendMany(socket, list, callback) {
   const entries = list.map((entry) => readEntry(entry, connected));
   const payloads = copyPayloads(entries);
   checkHealth(socket); // reading the list may have run code of the program
-  bindIfNeeded(socket, state);
   const request = { socket, state, list: entries, payloads, callback, size: entries.length,
-    sequence: 0, resource: null };
+    sequence: 0, resource: null, taken: null };
+  if (state.sendQueue !== null && entries.length > 0 &&
+      !takeRoom(request, { bytes: payloads.byteLength, count: entries.length })) {
+    refuse(request, sendError(ENOBUFS, entries[0].address, entries[0].port));
+    return;
+  }
+  bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND)
-    enqueue(socket, () => dispatch(request, connected));
+    waitForListening(request, () => dispatch(request, connected));
   else
     dispatch(request, connected);
 }
@@ -155,6 +161,7 @@ function transmit(request, ips) {
     return;
   }
   if (list.length === 0) {
+    giveRoom(request);
     if (callback)
       process.nextTick(callback, null, 0);
     return;
@@ -178,6 +185,7 @@ function transmit(request, ips) {
 
 // None has left.
 function refuse(request, error) {
+  giveRoom(request);
   if (request.callback)
     process.nextTick(request.callback, error, 0);
   else

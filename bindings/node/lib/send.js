@@ -15,12 +15,13 @@ const errors = require('./errors');
 const { checkPort, checkString, slice, toBytes, toBytesList } =
   require('./arguments');
 const { isBlocked } = require('./block');
+const { sizeOf } = require('./flow');
 const { shared } = require('./messages');
 const { checkHealth, kState } = require('./state');
 const permission = require('./permission');
 const { loopbacks, resolve } = require('./resolve');
 
-const { BOUND, CONNECTED, EISCONN, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_TO_DESTINATION,
+const { BOUND, CONNECTED, EISCONN, ENOBUFS, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_TO_DESTINATION,
   SEND_WITH_CALLBACK, SENT_SIZE } = constants;
 
 // ---- send() ----
@@ -65,15 +66,58 @@ function send(socket, buffer, offset, length, port, address, callback) {
     checkString(address, 'address');
   }
   checkHealth(socket);
+  const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
+    resource: null, taken: null };
+  if (state.sendQueue !== null && !takeRoom(request, sizeOf(message))) {
+    failed(request, sendError(ENOBUFS, address, port));
+    return;
+  }
   bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND) {
     const list = Array.isArray(message) ? message : [message];
     const replay = connected ? [list, callback] : [list, port, address, callback];
-    enqueue(socket, socket.send.bind(socket, ...replay));
+    waitForListening(request, sendAnew(request, replay));
     return;
   }
-  dispatch({ socket, state, message, address, port, callback, size: 0, sequence: 0,
-    resource: null });
+  dispatch(request);
+}
+
+function sendAnew({ socket, state, taken }, replay) {
+  const call = socket.send.bind(socket, ...replay);
+  return taken === null ? call : () => {
+    state.sendQueue.forget(taken);
+    call();
+  };
+}
+
+// ---- the limit of the queue ----
+
+// Whether the queue, which has a limit, has room for the request.
+function takeRoom(request, size) {
+  const isTaken = request.state.sendQueue.take(size);
+  if (isTaken)
+    request.taken = size;
+  return isTaken;
+}
+
+// The request has ended.
+function giveRoom(request) {
+  const { state, taken } = request;
+  if (!taken)
+    return;
+  request.taken = null;
+  state.sendQueue.give(taken);
+}
+
+// The queue knows what waits, since a failed bind drops it.
+function waitForListening({ socket, state, taken }, call) {
+  const { sendQueue } = state;
+  if (taken !== null)
+    sendQueue.wait(taken);
+  enqueue(socket, taken === null ? call : () => {
+    sendQueue.endWaiting(taken);
+    call();
+  });
 }
 
 // ---- the look-up ----
@@ -101,7 +145,9 @@ function dispatch(request) {
   });
 }
 
-function lookupFailed({ socket, callback }, error) {
+function lookupFailed(request, error) {
+  const { socket, callback } = request;
+  giveRoom(request);
   if (callback)
     process.nextTick(callback, error);
   else
@@ -141,7 +187,8 @@ function transmit(request, ip) {
   }
   permission.check();
   const start = pending.length;
-  let flags = callback !== undefined ? SEND_WITH_CALLBACK : 0;
+  const followed = callback !== undefined || Boolean(request.taken); // until it ends
+  let flags = followed ? SEND_WITH_CALLBACK : 0;
   let result = 0;
   if (ip !== undefined) {
     flags |= SEND_TO_DESTINATION;
@@ -158,7 +205,7 @@ function transmit(request, ip) {
   }
   if (result < 0) {
     failed(request, sendError(result, request.address, request.port));
-  } else if (callback) {
+  } else if (followed) {
     request.sequence = result;
     process.nextTick(complete, request);
   }
@@ -170,11 +217,12 @@ function transmit(request, ip) {
 
 function succeeded(request) {
   const { callback, size } = request;
-  callback(null, size); // sendMany(): how many datagrams
+  callback?.(null, size); // sendMany(): how many datagrams
 }
 
 function failed(request, error) {
   const { callback, state, socket } = request;
+  giveRoom(request);
   if (callback)
     process.nextTick(callback, error);
   else if (state.options.emitSendErrors)
@@ -188,6 +236,7 @@ function sendError(code, address, port) {
 
 function settle(request) {
   const { failures } = request.state;
+  giveRoom(request);
   const failure = failures.get(request.sequence);
   if (failure === undefined) {
     succeeded(request);
@@ -198,7 +247,9 @@ function settle(request) {
   const { callback, list } = request;
   const { address, port } = list === undefined ? request : list[index];
   const error = errors.withMTU(sendError(code, address, port), request.state, mtu);
-  if (list === undefined)
+  if (list === undefined && callback === undefined)
+    failed(request, error);
+  else if (list === undefined)
     callback(error);
   else
     callback(error, sent);
@@ -231,4 +282,5 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { complete, completeBlocked, dispatch, isLiteral, send, sendError, setDestination };
+module.exports = { complete, completeBlocked, dispatch, giveRoom, isLiteral, send, sendError,
+  setDestination, takeRoom, waitForListening };

@@ -14,6 +14,7 @@ const { applyAccess, readAccess } = require('./access-list');
 const { isBlocked } = require('./block');
 const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
+const { SendQueue, checkQueueLimit, checkTimeout, pauseWithoutListener } = require('./flow');
 const { isConnecting, startToConnect } = require('./connect');
 const { send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
@@ -56,6 +57,10 @@ function readOptions(state, options) {
     pooledMessages: options.pooledMessages,
     receiveBlockList: access.receiveBlockList,
     sendBlockList: access.sendBlockList,
+    pauseWithoutListener: options.pauseWithoutListener,
+    sendQueueLimit: checkQueueLimit(options.sendQueueLimit, 'options.sendQueueLimit'),
+    sendTimeout: checkTimeout(options.sendTimeout, 'options.sendTimeout'),
+    lookupTimeout: checkTimeout(options.lookupTimeout, 'options.lookupTimeout'),
   };
   return { type, access };
 }
@@ -75,6 +80,16 @@ function closeOnAbort(socket, signal) {
     signal.addEventListener('abort', onAbort);
     socket.once('close', () => signal.removeEventListener('abort', onAbort));
   }
+}
+
+function setFlowControl(socket, state) {
+  const { sendQueueLimit, sendTimeout } = state.options;
+  if (state.options.pauseWithoutListener)
+    pauseWithoutListener(socket);
+  if (sendQueueLimit !== null)
+    state.sendQueue = new SendQueue(socket, sendQueueLimit);
+  if (sendTimeout > 0)
+    state.handle.setSendTimeout(sendTimeout);
 }
 
 function Socket(typeOrOptions, listener) {
@@ -99,6 +114,8 @@ function Socket(typeOrOptions, listener) {
     applyAccess(state.handle, access);
   this.type = type;
   this[kState] = state;
+  if (given)
+    setFlowControl(this, state);
   this[stateKey] = view(this);
   if (typeof listener === 'function')
     this.on('message', listener);

@@ -93,6 +93,9 @@ METHOD(fd, dgram_fileno(handle->socket))
 METHOD(ref, dgram_ref(handle->socket) != NULL)
 METHOD(unref, dgram_unref(handle->socket) != NULL)
 METHOD(set_receive_budget, dgram_set_receive_budget(handle->socket, argv[0].number))
+METHOD(set_send_timeout, dgram_set_send_timeout(handle->socket, argv[0].number))
+METHOD(pause, dgram_pause(handle->socket))
+METHOD(resume, dgram_resume(handle->socket))
 METHOD(set_broadcast, dgram_set_broadcast(handle->socket, argv[0].number))
 METHOD(set_ttl, dgram_set_ttl(handle->socket, argv[0].number))
 METHOD(set_multicast_ttl, dgram_set_multicast_ttl(handle->socket, argv[0].number))
@@ -261,6 +264,9 @@ static const struct method methods[] = {
     {"setAccess", addon_set_access, PLAIN, {INT, INT, VALUE}},
     {"setReceiveRate", addon_set_receive_rate, PLAIN, {VALUE}},
     {"accessCounts", addon_access_counts, PLAIN, {VALUE}},
+    {"pause", method_pause, PLAIN, {NO_ARGUMENT}},
+    {"resume", method_resume, PLAIN, {NO_ARGUMENT}},
+    {"setSendTimeout", method_set_send_timeout, PLAIN, {INT}},
     {"setReceiveBudget", method_set_receive_budget, PLAIN, {INT}},
     {"setBroadcast", method_set_broadcast, PLAIN, {INT}},
     {"setTTL", method_set_ttl, PLAIN, {INT}},

@@ -133,9 +133,9 @@ static bool receive_emit(struct handle *handle, const struct addon_function *on_
   return true;
 }
 
+/* A listener that pauses the socket leaves the rest of the batch for later. */
 void addon_on_messages(dgram_socket_t *socket, const dgram_message_t *const messages[],
                        size_t count, void *context) {
-  (void)socket;
   struct handle *handle = context;
   struct addon_function on_message;
   napi_handle_scope scope;
@@ -145,10 +145,12 @@ void addon_on_messages(dgram_socket_t *socket, const dgram_message_t *const mess
   napi_open_handle_scope(handle->addon->env, &scope);
   if (addon_find_function(handle, ON_message, &on_message)) {
     while (handle->batch_left > 0 && !handle->closing && !handle->addon->ending &&
-           receive_emit(handle, &on_message))
+           !dgram_is_paused(socket) && receive_emit(handle, &on_message))
       ;
   }
   napi_close_handle_scope(handle->addon->env, scope);
+  if (dgram_is_paused(socket))
+    dgram_pause_at(socket, count - handle->batch_left);
   handle->batch_left = 0;
   addon_handle_release(handle);
 }

@@ -12,6 +12,10 @@ const options: SocketOptions = {
   emitSendErrors: true,
   lowLatency: true,
   pooledMessages: true,
+  pauseWithoutListener: true,
+  sendQueueLimit: { bytes: 1000, count: 10, lowBytes: 10, lowCount: 1 },
+  sendTimeout: 100,
+  lookupTimeout: 100,
   reusePort: true,
   sendBlockList: new BlockList(),
   receiveBlockList: new BlockList(),
@@ -34,6 +38,9 @@ socket
   .removeListener('messages', onMessages)
   .on('message', (msg) => msg.readUInt8(0))
   .bindSync();
+socket.pause().resume();
+const paused: boolean = socket.isPaused();
+socket.on('drain', () => void paused);
 socket.sendMany([{ msg: 'a', port: 1 }, { msg: ['b', Buffer.alloc(1)], port: 2, address: 'host' }],
   (error, sent) => console.log(error?.message, sent + 1));
 socket.sendMany(['a', ['b'], new Uint8Array(2), { msg: 'c' }]);

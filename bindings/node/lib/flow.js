@@ -1,0 +1,213 @@
+'use strict';
+// Flow control: receiving pauses, the send queue has a limit, look-ups have a time limit. Without
+// the options and calls for it nothing of this happens.
+
+const errors = require('./errors');
+const { checkNumber } = require('./arguments');
+const { ETIMEDOUT } = require('./native').constants;
+const { kState } = require('./state');
+
+// ---- options ----
+
+function checkAmount(value, name, most) {
+  if (value === undefined)
+    return 0;
+  checkNumber(value, name);
+  if (!Number.isInteger(value) || value < 0 || value > most)
+    throw errors.outOfRange(name, `an integer >= 0 && <= ${most}`, value);
+  return value;
+}
+
+function checkTimeout(ms, name) {
+  return checkAmount(ms, name, 0x7fffffff);
+}
+
+function checkMark(value, limit, name) {
+  return checkAmount(value, name, limit) || Math.floor(limit / 2);
+}
+
+// Of a socket; null without a limit.
+function checkQueueLimit(given, name) {
+  if (given === undefined)
+    return null;
+  if (given === null || typeof given !== 'object')
+    throw errors.invalidType(name, 'of type object', given);
+  const { bytes, count, lowBytes, lowCount } = given;
+  const most = Number.MAX_SAFE_INTEGER;
+  const limit = {
+    bytes: checkAmount(bytes, `${name}.bytes`, most) || most,
+    count: checkAmount(count, `${name}.count`, most) || most,
+  };
+  limit.lowBytes = checkMark(lowBytes, limit.bytes, `${name}.lowBytes`);
+  limit.lowCount = checkMark(lowCount, limit.count, `${name}.lowCount`);
+  return limit;
+}
+
+// ---- pause ----
+
+// A socket is paused by the program, or for want of a listener; or by both.
+function update(state) {
+  const paused = state.paused || state.unheard;
+  if (paused === state.stopped || state.closed)
+    return;
+  state.stopped = paused;
+  if (paused)
+    state.handle.pause();
+  else
+    state.handle.resume();
+}
+
+function setPaused(socket, paused) {
+  const state = socket[kState];
+  if (state.closed)
+    return;
+  state.paused = paused;
+  update(state);
+}
+
+function isPaused(socket) {
+  const { closed, paused } = socket[kState];
+  return paused && !closed;
+}
+
+function isHeard(event) {
+  return event === 'message' || event === 'messages';
+}
+
+function onNewListener(event) {
+  const state = this[kState];
+  if (!isHeard(event))
+    return;
+  state.unheard = false;
+  update(state);
+}
+
+function onRemoveListener(event) {
+  const state = this[kState];
+  if (!isHeard(event) || this.listenerCount('message') + this.listenerCount('messages') > 0)
+    return;
+  state.unheard = true;
+  update(state);
+}
+
+function watchListeners(socket) {
+  socket.on('newListener', onNewListener);
+  socket.on('removeListener', onRemoveListener);
+}
+
+// `pauseWithoutListener`. removeAllListeners() removes what watches as well.
+function pauseWithoutListener(socket) {
+  const state = socket[kState];
+  state.unheard = true;
+  update(state);
+  watchListeners(socket);
+  const value = function removeAllListeners(...args) {
+    Object.getPrototypeOf(this).removeAllListeners.apply(this, args);
+    if (args.length === 0)
+      watchListeners(this);
+    return this;
+  };
+  Object.defineProperty(socket, 'removeAllListeners',
+    { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+}
+
+// ---- the limit of the send queue ----
+
+// Counts what was accepted and has not ended: calls that wait for 'listening', look-ups, and what
+// the library has.
+class SendQueue {
+  constructor(socket, limit) {
+    this.socket = socket;
+    this.limit = limit;
+    this.bytes = 0;
+    this.count = 0;
+    this.waiting = { bytes: 0, count: 0 }; // of these: for 'listening'
+    this.refused = null;
+  }
+
+  // An empty queue has room for anything, so that each datagram can be sent.
+  hasRoom({ bytes, count }) {
+    return this.count === 0 ||
+      (this.count + count <= this.limit.count && this.bytes + bytes <= this.limit.bytes);
+  }
+
+  // Whether it is accepted, and counted; `size` has its bytes and the count of its datagrams.
+  take(size) {
+    if (!this.hasRoom(size)) {
+      this.refused = size;
+      return false;
+    }
+    this.bytes += size.bytes;
+    this.count += size.count;
+    return true;
+  }
+
+  give({ bytes, count }) {
+    this.bytes -= bytes;
+    this.count -= count;
+    const { limit, refused } = this;
+    if (refused === null || this.bytes > limit.lowBytes || this.count > limit.lowCount ||
+        !this.hasRoom(refused))
+      return;
+    this.refused = null;
+    process.nextTick(emitDrain, this.socket);
+  }
+
+  wait({ bytes, count }) {
+    this.waiting.bytes += bytes;
+    this.waiting.count += count;
+  }
+
+  endWaiting({ bytes, count }) {
+    this.waiting.bytes -= bytes;
+    this.waiting.count -= count;
+  }
+
+  // The call is made anew, which counts again.
+  forget({ bytes, count }) {
+    this.bytes -= bytes;
+    this.count -= count;
+  }
+
+  // All that waited for 'listening' is dropped.
+  drop() {
+    const dropped = this.waiting;
+    this.waiting = { bytes: 0, count: 0 };
+    this.give(dropped);
+  }
+}
+
+function emitDrain(socket) {
+  if (!socket[kState].closed)
+    socket.emit('drain');
+}
+
+function sizeOf(message) {
+  const bytes = Array.isArray(message) ?
+    message.reduce((sum, { byteLength }) => sum + byteLength, 0) : message.byteLength;
+  return { bytes, count: 1 };
+}
+
+// ---- the time limit of a look-up ----
+
+// The callback, or if there is no answer in time ETIMEDOUT; a later answer is ignored.
+function withinTime(hostname, ms, callback) {
+  let ended = false;
+  const end = (...answer) => {
+    if (ended)
+      return;
+    ended = true;
+    clearTimeout(timer);
+    callback(...answer);
+  };
+  const timer = setTimeout(() => {
+    const error = errors.endpointError(ETIMEDOUT, 'getaddrinfo', hostname);
+    error.hostname = hostname;
+    end(error);
+  }, ms);
+  timer.unref?.();
+  return end;
+}
+
+module.exports = { SendQueue, checkQueueLimit, checkTimeout, isPaused, pauseWithoutListener,
+  setPaused, sizeOf, withinTime };
