@@ -187,6 +187,27 @@ SCRIPTED_TEST("a paused socket makes no receive call") {
   EXPECT("(aa) (bb) (c)");
 }
 
+static void take_one(dgram_socket_t *socket, const dgram_message_t *const messages[], size_t count,
+                     void *context) {
+  trace("%d", (int)count);
+  assert_int_equal(dgram_pause_at(socket, 1), 0);
+}
+
+SCRIPTED_TEST("a batch is taken in parts in the middle of what the kernel has joined") {
+  static const struct fake_buffer buffers[] = {{.data = "aabbc", .size = 5, .segment = 2},
+                                               {.data = "dd", .size = 2}};
+  dgram_socket_t *socket = scripted_socket();
+  assert_int_equal(dgram_on_messages(socket, take_one, NULL), 0);
+  fake_receive(socket, buffers, 2);
+  EXPECT("4 (aa)");
+  assert_int_equal(dgram_resume(socket), 0);
+  EXPECT("3 (bb)");
+  assert_int_equal(dgram_resume(socket), 0);
+  EXPECT("2 (c)");
+  assert_int_equal(dgram_resume(socket), 0);
+  EXPECT("1 (dd)");
+}
+
 SCRIPTED_TEST("a paused socket is blocked and gets room") {
   dgram_socket_t *socket = blocked_socket(UV_EAGAIN);
   assert_int_equal(dgram_pause(socket), 0);

@@ -3,14 +3,14 @@
 // of send(), trySend() sends inside the call or not at all.
 
 const { isIP } = require('node:net');
-const { bindIfNeeded, enqueue } = require('./attempt');
+const { bindIfNeeded } = require('./attempt');
 const { checkNumber, checkPort, checkString, toBytes, toBytesList } = require('./arguments');
 const { isBlocked } = require('./block');
 const { constants } = require('./native');
 const errors = require('./errors');
 const permission = require('./permission');
 const { loopbacks } = require('./resolve');
-const { dispatch, sendError, setDestination } = require('./send');
+const { admit, dispatch, sendError, setDestination, waitForListening } = require('./send');
 const { checkHealth } = require('./state');
 
 const { BOUND, CONNECTED, EAGAIN, OPTION_DEPARTURE_HIGH, OPTION_DEPARTURE_LOW,
@@ -94,11 +94,13 @@ function sendWith(socket, msg, options, callback) {
   const { address, port, chosen } = readOptions(options, connected);
   const message = toParts(msg);
   checkHealth(socket); // reading the arguments may have run code of the program
-  bindIfNeeded(socket, state);
   const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
-    resource: null, options: chosen };
+    resource: null, taken: null, options: chosen };
+  if (!admit(request))
+    return;
+  bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND)
-    enqueue(socket, () => dispatch(request));
+    waitForListening(request, () => dispatch(request));
   else
     dispatch(request);
 }

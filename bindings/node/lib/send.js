@@ -68,10 +68,8 @@ function send(socket, buffer, offset, length, port, address, callback) {
   checkHealth(socket);
   const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
     resource: null, taken: null };
-  if (state.sendQueue !== null && !takeRoom(request, sizeOf(message))) {
-    failed(request, sendError(ENOBUFS, address, port));
+  if (!admit(request))
     return;
-  }
   bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND) {
     const list = Array.isArray(message) ? message : [message];
@@ -98,6 +96,15 @@ function takeRoom(request, size) {
   if (isTaken)
     request.taken = size;
   return isTaken;
+}
+
+// Of one datagram. False: it has failed, since the queue has no room.
+function admit(request) {
+  const { state, address, message, port } = request;
+  if (state.sendQueue === null || takeRoom(request, sizeOf(message)))
+    return true;
+  failed(request, sendError(ENOBUFS, address, port));
+  return false;
 }
 
 // The request has ended.
@@ -282,5 +289,5 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { complete, completeBlocked, dispatch, giveRoom, isLiteral, send, sendError,
+module.exports = { admit, complete, completeBlocked, dispatch, giveRoom, isLiteral, send, sendError,
   setDestination, takeRoom, waitForListening };

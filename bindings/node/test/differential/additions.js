@@ -5,7 +5,7 @@
 // Among them are methods of EventEmitter that the class has as its own, to see who listens to 'icmp'.
 
 module.exports = [
-  'addListener', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'off', 'on', 'pause',
+  'accessCounts', 'addListener', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'off', 'on', 'pause',
   'prependListener', 'removeAllListeners', 'removeListener', 'resume', 'sendMany', 'sendWith',
   'setSockopt', 'stats', 'trySend',
 ];
