@@ -18,7 +18,7 @@
  *
  * *Addresses* are of IPv4 or IPv6. An IPv4 address is the same as the IPv4-mapped address of IPv6
  * (RFC 4291, 2.5.5.2): a rule "192.0.2.0"/24 applies to 192.0.2.1 on a udp4 socket and to
- * ::ffff:192.0.2.1 on a udp6 socket, and a rule "::"/0 to all addresses of both families. Zones
+ * "::ffff:192.0.2.1" on a udp6 socket, and a rule "::"/0 to all addresses of both families. Zones
  * ("%eth0") are accepted and ignored, and so are ports.
  *
  * *Cost.* A look-up takes some tens of nanoseconds with 100,000 rules; it is made once for each
