@@ -76,5 +76,6 @@ set(dgram_sim # a network in memory
   host.c
   nat.c
   packet.c
+  sim_options.c
   sim_socket.c
   trace.c)

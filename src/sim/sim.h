@@ -1,12 +1,13 @@
 /*
  * A network in memory: its structs, and the functions that cross the files of src/sim.
  *
- *   host.c      the network: hosts, addresses, links, what happens to them; names
- *   endpoint.c  UDP sockets on a host: what core/ sees in place of the system
- *   packet.c    a datagram on its way: from host to host, over links, to endpoints
- *   nat.c       what a host does to datagrams that it forwards as a NAT
- *   clock.c     the time, and who is called at it
- *   trace.c     what has happened
+ *   host.c         the network: hosts, addresses, links, what happens to them; names
+ *   sim_socket.c   UDP sockets on a host: what core/ sees in place of the system
+ *   sim_options.c  their options
+ *   packet.c       a datagram on its way: from host to host, over links, to sockets
+ *   nat.c          what a host does to datagrams that it forwards as a NAT
+ *   clock.c        the time, and who is called at it
+ *   trace.c        what has happened
  */
 #ifndef DGRAM_SIM_INTERNAL_H
 #define DGRAM_SIM_INTERNAL_H
@@ -17,7 +18,7 @@
 #include "internal.h"
 #include "list.h"
 #include "network.h"
-#include "random.h"
+#include "sim_random.h"
 
 enum {
   DGRAM__SIM_MIN_DELAY = 1000, /* of any datagram: so the time goes on */
@@ -188,6 +189,7 @@ struct dgram__sim_socket {
   union dgram__address peer;  /* AF_UNSPEC: not connected */
   int error;                  /* pending; 0: none */
   int watched;                /* events */
+  unsigned info;              /* DGRAM_INFO_... that its program asks for */
   unsigned holds;             /* 1 while it is open, and 1 for each packet that it sends */
   int send_buffer;
   int recv_buffer;
@@ -198,6 +200,26 @@ struct dgram__sim_socket {
   struct dgram__list memberships;
   struct dgram__sim_family_options options[DGRAM__SIM_FAMILIES];
 };
+
+/* How fragments are avoided, with the numbers of IP_MTU_DISCOVER, which only Linux has. */
+enum {
+  DGRAM__MTU_DISCOVER_DONT, /* nothing is marked "don't fragment" */
+  DGRAM__MTU_DISCOVER_WANT, /* what fits is; the rest is fragmented */
+  DGRAM__MTU_DISCOVER_DO,   /* all is; the rest is refused */
+  DGRAM__MTU_DISCOVER_PROBE /* all is, whatever is known of the path */
+};
+
+/* The interfaces of a host. */
+enum { DGRAM__SIM_LOOPBACK_INDEX = 1, DGRAM__SIM_INTERFACE_INDEX = 2 };
+
+static inline struct dgram__sim_socket *
+dgram__sim_socket_of(const struct dgram__endpoint *endpoint) {
+  return (struct dgram__sim_socket *)(void *)endpoint;
+}
+
+static inline bool dgram__sim_is_connected(const struct dgram__sim_socket *socket) {
+  return socket->peer.any.sa_family != AF_UNSPEC;
+}
 
 /* ---- host.c ---- */
 
@@ -276,7 +298,17 @@ static inline bool dgram__sim_same(const union dgram__address *a, const union dg
   return dgram__address_port(a) == dgram__address_port(b) && dgram__sim_same_host(a, b);
 }
 
-/* ---- endpoint.c ---- */
+/* ---- sim_options.c ---- */
+
+int dgram__sim_set_option(struct dgram__endpoint *endpoint, int level, int name, const void *value,
+                          socklen_t length, bool only_check);
+int dgram__sim_get_option(const struct dgram__endpoint *endpoint, int level, int name, void *value,
+                          socklen_t *length);
+
+/* ---- sim_socket.c ---- */
+
+/* Has the socket called if it has what it is watched for. */
+void dgram__sim_check_ready(struct dgram__sim_socket *socket);
 
 /* Whom a packet that has come to a host is for. */
 enum dgram__sim_receivers {

@@ -6,7 +6,6 @@
  *   sends      within its send buffer
  *   receives   what is for it, within its receive buffer
  *   ready      it is on the network's list while it has events that it is watched for
- *   options    by their names and levels, as setsockopt(2) takes them
  *   closed     its memory is freed when nothing that it has sent counts for it any more
  */
 #include "sim.h"
@@ -19,38 +18,27 @@ enum {
   FIRST_PORT = 32768, /* net.ipv4.ip_local_port_range */
   LAST_PORT = 60999,
   BUFFER_SIZE = 212992, /* net.core.rmem_default, wmem_default */
-  LEAST_BUFFER = 2304,  /* SOCK_MIN_RCVBUF, nearly */
-  LOOPBACK_INDEX = 1,
-  INTERFACE_INDEX = 2,
-  MAX_V4 = 65507, /* bytes of a datagram */
+  MAX_V4 = 65507,       /* bytes of a datagram */
   MAX_V6 = 65527
 };
 
 static const struct dgram__endpoint_ops socket_ops;
 
-static struct dgram__sim_socket *socket_of(const struct dgram__endpoint *endpoint) {
-  return (struct dgram__sim_socket *)(void *)endpoint;
-}
-
 static dgram_sim_t *socket_sim(const struct dgram__sim_socket *socket) {
   return socket->host->sim;
-}
-
-static bool socket_is_connected(const struct dgram__sim_socket *socket) {
-  return socket->peer.any.sa_family != AF_UNSPEC;
 }
 
 /* ---- ready ---- */
 
 static int socket_events(const struct dgram__endpoint *endpoint) {
-  const struct dgram__sim_socket *socket = socket_of(endpoint);
+  const struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   if (socket->error != 0)
     return UV_READABLE | UV_WRITABLE;
   return (socket->first != NULL ? UV_READABLE : 0) |
          (2 * socket->sending <= (size_t)socket->send_buffer ? UV_WRITABLE : 0);
 }
 
-static void socket_check_ready(struct dgram__sim_socket *socket) {
+void dgram__sim_check_ready(struct dgram__sim_socket *socket) {
   if (!socket->is_open || socket->readiness == DGRAM__SIM_READY ||
       (socket_events(&socket->endpoint) & socket->watched) == 0)
     return;
@@ -66,9 +54,9 @@ static void socket_leave_ready(struct dgram__sim_socket *socket) {
 }
 
 static void socket_watch(struct dgram__endpoint *endpoint, int events) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
+  struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   socket->watched = events;
-  socket_check_ready(socket);
+  dgram__sim_check_ready(socket);
 }
 
 static void socket_release(struct dgram__sim_socket *socket) {
@@ -91,7 +79,7 @@ bool dgram__sim_wake(dgram_sim_t *sim) {
       continue;
     socket->holds++;
     socket->endpoint.on_ready(socket->endpoint.owner, socket->error != 0 ? UV_EBADF : 0, events);
-    socket_check_ready(socket);
+    dgram__sim_check_ready(socket);
     socket_release(socket);
   }
   return any;
@@ -173,15 +161,17 @@ int dgram__sim_open(struct dgram__network *network, const struct dgram__settings
   socket->is_open = true;
   socket->family = settings->local.any.sa_family;
   socket->ipv6_only = settings->ipv6_only;
+  socket->info = settings->info;
   socket->reuse_addr = settings->reuse_addr;
   socket->reuse_port = settings->reuse_port;
   socket->send_buffer = socket->recv_buffer = BUFFER_SIZE;
   for (int i = 0; i < DGRAM__SIM_FAMILIES; i++)
-    socket->options[i] = (struct dgram__sim_family_options){.ttl = 64,
-                                                            .multicast_ttl = 1,
-                                                            .multicast_loop = 1,
-                                                            .multicast_all = 1,
-                                                            .mtu_discover = IP_PMTUDISC_WANT};
+    socket->options[i] =
+        (struct dgram__sim_family_options){.ttl = 64,
+                                           .multicast_ttl = 1,
+                                           .multicast_loop = 1,
+                                           .multicast_all = 1,
+                                           .mtu_discover = DGRAM__MTU_DISCOVER_WANT};
   int err = socket_bind(socket, settings);
   if (err != 0) {
     free(socket);
@@ -196,7 +186,7 @@ int dgram__sim_open(struct dgram__network *network, const struct dgram__settings
 /* ---- connected ---- */
 
 static int socket_take_error(struct dgram__endpoint *endpoint) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
+  struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   int err = socket->error;
   socket->error = 0;
   return err;
@@ -232,7 +222,7 @@ static int socket_choose_source(const struct dgram__sim_socket *socket,
 }
 
 static int socket_connect(struct dgram__endpoint *endpoint, const union dgram__address *address) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
+  struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   if (address->any.sa_family == AF_UNSPEC) {
     socket->peer = dgram__address_unspec;
     socket->local = socket->bound;
@@ -251,8 +241,8 @@ static int socket_connect(struct dgram__endpoint *endpoint, const union dgram__a
 
 static int socket_name(const struct dgram__endpoint *endpoint, bool peer,
                        union dgram__address *name) {
-  const struct dgram__sim_socket *socket = socket_of(endpoint);
-  if (peer && !socket_is_connected(socket))
+  const struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
+  if (peer && !dgram__sim_is_connected(socket))
     return UV_ENOTCONN;
   *name = peer ? socket->peer : socket->local;
   if (socket->family == AF_INET6)
@@ -265,13 +255,14 @@ void dgram__sim_deliver_error(dgram_sim_host_t *host, const struct dgram__sim_pa
   if (packet->icmp.mtu != 0)
     dgram__sim_host_learn_mtu(host, about, packet->icmp.mtu);
   DGRAM__LIST_FOR_EACH (socket, &host->endpoints, struct dgram__sim_socket, node) {
-    bool concerned = socket_is_connected(socket) && dgram__sim_same(&socket->peer, about) &&
+    bool concerned = dgram__sim_is_connected(socket) && dgram__sim_same(&socket->peer, about) &&
                      dgram__sim_same(&socket->local, &packet->to);
-    if (!concerned || (packet->icmp.mtu != 0 &&
-                       socket->options[DGRAM__SIM_FAMILY(about)].mtu_discover == IP_PMTUDISC_DONT))
+    if (!concerned ||
+        (packet->icmp.mtu != 0 &&
+         socket->options[DGRAM__SIM_FAMILY(about)].mtu_discover == DGRAM__MTU_DISCOVER_DONT))
       continue;
     socket->error = packet->icmp.error;
-    socket_check_ready(socket);
+    dgram__sim_check_ready(socket);
   }
 }
 
@@ -283,26 +274,25 @@ void dgram__sim_sent(struct dgram__sim_packet *packet) {
     return;
   packet->sender = NULL;
   socket->sending -= packet->size + DGRAM__SIM_OVERHEAD;
-  socket_check_ready(socket);
+  dgram__sim_check_ready(socket);
   socket_release(socket);
 }
 
 /* Whether it may be fragmented, and to which size. Returns 0 or UV_EMSGSIZE. */
 static int socket_set_fragmenting(const struct dgram__sim_socket *socket,
-                                  struct dgram__sim_packet *packet) {
-  const struct dgram__sim_family_options *options =
-      &socket->options[DGRAM__SIM_FAMILY(&packet->to)];
-  unsigned known = options->mtu_discover == IP_PMTUDISC_PROBE
+                                  struct dgram__sim_packet *packet, int mtu_discover) {
+  unsigned known = mtu_discover == DGRAM__MTU_DISCOVER_PROBE
                        ? 0
                        : dgram__sim_host_path_mtu(socket->host, &packet->to);
   unsigned header = dgram__sim_headers(packet->to.any.sa_family);
   bool fits = known == 0 || packet->size + header <= known;
   packet->mtu = known;
-  switch (options->mtu_discover) {
-  case IP_PMTUDISC_DO:
-  case IP_PMTUDISC_PROBE:
+  switch (mtu_discover) {
+  case DGRAM__MTU_DISCOVER_DO:
+  case DGRAM__MTU_DISCOVER_PROBE:
     return fits ? 0 : UV_EMSGSIZE;
-  case IP_PMTUDISC_WANT: /* don't fragment what fits: so a smaller MTU on the way is learned */
+  case DGRAM__MTU_DISCOVER_WANT: /* don't fragment what fits: so a smaller MTU on the way is learned
+                                  */
     packet->may_fragment =
         !fits || packet->size + header > dgram__sim_first_mtu(socket->host, &packet->to);
     return 0;
@@ -312,11 +302,38 @@ static int socket_set_fragmenting(const struct dgram__sim_socket *socket,
   }
 }
 
+/*
+ * Applies the options of one datagram. Returns 0, UV_EINVAL: a source that the host does not have,
+ * or a departure time; or UV_ENODEV: an interface that it does not have.
+ */
+static int socket_apply_options(const struct dgram__sim_socket *socket,
+                                struct dgram__sim_packet *packet,
+                                const struct dgram__tx_options *options) {
+  if (options->departure_ns != 0)
+    return UV_EINVAL;
+  if (options->interface_index > DGRAM__SIM_INTERFACE_INDEX)
+    return UV_ENODEV;
+  if (options->source.any.sa_family != AF_UNSPEC) {
+    union dgram__address source = options->source;
+    dgram__sim_unmap(&source);
+    if (source.any.sa_family != packet->to.any.sa_family ||
+        !dgram__sim_host_has(socket->host, &source))
+      return UV_EINVAL;
+    dgram__address_set_port(&source, dgram__address_port(&packet->from));
+    packet->from = source;
+  }
+  if (options->ttl >= 0)
+    packet->ttl = (unsigned char)options->ttl;
+  if (options->tos >= 0)
+    packet->tos = (unsigned char)options->tos;
+  return 0;
+}
+
 static int socket_send_one(struct dgram__sim_socket *socket,
                            const struct dgram__datagram *datagram) {
   union dgram__address to = datagram->to;
   union dgram__address from;
-  if (to.any.sa_family == AF_UNSPEC && !socket_is_connected(socket))
+  if (to.any.sa_family == AF_UNSPEC && !dgram__sim_is_connected(socket))
     return UV_EDESTADDRREQ;
   if (to.any.sa_family == AF_UNSPEC)
     to = socket->peer;
@@ -345,7 +362,15 @@ static int socket_send_one(struct dgram__sim_socket *socket,
   packet->ttl = (unsigned char)(group ? options->multicast_ttl : options->ttl);
   packet->tos = (unsigned char)options->tos;
   packet->loops = !group || options->multicast_loop != 0;
-  err = socket_set_fragmenting(socket, packet);
+  int mtu_discover = options->mtu_discover;
+  if (datagram->options != NULL) {
+    err = socket_apply_options(socket, packet, datagram->options);
+    if (datagram->options->dont_fragment >= 0)
+      mtu_discover =
+          datagram->options->dont_fragment ? DGRAM__MTU_DISCOVER_DO : DGRAM__MTU_DISCOVER_DONT;
+  }
+  if (err == 0)
+    err = socket_set_fragmenting(socket, packet, mtu_discover);
   if (err != 0) {
     dgram__sim_packet_free(packet);
     return err;
@@ -359,7 +384,7 @@ static int socket_send_one(struct dgram__sim_socket *socket,
 /* As sendmmsg(2): a pending error first, and no error once something has been sent. */
 static int socket_send(struct dgram__endpoint *endpoint, const struct dgram__datagram *first,
                        unsigned count) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
+  struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   const struct dgram__datagram *datagram = first;
   for (unsigned i = 0; i < count; i++, datagram = datagram->next) {
     int err = i == 0 && socket->error != 0 ? socket_take_error(endpoint)
@@ -379,13 +404,13 @@ static int socket_score(const struct dgram__sim_socket *socket, const union dgra
       !socket_has_family(socket, to->any.sa_family))
     return -1;
   int score = socket->family == AF_INET ? 1 : 0;
-  bool any = dgram__sim_is_any(&socket->local) && !socket_is_connected(socket);
+  bool any = dgram__sim_is_any(&socket->local) && !dgram__sim_is_connected(socket);
   if (!any && !dgram__sim_same_host(&socket->local, to))
     return -1;
   score += any ? 0 : 2;
-  if (socket_is_connected(socket) && (from == NULL || !dgram__sim_same(&socket->peer, from)))
+  if (dgram__sim_is_connected(socket) && (from == NULL || !dgram__sim_same(&socket->peer, from)))
     return -1;
-  return score + (socket_is_connected(socket) ? 4 : 0);
+  return score + (dgram__sim_is_connected(socket) ? 4 : 0);
 }
 
 /* Of the sockets that share the port by SO_REUSEPORT, one by the hash of the addresses. */
@@ -394,7 +419,7 @@ static struct dgram__sim_socket *socket_of_group(struct dgram__sim_socket *best,
   unsigned count = 0;
   DGRAM__LIST_FOR_EACH (socket, &best->host->endpoints, struct dgram__sim_socket, node)
     count += socket->reuse_port && socket->family == best->family &&
-             dgram__address_equal(&socket->bound, &best->bound) && !socket_is_connected(socket);
+             dgram__address_equal(&socket->bound, &best->bound) && !dgram__sim_is_connected(socket);
   uint64_t hash = dgram__random_mix((uint64_t)dgram__address_port(&packet->from) << 32);
   const unsigned char *bytes = (const void *)&packet->from;
   for (size_t i = 0; i < sizeof packet->from; i++)
@@ -402,7 +427,7 @@ static struct dgram__sim_socket *socket_of_group(struct dgram__sim_socket *best,
   uint64_t chosen = hash % count;
   DGRAM__LIST_FOR_EACH (socket, &best->host->endpoints, struct dgram__sim_socket, node)
     if (socket->reuse_port && socket->family == best->family &&
-        dgram__address_equal(&socket->bound, &best->bound) && !socket_is_connected(socket) &&
+        dgram__address_equal(&socket->bound, &best->bound) && !dgram__sim_is_connected(socket) &&
         chosen-- == 0)
       return socket;
   return best;
@@ -440,7 +465,7 @@ static void socket_receive(struct dgram__sim_socket *socket, struct dgram__sim_p
   else
     socket->first = packet;
   socket->last = packet;
-  socket_check_ready(socket);
+  dgram__sim_check_ready(socket);
 }
 
 static bool membership_admits(const struct dgram__sim_membership *membership,
@@ -498,7 +523,7 @@ void dgram__sim_deliver(struct dgram__sim_packet *packet, enum dgram__sim_receiv
     return;
   }
   struct dgram__sim_socket *socket = socket_find(packet->at, &packet->to, &packet->from);
-  if (socket->reuse_port && !socket_is_connected(socket))
+  if (socket->reuse_port && !dgram__sim_is_connected(socket))
     socket = socket_of_group(socket, packet);
   socket_receive(socket, packet);
 }
@@ -515,9 +540,39 @@ bool dgram__sim_port_is_used(const dgram_sim_host_t *host, const union dgram__ad
   return false;
 }
 
+/* What the program asks for, of a datagram that has come in one piece. */
+static void socket_tell(const struct dgram__sim_socket *socket, struct dgram__rx_info *info,
+                        const struct dgram__sim_packet *packet) {
+  dgram_info_t *facts = &info->facts;
+  bool loopback = dgram__sim_is_loopback(&packet->to);
+  memset(info, 0, sizeof *info);
+  info->asked = socket->info;
+  info->interface_index = loopback ? DGRAM__SIM_LOOPBACK_INDEX : DGRAM__SIM_INTERFACE_INDEX;
+  memcpy(info->interface_name, loopback ? "lo" : "eth0", loopback ? sizeof "lo" : sizeof "eth0");
+  info->destination = packet->to;
+  info->local = packet->to;
+  if (!dgram__sim_host_has(socket->host, &packet->to) &&
+      !dgram__sim_host_source(socket->host, &packet->from, &info->local))
+    info->local = dgram__address_unspec;
+  if (packet->to.any.sa_family == AF_INET6 && dgram__sim_is_group(&packet->to))
+    info->local = dgram__address_unspec; /* as the kernel: it is not told */
+  if (info->local.any.sa_family != AF_UNSPEC)
+    dgram__address_set_port(&info->local, dgram__address_port(&packet->to));
+  if (socket->family == AF_INET6) {
+    dgram__sim_map(&info->destination);
+    dgram__sim_map(&info->local);
+  }
+  facts->flags = socket->info & ~(unsigned)DGRAM_INFO_HARDWARE_TIMESTAMP;
+  facts->interface_index = (socket->info & DGRAM_INFO_INTERFACE) != 0 ? info->interface_index : 0;
+  facts->ttl = packet->ttl;
+  facts->dscp = packet->tos >> 2;
+  facts->ecn = packet->tos & 3;
+  facts->timestamp_ns = socket_sim(socket)->now;
+}
+
 static int socket_recv(struct dgram__endpoint *endpoint, struct dgram__rx_buffers *buffers,
                        unsigned most) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
+  struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   if (socket->error != 0)
     return socket_take_error(endpoint);
   unsigned filled = 0;
@@ -532,289 +587,17 @@ static int socket_recv(struct dgram__endpoint *endpoint, struct dgram__rx_buffer
     buffer->from = packet->from;
     if (socket->family == AF_INET6)
       dgram__sim_map(&buffer->from);
+    if (socket->info != 0)
+      socket_tell(socket, &buffer->info, packet);
     dgram__sim_packet_free(packet);
   }
   return (int)filled;
 }
 
-/* ---- options ---- */
-
-static int option_read_int(const void *value, socklen_t length, int *read) {
-  if (length != sizeof *read)
-    return UV_EINVAL;
-  memcpy(read, value, sizeof *read);
-  return 0;
-}
-
-/* The interface of a membership, or of outgoing multicast: the host's only one. */
-static bool option_is_interface(const dgram_sim_host_t *host, int index,
-                                const struct in_addr *address) {
-  union dgram__address own;
-  if (index != 0 || address == NULL || address->s_addr == 0)
-    return index == 0 || index == LOOPBACK_INDEX || index == INTERFACE_INDEX;
-  dgram__address_any(&own, AF_INET, 0);
-  own.v4.sin_addr = *address;
-  return dgram__sim_host_has(host, &own);
-}
-
-static struct dgram__sim_membership *membership_find(const struct dgram__sim_socket *socket,
-                                                     const union dgram__address *group,
-                                                     const union dgram__address *source) {
-  DGRAM__LIST_FOR_EACH (at, &socket->memberships, struct dgram__sim_membership, node)
-    if (dgram__sim_same_host(&at->group, group) &&
-        (at->source.any.sa_family == AF_UNSPEC || source->any.sa_family == AF_UNSPEC
-             ? at->source.any.sa_family == source->any.sa_family
-             : dgram__sim_same_host(&at->source, source)))
-      return at;
-  return NULL;
-}
-
-/* `source` AF_UNSPEC: any. */
-static int membership_join(struct dgram__sim_socket *socket, const union dgram__address *group,
-                           const union dgram__address *source) {
-  if (!dgram__sim_is_group(group))
-    return UV_EINVAL;
-  if (membership_find(socket, group, source) != NULL)
-    return source->any.sa_family == AF_UNSPEC ? UV_EADDRINUSE : UV_EADDRNOTAVAIL;
-  struct dgram__sim_membership *membership = calloc(1, sizeof *membership);
-  if (membership == NULL)
-    return UV_ENOMEM;
-  membership->group = *group;
-  membership->source = *source;
-  dgram__list_append(&socket->memberships, &membership->node);
-  return 0;
-}
-
-static int membership_leave(struct dgram__sim_socket *socket, const union dgram__address *group,
-                            const union dgram__address *source) {
-  if (!dgram__sim_is_group(group))
-    return UV_EINVAL;
-  struct dgram__sim_membership *membership = membership_find(socket, group, source);
-  if (membership == NULL)
-    return UV_EADDRNOTAVAIL;
-  dgram__list_remove(&socket->memberships, &membership->node);
-  free(membership);
-  return 0;
-}
-
-enum option_change { OPTION_JOIN, OPTION_LEAVE };
-
-static int option_change_membership(struct dgram__sim_socket *socket, enum option_change change,
-                                    const union dgram__address *group,
-                                    const union dgram__address *source) {
-  return change == OPTION_JOIN ? membership_join(socket, group, source)
-                               : membership_leave(socket, group, source);
-}
-
-static int option_set_membership_v4(struct dgram__sim_socket *socket, enum option_change change,
-                                    const struct in_addr *group, const struct in_addr *source,
-                                    const struct in_addr *interface, int index) {
-  union dgram__address to = {.any.sa_family = AF_INET};
-  union dgram__address from = dgram__address_unspec;
-  to.v4.sin_addr = *group;
-  if (source != NULL) {
-    from.any.sa_family = AF_INET;
-    from.v4.sin_addr = *source;
-  }
-  if (!option_is_interface(socket->host, index, interface))
-    return UV_ENODEV;
-  return option_change_membership(socket, change, &to, &from);
-}
-
-/* IP_ADD_MEMBERSHIP and its like, at the level of IPv4. UV_ENOTSUP: it is another option. */
-static int option_set_group_v4(struct dgram__sim_socket *socket, int name, const void *value,
-                               socklen_t length) {
-  struct ip_mreqn request;
-  struct ip_mreq_source with_source;
-  if ((name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP) && length == sizeof request) {
-    memcpy(&request, value, sizeof request);
-    return option_set_membership_v4(socket, name == IP_ADD_MEMBERSHIP ? OPTION_JOIN : OPTION_LEAVE,
-                                    &request.imr_multiaddr, NULL, &request.imr_address,
-                                    request.imr_ifindex);
-  }
-  if ((name == IP_ADD_SOURCE_MEMBERSHIP || name == IP_DROP_SOURCE_MEMBERSHIP) &&
-      length == sizeof with_source) {
-    memcpy(&with_source, value, sizeof with_source);
-    return option_set_membership_v4(
-        socket, name == IP_ADD_SOURCE_MEMBERSHIP ? OPTION_JOIN : OPTION_LEAVE,
-        &with_source.imr_multiaddr, &with_source.imr_sourceaddr, &with_source.imr_interface, 0);
-  }
-  return UV_ENOTSUP;
-}
-
-/* IPV6_JOIN_GROUP and its like; and those of both families that name the interface by its index. */
-static int option_set_group_by_index(struct dgram__sim_socket *socket, int level, int name,
-                                     const void *value, socklen_t length) {
-  union dgram__address group = {.any.sa_family = AF_INET6};
-  union dgram__address source = dgram__address_unspec;
-  if (level == IPPROTO_IPV6 && (name == IPV6_JOIN_GROUP || name == IPV6_LEAVE_GROUP)) {
-    struct ipv6_mreq request;
-    if (length != sizeof request)
-      return UV_EINVAL;
-    memcpy(&request, value, sizeof request);
-    group.v6.sin6_addr = request.ipv6mr_multiaddr;
-    if (!option_is_interface(socket->host, (int)request.ipv6mr_interface, NULL))
-      return UV_ENODEV;
-    return option_change_membership(socket, name == IPV6_JOIN_GROUP ? OPTION_JOIN : OPTION_LEAVE,
-                                    &group, &source);
-  }
-  struct group_source_req request;
-  if ((name != MCAST_JOIN_SOURCE_GROUP && name != MCAST_LEAVE_SOURCE_GROUP) ||
-      length != sizeof request)
-    return UV_ENOTSUP;
-  memcpy(&request, value, sizeof request);
-  if (!dgram__address_copy(&group, (const struct sockaddr *)&request.gsr_group) ||
-      !dgram__address_copy(&source, (const struct sockaddr *)&request.gsr_source))
-    return UV_EINVAL;
-  if (!option_is_interface(socket->host, (int)request.gsr_interface, NULL))
-    return UV_ENODEV;
-  return option_change_membership(
-      socket, name == MCAST_JOIN_SOURCE_GROUP ? OPTION_JOIN : OPTION_LEAVE, &group, &source);
-}
-
-/* The number that an option sets, and its range. NULL: there is no such option. */
-static int *option_find_int(struct dgram__sim_socket *socket, int level, int name, int *least,
-                            int *most) {
-  struct dgram__sim_family_options *options =
-      &socket->options[level == IPPROTO_IPV6 ? DGRAM__SIM_V6 : DGRAM__SIM_V4];
-  bool v6 = level == IPPROTO_IPV6;
-  *least = 0;
-  *most = 255;
-  if (name == (v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL))
-    return &options->multicast_ttl;
-  if (name == (v6 ? IPV6_TCLASS : IP_TOS))
-    return &options->tos;
-  if (name == (v6 ? IPV6_UNICAST_HOPS : IP_TTL)) {
-    *least = 1;
-    return &options->ttl;
-  }
-  *most = 1;
-  if (name == (v6 ? IPV6_MULTICAST_LOOP : IP_MULTICAST_LOOP))
-    return &options->multicast_loop;
-#if defined(IP_MULTICAST_ALL) && defined(IPV6_MULTICAST_ALL)
-  if (name == (v6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL))
-    return &options->multicast_all;
-#endif
-  *most = IP_PMTUDISC_PROBE;
-  if (name == (v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER))
-    return &options->mtu_discover;
-  return NULL;
-}
-
-static int option_set_multicast_interface(const struct dgram__sim_socket *socket, int level,
-                                          const void *value, socklen_t length) {
-  int index;
-  if (level == IPPROTO_IPV6)
-    return option_read_int(value, length, &index) == 0 &&
-                   option_is_interface(socket->host, index, NULL)
-               ? 0
-               : UV_ENODEV;
-  struct ip_mreqn request;
-  if (length != sizeof request)
-    return UV_EINVAL;
-  memcpy(&request, value, sizeof request);
-  return option_is_interface(socket->host, request.imr_ifindex, &request.imr_address)
-             ? 0
-             : UV_EADDRNOTAVAIL;
-}
-
-static int option_set_of_socket(struct dgram__sim_socket *socket, int name, int value,
-                                bool only_check) {
-  if (name != SO_BROADCAST && name != SO_RCVBUF && name != SO_SNDBUF)
-    return UV_ENOTSUP;
-  if (only_check)
-    return 0;
-  if (name == SO_BROADCAST) {
-    socket->broadcast = value != 0;
-    return 0;
-  }
-  int size = value < INT_MAX / 2 ? 2 * value : INT_MAX; /* as Linux does, socket(7) */
-  size = size > LEAST_BUFFER ? size : LEAST_BUFFER;
-  if (name == SO_RCVBUF)
-    socket->recv_buffer = size;
-  else
-    socket->send_buffer = size;
-  socket_check_ready(socket);
-  return 0;
-}
-
-static int socket_set_option(struct dgram__endpoint *endpoint, int level, int name,
-                             const void *value, socklen_t length, bool only_check) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
-  int number = 0;
-  int least;
-  int most;
-  if (level == IPPROTO_IPV6 && socket->family != AF_INET6)
-    return UV_ENOPROTOOPT;
-  if (level == SOL_SOCKET)
-    return option_read_int(value, length, &number) == 0
-               ? option_set_of_socket(socket, name, number, only_check)
-               : UV_ENOTSUP;
-  if (level != IPPROTO_IP && level != IPPROTO_IPV6)
-    return UV_ENOTSUP;
-  if (name == (level == IPPROTO_IPV6 ? IPV6_MULTICAST_IF : IP_MULTICAST_IF))
-    return option_set_multicast_interface(socket, level, value, length);
-  int *option = option_find_int(socket, level, name, &least, &most);
-  if (option != NULL) {
-    if (option_read_int(value, length, &number) != 0 || number < least || number > most)
-      return UV_EINVAL;
-    if (!only_check)
-      *option = number;
-    return 0;
-  }
-  if (only_check) /* a group is joined at once, never behind a send */
-    return UV_ENOTSUP;
-  int err = level == IPPROTO_IP ? option_set_group_v4(socket, name, value, length) : UV_ENOTSUP;
-  return err != UV_ENOTSUP ? err : option_set_group_by_index(socket, level, name, value, length);
-}
-
-/* IP_MTU, IPV6_MTU: of the way to the peer. */
-static int option_get_mtu(const struct dgram__sim_socket *socket, int *mtu) {
-  if (!socket_is_connected(socket))
-    return UV_ENOTCONN;
-  unsigned known = dgram__sim_host_path_mtu(socket->host, &socket->peer);
-  *mtu = (int)(known != 0 ? known : dgram__sim_first_mtu(socket->host, &socket->peer));
-  return 0;
-}
-
-static int socket_get_option(const struct dgram__endpoint *endpoint, int level, int name,
-                             void *value, socklen_t *length) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
-  int number = 0;
-  int err = 0;
-  int least;
-  int most;
-  if (*length < sizeof number)
-    return UV_EINVAL;
-  if (level == SOL_SOCKET && name == SO_RCVBUF) {
-    number = socket->recv_buffer;
-  } else if (level == SOL_SOCKET && name == SO_SNDBUF) {
-    number = socket->send_buffer;
-  } else if (level == SOL_SOCKET && name == SO_BROADCAST) {
-    number = socket->broadcast;
-  } else if (level == IPPROTO_IPV6 && socket->family != AF_INET6) {
-    err = UV_ENOPROTOOPT;
-  } else if ((level == IPPROTO_IP && name == IP_MTU) ||
-             (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
-    err = option_get_mtu(socket, &number);
-  } else if (level == IPPROTO_IP || level == IPPROTO_IPV6) {
-    const int *option = option_find_int(socket, level, name, &least, &most);
-    err = option != NULL ? 0 : UV_ENOTSUP;
-    number = option != NULL ? *option : 0;
-  } else {
-    err = UV_ENOTSUP;
-  }
-  if (err != 0)
-    return err;
-  memcpy(value, &number, sizeof number);
-  *length = sizeof number;
-  return 0;
-}
-
 /* ---- closed ---- */
 
 static void socket_close(struct dgram__endpoint *endpoint) {
-  struct dgram__sim_socket *socket = socket_of(endpoint);
+  struct dgram__sim_socket *socket = dgram__sim_socket_of(endpoint);
   struct dgram__list_node *node;
   socket_leave_ready(socket);
   socket->is_open = false;
@@ -837,5 +620,5 @@ static const struct dgram__endpoint_ops socket_ops = {.close = socket_close,
                                                       .recv = socket_recv,
                                                       .events = socket_events,
                                                       .watch = socket_watch,
-                                                      .set_option = socket_set_option,
-                                                      .get_option = socket_get_option};
+                                                      .set_option = dgram__sim_set_option,
+                                                      .get_option = dgram__sim_get_option};

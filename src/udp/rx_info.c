@@ -282,5 +282,7 @@ const char *dgram_info_interface_name(const dgram_info_t *info) {
   if (info == NULL || (info->flags & DGRAM_INFO_INTERFACE) == 0)
     return NULL;
   struct dgram__rx_info *whole = (struct dgram__rx_info *)info; /* whose first member it is */
+  if (whole->interface_name[0] != '\0') /* of a simulated host, or asked for already */
+    return whole->interface_name;
   return if_indextoname(info->interface_index, whole->interface_name);
 }

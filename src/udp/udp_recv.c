@@ -143,6 +143,8 @@ static int udp_recv_simulated(struct dgram__udp *udp, struct dgram__rx_buffers *
   udp_recv_infos(udp, buffers, 0);
   int filled = udp->endpoint->ops->recv(udp->endpoint, buffers, most);
   udp->counters->receive_calls++;
+  if (udp->info != 0 && filled > 0 && buffers->infos < (unsigned)filled)
+    buffers->infos = (unsigned)filled;
   for (int i = 0; i < filled; i++) {
     udp->counters->datagrams_in++;
     udp->counters->bytes_in += buffers->all[i].size;

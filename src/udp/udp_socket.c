@@ -89,8 +89,6 @@ void dgram__udp_adopt(struct dgram__udp *udp, const struct dgram__udp_capabiliti
 
 static int udp_open_simulated(struct dgram__udp *udp, const struct dgram__settings *settings) {
   struct dgram__endpoint *endpoint;
-  if (settings->info != 0)
-    return UV_ENOTSUP;
   int err = settings->network->ops->open(settings->network, settings, &endpoint);
   if (err != 0)
     return err;
@@ -99,6 +97,7 @@ static int udp_open_simulated(struct dgram__udp *udp, const struct dgram__settin
   capabilities.max_segments = capabilities.max_gro_segments = 1;
   dgram__udp_adopt(udp, &capabilities);
   udp->endpoint = endpoint;
+  udp->info = settings->info;
   if (settings->call_count == 0)
     return 0;
   err = dgram__sockopt_make_calls(udp, settings->calls, settings->call_count, settings->refused);

@@ -465,6 +465,19 @@ run_group() {
   ends 0
 }
 
+# Every seed passes; some find the bug, and the first of these finds it when it is repeated, too.
+run_sim_retransmit() {
+  local seed
+  run_to_end_with 0 $'0 of 2000 runs failed\n' '' 2000
+  "$program" 10000 bug >"$scratch/bug" && fail "no seed finds the bug"
+  seed=$(sed -n 's/^seed \([0-9]*\) fails$/\1/p' "$scratch/bug")
+  [ -n "$seed" ] || fail "no seed is printed"
+  "$program" seed "$seed" bug >"$scratch/one" && fail "seed $seed does not find the bug again"
+  "$program" seed "$seed" bug >"$scratch/two" && fail "seed $seed does not find it each time"
+  cmp "$scratch/one" "$scratch/two" || fail "the same seed is another run"
+  "$program" seed "$seed" >/dev/null || fail "seed $seed fails without the bug"
+}
+
 run_handover() {
   local first
   in_network 41234
