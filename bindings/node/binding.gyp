@@ -43,6 +43,7 @@
         'src/methods.c',
         'src/receive.c',
         'src/send.c',
+        'src/sim.c',
         'src/table.c',
       ],
     },

@@ -50,6 +50,8 @@ export interface SocketOptions extends
    * @default false
    */
   lowLatency?: boolean | undefined;
+  /** A host of a network in memory (`libdgram/sim`) that the socket is on. */
+  host?: import('./sim.js').Host | undefined;
   /**
    * When `true`, the messages of this socket lie one after the other in blocks of 64 KiB that it
    * shares with no other socket, zeroed when new. Above 64 bytes this saves a large part of the CPU

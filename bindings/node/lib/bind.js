@@ -47,7 +47,8 @@ function bindToAddress(socket, port, address, exclusive) {
 
 function isShared(state, exclusive) {
   const cluster = require('node:cluster');
-  return cluster.isWorker && !exclusive && !state.options.reusePort;
+  return cluster.isWorker && !exclusive && !state.options.reusePort &&
+    state.options.host === undefined;
 }
 
 function throwOnFailure(code) {

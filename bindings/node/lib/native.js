@@ -31,5 +31,6 @@ const native = load().create();
 
 makeReleasing(native.Handle);
 native.runDeferredTask = releasing(native.runDeferredTask);
+native.simStep = releasing(native.simStep);
 
 module.exports = native;

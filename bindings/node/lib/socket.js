@@ -22,6 +22,7 @@ const { applySockopts, checkInterface, readSockopts } = require('./sockopts');
 const { ours } = require('./builtin');
 const permission = require('./permission');
 const { stateKey, view } = require('./state-view');
+const { Host } = require('./sim');
 const { State, checkHealth, kState, liveHandle } = require('./state');
 
 const { BOUND, CONNECTED, EINVAL, ERR_MISSING_ARGS, UDP4, UDP6, UNBOUND } = native.constants;
@@ -40,7 +41,8 @@ function readOptions(state, options) {
   const access = readAccess(options);
   if (lookup !== undefined && typeof lookup !== 'function')
     throw errors.invalidType('lookup', 'of type function', lookup);
-  state.lookup = lookup;
+  const host = Host.is(options.host) ? options.host : undefined;
+  state.lookup = lookup ?? (host !== undefined ? Host.lookup(host) : undefined);
   state.options = {
     __proto__: null,
     recvBufferSize: options.recvBufferSize,
@@ -61,6 +63,7 @@ function readOptions(state, options) {
     sendQueueLimit: checkQueueLimit(options.sendQueueLimit, 'options.sendQueueLimit'),
     sendTimeout: checkTimeout(options.sendTimeout, 'options.sendTimeout'),
     lookupTimeout: checkTimeout(options.lookupTimeout, 'options.lookupTimeout'),
+    host,
   };
   return { type, access };
 }
@@ -104,6 +107,8 @@ function Socket(typeOrOptions, listener) {
   state.isDefaultLookup = isTransparent(state.lookup);
   const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch, disableGro, bindToDevice,
     sockopts } = state.options;
+  if (state.options.host !== undefined)
+    Host.use(state.options.host);
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
     reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0, disableGro ? 1 : 0, bindToDevice);
   if (sockopts !== undefined)

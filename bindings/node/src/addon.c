@@ -140,8 +140,8 @@ static napi_value addon_descriptor_type(napi_env env, napi_callback_info info) {
   }
 }
 
-static bool addon_define_function(napi_env env, napi_value exports, const char *name,
-                                  napi_callback callback, struct addon *addon) {
+bool addon_define_function(napi_env env, napi_value exports, const char *name,
+                           napi_callback callback, struct addon *addon) {
   napi_value function;
   return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, addon, &function) == napi_ok &&
          addon_define(env, exports, name, function);
@@ -218,6 +218,7 @@ void addon_release(struct addon *addon) {
   addon_table_free(&addon->handles);
   addon_table_free(&addon->lists);
   addon_table_free(&addon->tasks);
+  addon_table_free(&addon->networks);
   free(addon->methods);
   free(addon->list_methods);
   free(addon);
@@ -228,6 +229,7 @@ static void addon_on_cleanup(void *data) {
   struct addon *addon = data;
   addon->ending = true;
   addon_close_all(addon);
+  addon_free_networks(addon);
   if (addon->in_main)
     addon_unlink_main(addon);
   addon_release(addon);
@@ -257,7 +259,8 @@ static napi_value addon_create(napi_env env, napi_callback_info info) {
   struct addon *addon = addon_new(env);
   if (addon != NULL && napi_create_object(env, &exports) == napi_ok &&
       addon_define_handle(addon, exports) && addon_define_access_list(addon, exports) &&
-      addon_define_functions(env, exports, addon) && addon_define_constants(env, exports))
+      addon_define_functions(env, exports, addon) && addon_define_sim(env, exports, addon) &&
+      addon_define_constants(env, exports))
     return exports;
   napi_throw_error(env, NULL, "libdgram: no memory, or no event loop");
   return NULL;

@@ -147,6 +147,8 @@ struct addon {
   struct addon_table handles;  /* those that a JavaScript object stands for */
   struct addon_table lists;    /* likewise */
   struct addon_table tasks;    /* dgram_task_t, which wait for their ticks */
+  struct addon_table networks; /* sim.c */
+  dgram_sim_host_t *sim_host;  /* that the next Handle is on; NULL: the system's network */
   /* receive.c: memory that nobody can detach or shrink */
   int32_t *shared; /* the fields of messages, and the size of the last send */
   napi_ref shared_reference;
@@ -255,6 +257,17 @@ void addon_table_free(struct addon_table *table);
 /* A handle refers to it, also when the environment has ended. */
 void addon_hold(struct addon *addon);
 void addon_release(struct addon *addon);
+
+bool addon_define_function(napi_env env, napi_value exports, const char *name,
+                           napi_callback callback, struct addon *addon);
+
+/* ---- sim.c ---- */
+
+/* Defines the functions of networks in memory on `exports`. */
+bool addon_define_sim(napi_env env, napi_value exports, struct addon *addon);
+
+/* The environment ends, and its sockets are closed. */
+void addon_free_networks(struct addon *addon);
 
 /* ---- access.c ---- */
 

@@ -296,6 +296,8 @@ static int handle_create_socket(struct handle *handle, napi_env env, const napi_
   options.lookup_context = handle;
   options.defer = handle_on_defer;
   options.defer_context = handle;
+  options.sim_host = handle->addon->sim_host;
+  handle->addon->sim_host = NULL;
   int err = dgram_create_socket_options(handle->addon->loop, &options, NULL, NULL, &handle->socket);
   if (err == 0 && (dgram_on_messages(handle->socket, addon_on_messages, handle) != 0 ||
                    dgram_on_listening(handle->socket, handle_on_listening, handle) != 0 ||

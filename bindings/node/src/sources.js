@@ -5,7 +5,7 @@
 
 const fs = require('fs');
 
-const FOLDERS = ['base', 'udp', 'core']; // no more of it is needed
+const FOLDERS = ['base', 'udp', 'core', 'sim']; // no more of it is needed
 
 const [, , wanted, root] = process.argv;
 const list = fs.readFileSync(`${root}/src/sources.cmake`, 'utf8').replace(/#.*/g, '');

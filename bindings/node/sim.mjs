@@ -1,0 +1,4 @@
+import sim from './sim.js';
+
+export const { Network, createSocket } = sim;
+export default sim;
