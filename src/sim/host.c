@@ -243,17 +243,12 @@ bool dgram__sim_host_source(const dgram_sim_host_t *host, const union dgram__add
     dgram__address_loopback(source, family, 0);
     return true;
   }
-  const struct dgram__sim_address *chosen = NULL;
-  for (size_t i = 0; i < host->address_count; i++) {
-    const struct dgram__sim_address *own = &host->addresses[i];
-    if (dgram__sim_same_host(&own->address, to))
-      chosen = own;
-    if (chosen == NULL && own->address.any.sa_family == family)
-      chosen = own;
-  }
-  for (size_t i = 0; i < host->address_count && chosen != NULL; i++)
-    if (!dgram__sim_same_host(&chosen->address, to) && !address_shares_network(chosen, to) &&
-        address_shares_network(&host->addresses[i], to))
+  const struct dgram__sim_address *chosen = host_find_address(host, to);
+  for (size_t i = 0; i < host->address_count && chosen == NULL; i++)
+    if (address_shares_network(&host->addresses[i], to))
+      chosen = &host->addresses[i];
+  for (size_t i = 0; i < host->address_count && chosen == NULL; i++)
+    if (host->addresses[i].address.any.sa_family == family)
       chosen = &host->addresses[i];
   if (chosen == NULL)
     return false;

@@ -122,7 +122,7 @@ struct dgram__sim_packet *dgram__sim_packet_copy(const struct dgram__sim_packet 
 
 /* ---- ICMP errors ---- */
 
-static void packet_start(struct dgram__sim_packet *packet);
+static void packet_on_start(struct dgram__sim_event *event);
 
 /* `about` can't go on from where it is. An error about a group or about an error is not sent. */
 static void packet_error(const struct dgram__sim_packet *about, int error, unsigned mtu) {
@@ -142,7 +142,8 @@ static void packet_error(const struct dgram__sim_packet *about, int error, unsig
   packet->may_fragment = true;
   packet->icmp = (struct dgram__sim_icmp){.error = error, .mtu = mtu, .about = about->to};
   dgram__sim_note(about->at, DGRAM_SIM_ICMP, about);
-  packet_start(packet);
+  packet->event.run = packet_on_start; /* once what is under way now has ended */
+  dgram__sim_schedule(about->at->sim, &packet->event, about->at->sim->now);
 }
 
 /* Answers the packet by an error, and loses it. */
@@ -217,6 +218,52 @@ static uint64_t packet_arrival(dgram_sim_t *sim, struct dgram__sim_way *way, uin
   return at;
 }
 
+/* Whether the link loses one of the packets that it leaves in. */
+static bool packet_draw_loss(const struct dgram__sim_packet *packet,
+                             const struct dgram__sim_way *way, unsigned fragments) {
+  bool is_lost = false;
+  for (unsigned i = 0; i < fragments; i++)
+    is_lost |= dgram__random_happens(&packet->origin->sim->random, way->options.loss);
+  if (is_lost)
+    dgram__sim_note(packet->at, DGRAM_SIM_LOST, packet);
+  return is_lost;
+}
+
+/* A second one, if the link makes one. */
+static struct dgram__sim_packet *packet_draw_duplicate(const struct dgram__sim_packet *packet,
+                                                       const struct dgram__sim_way *way) {
+  if (!dgram__random_happens(&packet->origin->sim->random, way->options.duplicate))
+    return NULL;
+  struct dgram__sim_packet *copy = dgram__sim_packet_copy(packet);
+  if (copy != NULL)
+    dgram__sim_note(packet->at, DGRAM_SIM_DUPLICATED, packet);
+  return copy;
+}
+
+/* Leaves its host by the link, at the other end of which it arrives. */
+static void packet_enter(struct dgram__sim_packet *packet, dgram_sim_link_t *link) {
+  packet->over = link;
+  packet->downs = link->downs;
+  packet->at = dgram__sim_link_other_end(link, packet->at);
+  packet->event.run = packet_on_arrival;
+}
+
+/* It has entered a link, of which it has left the sender's end at `left`. */
+static void packet_schedule(struct dgram__sim_packet *packet, struct dgram__sim_way *way,
+                            uint64_t left) {
+  dgram_sim_t *sim = packet->origin->sim;
+  packet->arrives = packet_arrival(sim, way, left);
+  if (packet->charged > 0) {
+    packet->event.run = packet_on_left;
+    dgram__sim_schedule(sim, &packet->event, left);
+  } else if (packet->is_lost) {
+    dgram__sim_packet_free(packet);
+  } else {
+    dgram__sim_sent(packet);
+    dgram__sim_schedule(sim, &packet->event, packet->arrives);
+  }
+}
+
 /* Sends it over a link from where it is. It fits. */
 static void packet_transmit(struct dgram__sim_packet *packet, dgram_sim_link_t *link) {
   dgram_sim_t *sim = packet->origin->sim;
@@ -235,44 +282,22 @@ static void packet_transmit(struct dgram__sim_packet *packet, dgram_sim_link_t *
     return;
   }
   packet->mtu = fragments > 1 ? mtu : 0;
-  packet->is_lost = false;
-  for (unsigned i = 0; i < fragments; i++)
-    packet->is_lost |= dgram__random_happens(&sim->random, options->loss);
-  if (packet->is_lost)
-    dgram__sim_note(packet->at, DGRAM_SIM_LOST, packet);
-  uint64_t left = way->busy_until > sim->now && options->rate > 0 ? way->busy_until : sim->now;
+  packet->is_lost = packet_draw_loss(packet, way, fragments);
+  uint64_t left = sim->now;
   if (options->rate > 0) {
+    left = way->busy_until > left ? way->busy_until : left;
     left += (bytes * UINT64_C(1000000000) + options->rate - 1) / options->rate;
     way->busy_until = left;
     way->queued += bytes;
     packet->charged = bytes;
   }
-  struct dgram__sim_packet *copy = NULL;
-  if (!packet->is_lost && dgram__random_happens(&sim->random, options->duplicate))
-    copy = dgram__sim_packet_copy(packet);
-  if (copy != NULL)
-    dgram__sim_note(packet->at, DGRAM_SIM_DUPLICATED, packet);
-  packet->over = link;
-  packet->downs = link->downs;
-  packet->at = dgram__sim_link_other_end(link, packet->at);
-  packet->arrives = packet_arrival(sim, way, left);
-  if (copy != NULL) {
-    copy->over = link;
-    copy->downs = link->downs;
-    copy->at = packet->at;
-    copy->event.run = packet_on_arrival;
-    dgram__sim_schedule(sim, &copy->event, packet_arrival(sim, way, left));
-  }
-  if (options->rate > 0) {
-    packet->event.run = packet_on_left;
-    dgram__sim_schedule(sim, &packet->event, left);
-  } else if (packet->is_lost) {
-    dgram__sim_packet_free(packet);
-  } else {
-    dgram__sim_sent(packet);
-    packet->event.run = packet_on_arrival;
-    dgram__sim_schedule(sim, &packet->event, packet->arrives);
-  }
+  struct dgram__sim_packet *copy = packet->is_lost ? NULL : packet_draw_duplicate(packet, way);
+  packet_enter(packet, link);
+  packet_schedule(packet, way, left);
+  if (copy == NULL)
+    return;
+  packet_enter(copy, link);
+  packet_schedule(copy, way, left);
 }
 
 /* Sends it over a link, or answers that it is too large. */
@@ -407,6 +432,10 @@ static void packet_start(struct dgram__sim_packet *packet) {
     else
       packet_transmit_or_refuse(packet, link);
   }
+}
+
+static void packet_on_start(struct dgram__sim_event *event) {
+  packet_start(packet_of(event));
 }
 
 unsigned dgram__sim_first_mtu(dgram_sim_host_t *host, const union dgram__address *to) {

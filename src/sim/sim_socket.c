@@ -60,8 +60,11 @@ static void socket_watch(struct dgram__endpoint *endpoint, int events) {
 }
 
 static void socket_release(struct dgram__sim_socket *socket) {
-  if (--socket->holds == 0)
-    free(socket);
+  assert(socket->holds > 0);
+  if (--socket->holds > 0)
+    return;
+  assert(!socket->is_open && socket->readiness == DGRAM__SIM_NOT_READY);
+  free(socket);
 }
 
 /* A socket stays ready until it has no more events: one step calls each once. */

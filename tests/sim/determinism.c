@@ -121,6 +121,44 @@ TEST("different seeds are different runs") {
   }
 }
 
+TEST("networks of different seeds are different from the beginning") {
+  dgram_sim_t *others[2];
+  uint64_t numbers[2];
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(dgram_sim_create(loop, (uint64_t)i, &others[i]), 0);
+    numbers[i] = dgram_sim_random(others[i]);
+    assert_int_equal(dgram_sim_free(others[i]), 0);
+  }
+  assert_int_not_equal(numbers[0], numbers[1]);
+}
+
+/* As long as its time of an iteration would be on the system's network, and longer. */
+static void work_slowly(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                        void *context) {
+  const struct timespec time = {.tv_nsec = 100 * 1000};
+  nanosleep(&time, NULL);
+  trace("slow");
+}
+
+static void trace_quick(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                        void *context) {
+  trace("quick");
+}
+
+TEST("slow listeners get as many of an instant as quick ones") {
+  struct sim_pair pair = sim_pair(NULL);
+  dgram_socket_t *a = sim_bound(loop, pair.a, 1000);
+  dgram_socket_t *slow = sim_bound(loop, pair.b, 2000);
+  dgram_socket_t *quick = sim_bound(loop, pair.b, 2001);
+  assert_int_equal(dgram_on_message(slow, work_slowly, NULL), 0);
+  assert_int_equal(dgram_on_message(quick, trace_quick, NULL), 0);
+  for (int i = 0; i < 8; i++) /* as many as the first receive call takes */
+    sim_send(a, "x", 2000, "10.0.0.2");
+  sim_send(a, "x", 2001, "10.0.0.2");
+  sim_run();
+  assert_trace("slow slow slow slow slow slow slow slow quick");
+}
+
 static int events;
 
 static void trace_network(const dgram_sim_t *of, const dgram_sim_event_t *event, void *context) {
