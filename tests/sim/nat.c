@@ -171,6 +171,19 @@ TEST("a mapping ends after its timeout, unless it is used from inside") {
   assert_trace("server(again) server(kept) home0(in)");
 }
 
+TEST("a full cone lets nobody in once its mapping has ended") {
+  dgram_sim_nat_options_t options = of_type(DGRAM_SIM_NAT_FULL_CONE);
+  options.timeout = DGRAM_SIM_S(30);
+  open_net(loop, &options);
+  sim_send(net.inside[0], "out", 2000, "192.0.2.1");
+  sim_run_for(DGRAM_SIM_S(29));
+  sim_send(net.outside, "in", 1000, "198.51.100.1");
+  sim_run_for(DGRAM_SIM_S(2));
+  sim_send(net.outside, "late", 1000, "198.51.100.1");
+  sim_run();
+  assert_trace("server(out) home0(in)");
+}
+
 TEST("holes are punched between two restricted NATs, from both sides") {
   open_net(loop, NULL);
   sim_send(net.inside[0], "punch", 1000, "203.0.113.1");
