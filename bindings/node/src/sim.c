@@ -1,6 +1,7 @@
 /*
- * Networks in memory (dgram_sim.h), for lib/sim.js: functions that take a network by its id, and its
- * hosts and links by their indices. Each returns a number, which below 0 is a code. Times are in ns.
+ * Networks in memory (dgram_sim.h), for lib/sim.js: functions that take a network by its id, and
+ * its hosts and links by their indices. Each returns a number, which below 0 is a code. Times are
+ * in ns.
  */
 #include "addon.h"
 
@@ -10,7 +11,8 @@
 
 enum {
   SIM_ARGUMENTS = 5,
-  SIM_NAME = 256 /* bytes of a name or address, with its NUL; longer ones are cut off, and refused */
+  SIM_NAME =
+      256 /* bytes of a name or address, with its NUL; longer ones are cut off, and refused */
 };
 
 struct network {
@@ -96,11 +98,11 @@ static napi_value sim_run(napi_env env, napi_callback_info info, sim_function *f
   return result;
 }
 
-#define SIM_FUNCTION(name)                                       \
-  static double name##_call(struct sim_call *call);                \
+#define SIM_FUNCTION(name)                                        \
+  static double name##_call(struct sim_call *call);               \
   static napi_value name(napi_env env, napi_callback_info info) { \
-    return sim_run(env, info, name##_call);                        \
-  }                                                              \
+    return sim_run(env, info, name##_call);                       \
+  }                                                               \
   static double name##_call(struct sim_call *call)
 
 /* ---- the network ---- */
@@ -192,7 +194,8 @@ SIM_FUNCTION(sim_host_up) {
   return dgram_sim_host_set_up(sim_host_of(call, 1), sim_number(call, 2) != 0);
 }
 
-/* A link's options: delay, jitter, loss, duplicate, reorder, reorderDelay, rate, queueBytes, mtu. */
+/* A link's options: delay, jitter, loss, duplicate, reorder, reorderDelay, rate, queueBytes, mtu.
+ */
 static bool sim_link_options(const struct sim_call *call, int index,
                              dgram_sim_link_options_t *options) {
   double numbers[9];
