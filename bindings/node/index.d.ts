@@ -9,14 +9,46 @@ import { AccessCounts, AccessList, RateLimit } from './access.js';
 /** `'udp4'` or `'udp6'`. */
 export type SocketType = dgram.SocketType;
 
-/** The sender of a message, and its size in bytes. */
-export type RemoteInfo = dgram.RemoteInfo;
+/** A fact about a datagram that {@link SocketOptions.receiveInfo} asks for. */
+export type ReceiveInfo = 'destination' | 'interface' | 'ttl' | 'tos' | 'timestamp' |
+  'hardwareTimestamp' | 'truncated' | 'segmentSize';
+
+/**
+ * The sender of a message, and its size in bytes; further members are those that `receiveInfo` of
+ * the socket's options asks for, as far as they are known of the datagram.
+ */
+export interface RemoteInfo extends dgram.RemoteInfo {
+  /** `'destination'`: the address that it was sent to, which may be of a group or a broadcast. */
+  destinationAddress?: string;
+  /** `'destination'`: the own address to answer from; not known of a datagram to a group of IPv6. */
+  localAddress?: string;
+  /** `'interface'`: the name of the interface by which it came, unless that is gone. */
+  interface?: string;
+  /** `'interface'`: its index. */
+  interfaceIndex?: number;
+  /** `'ttl'`: the TTL or hop limit with which it arrived. */
+  ttl?: number;
+  /** `'tos'`: the differentiated services code point, 0 to 63. */
+  dscp?: number;
+  /** `'tos'`: 0 not ECN-capable, 1 ECT(1), 2 ECT(0), 3 congestion. */
+  ecn?: number;
+  /** `'timestamp'`: when the kernel received it, in nanoseconds since 1970. */
+  timestamp?: bigint;
+  /** `'hardwareTimestamp'`: when the device received it, by the clock of the device, if it has one. */
+  hardwareTimestamp?: bigint;
+  /** `'truncated'`: whether its end is missing. */
+  truncated?: boolean;
+  /** `'segmentSize'`: that of the receive buffer in which the kernel joined datagrams; 0: none. */
+  segmentSize?: number;
+}
 
 /** The options of {@link Socket.bind}. */
 export type BindOptions = dgram.BindOptions;
 
 /** A listener of `'message'`, as {@link createSocket} takes it. */
-export type MessageListener = NonNullable<Parameters<typeof dgram.createSocket>[1]>;
+export type MessageListener =
+  (msg: Parameters<NonNullable<Parameters<typeof dgram.createSocket>[1]>>[0],
+    rinfo: RemoteInfo) => void;
 
 /** One message of a batch: what `'message'` would pass as two arguments. */
 export interface Message {
@@ -95,6 +127,13 @@ export interface SocketOptions extends
    * @default 0
    */
   lookupTimeout?: number | undefined;
+  /**
+   * Facts about each datagram that `rinfo` has as further members, if they are known; see
+   * {@link RemoteInfo}. Each costs time. Where the system can't tell them (they need Linux), the
+   * bind fails with `ENOTSUP`.
+   * @default []
+   */
+  receiveInfo?: ReadonlyArray<ReceiveInfo> | undefined;
   /**
    * Binds with `SO_REUSEPORT`: several sockets share the port, and the system distributes the
    * datagrams among them. Such a socket is never shared between cluster workers. Here it works with every
@@ -346,6 +385,16 @@ export class Socket extends dgram.Socket {
 
   /** Whether {@link Socket.pause} has stopped the socket. */
   isPaused(): boolean;
+
+  /**
+   * Answers a message: sends to its sender, from the address and by the interface that it came to,
+   * at once or later. The socket needs `'destination'` in its `receiveInfo`, or to be bound to one
+   * address.
+   * @param rinfo That of the message; no copy of it.
+   * @param callback As that of `send()`.
+   */
+  reply(rinfo: dgram.RemoteInfo, msg: Payload,
+    callback?: (error: Error | null, bytes: number) => void): void;
 
   /**
    * Sends many datagrams by one call into C. On a connected socket the list has payloads, otherwise

@@ -104,6 +104,12 @@ class Socket extends dgram.Socket {
     return promised(this, (callback) => super.send(...values, callback));
   }
 
+  reply(rinfo, msg, callback) {
+    if (callback !== undefined)
+      return super.reply(rinfo, msg, callback);
+    return promised(this, (done) => super.reply(rinfo, msg, done));
+  }
+
   sendMany(list, callback) {
     if (callback !== undefined)
       return super.sendMany(list, callback);

@@ -445,6 +445,43 @@ run_abort() {
   printed "$lines"
 }
 
+# resolves TYPE ANSWER SERVER CLIENT: dig(1), at this address of the client, asks that of the server.
+# It takes an answer from no other address; of several of a host it may ask by any.
+resolves() {
+  local answer
+  answer=$(dig +short +tries=1 +time="$time_limit" +noedns -b "$4" -p "$port" "@$3" \
+    "example.test" "$1" 2>&1) || fail "dig @$3 from $4: $answer"
+  [ "$answer" = "$2" ] || fail "dig @$3 from $4 got: $answer"
+}
+
+run_dns_wildcard() {
+  command -v dig >/dev/null || skip "no dig here; make setup installs it"
+  [ $has_ipv6 = yes ] || skip "there is no address ::1"
+  [ "$DGRAM_TEST_NAMESPACE" = yes ] || skip "no network namespace: $why_no_namespace"
+  ip address add 10.9.0.1/24 dev lo
+  ip address add 10.9.0.2/24 dev lo
+  ip address add fd09::1/64 dev lo nodad
+  ip address add fd09::2/64 dev lo nodad
+  await dig_can_bind fd09::2 || fail "no address fd09::2"
+  in_network 53
+  in_background
+  await_port
+  # Without choosing the source the server would answer from the address of the client.
+  resolves TXT '"::ffff:10.9.0.1"' 10.9.0.1 10.9.0.2
+  resolves TXT '"::ffff:10.9.0.2"' 10.9.0.2 10.9.0.1
+  resolves TXT '"fd09::1"' fd09::1 fd09::2
+  resolves TXT '"fd09::2"' fd09::2 fd09::1
+  resolves A 192.0.2.1 10.9.0.2 10.9.0.2
+  resolves A 192.0.2.1 fd09::2 fd09::2
+  resolves MX '' 10.9.0.1 10.9.0.1
+  stop
+  printed ''
+}
+# dig_can_bind ADDRESS: the kernel has the route to it, which comes a moment after the address.
+dig_can_bind() {
+  ip -6 route show table local | grep -q "local $1 "
+}
+
 # answers TEXT: the example that runs sends a datagram back.
 answers() {
   local to reply

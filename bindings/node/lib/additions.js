@@ -6,6 +6,7 @@
 const { accessCounts } = require('./access-list');
 const { Socket } = require('./socket');
 const { isPaused, setPaused } = require('./flow');
+const { reply } = require('./receive-info');
 const { sendMany } = require('./send-many');
 const { sendWith, trySend } = require('./send-with');
 const { getMTU, getSockopt, setSockopt } = require('./sockopts');
@@ -40,6 +41,10 @@ const methods = {
 
   isPaused() {
     return isPaused(this);
+  },
+
+  reply(rinfo, msg, callback) {
+    reply(this, rinfo, msg, callback);
   },
 
   sendMany(list, callback) {

@@ -50,7 +50,7 @@ function releasing(call) {
 // Those that queue nothing, and the sends, of which there are too many: send.js releases what they
 // queue.
 const direct = new Set(['constructor', 'setDestination', 'takeMessages', 'send', 'sendList',
-  'sendMany', 'sendWith', 'setSource']);
+  'sendMany', 'sendWith', 'setSource', 'setPath', 'readInfo']);
 
 // Does the same with the methods of a class of the addon's, but for these.
 function makeReleasing({ prototype }) {

@@ -10,6 +10,7 @@ const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
 const { later } = require('./primordials');
 const { newSlab, readMessage, shared, staging } = require('./messages');
+const { addInfo } = require('./receive-info');
 const { kState } = require('./state');
 const { openIfBound } = require('./node-handle');
 const { bindError, resolveBinding } = require('./bind');
@@ -33,13 +34,17 @@ function onSender(address, family) {
   senderFamily = family;
 }
 
-function readRinfo(index) {
-  return {
+// Of a socket with receiveInfo the message is the last that the addon has passed.
+function readRinfo(state, index) {
+  const rinfo = {
     address: senderAddress,
     family: senderFamily,
     port: shared[index + PORT],
     size: shared[index + SIZE],
   };
+  if (state.receiveInfo !== 0)
+    addInfo(state, rinfo);
+  return rinfo;
 }
 
 // How many messages are emitted in an iteration of the event loop: as many as by the built-in,
@@ -60,23 +65,23 @@ function onMessage() {
   if (inBatches)
     emitBatch(this, receiveBlockList);
   else if (receiveBlockList === undefined || !isBlocked(receiveBlockList, senderAddress))
-    this.emit('message', readMessage(0, slab), readRinfo(0));
+    this.emit('message', readMessage(0, slab), readRinfo(state, 0));
 }
 
 // ---- messages, a batch at a time ----
 
-function collect(messages, count, slab, blockList) {
+function collect(messages, count, state, blockList) {
   if (isBlocked(blockList, senderAddress))
     return;
   for (let index = 0; index < count * MESSAGE_FIELDS; index += MESSAGE_FIELDS)
-    messages.push({ msg: readMessage(index, slab), rinfo: readRinfo(index) });
+    messages.push({ msg: readMessage(index, state.slab), rinfo: readRinfo(state, index) });
 }
 
 function emitBatch(socket, blockList) {
   const state = socket[kState];
   const messages = [];
   for (let count = 1; count > 0; count = state.handle.takeMessages())
-    collect(messages, count, state.slab, blockList);
+    collect(messages, count, state, blockList);
   if (messages.length === 0)
     return;
   if (socket.listenerCount('message') > 0)

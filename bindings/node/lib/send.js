@@ -21,8 +21,8 @@ const { checkHealth, kState } = require('./state');
 const permission = require('./permission');
 const { loopbacks, resolve } = require('./resolve');
 
-const { BOUND, CONNECTED, EISCONN, ENOBUFS, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_TO_DESTINATION,
-  SEND_WITH_CALLBACK, SENT_SIZE } = constants;
+const { BOUND, CONNECTED, EISCONN, ENOBUFS, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_BY_PATH,
+  SEND_TO_DESTINATION, SEND_WITH_CALLBACK, SENT_SIZE } = constants;
 
 // ---- send() ----
 
@@ -200,6 +200,10 @@ function transmit(request, ip) {
   if (ip !== undefined) {
     flags |= SEND_TO_DESTINATION;
     result = setDestination(state, ip, request.port);
+    if (result === 0 && request.path !== undefined) { // reply()
+      flags |= SEND_BY_PATH;
+      result = state.handle.setPath(request.path.interfaceIndex, request.path.localAddress);
+    }
   }
   if (result === 0) {
     const { message, options } = request;
@@ -290,4 +294,4 @@ function completeBlocked(state, completed) {
 }
 
 module.exports = { admit, complete, completeBlocked, dispatch, giveRoom, isLiteral, send, sendError,
-  setDestination, takeRoom, waitForListening };
+  setDestination, takeRoom, toMessage, transmit, waitForListening };

@@ -16,6 +16,7 @@ const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { SendQueue, checkQueueLimit, checkTimeout, pauseWithoutListener } = require('./flow');
 const { isConnecting, startToConnect } = require('./connect');
+const { checkReceiveInfo } = require('./receive-info');
 const { send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
 const { applySockopts, checkInterface, readSockopts } = require('./sockopts');
@@ -65,6 +66,7 @@ function readOptions(state, options) {
     lookupTimeout: checkTimeout(options.lookupTimeout, 'options.lookupTimeout'),
     host,
   };
+  state.receiveInfo = checkReceiveInfo(options.receiveInfo, 'options.receiveInfo');
   return { type, access };
 }
 
@@ -110,7 +112,8 @@ function Socket(typeOrOptions, listener) {
   if (state.options.host !== undefined)
     Host.use(state.options.host);
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
-    reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0, disableGro ? 1 : 0, bindToDevice);
+    reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0, disableGro ? 1 : 0, bindToDevice,
+    state.receiveInfo);
   if (sockopts !== undefined)
     applySockopts(state, sockopts);
   if (state.options.pooledMessages)

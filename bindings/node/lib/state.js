@@ -12,6 +12,7 @@ class State {
   lookup = undefined; // (hostname, family, callback)
   isDefaultLookup = false;
   options = { __proto__: null }; // those of createSocket() that are needed later
+  receiveInfo = 0; // flags of the library: the facts about each datagram that rinfo has
   binding = null; // the bind under way, an Attempt (attempt.js)
   connecting = null; // the connect under way, an Attempt
   queue = undefined; // calls of send(), connect() and close() that wait for 'listening'

@@ -55,6 +55,7 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   /* The flags of send() and sendList(). */                                                  \
   XX(SEND_TO_DESTINATION, 1) /* of setDestination(); otherwise to the peer */                \
   XX(SEND_WITH_CALLBACK, 2)                                                                  \
+  XX(SEND_BY_PATH, 4) /* of setPath(), to the destination */                                 \
   /* The fields of a datagram of sendMany(). */                                              \
   XX(SEND_ADDRESS_SIZE, 0) /* bytes of its address as text; 0: as the one before, or peer */ \
   XX(SEND_SIZE, 1)         /* bytes of its payload */                                        \
@@ -68,6 +69,15 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   XX(OPTION_DEPARTURE_LOW, 4) /* 32 bits each */                                             \
   XX(OPTION_DEPARTURE_HIGH, 5)                                                               \
   XX(OPTION_FIELDS, 6)                                                                       \
+  /* What a socket is told of each datagram. */                                              \
+  XX(INFO_DESTINATION, DGRAM_INFO_DESTINATION)                                               \
+  XX(INFO_INTERFACE, DGRAM_INFO_INTERFACE)                                                   \
+  XX(INFO_TTL, DGRAM_INFO_TTL)                                                               \
+  XX(INFO_TOS, DGRAM_INFO_TOS)                                                               \
+  XX(INFO_TIMESTAMP, DGRAM_INFO_TIMESTAMP)                                                   \
+  XX(INFO_HARDWARE_TIMESTAMP, DGRAM_INFO_HARDWARE_TIMESTAMP)                                 \
+  XX(INFO_TRUNCATED, DGRAM_INFO_TRUNCATED)                                                   \
+  XX(INFO_SEGMENT_SIZE, DGRAM_INFO_SEGMENT_SIZE)                                             \
   /* The library's enumerations. */                                                          \
   XX(SO_TOS, DGRAM_SO_TOS)                                                                   \
   XX(SO_PATH_MTU, DGRAM_SO_PATH_MTU)                                                         \
@@ -154,6 +164,7 @@ struct addon {
   napi_ref shared_reference;
   struct addon_memory staging;    /* the payloads of the messages in `shared` */
   struct sockaddr_storage sender; /* reported last */
+  dgram_path_t path;              /* of the next reply; set by setPath() */
 };
 
 /* One socket. It is freed once the socket has closed and the JavaScript object is gone. */
@@ -175,10 +186,12 @@ struct handle {
   unsigned source_interface;           /* likewise */
   const dgram_message_t *const *batch; /* messages that have not been emitted */
   size_t batch_left;
-  uint32_t accepted;  /* sends with a callback so far, modulo 2^32 */
-  uint32_t completed; /* of these, likewise */
-  bool sending;       /* in send(): the work that it defers is left to the loop */
-  bool flushing;      /* in flush(): JavaScript reads `completed` when it returns */
+  bool informed;                    /* JavaScript asks for the facts about each message */
+  const dgram_message_t *described; /* whose facts it may ask for now, or NULL */
+  uint32_t accepted;                /* sends with a callback so far, modulo 2^32 */
+  uint32_t completed;               /* of these, likewise */
+  bool sending;                     /* in send(): the work that it defers is left to the loop */
+  bool flushing;                    /* in flush(): JavaScript reads `completed` when it returns */
   /* receive.c */
   bool pooled;              /* the messages lie in slabs of this socket's */
   struct addon_memory slab; /* the current one */
@@ -296,10 +309,10 @@ addon_method_fn addon_bind_descriptor, addon_bind_descriptor_copy, addon_resolve
 /* access.c */
 addon_method_fn addon_set_access, addon_set_receive_rate, addon_access_counts;
 /* receive.c */
-addon_method_fn addon_pool, addon_take_messages;
+addon_method_fn addon_pool, addon_take_messages, addon_read_info;
 /* send.c */
 addon_method_fn addon_send, addon_send_list, addon_send_many, addon_set_destination, addon_flush,
-    addon_set_source, addon_send_with, addon_try_send, addon_send_queue_size,
+    addon_set_source, addon_set_path, addon_send_with, addon_try_send, addon_send_queue_size,
     addon_send_queue_count;
 
 /* ---- handle.c ---- */

@@ -275,9 +275,9 @@ void addon_close_all(struct addon *addon) {
 }
 
 /* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch,
- * disableGro, bindToDevice) ---- */
+ * disableGro, bindToDevice, receiveInfo) ---- */
 
-enum { HANDLE_ARGUMENTS = 9 };
+enum { HANDLE_ARGUMENTS = 10 };
 
 static int handle_create_socket(struct handle *handle, napi_env env, const napi_value argv[]) {
   dgram_options_t options = dgram_default_options((dgram_type_t)addon_read_int(env, argv[1]));
@@ -291,6 +291,8 @@ static int handle_create_socket(struct handle *handle, napi_env env, const napi_
   size_t length;
   if (napi_get_value_string_utf8(env, argv[8], device, sizeof device, &length) == napi_ok)
     options.bind_device = device;
+  options.receive_info = (unsigned)addon_read_int(env, argv[9]);
+  handle->informed = options.receive_info != 0;
   options.receive_budget = ADDON_MESSAGES_PER_ITERATION;
   options.lookup = handle_on_lookup;
   options.lookup_context = handle;

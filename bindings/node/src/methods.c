@@ -241,11 +241,13 @@ static const struct method methods[] = {
     {"trySend", addon_try_send, PLAIN, {VALUE, INT, VALUE}},
     {"setSource", addon_set_source, PLAIN, {TEXT, TEXT}},
     {"setDestination", addon_set_destination, PLAIN, {INT, TEXT}},
+    {"setPath", addon_set_path, PLAIN, {INT, TEXT}},
     {"flush", addon_flush, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueSize", addon_send_queue_size, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueCount", addon_send_queue_count, ENTERS, {NO_ARGUMENT}},
     {"stats", method_stats, ENTERS, {VALUE, INT}},
     {"takeMessages", addon_take_messages, ENTERS, {NO_ARGUMENT}},
+    {"readInfo", addon_read_info, PLAIN, {VALUE}},
     {"pool", addon_pool, NO_RESULT, {NO_ARGUMENT}},
 
     {"address", method_address, PLAIN, {VALUE}},

@@ -129,6 +129,7 @@ static bool receive_emit(struct handle *handle, const struct addon_function *on_
   if (!receive_make_room(handle, message->rinfo.size))
     return false;
   receive_copy(handle, message, 0);
+  handle->described = message;
   addon_call_function(handle, on_message);
   return true;
 }
@@ -152,6 +153,7 @@ void addon_on_messages(dgram_socket_t *socket, const dgram_message_t *const mess
   if (dgram_is_paused(socket))
     dgram_pause_at(socket, count - handle->batch_left);
   handle->batch_left = 0;
+  handle->described = NULL;
   addon_handle_release(handle);
 }
 
@@ -166,7 +168,8 @@ int64_t addon_pool(struct handle *handle, const struct addon_argument argv[]) {
 
 /*
  * takeMessages(): writes the payloads and fields of the next messages of the batch, those of one
- * sender, as far as there is room in one piece. Returns how many; 0: there are no more.
+ * sender, as far as there is room in one piece; one only, if JavaScript asks for facts about each.
+ * Returns how many; 0: there are no more.
  */
 int64_t addon_take_messages(struct handle *handle, const struct addon_argument argv[]) {
   (void)argv;
@@ -178,11 +181,76 @@ int64_t addon_take_messages(struct handle *handle, const struct addon_argument a
     return 0;
   const struct sockaddr *sender = (*handle->batch)->rinfo.sockaddr;
   size_t taken = 0;
-  while (handle->batch_left > 0 && taken < ADDON_MAX_MESSAGES &&
+  size_t most = handle->informed ? 1 : ADDON_MAX_MESSAGES;
+  handle->described = *handle->batch;
+  while (handle->batch_left > 0 && taken < most &&
          receive_fits(receive_memory(handle), (*handle->batch)->rinfo.size) &&
          receive_same_host((*handle->batch)->rinfo.sockaddr, sender)) {
     receive_copy(handle, *handle->batch++, taken++);
     handle->batch_left--;
   }
   return (int64_t)taken;
+}
+
+/* ---- facts about a message ---- */
+
+static void receive_define_address(napi_env env, napi_value out, const char *name,
+                                   const struct sockaddr *address) {
+  dgram_address_t text;
+  if (address != NULL && dgram_sockaddr_describe(address, &text) == 0)
+    addon_define(env, out, name, addon_text(env, text.address));
+}
+
+static void receive_define_ns(napi_env env, napi_value out, const char *name, uint64_t ns) {
+  napi_value value;
+  if (napi_create_bigint_uint64(env, ns, &value) == napi_ok)
+    addon_define(env, out, name, value);
+}
+
+static void receive_define_interface(napi_env env, napi_value out, const dgram_info_t *info) {
+  const char *name = dgram_info_interface_name(info);
+  if (name != NULL)
+    addon_define(env, out, "interface", addon_text(env, name));
+  addon_define(env, out, "interfaceIndex", addon_int(env, info->interface_index));
+}
+
+/*
+ * readInfo(out): defines the facts that are known of the message that was passed last as members of
+ * `out`. Returns the index of the interface by which an answer leaves, 0 for the system's choice;
+ * or UV_EINVAL outside the call for a message, and where nothing was asked for.
+ */
+int64_t addon_read_info(struct handle *handle, const struct addon_argument argv[]) {
+  napi_env env = handle->addon->env;
+  napi_value out = argv[0].value;
+  dgram_path_t path;
+  if (handle->described == NULL)
+    return UV_EINVAL;
+  const dgram_rinfo_t *rinfo = &handle->described->rinfo;
+  const dgram_info_t *info = dgram_rinfo_info(rinfo);
+  if (info == NULL || dgram_rinfo_path(rinfo, &path) != 0)
+    return UV_EINVAL;
+  if (info->flags & DGRAM_INFO_DESTINATION) {
+    receive_define_address(env, out, "destinationAddress", info->destination);
+    receive_define_address(env, out, "localAddress", info->local);
+  }
+  if (info->flags & DGRAM_INFO_INTERFACE)
+    receive_define_interface(env, out, info);
+  if (info->flags & DGRAM_INFO_TTL)
+    addon_define(env, out, "ttl", addon_int(env, info->ttl));
+  if (info->flags & DGRAM_INFO_TOS) {
+    addon_define(env, out, "dscp", addon_int(env, info->dscp));
+    addon_define(env, out, "ecn", addon_int(env, info->ecn));
+  }
+  if (info->flags & DGRAM_INFO_TIMESTAMP)
+    receive_define_ns(env, out, "timestamp", info->timestamp_ns);
+  if (info->flags & DGRAM_INFO_HARDWARE_TIMESTAMP)
+    receive_define_ns(env, out, "hardwareTimestamp", info->hardware_timestamp_ns);
+  if (info->flags & DGRAM_INFO_TRUNCATED) {
+    napi_value truncated;
+    if (napi_get_boolean(env, info->truncated, &truncated) == napi_ok)
+      addon_define(env, out, "truncated", truncated);
+  }
+  if (info->flags & DGRAM_INFO_SEGMENT_SIZE)
+    addon_define(env, out, "segmentSize", addon_int(env, (int64_t)info->segment_size));
+  return path.interface_index;
 }

@@ -44,9 +44,9 @@ static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error,
   addon_handle_release(handle);
 }
 
-/* `options` NULL: none. Returns the send's sequence number, or an error. */
+/* `options` and `path` NULL: none. Returns the send's sequence number, or an error. */
 static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes, const struct sockaddr *to,
-                                  const dgram_send_options_t *options) {
+                                  const dgram_send_options_t *options, const dgram_path_t *path) {
   struct send_request *request = malloc(sizeof *request + bytes.len);
   if (request == NULL)
     return UV_ENOMEM;
@@ -54,10 +54,13 @@ static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes, const s
   bytes.base = request->bytes;
   request->handle = handle;
   request->sequence = handle->accepted;
-  int err =
-      options == NULL
-          ? dgram_send_to(handle->socket, &bytes, 1, to, send_on_complete, request)
-          : dgram_send_with(handle->socket, &bytes, 1, to, options, send_on_complete, request);
+  int err;
+  if (path != NULL)
+    err = dgram_send_path(handle->socket, path, &bytes, 1, send_on_complete, request);
+  else if (options != NULL)
+    err = dgram_send_with(handle->socket, &bytes, 1, to, options, send_on_complete, request);
+  else
+    err = dgram_send_to(handle->socket, &bytes, 1, to, send_on_complete, request);
   if (err != 0) {
     free(request);
     return err;
@@ -161,6 +164,7 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes,
   const struct sockaddr *to = argv[1].number & ADDON_SEND_TO_DESTINATION
                                   ? (const struct sockaddr *)&handle->destination
                                   : NULL;
+  const dgram_path_t *path = argv[1].number & ADDON_SEND_BY_PATH ? &handle->addon->path : NULL;
   bool was_sending = handle->sending;
   handle->addon->shared[ADDON_SENT_SIZE] = (int32_t)bytes.len;
   if (bytes.len > SEND_OVERLONG)
@@ -168,8 +172,9 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes,
   handle->sending = true;
   napi_ref outer = addon_enter(handle->addon);
   int64_t result = argv[1].number & ADDON_SEND_WITH_CALLBACK
-                       ? send_with_callback(handle, bytes, to, NULL)
-                       : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
+                       ? send_with_callback(handle, bytes, to, NULL, path)
+                   : path != NULL ? dgram_send_path(handle->socket, path, &bytes, 1, NULL, NULL)
+                                  : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
   addon_leave(handle->addon, outer);
   handle->sending = was_sending;
   return result;
@@ -269,7 +274,7 @@ static int64_t send_options_bytes(struct handle *handle, const struct addon_argu
     if (now)
       result = dgram_try_send_with(handle->socket, &all, 1, to, &options, NULL);
     else if (argv[1].number & ADDON_SEND_WITH_CALLBACK)
-      result = send_with_callback(handle, all, to, &options);
+      result = send_with_callback(handle, all, to, &options, NULL);
     else
       result = dgram_send_with(handle->socket, &all, 1, to, &options, NULL, NULL);
     addon_leave(handle->addon, outer);
@@ -439,16 +444,32 @@ int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[
   return handle->accepted++;
 }
 
+/* Reads a numeric address. False: it is none. */
+static bool send_read_address(const char *text, int port, struct sockaddr_storage *address) {
+  memset(address, 0, sizeof *address);
+  return text != NULL && (uv_ip4_addr(text, port, (struct sockaddr_in *)address) == 0 ||
+                          uv_ip6_addr(text, port, (struct sockaddr_in6 *)address) == 0);
+}
+
 /* setDestination(port, address): where send() goes. UV_EINVAL: it is no address. */
 int64_t addon_set_destination(struct handle *handle, const struct addon_argument argv[]) {
   struct sockaddr_storage to;
-  memset(&to, 0, sizeof to);
-  if (argv[1].text == NULL ||
-      (uv_ip4_addr(argv[1].text, argv[0].number, (struct sockaddr_in *)&to) != 0 &&
-       uv_ip6_addr(argv[1].text, argv[0].number, (struct sockaddr_in6 *)&to) != 0))
+  if (!send_read_address(argv[1].text, argv[0].number, &to))
     return UV_EINVAL;
   handle->destination = to;
   return 0;
+}
+
+/*
+ * setPath(interfaceIndex[, address]): from where the next send to the destination goes.
+ * UV_EINVAL: it is no address.
+ */
+int64_t addon_set_path(struct handle *handle, const struct addon_argument argv[]) {
+  dgram_path_t *path = &handle->addon->path;
+  memset(path, 0, sizeof *path);
+  path->peer = handle->destination;
+  path->interface_index = (unsigned)argv[0].number;
+  return argv[1].text == NULL || send_read_address(argv[1].text, 0, &path->local) ? 0 : UV_EINVAL;
 }
 
 /* flush(): sends now. Returns how many sends with a callback have completed, modulo 2^32. */

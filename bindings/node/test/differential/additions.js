@@ -6,6 +6,6 @@
 
 module.exports = [
   'accessCounts', 'addListener', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'off', 'on', 'pause',
-  'prependListener', 'removeAllListeners', 'removeListener', 'resume', 'sendMany', 'sendWith',
+  'prependListener', 'removeAllListeners', 'removeListener', 'reply', 'resume', 'sendMany', 'sendWith',
   'setSockopt', 'stats', 'trySend',
 ];

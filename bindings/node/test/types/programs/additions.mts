@@ -54,6 +54,13 @@ socket.sendWith(['a'], { port: 1, source: '::1', interface: 'lo', ttl: 1, dscp: 
 socket.sendWith('a');
 const left: boolean = socket.trySend('a', { port: 1 });
 console.log(left, socket.trySend('a'));
+createSocket({ type: 'udp4', receiveInfo: ['destination', 'ttl', 'timestamp'] },
+  (msg, { localAddress, ttl, timestamp }) =>
+    console.log(msg, localAddress?.length, (ttl ?? 0) + 1, (timestamp ?? 0n) + 1n));
+// @ts-expect-error: no such fact
+createSocket({ type: 'udp4', receiveInfo: ['hops'] });
+socket.on('message', (msg, rinfo) => socket.reply(rinfo, [msg, 'x'], (error, bytes) =>
+  console.log(error?.message, bytes + 1)));
 const batch: SocketEventMap['messages'] = [[]];
 socket.emit('messages', ...batch);
 

@@ -1,0 +1,124 @@
+'use strict';
+// The option receiveInfo: facts about each datagram, as further members of its rinfo; and
+// socket.reply(), which answers from the address and by the interface that a datagram came to.
+
+const { isIP } = require('node:net');
+const { bindIfNeeded } = require('./attempt');
+const { checkPort, checkString } = require('./arguments');
+const { constants } = require('./native');
+const errors = require('./errors');
+const { admit, toMessage, transmit, waitForListening } = require('./send');
+const { checkHealth } = require('./state');
+
+const { BOUND, CONNECTED } = constants;
+const flags = {
+  __proto__: null,
+  destination: constants.INFO_DESTINATION,
+  interface: constants.INFO_INTERFACE,
+  ttl: constants.INFO_TTL,
+  tos: constants.INFO_TOS,
+  timestamp: constants.INFO_TIMESTAMP,
+  hardwareTimestamp: constants.INFO_HARDWARE_TIMESTAMP,
+  truncated: constants.INFO_TRUNCATED,
+  segmentSize: constants.INFO_SEGMENT_SIZE,
+};
+
+// ---- the option ----
+
+// Returns the flags of the library; 0: none.
+function checkReceiveInfo(names, name) {
+  if (names === undefined)
+    return 0;
+  if (!Array.isArray(names))
+    throw errors.invalidType(name, 'an instance of Array', names);
+  let sum = 0;
+  for (let i = 0; i < names.length; i++) {
+    const flag = typeof names[i] === 'string' ? flags[names[i]] : undefined;
+    if (flag === undefined) {
+      throw errors.invalidValue(name, names,
+        `must have only ${Object.keys(flags).map((known) => `'${known}'`).join(', ')}`);
+    }
+    sum |= flag;
+  }
+  return sum;
+}
+
+// ---- the facts ----
+
+// How to answer, by the rinfo of a datagram whose destination is known.
+const paths = new WeakMap();
+
+// Of the message that the addon has passed last.
+function addInfo(state, rinfo) {
+  const interfaceIndex = state.handle.readInfo(rinfo);
+  if ((state.receiveInfo & flags.destination) === 0 || interfaceIndex < 0)
+    return;
+  const { address, port, localAddress } = rinfo;
+  paths.set(rinfo, { address, port, localAddress, interfaceIndex });
+}
+
+// ---- reply() ----
+
+// A rinfo without a path has no source: the socket's own address is it, if it has one.
+function pathOf(rinfo) {
+  if (rinfo === null || typeof rinfo !== 'object')
+    throw errors.invalidType('rinfo', 'of type object', rinfo);
+  const path = paths.get(rinfo);
+  if (path !== undefined)
+    return path;
+  const { address, port } = rinfo;
+  checkString(address, 'rinfo.address');
+  if (isIP(address) === 0)
+    throw errors.invalidValue('rinfo.address', address, 'must be a numeric IP address');
+  return { address, port: checkPort(port, false, 'rinfo.port'), localAddress: undefined,
+    interfaceIndex: 0 };
+}
+
+function isAny(address) {
+  return address === '0.0.0.0' || address === '::';
+}
+
+function checkSource(socket, path, rinfo) {
+  const { localAddress, interfaceIndex } = path;
+  if (localAddress === undefined && interfaceIndex === 0 && isAny(socket.address().address)) {
+    throw errors.invalidValue('rinfo', rinfo,
+      "must have come to a socket with 'destination' in its receiveInfo, or the socket must be " +
+      'bound to one address');
+  }
+}
+
+function checkPeer(socket, { address, port }) {
+  const peer = socket.remoteAddress();
+  if (peer.address !== address || peer.port !== port)
+    throw errors.isConnected();
+}
+
+function reply(socket, rinfo, msg, callback) {
+  const path = pathOf(rinfo);
+  const message = toMessage(msg);
+  if (callback !== undefined && typeof callback !== 'function')
+    throw errors.invalidType('callback', 'of type function', callback);
+  const state = checkHealth(socket);
+  const { handle } = state;
+  if (handle.connectState === CONNECTED)
+    checkPeer(socket, path);
+  else if (handle.bindState === BOUND)
+    checkSource(socket, path, rinfo);
+  const { address, port } = path;
+  const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
+    resource: null, taken: null, path };
+  if (!admit(request))
+    return;
+  bindIfNeeded(socket, state);
+  if (handle.bindState === BOUND)
+    process.nextTick(transmitReply, request);
+  else
+    waitForListening(request, () => transmitReply(request));
+}
+
+function transmitReply(request) {
+  const { state, address } = request;
+  transmit(request, state.handle.connectState === CONNECTED ? undefined : address);
+}
+
+module.exports = { addInfo, checkReceiveInfo, reply };
