@@ -13,6 +13,7 @@ for_build="cc:gcc make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
 options="lib/libidn2:libidn2-dev"
 for_node="c++:g++ node:nodejs npm:npm python3:python3" # npm brings node-gyp
 for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 socat:socat
+  avahi-daemon:avahi-daemon avahi-resolve:avahi-utils
   ethtool:ethtool dnsmasq:dnsmasq-base dig:bind9-dnsutils $for_node"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
 for_docs="doxygen:doxygen"

@@ -432,6 +432,81 @@ run_icmp() {
   fails "send EMSGSIZE 10.0.1.1:9"$'\n'"$narrow"$'\n' 9 10.0.1.1 1473
 }
 
+# mdns_host LINK: another host, joined by the link; it is 10.0.LINK.1 there, and this one
+# 10.0.LINK.2. It has avahi-daemon, with a message bus of its own, and answers questions of
+# avahi-resolve. Sets host_LINK to the process that holds it.
+mdns_host() {
+  local folder=$scratch/host$1 holder
+  mkdir "$folder"
+  unshare --net --mount sleep 600 &
+  holder=$!
+  started+=("$holder")
+  holder_PID=$holder
+  await has_namespace || fail "no namespace for a host"
+  declare -g "host_$1=$holder"
+  ip link add "eth$1" type veth peer name eth0 netns "$holder" 2>"$scratch/ip.stderr" ||
+    skip "no pair of interfaces: $(cat "$scratch/ip.stderr")"
+  on_mdns_host "$1" ip address add "10.0.$1.1/24" dev eth0
+  on_mdns_host "$1" ip link set lo up
+  on_mdns_host "$1" ip link set eth0 up
+  ip address add "10.0.$1.2/24" dev "eth$1"
+  ip link set "eth$1" up
+  on_mdns_host "$1" mount -t tmpfs none /run 2>"$scratch/ip.stderr" ||
+    skip "no mounts here: $(cat "$scratch/ip.stderr")"
+  on_mdns_host "$1" mkdir /run/avahi-daemon
+  cat >"$folder/bus.conf" <<END
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>custom</type><listen>unix:path=$folder/bus</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+<allow own="*"/></policy></busconfig>
+END
+  printf '[server]\nuse-ipv6=no\nhost-name=host%s\n' "$1" >"$folder/avahi.conf"
+  on_mdns_host "$1" dbus-daemon --config-file="$folder/bus.conf" --nofork --nopidfile \
+    >"$folder/bus.log" 2>&1 &
+  started+=("$!")
+  await test -S "$folder/bus" || fail "no message bus: $(cat "$folder/bus.log")"
+  on_mdns_host "$1" avahi-daemon --file "$folder/avahi.conf" --no-drop-root --no-rlimits \
+    --no-chroot --no-proc-title >"$folder/log" 2>&1 &
+  started+=("$!")
+  await grep -q 'startup complete' "$folder/log" || fail "no avahi-daemon: $(cat "$folder/log")"
+}
+on_mdns_host() {
+  local holder=host_$1
+  DBUS_SYSTEM_BUS_ADDRESS=unix:path=$scratch/host$1/bus \
+    nsenter --net --mount --target "${!holder}" "${@:2}"
+}
+# finds LINK ADDRESS [NAME]: avahi of this host finds the example at this address.
+finds() {
+  local found
+  found=$(on_mdns_host "$1" timeout "$time_limit" avahi-resolve -4 -n \
+    "${3-libdgram-demo}.local" 2>&1) || true
+  [ "$found" = "${3-libdgram-demo}.local"$'\t'"$2" ] || fail "avahi on link $1 found: $found"
+}
+
+run_mdns() {
+  local tool
+  for tool in avahi-daemon avahi-resolve dbus-daemon; do
+    command -v $tool >/dev/null || skip "no $tool here; make setup installs it"
+  done
+  [ "$DGRAM_TEST_NAMESPACE" = yes ] || skip "no network namespace: $why_no_namespace"
+  mdns_host 1
+  mdns_host 2
+  in_background
+  await grep -q '^on eth2$' "$scratch/stdout" || fail "it has not joined on eth2"
+  finds 1 10.0.1.2
+  finds 2 10.0.2.2
+  mdns_host 3 # an interface that comes later
+  await grep -q '^on eth3$' "$scratch/stdout" || fail "it has not joined on eth3"
+  finds 3 10.0.3.2
+  ip link del eth1
+  await grep -q '^no longer on eth1$' "$scratch/stdout" || fail "it has not left eth1"
+  grep -q '^libdgram-demo.local is 10.0.3.2, to 10.0.3.1 by eth3$' "$scratch/stdout" ||
+    fail "it does not tell what it has answered"
+  stop
+  expect_stderr ''
+}
+
 run_abort() {
   in_network 41234
   in_background "${arguments[@]}"
