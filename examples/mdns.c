@@ -6,7 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-enum { HEADER = 12, TYPE_A = 1, TYPE_ANY = 255, CLASS_IN = 1, UNICAST = 0x8000, PORT = 5353 };
+enum {
+  HEADER = 12,
+  TYPE_A = 1,
+  TYPE_ANY = 255,
+  CLASS_IN = 1,
+  UNICAST = 0x8000,
+  PORT = 5353,
+  ANSWER = 256
+};
 static const char *name = "libdgram-demo"; // its label before "local"
 // A number of two bytes, big-endian.
 static unsigned number(const unsigned char *bytes) {
@@ -14,10 +22,12 @@ static unsigned number(const unsigned char *bytes) {
 }
 // The bytes of NAME.local in a message: each label behind its length, and an empty one.
 static size_t write_name(unsigned char *to) {
+  static const unsigned char local[] = {5, 'l', 'o', 'c', 'a', 'l', 0};
   size_t length = strlen(name);
   to[0] = (unsigned char)length;
-  memcpy(to + 1, name, length);
-  memcpy(to + 1 + length, "\005local", 7);
+  for (size_t i = 0; i < length; i++)
+    to[1 + i] = (unsigned char)name[i];
+  memcpy(to + 1 + length, local, sizeof local);
   return length + 8;
 }
 // The length of the name at `at`, which ends before `end`; 0: it is cut off. (RFC 1035, 4.1.4)
@@ -55,27 +65,29 @@ static int is_asked(const unsigned char *message, size_t size, int *unicast) {
 static size_t write_answer(unsigned char *to, const unsigned char *question, int is_plain,
                            const struct in_addr *address) {
   size_t size = HEADER;
-  memset(to, 0, HEADER);
+  memset(to, 0, ANSWER);
   to[2] = 0x84; // an answer, authoritative
   to[7] = 1;    // with one record
   if (is_plain) {
     memcpy(to, question, 2);
     to[5] = 1;
     size += write_name(to + size);
-    memcpy(to + size, "\0\001\0\001", 4);
+    to[size + 1] = TYPE_A;
+    to[size + 3] = CLASS_IN;
     size += 4;
   }
   size += write_name(to + size);
-  // Type A, class IN with the cache-flush bit for multicast, 120 s or 10 s, 4 bytes.
-  memcpy(to + size, is_plain ? "\0\001\0\001\0\0\0\012\0\004" : "\0\001\200\001\0\0\0\170\0\004",
-         10);
-  memcpy(to + size + 10, address, 4);
-  return size + 14;
+  // Class IN has the cache-flush bit for multicast; the time to live is 10 s or 120 s; 4 bytes.
+  const unsigned char record[] = {0, TYPE_A, is_plain ? 0 : 0x80, CLASS_IN, 0,
+                                  0, 0,      is_plain ? 10 : 120, 0,        4};
+  memcpy(to + size, record, sizeof record);
+  memcpy(to + size + sizeof record, address, 4);
+  return size + sizeof record + 4;
 }
 static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *rinfo, void *ctx) {
   const unsigned char *question = (const unsigned char *)msg;
   const dgram_info_t *info = dgram_rinfo_info(rinfo);
-  unsigned char bytes[256];
+  unsigned char bytes[ANSWER];
   int unicast;
   if (!is_asked(question, rinfo->size, &unicast) || info == NULL || info->local == NULL)
     return;

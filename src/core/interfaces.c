@@ -217,7 +217,7 @@ static size_t interface_list_sort(struct interface_list *list) {
     if (interface->index != 0)
       list->all[kept++] = interface;
   }
-  qsort(list->all, kept, sizeof *list->all, interface_compare);
+  qsort(list->all, kept, sizeof(void *), interface_compare);
   return kept;
 }
 

@@ -32,17 +32,21 @@ static void set_length(size_t at, unsigned length) {
 }
 
 /* Reads all; the indices must be these, 0 at their end. */
-static void assert_deleted(const unsigned *expected) {
+static void assert_deleted(const unsigned expected[], size_t count) {
   struct dgram__rtnetlink_iter messages = {.at = bytes, .left = size};
   unsigned index = 0;
-  while (dgram__rtnetlink_next_deleted(&messages, &index))
-    assert_int_equal(index, *expected++);
-  assert_int_equal(*expected, 0);
+  for (size_t i = 0; i + 1 < count; i++) {
+    assert_true(dgram__rtnetlink_next_deleted(&messages, &index));
+    assert_int_equal(index, expected[i]);
+  }
+  assert_false(dgram__rtnetlink_next_deleted(&messages, &index));
   assert_int_equal(messages.left, 0);
   size = 0;
 }
 
-#define DELETED(...) assert_deleted((const unsigned[]){__VA_ARGS__})
+#define DELETED(...)                              \
+  assert_deleted((const unsigned[]){__VA_ARGS__}, \
+                 sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))
 
 static void the_deleted_interfaces_among_several_messages_are_read(void **state) {
   add(RTM_NEWLINK, AF_UNSPEC, 1);
