@@ -439,6 +439,14 @@ export class Socket extends dgram.Socket {
    */
   getMTU(address?: string): number;
 
+  /**
+   * The messages, one by one: `for await (const { msg, rinfo } of socket)`. It listens from the first
+   * pull on; with 64 messages that nobody has pulled the socket is paused, and the rest waits in the
+   * system's buffer. Iterators of one socket share what comes: each message goes to one of them.
+   * It ends when the socket is closed, after what came before; an `'error'` of the socket is thrown.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined>;
+
   addListener<E extends keyof SocketEventMap>(
     event: E, listener: (...args: SocketEventMap[E]) => void): this;
   addListener(event: string | symbol, listener: (...args: any[]) => void): this;

@@ -6,6 +6,7 @@
 const { accessCounts } = require('./access-list');
 const { Socket } = require('./socket');
 const { isPaused, setPaused } = require('./flow');
+const { iterate } = require('./iterate');
 const { reply } = require('./receive-info');
 const { sendMany } = require('./send-many');
 const { sendWith, trySend } = require('./send-with');
@@ -70,11 +71,15 @@ const methods = {
   getMTU(address) {
     return getMTU(this, address);
   },
+
+  [Symbol.asyncIterator]() {
+    return iterate(this);
+  },
 };
 
-for (const [name, value] of Object.entries(methods)) {
+for (const name of Reflect.ownKeys(methods)) {
   Object.defineProperty(Socket.prototype, name,
-    { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+    { __proto__: null, value: methods[name], writable: true, enumerable: false, configurable: true });
 }
 
 // EventEmitter's own, which see whether 'icmp' has listeners: enumerable, as those are.

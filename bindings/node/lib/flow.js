@@ -45,9 +45,10 @@ function checkQueueLimit(given, name) {
 
 // ---- pause ----
 
-// A socket is paused by the program, or for want of a listener; or by both.
+// A socket is paused by the program, for want of a listener, or while an iterator has messages that
+// nobody pulls.
 function update(state) {
-  const paused = state.paused || state.unheard;
+  const paused = state.paused || state.unheard || state.inboxFull;
   if (paused === state.stopped || state.closed)
     return;
   state.stopped = paused;
@@ -62,6 +63,12 @@ function setPaused(socket, paused) {
   if (state.closed)
     return;
   state.paused = paused;
+  update(state);
+}
+
+function setInboxFull(socket, full) {
+  const state = socket[kState];
+  state.inboxFull = full;
   update(state);
 }
 
@@ -210,4 +217,5 @@ function withinTime(hostname, ms, callback) {
 }
 
 module.exports = { SendQueue, checkQueueLimit, checkTimeout, isPaused, pauseWithoutListener,
+  setInboxFull,
   setPaused, sizeOf, withinTime };

@@ -29,6 +29,8 @@ class State {
   sendQueue = null; // counts what it has, if there is a limit (flow.js)
   paused = false; // by the program
   unheard = false; // paused for want of a listener
+  inboxFull = false; // paused since nobody pulls
+  inbox = null; // what iterators have not pulled
   stopped = false; // the Handle is paused
   failures = new Map(); // ... their codes, by sequence number
 }

@@ -1,11 +1,24 @@
 'use strict';
-// The members of dgram.Socket.prototype that this package adds to the built-in's, on every version of
-// Node.js: lib/additions.js defines them, the README describes them. Scenarios that list members
-// leave them out; one test of the harness compares this list with the class.
-// Among them are methods of EventEmitter that the class has as its own, to see who listens to 'icmp'.
+// What this package adds to the built-in on every version of Node.js: members of
+// dgram.Socket.prototype (lib/additions.js defines them) and options of createSocket(). The README
+// describes them. Scenarios that list members or options leave these out; additions.test.js
+// compares the members with the class.
 
-module.exports = [
-  'accessCounts', 'addListener', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'off', 'on', 'pause',
-  'prependListener', 'removeAllListeners', 'removeListener', 'reply', 'resume', 'sendMany', 'sendWith',
-  'setSockopt', 'stats', 'trySend',
+// EventEmitter's, which the class has as its own to see who listens to 'icmp': enumerable, as there.
+const watching = ['addListener', 'off', 'on', 'prependListener', 'removeAllListeners', 'removeListener'];
+
+const additions = [
+  'Symbol(Symbol.asyncIterator)', 'accessCounts', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'pause',
+  'reply', 'resume', 'sendMany', 'sendWith', 'setSockopt', 'stats', 'trySend', ...watching,
 ];
+
+// The options of createSocket() that the built-in has on no version.
+const options = [
+  'bindAddressNoPort', 'bindToDevice', 'busyPoll', 'disableGro', 'emitSendErrors', 'freebind',
+  'localPortRange', 'lookupTimeout', 'lowLatency', 'mark', 'maxPacingRate', 'multicastAll',
+  'pathMtuDiscovery', 'pauseWithoutListener', 'pooledMessages', 'priority', 'receiveAllowList',
+  'receiveBatch', 'receiveInfo', 'receiveRateLimit', 'sendAllowList', 'sendQueueLimit', 'sendTimeout',
+  'tos', 'transparent',
+];
+
+module.exports = { additions, options, watching };

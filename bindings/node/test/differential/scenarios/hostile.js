@@ -2,7 +2,7 @@
 // Arguments that do something when they are looked at, and programs that pull the rug away.
 
 const { scenario } = require('../registry.js');
-const additions = require('../additions.js');
+const { additions } = require('../additions.js');
 const { feature } = require('../needs.js');
 
 /* Conversions that close the socket, or send, or bind */

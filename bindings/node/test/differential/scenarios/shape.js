@@ -5,7 +5,7 @@ const path = require('node:path');
 const EventEmitter = require('node:events');
 const { scenario } = require('../registry.js');
 const { feature } = require('../needs.js');
-const additions = require('../additions.js');
+const { additions } = require('../additions.js');
 
 function flagsOf(object, key) {
   const { value, writable, enumerable, configurable, get, set } =
