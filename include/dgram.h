@@ -1246,9 +1246,9 @@ DGRAM_EXTERN size_t dgram_get_send_queue_count(const dgram_socket_t *socket);
  *
  * A paused socket that is bound keeps the loop alive as before, and still reports ICMP errors. It
  * may be paused before it is bound. What it has received and not delivered is lost when it is
- * closed: at most one receive call's datagrams, and none on a shared system socket unless the
- * kernel has joined several to one (see `receive_batch`); a program that hands the socket over
- * resumes it first. Does nothing if it is paused already.
+ * closed: at most one receive call's datagrams, and none on a shared system socket (see
+ * `receive_batch`) unless the kernel has joined several to one, or dgram_pause_at() has left some;
+ * a program that hands the socket over resumes it first. Does nothing if it is paused already.
  *
  * @param socket the socket
  * @retval 0
@@ -1589,9 +1589,11 @@ DGRAM_EXTERN int dgram_off_connect(dgram_socket_t *socket, dgram_connect_cb list
  * limit how many they send. Anybody who can guess a socket's ports can forge a report: a program
  * must not trust them more than the network.
  *
- * On a system socket that others have too (an adopted descriptor, a cluster) each report goes to
- * one of them, and the setting is everybody's. Where the system had it set before the first
- * listener, it stays set after the last.
+ * On a system socket that others have too (an adopted descriptor, a cluster, a hand-over) each
+ * report goes to one of them, and the setting is everybody's: it stays set after the last listener,
+ * since another may have some. A socket of such a system socket that has no listeners, and is not
+ * connected, counts the ICMP errors that it gets (dgram_get_stats()), and emits nothing: they are
+ * no 'error', whoever has asked for them.
  * @param socket   the socket
  * @param listener called at each event (`on`), at the next one (`once`), or never again (`off`)
  * @param context  for `listener`

@@ -4,6 +4,9 @@
  *   OFF -> ON    the first listener, of a bound socket; or the bind, if there are listeners
  *   ON -> OFF    no listener is left, or the socket has closed
  *
+ * A shared system socket goes on being asked, for its other holders; those without listeners read
+ * what they are woken for, count it, and emit nothing.
+ *
  * While it is ON the system keeps ICMP errors in an error queue (IP_RECVERR). It also makes each of
  * them the pending error of the socket, which the next system call on it returns instead of doing
  * its work; a message that is read from the queue makes the next one's error pending. So:
@@ -44,12 +47,27 @@ static int icmp_switch_on(dgram_socket_t *socket) {
 }
 
 /* What has been reported is dropped: without listeners it would be taken for errors. */
-static void icmp_switch_off(dgram_socket_t *socket) {
-  struct dgram__icmp *icmp = &socket->extras->icmp;
-  (void)dgram__recverr_write(socket->udp.fd, dgram__family(socket->options.type), icmp->former);
+static void icmp_drain(dgram_socket_t *socket) {
   for (int i = 0; i < ICMP_MAX_DRAINED && dgram__udp_take_error(&socket->udp) != 0; i++)
     continue;
+}
+
+/*
+ * On a shared system socket it stays as it is, since another holder may have listeners, too; what
+ * is reported from now on is for them: dgram__icmp_is_for_others().
+ */
+static void icmp_switch_off(dgram_socket_t *socket) {
+  struct dgram__icmp *icmp = &socket->extras->icmp;
+  if (!dgram__is_shared(socket))
+    (void)dgram__recverr_write(socket->udp.fd, dgram__family(socket->options.type), icmp->former);
+  if (!dgram__is_shared(socket) || dgram__is_connected(&socket->connecting))
+    icmp_drain(socket);
   icmp_set_state(icmp, DGRAM__ICMP_OFF);
+}
+
+bool dgram__icmp_is_for_others(const dgram_socket_t *socket, int err) {
+  return dgram__is_shared(socket) && !dgram__is_connected(&socket->connecting) &&
+         dgram__is_icmp_error(err);
 }
 
 /* Has the state follow the listeners. Returns 0, or an error of switching it on. */

@@ -814,6 +814,12 @@ struct dgram__icmp {
   unsigned char retries; /* in a row, of a send */
 };
 
+/*
+ * Whether an error is one of ICMP that no call of this socket has led to: it is not connected, and
+ * on its system socket another holder has asked for such errors. It is counted, and not emitted.
+ */
+bool dgram__icmp_is_for_others(const dgram_socket_t *socket, int err);
+
 /* The socket has a system socket. Returns 0, or the error of asking it. */
 int dgram__icmp_bound(dgram_socket_t *socket);
 
@@ -877,7 +883,8 @@ enum {
   DGRAM__DISABLE_GSO = 8,
   DGRAM__LOW_LATENCY = 16,
   DGRAM__DISABLE_GRO = 32,
-  DGRAM__PAUSE_WITHOUT_LISTENER = 64
+  DGRAM__PAUSE_WITHOUT_LISTENER = 64,
+  DGRAM__SHARED = 128 /* no option: others have, or may have, the system socket, too */
 };
 
 /* What a socket keeps of dgram_options_t, in less room. */
@@ -947,6 +954,12 @@ static inline bool dgram__keeps_loop_alive(const dgram_socket_t *socket) {
   return socket->referenced || socket->tx.ready.count > 0;
 }
 
+/*
+ * Reads and checks options: the members that the program knew when it was compiled; the others have
+ * their default. Returns 0, or the error of dgram_create_socket_options() for them.
+ */
+int dgram__options_read(dgram_options_t *options, const dgram_options_t *given);
+
 /* The simulated network that the socket is on; NULL: the kernel's. */
 static inline struct dgram__network *dgram__network_of(const dgram_socket_t *socket) {
   return socket->extras != NULL ? socket->extras->network : NULL;
@@ -971,6 +984,11 @@ static inline void dgram__release(dgram_socket_t *socket) {
 /* Whether ICMP errors are emitted by 'icmp', so that they are not errors. */
 static inline bool dgram__icmp_is_on(const dgram_socket_t *socket) {
   return socket->extras != NULL && socket->extras->icmp.state == DGRAM__ICMP_ON;
+}
+
+/* Whether others have the system socket, too. */
+static inline bool dgram__is_shared(const dgram_socket_t *socket) {
+  return (socket->options.flags & DGRAM__SHARED) != 0;
 }
 
 /* The socket's extras, made if there are none yet. NULL: no memory. */

@@ -198,7 +198,9 @@ static void poll_wake(void *owner, int status, int events) {
     int err =
         dgram__icmp_is_on(socket) ? dgram__icmp_take(socket) : dgram__udp_take_error(&socket->udp);
     progress = err != 0;
-    if (err < 0)
+    if (err < 0 && dgram__icmp_is_for_others(socket, err))
+      dgram__count_receive_error(socket, err);
+    else if (err < 0)
       dgram__emit_async_error(socket, err);
   }
   if ((events & UV_WRITABLE) && socket->tx.blocked == DGRAM__BLOCKED_BY_EAGAIN)

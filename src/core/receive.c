@@ -148,6 +148,7 @@ void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options)
 }
 
 void dgram__receive_share(dgram_socket_t *socket) {
+  socket->options.flags |= DGRAM__SHARED;
   if (socket->rx.sizing == DGRAM__BATCH_SAFE)
     socket->rx.max_batch = socket->rx.next_batch = 1;
 }
@@ -762,9 +763,20 @@ enum received {
   RECEIVED_ALL_IT_MAY /* so there may be more */
 };
 
+/*
+ * On a shared system socket the callbacks of sends come before the call: one that closes or pauses
+ * the socket leaves the datagram to the others. Whether the socket still receives.
+ */
+static bool receive_prepare_shared(dgram_socket_t *socket) {
+  dgram__send_complete_all(socket);
+  return socket->life == DGRAM__OPEN && socket->rx.paused == 0;
+}
+
 static enum received receive_once(dgram_socket_t *socket, struct rx_iteration *iteration) {
   struct dgram__rx *rx = &socket->rx;
   struct dgram__rx_batch batch;
+  if (rx->max_batch == 1 && !receive_prepare_shared(socket))
+    return RECEIVED_SOMETHING;
   unsigned most = rx->next_batch;
   if (most > iteration->budget - iteration->emitted) /* each has one datagram at least */
     most = iteration->budget - iteration->emitted;
@@ -787,6 +799,10 @@ static enum received receive_once(dgram_socket_t *socket, struct rx_iteration *i
     return RECEIVED_NOTHING;
   if (dgram__icmp_is_on(socket) && dgram__is_icmp_error(received))
     return RECEIVED_SOMETHING; /* it is cleared, and the error queue wakes the loop for it */
+  if (dgram__icmp_is_for_others(socket, received)) {
+    dgram__count_receive_error(socket, received);
+    return RECEIVED_SOMETHING;
+  }
   /* An error that receiving does not clear comes with every wake-up, and is emitted once. */
   bool repeated = received == rx->reported_error;
   rx->reported_error = received;

@@ -724,6 +724,9 @@ __attribute__((noinline)) static void async_error_settle_suspect(dgram_socket_t 
   struct dgram__async_error *async_error = &socket->tx.async_error;
   if (dgram__icmp_is_on(socket))
     dgram__icmp_end_retries(socket);
+  else if (async_error->suspect != result &&
+           dgram__icmp_is_for_others(socket, async_error->suspect))
+    dgram__count_receive_error(socket, async_error->suspect);
   else if (async_error->suspect != result)
     async_error_report(socket, async_error->suspect);
   async_error->suspect = 0;

@@ -80,8 +80,7 @@ struct dgram__extras *dgram__extras(dgram_socket_t *socket) {
 
 /* ---- create ---- */
 
-/* Reads the members that the program knew when it was compiled; the others have their default. */
-static int socket_read_options(dgram_options_t *options, const dgram_options_t *given) {
+int dgram__options_read(dgram_options_t *options, const dgram_options_t *given) {
   const size_t count = sizeof options_sizes / sizeof *options_sizes;
   size_t i = 0;
   while (i < count && options_sizes[i] != given->struct_size)
@@ -158,7 +157,7 @@ int dgram_create_socket_options(uv_loop_t *loop, const dgram_options_t *options,
   if (loop == NULL || options == NULL)
     return UV_EINVAL;
   dgram_options_t read;
-  int err = socket_read_options(&read, options);
+  int err = dgram__options_read(&read, options);
   if (err != 0)
     return err;
   dgram_socket_t *created = socket_new(loop, &read);

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "affinity.h"
+#include "internal.h"
 #include "list.h"
 #include "reuseport_bpf.h"
 
@@ -112,13 +113,14 @@ static int group_read_options(dgram_group_options_t *options, dgram_options_t *s
   if (options->socket == NULL || options->on_start == NULL || !group_steering_is_valid(options) ||
       options->threads < 0 || options->threads > DGRAM_GROUP_THREADS)
     return UV_EINVAL;
+  int err = dgram__options_read(socket, options->socket);
+  if (err != 0)
+    return err;
+  socket->struct_size = sizeof *socket;
   if (options->threads == 0) {
     unsigned cpus = uv_available_parallelism();
     options->threads = cpus < DGRAM_GROUP_THREADS ? (int)cpus : DGRAM_GROUP_THREADS;
   }
-  if (options->socket->struct_size != sizeof *socket)
-    return UV_EINVAL;
-  *socket = *options->socket;
   socket->reuse_port = 1;
   return socket->signal != NULL || socket->defer != NULL ? UV_EINVAL : 0;
 }
@@ -176,7 +178,8 @@ static void group_on_socket_closed(dgram_socket_t *socket, void *context) {
 
 /*
  * Finds a port that no socket is bound to. For a socket with `reuse_port` the kernel may choose one
- * that others share, for a socket without never; so one without is bound, and closed again.
+ * that others share, for a socket without never; so one without is bound, and closed again. It
+ * takes a port at once, whatever the sockets' options say.
  */
 static int group_choose_port(uv_loop_t *loop, const dgram_options_t *options, const char *address,
                              int *port) {
@@ -187,7 +190,11 @@ static int group_choose_port(uv_loop_t *loop, const dgram_options_t *options, co
   int err = dgram_create_socket_options(loop, &exclusive, NULL, NULL, &probe);
   if (err != 0)
     return err;
-  err = dgram_bind_sync(probe, 0, address);
+  int64_t no_port;
+  if (dgram_get_sockopt(probe, DGRAM_SO_BIND_ADDRESS_NO_PORT, &no_port) == 0)
+    err = dgram_set_sockopt(probe, DGRAM_SO_BIND_ADDRESS_NO_PORT, 0);
+  if (err == 0)
+    err = dgram_bind_sync(probe, 0, address);
   if (err == 0)
     err = dgram_address(probe, &chosen);
   if (err == 0)
@@ -352,13 +359,14 @@ int dgram_group_start(const dgram_group_options_t *options, dgram_group_t **grou
   if (group == NULL)
     return UV_EINVAL;
   *group = NULL;
-  if (options == NULL || group_read_options(&read, &socket, options) != 0)
-    return UV_EINVAL;
+  int err = options != NULL ? group_read_options(&read, &socket, options) : UV_EINVAL;
+  if (err != 0)
+    return err;
   dgram_group_t *made = group_new(&read);
   if (made == NULL)
     return UV_ENOMEM;
   int started = 0;
-  int err = group_open(made, &socket);
+  err = group_open(made, &socket);
   if (err == 0)
     err = group_run(made, &started);
   if (err == 0) {

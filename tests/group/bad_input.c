@@ -104,12 +104,18 @@ TEST("an argument of a group that is missing, unknown or out of range is refused
   dgram_abort_signal_free(abort_signal);
 }
 
-TEST("a size of options that is not the one of this header is refused") {
+/* The options of a socket may be those of an older header: they end where a member begins. */
+static int is_size_of_socket(int size) {
+  return size >= (int)offsetof(dgram_options_t, lookup) && size <= (int)sizeof(dgram_options_t) &&
+         size % 4 == 0;
+}
+
+TEST("a size of options that is not the one of a header is refused") {
   for (int size = 0; size <= (int)sizeof(dgram_group_options_t) + 1; size++)
     if (size != sizeof(dgram_group_options_t))
       assert_int_equal(start(with_size, size), UV_EINVAL);
   for (int size = 0; size <= (int)sizeof(dgram_options_t) + 1; size++)
-    if (size != sizeof(dgram_options_t))
+    if (!is_size_of_socket(size))
       assert_int_equal(start(with_size_of_socket, size), UV_EINVAL);
 }
 
