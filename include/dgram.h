@@ -1427,7 +1427,8 @@ DGRAM_EXTERN void dgram_lookup_done(dgram_lookup_t *lookup, int status, const ch
  * @retval 0            the socket has taken the descriptor over
  * @retval UV_EINVAL    `lookup` is NULL, or of a connect or send, which fails with this error; or
  *                      `fd` is of the other family
- * @retval UV_ECANCELED the socket was closed meanwhile; nothing else happens
+ * @retval UV_ECANCELED the socket was closed meanwhile, or the time of dgram_set_lookup_timeout()
+ * is over; nothing else happens
  * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a datagram socket of IPv4 or IPv6
  * @return otherwise as dgram_bind_options() with `fd`
  */
