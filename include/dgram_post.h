@@ -8,7 +8,13 @@
  *
  * *Order.* The datagrams of one thread leave in the order in which it posted them; so do their
  * callbacks run, but for those of posts that cannot be sent at all (the socket is connected and
- * they have a destination, or the reverse; no memory): these may come earlier.
+ * they have a destination, or the reverse; an access list refuses the destination; no memory):
+ * these may come earlier.
+ *
+ * *Limits.* The limits of a sender are its own: a post that was accepted is not refused by
+ * dgram_set_send_queue_limit(). Once taken over it counts in the socket's queue, so that the
+ * socket's own sends may be refused. dgram_set_send_timeout() applies from then on;
+ * dgram_cancel_send() does not apply.
  *
  * *The loop.* A sender by itself does not keep the loop alive, unless its option says so, and
  * neither do posts that the loop has not taken over: only the socket does, while it is bound and

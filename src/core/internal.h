@@ -427,6 +427,10 @@ struct dgram__send_limit {
 /* Returns 0, or UV_ENOBUFS: a datagram of this size is refused, and 'drain' is due then. */
 int dgram__send_limit_admit(dgram_socket_t *socket, size_t size);
 
+/* As dgram_send_to(), for a post that was accepted already: no limit of the queue refuses it. */
+int dgram__send_posted(dgram_socket_t *socket, const uv_buf_t *buffer, const struct sockaddr *to,
+                       dgram_send_cb callback, void *context);
+
 /* The same of a list of sends, with so many bytes together: all of it or nothing. */
 int dgram__send_limit_admit_list(dgram_socket_t *socket, size_t size, size_t count);
 
@@ -863,6 +867,9 @@ void dgram__access_count_refused(dgram_socket_t *socket, unsigned datagrams);
 
 /* Whether access lists let a datagram of this sender pass. */
 bool dgram__access_may_receive(const dgram_socket_t *socket, const union dgram__address *from);
+
+/* Gives a new socket the lists of another, but not its limit. Returns 0 or UV_ENOMEM. */
+int dgram__access_inherit(dgram_socket_t *socket, const dgram_socket_t *from);
 
 /* 0; or DGRAM_ERR_IP_BLOCKED, which is counted. AF_UNSPEC: the peer. */
 int dgram__access_send(dgram_socket_t *socket, const union dgram__address *to);

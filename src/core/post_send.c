@@ -250,7 +250,7 @@ static void sender_send(dgram_socket_t *socket, struct dgram__list *posts,
     const struct sockaddr *to = post->to.any.sa_family != AF_UNSPEC ? &post->to.any : NULL;
     dgram__count(socket)->posts++;
     post->status = sender_may_send(socket, reason)
-                       ? dgram_send_to(socket, &buffer, 1, to, post_on_sent, post)
+                       ? dgram__send_posted(socket, &buffer, to, post_on_sent, post)
                        : UV_ECANCELED;
     if (post->status != 0)
       dgram__list_append(&socket->extras->posts.failed, &post->node);

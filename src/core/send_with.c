@@ -3,6 +3,8 @@
  * sends, which send.c draws.
  *
  *   dgram_send_with()       one, with options
+ *   dgram__send_posted()    one of a sender (dgram_post.h), which has a bound of its own: the limit
+ *                           of the socket's queue does not refuse it
  *   dgram_send_many()       a list: each is a send, whose callback counts it; the last one calls
  *                           the program's
  *   dgram_try_send...()     are made as other sends are, but join no queue of the socket
@@ -14,6 +16,17 @@
 
 enum { MAX_TRIES = 1024 }; /* of one call: their number is an int, and their memory is kept */
 
+/* Accepts one send that has passed all checks. Returns 0 or an error. */
+static int send_accept_one(dgram_socket_t *socket, const struct dgram__outgoing *outgoing,
+                           dgram_send_cb callback, void *context) {
+  struct dgram__send *send = dgram__send_make(socket, outgoing, callback, context);
+  if (send == NULL)
+    return UV_ENOMEM;
+  struct dgram__queue made = dgram__send_made();
+  dgram__queue_push(&made, send);
+  return dgram__send_accept(socket, &made);
+}
+
 int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                     const struct sockaddr *to, const dgram_send_options_t *options,
                     dgram_send_cb callback, void *context) {
@@ -21,14 +34,16 @@ int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[], size_t cou
   int err = dgram__send_read(socket, buffers, count, to, options, &outgoing);
   if (err == 0)
     err = dgram__send_limit_admit(socket, outgoing.size);
-  if (err != 0)
-    return err;
-  struct dgram__send *send = dgram__send_make(socket, &outgoing, callback, context);
-  if (send == NULL)
-    return UV_ENOMEM;
-  struct dgram__queue made = dgram__send_made();
-  dgram__queue_push(&made, send);
-  return dgram__send_accept(socket, &made);
+  return err != 0 ? err : send_accept_one(socket, &outgoing, callback, context);
+}
+
+int dgram__send_posted(dgram_socket_t *socket, const uv_buf_t *buffer, const struct sockaddr *to,
+                       dgram_send_cb callback, void *context) {
+  struct dgram__outgoing outgoing;
+  if ((socket->tx.guards & DGRAM__GUARD_QUEUE_LIMIT) == 0)
+    return dgram_send_to(socket, buffer, 1, to, callback, context);
+  int err = dgram__send_read(socket, buffer, 1, to, NULL, &outgoing);
+  return err != 0 ? err : send_accept_one(socket, &outgoing, callback, context);
 }
 
 /* ---- lists ---- */

@@ -221,6 +221,30 @@ static void post_again(dgram_socket_t *socket, const dgram_error_t *error, size_
     assert_int_equal(post(reposter->sender, "x", reposter->port, post_again, reposter), 0);
 }
 
+TEST("a post that was accepted is not refused by the limit of the socket's queue") {
+  enum { MANY = 50 };
+  int port;
+  int sent = 0;
+  int received = 0;
+  struct sockaddr_in to;
+  uv_buf_t buffer = {.base = "x", .len = 1};
+  new_bound(loop, count_message, &received, &port);
+  to = loopback_address(port);
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &(int){0});
+  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 2, 0, 0), 0);
+  dgram_sender_t *sender = new_sender(socket, 1000, MANY);
+  for (int i = 0; i < MANY; i++)
+    assert_int_equal(post(sender, "x", port, count_sent, &sent), 0);
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, count_sent, &sent),
+                     0);
+  assert_int_equal(dgram_send_to(socket, &buffer, 1, (struct sockaddr *)&to, NULL, NULL),
+                   UV_ENOBUFS);
+  run_until(loop, &received, MANY + 2);
+  run_until(loop, &sent, MANY + 2);
+  dgram_sender_free(sender);
+}
+
 TEST("a post has made room when its callback runs") {
   struct reposter reposter = {0};
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &reposter.port);
