@@ -2,12 +2,12 @@
  * @file dgram_peer.h
  * A connected socket for each peer of a server, on the server's port.
  *
- * A UDP server gets the datagrams of all its peers by one socket, and looks each peer up in a table
- * of its own. With a connected socket for each peer that it has something to do with for longer,
- * the kernel does that: the peer's datagrams go to a socket of their own, which has its own receive
- * buffer, listeners, options, 'error' of ICMP and time of ending, and sends without naming an
- * address. Datagrams of all others still go to the server; but these cost more with each peer's
- * socket on the same address, at 5,000 of them 0.3 ms each. docs/scaling.md has the figures.
+ * A UDP server receives the datagrams of all its peers by one socket, and looks each peer up in a
+ * table of its own. With a connected socket for each peer of a longer exchange, the kernel does
+ * that. The peer's socket has its own receive buffer, listeners, options and ICMP errors, is closed
+ * by itself, and sends without an address. Datagrams of all others still go to the server; but each
+ * of these costs more with each peer's socket on the same address: 0.3 ms at 5,000 sockets.
+ * docs/scaling.md has the figures.
  *
  * @code
  * static void on_message(dgram_socket_t *server, const char *message, const dgram_rinfo_t *rinfo,
@@ -20,8 +20,10 @@
  * @endcode
  *
  * *No datagram is lost or mixed up.* A socket has to be bound before it can be connected. In
- * between, for some microseconds, the kernel may give it datagrams of anybody. The library takes
- * these out again, and the server's listeners get them, from the loop.
+ * between, for some microseconds, the kernel may give it datagrams of anybody. The library receives
+ * these, and the server's listeners get them, from the loop; if the server is paused, after
+ * dgram_resume(). Their facts (dgram_rinfo_info()) are those of the `receive_info` of the new
+ * socket: a program that passes its own `socket` gives it that of the server.
  *
  * *Order.* What the peer has sent before the call is the server's: it may still be in the server's
  * receive buffer, and its listeners get it, perhaps after the new socket's got what the peer has
@@ -50,8 +52,10 @@ typedef struct dgram_accept_options {
   dgram_socket_t *socket;       /**< a socket to be bound and connected: of the server's loop and
                                      type, with `reuse_port`, `ipv6_only` if the server has it, and
                                      unbound; NULL: a new one with the server's type, buffer sizes,
-                                     `ipv6_only`, `disable_gso`, `low_latency`, `lookup` and
-                                     `defer`. Default NULL */
+                                     `ipv6_only`, `disable_gso`, `disable_gro`, `receive_info`,
+                                     `bind_device`, `low_latency`, `lookup`, `defer` and access
+                                     lists (dgram_access.h), but not its rate limit, its other
+                                     limits or options of dgram_set_sockopt(). Default NULL */
 } dgram_accept_options_t;
 
 /**
@@ -84,22 +88,24 @@ static inline dgram_accept_options_t dgram_default_accept_options(void) {
  * @param[out] accepted the connected socket, with no listeners unless it is `options->socket`; set
  *                to NULL on error
  * @retval 0
- * @retval UV_EINVAL  `server`, `peer` or `accepted` is NULL; `struct_size` was not set or is that
- * of a newer header; the server was bound without `reuse_port`; `peer` or `local` is not of the
- * server's family; `local` is a multicast address, or the server is bound to another one; or
- * `socket` is not as described
+ * @retval UV_EINVAL  `server`, `peer` or `accepted` is NULL; `struct_size` was not set or is
+ *                    that of a newer header; the server was bound without `reuse_port`; `peer` or
+ *                    `local` is not of the server's family; `local` is a multicast address, or the
+ *                    server is bound to another one; or `socket` is not as described
  * @retval DGRAM_ERR_SOCKET_BAD_PORT the port of `peer` is 0
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the server or `socket` is closed
  * @retval UV_EBADF   the server is not bound, or dgram_disconnect() has released its port
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the server or `socket` is connected, or connecting
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND `socket` is bound, or being bound
+ * @retval DGRAM_ERR_IP_BLOCKED dgram_set_send_access() of `socket`, or else of the server, refuses
+ *                    the peer
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE the system refuses a buffer size
  * @retval UV_ENOTSUP the server is on a simulated network; or the system has no SO_REUSEPORT as
  *                    described for `reuse_port`
  * @retval UV_EADDRNOTAVAIL `local` is no address of this host
  * @retval UV_ENOMEM
- * @return or an error of socket(2), bind(2) or connect(2): UV_EMFILE,
- * UV_ENETUNREACH, …; `options->socket` is then unbound as before
+ * @return or an error of socket(2), bind(2), connect(2), or setsockopt(2) for `bind_device`:
+ *         UV_EMFILE, UV_ENETUNREACH, …; `options->socket` is then unbound as before
  */
 DGRAM_EXTERN int dgram_accept_peer(dgram_socket_t *server, const struct sockaddr *peer,
                                    const dgram_accept_options_t *options,

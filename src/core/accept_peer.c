@@ -125,6 +125,8 @@ static int accept_read(struct accept *accept, dgram_socket_t *server, const stru
     err = accept_read_local(accept, given.local);
   if (err == 0 && accept->socket != NULL)
     err = accept_check_socket(accept->socket, server);
+  if (err == 0)
+    err = dgram__access_send(accept->socket != NULL ? accept->socket : server, &accept->peer);
   return err;
 }
 
@@ -132,18 +134,26 @@ static int accept_read(struct accept *accept, dgram_socket_t *server, const stru
 
 static int accept_new_socket(dgram_socket_t *server, dgram_socket_t **socket) {
   const struct dgram__options *of = &server->options;
+  char device[DGRAM_INTERFACE_NAME] = "";
+  int err = dgram_get_bind_device(server, device);
+  if (err != 0 && err != UV_ENOTSUP)
+    return err;
   dgram_options_t options = dgram_default_options(of->type);
   options.reuse_port = 1;
   options.ipv6_only = accept_is_ipv6_only(server);
   options.recv_buffer_size = of->recv_buffer_size;
   options.send_buffer_size = of->send_buffer_size;
   options.disable_gso = (of->flags & DGRAM__DISABLE_GSO) != 0;
+  options.disable_gro = (of->flags & DGRAM__DISABLE_GRO) != 0;
+  options.receive_info = of->receive_info; /* the server gets what is diverted with its facts */
   options.low_latency = (of->flags & DGRAM__LOW_LATENCY) != 0;
   options.lookup = of->lookup;
   options.lookup_context = of->lookup_context;
   options.defer = of->defer;
   options.defer_context = of->defer_context;
-  return dgram_create_socket_options(server->loop->uv, &options, NULL, NULL, socket);
+  options.bind_device = device;
+  err = dgram_create_socket_options(server->loop->uv, &options, NULL, NULL, socket);
+  return err != 0 ? err : dgram__access_inherit(*socket, server);
 }
 
 /* ---- 3. the server of a socket ---- */

@@ -1,10 +1,10 @@
 /*
- * Who may talk: a socket's access lists and its limit of the rate of each source (dgram_access.h).
+ * A socket's access lists and its rate limit of each source (dgram_access.h).
  *
- *   receiving   what a receive call has brought is filtered before anything of it is emitted: by
- * the lists, then by the limit; a buffer has datagrams of one sender. If a list changes, receive.c
- * asks again for what was received before and is still to be emitted sending     a send is checked
- * when its address is known; so is a connect
+ *   receiving   what a receive call returns is filtered before any of it is emitted: by the lists,
+ *               then by the limit; a buffer has datagrams of one sender. If a list changes,
+ *               receive.c checks again what was received before and is still to be emitted
+ *   sending     a send is checked when its address is known; so is a connect
  *
  * In this file: the state; the lists; the limit; what is received; what is sent; the counts.
  */
@@ -113,6 +113,16 @@ int dgram_set_receive_access(dgram_socket_t *socket, dgram_access_t access,
 int dgram_set_send_access(dgram_socket_t *socket, dgram_access_t access,
                           dgram_access_list_t *list) {
   return access_set_list(socket, ACCESS_SEND, access, list);
+}
+
+int dgram__access_inherit(dgram_socket_t *socket, const dgram_socket_t *from) {
+  const struct dgram__access *access = access_of(from);
+  int err = 0;
+  for (unsigned direction = 0; access != NULL && direction < ACCESS_DIRECTIONS; direction++)
+    for (unsigned kind = 0; err == 0 && kind < ACCESS_KINDS; kind++)
+      if (access->lists[direction][kind].list != NULL)
+        err = access_set_list(socket, direction, kind, access->lists[direction][kind].list);
+  return err;
 }
 
 /* ---- the limit ---- */

@@ -4,6 +4,7 @@
  */
 #include "lib/fixture.h"
 
+#include <dgram_access.h>
 #include <dgram_peer.h>
 
 #include <poll.h>
@@ -228,6 +229,107 @@ TEST("a new socket has the server's buffer sizes") {
 }
 
 /* It is the peer's: nobody else's datagram can reach it. */
+/* ---- what a new socket has of its server ---- */
+
+static dgram_access_list_t *list_of(const char *address) {
+  dgram_access_list_t *list;
+  assert_int_equal(dgram_access_list_create(&list), 0);
+  assert_int_equal(dgram_access_list_add_address(list, address), 0);
+  return list;
+}
+
+TEST("a new socket has the server's access lists, and follows their changes") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  dgram_access_list_t *list = list_of("192.0.2.1");
+  assert_int_equal(dgram_set_receive_access(server, DGRAM_BLOCK, list), 0);
+  assert_int_equal(dgram_set_send_access(server, DGRAM_BLOCK, list), 0);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  remote_send(&peer, "a", "127.0.0.1");
+  settle(loop);
+  assert_trace("peer(a)");
+  assert_int_equal(dgram_access_list_add_address(list, "127.0.0.1"), 0);
+  remote_send(&peer, "b", "127.0.0.1");
+  settle(loop);
+  assert_trace("");
+  assert_int_equal(dgram_try_send(accepted, "x", 1, NULL), DGRAM_ERR_IP_BLOCKED);
+  dgram_access_list_free(list);
+  close_socket(accepted);
+  close(peer.fd);
+}
+
+TEST("a peer that the server, or the program's socket, may not send to is not accepted") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  dgram_options_t reuse = dgram_default_options(DGRAM_UDP4);
+  dgram_accept_options_t options = dgram_default_accept_options();
+  dgram_access_list_t *list = list_of("127.0.0.1");
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted;
+  reuse.reuse_port = 1;
+  options.socket = new_with(loop, &reuse);
+  assert_int_equal(dgram_set_send_access(options.socket, DGRAM_BLOCK, list), 0);
+  assert_int_equal(dgram_accept_peer(server, &peer.name.any, &options, &accepted),
+                   DGRAM_ERR_IP_BLOCKED);
+  assert_null(accepted);
+  assert_int_equal(dgram_bind_state(options.socket), DGRAM_UNBOUND);
+  assert_int_equal(dgram_set_send_access(server, DGRAM_BLOCK, list), 0);
+  assert_int_equal(dgram_accept_peer(server, &peer.name.any, NULL, &accepted),
+                   DGRAM_ERR_IP_BLOCKED);
+  assert_null(accepted);
+  dgram_access_list_free(list);
+  close(peer.fd);
+}
+
+static void expect_facts(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                         void *context) {
+  (void)socket, (void)message;
+  const dgram_info_t *info = dgram_rinfo_info(rinfo);
+  assert_non_null(info);
+  assert_true(info->flags & DGRAM_INFO_DESTINATION);
+  ++*(int *)context;
+}
+
+TEST("a new socket is bound to the server's interface") {
+#ifdef __linux__
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  char name[DGRAM_INTERFACE_NAME];
+  options.reuse_port = 1;
+  options.bind_device = "lo";
+  server = new_with(loop, &options);
+  int err = dgram_bind_sync(server, 0, "127.0.0.1");
+  if (err == UV_EPERM)
+    skip(); /* before Linux 5.7 it takes CAP_NET_RAW */
+  assert_int_equal(err, 0);
+  settle(loop);
+  server_port = port_of(server);
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_get_bind_device(accepted, name), 0);
+  assert_string_equal(name, "lo");
+  close_socket(accepted);
+  close(peer.fd);
+#else
+  (void)loop;
+  skip();
+#endif
+}
+
+TEST("a new socket has the server's receive_info") {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  int calls = 0;
+  options.reuse_port = 1;
+  options.receive_info = DGRAM_INFO_DESTINATION;
+  server = new_with(loop, &options);
+  server_port = bind_now(server, "127.0.0.1");
+  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_on_message(accepted, expect_facts, &calls), 0);
+  remote_send(&peer, "a", "127.0.0.1");
+  run_until(loop, &calls, 1);
+  close_socket(accepted);
+  close(peer.fd);
+}
+
 TEST("an ICMP error of the peer's host is the peer's socket's") {
   new_server(loop, DGRAM_UDP4, "127.0.0.1");
   trace_events(server);
