@@ -19,8 +19,9 @@ static bool send_options_are_in_range(const dgram_send_options_t *given) {
 }
 
 static bool send_options_need_cmsgs(const dgram_send_options_t *given) {
-  return given->source != NULL || given->interface_index != 0 || given->ttl >= 0 ||
-         given->tos >= 0 || given->dont_fragment >= 0 || given->departure_ns != 0;
+  bool has_source = given->source != NULL && dgram__sockaddr_family(given->source) != AF_UNSPEC;
+  return has_source || given->interface_index != 0 || given->ttl >= 0 || given->tos >= 0 ||
+         given->dont_fragment >= 0 || given->departure_ns != 0;
 }
 
 /* Whether what is sent to the address, or to the peer, leaves as IPv4. */
@@ -63,7 +64,7 @@ int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr
                                         .ttl = (int16_t)given->ttl,
                                         .tos = (int16_t)given->tos,
                                         .dont_fragment = (int16_t)given->dont_fragment};
-  if (given->source == NULL)
+  if (given->source == NULL || dgram__sockaddr_family(given->source) == AF_UNSPEC)
     return 0;
   return send_options_read_source(socket, to, given->source, options);
 }

@@ -183,6 +183,35 @@ static void fail_to_answer(dgram_socket_t *socket, const char *message, const dg
   trace("failed");
 }
 
+static void answer_with_ttl(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                            void *context) {
+  dgram_path_t path;
+  dgram_send_options_t options = dgram_default_send_options();
+  uv_buf_t buffer = {.base = "answer", .len = 6};
+  (void)message, (void)context;
+  assert_int_equal(dgram_rinfo_path(rinfo, &path), 0);
+  options.source = (const struct sockaddr *)&path.local;
+  options.interface_index = path.interface_index;
+  options.ttl = 9;
+  assert_int_equal(dgram_send_with(socket, &buffer, 1, (const struct sockaddr *)&path.peer,
+                                   &options, NULL, NULL),
+                   0);
+  memset(&path.local, 0, sizeof path.local); /* AF_UNSPEC: as without `source` */
+  assert_int_equal(dgram_send_with(socket, &buffer, 1, (const struct sockaddr *)&path.peer,
+                                   &options, NULL, NULL),
+                   0);
+}
+
+TEST("the members of a way are options of a send, also without a local address") {
+  dgram_socket_t *socket =
+      bind_answering(loop, DGRAM_UDP4, NULL, DGRAM_INFO_DESTINATION, answer_with_ttl, NULL);
+  int fd = raw_client("127.0.0.1", port_of(socket));
+  ask(fd, "a");
+  settle(loop);
+  assert_string_equal(arrived(fd), "answer answer");
+  close(fd);
+}
+
 TEST("an answer is refused where the address is not known") {
   static const unsigned flags[] = {0, DGRAM_INFO_INTERFACE,
                                    (unsigned)DGRAM_INFO_ALL & ~(unsigned)DGRAM_INFO_DESTINATION};
