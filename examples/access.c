@@ -24,7 +24,7 @@ static void on_message(dgram_socket_t *s, const char *msg, const dgram_rinfo_t *
 }
 static void on_ctrl_c(uv_signal_t *ctrl_c, int number) {
   dgram_socket_t *server = ctrl_c->data;
-  dgram_access_counts_t counts = {.struct_size = sizeof counts};
+  dgram_access_counts_t counts = dgram_default_access_counts();
   dgram_get_access_counts(server, &counts);
   printf("refused: %" PRIu64 ", over the limit: %" PRIu64 "\n", counts.receives_refused,
          counts.receives_limited);

@@ -114,7 +114,7 @@ static int run(uv_loop_t *loop, dgram_sim_t *sim, uint64_t seed, int has_bug) {
   struct receiver receiver = {.has_bug = has_bug};
   dgram_sim_host_t *a;
   dgram_sim_host_t *b;
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.loss = 0.3;
   options.duplicate = 0.1;
   options.reorder = 0.1;

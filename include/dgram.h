@@ -12,7 +12,8 @@
  *
  * *Errors.* A call returns 0, or a negative code, and then it has changed nothing (with one
  * exception: an unbound socket that the call has bound stays bound when the system refuses a
- * membership, the peer of dgram_connect_sync(), or the datagram of dgram_try_send()). Codes of the
+ * membership, the peer of dgram_connect_sync(), or the datagrams of dgram_try_send() and its
+ * variants, of whose lists and segmented messages a first part may have left). Codes of the
  * system are libuv's `UV_E*`; the specification's own errors are the `DGRAM_ERR_*` below. A failure
  * that happens later, in the loop, is an 'error' event or the error of a send's callback.
  *
@@ -129,7 +130,7 @@ typedef struct dgram_message {
  * the first six fails with UV_ENOTSUP), and time for each receive buffer. On a udp6 socket the
  * options of both families are set, so that the facts of IPv4 datagrams are known, too.
  */
-enum dgram_info_flag {
+typedef enum {
   /** The address that the datagram was sent to, and the own address to answer from (IP_PKTINFO,
    *  IPV6_RECVPKTINFO): ip(7), RFC 3542, 6.2. What dgram_reply() needs. */
   DGRAM_INFO_DESTINATION = 1,
@@ -154,7 +155,7 @@ enum dgram_info_flag {
   DGRAM_INFO_SEGMENT_SIZE = 128,
   /** All of this header; a newer one may have more. */
   DGRAM_INFO_ALL = 255
-};
+} dgram_info_flag_t;
 
 /**
  * Facts about a received datagram; see dgram_rinfo_info(). Only the library creates it, and later
@@ -292,7 +293,7 @@ typedef void (*dgram_icmp_cb)(dgram_socket_t *socket, const dgram_icmp_t *icmp, 
 typedef void (*dgram_close_cb)(dgram_socket_t *socket, void *context);
 /**
  * A listener of 'drain'.
- * @param socket  the socket, whose send queue has room again
+ * @param socket  the socket, whose send queue accepts sends again
  * @param context as given with the listener
  */
 typedef void (*dgram_drain_cb)(dgram_socket_t *socket, void *context);
@@ -421,7 +422,7 @@ typedef struct dgram_sockopt_value {
   int64_t value;          /**< in its range */
 } dgram_sockopt_value_t;
 
-/** Room for the name of an interface with its NUL: IFNAMSIZ. */
+/** Size of the name of an interface with its NUL: IFNAMSIZ. */
 #define DGRAM_INTERFACE_NAME 16
 
 /**
@@ -462,9 +463,9 @@ typedef struct dgram_options {
                               loop, at least 1; the rest is delivered in the next iterations, after
                               timers and other sockets. A budget over 32 also limits the time: about
                               400 us of the listeners' work. Default 0: 4096 */
-  unsigned receive_info; /**< DGRAM_INFO_… flags: what dgram_rinfo_info() tells of each datagram.
-                             Default 0: nothing */
-  int disable_gro;       /**< nonzero: never ask for receive offload (UDP_GRO), so that the kernel
+  unsigned receive_info; /**< ::dgram_info_flag_t, combined: the facts about each datagram that
+                             dgram_rinfo_info() returns. Default 0: none */
+  int disable_gro;       /**< nonzero: receive offload (UDP_GRO) is not enabled, so that the kernel
                               queues and counts each datagram by itself. Default 0 */
   size_t sockopt_count;  /**< the number of `sockopts`. Default 0 */
   const dgram_sockopt_value_t *sockopts; /**< options of the system socket, set before its bind as
@@ -676,6 +677,8 @@ DGRAM_EXTERN int dgram_bind_sync(dgram_socket_t *socket, int port, const char *a
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_IP_BLOCKED           dgram_set_send_access() refuses the numeric or the default
+ *                                        address; that of a host name is an error of `callback`
  * @retval UV_ENOMEM
  * @see spec: socket.connect(port[, address][, callback])
  */
@@ -698,6 +701,7 @@ DGRAM_EXTERN int dgram_connect(dgram_socket_t *socket, int port, const char *add
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED connected already, or being connected
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND being bound: connect from 'listening'
+ * @retval DGRAM_ERR_IP_BLOCKED           dgram_set_send_access() refuses the address
  * @return or an error of dgram_bind_sync(); or one of connect(2), and then the socket stays bound
  */
 DGRAM_EXTERN int dgram_connect_sync(dgram_socket_t *socket, int port, const char *address);
@@ -878,9 +882,9 @@ DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
  * The callback reports that the system accepted the datagram, or an error (EMSGSIZE: over 65,507
  * bytes on IPv4, 65,527 on IPv6, or the path's limit; EINVAL: a numeric address of the other family
  * (from udp6, IPv4 is "::ffff:127.0.0.1"); ENOTFOUND and other look-up errors; EISCONN: the socket
- * was connected meanwhile; ERR_IP_BLOCKED: dgram_set_send_access() of dgram_access.h; ECANCELED:
- * the socket was closed first; an error of the first bind; EPERM, ENETUNREACH and others of
- * send(2)). Without a callback an error is an 'error' event, except ECANCELED, which is then not
+ * was connected meanwhile; ERR_IP_BLOCKED: an access list refuses the address of a host name;
+ * ECANCELED: the socket was closed first; an error of the first bind; EPERM, ENETUNREACH and others
+ * of send(2)). Without a callback an error is an 'error' event, except ECANCELED, which is then not
  * reported.
  *
  * @param socket   the socket
@@ -899,6 +903,8 @@ DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and a port or address given
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval UV_ENOBUFS                     the queue is at the limit of dgram_set_send_queue_limit()
+ * @retval DGRAM_ERR_IP_BLOCKED           an access list refuses the numeric address, the default
+ *                                        address, or the peer; see dgram_set_send_access()
  * @retval UV_ENOMEM
  * @see spec: socket.send(msg[, offset, length][, port][, address][, callback])
  */
@@ -956,7 +962,8 @@ typedef struct dgram_send_options {
   const struct sockaddr *source; /**< the source address (IP_PKTINFO, IPV6_PKTINFO), an address of
                            this host and of the socket's family; for a destination
                            "::ffff:a.b.c.d" it is IPv4-mapped, too. Its port is ignored: the source
-                           port is the socket's. Copied. Default NULL: the system chooses */
+                           port is the socket's. Copied. NULL or AF_UNSPEC: the system chooses.
+                           Default NULL */
   unsigned interface_index; /**< the interface by which it leaves, as of if_nametoindex(3). Default
                            0: the system chooses; of a link-local `source` its scope */
   int ttl;           /**< the hop limit, 1 to 255, also of multicast. Default -1: the socket's */
@@ -1017,7 +1024,10 @@ DGRAM_EXTERN int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[
                                  const struct sockaddr *to, const dgram_send_options_t *options,
                                  dgram_send_cb callback, void *context);
 
-/** One datagram of a list, or with a segment size several; see dgram_send_many(). */
+/**
+ * One datagram of a list, or with a segment size several; see dgram_send_many(). Since programs
+ * make arrays of it, its size is the same in later versions: what is added is an option.
+ */
 typedef struct dgram_outgoing {
   const uv_buf_t *buffers;             /**< as in dgram_send_buffers() */
   size_t count;                        /**< of `buffers` */
@@ -1039,7 +1049,8 @@ typedef void (*dgram_send_many_cb)(dgram_socket_t *socket, const dgram_error_t *
 
 /**
  * Sends a list of datagrams by one call, with one callback. They are sent as by dgram_send_with(),
- * one after the other; those behind one that fails are sent, too.
+ * one after the other; those behind one that fails are sent, too. dgram_cancel_send() does not
+ * apply to them; dgram_set_send_timeout() applies to each.
  *
  * @param socket   the socket
  * @param list     the datagrams; the list, the addresses and the options are copied, the bytes as
@@ -1050,8 +1061,8 @@ typedef void (*dgram_send_many_cb)(dgram_socket_t *socket, const dgram_error_t *
  * @param context  for `callback`
  * @retval 0         all are accepted
  * @retval UV_EINVAL as in dgram_send_with(), of any of them; or `list` is NULL, or `count` is 0
- * @retval UV_ENOBUFS the limit of the send queue has no room for the whole list; an empty queue has
- *                    room for any list
+ * @retval UV_ENOBUFS the whole list would exceed the limit of the send queue; an empty queue
+ *                    accepts any list
  * @return otherwise as dgram_send_with(): then none is accepted
  */
 DGRAM_EXTERN int dgram_send_many(dgram_socket_t *socket, const dgram_outgoing_t list[],
@@ -1060,9 +1071,9 @@ DGRAM_EXTERN int dgram_send_many(dgram_socket_t *socket, const dgram_outgoing_t 
 /**
  * Sends one datagram now, or not at all: nothing is queued. Sends that were queued before leave
  * first; their callbacks run from the loop. An unbound socket is bound inside the call, to a random
- * port on all interfaces; 'listening' comes later, from the loop. A program that must not lose a
- * datagram that UV_EAGAIN refuses queues it with dgram_send_to(), whose callback also tells when
- * there is room again.
+ * port on all interfaces; 'listening' is emitted later, from the loop. A datagram that is refused
+ * with UV_EAGAIN can be queued with dgram_send_to(); its callback then shows that the system
+ * accepts datagrams again. dgram_set_send_queue_limit() does not apply.
  *
  * @param socket  the socket
  * @param message the bytes, not used after the call. May be NULL when `size` is 0
@@ -1078,6 +1089,7 @@ DGRAM_EXTERN int dgram_send_many(dgram_socket_t *socket, const dgram_outgoing_t 
  *                                   connected
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected, and `to` is given
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
+ * @retval DGRAM_ERR_IP_BLOCKED dgram_set_send_access() refuses the address or the peer
  * @retval UV_ENOMEM
  * @return or the error of sendmsg(2), of this datagram: UV_EMSGSIZE, UV_EPERM, UV_ENETUNREACH, ...;
  *         or an error of the bind, as of dgram_bind_sync()
@@ -1120,9 +1132,9 @@ DGRAM_EXTERN int dgram_try_send_with(dgram_socket_t *socket, const uv_buf_t buff
 DGRAM_EXTERN int dgram_try_send_many(dgram_socket_t *socket, dgram_outgoing_t list[], size_t count);
 
 /**
- * The way back to the sender of a datagram: what an answer needs. A program may copy it by value,
- * keep it as long as it likes, change it, or make its own from zeros. Its size is the same in later
- * versions.
+ * The return path to the sender of a datagram: what an answer needs. A program may copy it by
+ * value, keep it as long as it likes, change it, or make its own from zeros. Its size is the same
+ * in later versions.
  */
 typedef struct dgram_path {
   struct sockaddr_storage peer;  /**< the sender, to whom the answer goes */
@@ -1139,23 +1151,36 @@ typedef struct dgram_path {
 } dgram_path_t;
 
 /**
- * Fills in the way back to the sender of a datagram, for dgram_send_path(), now or later. Without
- * DGRAM_INFO_DESTINATION in `receive_info` it has the peer only.
+ * Fills in the return path to the sender of a datagram, for dgram_send_path(), now or later.
+ * Without DGRAM_INFO_DESTINATION in `receive_info` it has the peer only.
  *
  * @param rinfo     as given to the listener of 'message', or in a message of 'messages'
- * @param[out] path receives the way
+ * @param[out] path receives the path
  * @retval 0
  * @retval UV_EINVAL an argument is NULL
  */
 DGRAM_EXTERN int dgram_rinfo_path(const dgram_rinfo_t *rinfo, dgram_path_t *path);
 
 /**
- * Sends a list of buffers as one datagram by a way back: to its peer, from its local address, by
- * its interface. A connected socket sends to its peer, which must be that of the way. Otherwise as
+ * Sends a list of buffers as one datagram by a return path: to its peer, from its local address, by
+ * its interface. A connected socket sends to its peer, which must be that of the path. Otherwise as
  * dgram_send_with() with `source` and `interface_index`.
  *
+ * To answer with further options (TTL, ECN, segments), or with dgram_send_many() or
+ * dgram_try_send_with(), a program passes the members of the path to these: `peer` as `to`, `local`
+ * as `source`, and `interface_index`.
+ *
+ * @code
+ * dgram_send_options_t options = dgram_default_send_options();
+ * options.source = (const struct sockaddr *)&path.local;
+ * options.interface_index = path.interface_index;
+ * options.tos = 2; // ECT(0)
+ * dgram_send_with(socket, buffers, count, (const struct sockaddr *)&path.peer, &options, NULL,
+ * NULL);
+ * @endcode
+ *
  * @param socket   the socket
- * @param path     the way; copied
+ * @param path     the path; copied
  * @param buffers  as in dgram_send_buffers()
  * @param count    as in dgram_send_buffers()
  * @param callback as in dgram_send(); ENETUNREACH, EINVAL or ENODEV also if `local` is no address
@@ -1163,8 +1188,8 @@ DGRAM_EXTERN int dgram_rinfo_path(const dgram_rinfo_t *rinfo, dgram_path_t *path
  * @param context  for `callback`
  * @retval 0          accepted
  * @retval UV_EINVAL  as in dgram_send_with(), or `path` is NULL; or it has neither local address
- * nor interface, and the socket is not bound to one address, so that the answer might go from
- * another address than the peer has sent to
+ *                    nor interface, and the socket is not bound to one address, so that the answer
+ *                    might leave from another address than the peer has sent to
  * @retval UV_ENOTSUP this system has no such choice for one datagram
  * @retval DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED the socket is connected to another peer
  * @return otherwise as dgram_send_to()
@@ -1298,7 +1323,8 @@ DGRAM_EXTERN int dgram_is_paused(const dgram_socket_t *socket);
  * dgram_get_send_queue_count() over `count` is refused: the call returns UV_ENOBUFS and changes
  * nothing. So all is counted that was accepted and has not completed: also what waits for the bind
  * or a look-up, and what has left and whose callback has not run. An empty queue accepts any
- * datagram, even one that is larger than `bytes`, so that each can be sent.
+ * datagram, even one that is larger than `bytes`, so that each can be sent. Datagrams of
+ * dgram_post_send() count, but are not refused here: their sender has a limit of its own.
  *
  * After a refusal 'drain' is emitted once, from the loop, when bytes and count are at or below
  * their low marks and the datagram that was refused last would be accepted. What is queued already
@@ -1323,7 +1349,8 @@ DGRAM_EXTERN int dgram_set_send_queue_limit(dgram_socket_t *socket, size_t bytes
  * given up), for the end of the loop's iteration, or for space in the system's buffer.
  *
  * Of several sends with this callback and context one is cancelled: the first that waits to leave,
- * else the first that waits for its look-up, else the first that waits for the bind.
+ * else the first that waits for its look-up, else the first that waits for the bind. The sends of
+ * dgram_send_many() and dgram_post_send() cannot be cancelled.
  *
  * @param socket   the socket
  * @param callback the callback of the send
@@ -1446,9 +1473,9 @@ DGRAM_EXTERN const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo);
 /**
  * Facts about a datagram beyond its sender and size: those of `receive_info` that are known.
  *
- * A fact may be unknown though it was asked for: of a datagram that reached the system socket
- * before the library took that over (an adopted descriptor), or of a device without timestamps. On
- * a system socket that others hold, too, they may switch the options off.
+ * A fact may be unknown although `receive_info` has its flag: of a datagram that reached the system
+ * socket before the library took that over (an adopted descriptor), or of a device without
+ * timestamps. On a system socket that others hold, too, they may switch the options off.
  *
  * @param rinfo as given to the listener of 'message', or in a message of 'messages'
  * @return the facts, borrowed until the listener returns; NULL when the socket has no
@@ -1457,8 +1484,8 @@ DGRAM_EXTERN const char *dgram_rinfo_address(const dgram_rinfo_t *rinfo);
 DGRAM_EXTERN const dgram_info_t *dgram_rinfo_info(const dgram_rinfo_t *rinfo);
 
 /**
- * The name of the interface by which a datagram came: "eth0". The system is asked at each call,
- * since an interface may be renamed, and its index used again.
+ * The name of the interface by which a datagram came: "eth0". Each call makes a system
+ * call, since an interface may be renamed, and its index used again.
  *
  * @param info as returned by dgram_rinfo_info()
  * @return the text, borrowed until the listener returns or this is called again; NULL when `info`
@@ -1578,9 +1605,9 @@ DGRAM_EXTERN int dgram_off_connect(dgram_socket_t *socket, dgram_connect_cb list
  * was lost; also of a socket that is not connected. It is information about one destination:
  * nothing fails, and nothing is closed.
  *
- * With the first listener the socket asks the system for these reports (IP_RECVERR, on udp6 also
- * IPV6_RECVERR; ip(7)): at once if it is bound, else when it is bound. Without listeners it does
- * not ask, and what has been reported and not been emitted is dropped. While there are listeners
+ * The first listener enables these reports on the system socket (IP_RECVERR, on udp6 also
+ * IPV6_RECVERR; ip(7)): at once if it is bound, else when it is bound. Without listeners they are
+ * disabled, and what has been reported and not been emitted is dropped. While there are listeners
  * ICMP errors are emitted by 'icmp' only, not by 'error', also on a connected socket; and a send
  * that meets the report of an earlier datagram is made again. Only if the reports come faster than
  * the socket can send, for 100 ms, does the send end with such an error.
@@ -1608,7 +1635,7 @@ DGRAM_EXTERN int dgram_once_icmp(dgram_socket_t *socket, dgram_icmp_cb listener,
 DGRAM_EXTERN int dgram_off_icmp(dgram_socket_t *socket, dgram_icmp_cb listener, void *context);
 
 /**
- * Adds a listener of 'drain': the send queue has room again after a send was refused; see
+ * Adds a listener of 'drain': the send queue accepts sends again after one was refused; see
  * dgram_set_send_queue_limit().
  * @param socket   the socket
  * @param listener called at each event (`on`), at the next one (`once`), or never again (`off`)
@@ -1830,8 +1857,8 @@ DGRAM_EXTERN int dgram_get_mtu(const dgram_socket_t *socket);
 
 /**
  * The MTU of the path from the socket to an address, as far as the system knows it; see
- * dgram_get_mtu(). The socket need be neither bound nor connected: the library asks by a socket
- * that it makes for the call, with the mark, the interface and the local address of this one.
+ * dgram_get_mtu(). The socket need be neither bound nor connected: the library opens a socket
+ * for the length of the call, with the mark, the interface and the local address of this one.
  * @param socket the socket
  * @param to     a `sockaddr_in` or `sockaddr_in6` of the socket's family
  * @retval UV_EINVAL  an argument is NULL, or `to` is of the other family

@@ -1,6 +1,6 @@
 /**
  * @file dgram_access.h
- * Who may talk: lists of addresses, and a limit of the rate of each source.
+ * Access lists of a socket, and a limit of the rate of each source.
  *
  * *Lists.* A list has rules: addresses, ranges, and subnets, which may overlap, and be added and
  * removed while the list is in use. A socket can have four lists: for what it receives and for what
@@ -176,7 +176,7 @@ typedef enum {
  * dropped: no listener sees it, and dgram_get_access_counts() counts it. The first datagram that
  * the list applies to is the next one that is delivered, also inside a listener.
  *
- * What is refused was received by the system, and took room in the socket's receive buffer.
+ * What is refused was received by the system, and occupied the socket's receive buffer before.
  *
  * @param socket the socket, bound or not
  * @param access whether the list is of what is allowed or of what is blocked; the other one stays
@@ -200,6 +200,9 @@ DGRAM_EXTERN int dgram_set_receive_access(dgram_socket_t *socket, dgram_access_t
  *   to the callback, or without one to 'error': `send ERR_IP_BLOCKED example.org:53`,
  *   `connect ERR_IP_BLOCKED example.org:53`. So is each address of a socket with a `lookup` of its
  *   own.
+ *
+ * dgram_post_send() makes its check when the loop takes the post over: the error goes to its
+ * callback. dgram_accept_peer() checks the peer, and a new socket has the server's lists.
  *
  * Sends that were accepted before a change of the list, or before this call, leave; those to a host
  * name whose look-up is pending are checked by the new one. A socket that is connected stays so.
@@ -226,7 +229,7 @@ DGRAM_EXTERN int dgram_set_send_access(dgram_socket_t *socket, dgram_access_t ac
  * members. Each source has a token bucket of packets, and one of bytes, which are full at first; a
  * datagram is delivered if there is enough in both.
  */
-typedef struct dgram_rate_options_s {
+typedef struct dgram_rate_options {
   size_t struct_size;          /**< set by dgram_default_rate_options() */
   uint32_t packets_per_second; /**< of a source, on average; 0: packets are not limited */
   uint32_t packets_burst;      /**< of a source, at once. 0: as many as `packets_per_second` */
@@ -282,9 +285,12 @@ DGRAM_EXTERN int dgram_set_receive_rate(dgram_socket_t *socket,
  * @{
  */
 
-/** What was refused on a socket, since its creation. Later versions add members. */
-typedef struct dgram_access_counts_s {
-  size_t struct_size;        /**< set by the program: sizeof(dgram_access_counts_t) */
+/**
+ * What was refused on a socket, since its creation. Start from dgram_default_access_counts(); later
+ * versions add members.
+ */
+typedef struct dgram_access_counts {
+  size_t struct_size;        /**< set by dgram_default_access_counts() */
   uint64_t receives_refused; /**< datagrams dropped by the lists of what it may receive */
   uint64_t receives_limited; /**< datagrams dropped by the limit of the rate */
   uint64_t sources_evicted;  /**< sources that lost their place to a new one */
@@ -292,15 +298,21 @@ typedef struct dgram_access_counts_s {
 } dgram_access_counts_t;
 
 /**
- * Reads the counts. A program sets `struct_size` before.
- *
- * @code
- * dgram_access_counts_t counts = {.struct_size = sizeof counts};
- * dgram_get_access_counts(socket, &counts);
- * @endcode
+ * Counts to be filled in.
+ * @return zeros and the size of the struct, by value
+ */
+static inline dgram_access_counts_t dgram_default_access_counts(void) {
+  dgram_access_counts_t counts = {0, 0, 0, 0, 0};
+  counts.struct_size = sizeof counts;
+  return counts;
+}
+
+/**
+ * Reads the counts. dgram_get_stats() has them too, except `sources_evicted`.
  *
  * @param socket         the socket, also a closed one, until its last callback has returned
- * @param[in,out] counts receives the counts; those of a socket without lists and limit are 0
+ * @param[in,out] counts made by dgram_default_access_counts(); filled in; those of a socket without
+ * lists and limit are 0
  * @retval 0
  * @retval UV_EINVAL an argument is NULL; or `struct_size` was not set or is that of a newer header
  */

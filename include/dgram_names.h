@@ -2,7 +2,7 @@
  * @file dgram_names.h
  * A cache of host names for the sockets of a loop.
  *
- * The system's resolver may ask a name server for each send to a name. With the cache on, a name
+ * The system's resolver may query a name server for each send to a name. With the cache on, a name
  * that was found is not looked up again for some time, and a name that several sends or connects
  * wait for is looked up once. The rules of dgram.h apply here too.
  */
@@ -21,8 +21,8 @@ extern "C" {
  * It is used for the names of sends and connects, of all sockets of the loop; not for binds, which
  * concern the addresses of this host, and not by sockets with a `lookup` of the program. Only names
  * that were found are kept: after a failure the next send looks up again. A name is compared byte
- * by byte, and for each family by itself. getaddrinfo(3) does not tell how long an answer is valid
- * (the TTL of RFC 1035), so the time is the program's choice.
+ * by byte, and for each family by itself. getaddrinfo(3) does not return how long an answer is
+ * valid (the TTL of RFC 1035), so the time is the program's choice.
  *
  * A send to a name that is known is not deferred for a look-up: it keeps its place among the sends
  * to addresses. Without memory for a name it is looked up as without the cache.

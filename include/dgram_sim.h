@@ -163,9 +163,9 @@ DGRAM_EXTERN const char *dgram_sim_host_name(const dgram_sim_host_t *host);
  * @{
  */
 
-/** What a link does, in each direction by itself. Start from dgram_sim_default_link_options(). */
+/** What a link does, in each direction by itself. Start from dgram_default_sim_link_options(). */
 typedef struct dgram_sim_link_options {
-  size_t struct_size;     /**< set by dgram_sim_default_link_options() */
+  size_t struct_size;     /**< set by dgram_default_sim_link_options() */
   uint64_t delay;         /**< ns from end to end. Default 1 ms */
   uint64_t jitter;        /**< ns: up to so much more, by chance. It does not reorder. Default 0 */
   double loss;            /**< 0 to 1: how likely a packet is lost; of a datagram that is sent in
@@ -187,7 +187,7 @@ typedef struct dgram_sim_link_options {
  * The options of a link that loses nothing.
  * @return the options, by value
  */
-static inline dgram_sim_link_options_t dgram_sim_default_link_options(void) {
+static inline dgram_sim_link_options_t dgram_default_sim_link_options(void) {
   dgram_sim_link_options_t options = {0, DGRAM_SIM_MS(1), 0, 0, 0, 0, 0, 0, 0, 1500};
   options.struct_size = sizeof options;
   return options;
@@ -259,9 +259,9 @@ typedef enum {
                                       alone may send to it */
 } dgram_sim_nat_type_t;
 
-/** Options of a NAT. Start from dgram_sim_default_nat_options(). */
+/** Options of a NAT. Start from dgram_default_sim_nat_options(). */
 typedef struct dgram_sim_nat_options {
-  size_t struct_size;        /**< set by dgram_sim_default_nat_options() */
+  size_t struct_size;        /**< set by dgram_default_sim_nat_options() */
   dgram_sim_nat_type_t type; /**< Default DGRAM_SIM_NAT_PORT_RESTRICTED */
   uint64_t timeout; /**< ns since the last datagram from inside, after which a mapping ends.
                          Default 120 s (RFC 4787, REQ-5) */
@@ -275,7 +275,7 @@ typedef struct dgram_sim_nat_options {
  * The options of a usual NAT.
  * @return the options, by value
  */
-static inline dgram_sim_nat_options_t dgram_sim_default_nat_options(void) {
+static inline dgram_sim_nat_options_t dgram_default_sim_nat_options(void) {
   dgram_sim_nat_options_t options = {0, DGRAM_SIM_NAT_PORT_RESTRICTED, DGRAM_SIM_S(120), 1, 0};
   options.struct_size = sizeof options;
   return options;

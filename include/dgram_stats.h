@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/** The number of different codes that a table of errors has room for. */
+/** The number of entries of a table of errors. */
 #define DGRAM_STATS_CODES 8
 
 /** How often one error occurred. */
@@ -48,9 +48,9 @@ typedef struct dgram_stats {
   uint64_t gso_datagrams; /**< datagrams of these */
   uint64_t kernel_drops;  /**< what the kernel dropped on the way in: the receive buffer was full,
                                the checksum was wrong, or a filter of the program rejected it. With
-                               GRO (`gro_buffers` is not 0) **one joined buffer counts as one**,
+                               GRO (`gro_buffers` is not 0) a joined buffer counts as one,
                                whatever number of datagrams was in it: then this is a lower bound.
-                               For an exact number switch GRO off (`disable_gro`). It is the count
+                               It is exact with `disable_gro`. It is the count
                                of the system socket: of all its holders, and since it was made.
                                Linux 4.12 or newer (SO_MEMINFO); elsewhere 0. Exact while fewer than
                                2^32 are dropped between two readings */
@@ -62,8 +62,8 @@ typedef struct dgram_stats {
   uint64_t blocked_enobufs; /**< how often the device's queue was full (ENOBUFS), or no port free */
   uint64_t queue_max_bytes; /**< the highest dgram_get_send_queue_size() while sends had to wait:
                                for the bind, a name, or for a full buffer. What leaves in the
-                               iteration in which it was sent does not count. Of a loop: its
-                               socket's with the highest */
+                               iteration in which it was sent does not count. Of a loop: the
+                               highest of any of its sockets */
   uint64_t queue_max_count; /**< the same, of dgram_get_send_queue_count() */
   uint64_t idle_wakeups;    /**< wake-ups that led to nothing: another holder of the system socket
                                 was faster, or the error persists */
@@ -76,7 +76,7 @@ typedef struct dgram_stats {
   uint64_t receives_refused; /**< datagrams refused by dgram_set_receive_access(); they are among
                                   `datagrams_in` */
   uint64_t receives_limited; /**< ... by dgram_set_receive_rate(), likewise */
-  uint64_t sends_refused;    /**< sends refused by dgram_set_send_access() */
+  uint64_t sends_refused;    /**< sends, and connects, refused by dgram_set_send_access() */
   dgram_stats_code_t send_errors[DGRAM_STATS_CODES]; /**< `send_failures` by their codes, in the
                                 order of their first occurrence; codes beyond the last entry are
                                 only in the sum */

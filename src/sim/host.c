@@ -344,7 +344,7 @@ static int host_reserve_link(dgram_sim_host_t *host) {
 
 int dgram_sim_link(dgram_sim_host_t *a, dgram_sim_host_t *b,
                    const dgram_sim_link_options_t *options, dgram_sim_link_t **link) {
-  dgram_sim_link_options_t read = dgram_sim_default_link_options();
+  dgram_sim_link_options_t read = dgram_default_sim_link_options();
   if (link != NULL)
     *link = NULL;
   if (a == NULL || b == NULL || a == b || a->sim != b->sim ||
@@ -411,7 +411,7 @@ int dgram_sim_heal(dgram_sim_t *sim) {
 
 int dgram_sim_host_set_nat(dgram_sim_host_t *host, const dgram_sim_link_t *outside,
                            const char *address, const dgram_sim_nat_options_t *options) {
-  dgram_sim_nat_options_t read = dgram_sim_default_nat_options();
+  dgram_sim_nat_options_t read = dgram_default_sim_nat_options();
   union dgram__address own;
   if (host == NULL || outside == NULL || address == NULL || host->kind != DGRAM__SIM_HOST ||
       (outside->ends[0] != host && outside->ends[1] != host) ||

@@ -117,7 +117,7 @@ static void a_socket(void) {
   dgram_socket_t *socket = NULL;
   dgram_access_list_t *list = NULL;
   dgram_rate_options_t rate = dgram_default_rate_options();
-  dgram_access_counts_t counts = {.struct_size = sizeof counts};
+  dgram_access_counts_t counts = dgram_default_access_counts();
   rate.packets_per_second = 1000000;
   CHECK(uv_loop_init(loop) == 0);
   dgram_on_unhandled_error(on_error, NULL);

@@ -106,7 +106,7 @@ static void scenario(void) {
   int err = dgram_sim_create(own_loop, 1, &sim);
   CHECK(err == (sim != NULL ? 0 : UV_ENOMEM));
   if (sim != NULL) {
-    dgram_sim_link_options_t narrow = dgram_sim_default_link_options();
+    dgram_sim_link_options_t narrow = dgram_default_sim_link_options();
     narrow.mtu = 1000;
     narrow.duplicate = 1;
     narrow.rate = 1000000;

@@ -1652,7 +1652,7 @@ static void call_rate(struct member *member) {
   options.packets_burst = below(3) * 10;
   options.sources = below(4);
   bool none = !one_in(6);
-  dgram_access_counts_t counts = {.struct_size = sizeof counts};
+  dgram_access_counts_t counts = dgram_default_access_counts();
   struct call call = begin_call(member, "dgram_set_receive_rate", 0);
   int result = dgram_set_receive_rate(member->socket, none ? NULL : &options);
   member->filtered |= result == 0 && !none;

@@ -96,7 +96,7 @@ TEST("links") {
   assert_int_equal(dgram_sim_link(pair.a, pair.a, NULL, &link), UV_EINVAL);
   assert_int_equal(dgram_sim_link(pair.a, pair.b, NULL, &link), UV_EEXIST);
   assert_int_equal(dgram_sim_link(pair.b, pair.a, NULL, NULL), UV_EEXIST);
-  const dgram_sim_link_options_t good = dgram_sim_default_link_options();
+  const dgram_sim_link_options_t good = dgram_default_sim_link_options();
   dgram_sim_link_options_t bad[12];
   for (int i = 0; i < 12; i++)
     bad[i] = good;
@@ -136,7 +136,7 @@ TEST("NATs") {
   dgram_sim_host_t *third = sim_host("third", "10.0.0.3", NULL);
   assert_int_equal(dgram_sim_switch(sim, "s", &bridge), 0);
   dgram_sim_link_t *link = sim_link(bridge, third, NULL);
-  dgram_sim_nat_options_t options = dgram_sim_default_nat_options();
+  dgram_sim_nat_options_t options = dgram_default_sim_nat_options();
   assert_int_equal(dgram_sim_host_set_nat(NULL, pair.link, "10.0.0.1", NULL), UV_EINVAL);
   assert_int_equal(dgram_sim_host_set_nat(pair.a, NULL, "10.0.0.1", NULL), UV_EINVAL);
   assert_int_equal(dgram_sim_host_set_nat(pair.a, pair.link, NULL, NULL), UV_EINVAL);
@@ -146,10 +146,10 @@ TEST("NATs") {
   assert_int_equal(dgram_sim_host_set_nat(pair.a, pair.link, "10.0.0.9", NULL), UV_EADDRNOTAVAIL);
   options.struct_size = 0;
   assert_int_equal(dgram_sim_host_set_nat(pair.a, pair.link, "10.0.0.1", &options), UV_EINVAL);
-  options = dgram_sim_default_nat_options();
+  options = dgram_default_sim_nat_options();
   options.type = (dgram_sim_nat_type_t)4;
   assert_int_equal(dgram_sim_host_set_nat(pair.a, pair.link, "10.0.0.1", &options), UV_EINVAL);
-  options = dgram_sim_default_nat_options();
+  options = dgram_default_sim_nat_options();
   options.timeout = UINT64_MAX;
   assert_int_equal(dgram_sim_host_set_nat(pair.a, pair.link, "10.0.0.1", &options), UV_EINVAL);
   assert_int_equal(dgram_sim_host_set_nat(pair.a, pair.link, "10.0.0.1", NULL), 0);

@@ -36,7 +36,7 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 static void open_nodes(uv_loop_t *loop) {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   dgram_sim_host_t *hosts[HOSTS];
   options.jitter = DGRAM_SIM_MS(3);
   options.loss = 0.1;

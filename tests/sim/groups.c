@@ -138,7 +138,7 @@ TEST("buffer sizes are as Linux reports them") {
 }
 
 TEST("an option set behind a full send buffer acts on later sends only") {
-  dgram_sim_link_options_t slow = dgram_sim_default_link_options();
+  dgram_sim_link_options_t slow = dgram_default_sim_link_options();
   slow.rate = 100000;
   struct sim_pair pair = sim_pair(&slow);
   dgram_options_t options = sim_options(pair.a, DGRAM_UDP4);

@@ -43,7 +43,7 @@ TEST("a link without options loses nothing, and keeps the order") {
 }
 
 TEST("a link loses as many as it should") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.loss = 0.3;
   int count = count_over(loop, &options, MANY);
   assert_in_range(count, MANY * 67 / 100, MANY * 73 / 100);
@@ -53,13 +53,13 @@ TEST("a link loses as many as it should") {
 }
 
 TEST("a link that loses all delivers nothing") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.loss = 1;
   assert_int_equal(count_over(loop, &options, 100), 0);
 }
 
 TEST("a link makes duplicates") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.duplicate = 0.1;
   int count = count_over(loop, &options, MANY);
   assert_in_range(count, MANY * 108 / 100, MANY * 112 / 100);
@@ -67,14 +67,14 @@ TEST("a link makes duplicates") {
 }
 
 TEST("jitter alone keeps the order") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.jitter = DGRAM_SIM_MS(5);
   assert_int_equal(count_over(loop, &options, MANY), MANY);
   assert_int_equal(order_breaks, 0);
 }
 
 TEST("a link reorders as many as it should") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.reorder = 0.1;
   assert_int_equal(count_over(loop, &options, MANY), MANY);
   assert_in_range(order_breaks, MANY * 5 / 100, MANY * 12 / 100);
@@ -84,7 +84,7 @@ TEST("each direction of a link has its own options") {
   struct sim_pair pair = sim_pair(NULL);
   dgram_socket_t *a = sim_traced(loop, pair.a, 1000, "a");
   dgram_socket_t *b = sim_traced(loop, pair.b, 2000, "b");
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.loss = 1;
   assert_int_equal(dgram_sim_link_set(pair.link, pair.a, &options), 0);
   sim_send(a, "lost", 2000, "10.0.0.2");
@@ -99,7 +99,7 @@ static void trace_time(dgram_socket_t *socket, const char *message, const dgram_
 }
 
 TEST("a rate spaces what it lets through, and counts the headers") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.delay = DGRAM_SIM_US(100);
   options.rate = 1000000; /* a byte each us */
   struct sim_pair pair = sim_pair(&options);
@@ -114,7 +114,7 @@ TEST("a rate spaces what it lets through, and counts the headers") {
 }
 
 TEST("a link's queue is bounded") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.rate = 1000000;
   options.queue_bytes = 3000;
   assert_int_equal(count_over(loop, &options, 9), 9);
@@ -136,7 +136,7 @@ TEST("a link's queue is bounded") {
 }
 
 TEST("a full send buffer has sends wait, and all leave in order") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.rate = 1000000;
   struct sim_pair pair = sim_pair(&options);
   dgram_options_t small = sim_options(pair.a, DGRAM_UDP4);
@@ -183,7 +183,7 @@ TEST("a full receive buffer drops") {
 }
 
 TEST("fragments: each may be lost") {
-  dgram_sim_link_options_t options = dgram_sim_default_link_options();
+  dgram_sim_link_options_t options = dgram_default_sim_link_options();
   options.loss = 0.05;
   struct sim_pair pair = sim_pair(&options);
   dgram_socket_t *a = sim_bound(loop, pair.a, 1000);
@@ -202,7 +202,7 @@ TEST("a narrow link on the way tells the sender its MTU") {
   struct sim_pair pair = {.a = sim_host("a", "10.0.0.1", NULL),
                           .b = sim_host("b", "10.0.2.2", NULL)};
   dgram_sim_host_t *router = sim_host("router", "10.0.0.254", NULL);
-  dgram_sim_link_options_t narrow = dgram_sim_default_link_options();
+  dgram_sim_link_options_t narrow = dgram_default_sim_link_options();
   narrow.mtu = 1000;
   sim_link(pair.a, router, NULL);
   sim_link(router, pair.b, &narrow);
@@ -227,7 +227,7 @@ TEST("a narrow link on the way tells the sender its MTU") {
 TEST("a connected socket learns of it by EMSGSIZE") {
   struct sim_pair pair = {.a = sim_host("a", NULL, "fd00::1"), .b = sim_host("b", NULL, "fd01::2")};
   dgram_sim_host_t *router = sim_host("router", NULL, "fd00::ff");
-  dgram_sim_link_options_t narrow = dgram_sim_default_link_options();
+  dgram_sim_link_options_t narrow = dgram_default_sim_link_options();
   narrow.mtu = 1280;
   sim_link(pair.a, router, NULL);
   sim_link(router, pair.b, &narrow);

@@ -44,7 +44,7 @@ static void open_net(uv_loop_t *loop, const dgram_sim_nat_options_t *options) {
 }
 
 static dgram_sim_nat_options_t of_type(dgram_sim_nat_type_t type) {
-  dgram_sim_nat_options_t options = dgram_sim_default_nat_options();
+  dgram_sim_nat_options_t options = dgram_default_sim_nat_options();
   options.type = type;
   return options;
 }
@@ -142,7 +142,7 @@ TEST("two hosts inside with one port get two outside") {
 }
 
 TEST("ports outside are by chance on request") {
-  dgram_sim_nat_options_t options = dgram_sim_default_nat_options();
+  dgram_sim_nat_options_t options = dgram_default_sim_nat_options();
   options.random_ports = 1;
   open_net(loop, &options);
   sim_send(net.inside[0], "x", 2000, "192.0.2.1");
@@ -152,7 +152,7 @@ TEST("ports outside are by chance on request") {
 }
 
 TEST("a mapping ends after its timeout, unless it is used from inside") {
-  dgram_sim_nat_options_t options = dgram_sim_default_nat_options();
+  dgram_sim_nat_options_t options = dgram_default_sim_nat_options();
   options.timeout = DGRAM_SIM_S(30);
   open_net(loop, &options);
   sim_send(net.inside[0], "out", 2000, "192.0.2.1");

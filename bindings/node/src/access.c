@@ -213,7 +213,7 @@ int64_t addon_set_receive_rate(struct handle *handle, const struct addon_argumen
 int64_t addon_access_counts(struct handle *handle, const struct addon_argument argv[]) {
   napi_env env = handle->addon->env;
   napi_value out = argv[0].value;
-  dgram_access_counts_t counts = {.struct_size = sizeof counts};
+  dgram_access_counts_t counts = dgram_default_access_counts();
   int err = dgram_get_access_counts(handle->socket, &counts);
   if (err != 0)
     return err;

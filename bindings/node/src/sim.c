@@ -201,7 +201,7 @@ static bool sim_link_options(const struct sim_call *call, int index,
   double numbers[9];
   if (!sim_numbers(call, index, numbers, 9))
     return false;
-  *options = dgram_sim_default_link_options();
+  *options = dgram_default_sim_link_options();
   options->delay = sim_ns(numbers[0]);
   options->jitter = sim_ns(numbers[1]);
   options->loss = numbers[2];
@@ -272,7 +272,7 @@ SIM_FUNCTION(sim_partition) {
 
 /* simNat(id, host, outside, address, options): type, timeout, hairpin, randomPorts. */
 SIM_FUNCTION(sim_nat) {
-  dgram_sim_nat_options_t options = dgram_sim_default_nat_options();
+  dgram_sim_nat_options_t options = dgram_default_sim_nat_options();
   double numbers[4];
   char address[SIM_NAME];
   if (!sim_text(call, 3, address) || !sim_numbers(call, 4, numbers, 4) ||
