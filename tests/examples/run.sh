@@ -462,19 +462,24 @@ mdns_host() {
 <allow own="*"/></policy></busconfig>
 END
   printf '[server]\nuse-ipv6=no\nhost-name=host%s\n' "$1" >"$folder/avahi.conf"
-  on_mdns_host "$1" dbus-daemon --config-file="$folder/bus.conf" --nofork --nopidfile \
-    >"$folder/bus.log" 2>&1 &
-  started+=("$!")
+  start_on_mdns_host "$1" dbus-daemon --config-file="$folder/bus.conf" --nofork --nopidfile \
+    >"$folder/bus.log" 2>&1
   await test -S "$folder/bus" || fail "no message bus: $(cat "$folder/bus.log")"
-  on_mdns_host "$1" avahi-daemon --file "$folder/avahi.conf" --no-drop-root --no-rlimits \
-    --no-chroot --no-proc-title >"$folder/log" 2>&1 &
-  started+=("$!")
+  start_on_mdns_host "$1" avahi-daemon --file "$folder/avahi.conf" --no-drop-root --no-rlimits \
+    --no-chroot --no-proc-title >"$folder/log" 2>&1
   await grep -q 'startup complete' "$folder/log" || fail "no avahi-daemon: $(cat "$folder/log")"
 }
 on_mdns_host() {
   local holder=host_$1
   DBUS_SYSTEM_BUS_ADDRESS=unix:path=$scratch/host$1/bus \
     nsenter --net --mount --target "${!holder}" "${@:2}"
+}
+# The same, in the background: the process is the command itself, so that it is killed at the end.
+start_on_mdns_host() {
+  local holder=host_$1
+  (exec env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$scratch/host$1/bus" \
+    nsenter --net --mount --target "${!holder}" "${@:2}") &
+  started+=("$!")
 }
 # finds LINK ADDRESS [NAME]: avahi of this host finds the example at this address.
 finds() {
