@@ -239,7 +239,7 @@ static bool sender_may_send(const dgram_socket_t *socket, enum sender_reason rea
 
 /*
  * Sends the posts. Woken, a program's own look-up may run inside the first send, which binds the
- * socket, and close it.
+ * socket, close it, and run the tasks of a program that defers: so the post may end inside.
  */
 static void sender_send(dgram_socket_t *socket, struct dgram__list *posts,
                         enum sender_reason reason) {
@@ -249,11 +249,13 @@ static void sender_send(dgram_socket_t *socket, struct dgram__list *posts,
     uv_buf_t buffer = {.base = post->bytes, .len = post->size};
     const struct sockaddr *to = post->to.any.sa_family != AF_UNSPEC ? &post->to.any : NULL;
     dgram__count(socket)->posts++;
-    post->status = sender_may_send(socket, reason)
-                       ? dgram__send_posted(socket, &buffer, to, post_on_sent, post)
-                       : UV_ECANCELED;
-    if (post->status != 0)
-      dgram__list_append(&socket->extras->posts.failed, &post->node);
+    int err = sender_may_send(socket, reason)
+                  ? dgram__send_posted(socket, &buffer, to, post_on_sent, post)
+                  : UV_ECANCELED;
+    if (err == 0) /* it has ended, perhaps */
+      continue;
+    post->status = err;
+    dgram__list_append(&socket->extras->posts.failed, &post->node);
   }
 }
 

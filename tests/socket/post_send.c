@@ -3,6 +3,8 @@
  * thread of the loop; also when the socket is closed while threads post.
  */
 #include "lib/fixture.h"
+#include "lib/lookup_stub.h"
+#include "lib/task_list.h"
 
 #include <dgram_post.h>
 #include <dgram_stats.h>
@@ -408,6 +410,31 @@ TEST("a look-up inside the first post may close the socket, and does not run ins
     settle(loop);
     assert_trace(inside_close ? "x(ECANCELED) y(ECANCELED)" : "lookup x close y(ECANCELED)");
   }
+}
+
+static void run_tasks_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  trace("error(%s)", error->name);
+  task_list_run_all(context);
+}
+
+/* Its post is freed then, before the send of it returns. */
+TEST("a post ends inside the look-up that it starts") {
+  struct task_list tasks = {0};
+  struct lookup_stub stub = {.fails = UV_EAI_FAIL};
+  dgram_options_t options = lookup_stub_options(DGRAM_UDP4, &stub);
+  options.defer = task_list_options(&tasks).defer;
+  options.defer_context = &tasks;
+  dgram_socket_t *socket = new_with(loop, &options);
+  assert_int_equal(dgram_on_error(socket, run_tasks_in_error, &tasks), 0);
+  dgram_sender_t *sender = new_alive(socket);
+  assert_int_equal(post(sender, "x", 9, trace_sent, "x"), 0);
+  settle(loop);
+  assert_trace("ask(0.0.0.0) error(EAI_FAIL) x(EAI_FAIL)");
+  dgram_sender_free(sender);
+  close_socket(socket);
+  settle(loop);
+  task_list_run_all(&tasks);
+  run_to_end(loop);
 }
 
 /* ---- many threads ---- */
