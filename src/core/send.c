@@ -550,6 +550,7 @@ void dgram__send_bind_failed(dgram_socket_t *socket, int code, const char *sysca
       send_drop(socket, send);
     }
   }
+  dgram__send_limit_check(socket); /* those without a callback have ended */
 }
 
 /* ---- resolving ---- */

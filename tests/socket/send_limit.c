@@ -199,6 +199,20 @@ TEST("drain does not come inside of dgram_flush()") {
   assert_trace("drain");
 }
 
+/* They end with the bind's 'error', and have no callback of their own. */
+TEST("drain comes after a failed bind that sends without callbacks waited for") {
+  dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
+  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
+  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 2, 0, 0), 0);
+  assert_int_equal(dgram_bind(socket, 0, "203.0.113.1", NULL, NULL), 0);
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", NULL, NULL), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", NULL, NULL), UV_ENOBUFS);
+  settle(loop);
+  assert_trace("error(EADDRNOTAVAIL) drain");
+}
+
 /* ---- the limit changes ---- */
 
 TEST("a limit that is lifted accepts all, and drain comes") {
