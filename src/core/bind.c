@@ -227,9 +227,12 @@ static void bind_run(dgram_socket_t *socket) {
 
 static const struct dgram__task_type bind_task = {bind_run, offsetof(dgram_socket_t, tasks.bind)};
 
+/* A look-up that took too long is freed by its answer, perhaps inside 'error': the name is copied.
+ */
 static void bind_resolved(void *owner, int status, const union dgram__address *address) {
   dgram_socket_t *socket = owner;
-  const char *host = dgram__resolve_host(socket->binding.lookup);
+  char host[DGRAM__HOST_MAX + 1];
+  strcpy(host, dgram__resolve_host(socket->binding.lookup));
   socket->binding.lookup = NULL;
   dgram__hold(socket);
   if (status != 0) {

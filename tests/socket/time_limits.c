@@ -166,6 +166,25 @@ TEST("the look-up of a bind ends after its time, and the socket can be bound aga
   assert_trace("ask(name)");
 }
 
+/* The answer that a program owes ends the look-up, whose name the error has. */
+static void answer_in_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
+  answer_all(context);
+}
+
+TEST("the look-up of a bind is answered inside the error that it took too long") {
+  struct lookup_stub stub = {0};
+  struct kept_error error = {0};
+  dgram_socket_t *socket = new_unbound(loop, &stub);
+  assert_int_equal(dgram_on_error(socket, answer_in_error, &stub), 0);
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  assert_int_equal(dgram_set_lookup_timeout(socket, SHORT_MS), 0);
+  assert_int_equal(dgram_bind(socket, 0, "name", trace_event, "never"), 0);
+  run_until(loop, &error.calls, 1);
+  assert_string_equal(error.address, "name");
+  settle(loop);
+  assert_trace("ask(name)");
+}
+
 TEST("the look-up of a connect ends after its time, and the socket can be connected again") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_waiting(loop, &stub);
