@@ -1286,7 +1286,9 @@ DGRAM_EXTERN int dgram_pause(dgram_socket_t *socket);
  * Inside a listener of 'messages': pauses as dgram_pause() does, and only the first messages of the
  * batch count as delivered. The others come again after dgram_resume(), in another batch, to all
  * listeners of 'messages'; of the first ones a 'message' follows for each, as always. After several
- * calls in one batch the least `delivered` counts.
+ * calls in one batch the least `delivered` counts. Without memory to keep the others they come
+ * again at once, though the socket is paused, until a listener takes none: then they are lost, and
+ * 'error' is emitted with ENOMEM.
  *
  * @param socket    the socket
  * @param delivered messages of the batch, from the first on, that count as delivered: 0 to the

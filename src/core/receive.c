@@ -494,15 +494,20 @@ static void receive_put_back(struct message_batch *messages, struct dgram__rx_ba
     messages->losses--;
 }
 
-/* Emits 'messages'; what a listener does not take is put back. */
-static void receive_emit_messages(dgram_socket_t *socket, struct message_batch *messages,
+/*
+ * Emits 'messages'; what a listener does not take is put back, and comes in another iteration, also
+ * if the listener has had the socket receive again at once. Returns whether all was taken.
+ */
+static bool receive_emit_messages(dgram_socket_t *socket, struct message_batch *messages,
                                   struct dgram__rx_batch *batch) {
   messages->delivered = messages->count;
   socket->rx.reporting = (uint16_t)messages->count;
   dgram__emit_messages(socket, messages->pointers, messages->count);
   socket->rx.reporting = 0;
-  if (messages->delivered < messages->count)
-    receive_put_back(messages, batch);
+  if (messages->delivered == messages->count)
+    return true;
+  receive_put_back(messages, batch);
+  return false;
 }
 
 /* After 'messages': the losses, and a 'message' for each if that has listeners. */
@@ -532,8 +537,7 @@ static void receive_emit_many(dgram_socket_t *socket, struct dgram__rx_batch *ba
     /* Fewer say little; in a simulation no time passes. */
     bool measured = messages->count >= MIN_MESSAGE_BATCH && !dgram__udp_is_simulated(&socket->udp);
     uint64_t began = measured ? uv_hrtime() : 0;
-    if (messages->count > 0)
-      receive_emit_messages(socket, messages, batch);
+    bool all = messages->count == 0 || receive_emit_messages(socket, messages, batch);
     if (socket->events.message.list.first != NULL || messages->losses > 0)
       receive_emit_gathered(socket, messages, batch);
     iteration->emitted += (unsigned)messages->count + messages->losses + messages->refused;
@@ -546,7 +550,7 @@ static void receive_emit_many(dgram_socket_t *socket, struct dgram__rx_batch *ba
       rx->message_ns = next < UINT32_MAX ? (uint32_t)next : UINT32_MAX;
       iteration->spent += took;
     }
-    if (iteration->spent >= EMIT_NS && !rx_iteration_is_short(iteration))
+    if (!all || (iteration->spent >= EMIT_NS && !rx_iteration_is_short(iteration)))
       iteration->limit = iteration->emitted;
   }
 }
@@ -623,7 +627,8 @@ static void receive_set_backlog(dgram_socket_t *socket, struct dgram__backlog *b
 
 /*
  * Keeps the rest of the batch in front of what was diverted to the socket meanwhile. Without memory
- * to keep it, it is emitted now, though the socket is paused.
+ * to keep it, it is emitted now, though the socket is paused; what listeners of 'messages' then do
+ * not take is lost.
  */
 static void receive_keep(dgram_socket_t *socket, struct dgram__rx_batch *batch) {
   struct dgram__backlog *diverted = socket->rx.backlog;
@@ -636,7 +641,12 @@ static void receive_keep(dgram_socket_t *socket, struct dgram__rx_batch *batch) 
   while (batch->count > 0 && socket->life == DGRAM__OPEN) {
     struct rx_iteration iteration = rx_iteration_begin(socket);
     iteration.respect = RX_DESPITE_PAUSE;
+    const struct dgram__rx_batch before = *batch;
     receive_emit(socket, batch, &iteration);
+    if (batch->buffers == before.buffers && batch->offset == before.offset) {
+      receive_emit_loss(socket, UV_ENOMEM);
+      return;
+    }
   }
 }
 

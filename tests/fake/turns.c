@@ -254,6 +254,31 @@ SCRIPTED_TEST("a batch is delivered at once without memory to keep the rest") {
   }
 }
 
+static void take_first(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                       size_t count, void *context) {
+  int *left = context;
+  trace("%d", (int)count);
+  out_of_memory = true;
+  assert_int_equal(dgram_pause_at(socket, *left > 0 ? 1 : 0), 0);
+  --*left;
+}
+
+/* There is no end to it else: the socket is paused, and what comes again is never taken. */
+SCRIPTED_TEST("what listeners do not take is lost without memory to keep it") {
+  int left = 2;
+  dgram_socket_t *socket = scripted_socket();
+  assert_int_equal(dgram_on_messages(socket, take_first, &left), 0);
+  fake_receive(socket, BATCH);
+  uv_run(scripted_loop, UV_RUN_NOWAIT);
+  out_of_memory = false;
+  assert_trace("7 (a) 6 (bb) 5 error(recvmsg ENOMEM)");
+  assert_int_equal(dgram_is_paused(socket), 1);
+  assert_int_equal(dgram_off_messages(socket, take_first, &left), 0);
+  assert_int_equal(dgram_resume(socket), 0);
+  fake_receive(socket, BATCH);
+  EXPECT(TRACE);
+}
+
 static void close_at_third(dgram_socket_t *socket, int number) {
   if (number == 2)
     close_socket(socket);

@@ -362,6 +362,33 @@ TEST("a batch of which nothing is taken comes again") {
   close(fd);
 }
 
+static void take_none_and_resume(dgram_socket_t *socket, const dgram_message_t *const messages[],
+                                 size_t count, void *context) {
+  int *calls = context;
+  ++*calls;
+  assert_int_equal(dgram_pause_at(socket, 0), 0);
+  assert_int_equal(dgram_resume(socket), 0);
+}
+
+/* In an iteration each: other sockets and timers have their turn. */
+TEST("a batch of which nothing is taken comes again in the next iteration") {
+  int port;
+  int calls = 0;
+  int fd = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
+  assert_int_equal(dgram_on_messages(socket, take_none_and_resume, &calls), 0);
+  raw_send(fd, "a", 1, port);
+  for (int i = 1; i <= 3; i++) {
+    run_until(loop, &calls, i);
+    assert_int_equal(calls, i);
+  }
+  assert_int_equal(dgram_on_messages(socket, trace_messages, "all"), 0);
+  assert_int_equal(dgram_off_messages(socket, take_none_and_resume, &calls), 0);
+  settle(loop);
+  assert_trace("all[a]");
+  close(fd);
+}
+
 static void pause_batch(dgram_socket_t *socket, const dgram_message_t *const messages[],
                         size_t count, void *context) {
   assert_int_equal(dgram_pause(socket), 0);
