@@ -38,9 +38,15 @@ static int socket_events(const struct dgram__endpoint *endpoint) {
          (2 * socket->sending <= (size_t)socket->send_buffer ? UV_WRITABLE : 0);
 }
 
+/* As poll(2) reports POLLERR, an error is an event whatever the socket is watched for. */
+static bool socket_has_watched_event(const struct dgram__sim_socket *socket) {
+  return socket->watched != 0 &&
+         (socket->error != 0 || (socket_events(&socket->endpoint) & socket->watched) != 0);
+}
+
 void dgram__sim_check_ready(struct dgram__sim_socket *socket) {
   if (!socket->is_open || socket->readiness == DGRAM__SIM_READY ||
-      (socket_events(&socket->endpoint) & socket->watched) == 0)
+      !socket_has_watched_event(socket))
     return;
   socket->readiness = DGRAM__SIM_READY;
   dgram__list_append(&socket_sim(socket)->ready, &socket->ready);
@@ -77,9 +83,9 @@ bool dgram__sim_wake(dgram_sim_t *sim) {
     struct dgram__sim_socket *socket =
         DGRAM__LIST_ENTRY(sim->ready.first, struct dgram__sim_socket, ready);
     socket_leave_ready(socket);
-    int events = socket_events(&socket->endpoint) & socket->watched;
-    if (events == 0)
+    if (!socket_has_watched_event(socket))
       continue;
+    int events = socket_events(&socket->endpoint) & socket->watched;
     socket->holds++;
     socket->endpoint.on_ready(socket->endpoint.owner, socket->error != 0 ? UV_EBADF : 0, events);
     dgram__sim_check_ready(socket);

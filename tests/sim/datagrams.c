@@ -154,6 +154,18 @@ TEST("a connected socket learns that nobody has the port") {
   assert_trace("");
 }
 
+/* poll(2) reports an error whatever it watches for. */
+TEST("a paused socket learns it, too") {
+  struct sim_pair pair = sim_pair(NULL);
+  dgram_socket_t *a = sim_traced(loop, pair.a, 1000, "a");
+  assert_int_equal(dgram_connect_sync(a, 2000, "10.0.0.2"), 0);
+  assert_int_equal(dgram_pause(a), 0);
+  sim_run();
+  assert_int_equal(dgram_send(a, "x", 1, 0, NULL, NULL, NULL), 0);
+  sim_run();
+  assert_trace("a(ECONNREFUSED)");
+}
+
 TEST("a host reaches itself by loopback and by its own address") {
   dgram_sim_host_t *host = sim_host("alone", "10.0.0.1", "fd00::1");
   dgram_socket_t *a = sim_bound(loop, host, 1000);
