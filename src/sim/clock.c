@@ -279,10 +279,14 @@ static void clock_run_loop(dgram_sim_t *sim) {
   clock_set_loop(sim);
 }
 
-/* All of the present time. Returns the loop's timers that are next. */
+/*
+ * All of the present time. Returns the loop's timers that are next. A timer that is started anew
+ * for the present would never let it end, so a stop does after once more.
+ */
 static struct clock_scan clock_finish_present(dgram_sim_t *sim, unsigned jumps) {
   bool may_run_loop = true;
   for (;;) {
+    bool stops = sim->state == DGRAM__SIM_STOPPING;
     bool any = clock_settle(sim);
     struct clock_scan scan = clock_fire(sim, &any);
     bool has_to = uv_loop_alive(sim->uv) &&
@@ -290,7 +294,7 @@ static struct clock_scan clock_finish_present(dgram_sim_t *sim, unsigned jumps) 
     if (may_run_loop && has_to && scan.next > scan.time) {
       clock_run_loop(sim);
       may_run_loop = false; /* an idle handle that stays active does not stop the time */
-    } else if (!any) {
+    } else if (!any || stops) {
       return scan;
     }
   }

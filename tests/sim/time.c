@@ -112,6 +112,26 @@ TEST("timers of the network are exact, can be stopped, and stop the run") {
   assert_int_equal(dgram_sim_timer_start(sim, UINT64_MAX, trace_sim_timer, "late", &timer), 0);
 }
 
+/* Virtual time stands still for it. */
+static void start_at_once(uv_timer_t *timer) {
+  int *calls = timer->data;
+  if (++*calls >= 3)
+    dgram_sim_stop(sim);
+  uv_timer_start(timer, start_at_once, 0, 0);
+}
+
+TEST("a timer that is due again at once can stop the run") {
+  uv_timer_t timer;
+  int calls = 0;
+  start(loop, &timer, NULL, 10, 0);
+  timer.data = &calls;
+  assert_int_equal(uv_timer_start(&timer, start_at_once, 10, 0), 0);
+  sim_run();
+  assert_in_range(calls, 3, 4);
+  assert_int_equal(dgram_sim_now(sim), DGRAM_SIM_MS(10));
+  end_timer(&timer);
+}
+
 static void run_inside(dgram_sim_t *of, void *context) {
   trace("%d %d %d %d", dgram_sim_run(of), dgram_sim_run_for(of, 1), dgram_sim_step(of, 1),
         dgram_sim_free(of));
