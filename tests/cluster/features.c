@@ -44,6 +44,25 @@ TEST("an option that a worker sets is set for all who share the port") {
   await("2:ttl(33)");
 }
 
+static void report_device(dgram_socket_t *socket, void *context) {
+  char name[DGRAM_INTERFACE_NAME];
+  must(dgram_get_bind_device(socket, name) == 0);
+  report("device(%s)", name);
+}
+
+ROLE(bind_to_loopback) {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.bind_device = this_id == 1 ? "lo" : NULL;
+  worker_bind(reporting_socket(loop, &options), port_wanted(), report_device);
+}
+
+TEST("a device that a worker binds to is that of all who share the port") {
+  fork_worker("bind_to_loopback");
+  await("1:device(lo)");
+  fork_worker("bind_to_loopback");
+  await("2:device(lo)");
+}
+
 static void assert_refused(uv_loop_t *loop, const char *role, const char *error) {
   fork_worker(role);
   await_times(1, "%s", error);

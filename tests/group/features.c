@@ -1,6 +1,8 @@
 /* What node:dgram has not, on the sockets of a group: each thread has its own. */
 #include "lib/group_fixture.h"
 
+#include <dgram_peer.h>
+
 enum { THREADS = 3 };
 
 /* ---- options ---- */
@@ -129,4 +131,84 @@ TEST("a thread of a group that is paused loses nothing, and another is not held 
   assert_int_equal(sum, EACH * THREADS);
   for (int i = 0; i < EACH * THREADS; i++)
     close(fds[i]);
+}
+
+/* ---- peers ---- */
+
+enum { PEERS = 12, OF_PEER = 0x80 };
+
+/* Of each thread: only that touches them. */
+static struct {
+  dgram_socket_t *sockets[PEERS];
+  int count;
+} accepted[THREADS];
+
+static void answer_peer(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                        void *context) {
+  struct thread_counts *count = context;
+  unsigned char bytes[] = {(unsigned char)(OF_PEER | count->index), (unsigned char)*message};
+  count->messages++;
+  if (dgram_send(socket, bytes, sizeof bytes, 0, NULL, NULL, NULL) != 0)
+    count->failures++;
+}
+
+static void accept_and_reply(dgram_socket_t *socket, const char *message,
+                             const dgram_rinfo_t *rinfo, void *context) {
+  struct thread_counts *count = context;
+  int own = count->index;
+  dgram_socket_t **peer = &accepted[own].sockets[accepted[own].count];
+  if (accepted[own].count == PEERS || dgram_accept_peer(socket, rinfo->sockaddr, NULL, peer) != 0 ||
+      dgram_on_message(*peer, answer_peer, count) != 0)
+    count->failures++;
+  else
+    accepted[own].count++;
+  reply(socket, message, rinfo, context);
+}
+
+static int start_accepting(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
+  counts[index].index = index;
+  accepted[index].count = 0;
+  return dgram_on_message(socket, accept_and_reply, &counts[index]);
+}
+
+/* Else they would keep the thread running. */
+static void close_peers(dgram_group_t *group, int index, dgram_socket_t *socket, void *context) {
+  for (int i = 0; i < accepted[index].count; i++)
+    counts[index].failures += dgram_close(accepted[index].sockets[i], NULL, NULL) != 0;
+  counts[index].stops++;
+}
+
+static void ask_all(const int fds[], int port, int of_peer, dgram_steer_t steer) {
+  for (int i = 0; i < PEERS; i++) {
+    char byte = (char)i;
+    raw_send(fds[i], &byte, 1, port);
+    int from = answer_from(fds[i], &byte, 1);
+    assert_int_equal(from & OF_PEER, of_peer);
+    if (steer == DGRAM_STEER_PAYLOAD)
+      assert_int_equal(from & ~OF_PEER, i % THREADS);
+  }
+}
+
+TEST("each thread of a group accepts the peers that it gets, and its steering stays") {
+  static const dgram_steer_t steers[] = {DGRAM_STEER_FLOW, DGRAM_STEER_PAYLOAD};
+  for (int n = 0; n < 2; n++) {
+    int fds[PEERS];
+    dgram_group_options_t options = answering(THREADS);
+    options.on_start = start_accepting;
+    options.on_stop = close_peers;
+    options.steer = steers[n];
+    dgram_group_t *group = start_group(&options);
+    int port = port_of_group(group);
+    for (int i = 0; i < PEERS; i++)
+      fds[i] = raw_socket();
+    ask_all(fds, port, 0, steers[n]);
+    ask_all(fds, port, OF_PEER, steers[n]);
+    stop_group(group);
+    int accepts = 0;
+    for (int i = 0; i < THREADS; i++)
+      accepts += accepted[i].count;
+    assert_int_equal(accepts, PEERS); /* nobody's twice */
+    for (int i = 0; i < PEERS; i++)
+      close(fds[i]);
+  }
 }
