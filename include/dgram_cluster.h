@@ -175,7 +175,9 @@ DGRAM_EXTERN int dgram_cluster_fork(dgram_cluster_t *cluster, char *const env[])
  * Allows workers to bind to a descriptor of the primary's, by `fd` of dgram_bind_options(). All
  * others are refused, since a compromised worker could request any socket of the primary by
  * guessing its number. It applies to running and to future workers, and to this socket only: when
- * the socket is closed, a new one with the same number is not shared.
+ * the socket is closed, a new one with the same number is not shared. If a socket of the cluster's
+ * loop has the descriptor, it is shared from the first worker's bind on: what it has received is
+ * delivered then, and it receives one datagram at a time (`receive_batch` of dgram.h).
  * @param cluster the cluster
  * @param fd      a UDP socket, greater than 0; still owned by the program, which may close it.
  *                Workers that have bound to it keep it

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "descriptor.h"
+#include "sharing.h"
 #include "worker_env.h"
 
 static void primary_set_worker_state(struct dgram__worker_process *worker,
@@ -278,6 +279,8 @@ static int primary_on_frame(struct dgram__worker_process *worker,
       err = dgram__shared_sockets_lease(&cluster->shared, &worker->leases, frame, &lease);
     if (err == UV_EPROTO)
       return err;
+    if (err == 0 && frame->fd > 0) /* a socket of this loop may have it */
+      dgram__lend_descriptor(cluster->loop, frame->fd);
     primary_reply(worker, frame->number, err, err == 0 ? lease->socket->fd : -1);
     return 0;
   case DGRAM__FRAME_LISTENING:

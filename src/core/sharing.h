@@ -1,5 +1,5 @@
 /*
- * What the hand-over needs of sockets whose descriptors it gives away.
+ * What the hand-over and the primary of a cluster need of sockets whose descriptors they give away.
  */
 #ifndef DGRAM_SHARING_H
 #define DGRAM_SHARING_H

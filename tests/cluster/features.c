@@ -259,6 +259,40 @@ TEST("a worker answers from the address that a datagram came to") {
   close(sender);
 }
 
+/* ---- the primary's own socket ---- */
+
+enum { SHARED = 200 };
+
+ROLE(take_fd) {
+  dgram_socket_t *socket = reporting_udp4(loop);
+  must(dgram_on_message(socket, report_message, NULL) == 0);
+  must(adopt_fd(socket, number_of("FD")) == 0);
+}
+
+static void close_at_tenth(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
+                           void *context) {
+  if (++*(int *)context == 10)
+    close_socket(socket);
+}
+
+/* The worker is stopped while they come, so that the primary reads first. */
+TEST("a socket of the primary that is shared takes nothing from the workers when it closes") {
+  int received = 0, port;
+  dgram_socket_t *own = new_roomy(loop, close_at_tenth, &received, &port);
+  int fd = dgram_fileno(own);
+  assert_int_equal(dgram_cluster_share_fd(cluster, fd), 0);
+  set_number("FD", fd);
+  fork_worker("take_fd");
+  await("listening(1)");
+  assert_int_equal(dgram_cluster_kill(cluster, 1, SIGSTOP), 0);
+  send_many(port, SHARED);
+  run_until(loop, &received, 10);
+  settle(loop);
+  assert_int_equal(dgram_cluster_kill(cluster, 1, SIGCONT), 0);
+  await_times(SHARED - 10, "1:got(x)");
+  assert_int_equal(received, 10);
+}
+
 /* ---- 'icmp' ---- */
 
 static void report_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {

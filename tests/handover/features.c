@@ -5,6 +5,7 @@
 #include "lib/handover_fixture.h"
 
 #include <dgram_access.h>
+#include <dgram_peer.h>
 #include <dgram_stats.h>
 
 static int closed_port(void) {
@@ -220,4 +221,40 @@ TEST("what an access list refuses of a server's backlog is counted, and goes to 
   settle(loop);
   assert_int_equal(received, 10);
   assert_int_equal(received + (int)counts.receives_refused + later, MANY);
+}
+
+/* ---- peers ---- */
+
+/* It is a system socket of its own: the server that has accepted the peer keeps it. */
+TEST("the socket of a peer stays when its server is handed over, and then the peer is the next's") {
+  int of_peer = 0, later = 0;
+  int peer = raw_socket();
+  struct taker taker;
+  struct sockaddr_in to = loopback_address(raw_port(peer));
+  dgram_socket_t *accepted;
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  options.reuse_port = 1;
+  dgram_socket_t *old = new_with(loop, &options);
+  int port = bind_now(old, "127.0.0.1");
+  assert_int_equal(dgram_accept_peer(old, (struct sockaddr *)&to, NULL, &accepted), 0);
+  assert_int_equal(dgram_on_message(accepted, count_message, &of_peer), 0);
+  offer_socket(old);
+  take_one(loop, &taker);
+  dgram_socket_t *next = new_taken(loop, taker.fds[0], count_message, &later);
+  confirm(loop, &taker);
+  close_socket(old);
+  settle(loop);
+  raw_send(peer, "x", 1, port);
+  run_until(loop, &of_peer, 1);
+  close_socket(accepted);
+  settle(loop);
+  raw_send(peer, "x", 1, port);
+  run_until(loop, &later, 1);
+  assert_int_equal(of_peer, 1);
+  assert_int_equal(dgram_accept_peer(next, (struct sockaddr *)&to, NULL, &accepted), 0);
+  assert_int_equal(dgram_on_message(accepted, count_message, &of_peer), 0);
+  raw_send(peer, "x", 1, port);
+  run_until(loop, &of_peer, 2);
+  close_socket(accepted);
+  close(peer);
 }
