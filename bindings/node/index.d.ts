@@ -230,6 +230,15 @@ export interface Stats {
   icmpErrors: Record<string, number>;
 }
 
+/** Options of {@link Socket.acceptPeer}. */
+export interface AcceptPeerOptions {
+  /**
+   * The address of this host that the peer has sent to, if this socket is bound to all interfaces;
+   * by default that of the route to the peer.
+   */
+  localAddress?: string | undefined;
+}
+
 /** A datagram of {@link Socket.sendMany} on a socket that is not connected. */
 export interface OutgoingMessage {
   /** The bytes; copied inside the call. */
@@ -446,6 +455,24 @@ export class Socket extends dgram.Socket {
    * It ends when the socket is closed, after what came before; an `'error'` of the socket is thrown.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined>;
+
+  /**
+   * Gives a peer of this socket a connected socket of its own on the same port: what the peer sends
+   * from now on comes there, and nothing of anybody is lost. This socket is bound with `reusePort`
+   * and not connected. The new socket has the options of this one, emits `'listening'` but not
+   * `'connect'`, and its `close()` leaves the peer to this socket again.
+   * @param rinfo The peer, as a listener of `'message'` gets it.
+   */
+  acceptPeer(rinfo: { address: string, port: number }, options?: AcceptPeerOptions): Socket;
+
+  /**
+   * Joins a multicast group on every interface that has an address of its family, and on those that
+   * come later; `addMembership()` joins it on one.
+   */
+  addMembershipAll(multicastAddress: string): void;
+
+  /** Leaves a group on every interface on which `addMembershipAll()` has joined it. */
+  dropMembershipAll(multicastAddress: string): void;
 
   addListener<E extends keyof SocketEventMap>(
     event: E, listener: (...args: SocketEventMap[E]) => void): this;

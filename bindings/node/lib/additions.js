@@ -8,6 +8,8 @@ const { Socket } = require('./socket');
 const { isPaused, setPaused } = require('./flow');
 const { iterate } = require('./iterate');
 const { reply } = require('./receive-info');
+const { acceptPeer } = require('./accept-peer');
+const { addMembershipAll, dropMembershipAll } = require('./membership-all');
 const { sendMany } = require('./send-many');
 const { sendWith, trySend } = require('./send-with');
 const { getMTU, getSockopt, setSockopt } = require('./sockopts');
@@ -46,6 +48,18 @@ const methods = {
 
   reply(rinfo, msg, callback) {
     reply(this, rinfo, msg, callback);
+  },
+
+  acceptPeer(rinfo, options) {
+    return acceptPeer(this, rinfo, options);
+  },
+
+  addMembershipAll(multicastAddress) {
+    addMembershipAll(this, multicastAddress);
+  },
+
+  dropMembershipAll(multicastAddress) {
+    dropMembershipAll(this, multicastAddress);
   },
 
   sendMany(list, callback) {

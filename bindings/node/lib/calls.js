@@ -35,12 +35,12 @@ function release(start) {
   }
 }
 
-// Makes a function of the addon, of up to three arguments, emit what it has queued before it
+// Makes a function of the addon, of up to four arguments, emit what it has queued before it
 // returns.
 function releasing(call) {
-  return function(a, b, c) {
+  return function(a, b, c, d) {
     const start = pending.length;
-    const result = apply(call, this, [a, b, c]);
+    const result = apply(call, this, [a, b, c, d]);
     if (pending.length > start)
       release(start);
     return result;

@@ -26,6 +26,11 @@ const flags = {
 // ---- the option ----
 
 // Returns the flags of the library; 0: none.
+// The names of flags: the option as it was given.
+function listReceiveInfo(sum) {
+  return Object.keys(flags).filter((name) => (sum & flags[name]) !== 0);
+}
+
 function checkReceiveInfo(names, name) {
   if (names === undefined)
     return 0;
@@ -121,4 +126,4 @@ function transmitReply(request) {
   transmit(request, state.handle.connectState === CONNECTED ? undefined : address);
 }
 
-module.exports = { addInfo, checkReceiveInfo, reply };
+module.exports = { listReceiveInfo, addInfo, checkReceiveInfo, reply };

@@ -105,7 +105,7 @@ enum addon_constant { ADDON_CONSTANTS(ADDON_CONSTANT) };
 
 enum {
   ADDON_MAX_CALLBACK_ARGUMENTS = 5,
-  ADDON_MAX_METHOD_ARGUMENTS = 3,
+  ADDON_MAX_METHOD_ARGUMENTS = 4,
 };
 
 /* A number that JavaScript holds in place of a pointer, so that it cannot forge one. Never 0. */

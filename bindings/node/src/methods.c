@@ -7,6 +7,9 @@
 
 #include <dgram_stats.h>
 
+#include <dgram_interfaces.h>
+#include <dgram_peer.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +106,8 @@ METHOD(set_multicast_loopback, dgram_set_multicast_loopback(handle->socket, argv
 METHOD(set_multicast_interface, dgram_set_multicast_interface(handle->socket, argv[0].text))
 METHOD(add_membership, dgram_add_membership(handle->socket, argv[0].text, argv[1].text))
 METHOD(drop_membership, dgram_drop_membership(handle->socket, argv[0].text, argv[1].text))
+METHOD(add_membership_all, dgram_add_membership_all(handle->socket, argv[0].text, NULL, NULL))
+METHOD(drop_membership_all, dgram_drop_membership_all(handle->socket, argv[0].text))
 METHOD(add_source, dgram_add_source_specific_membership(handle->socket, argv[0].text, argv[1].text,
                                                         argv[2].text))
 METHOD(drop_source, dgram_drop_source_specific_membership(handle->socket, argv[0].text,
@@ -205,6 +210,32 @@ static int64_t method_stats(struct handle *handle, const struct addon_argument a
   return addon_define(env, argv[0].value, "json", addon_text(env, json)) ? 0 : UV_EINVAL;
 }
 
+union method_address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+static bool method_read_address(const char *text, int port, union method_address *address) {
+  return uv_ip4_addr(text, port, &address->v4) == 0 || uv_ip6_addr(text, port, &address->v6) == 0;
+}
+
+/* acceptedBy(server, port, address, localAddress): of an unbound socket; "": the system's choice.
+ */
+static int64_t method_accepted_by(struct handle *handle, const struct addon_argument argv[]) {
+  union method_address peer, local;
+  dgram_socket_t *accepted;
+  dgram_accept_options_t options = dgram_default_accept_options();
+  const struct handle *server = method_find_handle(handle->addon, argv[0].value);
+  if (server == NULL || handle->socket == NULL ||
+      !method_read_address(argv[2].text, argv[1].number, &peer))
+    return UV_EINVAL;
+  options.socket = handle->socket;
+  if (method_read_address(argv[3].text, 0, &local))
+    options.local = &local.any;
+  return dgram_accept_peer(server->socket, &peer.any, &options, &accepted);
+}
+
 /* ---- the table ---- */
 
 enum method_effect {
@@ -229,6 +260,7 @@ static const struct method methods[] = {
     {"bindDescriptorCopy", addon_bind_descriptor_copy, CHANGES_STATE, {INT}},
     {"connect", addon_connect, CHANGES_STATE, {INT}},
     {"connectSync", addon_connect_sync, CHANGES_STATE, {INT, ADDRESS}},
+    {"acceptedBy", method_accepted_by, CHANGES_STATE, {VALUE, INT, ADDRESS, ADDRESS}},
     {"resolved", addon_resolved, CHANGES_STATE, {INT, ADDRESS}},
     {"resolvedDescriptor", addon_resolved_descriptor, CHANGES_STATE, {INT, INT}},
     {"disconnect", method_disconnect, CHANGES_STATE, {NO_ARGUMENT}},
@@ -281,6 +313,8 @@ static const struct method methods[] = {
     /* A membership binds an unbound socket: 'listening' comes in the next tick. */
     {"addMembership", method_add_membership, CHANGES_STATE, {GROUP, INTERFACE}},
     {"dropMembership", method_drop_membership, CHANGES_STATE, {GROUP, INTERFACE}},
+    {"addMembershipAll", method_add_membership_all, CHANGES_STATE, {GROUP}},
+    {"dropMembershipAll", method_drop_membership_all, PLAIN, {GROUP}},
     {"addSourceSpecificMembership", method_add_source, CHANGES_STATE, {TEXT, GROUP, INTERFACE}},
     {"dropSourceSpecificMembership", method_drop_source, CHANGES_STATE, {TEXT, GROUP, INTERFACE}},
 };

@@ -8,6 +8,7 @@
 const watching = ['addListener', 'off', 'on', 'prependListener', 'removeAllListeners', 'removeListener'];
 
 const additions = [
+  'acceptPeer', 'addMembershipAll', 'dropMembershipAll',
   'Symbol(Symbol.asyncIterator)', 'accessCounts', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'pause',
   'reply', 'resume', 'sendMany', 'sendWith', 'setSockopt', 'stats', 'trySend', ...watching,
 ];

@@ -126,3 +126,13 @@ socket.bindSync({ port: 0 }, () => {});
 socket.connectSync();
 // @ts-expect-error
 socket.connectSync(41234, '127.0.0.1', () => {});
+
+const server = createSocket({ type: 'udp4', reusePort: true, multicastAll: false });
+const peer: typeof server = server.acceptPeer({ address: '127.0.0.1', port: 9 }, { localAddress: '127.0.0.1' });
+peer.send('x');
+server.addMembershipAll('224.0.0.251');
+server.dropMembershipAll('224.0.0.251');
+// @ts-expect-error a peer has a port
+server.acceptPeer({ address: '127.0.0.1' });
+// @ts-expect-error the group is required
+server.addMembershipAll();

@@ -1,0 +1,56 @@
+'use strict';
+// A connected socket for a peer, on the port of its server.
+
+const { isIP } = require('node:net');
+const { checkPort } = require('./arguments');
+const { isBlocked } = require('./block');
+const { applyBufferSizes } = require('./buffer-size');
+const errors = require('./errors');
+const permission = require('./permission');
+const { listReceiveInfo } = require('./receive-info');
+const { Socket } = require('./socket');
+const { applySockopts } = require('./sockopts');
+const { checkHealth, kState } = require('./state');
+
+function checkAddress(value, name) {
+  if (typeof value !== 'string' || isIP(value) === 0)
+    throw errors.invalidValue(name, value, 'must be a numeric IP address');
+}
+
+function acceptPeer(server, rinfo, options = {}) {
+  const state = checkHealth(server);
+  if (rinfo === null || typeof rinfo !== 'object')
+    throw errors.invalidType('rinfo', 'of type object', rinfo);
+  if (options === null || typeof options !== 'object')
+    throw errors.invalidType('options', 'of type object', options);
+  const { address } = rinfo;
+  const port = checkPort(rinfo.port);
+  const { localAddress = '' } = options;
+  checkAddress(address, 'rinfo.address');
+  if (localAddress !== '')
+    checkAddress(localAddress, 'options.localAddress');
+  if (isBlocked(state.options.sendBlockList, address))
+    throw errors.ipBlocked(address);
+  permission.check();
+  const socket = new Socket({
+    ...state.options,
+    type: server.type,
+    lookup: state.isDefaultLookup ? undefined : state.lookup,
+    reusePort: true,
+    sendQueueLimit: state.options.sendQueueLimit ?? undefined,
+    receiveInfo: listReceiveInfo(state.receiveInfo),
+  });
+  const { sockopts } = state.options;
+  if (sockopts !== undefined)
+    applySockopts(socket[kState], sockopts);
+  const { handle } = socket[kState];
+  const code = handle.acceptedBy(state.handle, port, address, localAddress);
+  if (code < 0) {
+    socket.close();
+    throw errors.endpointError(code, 'acceptPeer', address, port);
+  }
+  applyBufferSizes(socket);
+  return socket;
+}
+
+module.exports = { acceptPeer };
