@@ -206,9 +206,18 @@ bool dgram__icmp_retry(dgram_socket_t *socket, int err) {
  * No route, a prohibited one, or a datagram that is too large, are errors that a send may have
  * itself. All others of ICMP are those of an earlier datagram.
  */
+static bool icmp_is_of_earlier(int err) {
+  return dgram__is_icmp_error(err) && err != UV_ENETUNREACH && err != UV_EHOSTUNREACH &&
+         err != UV_EACCES && err != UV_EMSGSIZE;
+}
+
+/* What is for others is a suspect once; another holder may read the error queue meanwhile. */
 bool dgram__icmp_floods(const dgram_socket_t *socket, int err) {
-  return socket->extras->icmp.retries == ICMP_MAX_RETRIES && dgram__is_icmp_error(err) &&
-         err != UV_ENETUNREACH && err != UV_EHOSTUNREACH && err != UV_EACCES && err != UV_EMSGSIZE;
+  if (!icmp_is_of_earlier(err))
+    return false;
+  return dgram__icmp_is_on(socket)
+             ? socket->extras->icmp.retries == ICMP_MAX_RETRIES
+             : dgram__icmp_is_for_others(socket, err) && socket->tx.async_error.suspect != 0;
 }
 
 void dgram__icmp_end_retries(dgram_socket_t *socket) {

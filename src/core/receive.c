@@ -178,6 +178,13 @@ __attribute__((noinline)) static void receive_filter_batch(dgram_socket_t *socke
                                  receive_queue_filter(socket));
 }
 
+/* Whether the last buffer is an ICMP error that is no 'error'. */
+static bool receive_ends_in_icmp_error(const dgram_socket_t *socket,
+                                       const struct dgram__rx_buffer *last) {
+  return last->size == 0 && dgram__is_icmp_error(last->segment) &&
+         (dgram__icmp_is_on(socket) || dgram__icmp_is_for_others(socket, last->segment));
+}
+
 /* Receives up to `most` buffers. Returns how many, or an error. */
 static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, unsigned most) {
   struct dgram__loop *loop = socket->loop;
@@ -191,8 +198,7 @@ static int receive_batch(dgram_socket_t *socket, struct dgram__rx_batch *batch, 
     return received;
   /* An ICMP error behind the datagrams, not a datagram that was lost: the error queue has it, too.
    */
-  if (received > 0 && dgram__icmp_is_on(socket) && buffers->all[received - 1].size == 0 &&
-      dgram__is_icmp_error(buffers->all[received - 1].segment))
+  if (received > 0 && receive_ends_in_icmp_error(socket, &buffers->all[received - 1]))
     received--;
   *batch = (struct dgram__rx_batch){
       .buffers = buffers->all, .count = (unsigned)received, .filter = DGRAM__FILTER_NONE};

@@ -689,8 +689,9 @@ void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address
  * unconnected socket fail for another peer, and keeps POLLERR set until it is read; so the library
  * sets it only for listeners of 'icmp'. Then several such errors may come in a row: see icmp.c.
  */
-static bool async_error_is_possible(const dgram_socket_t *socket) {
-  return dgram__is_connected(&socket->connecting) || dgram__udp_queues_errors(&socket->udp);
+static bool async_error_is_possible(const dgram_socket_t *socket, int err) {
+  return dgram__is_connected(&socket->connecting) || dgram__icmp_is_for_others(socket, err) ||
+         dgram__udp_queues_errors(&socket->udp);
 }
 
 static void async_error_emit(dgram_socket_t *socket) {
@@ -713,7 +714,7 @@ static bool async_error_suspect(dgram_socket_t *socket, int err) {
   struct dgram__async_error *async_error = &socket->tx.async_error;
   bool is_suspect = dgram__icmp_is_on(socket)
                         ? dgram__icmp_retry(socket, err)
-                        : async_error->suspect == 0 && async_error_is_possible(socket);
+                        : async_error->suspect == 0 && async_error_is_possible(socket, err);
   if (is_suspect)
     async_error->suspect = err;
   return is_suspect;
@@ -856,7 +857,7 @@ static int send_any_ready(dgram_socket_t *socket, unsigned count) {
 
 /* Whether only time can help a send that has failed: no buffers, or a flood of ICMP errors. */
 static bool send_is_blocked(const dgram_socket_t *socket, int err) {
-  return err == UV_ENOBUFS || (dgram__icmp_is_on(socket) && dgram__icmp_floods(socket, err));
+  return err == UV_ENOBUFS || dgram__icmp_floods(socket, err);
 }
 
 /* The first of the ready sends could not leave: it waits, or is made again at once, or fails. */

@@ -88,3 +88,36 @@ SCRIPTED_TEST("an error that ICMP does not report is the send's own at once") {
   scripted_send_all(socket, 1, 2);
   EXPECT_SENT("EPERM | 2", "1:EPERM 2");
 }
+
+/* ---- asked for by another holder of the system socket ---- */
+
+static dgram_socket_t *shared_socket(void) {
+  dgram_socket_t *socket = scripted_socket();
+  dgram__receive_share(socket);
+  return socket;
+}
+
+SCRIPTED_TEST(
+    "a send that meets another holder's ICMP errors is made again, and none is an 'error'") {
+  dgram_socket_t *socket = shared_socket();
+  FAKE_REPLIES(UV_ECONNREFUSED, 1, UV_EHOSTUNREACH, 1, UV_ECONNREFUSED);
+  scripted_send_silently(socket, 1);
+  scripted_send_all(socket, 2, 3);
+  EXPECT_SENT("ECONNREFUSED | 1 | EHOSTUNREACH | 2 | ECONNREFUSED | 3", "2 3");
+}
+
+SCRIPTED_TEST("while another holder reads a flood of ICMP errors a send waits, and then leaves") {
+  dgram_socket_t *socket = shared_socket();
+  for (int i = 0; i < 8; i++)
+    fake_reply(UV_ECONNREFUSED);
+  scripted_send_all(socket, 1, 3);
+  run_until_sent(socket);
+  assert_trace("1 2 3");
+}
+
+SCRIPTED_TEST("a shared socket's send that has no route itself ends with that error") {
+  dgram_socket_t *socket = shared_socket();
+  FAKE_REPLIES(UV_EHOSTUNREACH, UV_EHOSTUNREACH);
+  scripted_send_all(socket, 1, 2);
+  EXPECT("1:EHOSTUNREACH 2");
+}
