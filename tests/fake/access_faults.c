@@ -5,6 +5,7 @@
 #include "lib/fault.h"
 
 #include <dgram_access.h>
+#include <dgram_peer.h>
 
 #include <arpa/inet.h>
 
@@ -142,6 +143,37 @@ static void a_socket(void) {
   __real_free(loop);
 }
 
+/* The socket of a peer has all lists of its server, or there is none. */
+static void a_peer(void) {
+  uv_loop_t *loop = __real_malloc(sizeof *loop);
+  dgram_socket_t *server = NULL, *accepted = NULL;
+  dgram_access_list_t *list = NULL;
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(9)};
+  peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  options.reuse_port = 1;
+  CHECK(uv_loop_init(loop) == 0);
+  dgram_on_unhandled_error(on_error, NULL);
+  bool made = succeeds(dgram_create_socket_options(loop, &options, NULL, NULL, &server)) &&
+              succeeds(dgram_access_list_create(&list)) &&
+              succeeds(dgram_set_send_access(server, DGRAM_BLOCK, list)) &&
+              succeeds(dgram_bind_sync(server, 0, "127.0.0.1"));
+  bool bound = made && dgram_bind_state(server) == DGRAM_BOUND;
+  if (bound && succeeds(dgram_accept_peer(server, (struct sockaddr *)&peer, NULL, &accepted))) {
+    if (dgram_access_list_add_address(list, "127.0.0.1") == 0)
+      CHECK(dgram_try_send(accepted, "x", 1, NULL) == DGRAM_ERR_IP_BLOCKED);
+    CHECK(dgram_close(accepted, NULL, NULL) == 0);
+  } else {
+    CHECK(accepted == NULL);
+  }
+  dgram_access_list_free(list);
+  if (server != NULL)
+    CHECK(dgram_close(server, NULL, NULL) == 0);
+  CHECK(uv_run(loop, UV_RUN_DEFAULT) == 0);
+  CHECK(uv_loop_close(loop) == 0);
+  __real_free(loop);
+}
+
 static const int errors[] = {ENOMEM};
 
 TEST("rules survive each fault") {
@@ -154,4 +186,8 @@ TEST("many ranges survive each fault") {
 
 TEST("a socket with lists and a limit survives each fault") {
   survive_all_faults(a_socket, errors, 1, 6);
+}
+
+TEST("the socket of a peer of a server with lists survives each fault") {
+  survive_all_faults(a_peer, errors, 1, 8);
 }
