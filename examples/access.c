@@ -1,4 +1,4 @@
-// Beyond the specification: who may talk to a server. It receives from 127.0.0.0/8, but from each
+// Beyond the specification: a server with access lists. It receives from 127.0.0.0/8, but from each
 // address no more than 5 datagrams a second; a sender whose datagram is "bye" is blocked, inside
 // the listener, and what it sends after that is not seen. At Ctrl-C it reports the counts.
 // Usage: access [port]

@@ -1,5 +1,5 @@
 // Sends bytes as datagrams that no router may fragment, spaced in time; if the path is too narrow
-// for them, it goes on with smaller ones. The spacing needs the queueing discipline "fq"
+// for them, it continues with smaller ones. The spacing needs the queueing discipline "fq"
 // (tc-fq(8)). Usage: paced [port] [address] [bytes] [segment]
 #include <dgram.h>
 #include <stdio.h>

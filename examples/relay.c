@@ -1,4 +1,4 @@
-// A relay between a fast and a slow side. What the slow side has no room for waits in a send queue
+// A relay between a fast and a slow side. What the slow side cannot take yet waits in a send queue
 // that is bounded: when a send is refused, the relay stops receiving until the queue has drained.
 // Meanwhile datagrams wait in the system's receive buffer; when that is full, the kernel drops
 // them. Usage: relay PORT TO_PORT [TO_ADDRESS [MOST]]
@@ -35,7 +35,7 @@ static void on_message(dgram_socket_t *socket, const char *message, const dgram_
   dgram_pause(fast); // takes effect before the next message
 }
 static void on_drain(dgram_socket_t *socket, void *context) {
-  if (pass_on(held.bytes, held.size) == 0) // there is room for it now
+  if (pass_on(held.bytes, held.size) == 0) // the queue accepts it now
     dgram_resume(fast);
 }
 static void on_error(dgram_socket_t *socket, const dgram_error_t *error, void *context) {

@@ -147,7 +147,7 @@ typedef enum {
   /** When the network device received it (SO_TIMESTAMPING), if the device takes timestamps; that
    *  must be enabled in the device (SIOCSHWTSTAMP). Otherwise the fact is not known. */
   DGRAM_INFO_HARDWARE_TIMESTAMP = 32,
-  /** Whether its end was cut off (MSG_TRUNC). The receive buffers have room for the largest
+  /** Whether its end was cut off (MSG_TRUNC). The receive buffers hold the largest
    *  datagram of UDP, so that this can happen on adopted sockets of other protocols only. */
   DGRAM_INFO_TRUNCATED = 64,
   /** The segment size of the receive buffer, if the kernel joined several datagrams in it
@@ -186,7 +186,10 @@ typedef struct dgram_info {
                            shorter; 0: the datagram came by itself */
 } dgram_info_t;
 
-/** The description of an error. Borrowed until the listener or callback returns. */
+/**
+ * The description of an error. Only the library creates it, and later versions may add members.
+ * Borrowed until the listener or callback returns.
+ */
 typedef struct dgram_error {
   int code;            /**< negative: `UV_E*` or `DGRAM_ERR_*` */
   const char *name;    /**< the code's name: "EADDRINUSE" */
@@ -547,12 +550,11 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * Listens for datagrams on a port and address. The socket is bound from the loop, after this call
  * has returned; then 'listening' is emitted and `callback` called. A failure (EADDRINUSE: the port
  * is in use; ENOTFOUND: no such host; EINVAL: an address of the other family;
- * ERR_SOCKET_BUFFER_SIZE: the system refuses a buffer size; ENOTSUP: the system has not what
- * `reuse_port` or `receive_info` asks for; `setsockopt EPERM SO_MARK`: it refuses an option) is an
- * 'error' event, after which the
- * socket is unbound and can be bound again; `callback` is then dropped. A bound socket keeps the
- * loop alive; see dgram_unref(). In a worker of a cluster the primary binds, and the port is
- * shared: see dgram_cluster.h.
+ * ERR_SOCKET_BUFFER_SIZE: the system refuses a buffer size; ENOTSUP: the system lacks
+ * what `reuse_port` or `receive_info` needs; `setsockopt EPERM SO_MARK`: it refuses an option) is
+ * an 'error' event. The socket is then unbound and can be bound again; `callback` is dropped. A
+ * bound socket keeps the loop alive; see dgram_unref(). In a worker of a cluster the primary binds,
+ * and the port is shared: see dgram_cluster.h.
  *
  * @param socket   the socket
  * @param port     0 to 65535; 0: the system chooses one
@@ -626,7 +628,7 @@ static inline dgram_bind_options_t dgram_default_bind_options(void) {
  *                             of a newer header, or `fd` is of the other family
  * @retval DGRAM_ERR_INVALID_FD_TYPE `fd` is not a datagram socket of IPv4 or IPv6
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE with `fd`: the system refuses a buffer size of the options
- * @retval UV_ENOTSUP          with `fd`: the system has not what `receive_info` asks for
+ * @retval UV_ENOTSUP          with `fd`: the system lacks what `receive_info` needs
  * @retval UV_EEXIST           the loop already polls `fd`
  * @return otherwise as dgram_bind()
  * @see spec: socket.bind(options[, callback])
@@ -651,7 +653,7 @@ DGRAM_EXTERN int dgram_bind_options(dgram_socket_t *socket, const dgram_bind_opt
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
  * @retval DGRAM_ERR_SOCKET_BUFFER_SIZE   the system refuses a buffer size of the options
  * @retval UV_ENOTSUP                     the system has no SO_REUSEPORT, but `reuse_port` is set;
- *                                        or not what `receive_info` asks for
+ *                                        or it lacks what `receive_info` needs
  * @return or the error of socket(2), bind(2), or setsockopt(2) for an option of the socket:
  *         UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EACCES, …; the socket is then unbound
  */
@@ -999,8 +1001,8 @@ static inline dgram_send_options_t dgram_default_send_options(void) {
  * limit. There is one callback, with all the bytes. If it has an error, some of the first datagrams
  * may have left: with ECANCELED (the socket was closed), or if the system refuses a later one.
  *
- * Further errors that the system reports, to the callback: EINVAL (`source` is no address of this
- * host, or the interface can't reach the destination; a departure time
+ * Further errors that the system reports, to the callback: EINVAL or ENETUNREACH (`source` is
+ * no address of this host, or the interface cannot reach the destination), EINVAL (a departure time
  * without DGRAM_SO_TXTIME_CLOCK), ENODEV or ENXIO (no such interface), EADDRNOTAVAIL.
  *
  * On IPv4 `dont_fragment` is an option of the system socket for the length of the system call: a
@@ -1262,8 +1264,8 @@ DGRAM_EXTERN size_t dgram_get_send_queue_count(const dgram_socket_t *socket);
 
 /**
  * Stops receiving, until dgram_resume(). What arrives stays in the system's receive buffer, until
- * that is full; the kernel then drops what comes. Nothing that the library has received is thrown
- * away: a pause inside a listener of 'message' takes effect before the next 'message', and the rest
+ * that is full; the kernel then drops what arrives. Nothing that the library has received is lost:
+ * a pause inside a listener of 'message' takes effect before the next 'message', and the rest
  * comes after dgram_resume(), in order. A batch that was given to listeners of 'messages' counts as
  * delivered, and the 'message' of each of its datagrams still follows; dgram_pause_at() delivers
  * a part of it. If there is no memory to keep what has been received, it is delivered although the
@@ -1284,11 +1286,11 @@ DGRAM_EXTERN int dgram_pause(dgram_socket_t *socket);
 
 /**
  * Inside a listener of 'messages': pauses as dgram_pause() does, and only the first messages of the
- * batch count as delivered. The others come again after dgram_resume(), in another batch, to all
- * listeners of 'messages'; of the first ones a 'message' follows for each, as always. After several
- * calls in one batch the least `delivered` counts. Without memory to keep the others they come
- * again at once, though the socket is paused, until a listener takes none: then they are lost, and
- * 'error' is emitted with ENOMEM.
+ * batch count as delivered. The others are delivered again after dgram_resume(), in another batch,
+ * to all listeners of 'messages'; of the first ones a 'message' follows for each, as always. After
+ * several calls in one batch the least `delivered` counts. Without memory to keep the others they
+ * are delivered again at once, though the socket is paused, until a listener takes none: then they
+ * are lost, and 'error' is emitted with ENOMEM.
  *
  * @param socket    the socket
  * @param delivered messages of the batch, from the first on, that count as delivered: 0 to the
@@ -1623,7 +1625,7 @@ DGRAM_EXTERN int dgram_off_connect(dgram_socket_t *socket, dgram_connect_cb list
  * report goes to one of them, and the setting is everybody's: it stays set after the last listener,
  * since another may have some. A socket of such a system socket that has no listeners, and is not
  * connected, counts the ICMP errors that it gets (dgram_get_stats()), and emits nothing: they are
- * no 'error', whoever has asked for them.
+ * no 'error', whichever holder has enabled them.
  * @param socket   the socket
  * @param listener called at each event (`on`), at the next one (`once`), or never again (`off`)
  * @param context  for `listener`
@@ -1869,7 +1871,7 @@ DGRAM_EXTERN int dgram_get_mtu(const dgram_socket_t *socket);
  * @retval UV_ENOTSUP not on this system: only Linux has it
  * @return bytes, or one of these, or the error of socket(2) or connect(2): UV_ENETUNREACH, …
  */
-DGRAM_EXTERN int dgram_path_mtu_to(const dgram_socket_t *socket, const struct sockaddr *to);
+DGRAM_EXTERN int dgram_get_mtu_to(const dgram_socket_t *socket, const struct sockaddr *to);
 
 /**
  * @}

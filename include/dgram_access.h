@@ -264,7 +264,7 @@ static inline dgram_rate_options_t dgram_default_rate_options(void) {
  *
  * An attacker can send from many sources, with forged ones as well, and so drive others out of the
  * table; the memory is bounded by `sources`, and is allocated in this call. The hash of the table
- * is seeded at random, so that nobody can aim at collisions.
+ * is seeded at random, so that collisions cannot be chosen.
  *
  * @param socket  the socket, bound or not
  * @param options made by dgram_default_rate_options() and changed; copied. All sources begin with

@@ -24,7 +24,7 @@
  *
  * *Sockets* behave as on Linux: ports (EADDRINUSE, SO_REUSEADDR, SO_REUSEPORT; a random one of
  * 32768 to 60999 for port 0), dual-stack udp6, connected sockets and their filter, ECONNREFUSED
- * from a port that nobody has, the path MTU, a full send buffer (EAGAIN inside the library: sends
+ * from a port without a socket, the path MTU, a full send buffer (EAGAIN inside the library: sends
  * wait) on a link with a rate, a full receive buffer. Each datagram counts for a buffer with its
  * size and 512 bytes; buffers have 212,992 bytes by default and no largest size. The library's
  * limits by time (dgram_options_t.receive_budget) do not apply. dgram_fileno(), the descriptor of

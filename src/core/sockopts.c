@@ -189,7 +189,7 @@ int dgram_get_mtu(const dgram_socket_t *socket) {
   return err == 0 ? dgram__sockopt_mtu(&socket->udp, dgram__family(socket->options.type)) : err;
 }
 
-int dgram_path_mtu_to(const dgram_socket_t *socket, const struct sockaddr *to) {
+int dgram_get_mtu_to(const dgram_socket_t *socket, const struct sockaddr *to) {
   union dgram__address address;
   int err = to != NULL ? dgram__check_open(socket) : UV_EINVAL;
   if (err == 0 && (dgram__sockaddr_family(to) != dgram__family(socket->options.type) ||

@@ -388,7 +388,7 @@ static void options_and_icmp_errors(void) {
     CHECK(dgram_off_icmp(socket, on_icmp, &reports) == 0);
   union dgram__address to;
   dgram__address_loopback(&to, AF_INET, 9);
-  CHECK(dgram_path_mtu_to(socket, &to.any) > 0 || fault.in != NULL);
+  CHECK(dgram_get_mtu_to(socket, &to.any) > 0 || fault.in != NULL);
   close_socket(socket);
 }
 

@@ -193,7 +193,7 @@ static int mtu_to(const dgram_socket_t *socket, const char *address) {
   } to;
   if (uv_ip4_addr(address, PORT, &to.v4) != 0)
     assert_int_equal(uv_ip6_addr(address, PORT, &to.v6), 0);
-  return dgram_path_mtu_to(socket, &to.any);
+  return dgram_get_mtu_to(socket, &to.any);
 }
 
 static void assert_mtu_is_told(dgram_type_t type, const char *right_address,

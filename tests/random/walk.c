@@ -1750,7 +1750,7 @@ static void call_getters(struct member *member) {
   (void)dgram_get_bind_device(socket, name);
   int mtu = dgram_get_mtu(socket);
   CHECK(mtu < 0 || dgram_connect_state(socket) == DGRAM_CONNECTED, "MTU %d of no peer", mtu);
-  mtu = one_in(4) ? dgram_path_mtu_to(socket, (struct sockaddr *)&to) : 0;
+  mtu = one_in(4) ? dgram_get_mtu_to(socket, (struct sockaddr *)&to) : 0;
   CHECK(mtu != UV_EINVAL, "the address is valid");
   (void)dgram_address(NULL, &address);
   (void)dgram_bind_state(NULL);

@@ -160,7 +160,7 @@ TEST("an option without a socket is refused") {
   ROW(UV_EINVAL, dgram_get_sockopt(NULL, DGRAM_SO_TTL, &value));
   ROW(UV_EINVAL, dgram_get_bind_device(NULL, name));
   ROW(UV_EINVAL, dgram_get_mtu(NULL));
-  ROW(UV_EINVAL, dgram_path_mtu_to(NULL, (struct sockaddr *)&to));
+  ROW(UV_EINVAL, dgram_get_mtu_to(NULL, (struct sockaddr *)&to));
   ROW(UV_EINVAL, dgram_set_multicast_ttl(NULL, 1));
   ROW(UV_EINVAL, dgram_set_multicast_loopback(NULL, 1));
   ROW(UV_EINVAL, dgram_set_multicast_interface(NULL, "127.0.0.1"));
@@ -655,10 +655,10 @@ TEST("a bad address has no MTU") {
   struct sockaddr_in no_port = loopback_address(0);
   struct sockaddr unknown = {.sa_family = AF_UNIX};
   open_subjects(loop);
-  ROW(UV_EINVAL, dgram_path_mtu_to(bound, NULL));
-  ROW(UV_EINVAL, dgram_path_mtu_to(bound, (struct sockaddr *)&v6));
-  ROW(UV_EINVAL, dgram_path_mtu_to(unbound, &unknown));
-  ROW(DGRAM_ERR_SOCKET_BAD_PORT, dgram_path_mtu_to(unbound, (struct sockaddr *)&no_port));
+  ROW(UV_EINVAL, dgram_get_mtu_to(bound, NULL));
+  ROW(UV_EINVAL, dgram_get_mtu_to(bound, (struct sockaddr *)&v6));
+  ROW(UV_EINVAL, dgram_get_mtu_to(unbound, &unknown));
+  ROW(DGRAM_ERR_SOCKET_BAD_PORT, dgram_get_mtu_to(unbound, (struct sockaddr *)&no_port));
   ROW(DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED, dgram_get_mtu(bound));
   ROW(DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED, dgram_get_mtu(unbound));
   assert_subjects_usable();
@@ -792,7 +792,7 @@ static void assert_calls_refused(dgram_socket_t *socket) {
   CLOSED_ROW(dgram_get_sockopt(socket, DGRAM_SO_TTL, &value));
   CLOSED_ROW(dgram_get_bind_device(socket, name));
   CLOSED_ROW(dgram_get_mtu(socket));
-  CLOSED_ROW(dgram_path_mtu_to(socket, binary));
+  CLOSED_ROW(dgram_get_mtu_to(socket, binary));
   CLOSED_ROW(dgram_set_multicast_ttl(socket, 1));
   CLOSED_ROW(dgram_set_multicast_loopback(socket, 1));
   CLOSED_ROW(dgram_set_multicast_interface(socket, "127.0.0.1"));

@@ -307,12 +307,12 @@ TEST("an option is set behind the sends before it") {
 TEST("the MTU of the loopback is that of its interface") {
   struct sockaddr_in to = loopback_address(9);
   dgram_socket_t *unbound = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  int mtu = dgram_path_mtu_to(unbound, (struct sockaddr *)&to);
+  int mtu = dgram_get_mtu_to(unbound, (struct sockaddr *)&to);
   assert_in_range(mtu, 1280, 65536);
   assert_int_equal(dgram_get_mtu(unbound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
   connect_now(unbound, 9);
   assert_int_equal(dgram_get_mtu(unbound), mtu);
-  assert_int_equal(dgram_path_mtu_to(unbound, (struct sockaddr *)&to), mtu);
+  assert_int_equal(dgram_get_mtu_to(unbound, (struct sockaddr *)&to), mtu);
   assert_int_equal(dgram_disconnect(unbound), 0);
   assert_int_equal(dgram_get_mtu(unbound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
 }
@@ -336,7 +336,7 @@ TEST("EMSGSIZE of a send has the MTU, and other errors have none") {
   struct sockaddr_in to = loopback_address(9);
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  int mtu = dgram_path_mtu_to(socket, (struct sockaddr *)&to);
+  int mtu = dgram_get_mtu_to(socket, (struct sockaddr *)&to);
   assert_int_equal(dgram_send(socket, bytes, sizeof bytes, 9, "127.0.0.1", keep_failure, &failure),
                    0);
   run_until(loop, &failure.calls, 1);

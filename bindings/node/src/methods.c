@@ -166,7 +166,7 @@ static int64_t method_path_mtu(struct handle *handle, const struct addon_argumen
   if (uv_ip4_addr(argv[0].text, DISCARD, &to.v4) != 0 &&
       uv_ip6_addr(argv[0].text, DISCARD, &to.v6) != 0)
     return UV_EINVAL;
-  return dgram_path_mtu_to(handle->socket, &to.any);
+  return dgram_get_mtu_to(handle->socket, &to.any);
 }
 
 /* Defines address, family and port on `out`, in this order, unless there is an error. */
