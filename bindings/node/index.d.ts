@@ -303,6 +303,13 @@ export interface Sockopts {
   bindAddressNoPort?: boolean | undefined;
   /** The lowest and highest port that the system may choose; 0 for its own limit. */
   localPortRange?: [low: number, high: number] | undefined;
+  /**
+   * The clock of {@link SendOptions.departure} (SO_TXTIME): `'monotonic'` where the device has the
+   * queueing discipline "fq", `'tai'` for "etf", which needs CAP_NET_ADMIN. Without such a discipline
+   * departures have no effect. Where none was set it reads as `'none'`, and a send with a departure
+   * fails with `EINVAL`.
+   */
+  txtimeClock?: 'monotonic' | 'tai' | undefined;
 }
 
 /** What a host or router reports by ICMP of a datagram that was lost. */
@@ -439,8 +446,9 @@ export class Socket extends dgram.Socket {
   setSockopt<N extends keyof Sockopts>(name: N, value: NonNullable<Sockopts[N]>): void;
 
   /** Reads an option of the system socket; before the bind what was set for it. */
-  getSockopt<N extends keyof Sockopts>(name: N): NonNullable<Sockopts[N]>;
+  getSockopt(name: 'txtimeClock'): 'none' | 'monotonic' | 'tai';
   getSockopt(name: 'bindToDevice'): string;
+  getSockopt<N extends keyof Sockopts>(name: N): NonNullable<Sockopts[N]>;
 
   /**
    * The MTU of the path to the peer of a connected socket, or to a numeric address, in bytes with

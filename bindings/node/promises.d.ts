@@ -3,7 +3,7 @@
 
 import { AddressInfo } from 'node:net';
 import { BindOptions, MessageListener, OutgoingMessage, Payload, RemoteInfo, Socket as CallbackSocket,
-  SocketOptions, SocketType } from './index.js';
+  SendOptions, SocketOptions, SocketType } from './index.js';
 
 /** An error of {@link Socket.sendMany}. */
 export interface SendManyError extends NodeJS.ErrnoException {
@@ -20,7 +20,7 @@ export interface SendManyError extends NodeJS.ErrnoException {
  */
 export class Socket extends (CallbackSocket as unknown as
     new (options: SocketType | SocketOptions, callback?: MessageListener) =>
-      Omit<CallbackSocket, 'bind' | 'connect' | 'send' | 'sendMany' | 'reply' | 'close'>) {
+      Omit<CallbackSocket, 'bind' | 'connect' | 'send' | 'sendWith' | 'sendMany' | 'reply' | 'close'>) {
   /** Binds. Resolves to the socket's address. */
   bind(port?: number, address?: string): Promise<AddressInfo>;
   bind(options: BindOptions): Promise<AddressInfo>;
@@ -32,6 +32,9 @@ export class Socket extends (CallbackSocket as unknown as
   send(msg: Payload, port?: number, address?: string): Promise<number>;
   send(msg: string | NodeJS.ArrayBufferView, offset: number, length: number, port?: number,
     address?: string): Promise<number>;
+
+  /** Sends with options of its own; see the `sendWith()` of libdgram. Resolves as `send()` does. */
+  sendWith(msg: Payload, options: SendOptions): Promise<number>;
 
   /** Answers a message; see the `reply()` of libdgram. Resolves as `send()` does. */
   reply(rinfo: RemoteInfo, msg: Payload): Promise<number>;

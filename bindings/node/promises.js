@@ -1,6 +1,6 @@
 'use strict';
-// libdgram/promises: sockets whose bind(), connect(), send(), sendMany() and close() return
-// promises. With a function as their last argument they are those of libdgram.
+// libdgram/promises: sockets whose bind(), connect(), send(), sendWith(), sendMany(), reply() and
+// close() return promises. With a function as their last argument they are those of libdgram.
 
 const dgram = require('./index');
 const { BOUND } = require('./lib/native').constants;
@@ -108,6 +108,12 @@ class Socket extends dgram.Socket {
     if (callback !== undefined)
       return super.reply(rinfo, msg, callback);
     return promised(this, (done) => super.reply(rinfo, msg, done));
+  }
+
+  sendWith(msg, options, callback) {
+    if (callback !== undefined)
+      return super.sendWith(msg, options, callback);
+    return promised(this, (done) => super.sendWith(msg, options, done));
   }
 
   sendMany(list, callback) {

@@ -6,7 +6,7 @@
 const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
-const { checkString } = require('./arguments');
+const { checkInteger, checkString } = require('./arguments');
 const { checkBlockList } = require('./block');
 
 const { EINVAL, ENOENT } = native.constants;
@@ -18,13 +18,7 @@ function checkAddress(value, name) {
 }
 
 function checkPrefix(value, address) {
-  const most = isIP(address) === 6 ? 128 : 32;
-  if (typeof value !== 'number')
-    throw errors.invalidType('prefix', 'of type number', value);
-  if (!Number.isInteger(value))
-    throw errors.outOfRange('prefix', 'an integer', value);
-  if (value < 0 || value > most)
-    throw errors.outOfRange('prefix', `>= 0 && <= ${most}`, value);
+  checkInteger(value, 'prefix', 0, isIP(address) === 6 ? 128 : 32);
 }
 
 // Of a change; only removing can find no such rule.
@@ -113,15 +107,8 @@ const limitNumbers = [
 ];
 
 function readNumber(limit, [key, least, most, otherwise]) {
-  const name = `options.receiveRateLimit.${key}`;
   const { [key]: value = otherwise } = limit;
-  if (typeof value !== 'number')
-    throw errors.invalidType(name, 'of type number', value);
-  if (!Number.isInteger(value))
-    throw errors.outOfRange(name, 'an integer', value);
-  if (value < least || value > most)
-    throw errors.outOfRange(name, `>= ${least} && <= ${most}`, value);
-  return value;
+  return checkInteger(value, `options.receiveRateLimit.${key}`, least, most);
 }
 
 // The numbers of setReceiveRate(); undefined: no limit.

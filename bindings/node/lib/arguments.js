@@ -15,6 +15,16 @@ function checkNumber(value, name) {
     throw errors.invalidType(name, 'of type number', value);
 }
 
+// An integer from `least` to `most`.
+function checkInteger(value, name, least, most) {
+  checkNumber(value, name);
+  if (!Number.isInteger(value))
+    throw errors.outOfRange(name, 'an integer', value);
+  if (value < least || value > most)
+    throw errors.outOfRange(name, `>= ${least} && <= ${most}`, value);
+  return value;
+}
+
 // A number, or a string that reads as one, from 0 or 1 to 65535. Returns the number.
 function checkPort(port, zeroAllowed = false, name = 'Port') {
   const type = typeof port;
@@ -29,23 +39,12 @@ function checkPort(port, zeroAllowed = false, name = 'Port') {
 function checkBufferSize(size, name) {
   if (!size)
     return;
-  checkNumber(size, name);
-  if (!Number.isInteger(size))
-    throw errors.outOfRange(name, 'an integer', size);
-  if (size < 0 || size > 0xffffffff)
-    throw errors.outOfRange(name, '>= 0 && <= 4294967295', size);
+  checkInteger(size, name, 0, 0xffffffff);
 }
 
 // How many datagrams a system call may receive; undefined is allowed.
 function checkBatch(count, name) {
-  if (count === undefined)
-    return undefined;
-  checkNumber(count, name);
-  if (!Number.isInteger(count))
-    throw errors.outOfRange(name, 'an integer', count);
-  if (count < 1 || count > 64)
-    throw errors.outOfRange(name, '>= 1 && <= 64', count);
-  return count;
+  return count === undefined ? undefined : checkInteger(count, name, 1, 64);
 }
 
 function toBytes(message, name = 'buffer') {
@@ -80,13 +79,27 @@ function toBytesList(list) {
   return parts;
 }
 
+// A message as a list of its parts, also if it is one.
+function toParts(message) {
+  return Array.isArray(message) ? toBytesList(message) : [toBytes(message, 'msg')];
+}
+
+// A callback, which may be missing.
+function checkCallback(callback) {
+  if (callback !== undefined && typeof callback !== 'function')
+    throw errors.invalidType('callback', 'of type function', callback);
+}
+
 module.exports = {
   checkBatch,
   checkBufferSize,
+  checkCallback,
+  checkInteger,
   checkNumber,
   checkPort,
   checkString,
   slice,
   toBytes,
   toBytesList,
+  toParts,
 };

@@ -72,8 +72,13 @@ function releaseQueue() {
   const { queue } = state;
   this.removeListener(errorMonitor, dropQueue);
   state.queue = undefined;
-  for (const call of queue)
-    call();
+  try {
+    for (const call of queue)
+      call();
+  } catch (error) { // the calls behind it are dropped, as by the built-in
+    state.sendQueue?.drop();
+    throw error;
+  }
 }
 
 function dropQueue() {

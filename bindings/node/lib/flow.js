@@ -3,19 +3,15 @@
 // the options and calls for it nothing of this happens.
 
 const errors = require('./errors');
-const { checkNumber } = require('./arguments');
+const { checkInteger } = require('./arguments');
+const { sizeOfView } = require('./primordials');
 const { ETIMEDOUT } = require('./native').constants;
 const { kState } = require('./state');
 
 // ---- options ----
 
 function checkAmount(value, name, most) {
-  if (value === undefined)
-    return 0;
-  checkNumber(value, name);
-  if (!Number.isInteger(value) || value < 0 || value > most)
-    throw errors.outOfRange(name, `an integer >= 0 && <= ${most}`, value);
-  return value;
+  return value === undefined ? 0 : checkInteger(value, name, 0, most);
 }
 
 function checkTimeout(ms, name) {
@@ -191,7 +187,7 @@ function emitDrain(socket) {
 
 function sizeOf(message) {
   const bytes = Array.isArray(message) ?
-    message.reduce((sum, { byteLength }) => sum + byteLength, 0) : message.byteLength;
+    message.reduce((sum, part) => sum + sizeOfView(part), 0) : sizeOfView(message);
   return { bytes, count: 1 };
 }
 
@@ -217,5 +213,4 @@ function withinTime(hostname, ms, callback) {
 }
 
 module.exports = { SendQueue, checkQueueLimit, checkTimeout, isPaused, pauseWithoutListener,
-  setInboxFull,
-  setPaused, sizeOf, withinTime };
+  setInboxFull, setPaused, sizeOf, withinTime };

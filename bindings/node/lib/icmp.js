@@ -3,6 +3,7 @@
 // that add and remove listeners, which are EventEmitter's, look afterwards whether it has any.
 
 const { EventEmitter } = require('node:events');
+const { apply } = require('./primordials');
 const { kState } = require('./state');
 
 function update(socket) {
@@ -16,18 +17,21 @@ function update(socket) {
   }
 }
 
-// once() and prependOnceListener() call these, and so does the removal of such a listener.
+// once() and prependOnceListener() call these, and so does the removal of such a listener. Each calls
+// the one that EventEmitter.prototype has at that moment: tools replace those.
 const watching = { __proto__: null };
 for (const name of ['on', 'addListener', 'prependListener', 'off', 'removeListener',
   'removeAllListeners']) {
-  const inherited = EventEmitter.prototype[name];
-  watching[name] = { [name](...parameters) {
-    const result = Reflect.apply(inherited, this, parameters);
+  watching[name] = function(...parameters) {
+    const result = apply(EventEmitter.prototype[name], this, parameters);
     if (parameters[0] === 'icmp' || parameters.length === 0)
       update(this);
     return result;
-  } }[name];
-  Object.defineProperty(watching[name], 'length', { value: inherited.length });
+  };
+  for (const property of ['length', 'name']) {
+    const { [property]: value } = EventEmitter.prototype[name];
+    Object.defineProperty(watching[name], property, { __proto__: null, value, configurable: true });
+  }
 }
 
 module.exports = { watching };

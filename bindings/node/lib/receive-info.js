@@ -4,10 +4,10 @@
 
 const { isIP } = require('node:net');
 const { bindIfNeeded } = require('./attempt');
-const { checkPort, checkString } = require('./arguments');
+const { checkCallback, checkPort, checkString, toParts } = require('./arguments');
 const { constants } = require('./native');
 const errors = require('./errors');
-const { admit, toMessage, transmit, waitForListening } = require('./send');
+const { admit, guarded, transmit, waitForListening } = require('./send');
 const { checkHealth } = require('./state');
 
 const { BOUND, CONNECTED } = constants;
@@ -38,10 +38,11 @@ function checkReceiveInfo(names, name) {
     throw errors.invalidType(name, 'an instance of Array', names);
   let sum = 0;
   for (let i = 0; i < names.length; i++) {
-    const flag = typeof names[i] === 'string' ? flags[names[i]] : undefined;
+    const known = names[i]; // read once
+    const flag = typeof known === 'string' ? flags[known] : undefined;
     if (flag === undefined) {
       throw errors.invalidValue(name, names,
-        `must have only ${Object.keys(flags).map((known) => `'${known}'`).join(', ')}`);
+        `must have only ${Object.keys(flags).map((text) => `'${text}'`).join(', ')}`);
     }
     sum |= flag;
   }
@@ -100,9 +101,8 @@ function checkPeer(socket, { address, port }) {
 
 function reply(socket, rinfo, msg, callback) {
   const path = pathOf(rinfo);
-  const message = toMessage(msg);
-  if (callback !== undefined && typeof callback !== 'function')
-    throw errors.invalidType('callback', 'of type function', callback);
+  const message = toParts(msg);
+  checkCallback(callback);
   const state = checkHealth(socket);
   const { handle } = state;
   if (handle.connectState === CONNECTED)
@@ -114,8 +114,13 @@ function reply(socket, rinfo, msg, callback) {
     resource: null, taken: null, path };
   if (!admit(request))
     return;
+  guarded(request, start);
+}
+
+function start(request) {
+  const { socket, state } = request;
   bindIfNeeded(socket, state);
-  if (handle.bindState === BOUND)
+  if (state.handle.bindState === BOUND)
     process.nextTick(transmitReply, request);
   else
     waitForListening(request, () => transmitReply(request));

@@ -4,15 +4,15 @@
 // The callback's tick is that of send().
 
 const { bindIfNeeded } = require('./attempt');
-const { checkPort, checkString, toBytes, toBytesList } = require('./arguments');
+const { checkCallback, checkPort, checkString, toParts } = require('./arguments');
 const { isBlocked } = require('./block');
 const { pending, release } = require('./calls');
 const { constants } = require('./native');
 const errors = require('./errors');
-const { Bytes, allocUnsafeSlow, copyInto } = require('./primordials');
+const { Bytes, allocUnsafeSlow, copyInto, readView, sizeOfView } = require('./primordials');
 const permission = require('./permission');
 const { loopbacks, resolve } = require('./resolve');
-const { complete, giveRoom, isLiteral, sendError, takeRoom, waitForListening } =
+const { complete, giveRoom, guarded, isLiteral, sendError, takeRoom, waitForListening } =
   require('./send');
 const { checkHealth } = require('./state');
 
@@ -25,10 +25,6 @@ const OVERLONG = 65536;
 
 function isMessage(entry) {
   return typeof entry === 'string' || ArrayBuffer.isView(entry) || Array.isArray(entry);
-}
-
-function toParts(message) {
-  return Array.isArray(message) ? toBytesList(message) : [toBytes(message, 'msg')];
 }
 
 function readEntry(entry, connected) {
@@ -45,12 +41,19 @@ function readEntry(entry, connected) {
     port: connected ? undefined : checkPort(port) };
 }
 
-// One block of all payloads, copied at once: the program may change or detach its memory. The
-// entries get their sizes in it.
+// Reading an entry may run code of the program, which may change the list.
+function readEntries(list, connected) {
+  const entries = [];
+  for (let i = 0; i < list.length; i++) entries.push(readEntry(list[i], connected));
+  return entries;
+}
+
+// One block of all payloads, copied at once: the program may change or detach its memory later. The
+// entries get their sizes in it. No code of the program runs here.
 function copyPayloads(entries) {
   let size = 0;
   for (const entry of entries) {
-    const whole = entry.parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const whole = entry.parts.reduce((sum, part) => sum + sizeOfView(part), 0);
     entry.size = Math.min(whole, OVERLONG);
     size += entry.size;
   }
@@ -58,7 +61,8 @@ function copyPayloads(entries) {
   let offset = 0;
   for (const { parts, size: room } of entries) {
     const end = offset + room;
-    for (const { buffer, byteOffset, byteLength } of parts) {
+    for (const part of parts) {
+      const { buffer, byteOffset, byteLength } = readView(part);
       const taken = Math.min(byteLength, end - offset);
       if (taken > 0)
         copyInto(block.subarray(offset), new Bytes(buffer, byteOffset, taken));
@@ -72,10 +76,9 @@ function sendMany(socket, list, callback) {
   const state = checkHealth(socket);
   if (!Array.isArray(list))
     throw errors.invalidType('list', 'an instance of Array', list);
-  if (callback !== undefined && typeof callback !== 'function')
-    throw errors.invalidType('callback', 'of type function', callback);
+  checkCallback(callback);
   const connected = state.handle.connectState === CONNECTED;
-  const entries = list.map((entry) => readEntry(entry, connected));
+  const entries = readEntries(list, connected);
   const payloads = copyPayloads(entries);
   checkHealth(socket); // reading the list may have run code of the program
   const request = { socket, state, list: entries, payloads, callback, size: entries.length,
@@ -85,6 +88,11 @@ function sendMany(socket, list, callback) {
     refuse(request, sendError(ENOBUFS, entries[0].address, entries[0].port));
     return;
   }
+  guarded(request, start, connected);
+}
+
+function start(request, connected) {
+  const { socket, state } = request;
   bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND)
     waitForListening(request, () => dispatch(request, connected));
@@ -118,7 +126,11 @@ function dispatch(request, connected) {
       continue;
     }
     left++;
+    let answered = false;
     resolve(socket, state, name, (error, ip) => {
+      if (answered) // a look-up calls back once
+        return;
+      answered = true;
       failure ??= error ?? null;
       ips.set(name, ip);
       settle();

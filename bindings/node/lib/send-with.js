@@ -4,13 +4,13 @@
 
 const { isIP } = require('node:net');
 const { bindIfNeeded } = require('./attempt');
-const { checkNumber, checkPort, checkString, toBytes, toBytesList } = require('./arguments');
+const { checkCallback, checkInteger, checkPort, checkString, toParts } = require('./arguments');
 const { isBlocked } = require('./block');
 const { constants } = require('./native');
 const errors = require('./errors');
 const permission = require('./permission');
 const { loopbacks } = require('./resolve');
-const { admit, dispatch, sendError, setDestination, waitForListening } = require('./send');
+const { admit, dispatch, guarded, sendError, setDestination, waitForListening } = require('./send');
 const { checkHealth } = require('./state');
 
 const { BOUND, CONNECTED, EAGAIN, OPTION_DEPARTURE_HIGH, OPTION_DEPARTURE_LOW,
@@ -23,12 +23,7 @@ function readNumber(options, name, least, most) {
   const value = options[name];
   if (value === undefined)
     return undefined;
-  checkNumber(value, `options.${name}`);
-  if (!Number.isInteger(value))
-    throw errors.outOfRange(`options.${name}`, 'an integer', value);
-  if (value < least || value > most)
-    throw errors.outOfRange(`options.${name}`, `>= ${least} && <= ${most}`, value);
-  return value;
+  return checkInteger(value, `options.${name}`, least, most);
 }
 
 function readText(options, name) {
@@ -80,16 +75,11 @@ function readOptions(options, connected) {
       fields: readFields(options) } };
 }
 
-function toParts(message) {
-  return Array.isArray(message) ? toBytesList(message) : [toBytes(message, 'msg')];
-}
-
 // ---- sendWith() ----
 
 function sendWith(socket, msg, options, callback) {
   const state = checkHealth(socket);
-  if (callback !== undefined && typeof callback !== 'function')
-    throw errors.invalidType('callback', 'of type function', callback);
+  checkCallback(callback);
   const connected = state.handle.connectState === CONNECTED;
   const { address, port, chosen } = readOptions(options, connected);
   const message = toParts(msg);
@@ -98,6 +88,11 @@ function sendWith(socket, msg, options, callback) {
     resource: null, taken: null, options: chosen };
   if (!admit(request))
     return;
+  guarded(request, start);
+}
+
+function start(request) {
+  const { socket, state } = request;
   bindIfNeeded(socket, state);
   if (state.handle.bindState !== BOUND)
     waitForListening(request, () => dispatch(request));

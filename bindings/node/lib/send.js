@@ -70,19 +70,26 @@ function send(socket, buffer, offset, length, port, address, callback) {
     resource: null, taken: null };
   if (!admit(request))
     return;
-  bindIfNeeded(socket, state);
-  if (state.handle.bindState !== BOUND) {
-    const list = Array.isArray(message) ? message : [message];
-    const replay = connected ? [list, callback] : [list, port, address, callback];
-    waitForListening(request, sendAnew(request, replay));
-    return;
-  }
-  dispatch(request);
+  guarded(request, start, connected);
 }
 
-function sendAnew({ socket, state, taken }, replay) {
+function start(request, connected) {
+  const { socket, state, message, address, port, callback } = request;
+  bindIfNeeded(socket, state);
+  if (state.handle.bindState === BOUND) {
+    dispatch(request);
+    return;
+  }
+  const list = Array.isArray(message) ? message : [message];
+  const replay = connected ? [list, callback] : [list, port, address, callback];
+  waitForListening(request, sendAnew(request, replay));
+}
+
+function sendAnew(request, replay) {
+  const { socket, state, taken } = request;
   const call = socket.send.bind(socket, ...replay);
   return taken === null ? call : () => {
+    request.taken = null;
     state.sendQueue.forget(taken);
     call();
   };
@@ -116,14 +123,28 @@ function giveRoom(request) {
   state.sendQueue.give(taken);
 }
 
+// What throws, a look-up of the program's for example, has ended the request.
+function guarded(request, act, value) {
+  if (request.taken === null) {
+    act(request, value);
+    return;
+  }
+  try {
+    act(request, value);
+  } catch (error) {
+    giveRoom(request);
+    throw error;
+  }
+}
+
 // The queue knows what waits, since a failed bind drops it.
-function waitForListening({ socket, state, taken }, call) {
-  const { sendQueue } = state;
+function waitForListening(request, call) {
+  const { socket, state: { sendQueue }, taken } = request;
   if (taken !== null)
     sendQueue.wait(taken);
   enqueue(socket, taken === null ? call : () => {
     sendQueue.endWaiting(taken);
-    call();
+    guarded(request, call);
   });
 }
 
@@ -293,5 +314,5 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { admit, complete, completeBlocked, dispatch, giveRoom, isLiteral, send, sendError,
-  setDestination, takeRoom, toMessage, transmit, waitForListening };
+module.exports = { admit, complete, completeBlocked, dispatch, giveRoom, guarded, isLiteral, send, sendError,
+  setDestination, takeRoom, transmit, waitForListening };

@@ -42,7 +42,8 @@ function readOptions(state, options) {
   const access = readAccess(options);
   if (lookup !== undefined && typeof lookup !== 'function')
     throw errors.invalidType('lookup', 'of type function', lookup);
-  const host = Host.is(options.host) ? options.host : undefined;
+  const { host: given } = options;
+  const host = Host.is(given) ? given : undefined;
   state.lookup = lookup ?? (host !== undefined ? Host.lookup(host) : undefined);
   state.options = {
     __proto__: null,

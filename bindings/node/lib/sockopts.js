@@ -3,7 +3,7 @@
 // setSockopt() and getSockopt(). Values are checked here; the library keeps them until the bind.
 
 const { isIP } = require('node:net');
-const { checkString } = require('./arguments');
+const { checkInteger, checkString } = require('./arguments');
 const { constants } = require('./native');
 const errors = require('./errors');
 const { kState, checkHealth } = require('./state');
@@ -12,15 +12,7 @@ const { kState, checkHealth } = require('./state');
 
 function integer(least, most) {
   return {
-    read(value, name) {
-      if (typeof value !== 'number')
-        throw errors.invalidType(name, 'of type number', value);
-      if (!Number.isInteger(value))
-        throw errors.outOfRange(name, 'an integer', value);
-      if (value < least || value > most)
-        throw errors.outOfRange(name, `>= ${least} && <= ${most}`, value);
-      return value;
-    },
+    read: (value, name) => checkInteger(value, name, least, most),
     show: (number) => number,
   };
 }
@@ -34,24 +26,28 @@ const flag = {
   show: (number) => number !== 0,
 };
 
-const modes = ['off', 'system', 'on', 'probe', 'interface', 'omit']; // IP_PMTUDISC_...
-const SETTABLE = 4;
+// A text for each number of the library; only the settable ones are accepted.
+function choice(names, settable) {
+  return {
+    read(value, name) {
+      if (!settable.includes(value))
+        throw errors.invalidValue(name, value, `must be one of: '${settable.join("', '")}'`);
+      return Object.keys(names).find((number) => names[number] === value) >>> 0;
+    },
+    show: (number) => names[number] ?? number,
+  };
+}
 
-const pathMtu = {
-  read(value, name) {
-    const mode = modes.indexOf(value);
-    if (mode < 0 || mode >= SETTABLE)
-      throw errors.invalidValue(name, value, "must be 'off', 'system', 'on', or 'probe'");
-    return mode;
-  },
-  show: (number) => modes[number],
-};
+const modes = ['off', 'system', 'on', 'probe', 'interface', 'omit']; // IP_PMTUDISC_...
+const pathMtu = choice(modes, modes.slice(0, 4));
+
+// CLOCK_...: those of queueing disciplines; and what the kernel has where none was set.
+const clocks = { 0: 'none', 1: 'monotonic', 11: 'tai' };
 
 // Without a limit the rate is Infinity.
 const rate = {
   read(value, name) {
-    const most = Number.MAX_SAFE_INTEGER;
-    return value === Infinity ? -1 : integer(1, most).read(value, name);
+    return value === Infinity ? -1 : checkInteger(value, name, 1, Number.MAX_SAFE_INTEGER);
   },
   show: (number) => number > Number.MAX_SAFE_INTEGER ? Infinity : number,
 };
@@ -83,6 +79,7 @@ const sockopts = new Map([
   ['transparent', [constants.SO_TRANSPARENT, flag]],
   ['bindAddressNoPort', [constants.SO_BIND_ADDRESS_NO_PORT, flag]],
   ['localPortRange', [constants.SO_LOCAL_PORT_RANGE, ports]],
+  ['txtimeClock', [constants.SO_TXTIME_CLOCK, choice(clocks, ['monotonic', 'tai'])]],
 ]);
 
 const MAX_NAME = 15; // bytes of an interface's name: IFNAMSIZ
@@ -135,9 +132,10 @@ function find(name) {
 }
 
 function setSockopt(socket, name, value) {
+  checkHealth(socket);
   const [option, kind] = find(name);
   const number = kind.read(value, 'value');
-  checkHealth(socket);
+  checkHealth(socket); // reading a list may have run code of the program
   const code = set(socket[kState], option, number);
   if (code === constants.ERR_SOCKET_ALREADY_BOUND)
     throw errors.alreadyBound();

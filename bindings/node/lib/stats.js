@@ -20,10 +20,11 @@ function readStats(socket, ofLoop) {
   checkHealth(socket);
   const out = {};
   const code = liveHandle(socket).stats(out, ofLoop);
-  if (code !== 0) throw systemError(code, 'stats');
+  if (code !== 0)
+    throw systemError(code, 'stats');
   const stats = {};
-  const counters = parse(out.json);
-  for (const key in counters) stats[nameOf(key)] = counters[key];
+  for (const [key, value] of Object.entries(parse(out.json)))
+    stats[nameOf(key)] = value;
   return stats;
 }
 

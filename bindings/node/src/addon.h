@@ -90,6 +90,7 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   XX(SO_TRANSPARENT, DGRAM_SO_TRANSPARENT)                                                   \
   XX(SO_BIND_ADDRESS_NO_PORT, DGRAM_SO_BIND_ADDRESS_NO_PORT)                                 \
   XX(SO_LOCAL_PORT_RANGE, DGRAM_SO_LOCAL_PORT_RANGE)                                         \
+  XX(SO_TXTIME_CLOCK, DGRAM_SO_TXTIME_CLOCK)                                                 \
   XX(UDP4, DGRAM_UDP4)                                                                       \
   XX(UDP6, DGRAM_UDP6)                                                                       \
   XX(UNBOUND, DGRAM_UNBOUND)                                                                 \

@@ -59,6 +59,15 @@ describe('sendWith()', ours('sendWith() is an addition'), () => {
     assert.strictEqual(error.syscall, 'send');
   });
 
+  test('a departure needs a clock', async (t) => {
+    const { port } = (await open(t)).address();
+    const options = { port, departure: process.hrtime.bigint() + 1000n };
+    const [error] = await sentWith(await open(t), 'x', options);
+    assert.strictEqual(error.code, 'EINVAL');
+    const socket = await open(t, { txtimeClock: 'monotonic' });
+    assert.deepStrictEqual(await sentWith(socket, 'x', options), [null, 1]);
+  });
+
   test('bad options are thrown', (t) => {
     const socket = create(t);
     const wrong = [[{ ttl: 0 }, 'ERR_OUT_OF_RANGE'], [{ ttl: 256 }, 'ERR_OUT_OF_RANGE'],

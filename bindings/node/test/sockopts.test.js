@@ -30,6 +30,7 @@ const values = {
   freebind: true,
   bindAddressNoPort: true,
   localPortRange: [40_000, 50_000],
+  txtimeClock: 'monotonic',
 };
 
 describe('options of the system socket', only('they are additions'), () => {
@@ -64,6 +65,7 @@ describe('options of the system socket', only('they are additions'), () => {
     assert.strictEqual(socket.getSockopt('multicastAll'), true);
     assert.strictEqual(socket.getSockopt('maxPacingRate'), Infinity);
     assert.strictEqual(socket.getSockopt('bindToDevice'), '');
+    assert.strictEqual(socket.getSockopt('txtimeClock'), 'none');
   });
 
   test('the port is of localPortRange, also by the bind of a first send', async (t) => {
@@ -112,6 +114,9 @@ describe('options of the system socket', only('they are additions'), () => {
     ['localPortRange', [1], 'ERR_INVALID_ARG_TYPE'],
     ['localPortRange', [2, 1], 'ERR_OUT_OF_RANGE'],
     ['localPortRange', [1, 65_536], 'ERR_OUT_OF_RANGE'],
+    ['txtimeClock', 'none', 'ERR_INVALID_ARG_VALUE'],
+    ['txtimeClock', 'realtime', 'ERR_INVALID_ARG_VALUE'],
+    ['txtimeClock', 1, 'ERR_INVALID_ARG_VALUE'],
     ['bindToDevice', 1, 'ERR_INVALID_ARG_TYPE'],
     ['bindToDevice', 'a name of 16 chr', 'ERR_INVALID_ARG_VALUE'],
     ['bindToDevice', 'lo\0', 'ERR_INVALID_ARG_VALUE'],
@@ -135,6 +140,8 @@ describe('options of the system socket', only('they are additions'), () => {
     assert.throws(() => socket.setSockopt('tos', 1), { code });
     assert.throws(() => socket.getSockopt('tos'), { code });
     assert.throws(() => socket.getMTU(), { code });
+    assert.throws(() => socket.setSockopt('tos', 'none'), { code });
+    assert.throws(() => socket.setSockopt('no such option', 1), { code });
   });
 });
 

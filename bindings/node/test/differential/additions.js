@@ -15,11 +15,11 @@ const additions = [
 
 // The options of createSocket() that the built-in has on no version.
 const options = [
-  'bindAddressNoPort', 'bindToDevice', 'busyPoll', 'disableGro', 'emitSendErrors', 'freebind',
+  'bindAddressNoPort', 'bindToDevice', 'busyPoll', 'disableGro', 'emitSendErrors', 'freebind', 'host',
   'localPortRange', 'lookupTimeout', 'lowLatency', 'mark', 'maxPacingRate', 'multicastAll',
   'pathMtuDiscovery', 'pauseWithoutListener', 'pooledMessages', 'priority', 'receiveAllowList',
   'receiveBatch', 'receiveInfo', 'receiveRateLimit', 'sendAllowList', 'sendQueueLimit', 'sendTimeout',
-  'tos', 'transparent',
+  'tos', 'transparent', 'txtimeClock',
 ];
 
 module.exports = { additions, options, watching };

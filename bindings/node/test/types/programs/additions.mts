@@ -76,6 +76,11 @@ socket.setSockopt('tos', 8);
 socket.setSockopt('localPortRange', [40000, 50000]);
 const mode: 'off' | 'system' | 'on' | 'probe' = socket.getSockopt('pathMtuDiscovery');
 const sum: number = socket.getSockopt('tos') + socket.getMTU() + socket.getMTU('127.0.0.1');
+const clock: 'none' | 'monotonic' | 'tai' = socket.getSockopt('txtimeClock');
+socket.setSockopt('txtimeClock', 'monotonic');
+// @ts-expect-error: it can be read only
+socket.setSockopt('txtimeClock', 'none');
+console.log(clock);
 console.log(mode, sum, socket.getSockopt('bindToDevice').length);
 socket.once('icmp', ({ address, port, kind, mtu, reporter }: IcmpReport) => {
   if (kind === 'packet too big') console.log(address, port + mtu, reporter);

@@ -21,6 +21,11 @@ try {
 } catch (error) {
   console.log((error as SendManyError).sent, (error as SendManyError).code);
 }
+const sized: number = await socket.sendWith(['a'], { port: 1, dscp: 46 });
+const gone: boolean = socket.trySend('a', { port: 1 });
+console.log(sized, gone);
+socket.on('message', (msg, rinfo) => void socket.reply(rinfo, msg).then((bytes) => bytes + 1));
+for await (const { msg, rinfo } of socket) console.log(msg.length + rinfo.size);
 await other.sendMany(['a', new Uint8Array(1), { msg: 'b' }]);
 
 // What is no promise stays as it is.
