@@ -275,16 +275,18 @@ describe('hostile look-ups', only, () => {
   });
 
   test('sendMany(): the socket is closed, or connected, by the look-up', async (t) => {
-    const socket = await open(t, { lookup(host, family, callback) {
-      if (host === 'name') socket.close();
+    const socket = create(t, { lookup(host, family, callback) {
+      socket.close();
       callback(null, '127.0.0.1');
     } });
+    socket.bindSync();
     socket.sendMany([{ msg: 'a', port: 9, address: 'name' }], assert.fail);
     await once(socket, 'close');
-    const other = await open(t, { lookup(host, family, callback) {
-      if (host === 'name') other.connectSync(9, '127.0.0.1');
+    const other = create(t, { lookup(host, family, callback) {
+      other.connectSync(9, '127.0.0.1');
       callback(null, '127.0.0.1');
     } });
+    other.bindSync();
     const [error, count] = await sentMany(other, [{ msg: 'a', port: 9, address: 'name' }]);
     assert.deepStrictEqual([error.code, count], ['EISCONN', 0]);
   });
