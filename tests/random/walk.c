@@ -2023,8 +2023,10 @@ static void check_receiving(struct member *member) {
       dgram_connect_state(member->socket) != DGRAM_DISCONNECTED ||
       dgram_address(member->socket, &address) != 0 || address.port == 0)
     return;
-  if (member->paused)
+  if (member->paused) {
     CHECK(dgram_resume(member->socket) == 0, "it is open");
+    settle(); /* its receive buffer may be full */
+  }
   member->paused = false;
   uint64_t before = walk.probes;
   int fd = raw_socket(member->type);
