@@ -695,18 +695,34 @@ void dgram__receive_lend(dgram_socket_t *socket) {
 
 enum { MOST_DIVERTED = 4096 }; /* by one call: what comes, may come without end */
 
-/* A receive buffer apart from the loop's: those have a batch that is being delivered, perhaps. */
+/*
+ * Receive buffers apart from the loop's: those have a batch that is being delivered, perhaps. Pages
+ * that are not used cost nothing.
+ */
 struct rx_spare {
-  struct dgram__rx_buffers buffers; /* the first has data */
-  char data[DGRAM__RX_BUFFER_SIZE];
+  struct dgram__rx_buffers buffers;
+  char data[DGRAM__RX_BUFFERS][DGRAM__RX_BUFFER_SIZE];
 };
 
-/* Without memory what the buffer has is lost. */
-static void receive_append(dgram_socket_t *socket, struct dgram__rx_buffer *buffer) {
+/* NULL: no memory. */
+static struct rx_spare *rx_spare_new(void) {
+  struct rx_spare *spare = malloc(sizeof *spare);
+  if (spare == NULL)
+    return NULL;
+  memset(&spare->buffers, 0, sizeof spare->buffers);
+  for (size_t i = 0; i < DGRAM__RX_BUFFERS; i++)
+    spare->buffers.all[i].data = spare->data[i];
+  dgram__rx_buffers_init(&spare->buffers);
+  return spare;
+}
+
+/* The backlog is copied for it. Without memory what the buffers have is lost. */
+static void receive_append(dgram_socket_t *socket, struct dgram__rx_buffer buffers[],
+                           unsigned count) {
   struct dgram__backlog *before = socket->rx.backlog;
-  struct dgram__rx_batch batch = {.buffers = buffer, .count = 1, .filter = DGRAM__FILTER_NONE};
+  struct dgram__rx_batch batch = {.buffers = buffers, .count = count, .filter = DGRAM__FILTER_NONE};
   if ((socket->rx.filter & DGRAM__FILTER_ACCESS) != 0)
-    dgram__access_filter(socket, buffer, 1);
+    dgram__access_filter(socket, buffers, count);
   struct dgram__backlog *backlog = before != NULL ? receive_copy_batches(&before->batch, &batch)
                                                   : receive_copy_batches(&batch, NULL);
   if (backlog != NULL)
@@ -720,23 +736,23 @@ static void receive_append(dgram_socket_t *socket, struct dgram__rx_buffer *buff
 static void receive_fetch(dgram_socket_t *socket, struct rx_spare *spare) {
   if (socket->rx.max_batch == 1 || socket->rx.paused != 0)
     return;
-  for (int i = 0; i < MOST_DIVERTED; i++) {
+  for (int i = 0; i < MOST_DIVERTED / DGRAM__RX_BUFFERS; i++) {
     (void)dgram__count_call(socket);
-    if (dgram__udp_recv(&socket->udp, &spare->buffers, 1) <= 0)
+    int received = dgram__udp_recv(&socket->udp, &spare->buffers, DGRAM__RX_BUFFERS);
+    if (received > 0 && receive_ends_in_icmp_error(socket, &spare->buffers.all[received - 1]))
+      received--;
+    if (received <= 0)
       return;
-    receive_append(socket, &spare->buffers.all[0]);
+    receive_append(socket, spare->buffers.all, (unsigned)received);
   }
 }
 
 void dgram__receive_divert(dgram_socket_t *socket, dgram_socket_t *server) {
   if (!dgram__udp_is_readable(&socket->udp))
     return;
-  struct rx_spare *spare = malloc(sizeof *spare);
+  struct rx_spare *spare = rx_spare_new();
   if (spare == NULL)
     return;
-  memset(&spare->buffers, 0, sizeof spare->buffers);
-  spare->buffers.all[0].data = spare->data;
-  dgram__rx_buffers_init(&spare->buffers);
   receive_fetch(server, spare);
   for (int i = 0; i < MOST_DIVERTED; i++) {
     struct dgram__rx_buffer *buffer = &spare->buffers.all[0];
@@ -745,7 +761,7 @@ void dgram__receive_divert(dgram_socket_t *socket, dgram_socket_t *server) {
       break;
     bool own = dgram__is_connected(&socket->connecting) &&
                receive_is_from_peer(&socket->connecting, &buffer->from);
-    receive_append(own ? socket : server, buffer);
+    receive_append(own ? socket : server, buffer, 1);
   }
   free(spare);
 }
@@ -760,7 +776,7 @@ static void receive_divert_batch(dgram_socket_t *socket, struct dgram__rx_buffer
         receive_is_from_peer(&socket->connecting, &buffer->from))
       continue;
     if (server != NULL)
-      receive_append(server, buffer);
+      receive_append(server, buffer, 1);
     buffer->segment = DGRAM__RX_REFUSED;
     buffer->size = 0; /* a backlog need not copy it */
   }

@@ -7,6 +7,7 @@
 #include "lib/wrap.h"
 
 #include <dgram_peer.h>
+#include <dgram_stats.h>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -67,6 +68,10 @@ static void close_raw(void) {
   close(stranger);
 }
 
+static void send_one(void) {
+  send_texts("b", "B");
+}
+
 static void send_both(void) {
   send_texts("b", "B");
   send_texts("c", "C");
@@ -81,6 +86,28 @@ TEST("what comes to a peer's socket before it is connected goes to whom it is fo
   send_texts("d", "D");
   assert_trace("");
   run_until_trace(loop, "server(a) server(b) server(c) peer(B) peer(C) server(d) peer(D)");
+  close_socket(accepted);
+  close_raw();
+}
+
+/* The server's backlog is copied for each call: one for each datagram would take long. */
+TEST("what the system has queued for the server is fetched by few calls") {
+  enum { QUEUED = 200 };
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  int received = 0;
+  assert_int_equal(dgram_on_message(server, count_message, &received), 0);
+  for (int i = 0; i < QUEUED; i++)
+    send_texts("a", NULL);
+  in_window = send_one;
+  assert_int_equal(accept_peer(server, &accepted), 0);
+  dgram_stats_t stats = dgram_default_stats();
+  assert_int_equal(dgram_get_stats(server, &stats), 0);
+  assert_int_equal(stats.datagrams_in, QUEUED);
+  assert_in_range(stats.receive_calls, 1, QUEUED / 10);
+  run_until(loop, &received, QUEUED + 1);
+  settle(loop);
+  trace_clear();
   close_socket(accepted);
   close_raw();
 }
@@ -105,10 +132,6 @@ TEST("it comes behind the batch in whose delivery the peer is accepted") {
                         "server(b) server(c)");
   close_socket(accepted);
   close_raw();
-}
-
-static void send_one(void) {
-  send_texts("b", "B");
 }
 
 TEST("a socket that is closed before 'listening' has left to the server what is the server's") {
