@@ -89,7 +89,7 @@ TEST("each thread of a group answers from the address that a datagram came to") 
   group_socket.receive_info = DGRAM_INFO_DESTINATION;
   dgram_group_t *group = start_group(&options);
   struct sockaddr_in to = loopback_address(port_of_group(group));
-  struct sockaddr_in from;
+  struct sockaddr_in from = {0};
   inet_pton(AF_INET, "127.0.0.2", &to.sin_addr);
   for (int i = 0; i < 16; i++) {
     int fd = raw_socket();

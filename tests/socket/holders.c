@@ -12,13 +12,9 @@
 /* A socket over a copy of the descriptor. */
 static dgram_socket_t *new_holder(uv_loop_t *loop, int fd, dgram_options_t options,
                                   dgram_message_cb on_message, void *context) {
-  dgram_socket_t *socket;
-  if (on_message == NULL) {
-    socket = new_with(loop, &options);
-  } else {
-    socket = new_with(loop, &options);
+  dgram_socket_t *socket = new_with(loop, &options);
+  if (on_message != NULL)
     assert_int_equal(dgram_on_message(socket, on_message, context), 0);
-  }
   assert_int_equal(adopt_fd(socket, dup(fd)), 0);
   return socket;
 }
