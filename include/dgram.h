@@ -802,7 +802,8 @@ DGRAM_EXTERN uv_loop_t *dgram_loop(const dgram_socket_t *socket);
  * keeps the descriptor calls dgram_flush() before it sets an option.
  *
  * @param socket the socket
- * @return the descriptor, or UV_EINVAL (`socket` is NULL), or UV_EBADF (not bound, or closed)
+ * @return the descriptor, or UV_EINVAL (`socket` is NULL), UV_EBADF (not bound, or closed), or
+ * UV_ENOTSUP (on a simulated network)
  */
 DGRAM_EXTERN int dgram_fileno(dgram_socket_t *socket);
 

@@ -241,8 +241,8 @@ typedef struct dgram_rate_options {
   uint32_t ipv6_prefix;        /**< the same of IPv6, 1 to 128. Default 64, since a host can choose
                                     any address of its subnet */
   uint32_t sources;            /**< that are remembered, 1 to 16,777,216; 64 bytes each. A new one
-                                    takes the place of the one that was silent longest, which, if it
-                                    sends again, is new and has full buckets. Default 4,096 */
+                                    evicts the least recently active one, which, if it sends again,
+                                    is new and has full buckets. Default 4,096 */
 } dgram_rate_options_t;
 
 /**
@@ -293,7 +293,7 @@ typedef struct dgram_access_counts {
   size_t struct_size;        /**< set by dgram_default_access_counts() */
   uint64_t receives_refused; /**< datagrams dropped by the lists of what it may receive */
   uint64_t receives_limited; /**< datagrams dropped by the limit of the rate */
-  uint64_t sources_evicted;  /**< sources that lost their place to a new one */
+  uint64_t sources_evicted;  /**< sources evicted for a new one */
   uint64_t sends_refused;    /**< sends, and connects, with DGRAM_ERR_IP_BLOCKED */
 } dgram_access_counts_t;
 

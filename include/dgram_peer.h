@@ -20,9 +20,9 @@
  * @endcode
  *
  * *No datagram is lost or mixed up.* A socket has to be bound before it can be connected. In
- * between, for some microseconds, the kernel may give it datagrams of anybody. The library receives
- * these, and the server's listeners get them, from the loop; if the server is paused, after
- * dgram_resume(). Their facts (dgram_rinfo_info()) are those of the `receive_info` of the new
+ * between, for some microseconds, the kernel may give it datagrams of any sender. The library
+ * receives these, and the server's listeners get them, from the loop; if the server is paused,
+ * after dgram_resume(). Their facts (dgram_rinfo_info()) are those of the `receive_info` of the new
  * socket: a program that passes its own `socket` gives it that of the server.
  *
  * *Order.* What the peer has sent before the call is the server's: it may still be in the server's

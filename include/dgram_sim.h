@@ -66,7 +66,7 @@ typedef struct dgram_sim_timer dgram_sim_timer_t;
 /**
  * Creates a network without hosts, at time 0.
  * @param loop     the loop of all its sockets; borrowed until dgram_sim_free()
- * @param seed     any number: what happens by chance depends on it alone
+ * @param seed     any number: all random events depend on it alone
  * @param[out] sim the network; set to NULL on error
  * @retval 0
  * @retval UV_EINVAL `loop` or `sim` is NULL
@@ -75,9 +75,9 @@ typedef struct dgram_sim_timer dgram_sim_timer_t;
 DGRAM_EXTERN int dgram_sim_create(uv_loop_t *loop, uint64_t seed, dgram_sim_t **sim);
 
 /**
- * Makes the network as new, without hosts, at time 0, and its hash, counts and chance begin anew;
- * dgram_sim_trace() stays. Many short runs on one network are faster than many networks: what the
- * library keeps for a loop stays.
+ * Resets the network: no hosts, time 0, and its hash, counts and random numbers begin anew; the
+ * callback of dgram_sim_trace() stays. Many short runs on one network are faster than many
+ * networks: what the library keeps for a loop stays.
  * @param sim  the network
  * @param seed as in dgram_sim_create()
  * @retval 0
@@ -165,18 +165,18 @@ DGRAM_EXTERN const char *dgram_sim_host_name(const dgram_sim_host_t *host);
 
 /** What a link does, in each direction by itself. Start from dgram_default_sim_link_options(). */
 typedef struct dgram_sim_link_options {
-  size_t struct_size;     /**< set by dgram_default_sim_link_options() */
-  uint64_t delay;         /**< ns from end to end. Default 1 ms */
-  uint64_t jitter;        /**< ns: up to so much more, by chance. It does not reorder. Default 0 */
-  double loss;            /**< 0 to 1: how likely a packet is lost; of a datagram that is sent in
-                               fragments each may be. Default 0 */
-  double duplicate;       /**< 0 to 1: how likely a datagram comes twice. Default 0 */
-  double reorder;         /**< 0 to 1: how likely a datagram is held back by up to `reorder_delay`,
-                               while later ones pass it. Default 0 */
+  size_t struct_size; /**< set by dgram_default_sim_link_options() */
+  uint64_t delay;     /**< ns from end to end. Default 1 ms */
+  uint64_t jitter;    /**< ns: a random further delay, up to this. It does not reorder. Default 0 */
+  double loss;        /**< 0 to 1: the probability that a packet is lost; each fragment of a
+                           datagram is a packet. Default 0 */
+  double duplicate;   /**< 0 to 1: the probability that a datagram arrives twice. Default 0 */
+  double reorder; /**< 0 to 1: the probability that a datagram is delayed by up to `reorder_delay`,
+                       while later ones pass it. Default 0 */
   uint64_t reorder_delay; /**< ns; 0: twice `delay`. Default 0 */
-  uint64_t rate;          /**< bytes of a second, with the headers of IP and UDP; 0: unlimited.
+  uint64_t rate;          /**< bytes per second, with the headers of IP and UDP; 0: unlimited.
                                Default 0 */
-  uint64_t queue_bytes;   /**< that may wait to leave at this rate, more are lost; 0: unlimited.
+  uint64_t queue_bytes;   /**< that may be queued at this rate; more are dropped; 0: unlimited.
                                Default 0 */
   unsigned mtu;           /**< bytes of a packet with its headers, 576 to 65,535, and at least 1,280
                                for IPv6 to be sent. What is larger is sent in fragments, or is
@@ -230,8 +230,8 @@ DGRAM_EXTERN int dgram_sim_link_set(dgram_sim_link_t *link, const dgram_sim_host
 DGRAM_EXTERN int dgram_sim_link_set_up(dgram_sim_link_t *link, int up);
 
 /**
- * Parts the network: nothing passes any more between these hosts and all others. Another call, with
- * other hosts, takes the place of the one before.
+ * Partitions the network: nothing passes any more between these hosts and all others. Another call,
+ * with other hosts, takes the place of the one before.
  * @param sim   the network
  * @param hosts the hosts of one side, switches included; read within the call
  * @param count how many
@@ -267,7 +267,7 @@ typedef struct dgram_sim_nat_options {
                          Default 120 s (RFC 4787, REQ-5) */
   int hairpin;      /**< nonzero: hosts inside reach each other by their outside addresses.
                          Default 1 (RFC 4787, REQ-9) */
-  int random_ports; /**< nonzero: outside ports by chance; 0: the inside port's number where
+  int random_ports; /**< nonzero: random outside ports; 0: the inside port's number where
                          it is free. Default 0 */
 } dgram_sim_nat_options_t;
 
@@ -315,7 +315,7 @@ DGRAM_EXTERN int dgram_sim_host_set_nat(dgram_sim_host_t *host, const dgram_sim_
 DGRAM_EXTERN uint64_t dgram_sim_now(const dgram_sim_t *sim);
 
 /**
- * A number by chance, for the program's own decisions: from the seed, as all else.
+ * A random number for the program's own decisions, from the seed.
  * @param sim the network
  * @return 64 bits; 0 if `sim` is NULL
  */
@@ -345,7 +345,7 @@ DGRAM_EXTERN int dgram_sim_timer_start(dgram_sim_t *sim, uint64_t delay,
                                        dgram_sim_timer_t **timer);
 
 /**
- * The function will not be called.
+ * Stops a timer: its function will not be called.
  * @param timer the timer, whose function has not been called, or NULL; not valid any more
  */
 DGRAM_EXTERN void dgram_sim_timer_stop(dgram_sim_timer_t *timer);
