@@ -576,6 +576,42 @@ static void posts_of_a_sender(void) {
   dgram_sender_free(sender);
 }
 
+/* ---- what few sockets have is made at the first call that needs it ---- */
+
+static int call_first(dgram_socket_t *socket, int which) {
+  dgram_rate_options_t rate = dgram_default_rate_options();
+  int events = 0;
+  rate.packets_per_second = 10;
+  switch (which) {
+  case 0:
+    return dgram_on_icmp(socket, on_icmp, &events);
+  case 1:
+    return dgram_on_drain(socket, on_drain, NULL);
+  case 2:
+    return dgram_set_send_queue_limit(socket, 0, 1, 0, 0);
+  case 3:
+    return dgram_set_send_timeout(socket, 1000);
+  case 4:
+    return dgram_set_sockopt(socket, DGRAM_SO_TTL, 1);
+  default:
+    return dgram_set_receive_rate(socket, &rate);
+  }
+}
+
+/* A call that fails has changed nothing, and succeeds when it is made again. */
+static void first_calls(void) {
+  for (int i = 0; i < 6; i++) {
+    dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+    dgram_socket_t *socket = new_with(&options, NULL);
+    if (socket == NULL)
+      continue;
+    int err = call_first(socket, i);
+    CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL));
+    CHECK(err == 0 || call_first(socket, i) == 0);
+    close_socket(socket);
+  }
+}
+
 /* ---- every fault, one after the other ---- */
 
 static void (*in_loop)(void); /* the scenario */
@@ -627,4 +663,5 @@ SURVIVES(a_close_before_the_sends_have_left, "a close before the sends have left
 SURVIVES(a_close_before_the_bind, "a close before the bind")
 SURVIVES(a_peer_with_a_socket_of_its_own, "a peer that is accepted")
 SURVIVES(posts_of_a_sender, "posting")
+SURVIVES(first_calls, "a first call of each feature")
 SURVIVES(an_exchange_by_kept_names, "an exchange by names that are kept")
