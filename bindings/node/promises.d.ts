@@ -2,8 +2,8 @@
 // The types of libdgram/promises.
 
 import { AddressInfo } from 'node:net';
-import { BindOptions, MessageListener, OutgoingMessage, Payload, RemoteInfo, Socket as CallbackSocket,
-  SendOptions, SocketOptions, SocketType } from './index.js';
+import { AcceptPeerOptions, BindOptions, MessageListener, OutgoingMessage, Payload, RemoteInfo,
+  Socket as CallbackSocket, SendOptions, SocketOptions, SocketType } from './index.js';
 
 /** An error of {@link Socket.sendMany}. */
 export interface SendManyError extends NodeJS.ErrnoException {
@@ -20,7 +20,8 @@ export interface SendManyError extends NodeJS.ErrnoException {
  */
 export class Socket extends (CallbackSocket as unknown as
     new (options: SocketType | SocketOptions, callback?: MessageListener) =>
-      Omit<CallbackSocket, 'bind' | 'connect' | 'send' | 'sendWith' | 'sendMany' | 'reply' | 'close'>) {
+      Omit<CallbackSocket,
+        'acceptPeer' | 'bind' | 'connect' | 'send' | 'sendWith' | 'sendMany' | 'reply' | 'close'>) {
   /** Binds. Resolves to the socket's address. */
   bind(port?: number, address?: string): Promise<AddressInfo>;
   bind(options: BindOptions): Promise<AddressInfo>;
@@ -45,6 +46,9 @@ export class Socket extends (CallbackSocket as unknown as
    */
   sendMany(list: ReadonlyArray<OutgoingMessage>): Promise<number>;
   sendMany(list: ReadonlyArray<Payload | { msg: Payload }>): Promise<number>;
+
+  /** A connected socket for a peer; see the `acceptPeer()` of libdgram. */
+  acceptPeer(rinfo: { address: string, port: number }, options?: AcceptPeerOptions): Socket;
 
   /** Closes the socket. Resolves when `'close'` is emitted. */
   close(): Promise<void>;

@@ -3,6 +3,7 @@
 // close() return promises. With a function as their last argument they are those of libdgram.
 
 const dgram = require('./index');
+const { acceptPeer } = require('./lib/accept-peer');
 const { BOUND } = require('./lib/native').constants;
 const { kState } = require('./lib/state');
 
@@ -120,6 +121,10 @@ class Socket extends dgram.Socket {
     if (callback !== undefined)
       return super.sendMany(list, callback);
     return promised(this, (done) => super.sendMany(list, done));
+  }
+
+  acceptPeer(rinfo, options) {
+    return acceptPeer(this, rinfo, options, Socket);
   }
 
   close(callback) {

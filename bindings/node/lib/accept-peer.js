@@ -2,7 +2,7 @@
 // A connected socket for a peer, on the port of its server.
 
 const { isIP } = require('node:net');
-const { checkPort } = require('./arguments');
+const { checkPort, checkString } = require('./arguments');
 const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
 const errors = require('./errors');
@@ -13,26 +13,29 @@ const { applySockopts } = require('./sockopts');
 const { checkHealth, kState } = require('./state');
 
 function checkAddress(value, name) {
-  if (typeof value !== 'string' || isIP(value) === 0)
+  checkString(value, name);
+  if (isIP(value) === 0)
     throw errors.invalidValue(name, value, 'must be a numeric IP address');
 }
 
-function acceptPeer(server, rinfo, options = {}) {
+// `Peer` is the class of the new socket.
+function acceptPeer(server, rinfo, options = {}, Peer = Socket) {
   const state = checkHealth(server);
   if (rinfo === null || typeof rinfo !== 'object')
     throw errors.invalidType('rinfo', 'of type object', rinfo);
   if (options === null || typeof options !== 'object')
     throw errors.invalidType('options', 'of type object', options);
-  const { address } = rinfo;
-  const port = checkPort(rinfo.port);
+  const { address, port: given } = rinfo;
+  const port = checkPort(given, false, 'rinfo.port');
   const { localAddress = '' } = options;
   checkAddress(address, 'rinfo.address');
   if (localAddress !== '')
     checkAddress(localAddress, 'options.localAddress');
+  checkHealth(server); // reading the arguments may have run code of the program
   if (isBlocked(state.options.sendBlockList, address))
     throw errors.ipBlocked(address);
   permission.check();
-  const socket = new Socket({
+  const socket = new Peer({
     ...state.options,
     type: server.type,
     lookup: state.isDefaultLookup ? undefined : state.lookup,
@@ -44,6 +47,10 @@ function acceptPeer(server, rinfo, options = {}) {
   if (sockopts !== undefined)
     applySockopts(socket[kState], sockopts);
   const { handle } = socket[kState];
+  if (state.closed) { // by a subscriber of the channel for new sockets
+    socket.close();
+    throw errors.notRunning();
+  }
   const code = handle.acceptedBy(state.handle, port, address, localAddress);
   if (code < 0) {
     socket.close();

@@ -227,7 +227,7 @@ static int64_t method_accepted_by(struct handle *handle, const struct addon_argu
   dgram_socket_t *accepted;
   dgram_accept_options_t options = dgram_default_accept_options();
   const struct handle *server = method_find_handle(handle->addon, argv[0].value);
-  if (server == NULL || handle->socket == NULL ||
+  if (server == NULL || server->socket == NULL || handle->socket == NULL ||
       !method_read_address(argv[2].text, argv[1].number, &peer))
     return UV_EINVAL;
   options.socket = handle->socket;

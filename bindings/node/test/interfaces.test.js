@@ -2,10 +2,12 @@
 // Additions: groups on every interface, the option multicastAll, a connected socket for each peer.
 
 const assert = require('node:assert');
+const diagnostics = require('node:diagnostics_channel');
 const { once } = require('node:events');
+const path = require('node:path');
 const { describe, test } = require('node:test');
-const { dgram, ours } = require('./subject');
-const { create, open } = require('./sockets');
+const { dgram, modulePath, ours } = require('./subject');
+const { create, open, turn } = require('./sockets');
 
 const onLinux = process.platform === 'linux' ? ours('it has no such method') : { skip: 'Linux only' };
 const group = '239.1.2.3';
@@ -117,6 +119,9 @@ describe('acceptPeer()', onLinux, () => {
     assert.throws(() => server.acceptPeer({ ...peer, address: '::1' }), { code: 'EINVAL' });
     assert.throws(() => server.acceptPeer(peer, { localAddress: 'x' }),
       { code: 'ERR_INVALID_ARG_VALUE' });
+    for (const wrong of [{}, { address: 5, port: 9 }])
+      assert.throws(() => server.acceptPeer(wrong), { code: /^ERR_(INVALID_ARG_TYPE|SOCKET_BAD_PORT)$/ });
+    assert.throws(() => server.acceptPeer(peer, { localAddress: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
     const alone = await open(t);
     assert.throws(() => alone.acceptPeer(peer), { code: 'EINVAL', syscall: 'acceptPeer' });
     assert.throws(() => create(t, { type: 'udp4', reusePort: true }).acceptPeer(peer),
@@ -124,5 +129,33 @@ describe('acceptPeer()', onLinux, () => {
     const closed = dgram.createSocket('udp4');
     closed.close();
     assert.throws(() => closed.acceptPeer(peer), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
+  });
+
+  test('a server that is closed meanwhile, by what is read or by who sees the new socket', async (t) => {
+    const code = 'ERR_SOCKET_DGRAM_NOT_RUNNING';
+    const server = await open(t, { reusePort: true });
+    const rinfo = { address: '127.0.0.1', get port() { server.close(); return 9; } };
+    assert.throws(() => server.acceptPeer(rinfo), { code });
+    const other = await open(t, { reusePort: true });
+    const close = () => other.close();
+    diagnostics.subscribe('udp.socket', close);
+    try {
+      assert.throws(() => other.acceptPeer({ address: '127.0.0.1', port: 9 }), { code });
+    } finally {
+      diagnostics.unsubscribe('udp.socket', close);
+    }
+    await turn();
+  });
+
+  test('a socket of libdgram/promises accepts one of these', async (t) => {
+    const { createSocket, Socket } = require(path.join(modulePath, 'promises'));
+    const server = createSocket({ type: 'udp4', reusePort: true });
+    t.after(() => server.close());
+    await server.bind(0, '127.0.0.1');
+    const client = await open(t);
+    const peer = server.acceptPeer(client.address());
+    assert.ok(peer instanceof Socket);
+    assert.strictEqual(await peer.send('x'), 1);
+    await peer.close();
   });
 });

@@ -25,6 +25,8 @@ const sized: number = await socket.sendWith(['a'], { port: 1, dscp: 46 });
 const gone: boolean = socket.trySend('a', { port: 1 });
 console.log(sized, gone);
 socket.on('message', (msg, rinfo) => void socket.reply(rinfo, msg).then((bytes) => bytes + 1));
+const peer: Socket = socket.acceptPeer({ address: '127.0.0.1', port: 1 }, { localAddress: '127.0.0.2' });
+console.log(await peer.send('x'));
 for await (const { msg, rinfo } of socket) console.log(msg.length + rinfo.size);
 await other.sendMany(['a', new Uint8Array(1), { msg: 'b' }]);
 
