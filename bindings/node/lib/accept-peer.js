@@ -47,10 +47,6 @@ function acceptPeer(server, rinfo, options = {}, Peer = Socket) {
   if (sockopts !== undefined)
     applySockopts(socket[kState], sockopts);
   const { handle } = socket[kState];
-  if (state.closed) { // by a subscriber of the channel for new sockets
-    socket.close();
-    throw errors.notRunning();
-  }
   const code = handle.acceptedBy(state.handle, port, address, localAddress);
   if (code < 0) {
     socket.close();
