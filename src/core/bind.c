@@ -80,14 +80,14 @@ static int bind_set_up(dgram_socket_t *socket) {
 }
 
 /* The same as dgram__udp_open(), with the options that are kept for the bind. */
-static int bind_open_with_sockopts(dgram_socket_t *socket, struct dgram__settings *settings) {
+static int bind_open_with_sockopts(dgram_socket_t *socket, struct dgram__settings settings) {
   struct dgram__sockopt_calls calls;
   dgram__sockopts_list(socket, &calls);
   unsigned refused = calls.count;
-  settings->calls = calls.all;
-  settings->call_count = calls.count;
-  settings->refused = &refused;
-  int err = dgram__udp_open(&socket->udp, settings);
+  settings.calls = calls.all;
+  settings.call_count = calls.count;
+  settings.refused = &refused;
+  int err = dgram__udp_open(&socket->udp, &settings);
   if (refused < calls.count)
     socket->extras->refused = calls.all[refused].text;
   return err;
@@ -102,7 +102,7 @@ static int bind_open_udp(dgram_socket_t *socket, const union dgram__address *loc
                                      .network = dgram__network_of(socket),
                                      .info = socket->options.receive_info,
                                      .capabilities = bind_capabilities(socket)};
-  return socket->extras != NULL ? bind_open_with_sockopts(socket, &settings)
+  return socket->extras != NULL ? bind_open_with_sockopts(socket, settings)
                                 : dgram__udp_open(&socket->udp, &settings);
 }
 
