@@ -2025,9 +2025,9 @@ static void check_receiving(struct member *member) {
     return;
   if (member->paused) {
     CHECK(dgram_resume(member->socket) == 0, "it is open");
+    member->paused = false;
     settle(); /* its receive buffer may be full */
   }
-  member->paused = false;
   uint64_t before = walk.probes;
   int fd = raw_socket(member->type);
   raw_send(fd, member->type, probe, sizeof probe, address.port, 0);
