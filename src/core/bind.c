@@ -20,6 +20,7 @@
  */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,7 +233,7 @@ static const struct dgram__task_type bind_task = {bind_run, offsetof(dgram_socke
 static void bind_resolved(void *owner, int status, const union dgram__address *address) {
   dgram_socket_t *socket = owner;
   char host[DGRAM__HOST_MAX + 1];
-  strcpy(host, dgram__resolve_host(socket->binding.lookup));
+  snprintf(host, sizeof host, "%s", dgram__resolve_host(socket->binding.lookup));
   socket->binding.lookup = NULL;
   dgram__hold(socket);
   if (status != 0) {

@@ -135,7 +135,7 @@ TEST("networks of different seeds are different from the beginning") {
 /* Takes longer than a listener may in an iteration of a loop on the system's network. */
 static void work_slowly(dgram_socket_t *socket, const char *message, const dgram_rinfo_t *rinfo,
                         void *context) {
-  const struct timespec time = {.tv_nsec = 100 * 1000};
+  const struct timespec time = {.tv_nsec = 100 * 1000L};
   nanosleep(&time, NULL);
   trace("b");
 }
