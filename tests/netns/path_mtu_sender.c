@@ -6,7 +6,7 @@
  *
  * The protocol: a datagram is the offset of its bytes, and the bytes; the receiver takes what comes
  * in order, and answers with the offset that it waits for; from there the sender goes on when a
- * datagram was too large.
+ * datagram was too large, or when nothing has come for a while: a router limits its reports.
  */
 #include "lib/packets.h"
 
@@ -111,6 +111,15 @@ static void on_answer(dgram_socket_t *socket, const char *message, const dgram_r
   send_more();
 }
 
+static void on_silence(uv_timer_t *timer) {
+  sender.next = sender.base;
+  send_more();
+}
+
+static void on_closed(uv_handle_t *handle) {
+  ++*(int *)handle->data;
+}
+
 /* ---- the test ---- */
 
 TEST_OVER_EACH("a sender lowers its datagrams to the MTU that routers tell, and all data arrives") {
@@ -133,6 +142,9 @@ TEST_OVER_EACH("a sender lowers its datagrams to the MTU that routers tell, and 
   sender.socket = new_with(left->loop, &options);
   assert_int_equal(dgram_on_message(sender.socket, on_answer, NULL), 0);
   assert_int_equal(dgram_on_icmp(sender.socket, on_icmp, NULL), 0);
+  uv_timer_t silence;
+  uv_timer_init(left->loop, &silence);
+  uv_timer_start(&silence, on_silence, 250, 250);
   send_more();
   run_hosts_until(&receiver.halves, 1);
   assert_int_equal(sender.size, 1400 - sender.headers);
@@ -146,6 +158,10 @@ TEST_OVER_EACH("a sender lowers its datagrams to the MTU that routers tell, and 
   assert_int_equal(receiver.largest, sender.size);
   assert_memory_equal(receiver.data, sender.data, DATA);
   assert_in_range(sender.too_big + sender.refused, 2, 4);
+  int closed = 0;
+  silence.data = &closed;
+  uv_close((uv_handle_t *)&silence, on_closed);
+  run_hosts_until(&closed, 1);
 }
 
 int main(void) {
