@@ -211,12 +211,14 @@ static void hosts_end(uv_loop_t *loop) {
  * What a test that has failed or was skipped has left is left. The loops stay known, so that they
  * are no leaks.
  */
+enum { MOST_LEFT = 64 * HOSTS };
+static uv_loop_t *hosts_left[MOST_LEFT];
+static unsigned hosts_left_count;
+
 static int hosts_forget(void **state) {
-  static uv_loop_t *left_behind[64 * HOSTS];
-  static unsigned count;
   for (int i = 0; i < HOSTS; i++) {
-    if (hosts[i].loop != NULL && count < sizeof left_behind / sizeof *left_behind)
-      left_behind[count++] = hosts[i].loop;
+    if (hosts[i].loop != NULL && hosts_left_count < MOST_LEFT)
+      hosts_left[hosts_left_count++] = hosts[i].loop;
     hosts[i].loop = NULL;
   }
   hosts_fd_count = 0;

@@ -10,8 +10,6 @@
 
 enum { DATAGRAMS = 600, SIZE = 1000, MOST = 32 };
 
-extern char **environ;
-
 #ifdef EXAMPLE_RELAY
 static const char *const relay_program = EXAMPLE_RELAY;
 #else

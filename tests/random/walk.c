@@ -1607,7 +1607,8 @@ static void call_setter(struct member *member) {
 static void change_list(void) {
   static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "x"};
   static const char *const lasts[] = {"127.0.0.1", "127.0.0.77", "::2", "::1", "10.0.0.1"};
-  dgram_access_list_t *list = PICK(walk.lists);
+  dgram_access_list_t *list =
+      PICK(walk.lists); // NOLINT(bugprone-sizeof-expression): of a list of pointers
   size_t before = dgram_access_list_count(list);
   const char *address = PICK(addresses);
   int prefix = one_in(3) ? (int)below(140) : strchr(address, ':') != NULL ? 128 : 32;
@@ -1646,7 +1647,8 @@ static void change_list(void) {
 /* Most of the time no list, else nearly nothing would be received or sent. */
 static void call_access(struct member *member) {
   dgram_access_t access = one_in(2) ? DGRAM_ALLOW : DGRAM_BLOCK;
-  dgram_access_list_t *list = one_in(8) ? PICK(walk.lists) : NULL;
+  dgram_access_list_t *list =
+      one_in(8) ? PICK(walk.lists) : NULL; // NOLINT(bugprone-sizeof-expression): likewise
   bool receives = one_in(2);
   struct call call = begin_call(member, "access", 0);
   int result =

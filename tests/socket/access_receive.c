@@ -297,7 +297,7 @@ static void slow_socket(void) {
 
 static void sleep_in_message(dgram_socket_t *socket, const char *message,
                              const dgram_rinfo_t *rinfo, void *context) {
-  uint64_t end = uv_hrtime() + 500 * 1000; /* more than an iteration has for listeners */
+  uint64_t end = uv_hrtime() + 500000; /* more than an iteration has for listeners */
   while (uv_hrtime() < end)
     ;
 }

@@ -117,5 +117,5 @@ TEST("sockets that have received share their receive buffers") {
   size_t after = heap_in_use();
   close(fd);
   close_all(loop);
-  assert_in_range(after, before, before + INBOX + SOCKETS * COUNTERS);
+  assert_in_range(after, before, before + INBOX + (size_t)SOCKETS * COUNTERS);
 }

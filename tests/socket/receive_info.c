@@ -209,7 +209,7 @@ static void keep_timestamp(dgram_socket_t *socket, const char *message, const dg
 }
 
 /* The clock may be set while the test runs: a minute around is allowed. */
-static void assert_timestamp(uv_loop_t *loop, dgram_socket_t *socket, uint64_t *kept) {
+static void assert_timestamp(uv_loop_t *loop, dgram_socket_t *socket, const uint64_t *kept) {
   enum { MINUTE = 60 };
   int fd = raw_socket();
   uint64_t before = system_ns();
