@@ -70,10 +70,11 @@ static dgram_socket_t *listen_on_left(dgram_type_t type, struct reported *report
   return socket;
 }
 
+static const char payload[2000];
+
 static void send_to_port(dgram_socket_t *socket, size_t size, int port, const char *address) {
-  static char bytes[2000];
   int sent = 0;
-  assert_int_equal(dgram_send(socket, bytes, size, port, address, count_sent, &sent), 0);
+  assert_int_equal(dgram_send(socket, payload, size, port, address, count_sent, &sent), 0);
   run_hosts_until(&sent, 1);
 }
 
@@ -217,14 +218,14 @@ static void assert_mtu_is_told(dgram_type_t type, const char *right_address,
   /* The system knows the path's MTU now: the next send fails, and tells it. */
   enter(left);
   assert_int_equal(mtu_to(sender, right_address), NARROW);
-  assert_int_equal(dgram_send(sender, &failure, OVER, PORT, right_address, keep_failure, &failure),
+  assert_int_equal(dgram_send(sender, payload, OVER, PORT, right_address, keep_failure, &failure),
                    0);
   run_hosts_until(&failure.calls, 1);
   assert_int_equal(failure.code, UV_EMSGSIZE);
   assert_int_equal(failure.mtu, NARROW);
   connect_to_host(sender, right_address);
   assert_int_equal(dgram_get_mtu(sender), NARROW);
-  assert_int_equal(dgram_send(sender, &failure, OVER, 0, NULL, keep_failure, &failure), 0);
+  assert_int_equal(dgram_send(sender, payload, OVER, 0, NULL, keep_failure, &failure), 0);
   run_hosts_until(&failure.calls, 2);
   assert_int_equal(failure.mtu, NARROW);
   assert_int_equal(reported.count, 1); /* what this host refuses is no ICMP */

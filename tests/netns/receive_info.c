@@ -186,7 +186,7 @@ static bool mark_by_program(const char *interface) {
   char command[256];
   char path[64];
   snprintf(path, sizeof path, "%s/marker", programs);
-  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
       mount("bpf", programs, "bpf", 0, NULL) != 0 || !pin_marker(path))
     return false;
   snprintf(command, sizeof command,
