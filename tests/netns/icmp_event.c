@@ -265,7 +265,7 @@ TEST_OVER_EACH("a probe leaves though the known MTU is smaller") {
     run_hosts_until(&reported.count, i);
     assert_int_equal(reported.mtu, NARROW);
   }
-  assert_int_equal(dgram_send(sender, &failure, 1600, PORT, net->right, keep_failure, &failure), 0);
+  assert_int_equal(dgram_send(sender, payload, 1600, PORT, net->right, keep_failure, &failure), 0);
   run_hosts_until(&failure.calls, 1);
   assert_int_equal(failure.code, UV_EMSGSIZE);
 }
