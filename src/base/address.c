@@ -133,6 +133,16 @@ void dgram__address_set_host(union dgram__address *address, const union dgram__a
   dgram__address_set_port(address, port);
 }
 
+bool dgram__address_is_any(const union dgram__address *address) {
+  return address->any.sa_family == AF_INET ? address->v4.sin_addr.s_addr == htonl(INADDR_ANY)
+                                           : IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
+}
+
+bool dgram__address_is_multicast(const union dgram__address *address) {
+  return address->any.sa_family == AF_INET ? IN_MULTICAST(ntohl(address->v4.sin_addr.s_addr))
+                                           : IN6_IS_ADDR_MULTICAST(&address->v6.sin6_addr);
+}
+
 void dgram__address_trim(union dgram__address *address, socklen_t length) {
   char *bytes = (char *)address;
   if (length == sizeof address->v4) /* the usual case: a constant length needs no loop */

@@ -1,6 +1,6 @@
 /*
- * Addresses of the two families: parse, write, compare. Other files rarely distinguish them.
- * Knows no socket and no name service.
+ * Addresses of the two families: parse, write, compare, classify. Other files rarely distinguish
+ * them. Knows no socket and no name service.
  */
 #ifndef DGRAM_ADDRESS_H
 #define DGRAM_ADDRESS_H
@@ -121,7 +121,7 @@ static inline bool dgram__address_copy(union dgram__address *address, const stru
   return true;
 }
 
-/* ---- parse, write, change ---- */
+/* ---- parse, write, change, classify ---- */
 
 /* The unspecified address (0.0.0.0, ::) of a family, with a port. */
 void dgram__address_any(union dgram__address *address, int family, int port);
@@ -165,6 +165,11 @@ void dgram__address_set_port(union dgram__address *address, int port);
 
 /* Copies an address of either family, but keeps the port. */
 void dgram__address_set_host(union dgram__address *address, const union dgram__address *host);
+
+/* Whether it is the unspecified address of its family, whatever the port. */
+bool dgram__address_is_any(const union dgram__address *address);
+
+bool dgram__address_is_multicast(const union dgram__address *address);
 
 /* Zeroes the bytes after an address of this length, which the kernel has written. */
 void dgram__address_trim(union dgram__address *address, socklen_t length);

@@ -30,16 +30,6 @@ struct accept {
 
 /* ---- 1. arguments ---- */
 
-static bool accept_is_any(const union dgram__address *address) {
-  return address->any.sa_family == AF_INET ? address->v4.sin_addr.s_addr == htonl(INADDR_ANY)
-                                           : IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
-}
-
-static bool accept_is_multicast(const union dgram__address *address) {
-  return address->any.sa_family == AF_INET ? IN_MULTICAST(ntohl(address->v4.sin_addr.s_addr))
-                                           : IN6_IS_ADDR_MULTICAST(&address->v6.sin6_addr);
-}
-
 /* The option of a system socket; 0 if it has none. */
 static int accept_get_option(const dgram_socket_t *socket, int level, int name) {
   int value = 0;
@@ -94,14 +84,16 @@ static int accept_read_local(struct accept *accept, const struct sockaddr *given
   if (given == NULL)
     return 0;
   if (!dgram__address_copy(&local, given) ||
-      local.any.sa_family != accept->server_name.any.sa_family || accept_is_multicast(&local))
+      local.any.sa_family != accept->server_name.any.sa_family ||
+      dgram__address_is_multicast(&local))
     return UV_EINVAL;
-  if (accept_is_any(&local))
+  if (dgram__address_is_any(&local))
     return 0;
   dgram__address_set_port(&local, dgram__address_port(&accept->server_name));
   if (local.any.sa_family == AF_INET6)
     local.v6.sin6_flowinfo = 0;
-  if (!accept_is_any(&accept->server_name) && !dgram__address_equal(&local, &accept->server_name))
+  if (!dgram__address_is_any(&accept->server_name) &&
+      !dgram__address_equal(&local, &accept->server_name))
     return UV_EINVAL;
   accept->local = local;
   return 0;

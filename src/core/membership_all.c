@@ -221,11 +221,6 @@ static int membership_all_read(union dgram__address *group, const char *text) {
   return dgram__address_parse(group, text, 0) && strchr(text, '%') == NULL ? 0 : UV_EINVAL;
 }
 
-static bool membership_is_multicast(const union dgram__address *group) {
-  return group->any.sa_family == AF_INET ? IN_MULTICAST(ntohl(group->v4.sin_addr.s_addr))
-                                         : IN6_IS_ADDR_MULTICAST(&group->v6.sin6_addr);
-}
-
 static struct membership_group *membership_all_find(const struct dgram__membership_all *all,
                                                     const union dgram__address *address) {
   if (all == NULL)
@@ -269,7 +264,7 @@ int dgram_add_membership_all(dgram_socket_t *socket, const char *multicast_addre
     err = UV_ENOTSUP;
   if (err == 0)
     err = membership_all_read(&address, multicast_address);
-  if (err == 0 && !membership_is_multicast(&address))
+  if (err == 0 && !dgram__address_is_multicast(&address))
     err = UV_EINVAL;
   if (err == 0 && socket->options.type == DGRAM_UDP4 && address.any.sa_family == AF_INET6)
     err = UV_ENOPROTOOPT;

@@ -47,16 +47,11 @@ int dgram_rinfo_path(const dgram_rinfo_t *rinfo, dgram_path_t *path) {
   return 0;
 }
 
-static bool path_is_any(const union dgram__address *address) {
-  return address->any.sa_family == AF_INET ? address->v4.sin_addr.s_addr == INADDR_ANY
-                                           : IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
-}
-
 /* Whether all that the socket sends has one source, whatever the path says. */
 static bool path_is_bound_to_one_address(const dgram_socket_t *socket) {
   union dgram__address own;
   return dgram__is_bound(socket) && dgram__udp_name(&socket->udp, false, &own) == 0 &&
-         !path_is_any(&own);
+         !dgram__address_is_any(&own);
 }
 
 /* Returns 0, or DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED for another than the peer. */

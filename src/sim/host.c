@@ -169,7 +169,7 @@ static int host_read_address(struct dgram__sim_address *read, const char *text) 
   number[length] = '\0';
   if (strchr(number, '%') != NULL || !dgram__address_parse(&read->address, number, 0) ||
       dgram__sim_family(&read->address) != read->address.any.sa_family ||
-      dgram__sim_is_any(&read->address) || dgram__sim_is_group(&read->address) ||
+      dgram__address_is_any(&read->address) || dgram__address_is_multicast(&read->address) ||
       dgram__sim_is_loopback(&read->address))
     return UV_EINVAL;
   bool v4 = read->address.any.sa_family == AF_INET;

@@ -70,12 +70,6 @@ bool dgram__sim_is_loopback(const union dgram__address *address) {
   return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
 }
 
-bool dgram__sim_is_group(const union dgram__address *address) {
-  if (address->any.sa_family == AF_INET)
-    return IN_MULTICAST(ntohl(address->v4.sin_addr.s_addr));
-  return IN6_IS_ADDR_MULTICAST(&address->v6.sin6_addr);
-}
-
 /* ---- memory ---- */
 
 static struct dgram__sim_packet *packet_of(struct dgram__sim_event *event) {
@@ -127,7 +121,7 @@ static void packet_on_start(struct dgram__sim_event *event);
 /* `about` can't go on from where it is. An error about a group or about an error is not sent. */
 static void packet_error(const struct dgram__sim_packet *about, int error, unsigned mtu) {
   union dgram__address source;
-  if (about->kind == DGRAM__SIM_ICMP_ERROR || dgram__sim_is_group(&about->to) ||
+  if (about->kind == DGRAM__SIM_ICMP_ERROR || dgram__address_is_multicast(&about->to) ||
       dgram__sim_host_is_broadcast(about->at, &about->to) ||
       !dgram__sim_host_source(about->at, &about->from, &source))
     return;
@@ -366,8 +360,8 @@ static void packet_at_host(struct dgram__sim_packet *packet) {
     packet_lose(packet, DGRAM_SIM_HOST_DOWN);
     return;
   }
-  bool to_many =
-      dgram__sim_is_group(&packet->to) || dgram__sim_host_is_broadcast(packet->origin, &packet->to);
+  bool to_many = dgram__address_is_multicast(&packet->to) ||
+                 dgram__sim_host_is_broadcast(packet->origin, &packet->to);
   if (to_many) {
     /* By another way than the shortest it has come a second time: reverse path forwarding. */
     if (packet->over != NULL && dgram__sim_route(host, NULL, packet->origin) != packet->over)
@@ -409,14 +403,14 @@ static void packet_loop_back(struct dgram__sim_packet *packet) {
 static void packet_start(struct dgram__sim_packet *packet) {
   dgram_sim_host_t *host = packet->origin;
   bool to_many =
-      dgram__sim_is_group(&packet->to) || dgram__sim_host_is_broadcast(host, &packet->to);
+      dgram__address_is_multicast(&packet->to) || dgram__sim_host_is_broadcast(host, &packet->to);
   if (!host->is_up) {
     packet_lose(packet, DGRAM_SIM_HOST_DOWN);
   } else if (to_many) {
     struct dgram__sim_packet *looped = packet->loops ? dgram__sim_packet_copy(packet) : NULL;
     if (looped != NULL)
       packet_loop_back(looped);
-    if (packet->ttl > 0 || !dgram__sim_is_group(&packet->to))
+    if (packet->ttl > 0 || !dgram__address_is_multicast(&packet->to))
       packet_flood(packet);
     else
       dgram__sim_packet_free(packet);
@@ -442,7 +436,7 @@ unsigned dgram__sim_first_mtu(dgram_sim_host_t *host, const union dgram__address
   if (dgram__sim_host_has(host, to))
     return LOOPBACK_MTU;
   unsigned mtu = LOOPBACK_MTU;
-  if (dgram__sim_is_group(to) || dgram__sim_host_is_broadcast(host, to)) {
+  if (dgram__address_is_multicast(to) || dgram__sim_host_is_broadcast(host, to)) {
     for (size_t i = 0; i < host->link_count; i++)
       if (packet_way_from(host->links[i], host)->options.mtu < mtu)
         mtu = packet_way_from(host->links[i], host)->options.mtu;
@@ -457,7 +451,7 @@ int dgram__sim_packet_send(struct dgram__sim_packet *packet) {
   unsigned header = dgram__sim_headers(packet->to.any.sa_family);
   int err = 0;
   if (host->link_count == 0 && !dgram__sim_host_has(host, &packet->to) &&
-      !(dgram__sim_is_group(&packet->to) && packet->loops))
+      !(dgram__address_is_multicast(&packet->to) && packet->loops))
     err = UV_ENETUNREACH;
   else if (!packet->may_fragment && packet->size + header > dgram__sim_first_mtu(host, &packet->to))
     err = UV_EMSGSIZE;

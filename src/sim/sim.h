@@ -271,8 +271,6 @@ struct dgram__sim_packet *dgram__sim_packet_copy(const struct dgram__sim_packet 
 /* The MTU of the first link of the way. */
 unsigned dgram__sim_first_mtu(dgram_sim_host_t *host, const union dgram__address *to);
 
-bool dgram__sim_is_group(const union dgram__address *address);
-
 /* The bytes of IP and UDP headers before a datagram of this family. */
 unsigned dgram__sim_headers(int family);
 
@@ -282,11 +280,6 @@ int dgram__sim_family(const union dgram__address *address);
 /* ::ffff:a.b.c.d to a.b.c.d and back; others stay. */
 void dgram__sim_unmap(union dgram__address *address);
 void dgram__sim_map(union dgram__address *address);
-
-static inline bool dgram__sim_is_any(const union dgram__address *address) {
-  return address->any.sa_family == AF_INET ? address->v4.sin_addr.s_addr == 0
-                                           : IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
-}
 
 bool dgram__sim_is_loopback(const union dgram__address *address);
 

@@ -43,7 +43,7 @@ static struct dgram__sim_membership *membership_find(const struct dgram__sim_soc
 /* `source` AF_UNSPEC: any. */
 static int membership_join(struct dgram__sim_socket *socket, const union dgram__address *group,
                            const union dgram__address *source) {
-  if (!dgram__sim_is_group(group))
+  if (!dgram__address_is_multicast(group))
     return UV_EINVAL;
   if (membership_find(socket, group, source) != NULL)
     return source->any.sa_family == AF_UNSPEC ? UV_EADDRINUSE : UV_EADDRNOTAVAIL;
@@ -58,7 +58,7 @@ static int membership_join(struct dgram__sim_socket *socket, const union dgram__
 
 static int membership_leave(struct dgram__sim_socket *socket, const union dgram__address *group,
                             const union dgram__address *source) {
-  if (!dgram__sim_is_group(group))
+  if (!dgram__address_is_multicast(group))
     return UV_EINVAL;
   struct dgram__sim_membership *membership = membership_find(socket, group, source);
   if (membership == NULL)

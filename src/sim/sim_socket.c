@@ -103,8 +103,8 @@ static bool socket_has_family(const struct dgram__sim_socket *socket, int family
 
 /* Whether both addresses, bound to one port, are for a same datagram. */
 static bool socket_overlaps(const struct dgram__sim_socket *a, const struct dgram__sim_socket *b) {
-  bool a_any = dgram__sim_is_any(&a->bound);
-  bool b_any = dgram__sim_is_any(&b->bound);
+  bool a_any = dgram__address_is_any(&a->bound);
+  bool b_any = dgram__address_is_any(&b->bound);
   if (a_any && b_any)
     return a->family == b->family || (!a->ipv6_only && !b->ipv6_only);
   if (a_any || b_any) {
@@ -139,7 +139,7 @@ static int socket_choose_port(struct dgram__sim_socket *socket) {
 }
 
 static bool socket_may_bind_to(const dgram_sim_host_t *host, const union dgram__address *local) {
-  return dgram__sim_is_any(local) || dgram__sim_is_group(local) ||
+  return dgram__address_is_any(local) || dgram__address_is_multicast(local) ||
          dgram__sim_host_has(host, local) || dgram__sim_host_is_broadcast(host, local);
 }
 
@@ -205,7 +205,7 @@ static int socket_take_error(struct dgram__endpoint *endpoint) {
 /* What the program calls the destination, as what goes over the network. */
 static void socket_read_destination(union dgram__address *to) {
   dgram__sim_unmap(to);
-  if (dgram__sim_is_any(to)) /* this host */
+  if (dgram__address_is_any(to)) /* this host */
     dgram__address_loopback(to, to->any.sa_family, dgram__address_port(to));
   if (to->any.sa_family == AF_INET6)
     to->v6.sin6_flowinfo = to->v6.sin6_scope_id = 0;
@@ -219,7 +219,7 @@ static int socket_choose_source(const struct dgram__sim_socket *socket,
     return UV_ENETUNREACH;
   if (!socket->broadcast && dgram__sim_host_is_broadcast(socket->host, to))
     return UV_EACCES;
-  bool from_any = dgram__sim_is_any(from) || dgram__sim_is_group(from) ||
+  bool from_any = dgram__address_is_any(from) || dgram__address_is_multicast(from) ||
                   dgram__sim_host_is_broadcast(socket->host, from);
   if (!from_any && from->any.sa_family != to->any.sa_family)
     return UV_ENETUNREACH;
@@ -366,7 +366,7 @@ static int socket_send_one(struct dgram__sim_socket *socket,
     end += datagram->iov[i].iov_len;
   }
   const struct dgram__sim_family_options *options = &socket->options[DGRAM__SIM_FAMILY(&to)];
-  bool group = dgram__sim_is_group(&to);
+  bool group = dgram__address_is_multicast(&to);
   packet->from = from;
   packet->to = to;
   packet->ttl = (unsigned char)(group ? options->multicast_ttl : options->ttl);
@@ -414,7 +414,7 @@ static int socket_score(const struct dgram__sim_socket *socket, const union dgra
       !socket_has_family(socket, to->any.sa_family))
     return -1;
   int score = socket->family == AF_INET ? 1 : 0;
-  bool any = dgram__sim_is_any(&socket->local) && !dgram__sim_is_connected(socket);
+  bool any = dgram__address_is_any(&socket->local) && !dgram__sim_is_connected(socket);
   if (!any && !dgram__sim_same_host(&socket->local, to))
     return -1;
   score += any ? 0 : 2;
@@ -511,7 +511,7 @@ static bool socket_wants_group(const struct dgram__sim_socket *socket,
 static bool socket_wants(const struct dgram__sim_socket *socket,
                          const struct dgram__sim_packet *packet) {
   return socket_score(socket, &packet->to, &packet->from) >= 0 &&
-         (!dgram__sim_is_group(&packet->to) || socket_wants_group(socket, packet));
+         (!dgram__address_is_multicast(&packet->to) || socket_wants_group(socket, packet));
 }
 
 /* Each socket that wants it gets one. */
@@ -564,7 +564,7 @@ static void socket_tell(const struct dgram__sim_socket *socket, struct dgram__rx
   if (!dgram__sim_host_has(socket->host, &packet->to) &&
       !dgram__sim_host_source(socket->host, &packet->from, &info->local))
     info->local = dgram__address_unspec;
-  if (packet->to.any.sa_family == AF_INET6 && dgram__sim_is_group(&packet->to))
+  if (packet->to.any.sa_family == AF_INET6 && dgram__address_is_multicast(&packet->to))
     info->local = dgram__address_unspec; /* as the kernel: it is not told */
   if (info->local.any.sa_family != AF_UNSPEC)
     dgram__address_set_port(&info->local, dgram__address_port(&packet->to));
