@@ -21,12 +21,8 @@
 #include "internal.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "descriptor.h"
 
 /* Inlined on the ways of plain sends, however often it is called elsewhere. */
 #define SEND_INLINE __attribute__((always_inline)) static inline
@@ -969,21 +965,6 @@ void dgram__send_before_change(dgram_socket_t *socket) {
   dgram__send_flush(socket);
 }
 
-/* Sets the options on another system socket, so that the caller gets the error. */
-static int send_try_options(const dgram_socket_t *socket, const struct dgram__sockopt_call calls[],
-                            unsigned count) {
-  if (dgram__udp_is_simulated(&socket->udp))
-    return dgram__sockopt_check_calls(&socket->udp, calls, count);
-  struct dgram__udp other = {
-      .fd = dgram__descriptor_socket(dgram__family(socket->options.type), SOCK_DGRAM)};
-  if (other.fd < 0)
-    return other.fd;
-  unsigned refused;
-  int err = dgram__sockopt_make_calls(&other, calls, count, &refused);
-  close(other.fd);
-  return err;
-}
-
 int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
                          socklen_t length) {
   struct dgram__sockopt_call call = {.level = level, .name = name, .length = length};
@@ -998,7 +979,8 @@ int dgram__send_then_make(dgram_socket_t *socket, const struct dgram__sockopt_ca
   dgram__send_before_change(socket);
   if (socket->tx.ready.count == 0)
     return dgram__sockopt_make_calls(&socket->udp, calls, count, &refused);
-  int err = send_try_options(socket, calls, count);
+  int err =
+      dgram__sockopt_try_calls(&socket->udp, dgram__family(socket->options.type), calls, count);
   if (err != 0)
     return err;
   struct dgram__send *marker = send_allocate(socket->loop);

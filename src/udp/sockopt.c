@@ -220,12 +220,25 @@ int dgram__sockopt_make_calls(const struct dgram__udp *udp,
   return err;
 }
 
-int dgram__sockopt_check_calls(const struct dgram__udp *udp,
-                               const struct dgram__sockopt_call calls[], unsigned count) {
+static int sockopt_try_simulated(struct dgram__endpoint *endpoint,
+                                 const struct dgram__sockopt_call calls[], unsigned count) {
   int err = 0;
   for (unsigned i = 0; i < count && err == 0; i++)
-    err = udp->endpoint->ops->set_option(udp->endpoint, calls[i].level, calls[i].name,
-                                         calls[i].value, calls[i].length, true);
+    err = endpoint->ops->set_option(endpoint, calls[i].level, calls[i].name, calls[i].value,
+                                    calls[i].length, true);
+  return err;
+}
+
+int dgram__sockopt_try_calls(const struct dgram__udp *udp, int family,
+                             const struct dgram__sockopt_call calls[], unsigned count) {
+  if (dgram__udp_is_simulated(udp))
+    return sockopt_try_simulated(udp->endpoint, calls, count);
+  struct dgram__udp scratch = {.fd = dgram__descriptor_socket(family, SOCK_DGRAM)};
+  if (scratch.fd < 0)
+    return scratch.fd;
+  unsigned refused;
+  int err = dgram__sockopt_make_calls(&scratch, calls, count, &refused);
+  close(scratch.fd);
   return err;
 }
 

@@ -63,9 +63,12 @@ int dgram__sockopt_make_calls(const struct dgram__udp *udp,
                               const struct dgram__sockopt_call calls[], unsigned count,
                               unsigned *refused);
 
-/* The error that a simulated socket would return for the calls, or 0; nothing changes. */
-int dgram__sockopt_check_calls(const struct dgram__udp *udp,
-                               const struct dgram__sockopt_call calls[], unsigned count);
+/*
+ * The error that the socket, of this family, would return for the calls, or 0; it does not change:
+ * they are made on another one.
+ */
+int dgram__sockopt_try_calls(const struct dgram__udp *udp, int family,
+                             const struct dgram__sockopt_call calls[], unsigned count);
 
 /* Reads an option. Returns 0 or an error, and then `value` is unchanged. */
 int dgram__sockopt_read(const struct dgram__udp *udp, int family, dgram_sockopt_t option,
