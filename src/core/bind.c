@@ -80,31 +80,25 @@ static int bind_set_up(dgram_socket_t *socket) {
   return err != 0 ? err : dgram__poll_open(socket);
 }
 
-/* The same as dgram__udp_open(), with the options that are kept for the bind. */
-static int bind_open_with_sockopts(dgram_socket_t *socket, struct dgram__settings settings) {
+static int bind_open_udp(dgram_socket_t *socket, const union dgram__address *local) {
+  unsigned flags = socket->options.flags;
   struct dgram__sockopt_calls calls;
   dgram__sockopts_list(socket, &calls);
   unsigned refused = calls.count;
-  settings.calls = calls.all;
-  settings.call_count = calls.count;
-  settings.refused = &refused;
+  const struct dgram__settings settings = {.local = *local,
+                                           .reuse_addr = (flags & DGRAM__REUSE_ADDR) != 0,
+                                           .reuse_port = (flags & DGRAM__REUSE_PORT) != 0,
+                                           .ipv6_only = (flags & DGRAM__IPV6_ONLY) != 0,
+                                           .network = dgram__network_of(socket),
+                                           .info = socket->options.receive_info,
+                                           .capabilities = bind_capabilities(socket),
+                                           .calls = calls.all,
+                                           .call_count = calls.count,
+                                           .refused = &refused};
   int err = dgram__udp_open(&socket->udp, &settings);
   if (refused < calls.count)
     socket->extras->refused = calls.all[refused].text;
   return err;
-}
-
-static int bind_open_udp(dgram_socket_t *socket, const union dgram__address *local) {
-  unsigned flags = socket->options.flags;
-  struct dgram__settings settings = {.local = *local,
-                                     .reuse_addr = (flags & DGRAM__REUSE_ADDR) != 0,
-                                     .reuse_port = (flags & DGRAM__REUSE_PORT) != 0,
-                                     .ipv6_only = (flags & DGRAM__IPV6_ONLY) != 0,
-                                     .network = dgram__network_of(socket),
-                                     .info = socket->options.receive_info,
-                                     .capabilities = bind_capabilities(socket)};
-  return socket->extras != NULL ? bind_open_with_sockopts(socket, settings)
-                                : dgram__udp_open(&socket->udp, &settings);
 }
 
 static int bind_open(dgram_socket_t *socket, const union dgram__address *local) {

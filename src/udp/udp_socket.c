@@ -67,11 +67,10 @@ static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
     err = udp_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   if (err == 0)
     err = dgram__rx_info_ask(fd, local->any.sa_family, settings->info);
-  if (err == 0 && settings->call_count > 0) {
-    struct dgram__udp unbound = {.fd = fd};
+  const struct dgram__udp unbound = {.fd = fd};
+  if (err == 0)
     err = dgram__sockopt_make_calls(&unbound, settings->calls, settings->call_count,
                                     settings->refused);
-  }
   if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)
     err = -errno;
   return err;
@@ -98,8 +97,6 @@ static int udp_open_simulated(struct dgram__udp *udp, const struct dgram__settin
   dgram__udp_adopt(udp, &capabilities);
   udp->endpoint = endpoint;
   udp->info = settings->info;
-  if (settings->call_count == 0)
-    return 0;
   err = dgram__sockopt_make_calls(udp, settings->calls, settings->call_count, settings->refused);
   if (err != 0)
     dgram__udp_close(udp);
