@@ -48,6 +48,19 @@ static void socket_set_life(dgram_socket_t *socket, enum dgram__life life) {
 
 /* ---- memory ---- */
 
+static void socket_free_extras(dgram_socket_t *socket) {
+  struct dgram__extras *extras = socket->extras;
+  if (extras == NULL)
+    return;
+  if (extras->network != NULL)
+    extras->network->sockets--;
+  dgram__listeners_clear(&extras->drain);
+  dgram__access_free(socket);
+  dgram__icmp_free(&extras->icmp);
+  free(extras->sockopts);
+  free(extras);
+}
+
 static void socket_free(dgram_socket_t *socket) {
   assert(socket->tx.count == 0);
   dgram__events_clear(&socket->events);
@@ -57,16 +70,7 @@ static void socket_free(dgram_socket_t *socket) {
   dgram__loop_leave(socket->loop);
   if (socket->gone != NULL)
     *socket->gone = true;
-  if (socket->extras != NULL)
-    dgram__listeners_clear(&socket->extras->drain);
-  if (dgram__network_of(socket) != NULL)
-    socket->extras->network->sockets--;
-  dgram__access_free(socket);
-  if (socket->extras != NULL) {
-    dgram__icmp_free(&socket->extras->icmp);
-    free(socket->extras->sockopts);
-    free(socket->extras);
-  }
+  socket_free_extras(socket);
   free(socket);
 }
 
