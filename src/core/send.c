@@ -299,9 +299,9 @@ static inline void send_set_deadline(dgram_socket_t *socket, struct dgram__send 
 }
 
 /* The path is a constant of the caller. */
-static inline __attribute__((always_inline)) int
-send_buffers_by(enum send_path path, dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
-                int port, const char *address, dgram_send_cb callback, void *context) {
+SEND_INLINE int send_buffers_by(enum send_path path, dgram_socket_t *socket,
+                                const uv_buf_t buffers[], size_t count, int port,
+                                const char *address, dgram_send_cb callback, void *context) {
   size_t size;
   if (!send_measure(buffers, count, &size))
     return UV_EINVAL;
@@ -380,9 +380,9 @@ static inline void send_set_destination(struct dgram__send *send, const struct s
     send->datagram.to.any.sa_family = AF_UNSPEC;
 }
 
-static inline __attribute__((always_inline)) int
-send_to_by(enum send_path path, dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
-           const struct sockaddr *to, dgram_send_cb callback, void *context) {
+SEND_INLINE int send_to_by(enum send_path path, dgram_socket_t *socket, const uv_buf_t buffers[],
+                           size_t count, const struct sockaddr *to, dgram_send_cb callback,
+                           void *context) {
   size_t size;
   if (!send_measure(buffers, count, &size))
     return UV_EINVAL;
@@ -464,8 +464,7 @@ void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send) {
 }
 
 int dgram__send_accept(dgram_socket_t *socket, struct dgram__queue *made) {
-  struct dgram__send *send = made->first;
-  for (unsigned left = made->count; left > 0; left--, send = dgram__next_send(send))
+  DGRAM__QUEUE_FOR_EACH (send, made)
     send_set_deadline(socket, send);
   if (send_has_to_wait_bind(socket)) {
     dgram__queue_move(&socket->tx.wait_bind, made);
@@ -664,12 +663,10 @@ static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send) {
 void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address *peer) {
   /* `wait_bind` has some if the socket was connected inside a call, before 'listening'. */
   const struct dgram__queue *queues[] = {&socket->tx.wait_bind, &socket->tx.ready};
-  for (unsigned i = 0; i < 2; i++) {
-    struct dgram__send *send = queues[i]->first;
-    for (unsigned left = queues[i]->count; left > 0; left--, send = dgram__next_send(send))
+  for (unsigned i = 0; i < 2; i++)
+    DGRAM__QUEUE_FOR_EACH (send, queues[i])
       if (send->datagram.to.any.sa_family == AF_UNSPEC)
         send->datagram.to = *peer;
-  }
 }
 
 /* ---- ICMP errors of earlier datagrams ---- */
@@ -793,6 +790,11 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
   dgram__send_limit_check(socket); /* sends without callback have ended */
 }
 
+/* Whether it is to be sent: it has not failed, and is no option. */
+static bool send_is_pending(const struct dgram__send *send) {
+  return send->kind <= DGRAM__OPTIONS_SEND;
+}
+
 /* How many of the ready sends are datagrams, up to the first other marker or to what one call can
  * send. */
 static unsigned send_count_datagrams(const dgram_socket_t *socket) {
@@ -800,8 +802,7 @@ static unsigned send_count_datagrams(const dgram_socket_t *socket) {
   const struct dgram__send *send = socket->tx.ready.first;
   unsigned most = capabilities->max_tx_batch * capabilities->max_segments;
   unsigned count = 0;
-  for (; count < most && count < socket->tx.ready.count && send->kind <= DGRAM__OPTIONS_SEND;
-       count++)
+  for (; count < most && count < socket->tx.ready.count && send_is_pending(send); count++)
     send = dgram__next_send(send);
   return count;
 }
@@ -899,11 +900,6 @@ void dgram__send_flush(dgram_socket_t *socket) {
       !socket->referenced) /* else nothing has changed for it */
     dgram__poll_update(socket);
   assert(send_queues_are_complete(tx));
-}
-
-/* Whether it is to be sent: it has not failed, and is no option. */
-static bool send_is_pending(const struct dgram__send *send) {
-  return send->kind <= DGRAM__OPTIONS_SEND;
 }
 
 /* Sends at the head of `ready` have failed: they end though those behind them may be blocked. */
@@ -1181,8 +1177,7 @@ static bool send_is_of(const struct dgram__send *send, dgram_send_cb callback,
 /* NULL: there is none in the queue, besides those that have failed or partly left. */
 static struct dgram__send *send_find(const struct dgram__queue *queue, dgram_send_cb callback,
                                      const void *context) {
-  struct dgram__send *send = queue->first;
-  for (unsigned left = queue->count; left > 0; left--, send = dgram__next_send(send))
+  DGRAM__QUEUE_FOR_EACH (send, queue)
     if (send_is_pending(send) && !send_has_left_partly(send) && send_is_of(send, callback, context))
       return send;
   return NULL;
@@ -1200,12 +1195,10 @@ static struct dgram__send *send_find_resolving(const struct dgram__tx *tx, dgram
 static bool send_has_ended(const struct dgram__tx *tx, dgram_send_cb callback,
                            const void *context) {
   const struct dgram__queue *queues[] = {&tx->ready, &tx->completed};
-  for (unsigned i = 0; i < 2; i++) {
-    const struct dgram__send *send = queues[i]->first;
-    for (unsigned left = queues[i]->count; left > 0; left--, send = dgram__next_send(send))
+  for (unsigned i = 0; i < 2; i++)
+    DGRAM__QUEUE_FOR_EACH (send, queues[i])
       if (send->kind != DGRAM__OPTION_MARKER && send_is_of(send, callback, context))
         return true;
-  }
   return false;
 }
 
@@ -1243,11 +1236,9 @@ int dgram_cancel_send(dgram_socket_t *socket, dgram_send_cb callback, void *cont
 void dgram__send_set_deadlines(dgram_socket_t *socket, uint64_t deadline) {
   struct dgram__tx *tx = &socket->tx;
   const struct dgram__queue *queues[] = {&tx->wait_bind, &tx->ready};
-  for (unsigned i = 0; i < 2; i++) {
-    struct dgram__send *send = queues[i]->first;
-    for (unsigned left = queues[i]->count; left > 0; left--, send = dgram__next_send(send))
+  for (unsigned i = 0; i < 2; i++)
+    DGRAM__QUEUE_FOR_EACH (send, queues[i])
       send->deadline = deadline;
-  }
   DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
     send->deadline = deadline;
 }
@@ -1258,8 +1249,7 @@ void dgram__send_set_lookup_deadlines(dgram_socket_t *socket, uint64_t deadline)
 }
 
 static uint64_t send_earliest_of(const struct dgram__queue *queue, uint64_t earliest) {
-  const struct dgram__send *send = queue->first;
-  for (unsigned left = queue->count; left > 0; left--, send = dgram__next_send(send))
+  DGRAM__QUEUE_FOR_EACH (send, queue)
     if (send_is_pending(send) && send->deadline < earliest)
       earliest = send->deadline;
   return earliest;
@@ -1288,19 +1278,18 @@ uint64_t dgram__send_first_lookup_deadline(const dgram_socket_t *socket) {
 void dgram__send_time_out(dgram_socket_t *socket, uint64_t now) {
   struct dgram__tx *tx = &socket->tx;
   dgram__send_resume(socket);
-  struct dgram__send *send = tx->ready.first;
-  for (unsigned left = tx->ready.count; left > 0; left--, send = dgram__next_send(send))
+  DGRAM__QUEUE_FOR_EACH (send, &tx->ready)
     if (send_is_pending(send) && send->deadline <= now)
       send_fail_ready(socket, send, UV_ETIMEDOUT);
   struct dgram__list_node *next;
   for (struct dgram__list_node *node = tx->resolving.first; node != NULL; node = next) {
     next = node->next;
-    send = DGRAM__LIST_ENTRY(node, struct dgram__send, resolving);
+    struct dgram__send *send = DGRAM__LIST_ENTRY(node, struct dgram__send, resolving);
     if (send->deadline <= now)
       send_fail_resolving(socket, send, UV_ETIMEDOUT);
   }
   for (unsigned left = tx->wait_bind.count; left > 0; left--) {
-    send = dgram__queue_pop(&tx->wait_bind);
+    struct dgram__send *send = dgram__queue_pop(&tx->wait_bind);
     if (send->deadline <= now)
       send_fail(socket, send, UV_ETIMEDOUT, "send", DGRAM__SHOW_ENDPOINT);
     else

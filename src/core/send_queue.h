@@ -85,6 +85,13 @@ struct dgram__queue {
   enum dgram__send_state state; /* of its sends */
 };
 
+/* For each send of the queue, in order; the queue does not change meanwhile. */
+#define DGRAM__QUEUE_FOR_EACH(at, queue)                                          \
+  for (unsigned at##_left = (queue)->count; at##_left > 0; at##_left = 0)         \
+    /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name stands bare */ \
+    for (struct dgram__send *at = (queue)->first; at##_left > 0;                  \
+         at##_left--, (at) = dgram__next_send(at))
+
 static inline void dgram__queue_push(struct dgram__queue *queue, struct dgram__send *send) {
   dgram__send_set_state(send, queue->state);
   if (queue->count > 0)
@@ -107,8 +114,7 @@ static inline struct dgram__send *dgram__queue_pop(struct dgram__queue *queue) {
 /* Moves all of one queue, which is not empty, to the end of another. */
 static inline void dgram__queue_move(struct dgram__queue *to, struct dgram__queue *from) {
 #ifndef NDEBUG
-  struct dgram__send *send = from->first;
-  for (unsigned i = 0; i < from->count; i++, send = dgram__next_send(send))
+  DGRAM__QUEUE_FOR_EACH (send, from)
     dgram__send_set_state(send, to->state);
 #endif
   if (to->count > 0)

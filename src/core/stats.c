@@ -154,8 +154,7 @@ void dgram__count_closing(dgram_socket_t *socket) {
 /* Those that have left, and wait for their callbacks. */
 static uint64_t stats_completed_bytes(const struct dgram__tx *tx) {
   uint64_t bytes = 0;
-  const struct dgram__send *send = tx->completed.first;
-  for (unsigned left = tx->completed.count; left > 0; left--, send = dgram__next_send(send))
+  DGRAM__QUEUE_FOR_EACH (send, &tx->completed)
     bytes += send->kind != DGRAM__FAILED_SEND ? send->datagram.size : 0;
   return bytes;
 }
