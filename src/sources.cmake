@@ -31,6 +31,7 @@ set(dgram_core # the socket on a libuv loop
   accept_peer.c
   abort.c
   access.c
+  async_error.c
   bind.c
   busy_poll.c
   connect.c

@@ -323,9 +323,6 @@ int dgram__send_then_make(dgram_socket_t *socket, const struct dgram__sockopt_ca
 int dgram__send_then_set(dgram_socket_t *socket, int level, int name, const void *value,
                          socklen_t length);
 
-/* Takes the pending ICMP error of an earlier datagram, if there is one, and has it emitted. */
-void dgram__async_error_take(dgram_socket_t *socket);
-
 /* Calls the callbacks of a queue's sends, of as many as there are now. */
 void dgram__send_complete(dgram_socket_t *socket, struct dgram__queue *queue);
 
@@ -376,6 +373,20 @@ int dgram__send_try_begin(dgram_socket_t *socket);
  * left, or the error about the first that is still in `made`.
  */
 int dgram__send_try(dgram_socket_t *socket, struct dgram__queue *made);
+
+/* ---- async_error.c: ICMP errors of earlier datagrams ---- */
+
+/*
+ * The first of the ready sends has failed. If the error may be that of an earlier datagram it is
+ * the suspect, and the send is made again. Whether it is.
+ */
+bool dgram__async_error_suspect(dgram_socket_t *socket, int err);
+
+/* There is a suspect, and the retry has ended with `result`. */
+void dgram__async_error_settle(dgram_socket_t *socket, int result);
+
+/* Takes the pending ICMP error of an earlier datagram, if there is one, and has it emitted. */
+void dgram__async_error_take(dgram_socket_t *socket);
 
 /* ---- send_options.c: the options of one datagram ---- */
 

@@ -669,78 +669,6 @@ void dgram__send_disconnected(dgram_socket_t *socket, const union dgram__address
         send->datagram.to = *peer;
 }
 
-/* ---- ICMP errors of earlier datagrams ---- */
-
-/*
- * send() may report an ICMP error of an earlier datagram, if the socket is connected or another use
- * of its file description has set IP_RECVERR. The send itself is healthy then: it is retried once.
- * If the result differs, the first error is emitted as a receive error.
- *
- * IP_RECVERR would not spare the retry: with it sendmsg(2) still returns the ICMP error of an
- * earlier datagram, and its own datagram has not left (Linux 6.18). The error queue only names the
- * datagram that the error is about (sock_extended_err). It also makes the next send of an
- * unconnected socket fail for another peer, and keeps POLLERR set until it is read; so the library
- * sets it only for listeners of 'icmp'. Then several such errors may come in a row: see icmp.c.
- */
-static bool async_error_is_possible(const dgram_socket_t *socket, int err) {
-  return dgram__is_connected(&socket->connecting) || dgram__icmp_is_for_others(socket, err) ||
-         dgram__udp_queues_errors(&socket->udp);
-}
-
-static void async_error_emit(dgram_socket_t *socket) {
-  if (socket->life != DGRAM__CLOSED)
-    dgram__emit_async_error(socket, socket->tx.async_error.error);
-}
-
-static void async_error_report(dgram_socket_t *socket, int err) {
-  static const struct dgram__task_type task = {async_error_emit,
-                                               offsetof(dgram_socket_t, tasks.async_error)};
-  socket->tx.async_error.error = err;
-  dgram__defer(socket, &task);
-}
-
-/*
- * The first of the ready sends has failed. If the error may be that of an earlier datagram it is
- * the suspect, and the send is made again. Whether it is.
- */
-static bool async_error_suspect(dgram_socket_t *socket, int err) {
-  struct dgram__async_error *async_error = &socket->tx.async_error;
-  bool is_suspect = dgram__icmp_is_on(socket)
-                        ? dgram__icmp_retry(socket, err)
-                        : async_error->suspect == 0 && async_error_is_possible(socket, err);
-  if (is_suspect)
-    async_error->suspect = err;
-  return is_suspect;
-}
-
-/* What 'icmp' emits is no error besides. */
-__attribute__((noinline)) static void async_error_settle_suspect(dgram_socket_t *socket,
-                                                                 int result) {
-  struct dgram__async_error *async_error = &socket->tx.async_error;
-  if (dgram__icmp_is_on(socket))
-    dgram__icmp_end_retries(socket);
-  else if (async_error->suspect != result &&
-           dgram__icmp_is_for_others(socket, async_error->suspect))
-    dgram__count_receive_error(socket, async_error->suspect);
-  else if (async_error->suspect != result)
-    async_error_report(socket, async_error->suspect);
-  async_error->suspect = 0;
-}
-
-/* The retry, if there was one, has ended with `result`. */
-static inline void async_error_settle(dgram_socket_t *socket, int result) {
-  if (socket->tx.async_error.suspect != 0)
-    async_error_settle_suspect(socket, result);
-}
-
-void dgram__async_error_take(dgram_socket_t *socket) {
-  bool icmp = dgram__icmp_is_on(socket);
-  int err =
-      icmp ? dgram__udp_take_pending_error(&socket->udp) : dgram__udp_take_error(&socket->udp);
-  if (err < 0 && !(icmp && dgram__is_icmp_error(err)))
-    async_error_report(socket, err);
-}
-
 /* ---- flushed ---- */
 
 /*
@@ -754,6 +682,12 @@ static void send_set_blocked(struct dgram__tx *tx, enum dgram__blocked to) {
   assert(to == DGRAM__NOT_BLOCKED || tx->blocked == DGRAM__NOT_BLOCKED ||
          (tx->blocked == DGRAM__BLOCKED_BY_EAGAIN && to == DGRAM__BLOCKED_BY_ENOBUFS));
   tx->blocked = to;
+}
+
+/* The retry, if there was one, has ended with `result`. */
+static inline void send_settle(dgram_socket_t *socket, int result) {
+  if (socket->tx.async_error.suspect != 0)
+    dgram__async_error_settle(socket, result);
 }
 
 /* A send has left, and there is nobody to tell. */
@@ -864,13 +798,13 @@ __attribute__((noinline)) static void send_meet_error(dgram_socket_t *socket, in
     dgram__count(socket)->blocked_eagain++;
     send_set_blocked(tx, DGRAM__BLOCKED_BY_EAGAIN);
   } else if (send_is_blocked(socket, err) && tx->retries < ENOBUFS_MAX_RETRIES) {
-    async_error_settle(socket, err);
+    send_settle(socket, err);
     tx->retries++;
     dgram__count(socket)->blocked_enobufs++;
     send_set_blocked(tx, DGRAM__BLOCKED_BY_ENOBUFS);
     dgram__retry_later(socket, ENOBUFS_RETRY_MS);
-  } else if (!async_error_suspect(socket, err)) {
-    async_error_settle(socket, err);
+  } else if (!dgram__async_error_suspect(socket, err)) {
+    send_settle(socket, err);
     tx->markers += tx->ready.first->kind == DGRAM__DATAGRAM_SEND;
     send_set_error(tx->ready.first, err, "send", DGRAM__SHOW_ENDPOINT);
   }
@@ -890,7 +824,7 @@ void dgram__send_flush(dgram_socket_t *socket) {
                                                  &tx->ready.first->datagram, count);
     if (sent >= 0) {
       counters->datagrams_out += (unsigned)sent;
-      async_error_settle(socket, sent);
+      send_settle(socket, sent);
       send_complete_sent(socket, (unsigned)sent);
     } else {
       send_meet_error(socket, sent);
@@ -906,7 +840,7 @@ void dgram__send_flush(dgram_socket_t *socket) {
 static void send_pass_failed(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   if (tx->ready.count > 0 && tx->ready.first->kind == DGRAM__FAILED_SEND)
-    async_error_settle(socket, tx->ready.first->status); /* it was being retried, perhaps */
+    send_settle(socket, tx->ready.first->status); /* it was being retried, perhaps */
   while (tx->ready.count > 0 && !send_is_pending(tx->ready.first))
     send_pass_marker(socket);
   if (tx->ready.count == 0)
@@ -1011,9 +945,10 @@ int dgram__send_try(dgram_socket_t *socket, struct dgram__queue *made) {
   while (made->count > 0) {
     struct dgram__counters *counters = dgram__count_call(socket);
     int sent = send_any(socket, made->first, made->count);
-    if (sent < 0 && sent != UV_EAGAIN && sent != UV_ENOBUFS && async_error_suspect(socket, sent))
+    if (sent < 0 && sent != UV_EAGAIN && sent != UV_ENOBUFS &&
+        dgram__async_error_suspect(socket, sent))
       continue;
-    async_error_settle(socket, sent);
+    send_settle(socket, sent);
     if (sent < 0)
       return sent;
     socket->loop->has_sent = true;
