@@ -374,34 +374,23 @@ int dgram__send_try_begin(dgram_socket_t *socket);
  */
 int dgram__send_try(dgram_socket_t *socket, struct dgram__queue *made);
 
-/* ---- async_error.c: ICMP errors of earlier datagrams ---- */
+/* The send has failed, and ends behind those that are ready: so errors come in order. */
+void dgram__send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
+                      const char *syscall, enum dgram__shown shown);
 
-/*
- * The first of the ready sends has failed. If the error may be that of an earlier datagram it is
- * the suspect, and the send is made again. Whether it is.
- */
-bool dgram__async_error_suspect(dgram_socket_t *socket, int err);
+/* The same of one that is ready: it keeps its place. */
+void dgram__send_fail_ready(dgram_socket_t *socket, struct dgram__send *send, int code);
 
-/* There is a suspect, and the retry has ended with `result`. */
-void dgram__async_error_settle(dgram_socket_t *socket, int result);
-
-/* Takes the pending ICMP error of an earlier datagram, if there is one, and has it emitted. */
-void dgram__async_error_take(dgram_socket_t *socket);
-
-/* ---- send_options.c: the options of one datagram ---- */
-
-/*
- * Reads the options of a send to an address, or with NULL to the peer. Returns 0, UV_EINVAL or
- * UV_ENOTSUP.
- */
-int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr *to,
-                             const dgram_send_options_t *given, struct dgram__tx_options *options);
+/* Sends at the head of `ready` have failed: they end though those behind them may be blocked. */
+void dgram__send_pass_failed(dgram_socket_t *socket);
 
 /* Sets or clears a guard of sends. */
 void dgram__send_guard(dgram_socket_t *socket, unsigned guard, bool set);
 
 /* Completions are reported by a task, and then 'drain' is emitted if it is due. */
 void dgram__send_drain_later(dgram_socket_t *socket);
+
+/* ---- send_cancel.c: sends that fail where they wait ---- */
 
 /* Every accepted send that has not left gets this deadline, in the loop's ms. */
 void dgram__send_set_deadlines(dgram_socket_t *socket, uint64_t deadline);
@@ -418,6 +407,35 @@ void dgram__send_time_out_lookups(dgram_socket_t *socket, uint64_t now);
 /* The earliest deadline of a send, and of a look-up of one. UINT64_MAX: there is none. */
 uint64_t dgram__send_first_deadline(const dgram_socket_t *socket);
 uint64_t dgram__send_first_lookup_deadline(const dgram_socket_t *socket);
+
+/* ---- async_error.c: ICMP errors of earlier datagrams ---- */
+
+/*
+ * The first of the ready sends has failed. If the error may be that of an earlier datagram it is
+ * the suspect, and the send is made again. Whether it is.
+ */
+bool dgram__async_error_suspect(dgram_socket_t *socket, int err);
+
+/* There is a suspect, and the retry has ended with `result`. */
+void dgram__async_error_settle(dgram_socket_t *socket, int result);
+
+/* Takes the pending ICMP error of an earlier datagram, if there is one, and has it emitted. */
+void dgram__async_error_take(dgram_socket_t *socket);
+
+/* ---- send_with.c: sends with options, lists ---- */
+
+/* As dgram_send_to(), for a post that was accepted already: no limit of the queue refuses it. */
+int dgram__send_posted(dgram_socket_t *socket, const uv_buf_t *buffer, const struct sockaddr *to,
+                       dgram_send_cb callback, void *context);
+
+/* ---- send_options.c: the options of one datagram ---- */
+
+/*
+ * Reads the options of a send to an address, or with NULL to the peer. Returns 0, UV_EINVAL or
+ * UV_ENOTSUP.
+ */
+int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr *to,
+                             const dgram_send_options_t *given, struct dgram__tx_options *options);
 
 /* ---- send_limit.c: how much may be queued ---- */
 
@@ -437,10 +455,6 @@ struct dgram__send_limit {
 
 /* Returns 0, or UV_ENOBUFS: a datagram of this size is refused, and 'drain' is due then. */
 int dgram__send_limit_admit(dgram_socket_t *socket, size_t size);
-
-/* As dgram_send_to(), for a post that was accepted already: no limit of the queue refuses it. */
-int dgram__send_posted(dgram_socket_t *socket, const uv_buf_t *buffer, const struct sockaddr *to,
-                       dgram_send_cb callback, void *context);
 
 /* The same of a list of sends, with so many bytes together: all of it or nothing. */
 int dgram__send_limit_admit_list(dgram_socket_t *socket, size_t size, size_t count);

@@ -13,8 +13,7 @@
  *               without a callback ends when it leaves; if it fails, 'error' is emitted
  *   cancelled   the socket was closed before it could leave
  *
- * dgram_cancel_send(), and a time limit that is over, have a send fail where it waits: one that is
- * ready keeps its place, so that errors come in order; the others become ready then.
+ * Where a send waits it may also be cancelled, or run out of time: see send_cancel.c.
  *
  * The functions that are inline run for each send, and a call would cost as much as most of them.
  */
@@ -49,8 +48,6 @@ static void send_dispatch(dgram_socket_t *socket, struct dgram__send *send);
 static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send);
 static inline void send_join_ready(dgram_socket_t *socket, struct dgram__send *send);
 static void send_join_ready_all(dgram_socket_t *socket, struct dgram__queue *made);
-static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
-                      const char *syscall, enum dgram__shown shown);
 static void send_complete_later(dgram_socket_t *socket);
 
 /* Nearly all sends are not guarded; the choice is made once, so that they do not pay for others. */
@@ -539,7 +536,7 @@ void dgram__send_bind_failed(dgram_socket_t *socket, int code, const char *sysca
   while (wait_bind->count > 0) {
     struct dgram__send *send = dgram__queue_pop(wait_bind);
     if (send->callback != NULL) {
-      send_fail(socket, send, code, syscall, DGRAM__SHOW_NOTHING);
+      dgram__send_fail(socket, send, code, syscall, DGRAM__SHOW_NOTHING);
     } else { /* the bind emits 'error' */
       dgram__count_send_error(socket, code);
       send_drop(socket, send);
@@ -556,13 +553,13 @@ static void send_resolved(void *owner, int status, const union dgram__address *a
   dgram__count_queue(socket);
   dgram__list_remove(&socket->tx.resolving, &send->resolving);
   if (status != 0) {
-    send_fail(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
+    dgram__send_fail(socket, send, status, "getaddrinfo", DGRAM__SHOW_HOST);
     return;
   }
   dgram__address_set_host(&send->datagram.to, address);
   status = dgram__access_send(socket, &send->datagram.to);
   if (status != 0)
-    send_fail(socket, send, status, "send", DGRAM__SHOW_ENDPOINT);
+    dgram__send_fail(socket, send, status, "send", DGRAM__SHOW_ENDPOINT);
   else
     send_make_ready(socket, send);
 }
@@ -636,12 +633,16 @@ static void send_set_error(struct dgram__send *send, int code, const char *sysca
   send->shown = shown;
 }
 
-/* The send has failed, and ends behind those that are ready: so errors come in order. */
-static void send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
+void dgram__send_fail(dgram_socket_t *socket, struct dgram__send *send, int code,
                       const char *syscall, enum dgram__shown shown) {
   send_set_error(send, code, syscall, shown);
   send_push_marker(&socket->tx, send);
   dgram__send_flush(socket);
+}
+
+void dgram__send_fail_ready(dgram_socket_t *socket, struct dgram__send *send, int code) {
+  socket->tx.markers += send->kind == DGRAM__DATAGRAM_SEND;
+  send_set_error(send, code, "send", DGRAM__SHOW_ENDPOINT);
 }
 
 /* The destination is known: the send is ready, or fails if it cannot go there. */
@@ -656,7 +657,7 @@ static void send_make_ready(dgram_socket_t *socket, struct dgram__send *send) {
     socket->tx.markers += send->kind == DGRAM__OPTIONS_SEND;
     send_join_ready(socket, send);
   } else {
-    send_fail(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
+    dgram__send_fail(socket, send, err, "send", DGRAM__SHOW_ENDPOINT);
   }
 }
 
@@ -724,11 +725,6 @@ static void send_complete_sent(dgram_socket_t *socket, unsigned sent) {
   dgram__send_limit_check(socket); /* sends without callback have ended */
 }
 
-/* Whether it is to be sent: it has not failed, and is no option. */
-static bool send_is_pending(const struct dgram__send *send) {
-  return send->kind <= DGRAM__OPTIONS_SEND;
-}
-
 /* How many of the ready sends are datagrams, up to the first other marker or to what one call can
  * send. */
 static unsigned send_count_datagrams(const dgram_socket_t *socket) {
@@ -736,7 +732,7 @@ static unsigned send_count_datagrams(const dgram_socket_t *socket) {
   const struct dgram__send *send = socket->tx.ready.first;
   unsigned most = capabilities->max_tx_batch * capabilities->max_segments;
   unsigned count = 0;
-  for (; count < most && count < socket->tx.ready.count && send_is_pending(send); count++)
+  for (; count < most && count < socket->tx.ready.count && dgram__send_is_pending(send); count++)
     send = dgram__next_send(send);
   return count;
 }
@@ -805,8 +801,7 @@ __attribute__((noinline)) static void send_meet_error(dgram_socket_t *socket, in
     dgram__retry_later(socket, ENOBUFS_RETRY_MS);
   } else if (!dgram__async_error_suspect(socket, err)) {
     send_settle(socket, err);
-    tx->markers += tx->ready.first->kind == DGRAM__DATAGRAM_SEND;
-    send_set_error(tx->ready.first, err, "send", DGRAM__SHOW_ENDPOINT);
+    dgram__send_fail_ready(socket, tx->ready.first, err);
   }
 }
 
@@ -836,12 +831,11 @@ void dgram__send_flush(dgram_socket_t *socket) {
   assert(send_queues_are_complete(tx));
 }
 
-/* Sends at the head of `ready` have failed: they end though those behind them may be blocked. */
-static void send_pass_failed(dgram_socket_t *socket) {
+void dgram__send_pass_failed(dgram_socket_t *socket) {
   struct dgram__tx *tx = &socket->tx;
   if (tx->ready.count > 0 && tx->ready.first->kind == DGRAM__FAILED_SEND)
     send_settle(socket, tx->ready.first->status); /* it was being retried, perhaps */
-  while (tx->ready.count > 0 && !send_is_pending(tx->ready.first))
+  while (tx->ready.count > 0 && !dgram__send_is_pending(tx->ready.first))
     send_pass_marker(socket);
   if (tx->ready.count == 0)
     send_set_blocked(tx, DGRAM__NOT_BLOCKED);
@@ -1083,161 +1077,4 @@ void dgram__send_cancel_all(dgram_socket_t *socket) {
     send_cancel(socket, send);
   }
   assert(send_queues_are_complete(tx));
-}
-
-/* ---- cancelled or timed out, one by one ---- */
-
-/* A ready send keeps its place. */
-static void send_fail_ready(dgram_socket_t *socket, struct dgram__send *send, int code) {
-  socket->tx.markers += send->kind == DGRAM__DATAGRAM_SEND;
-  send_set_error(send, code, "send", DGRAM__SHOW_ENDPOINT);
-}
-
-static void send_fail_resolving(dgram_socket_t *socket, struct dgram__send *send, int code) {
-  dgram__resolve_forget(send->lookup);
-  dgram__list_remove(&socket->tx.resolving, &send->resolving);
-  send_fail(socket, send, code, "send", DGRAM__SHOW_ENDPOINT);
-}
-
-/* One that leaves as several datagrams: it is too late to cancel it. */
-static bool send_has_left_partly(const struct dgram__send *send) {
-  return send->kind == DGRAM__OPTIONS_SEND && send->datagram.options->sent > 0;
-}
-
-static bool send_is_of(const struct dgram__send *send, dgram_send_cb callback,
-                       const void *context) {
-  return send->callback == callback && send->context == context;
-}
-
-/* NULL: there is none in the queue, besides those that have failed or partly left. */
-static struct dgram__send *send_find(const struct dgram__queue *queue, dgram_send_cb callback,
-                                     const void *context) {
-  DGRAM__QUEUE_FOR_EACH (send, queue)
-    if (send_is_pending(send) && !send_has_left_partly(send) && send_is_of(send, callback, context))
-      return send;
-  return NULL;
-}
-
-static struct dgram__send *send_find_resolving(const struct dgram__tx *tx, dgram_send_cb callback,
-                                               const void *context) {
-  DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
-    if (send_is_of(send, callback, context))
-      return send;
-  return NULL;
-}
-
-/* Whether a send of this kind has left or failed, and its callback has not run. */
-static bool send_has_ended(const struct dgram__tx *tx, dgram_send_cb callback,
-                           const void *context) {
-  const struct dgram__queue *queues[] = {&tx->ready, &tx->completed};
-  for (unsigned i = 0; i < 2; i++)
-    DGRAM__QUEUE_FOR_EACH (send, queues[i])
-      if (send->kind != DGRAM__OPTION_MARKER && send_is_of(send, callback, context))
-        return true;
-  return false;
-}
-
-/* Takes one out of the middle of `wait_bind`. */
-static void send_take_waiting(struct dgram__queue *wait_bind, const struct dgram__send *taken) {
-  for (unsigned left = wait_bind->count; left > 0; left--) {
-    struct dgram__send *send = dgram__queue_pop(wait_bind);
-    if (send != taken)
-      dgram__queue_push(wait_bind, send);
-  }
-}
-
-int dgram_cancel_send(dgram_socket_t *socket, dgram_send_cb callback, void *context) {
-  int err = callback != NULL ? dgram__check_open(socket) : UV_EINVAL;
-  if (err != 0)
-    return err;
-  struct dgram__tx *tx = &socket->tx;
-  struct dgram__send *send;
-  if ((send = send_find(&tx->ready, callback, context)) != NULL) {
-    send_fail_ready(socket, send, UV_ECANCELED);
-  } else if ((send = send_find_resolving(tx, callback, context)) != NULL) {
-    send_fail_resolving(socket, send, UV_ECANCELED);
-  } else if ((send = send_find(&tx->wait_bind, callback, context)) != NULL) {
-    send_take_waiting(&tx->wait_bind, send);
-    send_fail(socket, send, UV_ECANCELED, "send", DGRAM__SHOW_ENDPOINT);
-  } else {
-    return send_has_ended(tx, callback, context) ? UV_EBUSY : UV_ENOENT;
-  }
-  send_pass_failed(socket);
-  return 0;
-}
-
-/* ---- time limits ---- */
-
-void dgram__send_set_deadlines(dgram_socket_t *socket, uint64_t deadline) {
-  struct dgram__tx *tx = &socket->tx;
-  const struct dgram__queue *queues[] = {&tx->wait_bind, &tx->ready};
-  for (unsigned i = 0; i < 2; i++)
-    DGRAM__QUEUE_FOR_EACH (send, queues[i])
-      send->deadline = deadline;
-  DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
-    send->deadline = deadline;
-}
-
-void dgram__send_set_lookup_deadlines(dgram_socket_t *socket, uint64_t deadline) {
-  DGRAM__LIST_FOR_EACH (send, &socket->tx.resolving, struct dgram__send, resolving)
-    dgram__resolve_set_deadline(send->lookup, deadline);
-}
-
-static uint64_t send_earliest_of(const struct dgram__queue *queue, uint64_t earliest) {
-  DGRAM__QUEUE_FOR_EACH (send, queue)
-    if (send_is_pending(send) && send->deadline < earliest)
-      earliest = send->deadline;
-  return earliest;
-}
-
-uint64_t dgram__send_first_deadline(const dgram_socket_t *socket) {
-  const struct dgram__tx *tx = &socket->tx;
-  uint64_t earliest = send_earliest_of(&tx->ready, send_earliest_of(&tx->wait_bind, UINT64_MAX));
-  DGRAM__LIST_FOR_EACH (send, &tx->resolving, struct dgram__send, resolving)
-    if (send->deadline < earliest)
-      earliest = send->deadline;
-  return earliest;
-}
-
-uint64_t dgram__send_first_lookup_deadline(const dgram_socket_t *socket) {
-  uint64_t earliest = UINT64_MAX;
-  DGRAM__LIST_FOR_EACH (send, &socket->tx.resolving, struct dgram__send, resolving) {
-    uint64_t deadline = dgram__resolve_deadline(send->lookup);
-    if (deadline != 0 && deadline < earliest)
-      earliest = deadline;
-  }
-  return earliest;
-}
-
-/* In the order in which they would have left. */
-void dgram__send_time_out(dgram_socket_t *socket, uint64_t now) {
-  struct dgram__tx *tx = &socket->tx;
-  dgram__send_resume(socket);
-  DGRAM__QUEUE_FOR_EACH (send, &tx->ready)
-    if (send_is_pending(send) && send->deadline <= now)
-      send_fail_ready(socket, send, UV_ETIMEDOUT);
-  struct dgram__list_node *next;
-  for (struct dgram__list_node *node = tx->resolving.first; node != NULL; node = next) {
-    next = node->next;
-    struct dgram__send *send = DGRAM__LIST_ENTRY(node, struct dgram__send, resolving);
-    if (send->deadline <= now)
-      send_fail_resolving(socket, send, UV_ETIMEDOUT);
-  }
-  for (unsigned left = tx->wait_bind.count; left > 0; left--) {
-    struct dgram__send *send = dgram__queue_pop(&tx->wait_bind);
-    if (send->deadline <= now)
-      send_fail(socket, send, UV_ETIMEDOUT, "send", DGRAM__SHOW_ENDPOINT);
-    else
-      dgram__queue_push(&tx->wait_bind, send);
-  }
-  send_pass_failed(socket);
-}
-
-void dgram__send_time_out_lookups(dgram_socket_t *socket, uint64_t now) {
-  struct dgram__list_node *next;
-  for (struct dgram__list_node *node = socket->tx.resolving.first; node != NULL; node = next) {
-    next = node->next;
-    dgram__resolve_time_out(DGRAM__LIST_ENTRY(node, struct dgram__send, resolving)->lookup, now);
-  }
-  send_pass_failed(socket);
 }

@@ -73,6 +73,11 @@ static inline struct dgram__send *dgram__next_send(const struct dgram__send *sen
   return (struct dgram__send *)send->datagram.next;
 }
 
+/* Whether it is to be sent: it has not failed, and is no option. */
+static inline bool dgram__send_is_pending(const struct dgram__send *send) {
+  return send->kind <= DGRAM__OPTIONS_SEND;
+}
+
 /*
  * First in, first out, over the `next` of the datagrams that udp.h sends. The count alone says
  * where it ends: `first` and `last` of an empty queue and the link of the last send mean nothing.
