@@ -51,6 +51,7 @@ set(dgram_core # the socket on a libuv loop
   resolve.c
   rx_coalesce.c
   send.c
+  send_accept.c
   send_cancel.c
   send_limit.c
   send_options.c

@@ -226,7 +226,7 @@ void dgram__resolve_set_deadline(dgram_lookup_t *lookup, uint64_t deadline);
 /* If its deadline is over, the look-up fails with UV_ETIMEDOUT. NULL: nothing happens. */
 void dgram__resolve_time_out(dgram_lookup_t *lookup, uint64_t now);
 
-/* ---- send.c: sends, from the call to their callbacks ---- */
+/* ---- send.c: sends, until their callbacks ---- */
 
 /* What a send has to be checked for, as flags; with none of them it takes the fast path. */
 enum {
@@ -332,35 +332,8 @@ void dgram__send_complete_all(dgram_socket_t *socket);
 /* The socket closes: what has not left moves to `cancelled`. */
 void dgram__send_cancel_all(dgram_socket_t *socket);
 
-/* The arguments of a send to an address in binary form. */
-struct dgram__outgoing {
-  const uv_buf_t *buffers;
-  size_t count;
-  const struct sockaddr *to; /* NULL: the peer */
-  size_t size;               /* of the buffers together */
-  bool has_options;
-  struct dgram__tx_options options;
-};
-
-/* Checks the arguments of a send and reads them. Returns 0, or what the send is to return. */
-int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
-                     const struct sockaddr *to, const dgram_send_options_t *options,
-                     struct dgram__outgoing *outgoing);
-
-/* A send of these, in no queue yet. NULL: no memory. */
-struct dgram__send *dgram__send_make(dgram_socket_t *socket, const struct dgram__outgoing *outgoing,
-                                     dgram_send_cb callback, void *context);
-
 /* Ends a send that is in no queue. Nothing is reported. */
 void dgram__send_drop(dgram_socket_t *socket, struct dgram__send *send);
-
-/* Sends that were made begin here, in no queue of the socket yet. */
-static inline struct dgram__queue dgram__send_made(void) {
-  return (struct dgram__queue){.state = DGRAM__SEND_FREE};
-}
-
-/* Accepts what was made. Returns 0; or an error of the bind that it starts, and they have ended. */
-int dgram__send_accept(dgram_socket_t *socket, struct dgram__queue *made);
 
 /*
  * Whether datagrams can leave inside a call: binds an unbound socket, and flushes what was sent
@@ -389,6 +362,35 @@ void dgram__send_guard(dgram_socket_t *socket, unsigned guard, bool set);
 
 /* Completions are reported by a task, and then 'drain' is emitted if it is due. */
 void dgram__send_drain_later(dgram_socket_t *socket);
+
+/* ---- send_accept.c: a send is accepted ---- */
+
+/* The arguments of a send to an address in binary form. */
+struct dgram__outgoing {
+  const uv_buf_t *buffers;
+  size_t count;
+  const struct sockaddr *to; /* NULL: the peer */
+  size_t size;               /* of the buffers together */
+  bool has_options;
+  struct dgram__tx_options options;
+};
+
+/* Checks the arguments of a send and reads them. Returns 0, or what the send is to return. */
+int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
+                     const struct sockaddr *to, const dgram_send_options_t *options,
+                     struct dgram__outgoing *outgoing);
+
+/* A send of these, in no queue yet. NULL: no memory. */
+struct dgram__send *dgram__send_make(dgram_socket_t *socket, const struct dgram__outgoing *outgoing,
+                                     dgram_send_cb callback, void *context);
+
+/* Sends that were made begin here, in no queue of the socket yet. */
+static inline struct dgram__queue dgram__send_made(void) {
+  return (struct dgram__queue){.state = DGRAM__SEND_FREE};
+}
+
+/* Accepts what was made. Returns 0; or an error of the bind that it starts, and they have ended. */
+int dgram__send_accept(dgram_socket_t *socket, struct dgram__queue *made);
 
 /* ---- send_cancel.c: sends that fail where they wait ---- */
 
