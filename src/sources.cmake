@@ -48,6 +48,8 @@ set(dgram_core # the socket on a libuv loop
   poll.c
   post_send.c
   receive.c
+  receive_backlog.c
+  receive_messages.c
   resolve.c
   rx_coalesce.c
   send.c

@@ -531,22 +531,9 @@ void dgram__receive_init(dgram_socket_t *socket, const dgram_options_t *options)
 /* Others have the system socket, too. */
 void dgram__receive_share(dgram_socket_t *socket);
 
-/* Others will have it: what has been received is emitted now. */
-void dgram__receive_lend(dgram_socket_t *socket);
-
 /* Receives a batch and emits its messages, as far as the iteration allows. Whether anything came.
  */
 bool dgram__receive(dgram_socket_t *socket);
-
-/*
- * The socket has been bound and, perhaps, connected inside a call: receives what has come by now.
- * What is not its peer's, goes to the server's listeners, behind what the system has queued for
- * that; the rest to its own. Without memory it is lost.
- */
-void dgram__receive_divert(dgram_socket_t *socket, dgram_socket_t *server);
-
-/* 'listening' has been emitted. */
-void dgram__receive_listening(dgram_socket_t *socket);
 
 /* The socket has just been connected. */
 void dgram__receive_connected(dgram_socket_t *socket);
@@ -559,6 +546,21 @@ void dgram__receive_interrupt(dgram_socket_t *socket);
 
 /* Listeners of 'message' or 'messages' were added or removed: perhaps it is paused without any. */
 void dgram__receive_listeners_changed(dgram_socket_t *socket);
+
+/* ---- receive_backlog.c: what was received, and is not emitted yet ---- */
+
+/* 'listening' has been emitted. */
+void dgram__receive_listening(dgram_socket_t *socket);
+
+/* Others will have it: what has been received is emitted now. */
+void dgram__receive_lend(dgram_socket_t *socket);
+
+/*
+ * The socket has been bound and, perhaps, connected inside a call: receives what has come by now.
+ * What is not its peer's, goes to the server's listeners, behind what the system has queued for
+ * that; the rest to its own. Without memory it is lost.
+ */
+void dgram__receive_divert(dgram_socket_t *socket, dgram_socket_t *server);
 
 /* The socket closes. */
 void dgram__receive_forget(dgram_socket_t *socket);
