@@ -35,13 +35,6 @@ void dgram__listeners_sweep(struct dgram__listeners *listeners) {
   }
 }
 
-bool dgram__listeners_any(const struct dgram__listeners *listeners) {
-  DGRAM__LIST_FOR_EACH (at, &listeners->list, struct dgram__listener, node)
-    if (!at->removed)
-      return true;
-  return false;
-}
-
 bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener_fn *listener,
                              void *context) {
   struct dgram__listener *newest = NULL;

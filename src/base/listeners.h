@@ -40,9 +40,6 @@ struct dgram__listeners {
 bool dgram__listeners_add(struct dgram__listeners *listeners, dgram__listener_fn *listener,
                           void *context, enum dgram__listener_kind kind);
 
-/* Whether one of them is still to be called. */
-bool dgram__listeners_any(const struct dgram__listeners *listeners);
-
 /* Removes the newest listener with this function and context. False: there is none. */
 bool dgram__listeners_remove(struct dgram__listeners *listeners, dgram__listener_fn *listener,
                              void *context);

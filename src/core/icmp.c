@@ -73,7 +73,7 @@ bool dgram__icmp_is_for_others(const dgram_socket_t *socket, int err) {
 /* Has the state follow the listeners. Returns 0, or an error of switching it on. */
 static int icmp_update(dgram_socket_t *socket) {
   struct dgram__icmp *icmp = &socket->extras->icmp;
-  bool wanted = dgram__listeners_any(&icmp->listeners);
+  bool wanted = dgram__listeners_has_any(&icmp->listeners);
   if (socket->udp.fd < 0 || wanted == (icmp->state == DGRAM__ICMP_ON))
     return 0;
   if (wanted)
