@@ -97,15 +97,10 @@ ACCESS_METHOD(count, (int64_t)dgram_access_list_count(list))
 
 /* check(address): 1, 0, or UV_EINVAL for what is no address. */
 static int64_t access_check(dgram_access_list_t *list, const struct access_arguments *given) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } address;
-  if (uv_ip4_addr(given->texts[0], 0, &address.v4) != 0 &&
-      uv_ip6_addr(given->texts[0], 0, &address.v6) != 0)
+  struct sockaddr_storage address;
+  if (!addon_read_address(given->texts[0], 0, &address))
     return UV_EINVAL;
-  return dgram_access_list_check(list, &address.any);
+  return dgram_access_list_check(list, (const struct sockaddr *)&address);
 }
 
 static const struct access_method {

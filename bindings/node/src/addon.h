@@ -250,6 +250,9 @@ napi_value addon_text(napi_env env, const char *text);
 /* An argument as a number; 0 for what is none. */
 int32_t addon_read_int(napi_env env, napi_value value);
 
+/* Reads a numeric address, of either family. False: it is none; NULL is none. */
+bool addon_read_address(const char *text, int port, struct sockaddr_storage *address);
+
 /* ---- table.c ---- */
 
 /* Returns the item's id; 0: no memory. An item that is NULL is not found until it is set. */

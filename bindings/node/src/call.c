@@ -4,6 +4,7 @@
 #include "addon.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* ---- exceptions of listeners ---- */
 
@@ -154,4 +155,10 @@ int32_t addon_read_int(napi_env env, napi_value value) {
   int32_t number = 0;
   napi_get_value_int32(env, value, &number);
   return number;
+}
+
+bool addon_read_address(const char *text, int port, struct sockaddr_storage *address) {
+  memset(address, 0, sizeof *address);
+  return text != NULL && (uv_ip4_addr(text, port, (struct sockaddr_in *)address) == 0 ||
+                          uv_ip6_addr(text, port, (struct sockaddr_in6 *)address) == 0);
 }

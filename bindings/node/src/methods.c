@@ -59,11 +59,8 @@ static void method_drop_zone(enum method_kind kind, char *text) {
 
 /* In Node.js an interface is an address; the library also takes a name or a number. */
 static bool method_is_interface(const char *text) {
-  union {
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } address;
-  return uv_ip4_addr(text, 0, &address.v4) == 0 || uv_ip6_addr(text, 0, &address.v6) == 0;
+  struct sockaddr_storage address;
+  return addon_read_address(text, 0, &address);
 }
 
 /* `memory` holds the text. Returns 0 or UV_EINVAL. */
@@ -158,15 +155,10 @@ static int64_t method_bind_device(struct handle *handle, const struct addon_argu
 /* pathMTU(address): in bytes, of the path to a numeric address. */
 static int64_t method_path_mtu(struct handle *handle, const struct addon_argument argv[]) {
   enum { DISCARD = 9 }; /* any port: the path does not depend on it */
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } to;
-  if (uv_ip4_addr(argv[0].text, DISCARD, &to.v4) != 0 &&
-      uv_ip6_addr(argv[0].text, DISCARD, &to.v6) != 0)
+  struct sockaddr_storage to;
+  if (!addon_read_address(argv[0].text, DISCARD, &to))
     return UV_EINVAL;
-  return dgram_get_mtu_to(handle->socket, &to.any);
+  return dgram_get_mtu_to(handle->socket, (const struct sockaddr *)&to);
 }
 
 /* Defines address, family and port on `out`, in this order, unless there is an error. */
@@ -210,30 +202,20 @@ static int64_t method_stats(struct handle *handle, const struct addon_argument a
   return addon_define(env, argv[0].value, "json", addon_text(env, json)) ? 0 : UV_EINVAL;
 }
 
-union method_address {
-  struct sockaddr any;
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-};
-
-static bool method_read_address(const char *text, int port, union method_address *address) {
-  return uv_ip4_addr(text, port, &address->v4) == 0 || uv_ip6_addr(text, port, &address->v6) == 0;
-}
-
 /* acceptedBy(server, port, address, localAddress): of an unbound socket; "": the system's choice.
  */
 static int64_t method_accepted_by(struct handle *handle, const struct addon_argument argv[]) {
-  union method_address peer, local;
+  struct sockaddr_storage peer, local;
   dgram_socket_t *accepted;
   dgram_accept_options_t options = dgram_default_accept_options();
   const struct handle *server = method_find_handle(handle->addon, argv[0].value);
   if (server == NULL || server->socket == NULL || handle->socket == NULL ||
-      !method_read_address(argv[2].text, argv[1].number, &peer))
+      !addon_read_address(argv[2].text, argv[1].number, &peer))
     return UV_EINVAL;
   options.socket = handle->socket;
-  if (method_read_address(argv[3].text, 0, &local))
-    options.local = &local.any;
-  return dgram_accept_peer(server->socket, &peer.any, &options, &accepted);
+  if (addon_read_address(argv[3].text, 0, &local))
+    options.local = (const struct sockaddr *)&local;
+  return dgram_accept_peer(server->socket, (const struct sockaddr *)&peer, &options, &accepted);
 }
 
 /* ---- the table ---- */

@@ -240,11 +240,8 @@ int64_t addon_set_source(struct handle *handle, const struct addon_argument argv
   const char *interface = argv[1].text;
   memset(&source, 0, sizeof source);
   if (address == NULL || interface == NULL ||
-      (*address != '\0' && uv_ip4_addr(address, 0, (struct sockaddr_in *)&source) != 0 &&
-       uv_ip6_addr(address, 0, (struct sockaddr_in6 *)&source) != 0))
+      (*address != '\0' && !addon_read_address(address, 0, &source)))
     return UV_EINVAL;
-  if (*address == '\0')
-    source.ss_family = 0;
   unsigned index = *interface != '\0' ? if_nametoindex(interface) : 0;
   if (*interface != '\0' && index == 0)
     return UV_ENODEV;
@@ -371,11 +368,7 @@ static int send_many_read_address(const char *text, size_t size, int port,
     return UV_EINVAL;
   memcpy(address, text, size);
   address[size] = '\0';
-  memset(to, 0, sizeof *to);
-  return uv_ip4_addr(address, port, (struct sockaddr_in *)to) == 0 ||
-                 uv_ip6_addr(address, port, (struct sockaddr_in6 *)to) == 0
-             ? 0
-             : UV_EINVAL;
+  return addon_read_address(address, port, to) ? 0 : UV_EINVAL;
 }
 
 /* Sends what lies in many->bytes, `size` of them, as the fields describe it. */
@@ -444,17 +437,10 @@ int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[
   return handle->accepted++;
 }
 
-/* Reads a numeric address. False: it is none. */
-static bool send_read_address(const char *text, int port, struct sockaddr_storage *address) {
-  memset(address, 0, sizeof *address);
-  return text != NULL && (uv_ip4_addr(text, port, (struct sockaddr_in *)address) == 0 ||
-                          uv_ip6_addr(text, port, (struct sockaddr_in6 *)address) == 0);
-}
-
 /* setDestination(port, address): where send() goes. UV_EINVAL: it is no address. */
 int64_t addon_set_destination(struct handle *handle, const struct addon_argument argv[]) {
   struct sockaddr_storage to;
-  if (!send_read_address(argv[1].text, argv[0].number, &to))
+  if (!addon_read_address(argv[1].text, argv[0].number, &to))
     return UV_EINVAL;
   handle->destination = to;
   return 0;
@@ -469,7 +455,7 @@ int64_t addon_set_path(struct handle *handle, const struct addon_argument argv[]
   memset(path, 0, sizeof *path);
   path->peer = handle->destination;
   path->interface_index = (unsigned)argv[0].number;
-  return argv[1].text == NULL || send_read_address(argv[1].text, 0, &path->local) ? 0 : UV_EINVAL;
+  return argv[1].text == NULL || addon_read_address(argv[1].text, 0, &path->local) ? 0 : UV_EINVAL;
 }
 
 /* flush(): sends now. Returns how many sends with a callback have completed, modulo 2^32. */
