@@ -29,7 +29,7 @@
   XX(error)          /* (code, syscall, address, port, mtu) */                             \
   XX(icmp)           /* (report): what a host or router has said of a lost datagram */     \
   XX(sent)           /* (completed): blocked sends have completed, up to this count */     \
-  XX(failed)         /* (sequence, code, mtu[, index, sent]): this send has failed; of     \
+  XX(failed)         /* (sequence, code, mtu, index, sent): this send has failed; of       \
                         sendMany() the first that failed, and how many have left */        \
   XX(closed)         /* () */
 

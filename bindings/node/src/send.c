@@ -11,6 +11,37 @@
 
 /* ---- completion ---- */
 
+/* What JavaScript learns of a failure. */
+struct send_failure {
+  uint32_t sequence;
+  int code;       /* 0: none */
+  int mtu;        /* ... of the path, with EMSGSIZE; or 0 */
+  uint32_t index; /* of sendMany(): of the first datagram that failed, and */
+  uint32_t sent;  /* how many were sent */
+};
+
+/* JavaScript gets a completion from flush(), or, when the send was blocked, by `sent`. */
+static void send_report(struct handle *handle, const struct send_failure *failure) {
+  napi_env env = handle->addon->env;
+  bool has_failed = failure->code != 0;
+  handle->completed++;
+  if ((!has_failed && handle->flushing) || handle->addon->ending)
+    return;
+  napi_handle_scope scope;
+  napi_open_handle_scope(env, &scope);
+  if (has_failed) {
+    napi_value failed[] = {addon_int(env, failure->sequence), addon_int(env, failure->code),
+                           addon_int(env, failure->mtu), addon_int(env, failure->index),
+                           addon_int(env, failure->sent)};
+    addon_call(handle, ON_failed, 5, failed);
+  }
+  if (!handle->flushing) {
+    napi_value completed = addon_int(env, handle->completed);
+    addon_emit(handle, ON_sent, 1, &completed);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
 /* A send with a callback. */
 struct send_request {
   struct handle *handle;
@@ -18,30 +49,18 @@ struct send_request {
   char bytes[];
 };
 
-/* JavaScript gets a completion from flush(), or, when the send was blocked, by `sent`. */
 static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                              void *context) {
   (void)socket, (void)bytes;
   struct send_request *request = context;
-  struct handle *handle = request->handle;
-  napi_env env = handle->addon->env;
-  handle->completed++;
-  if ((error != NULL || !handle->flushing) && !handle->addon->ending) {
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    if (error != NULL) {
-      napi_value failed[] = {addon_int(env, request->sequence), addon_int(env, error->code),
-                             addon_int(env, error->mtu)};
-      addon_call(handle, ON_failed, 3, failed);
-    }
-    if (!handle->flushing) {
-      napi_value completed = addon_int(env, handle->completed);
-      addon_emit(handle, ON_sent, 1, &completed);
-    }
-    napi_close_handle_scope(env, scope);
+  struct send_failure failure = {.sequence = request->sequence};
+  if (error != NULL) {
+    failure.code = error->code;
+    failure.mtu = error->mtu;
   }
+  send_report(request->handle, &failure);
+  addon_handle_release(request->handle);
   free(request);
-  addon_handle_release(handle);
 }
 
 /* `options` and `path` NULL: none. Returns the send's sequence number, or an error. */
@@ -296,23 +315,20 @@ int64_t addon_try_send(struct handle *handle, const struct addon_argument argv[]
 /* The datagrams of a sendMany(): one completion for JavaScript, by the last of them. */
 struct send_many {
   struct handle *handle;
-  uint32_t sequence;
   uint32_t completed;
   uint32_t count; /* that the library has accepted */
-  uint32_t sent;
-  uint32_t failed_at; /* the first that failed */
-  int error;          /* its code, or 0 */
-  int mtu;            /* ... and of the path, with EMSGSIZE; or 0 */
+  struct send_failure failure;
   char bytes[];
 };
 
 /* The first failure is kept; the library completes the sends in their order. */
 static void send_many_fail(struct send_many *many, uint32_t index, int code, int mtu) {
-  if (many->error != 0)
+  struct send_failure *failure = &many->failure;
+  if (failure->code != 0)
     return;
-  many->error = code;
-  many->mtu = mtu;
-  many->failed_at = index;
+  failure->code = code;
+  failure->mtu = mtu;
+  failure->index = index;
 }
 
 static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
@@ -322,29 +338,12 @@ static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *e
   if (error != NULL)
     send_many_fail(many, many->completed, error->code, error->mtu);
   else
-    many->sent++;
+    many->failure.sent++;
   if (++many->completed < many->count)
     return;
-  struct handle *handle = many->handle;
-  handle->completed++;
-  if ((many->error != 0 || !handle->flushing) && !handle->addon->ending) {
-    napi_env env = handle->addon->env;
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    if (many->error != 0) {
-      napi_value failed[] = {addon_int(env, many->sequence), addon_int(env, many->error),
-                             addon_int(env, many->mtu), addon_int(env, many->failed_at),
-                             addon_int(env, many->sent)};
-      addon_call(handle, ON_failed, 5, failed);
-    }
-    if (!handle->flushing) {
-      napi_value completed = addon_int(env, handle->completed);
-      addon_emit(handle, ON_sent, 1, &completed);
-    }
-    napi_close_handle_scope(env, scope);
-  }
+  send_report(many->handle, &many->failure);
+  addon_handle_release(many->handle);
   free(many);
-  addon_handle_release(handle);
 }
 
 /* The fields of the datagrams of a sendMany(); NULL: they are not what they should be. */
@@ -420,7 +419,7 @@ int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[
     return UV_ENOMEM;
   memcpy(many->bytes, bytes.base, bytes.len);
   many->handle = handle;
-  many->sequence = handle->accepted;
+  many->failure.sequence = handle->accepted;
   bool was_sending = handle->sending;
   handle->sending = true;
   napi_ref outer = addon_enter(handle->addon);
@@ -429,7 +428,7 @@ int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[
   handle->sending = was_sending;
   assert(many->completed == 0); /* the library completes none inside a send */
   if (many->count == 0) {
-    int err = many->error;
+    int err = many->failure.code;
     free(many);
     return err;
   }
