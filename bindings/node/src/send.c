@@ -63,31 +63,6 @@ static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error,
   free(request);
 }
 
-/* `options` and `path` NULL: none. Returns the send's sequence number, or an error. */
-static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes, const struct sockaddr *to,
-                                  const dgram_send_options_t *options, const dgram_path_t *path) {
-  struct send_request *request = malloc(sizeof *request + bytes.len);
-  if (request == NULL)
-    return UV_ENOMEM;
-  memcpy(request->bytes, bytes.base, bytes.len);
-  bytes.base = request->bytes;
-  request->handle = handle;
-  request->sequence = handle->accepted;
-  int err;
-  if (path != NULL)
-    err = dgram_send_path(handle->socket, path, &bytes, 1, send_on_complete, request);
-  else if (options != NULL)
-    err = dgram_send_with(handle->socket, &bytes, 1, to, options, send_on_complete, request);
-  else
-    err = dgram_send_to(handle->socket, &bytes, 1, to, send_on_complete, request);
-  if (err != 0) {
-    free(request);
-    return err;
-  }
-  addon_handle_hold(handle);
-  return handle->accepted++;
-}
-
 /* ---- the bytes ---- */
 
 static size_t send_element_size(napi_typedarray_type type) {
@@ -175,29 +150,70 @@ static int send_concatenate(napi_env env, napi_value list, size_t most, uv_buf_t
   return all->base != NULL ? 0 : UV_ENOMEM;
 }
 
-/* ---- the methods ---- */
+/* ---- to the library ---- */
 
-/* `argv` is that of send(). */
-static int64_t send_bytes(struct handle *handle, uv_buf_t bytes,
-                          const struct addon_argument argv[]) {
-  const struct sockaddr *to = argv[1].number & ADDON_SEND_TO_DESTINATION
-                                  ? (const struct sockaddr *)&handle->destination
-                                  : NULL;
-  const dgram_path_t *path = argv[1].number & ADDON_SEND_BY_PATH ? &handle->addon->path : NULL;
+/* Where a datagram goes, and how. */
+struct send_way {
+  const struct sockaddr *to;           /* NULL: the peer */
+  const dgram_path_t *path;            /* NULL: none */
+  const dgram_send_options_t *options; /* NULL: none; it has none with a path */
+};
+
+static int send_call(const struct handle *handle, uv_buf_t bytes, const struct send_way *way,
+                     dgram_send_cb callback, void *context) {
+  if (way->path != NULL)
+    return dgram_send_path(handle->socket, way->path, &bytes, 1, callback, context);
+  if (way->options != NULL)
+    return dgram_send_with(handle->socket, &bytes, 1, way->to, way->options, callback, context);
+  return dgram_send_to(handle->socket, &bytes, 1, way->to, callback, context);
+}
+
+/* Returns the send's sequence number, or an error. */
+static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes,
+                                  const struct send_way *way) {
+  struct send_request *request = malloc(sizeof *request + bytes.len);
+  if (request == NULL)
+    return UV_ENOMEM;
+  memcpy(request->bytes, bytes.base, bytes.len);
+  bytes.base = request->bytes;
+  request->handle = handle;
+  request->sequence = handle->accepted;
+  int err = send_call(handle, bytes, way, send_on_complete, request);
+  if (err != 0) {
+    free(request);
+    return err;
+  }
+  addon_handle_hold(handle);
+  return handle->accepted++;
+}
+
+enum send_time { SEND_SOON, SEND_NOW /* or not at all, and without a callback */ };
+
+/* Returns what send() returns. */
+static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, int flags,
+                          const dgram_send_options_t *options, enum send_time time) {
+  const struct send_way way = {.to = flags & ADDON_SEND_TO_DESTINATION
+                                         ? (const struct sockaddr *)&handle->destination
+                                         : NULL,
+                               .path = flags & ADDON_SEND_BY_PATH ? &handle->addon->path : NULL,
+                               .options = options};
   bool was_sending = handle->sending;
+  int64_t result;
   handle->addon->shared[ADDON_SENT_SIZE] = (int32_t)bytes.len;
-  if (bytes.len > SEND_OVERLONG)
-    bytes.len = SEND_OVERLONG;
   handle->sending = true;
   napi_ref outer = addon_enter(handle->addon);
-  int64_t result = argv[1].number & ADDON_SEND_WITH_CALLBACK
-                       ? send_with_callback(handle, bytes, to, NULL, path)
-                   : path != NULL ? dgram_send_path(handle->socket, path, &bytes, 1, NULL, NULL)
-                                  : dgram_send_to(handle->socket, &bytes, 1, to, NULL, NULL);
+  if (time == SEND_NOW)
+    result = dgram_try_send_with(handle->socket, &bytes, 1, way.to, options, NULL);
+  else if (flags & ADDON_SEND_WITH_CALLBACK)
+    result = send_with_callback(handle, bytes, &way);
+  else
+    result = send_call(handle, bytes, &way, NULL, NULL);
   addon_leave(handle->addon, outer);
   handle->sending = was_sending;
   return result;
 }
+
+/* ---- the methods ---- */
 
 /*
  * send(view, flags): sends the bytes of the view. Returns a negative code, or with a callback the
@@ -207,7 +223,9 @@ int64_t addon_send(struct handle *handle, const struct addon_argument argv[]) {
   uv_buf_t bytes;
   if (!send_read_bytes(handle->addon->env, argv[0].value, &bytes))
     return UV_EINVAL;
-  return send_bytes(handle, bytes, argv);
+  if (bytes.len > SEND_OVERLONG)
+    bytes.len = SEND_OVERLONG;
+  return send_bytes(handle, bytes, argv[1].number, NULL, SEND_SOON);
 }
 
 /* sendList(views, flags): one datagram of the bytes of all views. */
@@ -215,7 +233,7 @@ int64_t addon_send_list(struct handle *handle, const struct addon_argument argv[
   uv_buf_t all;
   int64_t result = send_concatenate(handle->addon->env, argv[0].value, SEND_OVERLONG, &all);
   if (result == 0)
-    result = send_bytes(handle, all, argv);
+    result = send_bytes(handle, all, argv[1].number, NULL, SEND_SOON);
   free(all.base);
   return result;
 }
@@ -269,9 +287,9 @@ int64_t addon_set_source(struct handle *handle, const struct addon_argument argv
   return 0;
 }
 
-/* What sendWith() and trySend() share; `now`: the latter. */
-static int64_t send_options_bytes(struct handle *handle, const struct addon_argument argv[],
-                                  bool now) {
+/* `argv` is that of sendWith(). */
+static int64_t send_with_options(struct handle *handle, const struct addon_argument argv[],
+                                 enum send_time time) {
   dgram_send_options_t options;
   uv_buf_t all;
   int64_t result = send_concatenate(handle->addon->env, argv[0].value, SEND_LONGEST, &all);
@@ -279,35 +297,20 @@ static int64_t send_options_bytes(struct handle *handle, const struct addon_argu
     result = UV_EINVAL;
   if (result == 0 && all.len >= SEND_LONGEST)
     result = UV_EMSGSIZE;
-  if (result == 0) {
-    const struct sockaddr *to = argv[1].number & ADDON_SEND_TO_DESTINATION
-                                    ? (const struct sockaddr *)&handle->destination
-                                    : NULL;
-    bool was_sending = handle->sending;
-    handle->addon->shared[ADDON_SENT_SIZE] = (int32_t)all.len;
-    handle->sending = true;
-    napi_ref outer = addon_enter(handle->addon);
-    if (now)
-      result = dgram_try_send_with(handle->socket, &all, 1, to, &options, NULL);
-    else if (argv[1].number & ADDON_SEND_WITH_CALLBACK)
-      result = send_with_callback(handle, all, to, &options, NULL);
-    else
-      result = dgram_send_with(handle->socket, &all, 1, to, &options, NULL, NULL);
-    addon_leave(handle->addon, outer);
-    handle->sending = was_sending;
-  }
+  if (result == 0)
+    result = send_bytes(handle, all, argv[1].number, &options, time);
   free(all.base);
   return result;
 }
 
 /* sendWith(views, flags, fields): sendList() with options. */
 int64_t addon_send_with(struct handle *handle, const struct addon_argument argv[]) {
-  return send_options_bytes(handle, argv, false);
+  return send_with_options(handle, argv, SEND_SOON);
 }
 
 /* trySend(views, flags, fields): sends now. Returns 0 or a negative code. */
 int64_t addon_try_send(struct handle *handle, const struct addon_argument argv[]) {
-  return send_options_bytes(handle, argv, true);
+  return send_with_options(handle, argv, SEND_NOW);
 }
 
 /* ---- many datagrams ---- */
