@@ -7,7 +7,6 @@
 
 #include <dgram_access.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- the object ---- */
 
@@ -185,15 +184,12 @@ enum { ACCESS_RATE_NUMBERS = 7 };
 /* setReceiveRate(numbers) */
 int64_t addon_set_receive_rate(struct handle *handle, const struct addon_argument argv[]) {
   dgram_rate_options_t options = dgram_default_rate_options();
-  napi_typedarray_type type = napi_int8_array;
-  size_t length = 0;
-  void *data = NULL;
-  uint32_t numbers[ACCESS_RATE_NUMBERS];
-  if (napi_get_typedarray_info(handle->addon->env, argv[0].value, &type, &length, &data, NULL,
-                               NULL) != napi_ok ||
-      type != napi_uint32_array || length != ACCESS_RATE_NUMBERS || data == NULL)
+  const void *elements;
+  size_t count;
+  if (!addon_read_array(handle->addon->env, argv[0].value, napi_uint32_array, &elements, &count) ||
+      count != ACCESS_RATE_NUMBERS)
     return UV_EINVAL;
-  memcpy(numbers, data, sizeof numbers);
+  const uint32_t *numbers = elements;
   options.packets_per_second = numbers[0];
   options.packets_burst = numbers[1];
   options.bytes_per_second = numbers[2];

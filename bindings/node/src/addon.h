@@ -250,6 +250,13 @@ napi_value addon_text(napi_env env, const char *text);
 /* An argument as a number; 0 for what is none. */
 int32_t addon_read_int(napi_env env, napi_value value);
 
+/*
+ * Reads a typed array of this type, whose elements are valid until JavaScript runs again; none when
+ * its memory is detached. False: it is no such array.
+ */
+bool addon_read_array(napi_env env, napi_value value, napi_typedarray_type type,
+                      const void **elements, size_t *count);
+
 /* Reads a numeric address, of either family. False: it is none; NULL is none. */
 bool addon_read_address(const char *text, int port, struct sockaddr_storage *address);
 

@@ -157,6 +157,19 @@ int32_t addon_read_int(napi_env env, napi_value value) {
   return number;
 }
 
+bool addon_read_array(napi_env env, napi_value value, napi_typedarray_type type,
+                      const void **elements, size_t *count) {
+  napi_typedarray_type found;
+  void *data;
+  if (napi_get_typedarray_info(env, value, &found, count, &data, NULL, NULL) != napi_ok ||
+      found != type)
+    return false;
+  *elements = data;
+  if (data == NULL)
+    *count = 0;
+  return true;
+}
+
 bool addon_read_address(const char *text, int port, struct sockaddr_storage *address) {
   memset(address, 0, sizeof *address);
   return text != NULL && (uv_ip4_addr(text, port, (struct sockaddr_in *)address) == 0 ||

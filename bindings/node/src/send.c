@@ -246,14 +246,12 @@ enum { SEND_LONGEST = 64 * 1024 * 1024 };
 /* Reads the fields of sendWith(). False: they are not what they should be. */
 static bool send_read_options(const struct handle *handle, napi_value value,
                               dgram_send_options_t *options) {
-  napi_typedarray_type type;
-  size_t length;
-  void *data;
-  if (napi_get_typedarray_info(handle->addon->env, value, &type, &length, &data, NULL, NULL) !=
-          napi_ok ||
-      type != napi_int32_array || data == NULL || length != ADDON_OPTION_FIELDS)
+  const void *elements;
+  size_t count;
+  if (!addon_read_array(handle->addon->env, value, napi_int32_array, &elements, &count) ||
+      count != ADDON_OPTION_FIELDS)
     return false;
-  const int32_t *fields = data;
+  const int32_t *fields = elements;
   *options = dgram_default_send_options();
   options->ttl = fields[ADDON_OPTION_TTL];
   options->tos = fields[ADDON_OPTION_TOS];
@@ -351,15 +349,13 @@ static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *e
 
 /* The fields of the datagrams of a sendMany(); NULL: they are not what they should be. */
 static const int32_t *send_many_read_fields(napi_env env, napi_value value, uint32_t *count) {
-  napi_typedarray_type type;
+  const void *elements;
   size_t length;
-  void *data;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok ||
-      type != napi_int32_array || data == NULL || length == 0 || length % ADDON_SEND_FIELDS != 0 ||
-      length / ADDON_SEND_FIELDS > UINT32_MAX)
+  if (!addon_read_array(env, value, napi_int32_array, &elements, &length) || length == 0 ||
+      length % ADDON_SEND_FIELDS != 0 || length / ADDON_SEND_FIELDS > UINT32_MAX)
     return NULL;
   *count = (uint32_t)(length / ADDON_SEND_FIELDS);
-  return data;
+  return elements;
 }
 
 /* Reads an address of so many bytes. Returns 0 or UV_EINVAL. */

@@ -8,6 +8,7 @@
 #include <dgram_sim.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
   SIM_ARGUMENTS = 5,
@@ -52,10 +53,13 @@ static bool sim_text(const struct sim_call *call, int index, char text[SIM_NAME]
 }
 
 /* NULL: there is none of this index. */
+static dgram_sim_host_t *sim_host_at(const struct network *network, double index) {
+  bool valid = index >= 0 && index < (double)network->host_count;
+  return valid ? network->hosts[(size_t)index] : NULL;
+}
+
 static dgram_sim_host_t *sim_host_of(const struct sim_call *call, int index) {
-  double number = sim_number(call, index);
-  bool valid = number >= 0 && number < (double)call->network->host_count;
-  return valid ? call->network->hosts[(size_t)number] : NULL;
+  return sim_host_at(call->network, sim_number(call, index));
 }
 
 static dgram_sim_link_t *sim_link_of(const struct sim_call *call, int index) {
@@ -66,15 +70,12 @@ static dgram_sim_link_t *sim_link_of(const struct sim_call *call, int index) {
 
 /* Reads a Float64Array of this length. */
 static bool sim_numbers(const struct sim_call *call, int index, double numbers[], size_t count) {
-  napi_typedarray_type type;
+  const void *elements;
   size_t length;
-  void *data;
-  if (napi_get_typedarray_info(call->env, call->argv[index], &type, &length, &data, NULL, NULL) !=
-          napi_ok ||
-      type != napi_float64_array || length != count)
+  if (!addon_read_array(call->env, call->argv[index], napi_float64_array, &elements, &length) ||
+      length != count)
     return false;
-  for (size_t i = 0; i < count; i++)
-    numbers[i] = ((const double *)data)[i];
+  memcpy(numbers, elements, count * sizeof *numbers);
   return true;
 }
 
@@ -250,21 +251,15 @@ SIM_FUNCTION(sim_link_up) {
 /* simPartition(id, hosts): their indices, in a Float64Array. */
 SIM_FUNCTION(sim_partition) {
   struct network *network = call->network;
-  napi_typedarray_type type;
+  const void *elements;
   size_t count;
-  void *data;
-  if (napi_get_typedarray_info(call->env, call->argv[1], &type, &count, &data, NULL, NULL) !=
-          napi_ok ||
-      type != napi_float64_array)
+  if (!addon_read_array(call->env, call->argv[1], napi_float64_array, &elements, &count))
     return UV_EINVAL;
   dgram_sim_host_t **hosts = calloc(count + 1, sizeof(dgram_sim_host_t *));
   if (hosts == NULL)
     return UV_ENOMEM;
-  for (size_t i = 0; i < count; i++) {
-    double index = ((const double *)data)[i];
-    if (index >= 0 && index < (double)network->host_count)
-      hosts[i] = network->hosts[(size_t)index];
-  }
+  for (size_t i = 0; i < count; i++)
+    hosts[i] = sim_host_at(network, ((const double *)elements)[i]);
   int err = dgram_sim_partition(network->sim, hosts, count);
   free(hosts);
   return err;
