@@ -1,8 +1,7 @@
 'use strict';
 // A connected socket for a peer, on the port of its server.
 
-const { isIP } = require('node:net');
-const { checkPort, checkString } = require('./arguments');
+const { checkNumericAddress, checkObject, checkPort } = require('./arguments');
 const { isBlocked } = require('./block');
 const { applyBufferSizes } = require('./buffer-size');
 const errors = require('./errors');
@@ -12,25 +11,17 @@ const { Socket } = require('./socket');
 const { applySockopts } = require('./sockopts');
 const { checkHealth, kState } = require('./state');
 
-function checkAddress(value, name) {
-  checkString(value, name);
-  if (isIP(value) === 0)
-    throw errors.invalidValue(name, value, 'must be a numeric IP address');
-}
-
 // `Peer` is the class of the new socket.
 function acceptPeer(server, rinfo, options = {}, Peer = Socket) {
   const state = checkHealth(server);
-  if (rinfo === null || typeof rinfo !== 'object')
-    throw errors.invalidType('rinfo', 'of type object', rinfo);
-  if (options === null || typeof options !== 'object')
-    throw errors.invalidType('options', 'of type object', options);
+  checkObject(rinfo, 'rinfo');
+  checkObject(options, 'options');
   const { address, port: given } = rinfo;
   const port = checkPort(given, false, 'rinfo.port');
   const { localAddress = '' } = options;
-  checkAddress(address, 'rinfo.address');
+  checkNumericAddress(address, 'rinfo.address');
   if (localAddress !== '')
-    checkAddress(localAddress, 'options.localAddress');
+    checkNumericAddress(localAddress, 'options.localAddress');
   checkHealth(server); // reading the arguments may have run code of the program
   if (isBlocked(state.options.sendBlockList, address))
     throw errors.ipBlocked(address);

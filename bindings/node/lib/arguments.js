@@ -1,6 +1,7 @@
 'use strict';
 // The arguments of programs: checked as Node.js checks them, and converted to copies.
 
+const { isIP } = require('node:net');
 const errors = require('./errors');
 
 const bufferTypes = 'of type string or an instance of Buffer, TypedArray, or DataView';
@@ -13,6 +14,22 @@ function checkString(value, name) {
 function checkNumber(value, name) {
   if (typeof value !== 'number')
     throw errors.invalidType(name, 'of type number', value);
+}
+
+function checkBoolean(value, name) {
+  if (typeof value !== 'boolean')
+    throw errors.invalidType(name, 'of type boolean', value);
+}
+
+function checkObject(value, name) {
+  if (value === null || typeof value !== 'object')
+    throw errors.invalidType(name, 'of type object', value);
+}
+
+function checkNumericAddress(value, name) {
+  checkString(value, name);
+  if (isIP(value) === 0)
+    throw errors.invalidValue(name, value, 'must be a numeric IP address');
 }
 
 // An integer from `least` to `most`.
@@ -85,17 +102,20 @@ function toParts(message) {
 }
 
 // A callback, which may be missing.
-function checkCallback(callback) {
+function checkCallback(callback, name = 'callback') {
   if (callback !== undefined && typeof callback !== 'function')
-    throw errors.invalidType('callback', 'of type function', callback);
+    throw errors.invalidType(name, 'of type function', callback);
 }
 
 module.exports = {
   checkBatch,
+  checkBoolean,
   checkBufferSize,
   checkCallback,
   checkInteger,
   checkNumber,
+  checkNumericAddress,
+  checkObject,
   checkPort,
   checkString,
   slice,

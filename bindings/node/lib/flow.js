@@ -3,7 +3,7 @@
 // the options and calls for it nothing of this happens.
 
 const errors = require('./errors');
-const { checkInteger } = require('./arguments');
+const { checkInteger, checkObject } = require('./arguments');
 const { sizeOfView } = require('./primordials');
 const { ETIMEDOUT } = require('./native').constants;
 const { kState } = require('./state');
@@ -26,8 +26,7 @@ function checkMark(value, limit, name) {
 function checkQueueLimit(given, name) {
   if (given === undefined)
     return null;
-  if (given === null || typeof given !== 'object')
-    throw errors.invalidType(name, 'of type object', given);
+  checkObject(given, name);
   const { bytes, count, lowBytes, lowCount } = given;
   const most = Number.MAX_SAFE_INTEGER;
   const limit = {

@@ -2,9 +2,9 @@
 // The option receiveInfo: facts about each datagram, as further members of its rinfo; and
 // socket.reply(), which answers from the address and by the interface that a datagram came to.
 
-const { isIP } = require('node:net');
 const { bindIfNeeded } = require('./attempt');
-const { checkCallback, checkPort, checkString, toParts } = require('./arguments');
+const { checkCallback, checkNumericAddress, checkObject, checkPort, toParts } =
+  require('./arguments');
 const { constants } = require('./native');
 const errors = require('./errors');
 const { admit, guarded, transmit, waitForListening } = require('./send');
@@ -25,12 +25,12 @@ const flags = {
 
 // ---- the option ----
 
-// Returns the flags of the library; 0: none.
 // The names of flags: the option as it was given.
 function listReceiveInfo(sum) {
   return Object.keys(flags).filter((name) => (sum & flags[name]) !== 0);
 }
 
+// Returns the flags of the library; 0: none.
 function checkReceiveInfo(names, name) {
   if (names === undefined)
     return 0;
@@ -67,15 +67,12 @@ function addInfo(state, rinfo) {
 
 // A rinfo without a path has no source: the socket's own address is it, if it has one.
 function pathOf(rinfo) {
-  if (rinfo === null || typeof rinfo !== 'object')
-    throw errors.invalidType('rinfo', 'of type object', rinfo);
+  checkObject(rinfo, 'rinfo');
   const path = paths.get(rinfo);
   if (path !== undefined)
     return path;
   const { address, port } = rinfo;
-  checkString(address, 'rinfo.address');
-  if (isIP(address) === 0)
-    throw errors.invalidValue('rinfo.address', address, 'must be a numeric IP address');
+  checkNumericAddress(address, 'rinfo.address');
   return { address, port: checkPort(port, false, 'rinfo.port'), localAddress: undefined,
     interfaceIndex: 0 };
 }

@@ -4,7 +4,8 @@
 
 const { isIP } = require('node:net');
 const { bindIfNeeded } = require('./attempt');
-const { checkCallback, checkInteger, checkPort, checkString, toParts } = require('./arguments');
+const { checkBoolean, checkCallback, checkInteger, checkObject, checkPort, checkString, toParts } =
+  require('./arguments');
 const { isBlocked } = require('./block');
 const { constants } = require('./native');
 const errors = require('./errors');
@@ -46,8 +47,8 @@ function readFields(options) {
   const dscp = readNumber(options, 'dscp', 0, 63);
   const ecn = readNumber(options, 'ecn', 0, 3);
   const { departure, dontFragment } = options;
-  if (dontFragment !== undefined && typeof dontFragment !== 'boolean')
-    throw errors.invalidType('options.dontFragment', 'of type boolean', dontFragment);
+  if (dontFragment !== undefined)
+    checkBoolean(dontFragment, 'options.dontFragment');
   if (departure !== undefined && typeof departure !== 'bigint')
     throw errors.invalidType('options.departure', 'of type bigint', departure);
   if (departure !== undefined && (departure < 0n || departure >= 1n << 64n))
@@ -63,8 +64,7 @@ function readFields(options) {
 }
 
 function readOptions(options, connected) {
-  if (options === null || typeof options !== 'object')
-    throw errors.invalidType('options', 'of type object', options);
+  checkObject(options, 'options');
   const { address, port } = options;
   if (address !== undefined && address !== null)
     checkString(address, 'options.address');

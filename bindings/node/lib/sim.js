@@ -5,6 +5,7 @@
 const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
+const { checkCallback, checkNumber, checkObject, checkString } = require('./arguments');
 
 const { EBUSY, ENOMEM } = native.constants;
 const { setImmediate } = globalThis; // mock timers may replace it later
@@ -29,18 +30,12 @@ function check(code, syscall) {
   return code;
 }
 
-function checkObject(value, name) {
-  if (value === null || typeof value !== 'object')
-    throw errors.invalidType(name, 'of type object', value);
-}
-
 // A number of at least 0, as given or else by default.
 function readNumber(options, name, otherwise) {
   const value = options[name];
   if (value === undefined)
     return otherwise;
-  if (typeof value !== 'number')
-    throw errors.invalidType(`options.${name}`, 'of type number', value);
+  checkNumber(value, `options.${name}`);
   if (!(value >= 0))
     throw errors.outOfRange(`options.${name}`, '>= 0', value);
   return value;
@@ -135,8 +130,7 @@ class Host {
   get addresses() { return [...this.#addresses]; }
 
   addAddress(address) {
-    if (typeof address !== 'string')
-      throw errors.invalidType('address', 'of type string', address);
+    checkString(address, 'address');
     check(native.simAddAddress(this.#network.id, this.#index, address), 'address');
     this.#addresses.push(address.replace(/\/.*/, ''));
     return this;
@@ -155,8 +149,7 @@ class Host {
   nat(outside, address, options = {}) {
     if (!(outside instanceof Link))
       throw errors.invalidType('outside', 'a Link', outside);
-    if (typeof address !== 'string')
-      throw errors.invalidType('address', 'of type string', address);
+    checkString(address, 'address');
     checkObject(options, 'options');
     const { type = 'port-restricted', hairpin = true, randomPorts = false } = options;
     const numbers = Float64Array.of(natTypes.indexOf(type),
@@ -203,8 +196,7 @@ class Network {
     const { seed = 0, tick } = options;
     if (typeof seed !== 'bigint' && !Number.isInteger(seed))
       throw errors.invalidType('options.seed', 'an integer', seed);
-    if (tick !== undefined && typeof tick !== 'function')
-      throw errors.invalidType('options.tick', 'of type function', tick);
+    checkCallback(tick, 'options.tick');
     this.#core = new Core(seed);
     this.#tick = tick;
   }
@@ -212,8 +204,7 @@ class Network {
   // ---- hosts and links ----
 
   #add(name, isSwitch) {
-    if (typeof name !== 'string')
-      throw errors.invalidType('name', 'of type string', name);
+    checkString(name, 'name');
     const index = check(native.simHost(this.#core.id, name, isSwitch), 'host');
     const host = new Host(this.#core, index, name);
     this.#core.hosts.set(name, host);

@@ -8,7 +8,8 @@ const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
 const since = require('./since');
-const { checkBatch, checkBufferSize, checkNumber, checkPort, checkString } = require('./arguments');
+const { checkBatch, checkBufferSize, checkCallback, checkNumber, checkPort, checkString } =
+  require('./arguments');
 const { begin, bindIfNeeded, end, enqueue } = require('./attempt');
 const { applyAccess, readAccess } = require('./access-list');
 const { isBlocked } = require('./block');
@@ -40,8 +41,7 @@ function readOptions(state, options) {
   checkBufferSize(options.recvBufferSize, 'options.recvBufferSize');
   checkBufferSize(options.sendBufferSize, 'options.sendBufferSize');
   const access = readAccess(options);
-  if (lookup !== undefined && typeof lookup !== 'function')
-    throw errors.invalidType('lookup', 'of type function', lookup);
+  checkCallback(lookup, 'lookup');
   const { host: given } = options;
   const host = Host.is(given) ? given : undefined;
   state.lookup = lookup ?? (host !== undefined ? Host.lookup(host) : undefined);

@@ -2,8 +2,7 @@
 // Options of the system socket by name: those of createSocket() that are additions of this package,
 // setSockopt() and getSockopt(). Values are checked here; the library keeps them until the bind.
 
-const { isIP } = require('node:net');
-const { checkInteger, checkString } = require('./arguments');
+const { checkBoolean, checkInteger, checkNumericAddress, checkString } = require('./arguments');
 const { constants } = require('./native');
 const errors = require('./errors');
 const { kState, checkHealth } = require('./state');
@@ -19,8 +18,7 @@ function integer(least, most) {
 
 const flag = {
   read(value, name) {
-    if (typeof value !== 'boolean')
-      throw errors.invalidType(name, 'of type boolean', value);
+    checkBoolean(value, name);
     return value ? 1 : 0;
   },
   show: (number) => number !== 0,
@@ -87,8 +85,7 @@ const MAX_NAME = 15; // bytes of an interface's name: IFNAMSIZ
 function checkInterface(value, name) {
   if (value === undefined)
     return undefined;
-  if (typeof value !== 'string')
-    throw errors.invalidType(name, 'of type string', value);
+  checkString(value, name);
   if (value.includes('\0') || Buffer.byteLength(value) > MAX_NAME)
     throw errors.invalidValue(name, value, 'must be the name of an interface');
   return value;
@@ -157,11 +154,8 @@ function getSockopt(socket, name) {
 // Of the path to the peer, or to a numeric address.
 function getMTU(socket, address) {
   const { handle } = checkHealth(socket);
-  if (address !== undefined) {
-    checkString(address, 'address');
-    if (isIP(address) === 0)
-      throw errors.invalidValue('address', address, 'must be a numeric IP address');
-  }
+  if (address !== undefined)
+    checkNumericAddress(address, 'address');
   const mtu = address === undefined ? handle.mtu() : handle.pathMTU(address);
   if (mtu === constants.ERR_SOCKET_DGRAM_NOT_CONNECTED)
     throw errors.notConnected();
