@@ -51,11 +51,6 @@ function isShared(state, exclusive) {
     state.options.host === undefined;
 }
 
-function throwOnFailure(code) {
-  if (code < 0)
-    throw errors.systemError(code, 'open');
-}
-
 // `fd` is a UDP socket of this process.
 function bindDescriptor(socket, fd, exclusive) {
   const state = checkHealth(socket);
@@ -69,14 +64,14 @@ function bindDescriptor(socket, fd, exclusive) {
   if (type !== 'UDP')
     throw errors.invalidFdType(type);
   permission.checkDescriptor();
-  throwOnFailure(state.handle.bindDescriptor(fd));
+  errors.checkResult(state.handle.bindDescriptor(fd), 'open');
 }
 
 // A handle of Node.js's own, from another process for example: a copy of its descriptor is used.
 function bindHandle(socket, nodeHandle) {
   const state = checkHealth(socket);
   keepShared(socket, state, nodeHandle);
-  throwOnFailure(state.handle.bindDescriptorCopy(nodeHandle.fd));
+  errors.checkResult(state.handle.bindDescriptorCopy(nodeHandle.fd), 'open');
 }
 
 // ---- the library requests the address ----

@@ -152,6 +152,13 @@ function systemError(errno, syscall) {
   return error;
 }
 
+// The result of a method of the Handle, unless it is the code of an error.
+function checkResult(result, syscall) {
+  if (result < 0)
+    throw systemError(result, syscall);
+  return result;
+}
+
 // `SYSCALL CODE ADDRESS:PORT`, with these too.
 function endpointError(errno, syscall, address, port) {
   const code = errorName(errno);
@@ -259,6 +266,7 @@ module.exports = {
   bindDenied,
   bufferOutOfBounds,
   bufferSizeFailed,
+  checkResult,
   endpointError,
   invalidAddress,
   invalidFdType,

@@ -16,9 +16,7 @@ function change(socket, method, group) {
   checkString(group, 'multicastAddress');
   if (handle.bindState === UNBOUND)
     permission.check();
-  const code = handle[method](group);
-  if (code < 0)
-    throw errors.systemError(code, method);
+  errors.checkResult(handle[method](group), method);
 }
 
 function addMembershipAll(socket, group) {

@@ -5,6 +5,7 @@
 const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
+const { checkResult } = errors;
 const { checkCallback, checkNumber, checkObject, checkString } = require('./arguments');
 
 const { EBUSY, ENOMEM } = native.constants;
@@ -22,12 +23,6 @@ const toNs = (ms) => Math.round(ms * NS_PER_MS);
 function notFound(hostname) {
   const error = new Error(`getaddrinfo ENOTFOUND ${hostname}`);
   return Object.assign(error, { errno: -3008, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname });
-}
-
-function check(code, syscall) {
-  if (code < 0)
-    throw errors.systemError(code, syscall);
-  return code;
 }
 
 // A number of at least 0, as given or else by default.
@@ -74,7 +69,8 @@ class Link {
   // Changes what it does to what is sent from now on, by one end or by both.
   set(options, from) {
     const end = from === undefined ? -1 : Host.indexOf(from, this.#network);
-    check(native.simLinkSet(this.#network.id, this.#index, end, readLinkOptions(options)), 'link');
+    const numbers = readLinkOptions(options);
+    checkResult(native.simLinkSet(this.#network.id, this.#index, end, numbers), 'link');
     return this;
   }
 
@@ -83,7 +79,7 @@ class Link {
   down() { return this.#setUp(0); }
 
   #setUp(up) {
-    check(native.simLinkUp(this.#network.id, this.#index, up), 'link');
+    checkResult(native.simLinkUp(this.#network.id, this.#index, up), 'link');
     return this;
   }
 
@@ -113,7 +109,7 @@ class Host {
   }
 
   // The next Handle is on this host.
-  static use(host) { check(native.simUse(host.#network.id, host.#index), 'host'); }
+  static use(host) { checkResult(native.simUse(host.#network.id, host.#index), 'host'); }
 
   // The look-up of its sockets: the names of the network's hosts.
   static lookup(host) {
@@ -131,7 +127,7 @@ class Host {
 
   addAddress(address) {
     checkString(address, 'address');
-    check(native.simAddAddress(this.#network.id, this.#index, address), 'address');
+    checkResult(native.simAddAddress(this.#network.id, this.#index, address), 'address');
     this.#addresses.push(address.replace(/\/.*/, ''));
     return this;
   }
@@ -141,7 +137,7 @@ class Host {
   down() { return this.#setUp(0); }
 
   #setUp(up) {
-    check(native.simHostUp(this.#network.id, this.#index, up), 'host');
+    checkResult(native.simHostUp(this.#network.id, this.#index, up), 'host');
     return this;
   }
 
@@ -156,8 +152,8 @@ class Host {
       toNs(readNumber(options, 'timeout', 120e3)), hairpin ? 1 : 0, randomPorts ? 1 : 0);
     if (numbers[0] < 0)
       throw errors.invalidValue('options.type', type, `must be one of: ${natTypes.join(', ')}`);
-    check(native.simNat(this.#network.id, this.#index, Link.indexOf(outside), address, numbers),
-      'nat');
+    const link = Link.indexOf(outside);
+    checkResult(native.simNat(this.#network.id, this.#index, link, address, numbers), 'nat');
     return this;
   }
 }
@@ -205,7 +201,7 @@ class Network {
 
   #add(name, isSwitch) {
     checkString(name, 'name');
-    const index = check(native.simHost(this.#core.id, name, isSwitch), 'host');
+    const index = checkResult(native.simHost(this.#core.id, name, isSwitch), 'host');
     const host = new Host(this.#core, index, name);
     this.#core.hosts.set(name, host);
     return host;
@@ -223,12 +219,12 @@ class Network {
   link(a, b, options) {
     const ends = [Host.indexOf(a, this.#core), Host.indexOf(b, this.#core)];
     const index = native.simLink(this.#core.id, ...ends, readLinkOptions(options));
-    return new Link(this.#core, check(index, 'link'), [a, b]);
+    return new Link(this.#core, checkResult(index, 'link'), [a, b]);
   }
 
   partition(hosts) {
     const indices = Float64Array.from(hosts, (host) => Host.indexOf(host, this.#core));
-    check(native.simPartition(this.#core.id, indices), 'partition');
+    checkResult(native.simPartition(this.#core.id, indices), 'partition');
   }
 
   heal() { this.partition([]); }

@@ -7,6 +7,7 @@ const { channel } = require('node:diagnostics_channel');
 const { isIP } = require('node:net');
 const native = require('./native');
 const errors = require('./errors');
+const { checkResult } = errors;
 const since = require('./since');
 const { checkBatch, checkBufferSize, checkCallback, checkNumber, checkPort, checkString } =
   require('./arguments');
@@ -269,9 +270,7 @@ Socket.prototype.disconnect = function() {
   const state = this[kState];
   if (state.handle.connectState !== CONNECTED)
     throw errors.notConnected();
-  const code = liveHandle(this).disconnect();
-  if (code < 0)
-    throw errors.systemError(code, 'connect');
+  checkResult(liveHandle(this).disconnect(), 'connect');
   if (end(state, 'connecting') !== null)
     process.nextTick(emitDueConnect, this);
 };
@@ -321,9 +320,7 @@ if (Symbol.asyncDispose) {
 Socket.prototype.address = function() {
   const { handle } = checkHealth(this);
   const address = {};
-  const code = handle.address(address);
-  if (code < 0)
-    throw errors.systemError(code, 'getsockname');
+  checkResult(handle.address(address), 'getsockname');
   return address;
 };
 
@@ -332,18 +329,11 @@ Socket.prototype.remoteAddress = function() {
   if (handle.connectState !== CONNECTED)
     throw errors.notConnected();
   const address = {};
-  const code = handle.remoteAddress(address);
-  if (code < 0)
-    throw errors.systemError(code, 'getpeername');
+  checkResult(handle.remoteAddress(address), 'getpeername');
   return address;
 };
 
 // ---- options of the system socket ----
-
-function checkResult(code, syscall) {
-  if (code < 0)
-    throw errors.systemError(code, syscall);
-}
 
 Socket.prototype.setBroadcast = function(flag) {
   checkResult(liveHandle(this).setBroadcast(flag ? 1 : 0), 'setBroadcast');

@@ -113,9 +113,7 @@ function set(state, option, number) {
 // The Handle is new: they are kept for the bind.
 function applySockopts(state, pairs) {
   for (const [option, number] of pairs) {
-    const code = set(state, option, number);
-    if (code < 0)
-      throw errors.systemError(code, 'setsockopt');
+    errors.checkResult(set(state, option, number), 'setsockopt');
   }
 }
 
@@ -136,8 +134,7 @@ function setSockopt(socket, name, value) {
   const code = set(socket[kState], option, number);
   if (code === constants.ERR_SOCKET_ALREADY_BOUND)
     throw errors.alreadyBound();
-  if (code < 0)
-    throw errors.systemError(code, 'setsockopt');
+  errors.checkResult(code, 'setsockopt');
 }
 
 function getSockopt(socket, name) {
@@ -146,8 +143,7 @@ function getSockopt(socket, name) {
   const [option, kind] = isDevice ? [] : find(name);
   const out = {};
   const result = isDevice ? handle.bindDevice(out) : handle.getSockopt(option);
-  if (result < 0)
-    throw errors.systemError(result, 'getsockopt');
+  errors.checkResult(result, 'getsockopt');
   return isDevice ? out.name : kind.show(result);
 }
 
@@ -159,9 +155,7 @@ function getMTU(socket, address) {
   const mtu = address === undefined ? handle.mtu() : handle.pathMTU(address);
   if (mtu === constants.ERR_SOCKET_DGRAM_NOT_CONNECTED)
     throw errors.notConnected();
-  if (mtu < 0)
-    throw errors.systemError(mtu, 'getsockopt');
-  return mtu;
+  return errors.checkResult(mtu, 'getsockopt');
 }
 
 module.exports = { applySockopts, checkInterface, getMTU, getSockopt, readSockopts, setSockopt };

@@ -2,8 +2,8 @@
 // The counters of a socket and of all sockets of its event loop. The addon writes them as JSON, whose
 // names are those of dgram_stats.h; here they get the names that JavaScript uses.
 
-const { checkHealth, liveHandle } = require('./state');
-const { systemError } = require('./errors');
+const { checkHealth } = require('./state');
+const { checkResult } = require('./errors');
 
 const { parse } = JSON;
 
@@ -17,11 +17,9 @@ function nameOf(key) {
 
 // Counters above 2^53 are rounded, as JSON.parse() does. Codes of errors keep their names.
 function readStats(socket, ofLoop) {
-  checkHealth(socket);
+  const { handle } = checkHealth(socket);
   const out = {};
-  const code = liveHandle(socket).stats(out, ofLoop);
-  if (code !== 0)
-    throw systemError(code, 'stats');
+  checkResult(handle.stats(out, ofLoop), 'stats');
   const stats = {};
   for (const [key, value] of Object.entries(parse(out.json)))
     stats[nameOf(key)] = value;
