@@ -2,12 +2,12 @@
 // The option receiveInfo: facts about each datagram, as further members of its rinfo; and
 // socket.reply(), which answers from the address and by the interface that a datagram came to.
 
-const { bindIfNeeded } = require('./attempt');
 const { checkCallback, checkNumericAddress, checkObject, checkPort, toParts } =
   require('./arguments');
 const { constants } = require('./native');
 const errors = require('./errors');
-const { admit, guarded, transmit, waitForListening } = require('./send');
+const { Request, submit } = require('./request');
+const { admit, transmit } = require('./send');
 const { checkHealth } = require('./state');
 
 const { BOUND, CONNECTED } = constants;
@@ -107,20 +107,14 @@ function reply(socket, rinfo, msg, callback) {
   else if (handle.bindState === BOUND)
     checkSource(socket, path, rinfo);
   const { address, port } = path;
-  const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
-    resource: null, taken: null, path };
-  if (!admit(request))
-    return;
-  guarded(request, start);
+  const request = new Request(socket, state, message, address, port, callback);
+  request.path = path;
+  if (admit(request))
+    submit(request, transmitInTick, transmitReply);
 }
 
-function start(request) {
-  const { socket, state } = request;
-  bindIfNeeded(socket, state);
-  if (state.handle.bindState === BOUND)
-    process.nextTick(transmitReply, request);
-  else
-    waitForListening(request, () => transmitReply(request));
+function transmitInTick(request) {
+  process.nextTick(transmitReply, request);
 }
 
 function transmitReply(request) {

@@ -3,7 +3,6 @@
 // the bytes, the names among the addresses are looked up, transmit() hands all to the addon at once.
 // The callback's tick is that of send().
 
-const { bindIfNeeded } = require('./attempt');
 const { checkCallback, checkPort, checkString, toParts } = require('./arguments');
 const { isBlocked } = require('./block');
 const { pending, release } = require('./calls');
@@ -11,12 +10,12 @@ const { constants } = require('./native');
 const errors = require('./errors');
 const { Bytes, allocUnsafeSlow, copyInto, readView, sizeOfView } = require('./primordials');
 const permission = require('./permission');
+const { Request, giveRoom, submit, takeRoom } = require('./request');
 const { loopbacks, resolve } = require('./resolve');
-const { complete, giveRoom, guarded, isLiteral, sendError, takeRoom, waitForListening } =
-  require('./send');
+const { complete, isLiteral, sendError } = require('./send');
 const { checkHealth } = require('./state');
 
-const { BOUND, CONNECTED, ENOBUFS, SEND_ADDRESS_SIZE, SEND_FIELDS, SEND_PORT, SEND_SIZE } = constants;
+const { CONNECTED, ENOBUFS, SEND_ADDRESS_SIZE, SEND_FIELDS, SEND_PORT, SEND_SIZE } = constants;
 
 // More than any datagram: the library has EMSGSIZE for it, whatever the bytes beyond are.
 const OVERLONG = 65536;
@@ -81,23 +80,16 @@ function sendMany(socket, list, callback) {
   const entries = readEntries(list, connected);
   const payloads = copyPayloads(entries);
   checkHealth(socket); // reading the list may have run code of the program
-  const request = { socket, state, list: entries, payloads, callback, size: entries.length,
-    sequence: 0, resource: null, taken: null };
+  const request = new Request(socket, state, undefined, undefined, undefined, callback);
+  request.list = entries;
+  request.payloads = payloads;
+  request.size = entries.length;
   if (state.sendQueue !== null && entries.length > 0 &&
       !takeRoom(request, { bytes: payloads.byteLength, count: entries.length })) {
     refuse(request, sendError(ENOBUFS, entries[0].address, entries[0].port));
     return;
   }
-  guarded(request, start, connected);
-}
-
-function start(request, connected) {
-  const { socket, state } = request;
-  bindIfNeeded(socket, state);
-  if (state.handle.bindState !== BOUND)
-    waitForListening(request, () => dispatch(request, connected));
-  else
-    dispatch(request, connected);
+  submit(request, () => dispatch(request, connected));
 }
 
 // ---- the look-ups ----

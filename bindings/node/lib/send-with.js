@@ -1,17 +1,17 @@
 'use strict';
-// One datagram with options of its own. In order: readOptions() checks them, sendWith() goes the way
-// of send(), trySend() sends inside the call or not at all.
+// One datagram with options of its own. In order: readOptions() checks them, sendWith() goes the
+// way of send(), trySend() sends inside the call or not at all.
 
 const { isIP } = require('node:net');
-const { bindIfNeeded } = require('./attempt');
 const { checkBoolean, checkCallback, checkInteger, checkObject, checkPort, checkString, toParts } =
   require('./arguments');
 const { isBlocked } = require('./block');
 const { constants } = require('./native');
 const errors = require('./errors');
 const permission = require('./permission');
+const { Request, submit } = require('./request');
 const { loopbacks } = require('./resolve');
-const { admit, dispatch, guarded, sendError, setDestination, waitForListening } = require('./send');
+const { admit, dispatch, sendError, setDestination } = require('./send');
 const { checkHealth } = require('./state');
 
 const { BOUND, CONNECTED, EAGAIN, OPTION_DEPARTURE_HIGH, OPTION_DEPARTURE_LOW,
@@ -84,20 +84,10 @@ function sendWith(socket, msg, options, callback) {
   const { address, port, chosen } = readOptions(options, connected);
   const message = toParts(msg);
   checkHealth(socket); // reading the arguments may have run code of the program
-  const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
-    resource: null, taken: null, options: chosen };
-  if (!admit(request))
-    return;
-  guarded(request, start);
-}
-
-function start(request) {
-  const { socket, state } = request;
-  bindIfNeeded(socket, state);
-  if (state.handle.bindState !== BOUND)
-    waitForListening(request, () => dispatch(request));
-  else
-    dispatch(request);
+  const request = new Request(socket, state, message, address, port, callback);
+  request.options = chosen;
+  if (admit(request))
+    submit(request, dispatch);
 }
 
 // ---- trySend() ----

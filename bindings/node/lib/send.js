@@ -8,7 +8,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { isIP } = require('node:net');
-const { bindIfNeeded, enqueue } = require('./attempt');
+const { bindIfNeeded } = require('./attempt');
 const { pending, release } = require('./calls');
 const { constants } = require('./native');
 const errors = require('./errors');
@@ -19,6 +19,7 @@ const { sizeOf } = require('./flow');
 const { shared } = require('./messages');
 const { checkHealth, kState } = require('./state');
 const permission = require('./permission');
+const { Request, giveRoom, guarded, takeRoom, waitForListening } = require('./request');
 const { loopbacks, resolve } = require('./resolve');
 
 const { BOUND, CONNECTED, EISCONN, ENOBUFS, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_BY_PATH,
@@ -66,86 +67,41 @@ function send(socket, buffer, offset, length, port, address, callback) {
     checkString(address, 'address');
   }
   checkHealth(socket);
-  const request = { socket, state, message, address, port, callback, size: 0, sequence: 0,
-    resource: null, taken: null };
-  if (!admit(request))
-    return;
-  guarded(request, start, connected);
+  const request = new Request(socket, state, message, address, port, callback);
+  if (admit(request))
+    guarded(request, start);
 }
 
-function start(request, connected) {
-  const { socket, state, message, address, port, callback } = request;
+function start(request) {
+  const { socket, state } = request;
   bindIfNeeded(socket, state);
-  if (state.handle.bindState === BOUND) {
+  if (state.handle.bindState === BOUND)
     dispatch(request);
-    return;
-  }
-  const list = Array.isArray(message) ? message : [message];
-  const replay = connected ? [list, callback] : [list, port, address, callback];
-  waitForListening(request, sendAnew(request, replay));
+  else
+    waitForListening(request, anew(request));
 }
 
-function sendAnew(request, replay) {
-  const { socket, state, taken } = request;
-  const call = socket.send.bind(socket, ...replay);
-  return taken === null ? call : () => {
-    request.taken = null;
-    state.sendQueue.forget(taken);
+// The call is made once more, as by the built-in, and so counts once more.
+function anew(request) {
+  const { socket, state, message, address, port, callback, taken } = request;
+  const list = Array.isArray(message) ? message : [message];
+  const call = socket.send.bind(socket, list, port, address, callback);
+  return () => {
+    if (taken !== null) {
+      request.taken = null;
+      state.sendQueue.forget(taken);
+    }
     call();
   };
 }
 
-// ---- the limit of the queue ----
-
-// Whether the queue, which has a limit, has room for the request.
-function takeRoom(request, size) {
-  const isTaken = request.state.sendQueue.take(size);
-  if (isTaken)
-    request.taken = size;
-  return isTaken;
-}
-
-// Of one datagram. False: it has failed, since the queue has no room.
+// Whether the queue has room for the datagram; if not, the request has failed.
 function admit(request) {
   const { state, address, message, port } = request;
   if (state.sendQueue === null || takeRoom(request, sizeOf(message)))
     return true;
   failed(request, sendError(ENOBUFS, address, port));
   return false;
-}
-
-// The request has ended.
-function giveRoom(request) {
-  const { state, taken } = request;
-  if (!taken)
-    return;
-  request.taken = null;
-  state.sendQueue.give(taken);
-}
-
-// What throws, a look-up of the program's for example, has ended the request.
-function guarded(request, act, value) {
-  if (request.taken === null) {
-    act(request, value);
-    return;
-  }
-  try {
-    act(request, value);
-  } catch (error) {
-    giveRoom(request);
-    throw error;
-  }
-}
-
-// The queue knows what waits, since a failed bind drops it.
-function waitForListening(request, call) {
-  const { socket, state: { sendQueue }, taken } = request;
-  if (taken !== null)
-    sendQueue.wait(taken);
-  enqueue(socket, taken === null ? call : () => {
-    sendQueue.endWaiting(taken);
-    guarded(request, call);
-  });
 }
 
 // ---- the look-up ----
@@ -314,5 +270,5 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { admit, complete, completeBlocked, dispatch, giveRoom, guarded, isLiteral, send, sendError,
-  setDestination, takeRoom, transmit, waitForListening };
+module.exports = { admit, complete, completeBlocked, dispatch, isLiteral, send, sendError,
+  setDestination, transmit };
