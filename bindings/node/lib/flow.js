@@ -43,10 +43,10 @@ function checkQueueLimit(given, name) {
 // A socket is paused by the program, for want of a listener, or while an iterator has messages that
 // nobody pulls.
 function update(state) {
-  const paused = state.paused || state.unheard || state.inboxFull;
-  if (paused === state.stopped || state.closed)
+  const paused = state.paused || state.lacksListener || state.inboxFull;
+  if (paused === state.handlePaused || state.closed)
     return;
-  state.stopped = paused;
+  state.handlePaused = paused;
   if (paused)
     state.handle.pause();
   else
@@ -72,23 +72,23 @@ function isPaused(socket) {
   return paused && !closed;
 }
 
-function isHeard(event) {
+function isMessageEvent(event) {
   return event === 'message' || event === 'messages';
 }
 
 function onNewListener(event) {
   const state = this[kState];
-  if (!isHeard(event))
+  if (!isMessageEvent(event))
     return;
-  state.unheard = false;
+  state.lacksListener = false;
   update(state);
 }
 
 function onRemoveListener(event) {
   const state = this[kState];
-  if (!isHeard(event) || this.listenerCount('message') + this.listenerCount('messages') > 0)
+  if (!isMessageEvent(event) || this.listenerCount('message') + this.listenerCount('messages') > 0)
     return;
-  state.unheard = true;
+  state.lacksListener = true;
   update(state);
 }
 
@@ -100,7 +100,7 @@ function watchListeners(socket) {
 // `pauseWithoutListener`. removeAllListeners() removes what watches as well.
 function pauseWithoutListener(socket) {
   const state = socket[kState];
-  state.unheard = true;
+  state.lacksListener = true;
   update(state);
   watchListeners(socket);
   const value = function removeAllListeners(...args) {

@@ -26,13 +26,13 @@ class State {
   budget = MESSAGES_PER_ITERATION; // of the event loop
   completed = 0; // sends with a callback, as far as is known here
   blocked = []; // ... those that the system had no room for
+  failures = new Map(); // ... their codes, by sequence number
   sendQueue = null; // counts what it has, if there is a limit (flow.js)
   paused = false; // by the program
-  unheard = false; // paused for want of a listener
+  lacksListener = false; // and is paused for want of one (pauseWithoutListener)
   inboxFull = false; // paused since nobody pulls
   inbox = null; // what iterators have not pulled
-  stopped = false; // the Handle is paused
-  failures = new Map(); // ... their codes, by sequence number
+  handlePaused = false;
 }
 
 function checkHealth(socket) {
