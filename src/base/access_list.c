@@ -2,8 +2,8 @@
  * Lists of addresses. A rule is one prefix, or a range that takes several.
  *
  *   prefix   an address, a subnet, or a range that is one: in the trie, by itself
- *   range    split into the fewest prefixes, which are in the trie, too; and kept as it was given,
- * so that only what was added can be removed
+ *   range    split into the fewest prefixes, which are in the trie, too; and kept as it was
+ *            given, so that only what was added can be removed
  *
  * In this file: prefixes; ranges; who has the list; rules as texts; the public functions.
  */

@@ -310,7 +310,6 @@ static bool likelihood_is_valid(double likelihood) {
 }
 
 static bool link_options_are_valid(const dgram_sim_link_options_t *options) {
-
   return options->struct_size == sizeof *options && likelihood_is_valid(options->loss) &&
          likelihood_is_valid(options->duplicate) && likelihood_is_valid(options->reorder) &&
          options->delay <= LONGEST && options->jitter <= LONGEST &&

@@ -1,10 +1,10 @@
 /*
  * A datagram, or an ICMP error, on its way:
  *
- *   packet_send     from a host: to itself, to a group or broadcast, or by the first link of its
- * way packet_transmit over a link: fragments, queue, loss, rate, delay, a duplicate packet_arrive
- * at the other end: through a switch, to the host, or on by packet_forward packet_error    what
- * can't go on is answered by an ICMP error
+ *   packet_start     from a host: to itself, to a group or broadcast, or by the way's first link
+ *   packet_transmit  over a link: fragments, queue, loss, rate, delay, a duplicate
+ *   packet_at_host   at the other end: through a switch, to the host, or on by packet_forward
+ *   packet_error     what can't go on is answered by an ICMP error
  *
  * A packet is one datagram also where it is sent in fragments: of these only the bytes and the
  * chance of a loss are counted. On a link with a rate it is scheduled twice: when it has left, and
