@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#include "descriptor.h"
 #include "internal.h"
 
 _Static_assert(sizeof(dgram_accept_options_t) ==
@@ -30,16 +31,9 @@ struct accept {
 
 /* ---- 1. arguments ---- */
 
-/* The option of a system socket; 0 if it has none. */
-static int accept_get_option(const dgram_socket_t *socket, int level, int name) {
-  int value = 0;
-  socklen_t length = sizeof value;
-  return getsockopt(socket->udp.fd, level, name, &value, &length) == 0 ? value : 0;
-}
-
 static bool accept_shares_port(const dgram_socket_t *server) {
 #ifdef SO_REUSEPORT
-  return accept_get_option(server, SOL_SOCKET, SO_REUSEPORT) != 0;
+  return dgram__descriptor_option(server->udp.fd, SOL_SOCKET, SO_REUSEPORT) != 0;
 #else
   return false;
 #endif
@@ -47,7 +41,7 @@ static bool accept_shares_port(const dgram_socket_t *server) {
 
 static bool accept_is_ipv6_only(const dgram_socket_t *server) {
   return server->options.type == DGRAM_UDP6 &&
-         accept_get_option(server, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+         dgram__descriptor_option(server->udp.fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 }
 
 static int accept_check_server(const dgram_socket_t *server) {

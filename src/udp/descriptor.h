@@ -8,6 +8,7 @@
 #define DGRAM_DESCRIPTOR_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* The file that a descriptor refers to: duplicates have the same one, a number is used again. */
@@ -22,6 +23,13 @@ int dgram__descriptor_identify(int fd, struct dgram__identity *identity);
 static inline bool dgram__identity_equal(const struct dgram__identity *a,
                                          const struct dgram__identity *b) {
   return a->device == b->device && a->inode == b->inode;
+}
+
+/* The value of a socket's option that is an int; 0 if there is no such option, or no socket. */
+static inline int dgram__descriptor_option(int fd, int level, int name) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, name, &value, &length) == 0 ? value : 0;
 }
 
 /* Moves a new descriptor above the standard ones. Returns it; on error `fd` is closed. */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "descriptor.h"
+
 #ifdef __linux__
 #include <linux/errqueue.h>
 #ifndef IPV6_RECVERR
@@ -188,9 +190,7 @@ enum dgram__queued dgram__error_queue_take(int fd, struct dgram__icmp_error *icm
 /* ---- IP_RECVERR ---- */
 
 static bool recverr_is_set(int fd, int level, int name) {
-  int value = 0;
-  socklen_t length = sizeof value;
-  return getsockopt(fd, level, name, &value, &length) == 0 && value != 0;
+  return dgram__descriptor_option(fd, level, name) != 0;
 }
 
 unsigned dgram__recverr_read(int fd, int family) {

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "cmsg.h"
+#include "descriptor.h"
 
 /* ---- the socket options ---- */
 
@@ -42,20 +43,17 @@ static int rx_info_set(int fd, int level, int name, int value) {
   return errno == ENOPROTOOPT ? UV_ENOTSUP : -errno; /* the kernels of some sandboxes */
 }
 
-static int rx_info_get(int fd, int name) {
-  int value = 0;
-  socklen_t length = sizeof value;
-  return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 ? value : 0;
-}
-
 /* Timestamps in microseconds are left so: whoever has asked for them would not know others. */
 static int rx_info_ask_time(int fd) {
-  return rx_info_get(fd, SO_TIMESTAMP) != 0 ? 0 : rx_info_set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+  return dgram__descriptor_option(fd, SOL_SOCKET, SO_TIMESTAMP) != 0
+             ? 0
+             : rx_info_set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 }
 
 /* The kinds of timestamps that somebody has asked for before stay. */
 static int rx_info_ask_hardware_time(int fd) {
-  int kinds = rx_info_get(fd, SO_TIMESTAMPING) | RX_INFO_RX_HARDWARE | RX_INFO_RAW_HARDWARE;
+  int kinds = dgram__descriptor_option(fd, SOL_SOCKET, SO_TIMESTAMPING) | RX_INFO_RX_HARDWARE |
+              RX_INFO_RAW_HARDWARE;
   return rx_info_set(fd, SOL_SOCKET, SO_TIMESTAMPING, kinds);
 }
 

@@ -120,15 +120,9 @@ int dgram__udp_open(struct dgram__udp *udp, const struct dgram__settings *settin
   return 0;
 }
 
-static bool udp_has_option(int fd, int level, int name, int wanted) {
-  int value = 0;
-  socklen_t length = sizeof value;
-  return getsockopt(fd, level, name, &value, &length) == 0 && value == wanted;
-}
-
 bool dgram__udp_is_udp(int fd) {
 #ifdef SO_PROTOCOL
-  return udp_has_option(fd, SOL_SOCKET, SO_PROTOCOL, IPPROTO_UDP);
+  return dgram__descriptor_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP;
 #else /* a system without GSO and GRO */
   (void)fd;
   return true;
@@ -138,7 +132,7 @@ bool dgram__udp_is_udp(int fd) {
 int dgram__udp_family(int fd) {
   union dgram__address name = {0};
   socklen_t length = sizeof name;
-  if (!udp_has_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM) ||
+  if (dgram__descriptor_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM ||
       getsockname(fd, &name.any, &length) != 0)
     return 0;
   int family = name.any.sa_family;
@@ -237,8 +231,8 @@ bool dgram__udp_queues_errors(const struct dgram__udp *udp) {
   if (dgram__udp_is_simulated(udp))
     return false;
 #if defined(IP_RECVERR) && defined(IPV6_RECVERR)
-  return udp_has_option(udp->fd, IPPROTO_IP, IP_RECVERR, 1) ||
-         udp_has_option(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+  return dgram__descriptor_option(udp->fd, IPPROTO_IP, IP_RECVERR) == 1 ||
+         dgram__descriptor_option(udp->fd, IPPROTO_IPV6, IPV6_RECVERR) == 1;
 #else
   (void)udp;
   return false;
