@@ -19,12 +19,10 @@ void dgram__cmsg_set_segment(struct msghdr *message, struct dgram__cmsg_out *con
 int dgram__cmsg_segment(const struct msghdr *message) {
   /* CMSG_NXTHDR wants a message that it could change, and does not change it. */
   struct msghdr *walked = (struct msghdr *)message;
-  const char *end = (const char *)message->msg_control + message->msg_controllen;
   for (struct cmsghdr *at = CMSG_FIRSTHDR(walked); at != NULL; at = CMSG_NXTHDR(walked, at)) {
     int segment; /* an int here, though a uint16_t in the other direction */
     if (at->cmsg_level != SOL_UDP || at->cmsg_type != UDP_GRO ||
-        at->cmsg_len < CMSG_LEN(sizeof segment) ||
-        (size_t)(end - (const char *)at) < CMSG_LEN(sizeof segment))
+        dgram__cmsg_size(message, at) < sizeof segment)
       continue;
     memcpy(&segment, CMSG_DATA(at), sizeof segment);
     return segment > 0 ? segment : 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmsg.h"
 #include "descriptor.h"
 
 #ifdef __linux__
@@ -137,20 +138,18 @@ enum dgram__queued dgram__error_queue_parse(const struct msghdr *message,
                                             struct dgram__icmp_error *icmp) {
   /* CMSG_NXTHDR wants a message that it could change, and does not change it. */
   struct msghdr *walked = (struct msghdr *)message;
-  const char *end = (const char *)message->msg_control + message->msg_controllen;
   for (struct cmsghdr *at = CMSG_FIRSTHDR(walked); at != NULL; at = CMSG_NXTHDR(walked, at)) {
     bool is_error = (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR) ||
                     (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR);
-    size_t room = (size_t)(end - (const char *)at);
-    size_t length = at->cmsg_len < room ? at->cmsg_len : room;
+    size_t size = dgram__cmsg_size(message, at);
     struct sock_extended_err error;
-    if (!is_error || length < CMSG_LEN(sizeof error))
+    if (!is_error || size < sizeof error)
       continue;
     memcpy(&error, CMSG_DATA(at), sizeof error);
     if (error.ee_origin != SO_EE_ORIGIN_ICMP && error.ee_origin != SO_EE_ORIGIN_ICMP6)
       continue;
     size_t offset = offsetof(struct queued_error, offender);
-    size_t left = length > CMSG_LEN(offset) ? length - CMSG_LEN(offset) : 0;
+    size_t left = size > offset ? size - offset : 0;
     int family = error.ee_origin == SO_EE_ORIGIN_ICMP ? AF_INET : AF_INET6;
     *icmp = (struct dgram__icmp_error){
         .peer = error_queue_address(message->msg_name,
