@@ -8,13 +8,19 @@ static int send_x(dgram_socket_t *socket, size_t size) {
   return dgram_send(socket, bytes, size, 9, "127.0.0.1", trace_sent, "sent");
 }
 
-/* A bound socket with this limit whose 'drain' is traced. */
+/* Limits the socket, and traces its 'drain'. */
+static void set_limit(dgram_socket_t *socket, size_t bytes, size_t count, size_t low_bytes,
+                      size_t low_count) {
+  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
+  assert_int_equal(dgram_set_send_queue_limit(socket, bytes, count, low_bytes, low_count), 0);
+}
+
+/* A bound socket with this limit. */
 static dgram_socket_t *new_limited(uv_loop_t *loop, size_t bytes, size_t count, size_t low_bytes,
                                    size_t low_count) {
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, bytes, count, low_bytes, low_count), 0);
+  set_limit(socket, bytes, count, low_bytes, low_count);
   return socket;
 }
 
@@ -91,60 +97,57 @@ TEST("a bad send is no refusal") {
 
 /* ---- the low mark ---- */
 
-static void refuse(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                   void *context) {
+/* A callback: how many are left then. */
+static void trace_left(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
+                       void *context) {
   trace("%d", (int)dgram_get_send_queue_count(socket));
 }
 
-static int send_counting(dgram_socket_t *socket) {
-  return dgram_send(socket, "x", 1, 9, "127.0.0.1", refuse, NULL);
+/* As new_limited(), and what it sends to a name waits for the stub. */
+static dgram_socket_t *new_limited_with_lookup(uv_loop_t *loop, struct lookup_stub *stub,
+                                               size_t bytes, size_t count, size_t low_bytes,
+                                               size_t low_count) {
+  dgram_socket_t *socket = new_bound_with_lookup(loop, stub);
+  set_limit(socket, bytes, count, low_bytes, low_count);
+  return socket;
+}
+
+static int send_to_name(dgram_socket_t *socket, const char *text) {
+  return dgram_send(socket, text, strlen(text), 9, "name", trace_left, NULL);
+}
+
+/* Fills the queue with four datagrams to a name; an iteration each answers a look-up. */
+static void send_four(uv_loop_t *loop, dgram_socket_t *socket, struct lookup_stub *stub) {
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(send_to_name(socket, "x"), 0);
+  assert_int_equal(send_to_name(socket, "x"), UV_ENOBUFS);
+  trace_clear();
+  for (int i = 0; i < 4; i++) {
+    lookup_stub_answer(stub, i, 0, "127.0.0.1");
+    settle(loop);
+  }
 }
 
 /* What was sent in one iteration completes in one: 'drain' comes behind these callbacks. */
 TEST("drain comes when the queue is at the low mark") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
-  trace_clear();
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 4, 0, 1), 0);
-  for (int i = 0; i < 4; i++)
-    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", refuse, NULL), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", refuse, NULL), UV_ENOBUFS);
-  trace_clear();
-  for (int i = 0; i < 4; i++) {
-    lookup_stub_answer(&stub, i, 0, "127.0.0.1");
-    settle(loop);
-  }
+  send_four(loop, new_limited_with_lookup(loop, &stub, 0, 4, 0, 1), &stub);
   assert_trace("3 2 1 drain 0");
 }
 
 TEST("the low mark is half of the limit by default") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
-  trace_clear();
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, 4, 0, 0, 0), 0);
-  for (int i = 0; i < 4; i++)
-    assert_int_equal(dgram_send(socket, "x", 1, 9, "name", refuse, NULL), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", refuse, NULL), UV_ENOBUFS);
-  trace_clear();
-  for (int i = 0; i < 4; i++) {
-    lookup_stub_answer(&stub, i, 0, "127.0.0.1");
-    settle(loop);
-  }
+  send_four(loop, new_limited_with_lookup(loop, &stub, 4, 0, 0, 0), &stub);
   assert_trace("3 2 drain 1 0");
 }
 
 /* Else the program would be told to send what is refused again, without end. */
 TEST("drain waits until there is room for what was refused") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
-  trace_clear();
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, 4, 0, 4, 0), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", refuse, NULL), 0);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "name", refuse, NULL), 0);
-  assert_int_equal(dgram_send(socket, "xxxx", 4, 9, "name", refuse, NULL), UV_ENOBUFS);
+  dgram_socket_t *socket = new_limited_with_lookup(loop, &stub, 4, 0, 4, 0);
+  assert_int_equal(send_to_name(socket, "x"), 0);
+  assert_int_equal(send_to_name(socket, "x"), 0);
+  assert_int_equal(send_to_name(socket, "xxxx"), UV_ENOBUFS);
   settle(loop);
   trace_clear();
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
@@ -159,8 +162,7 @@ TEST("drain waits until there is room for what was refused") {
 
 TEST("sends that wait for the bind count") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 2, 0, 0), 0);
+  set_limit(socket, 0, 2, 0, 0);
   assert_int_equal(send_x(socket, 1), 0);
   assert_int_equal(send_x(socket, 1), 0);
   assert_int_equal(send_x(socket, 1), UV_ENOBUFS);
@@ -203,8 +205,7 @@ TEST("drain does not come inside of dgram_flush()") {
 TEST("drain comes after a failed bind that sends without callbacks waited for") {
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 2, 0, 0), 0);
+  set_limit(socket, 0, 2, 0, 0);
   assert_int_equal(dgram_bind(socket, 0, "203.0.113.1", NULL, NULL), 0);
   for (int i = 0; i < 2; i++)
     assert_int_equal(dgram_send(socket, "x", 1, 9, "127.0.0.1", NULL, NULL), 0);
@@ -301,11 +302,14 @@ TEST("a close that comes before drain ends it") {
 
 /* ---- of a program that defers ---- */
 
+static int send_counting(dgram_socket_t *socket) {
+  return dgram_send(socket, "x", 1, 9, "127.0.0.1", trace_left, NULL);
+}
+
 TEST("drain comes in a task of the program's") {
   struct task_list list = {0};
   dgram_socket_t *socket = new_bound_with_defer(loop, &list);
-  assert_int_equal(dgram_on_drain(socket, trace_event, "drain"), 0);
-  assert_int_equal(dgram_set_send_queue_limit(socket, 0, 1, 0, 0), 0);
+  set_limit(socket, 0, 1, 0, 0);
   assert_int_equal(send_counting(socket), 0);
   assert_int_equal(send_counting(socket), UV_ENOBUFS);
   settle(loop);
