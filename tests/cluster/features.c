@@ -312,9 +312,7 @@ ROLE(hear_first) {
 }
 
 TEST("a worker that listens to 'icmp' makes no 'error' of another worker's") {
-  int gone = raw_socket();
-  set_number("GONE", raw_port(gone));
-  close(gone);
+  set_number("GONE", raw_closed_port());
   fork_two("hear_first");
   for (int id = 3; id <= 6; id++) {
     fork_worker("hear_first");

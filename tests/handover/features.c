@@ -8,20 +8,13 @@
 #include <dgram_peer.h>
 #include <dgram_stats.h>
 
-static int closed_port(void) {
-  int fd = raw_socket();
-  int port = raw_port(fd);
-  close(fd);
-  return port;
-}
-
 static void count_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {
   ++*(int *)context;
 }
 
 static void lose_one(uv_loop_t *loop, dgram_socket_t *socket) {
   int sent = 0;
-  send_text(socket, "lost", closed_port(), count_sent, &sent);
+  send_text(socket, "lost", raw_closed_port(), count_sent, &sent);
   run_until(loop, &sent, 1);
 }
 

@@ -36,6 +36,13 @@ int raw_holder(int *port) {
   return fd;
 }
 
+int raw_closed_port(void) {
+  int fd = raw_socket();
+  int port = raw_port(fd);
+  close(fd);
+  return port;
+}
+
 int raw_port(int fd) {
   struct sockaddr_in address = {0};
   socklen_t length = sizeof address;

@@ -20,6 +20,9 @@ int raw_socket(void);
  */
 int raw_holder(int *port);
 
+/* A port of 127.0.0.1 that nobody has any more: what is sent there is refused (ICMP). */
+int raw_closed_port(void);
+
 int raw_port(int fd);
 int raw_option(int fd, int name); /* of SOL_SOCKET */
 void raw_connect(int fd, int port);

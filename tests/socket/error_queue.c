@@ -14,13 +14,6 @@ static void set_on(int fd, int level, int name) {
   assert_int_equal(setsockopt(fd, level, name, &on, sizeof on), 0);
 }
 
-static int closed_port(void) {
-  int fd = raw_socket();
-  int port = raw_port(fd);
-  close(fd);
-  return port;
-}
-
 /* After the ICMP error both ways are as they were, and the loop comes to rest. */
 static void assert_alive(uv_loop_t *loop, dgram_socket_t *socket, const int *received) {
   int sender = raw_socket();
@@ -45,7 +38,7 @@ TEST("an ICMP error about a socket without a peer is drained") {
   assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
   set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
   for (int i = 1; i <= 3; i++) {
-    send_text(socket, "x", closed_port(), NULL, NULL);
+    send_text(socket, "x", raw_closed_port(), NULL, NULL);
     settle(loop);
     assert_int_equal(error.calls, i);
     assert_string_equal(error.message, "recvmsg ECONNREFUSED");
@@ -59,7 +52,7 @@ TEST("a healthy send does not fail for an ICMP error") {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
-  send_text(socket, "lost", closed_port(), trace_sent, "sent1");
+  send_text(socket, "lost", raw_closed_port(), trace_sent, "sent1");
   dgram_flush(socket);
   send_text(socket, "healthy", raw_port(peer), trace_sent, "sent2");
   dgram_flush(socket);
@@ -78,7 +71,7 @@ TEST("an ICMP error about a connected socket is emitted") {
   settle(loop);
   assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
   set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
-  connect_now(socket, closed_port());
+  connect_now(socket, raw_closed_port());
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   settle(loop);
   assert_int_equal(error.calls, 1);
@@ -94,7 +87,7 @@ TEST("many ICMP errors at once are drained") {
   int port;
   dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
   struct kept_error error = {0};
-  int gone = closed_port();
+  int gone = raw_closed_port();
   assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
   set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
   for (int i = 0; i < MANY; i++) {
@@ -156,7 +149,7 @@ TEST("the error queue of a shared descriptor is drained") {
   assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
   assert_int_equal(adopt_fd(socket, fd), 0);
   set_on(copy, IPPROTO_IP, IP_RECVERR);
-  raw_send(copy, "x", 1, closed_port());
+  raw_send(copy, "x", 1, raw_closed_port());
   settle(loop);
   assert_alive(loop, socket, &received);
   assert_int_equal(error.calls, 0);

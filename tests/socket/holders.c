@@ -23,13 +23,6 @@ static dgram_options_t plain(void) {
   return dgram_default_options(DGRAM_UDP4);
 }
 
-static int closed_port(void) {
-  int fd = raw_socket();
-  int port = raw_port(fd);
-  close(fd);
-  return port;
-}
-
 /* ---- 'icmp' ---- */
 
 static void count_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *context) {
@@ -39,7 +32,7 @@ static void count_icmp(dgram_socket_t *socket, const dgram_icmp_t *icmp, void *c
 /* Of the holder, and that it is no send's error. */
 static void lose_one(uv_loop_t *loop, dgram_socket_t *socket) {
   int sent = 0;
-  send_text(socket, "lost", closed_port(), count_sent, &sent);
+  send_text(socket, "lost", raw_closed_port(), count_sent, &sent);
   run_until(loop, &sent, 1);
   settle(loop);
 }
@@ -93,7 +86,7 @@ TEST("an ICMP error of a connected holder is its 'error'") {
   int fd = raw_socket();
   dgram_socket_t *socket = new_holder(loop, fd, plain(), NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
-  connect_now(socket, closed_port());
+  connect_now(socket, raw_closed_port());
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   run_until(loop, &kept.calls, 1);
   assert_string_equal(kept.message, "recvmsg ECONNREFUSED");

@@ -7,13 +7,6 @@
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
 
-static int closed_port(void) {
-  int fd = raw_socket();
-  int port = raw_port(fd);
-  close(fd);
-  return port;
-}
-
 static int asks(dgram_socket_t *socket, int level, int name) {
   int value = -1;
   socklen_t length = sizeof value;
@@ -89,7 +82,7 @@ TEST("what the system was asked before the first listener, it is asked after the
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(adopt_fd(socket, fd), 0);
   assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);
-  send_text(socket, "x", closed_port(), NULL, NULL);
+  send_text(socket, "x", raw_closed_port(), NULL, NULL);
   run_until(loop, &count, 1);
   assert_int_equal(dgram_off_icmp(socket, count_icmp, &count), 0);
   assert_int_equal(asks(socket, IPPROTO_IP, IP_RECVERR), 1);
@@ -103,7 +96,7 @@ TEST("'icmp' comes once for each lost datagram, and the sends end without an err
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);
   for (int i = 0; i < SENDS; i++) {
-    assert_int_equal(dgram_send(socket, "x", 1, closed_port(), NULL, count_sent, &sent), 0);
+    assert_int_equal(dgram_send(socket, "x", 1, raw_closed_port(), NULL, count_sent, &sent), 0);
     dgram_flush(socket);
   }
   run_until(loop, &count, SENDS);
@@ -118,7 +111,7 @@ TEST("a listener of the next 'icmp' is called once, and the rest is dropped") {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_once_icmp(socket, count_icmp, &count), 0);
   for (int i = 0; i < 5; i++) {
-    send_text(socket, "x", closed_port(), NULL, NULL);
+    send_text(socket, "x", raw_closed_port(), NULL, NULL);
     dgram_flush(socket);
   }
   run_until(loop, &count, 1);
@@ -133,7 +126,7 @@ TEST("what was reported before the last listener is removed is no 'error'") {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   for (int connected = 0; connected <= 1; connected++) {
     assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);
-    int gone = closed_port();
+    int gone = raw_closed_port();
     if (connected)
       connect_now(socket, gone);
     for (int i = 0; i < 5; i++) {
@@ -157,7 +150,7 @@ TEST("a listener of 'icmp' may close the socket, and nothing comes after it") {
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_icmp(socket, close_in_icmp, &count), 0);
   for (int i = 0; i < 5; i++) {
-    send_text(socket, "x", closed_port(), NULL, NULL);
+    send_text(socket, "x", raw_closed_port(), NULL, NULL);
     dgram_flush(socket);
   }
   assert_int_equal(dgram_on_icmp(socket, count_icmp, &later), 0);
@@ -177,7 +170,7 @@ TEST("a listener of 'icmp' may send to the peer again") {
   int port, count = 0;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_on_icmp(socket, send_in_icmp, &count), 0);
-  send_text(socket, "x", closed_port(), NULL, NULL);
+  send_text(socket, "x", raw_closed_port(), NULL, NULL);
   run_until(loop, &count, 5);
   assert_at_rest(loop, socket);
 }
@@ -201,9 +194,9 @@ TEST("'icmp' goes on over connect and disconnect, and there is no 'error'") {
   assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);
   for (int i = 0; i < 3; i++) {
     int before = count;
-    send_text(socket, "x", closed_port(), NULL, NULL);
+    send_text(socket, "x", raw_closed_port(), NULL, NULL);
     dgram_flush(socket);
-    connect_now(socket, closed_port());
+    connect_now(socket, raw_closed_port());
     assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
     dgram_flush(socket);
     assert_int_equal(dgram_disconnect(socket), 0);
@@ -221,7 +214,7 @@ TEST("a paused socket is told of ICMP errors") {
   assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);
   assert_int_equal(dgram_pause(socket), 0);
   raw_send(peer, "x", 1, port);
-  send_text(socket, "x", closed_port(), NULL, NULL);
+  send_text(socket, "x", raw_closed_port(), NULL, NULL);
   run_until(loop, &count, 1);
   assert_in_range(turns_in(loop, 50), 0, 40);
   assert_int_equal(received, 0);
@@ -240,7 +233,7 @@ TEST("timestamps in the error queue are no 'icmp'") {
       setsockopt(dgram_fileno(socket), SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags), 0);
   for (int i = 0; i < 3; i++) {
     send_text(socket, "y", raw_port(peer), count_sent, &sent);
-    send_text(socket, "x", closed_port(), count_sent, &sent);
+    send_text(socket, "x", raw_closed_port(), count_sent, &sent);
   }
   run_until(loop, &count, 3);
   settle(loop);
@@ -255,7 +248,7 @@ TEST("timestamps in the error queue are no 'icmp'") {
 TEST("more ICMP errors than the error queue takes are no 'error', and no busy loop") {
   enum { MANY = 3000 };
   int port, count = 0, sent = 0;
-  int gone = closed_port();
+  int gone = raw_closed_port();
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   assert_int_equal(dgram_set_recv_buffer_size(socket, 4096), 0);
   assert_int_equal(dgram_on_icmp(socket, count_icmp, &count), 0);

@@ -74,12 +74,9 @@ TEST("a paused socket keeps the loop alive, and at rest") {
 
 TEST("a paused socket reports the ICMP error of its peer") {
   int port;
-  int peer = raw_socket();
-  int closed = raw_port(peer);
-  close(peer);
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
-  connect_now(socket, closed);
+  connect_now(socket, raw_closed_port());
   assert_int_equal(dgram_pause(socket), 0);
   for (int i = 0; i < 3; i++) {
     assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
@@ -94,14 +91,12 @@ TEST("an error queue does not keep a paused socket busy") {
   int on = 1;
   int port;
   int peer = raw_socket();
-  int closed = raw_port(peer);
-  close(peer);
   dgram_socket_t *socket = new_bound(loop, trace_message, "got", &port);
   assert_int_equal(dgram_on_error(socket, trace_error, "error"), 0);
   assert_int_equal(setsockopt(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
   assert_int_equal(dgram_pause(socket), 0);
-  raw_send(peer = raw_socket(), "kept", 4, port);
-  send_text(socket, "x", closed, NULL, NULL);
+  raw_send(peer, "kept", 4, port);
+  send_text(socket, "x", raw_closed_port(), NULL, NULL);
   settle(loop);
   assert_trace("error(ECONNREFUSED)");
   assert_in_range(turns_in(loop, 50), 0, 40);
