@@ -1,7 +1,6 @@
 #include "lib/info.h"
 
 #include <net/if.h>
-#include <stdbool.h>
 
 const char *text_of(const struct sockaddr *sockaddr) {
   static dgram_address_t addresses[4];
@@ -55,12 +54,7 @@ int raw_marked(int family, int ttl, int tos) {
 }
 
 void raw_send_to(int fd, const char *text, const char *address, int port) {
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-  bool is_v6 = strchr(address, ':') != NULL;
-  void *host = is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr;
-  const void *to = is_v6 ? (void *)&v6 : (void *)&v4;
-  assert_int_equal(inet_pton(is_v6 ? AF_INET6 : AF_INET, address, host), 1);
-  assert_int_equal(sendto(fd, text, strlen(text), 0, to, is_v6 ? sizeof v6 : sizeof v4),
-                   strlen(text));
+  union raw_address to;
+  socklen_t length = raw_address(&to, address, port);
+  assert_int_equal(sendto(fd, text, strlen(text), 0, &to.any, length), strlen(text));
 }

@@ -9,11 +9,19 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include <uv.h>
 
 struct sockaddr_in loopback_address(int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   return address;
+}
+
+socklen_t raw_address(union raw_address *to, const char *address, int port) {
+  if (uv_ip4_addr(address, port, &to->v4) == 0)
+    return sizeof to->v4;
+  assert_int_equal(uv_ip6_addr(address, port, &to->v6), 0);
+  return sizeof to->v6;
 }
 
 int raw_socket(void) {

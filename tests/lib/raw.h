@@ -10,6 +10,15 @@ enum { ROOM = 8 * 1024 * 1024 /* of receive buffers that should hold much, in by
 
 struct sockaddr_in loopback_address(int port);
 
+union raw_address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+/* Makes it of a numeric address of either family; returns its size. */
+socklen_t raw_address(union raw_address *to, const char *address, int port);
+
 /* A socket in blocking mode, on 127.0.0.1 and a free port. */
 int raw_socket(void);
 

@@ -187,13 +187,8 @@ static void keep_emitted(dgram_socket_t *socket, const dgram_error_t *error, voi
 }
 
 static int mtu_to(const dgram_socket_t *socket, const char *address) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } to;
-  if (uv_ip4_addr(address, PORT, &to.v4) != 0)
-    assert_int_equal(uv_ip6_addr(address, PORT, &to.v6), 0);
+  union raw_address to;
+  raw_address(&to, address, PORT);
   return dgram_get_mtu_to(socket, &to.any);
 }
 

@@ -8,30 +8,22 @@
 
 static int sent;
 
-static const struct sockaddr *address_of(const struct addresses *net, const char *text,
-                                         struct sockaddr_storage *to) {
-  memset(to, 0, sizeof *to);
-  assert_int_equal(net->type == DGRAM_UDP4 ? uv_ip4_addr(text, PORT, (struct sockaddr_in *)to)
-                                           : uv_ip6_addr(text, PORT, (struct sockaddr_in6 *)to),
-                   0);
-  return (const struct sockaddr *)to;
-}
-
-static int send_size(dgram_socket_t *socket, const struct addresses *net, const char *to,
-                     size_t size, const dgram_send_options_t *options) {
+static int send_size(dgram_socket_t *socket, const char *to, size_t size,
+                     const dgram_send_options_t *options) {
   static char bytes[3000];
-  struct sockaddr_storage address;
+  union raw_address address;
   uv_buf_t buffer = uv_buf_init(bytes, (unsigned)size);
   memset(bytes, 'x', sizeof bytes);
-  return dgram_try_send_with(socket, &buffer, 1, address_of(net, to, &address), options, NULL);
+  raw_address(&address, to, PORT);
+  return dgram_try_send_with(socket, &buffer, 1, &address.any, options, NULL);
 }
 
-static void send_word(dgram_socket_t *socket, const struct addresses *net, const char *to,
-                      const char *word, const dgram_send_options_t *options) {
-  struct sockaddr_storage address;
+static void send_word(dgram_socket_t *socket, const char *to, const char *word,
+                      const dgram_send_options_t *options) {
+  union raw_address address;
   uv_buf_t buffer = uv_buf_init((char *)word, (unsigned)strlen(word));
-  assert_int_equal(dgram_send_with(socket, &buffer, 1, address_of(net, to, &address), options,
-                                   count_sent, &sent),
+  raw_address(&address, to, PORT);
+  assert_int_equal(dgram_send_with(socket, &buffer, 1, &address.any, options, count_sent, &sent),
                    0);
 }
 
@@ -48,7 +40,7 @@ static void see(dgram_socket_t *socket, const char *message, const dgram_rinfo_t
 
 TEST_OVER_EACH("a datagram leaves from another address of its host") {
   const char *other = net->type == DGRAM_UDP4 ? "10.0.1.7" : "fd00:1::7";
-  struct sockaddr_storage from;
+  union raw_address from;
   dgram_send_options_t options = dgram_default_send_options();
   seen = 0;
   bind_with(middle, net->type, see, NULL);
@@ -58,12 +50,13 @@ TEST_OVER_EACH("a datagram leaves from another address of its host") {
   else
     add_address(other, 64, "eth0");
   dgram_socket_t *sender = bind_on(left, net->type, NULL);
-  options.source = address_of(net, other, &from);
-  send_word(sender, net, net->middle, "chosen", &options);
+  raw_address(&from, other, PORT);
+  options.source = &from.any;
+  send_word(sender, net->middle, "chosen", &options);
   run_hosts_until(&seen, 1);
   assert_string_equal(source, other);
-  options.source = address_of(net, net->left, &from);
-  send_word(sender, net, net->middle, "chosen, too", &options);
+  raw_address(&from, net->left, PORT);
+  send_word(sender, net->middle, "chosen, too", &options);
   run_hosts_until(&seen, 2);
   assert_string_equal(source, net->left);
 }
@@ -82,8 +75,8 @@ TEST_OVER_EACH("a datagram to a group leaves by the interface that was chosen fo
   dgram_socket_t *sender = bind_on(middle, net->type, NULL);
   enter(middle);
   options.interface_index = if_nametoindex("eth1");
-  send_word(sender, net, net->group, "chosen", &options);
-  send_word(sender, net, net->group, "plain", NULL); /* by eth0 */
+  send_word(sender, net->group, "chosen", &options);
+  send_word(sender, net->group, "plain", NULL); /* by eth0 */
   assert_received(right, "chosen");
   assert_received(left, "plain");
 }
@@ -97,17 +90,17 @@ TEST_OVER_EACH("over a narrow link a datagram that may not be fragmented is EMSG
   dgram_socket_t *sender = bind_on(left, net->type, NULL);
   enter(left);
   options.dont_fragment = 1;
-  assert_int_equal(send_size(sender, net, net->middle, 2000, &options), UV_EMSGSIZE);
-  assert_int_equal(send_size(sender, net, net->middle, 1200, &options), 0);
+  assert_int_equal(send_size(sender, net->middle, 2000, &options), UV_EMSGSIZE);
+  assert_int_equal(send_size(sender, net->middle, 1200, &options), 0);
   run_hosts_until(&seen, 1);
   assert_int_equal(size_seen, 1200);
   enter(left);
   options.dont_fragment = 0;
-  assert_int_equal(send_size(sender, net, net->middle, 2000, &options), 0);
+  assert_int_equal(send_size(sender, net->middle, 2000, &options), 0);
   run_hosts_until(&seen, 2);
   assert_int_equal(size_seen, 2000);
   enter(left);
-  assert_int_equal(send_size(sender, net, net->middle, 2000, NULL), 0);
+  assert_int_equal(send_size(sender, net->middle, 2000, NULL), 0);
   run_hosts_until(&seen, 3);
   assert_int_equal(size_seen, 2000);
 }
@@ -129,7 +122,7 @@ TEST_OVER_EACH("datagrams leave in the order of their departure times") {
   uint64_t start = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
   for (unsigned i = 6; i-- > 0;) { /* the last first */
     options.departure_ns = start + (200 + 20 * i) * UINT64_C(1000000);
-    send_word(sender, net, net->middle, words[i], &options);
+    send_word(sender, net->middle, words[i], &options);
   }
   assert_received(middle, "0 1 2 3 4 5");
 }

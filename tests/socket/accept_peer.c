@@ -2,13 +2,12 @@
  * A connected socket for each peer on its server's port: who gets what, on which addresses, and
  * what is refused. That nothing is lost or mixed up on the way is shown by accept_peer_load.c.
  */
-#include "lib/fixture.h"
+#include "lib/info.h"
 
 #include <dgram_access.h>
 #include <dgram_peer.h>
 
 #include <poll.h>
-#include <stdbool.h>
 
 static dgram_socket_t *server;
 static int server_port;
@@ -25,37 +24,21 @@ static dgram_socket_t *new_server(uv_loop_t *loop, dgram_type_t type, const char
 /* A program elsewhere: a plain socket. */
 struct remote {
   int fd;
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } name;
+  union raw_address name;
 };
 
-static struct remote open_remote(int family, const char *address) {
-  struct remote remote = {.fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  socklen_t length = sizeof remote.name;
-  remote.name.any.sa_family = (sa_family_t)family;
-  assert_int_equal(inet_pton(family, address,
-                             family == AF_INET ? (void *)&remote.name.v4.sin_addr
-                                               : (void *)&remote.name.v6.sin6_addr),
-                   1);
-  assert_int_equal(bind(remote.fd, &remote.name.any, sizeof remote.name), 0);
+static struct remote open_remote(const char *address) {
+  struct remote remote;
+  socklen_t length = raw_address(&remote.name, address, 0);
+  remote.fd = socket(remote.name.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(remote.fd, &remote.name.any, length), 0);
   assert_int_equal(getsockname(remote.fd, &remote.name.any, &length), 0);
   return remote;
 }
 
 /* Sends a text to the server's port of an address. */
 static void remote_send(const struct remote *remote, const char *text, const char *address) {
-  struct remote to = {.name.any.sa_family = remote->name.any.sa_family};
-  bool v4 = to.name.any.sa_family == AF_INET;
-  assert_int_equal(inet_pton(to.name.any.sa_family, address,
-                             v4 ? (void *)&to.name.v4.sin_addr : (void *)&to.name.v6.sin6_addr),
-                   1);
-  to.name.v4.sin_port = htons((uint16_t)server_port);
-  assert_int_equal(sendto(remote->fd, text, strlen(text), 0, &to.name.any,
-                          v4 ? sizeof to.name.v4 : sizeof to.name.v6),
-                   strlen(text));
+  raw_send_to(remote->fd, text, address, server_port);
 }
 
 static void remote_expect(const struct remote *remote, const char *text) {
@@ -67,14 +50,12 @@ static void remote_expect(const struct remote *remote, const char *text) {
 }
 
 static dgram_socket_t *accept_remote(const struct remote *remote, const char *local) {
-  struct remote own = {.name.any.sa_family = remote->name.any.sa_family};
+  union raw_address own;
   dgram_accept_options_t options = dgram_default_accept_options();
   dgram_socket_t *accepted;
   if (local != NULL) {
-    void *to = own.name.any.sa_family == AF_INET ? (void *)&own.name.v4.sin_addr
-                                                 : (void *)&own.name.v6.sin6_addr;
-    assert_int_equal(inet_pton(own.name.any.sa_family, local, to), 1);
-    options.local = &own.name.any;
+    raw_address(&own, local, 0);
+    options.local = &own.any;
   }
   assert_int_equal(dgram_accept_peer(server, &remote->name.any, &options, &accepted), 0);
   assert_int_equal(dgram_bind_state(accepted), DGRAM_BOUND);
@@ -86,10 +67,9 @@ static dgram_socket_t *accept_remote(const struct remote *remote, const char *lo
 
 static void assert_served(uv_loop_t *loop, dgram_type_t type, const char *bound_to,
                           const char *here, const char *local) {
-  int family = strchr(here, ':') != NULL ? AF_INET6 : AF_INET;
   new_server(loop, type, bound_to);
-  struct remote peer = open_remote(family, here);
-  struct remote other = open_remote(family, here);
+  struct remote peer = open_remote(here);
+  struct remote other = open_remote(here);
   dgram_address_t address;
   remote_send(&peer, "a", here);
   dgram_socket_t *accepted = accept_remote(&peer, local);
@@ -144,8 +124,8 @@ TEST("a peer over IPv6 has a socket on the address that it is given") {
 /* All of 127.0.0.0/8 is this host's; of the route to itself an address is the source. */
 TEST("a peer on a host of several addresses is served on the one that it has addressed") {
   new_server(loop, DGRAM_UDP4, NULL);
-  struct remote peer = open_remote(AF_INET, "127.0.0.9");
-  struct remote others[2] = {open_remote(AF_INET, "127.0.0.9"), open_remote(AF_INET, "127.0.0.3")};
+  struct remote peer = open_remote("127.0.0.9");
+  struct remote others[2] = {open_remote("127.0.0.9"), open_remote("127.0.0.3")};
   dgram_socket_t *accepted = accept_remote(&peer, "127.0.0.2");
   remote_send(&peer, "mine", "127.0.0.2");
   settle(loop);
@@ -173,7 +153,7 @@ TEST("many peers of one host have a socket each") {
   assert_int_equal(dgram_off_message(server, trace_message, "server"), 0);
   assert_int_equal(dgram_on_message(server, count_message, &from_others), 0);
   for (int i = 0; i < PEERS; i++) {
-    peers[i] = open_remote(AF_INET, "127.0.0.1");
+    peers[i] = open_remote("127.0.0.1");
     accepted[i] = accept_remote(&peers[i], NULL);
     assert_int_equal(dgram_off_message(accepted[i], trace_message, "peer"), 0);
     assert_int_equal(dgram_on_message(accepted[i], count_message, &received[i]), 0);
@@ -200,7 +180,7 @@ TEST("a socket of the program's own is bound and connected, and emits 'listening
   own.recv_buffer_size = 50000;
   options.socket = new_with(loop, &own);
   trace_events(options.socket);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted;
   assert_int_equal(dgram_accept_peer(server, &peer.name.any, &options, &accepted), 0);
   assert_ptr_equal(accepted, options.socket);
@@ -221,7 +201,7 @@ TEST("a new socket has the server's buffer sizes") {
   options.recv_buffer_size = 50000;
   server = new_with(loop, &options);
   server_port = bind_now(server, "127.0.0.1");
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   assert_int_equal(dgram_get_recv_buffer_size(accepted), 100000);
   close_socket(accepted);
@@ -243,7 +223,7 @@ TEST("a new socket has the server's access lists, and follows their changes") {
   dgram_access_list_t *list = list_of("192.0.2.1");
   assert_int_equal(dgram_set_receive_access(server, DGRAM_BLOCK, list), 0);
   assert_int_equal(dgram_set_send_access(server, DGRAM_BLOCK, list), 0);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   remote_send(&peer, "a", "127.0.0.1");
   settle(loop);
@@ -263,7 +243,7 @@ TEST("a peer that the server, or the program's socket, may not send to is not ac
   dgram_options_t reuse = dgram_default_options(DGRAM_UDP4);
   dgram_accept_options_t options = dgram_default_accept_options();
   dgram_access_list_t *list = list_of("127.0.0.1");
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted;
   reuse.reuse_port = 1;
   options.socket = new_with(loop, &reuse);
@@ -302,7 +282,7 @@ TEST("a new socket is bound to the server's interface") {
   assert_int_equal(err, 0);
   settle(loop);
   server_port = port_of(server);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   assert_int_equal(dgram_get_bind_device(accepted, name), 0);
   assert_string_equal(name, "lo");
@@ -321,7 +301,7 @@ TEST("a new socket has the server's receive_info") {
   options.receive_info = DGRAM_INFO_DESTINATION;
   server = new_with(loop, &options);
   server_port = bind_now(server, "127.0.0.1");
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   assert_int_equal(dgram_on_message(accepted, expect_facts, &calls), 0);
   remote_send(&peer, "a", "127.0.0.1");
@@ -333,7 +313,7 @@ TEST("a new socket has the server's receive_info") {
 TEST("an ICMP error of the peer's host is the peer's socket's") {
   new_server(loop, DGRAM_UDP4, "127.0.0.1");
   trace_events(server);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   assert_int_equal(dgram_on_error(accepted, trace_error, "error"), 0);
   close(peer.fd);
@@ -352,7 +332,7 @@ TEST("the server's descriptor may be adopted") {
   server = new_socket(loop, DGRAM_UDP4, trace_message, "server");
   assert_int_equal(adopt_fd(server, fd), 0);
   server_port = port_of(server);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   remote_send(&peer, "b", "127.0.0.1");
   settle(loop);
@@ -376,7 +356,7 @@ TEST("a peer is accepted by the listener of its first message") {
   new_server(loop, DGRAM_UDP4, "127.0.0.1");
   assert_int_equal(dgram_off_message(server, trace_message, "server"), 0);
   assert_int_equal(dgram_on_message(server, accept_in_listener, &accepted), 0);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   remote_send(&peer, "a", "127.0.0.1");
   settle(loop);
   remote_send(&peer, "b", "127.0.0.1");
@@ -389,7 +369,7 @@ TEST("a peer is accepted by the listener of its first message") {
 /* A new socket that is not taken. */
 TEST("an accepted socket that is closed at once emits nothing but 'close'") {
   new_server(loop, DGRAM_UDP4, "127.0.0.1");
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_socket_t *accepted = accept_remote(&peer, NULL);
   trace_events(accepted);
   remote_send(&peer, "x", "127.0.0.1");
@@ -411,7 +391,7 @@ TEST("an accepted socket that is closed at once emits nothing but 'close'") {
   } while (0)
 
 TEST("a peer, a local address or a socket that does not fit the server is refused") {
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   struct remote local = peer;
   dgram_accept_options_t options = dgram_default_accept_options();
   dgram_options_t own = dgram_default_options(DGRAM_UDP4);
@@ -446,7 +426,7 @@ TEST("a peer, a local address or a socket that does not fit the server is refuse
 }
 
 TEST("a local address that is no host's, nobody's, or a group's is refused") {
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   struct remote local = peer;
   dgram_accept_options_t options = dgram_default_accept_options();
   options.local = &local.name.any;
@@ -462,7 +442,7 @@ TEST("a local address that is no host's, nobody's, or a group's is refused") {
 }
 
 TEST("a server that is unbound, connected, closed or has its port alone is refused") {
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.reuse_port = 1;
   server = new_with(loop, &options);
@@ -480,7 +460,7 @@ TEST("a server that is unbound, connected, closed or has its port alone is refus
 
 /* The kernel refuses the connect: to broadcast, without SO_BROADCAST. */
 TEST("a socket whose connect fails is unbound as before, and can be used") {
-  struct remote broadcast = open_remote(AF_INET, "127.0.0.1");
+  struct remote broadcast = open_remote("127.0.0.1");
   dgram_options_t own = dgram_default_options(DGRAM_UDP4);
   dgram_accept_options_t options = dgram_default_accept_options();
   dgram_socket_t *accepted;
@@ -492,7 +472,7 @@ TEST("a socket whose connect fails is unbound as before, and can be used") {
   REFUSED(UV_EACCES, server, &broadcast.name.any, NULL);
   assert_int_equal(dgram_bind_state(options.socket), DGRAM_UNBOUND);
   assert_int_equal(dgram_connect_state(options.socket), DGRAM_DISCONNECTED);
-  struct remote peer = open_remote(AF_INET, "127.0.0.1");
+  struct remote peer = open_remote("127.0.0.1");
   assert_int_equal(dgram_accept_peer(server, &peer.name.any, &options, &accepted), 0);
   assert_int_equal(dgram_on_message(accepted, trace_message, "peer"), 0);
   remote_send(&peer, "b", "127.0.0.1");

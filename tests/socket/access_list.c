@@ -15,12 +15,9 @@ static void close_list(void) {
 }
 
 static int check(const char *text) {
-  struct sockaddr_in v4 = {.sin_family = AF_INET};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-  if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-    return dgram_access_list_check(list, (struct sockaddr *)&v4);
-  assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
-  return dgram_access_list_check(list, (struct sockaddr *)&v6);
+  union raw_address address;
+  raw_address(&address, text, 0);
+  return dgram_access_list_check(list, &address.any);
 }
 
 #define COVERED(...) assert_all(1, (const char *const[]){__VA_ARGS__, NULL})

@@ -4,8 +4,6 @@
  */
 #include "lib/info.h"
 
-#include <stdbool.h>
-
 static uv_buf_t text_buffer(const char *text) {
   return uv_buf_init((char *)text, (unsigned)strlen(text));
 }
@@ -36,14 +34,10 @@ static dgram_socket_t *bind_answering(uv_loop_t *loop, dgram_type_t type, const 
 
 /* A system socket that receives from this address and port only, and sends there. */
 static int raw_client(const char *server, int port) {
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-  bool is_v6 = strchr(server, ':') != NULL;
-  int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  void *host = is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr;
-  const void *to = is_v6 ? (void *)&v6 : (void *)&v4;
-  assert_int_equal(inet_pton(is_v6 ? AF_INET6 : AF_INET, server, host), 1);
-  assert_int_equal(connect(fd, to, is_v6 ? sizeof v6 : sizeof v4), 0);
+  union raw_address to;
+  socklen_t length = raw_address(&to, server, port);
+  int fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  assert_int_equal(connect(fd, &to.any, length), 0);
   return fd;
 }
 
