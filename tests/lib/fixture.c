@@ -11,6 +11,11 @@ unsigned test_scale(void) {
   return number > 1 ? (unsigned)number : 1;
 }
 
+int offload_is_on(const char *variable) {
+  const char *value = getenv(variable);
+  return value == NULL || strcmp(value, "0") != 0;
+}
+
 /* A signal, since a loop that never comes to its end may not come to its timers either. */
 static void watchdog_expired(int number) {
   static const char text[] = "watchdog: this test does not come to its end\n";

@@ -25,6 +25,9 @@
 
 unsigned test_scale(void);
 
+/* Whether the environment of this run leaves an offload on: DGRAM_GSO, DGRAM_GRO. */
+int offload_is_on(const char *variable);
+
 enum { WATCHDOG_SECONDS = 20 };
 
 /* Ends the program if this test does not end. */

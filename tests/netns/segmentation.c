@@ -109,10 +109,9 @@ static size_t largest_packet(int wire) {
 /* Whether the library segments here at all: not where it is switched off, nor on kernels that do it
  * wrong. */
 static int is_segmenting(void) {
-  const char *gso = getenv("DGRAM_GSO");
   struct utsname kernel;
   assert_int_equal(uname(&kernel), 0);
-  return (gso == NULL || strcmp(gso, "0") != 0) && strncmp(kernel.release, "7.0", 3) != 0 &&
+  return offload_is_on("DGRAM_GSO") && strncmp(kernel.release, "7.0", 3) != 0 &&
          strncmp(kernel.release, "7.1", 3) != 0;
 }
 

@@ -26,12 +26,6 @@ static void assert_zeros(dgram_stats_t stats) {
   assert_memory_equal(&stats, &zeros, sizeof zeros);
 }
 
-/* Whether the offload is on in this run of the test. */
-static int is_on(const char *variable) {
-  const char *value = getenv(variable);
-  return value == NULL || strcmp(value, "0") != 0;
-}
-
 /* ---- what is sent and received ---- */
 
 struct truth {
@@ -135,13 +129,13 @@ TEST("segmented and joined datagrams are counted beside their batches and buffer
   assert_int_equal(in.datagrams_in, 1000);
   assert_int_equal(in.bytes_in, 100000);
   assert_int_equal(in.truncated, 0);
-  if (!is_on("DGRAM_GSO"))
+  if (!offload_is_on("DGRAM_GSO"))
     assert_int_equal(out.gso_batches + out.gso_datagrams, 0);
   else if (out.gso_batches > 0) { /* not where the kernel corrupts them */
     assert_int_equal(out.gso_datagrams, 1000);
     assert_int_equal(out.gso_batches, 20); /* 64 and 36 of each hundred */
   }
-  if (!is_on("DGRAM_GRO"))
+  if (!offload_is_on("DGRAM_GRO"))
     assert_int_equal(in.gro_buffers + in.gro_datagrams, 0);
   else
     assert_in_range(in.gro_datagrams, 2 * in.gro_buffers, 64 * in.gro_buffers);
@@ -238,13 +232,10 @@ TEST("sends of one iteration, which need not wait, do not raise the high-water m
 /* ---- errors of earlier datagrams ---- */
 
 TEST("an ICMP error of a connected socket is counted by its code") {
-  int port;
   struct kept_error kept = {0};
-  close_socket(new_bound(loop, NULL, NULL, &port));
-  settle(loop);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_on_error(socket, keep_error, &kept), 0);
-  connect_now(socket, port);
+  connect_now(socket, raw_closed_port());
   assert_int_equal(dgram_send(socket, "x", 1, 0, NULL, NULL, NULL), 0);
   run_until(loop, &kept.calls, 1);
   dgram_stats_t stats = stats_of(socket);
@@ -405,7 +396,7 @@ TEST("a joined buffer that the kernel drops counts as one drop") {
     assert_int_equal(received.datagrams + drops * SEGMENTS, FLOOD);
   else
     assert_int_equal(received.datagrams + drops, FLOOD);
-  assert_true((stats.gro_buffers > 0) == is_on("DGRAM_GRO"));
+  assert_true((stats.gro_buffers > 0) == offload_is_on("DGRAM_GRO"));
   close(fd);
 }
 
