@@ -3,11 +3,6 @@
 #include "lib/wrap.h"
 
 #include <dgram_access.h>
-#include <netinet/udp.h>
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 #define SECOND UINT64_C(1000000000)
 
@@ -99,13 +94,9 @@ TEST("a limit applies to messages") {
   close_fixture(loop);
 }
 
-/* As one segmented send, in segments of a byte: a socket with GRO gets it in one buffer. */
+/* Datagrams of a byte, in one buffer. */
 static void send_joined_from(int number, const char *text) {
-  int segment = 1, none = 0;
-  int fd = senders[number - 1];
-  OK(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment));
-  send_from(number, text);
-  OK(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none));
+  assert_true(raw_send_joined(senders[number - 1], text, strlen(text), 1, port));
 }
 
 TEST("of datagrams that came together the first ones pass") {

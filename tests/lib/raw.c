@@ -75,6 +75,20 @@ void raw_send(int fd, const void *bytes, size_t size, int port) {
   assert_int_equal(sendto(fd, bytes, size, 0, (struct sockaddr *)&to, sizeof to), size);
 }
 
+int raw_send_joined(int fd, const void *bytes, size_t size, int segment, int port) {
+#ifdef __linux__
+  enum { SEGMENTS = 103 /* UDP_SEGMENT, which older C libraries lack */ };
+  int none = 0;
+  if (setsockopt(fd, IPPROTO_UDP, SEGMENTS, &segment, sizeof segment) != 0)
+    return 0;
+  raw_send(fd, bytes, size, port);
+  assert_int_equal(setsockopt(fd, IPPROTO_UDP, SEGMENTS, &none, sizeof none), 0);
+  return 1;
+#else
+  return 0;
+#endif
+}
+
 int raw_receive(int fd, char *text, size_t size) {
   struct sockaddr_in from;
   socklen_t length = sizeof from;

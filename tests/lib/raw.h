@@ -37,6 +37,12 @@ int raw_option(int fd, int name); /* of SOL_SOCKET */
 void raw_connect(int fd, int port);
 void raw_send(int fd, const void *bytes, size_t size, int port);
 
+/*
+ * Sends datagrams of `segment` bytes each as one segmented send: a socket with GRO gets them in one
+ * buffer. Returns 0, and sends nothing, where the system does not segment.
+ */
+int raw_send_joined(int fd, const void *bytes, size_t size, int segment, int port);
+
 /* Waits for one datagram; returns the sender's port. */
 int raw_receive(int fd, char *text, size_t size);
 

@@ -3,11 +3,6 @@
 #include "lib/lookup_stub.h"
 
 #include <dgram_access.h>
-#include <netinet/udp.h>
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 enum { SENDERS = 3 };
 
@@ -338,17 +333,10 @@ TEST("a socket with a small budget refuses and goes on") {
 
 /* ---- joined datagrams ---- */
 
-/* As one segmented send, in segments of a byte: a socket with GRO gets it in one buffer. */
+/* Datagrams of a byte, in one buffer where the system can. */
 static void send_joined_from(int number, const char *text) {
-#ifdef __linux__
-  int segment = 1, none = 0;
-  int fd = fixture.senders[number - 1];
-  if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0) {
-    send_from(number, text);
-    OK(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none));
+  if (raw_send_joined(fixture.senders[number - 1], text, strlen(text), 1, fixture.port))
     return;
-  }
-#endif
   for (; *text != '\0'; text++)
     send_from(number, (const char[]){*text, '\0'});
 }

@@ -202,15 +202,8 @@ TEST("a connected dual-stack socket receives from its mapped peer") {
 #define UDP_GRO 104
 #endif
 
-/* One segmented send: on a socket with UDP_GRO it arrives as one buffer. */
-static void raw_send_joined(int fd, const char *text, int port) {
-  struct sockaddr_in to = loopback_address(port);
-  int segment = 1;
-  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
-  assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, sizeof to),
-                   strlen(text));
-  segment = 0;
-  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+static void send_joined(int fd, const char *text, int port) {
+  assert_true(raw_send_joined(fd, text, strlen(text), 1, port));
 }
 
 static int peer_port;
@@ -259,7 +252,7 @@ TEST("a connect in a message drops the rest of a joined buffer") {
   skip_without_joining();
   struct fixture fixture = open_joining_fixture(loop);
   assert_int_equal(dgram_on_message(fixture.socket, connect_at_first, "got"), 0);
-  raw_send_joined(fixture.stranger, "1234", fixture.port);
+  send_joined(fixture.stranger, "1234", fixture.port);
   raw_send(fixture.stranger, "other", 5, fixture.port);
   raw_send(fixture.peer, "mine", 4, fixture.port);
   settle(fixture.loop);
@@ -273,7 +266,7 @@ TEST("a connect in messages drops the rest of a joined buffer") {
   struct fixture fixture = open_joining_fixture(loop);
   assert_int_equal(dgram_on_messages(fixture.socket, connect_at_once, NULL), 0);
   assert_int_equal(dgram_on_message(fixture.socket, trace_message, "got"), 0);
-  raw_send_joined(fixture.stranger, "12", fixture.port);
+  send_joined(fixture.stranger, "12", fixture.port);
   raw_send(fixture.peer, "mine", 4, fixture.port);
   settle(fixture.loop);
   assert_trace("3 got(mine)");
@@ -284,7 +277,7 @@ TEST("a connect in a message keeps what the peer sent in a joined buffer") {
   skip_without_joining();
   struct fixture fixture = open_joining_fixture(loop);
   assert_int_equal(dgram_on_message(fixture.socket, connect_at_first, "got"), 0);
-  raw_send_joined(fixture.peer, "1234", fixture.port);
+  send_joined(fixture.peer, "1234", fixture.port);
   settle(fixture.loop);
   assert_trace("got(1) got(2) got(3) got(4)");
   close_fixture(&fixture);

@@ -63,15 +63,11 @@ static void send_each(int sender, uint16_t first, int count) {
 /* As one segmented send: a socket that has joining on gets it in one buffer. */
 static void send_joined(int sender, uint16_t first, int count) {
   uint16_t numbers[MOST];
-  int segment = sizeof numbers[0];
-  int none = 0;
   assert_in_range(count, 1, MOST);
   for (int i = 0; i < count; i++)
     numbers[i] = (uint16_t)(first + i);
-  int fd = fixture.senders[sender];
-  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
-  raw_send(fd, numbers, sizeof numbers[0] * (size_t)count, fixture.port);
-  assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none), 0);
+  assert_true(raw_send_joined(fixture.senders[sender], numbers, sizeof numbers[0] * (size_t)count,
+                              sizeof numbers[0], fixture.port));
 }
 #else
 #define send_joined send_each
