@@ -65,27 +65,22 @@ static const struct sockaddr *target(void) {
   return (const struct sockaddr *)&scene.to;
 }
 
-/* An address of the socket's family with the host `ipv4` where the way is IPv4, or else ::1. */
-static const struct sockaddr *host(const char *ipv4) {
-  static struct sockaddr_storage address;
-  memset(&address, 0, sizeof address);
-  if (scene.way->family == AF_INET6) {
-    *(struct sockaddr_in6 *)&address =
-        (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    return (struct sockaddr *)&address;
-  }
-  struct sockaddr_in v4 = {.sin_family = AF_INET};
-  assert_int_equal(inet_pton(AF_INET, ipv4, &v4.sin_addr), 1);
-  memcpy(&address, &v4, sizeof v4);
-  if (scene.way->mapped) {
-    struct sockaddr_in6 mapped = observer_mapped(&address);
-    memcpy(&address, &mapped, sizeof mapped);
-  }
-  return (struct sockaddr *)&address;
-}
-
+/* `ipv4` where the way is IPv4, or else ::1, as the wire shows it. */
 static const char *host_text(const char *ipv4) {
   return scene.way->family == AF_INET6 ? "::1" : ipv4;
+}
+
+/* The same as the socket takes it. */
+static const char *host_name(const char *ipv4) {
+  static char text[INET6_ADDRSTRLEN + 8];
+  snprintf(text, sizeof text, "%s%s", scene.way->mapped ? "::ffff:" : "", host_text(ipv4));
+  return text;
+}
+
+static const struct sockaddr *host(const char *ipv4) {
+  static union raw_address address;
+  raw_address(&address, host_name(ipv4), 0);
+  return &address.any;
 }
 
 static int sent;
@@ -167,7 +162,6 @@ WAYS_TEST("a datagram leaves by the interface that was chosen for it") {
 WAYS_TEST("options hold before the bind, on a connected socket and after it") {
   dgram_send_options_t options = dgram_default_send_options();
   uv_buf_t buffer = uv_buf_init("x", 1);
-  struct kept_error error = {.calls = 0};
   int port = ntohs(((struct sockaddr_in *)&scene.to)->sin_port);
   options.ttl = 9;
   options.tos = 0x28;
@@ -177,9 +171,7 @@ WAYS_TEST("options hold before the bind, on a connected socket and after it") {
   assert_int_equal(dgram_bind_state(scene.socket), DGRAM_BINDING);
   run_until(loop, &sent, 1);
   assert_seen("unbound", host_text("127.0.0.4"), 9, 0x28);
-  char text[INET6_ADDRSTRLEN + 8];
-  snprintf(text, sizeof text, "%s%s", scene.way->mapped ? "::ffff:" : "", host_text("127.0.0.1"));
-  assert_int_equal(dgram_connect_sync(scene.socket, port, text), 0);
+  assert_int_equal(dgram_connect_sync(scene.socket, port, host_name("127.0.0.1")), 0);
   assert_int_equal(dgram_send_with(scene.socket, &buffer, 1, target(), &options, count_sent, &sent),
                    DGRAM_ERR_SOCKET_DGRAM_IS_CONNECTED);
   sent = 0;
@@ -193,7 +185,6 @@ WAYS_TEST("options hold before the bind, on a connected socket and after it") {
   assert_int_equal(dgram_send_with(scene.socket, &buffer, 1, NULL, &options, count_sent, &sent), 0);
   assert_int_equal(dgram_disconnect(scene.socket), 0);
   assert_seen("x", host_text("127.0.0.4"), 9, 0x28);
-  assert_int_equal(error.calls, 0);
 }
 
 WAYS_TEST("what the system refuses is the error of that datagram's callback, and of no other") {
@@ -208,11 +199,11 @@ WAYS_TEST("what the system refuses is the error of that datagram's callback, and
       0);
   assert_int_equal(send_with("between", NULL), 0);
   options.interface_index = 0;
-  struct sockaddr_storage foreign = {0};
+  union raw_address foreign;
   memcpy(&foreign, host("192.0.2.1"), sizeof foreign);
   if (scene.way->family == AF_INET6)
-    ((struct sockaddr_in6 *)&foreign)->sin6_addr.s6_addr[0] = 0x20;
-  options.source = (struct sockaddr *)&foreign;
+    foreign.v6.sin6_addr.s6_addr[0] = 0x20;
+  options.source = &foreign.any;
   assert_int_equal(
       dgram_send_with(scene.socket, &buffer, 1, target(), &options, keep_send_error, &errors[1]),
       0);
