@@ -132,7 +132,6 @@ TEST("a send that waits for the bind has been checked") {
 TEST("a send to a name is refused when its address is known") {
   struct lookup_stub stub = {0};
   open_with(new_bound_with_lookup(loop, &stub));
-  trace_clear();
   OK(dgram_access_list_add_address(list, "127.0.0.1"));
   OK(dgram_set_send_access(sender, DGRAM_BLOCK, list));
   OK(dgram_send(sender, "x", 1, port, "blocked", trace_sent, "sent"));
@@ -175,7 +174,6 @@ TEST("a send to localhost is refused by its address") {
 TEST("a list that is set while a name is looked up applies to it") {
   struct lookup_stub stub = {0};
   open_with(new_bound_with_lookup(loop, &stub));
-  trace_clear();
   OK(dgram_send(sender, "x", 1, port, "name", trace_sent, "sent"));
   OK(dgram_set_send_access(sender, DGRAM_ALLOW, list));
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
@@ -202,7 +200,6 @@ TEST("a connect to a blocked address is refused") {
 TEST("a connect to a name is refused when its address is known") {
   struct lookup_stub stub = {0};
   open_with(new_bound_with_lookup(loop, &stub));
-  trace_clear();
   OK(dgram_access_list_add_address(list, "127.0.0.1"));
   OK(dgram_set_send_access(sender, DGRAM_BLOCK, list));
   OK(dgram_on_error(sender, trace_error, "error"));
@@ -296,7 +293,6 @@ static void refuse_then_close(dgram_socket_t *socket, const dgram_error_t *error
 TEST("the callback of a refused send may close the socket") {
   struct lookup_stub stub = {0};
   open_with(new_bound_with_lookup(loop, &stub));
-  trace_clear();
   stub.at_once = "127.0.0.1";
   OK(dgram_set_send_access(sender, DGRAM_ALLOW, list));
   OK(dgram_send(sender, "x", 1, port, "name", refuse_then_close, "first"));

@@ -13,12 +13,6 @@ static void send_to_name(dgram_socket_t *socket, const char *context) {
   assert_int_equal(dgram_send(socket, "x", 1, 9, "name", trace_sent, (void *)context), 0);
 }
 
-static dgram_socket_t *new_waiting(uv_loop_t *loop, struct lookup_stub *stub) {
-  dgram_socket_t *socket = new_bound_with_lookup(loop, stub);
-  trace_clear();
-  return socket;
-}
-
 /* Unbound; and another socket keeps the loop alive, which no look-up of a program's does. */
 static dgram_socket_t *new_unbound(uv_loop_t *loop, struct lookup_stub *stub) {
   int port;
@@ -45,7 +39,7 @@ static void answer_all(struct lookup_stub *stub) {
 TEST("a send that waits for its look-up ends after its time") {
   struct lookup_stub stub = {0};
   struct kept_error error = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_send_timeout(socket, SHORT_MS), 0);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "name", keep_send_error, &error), 0);
   run_until(loop, &error.calls, 1);
@@ -71,7 +65,7 @@ TEST("a send that waits for a bind ends after its time, and the socket binds") {
 
 TEST("sends end after their time in their order") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_send_timeout(socket, SHORT_MS), 0);
   send_to_name(socket, "1");
   send_to_name(socket, "2");
@@ -83,7 +77,7 @@ TEST("sends end after their time in their order") {
 TEST("a send without a callback that is over its time is an error event") {
   struct lookup_stub stub = {0};
   struct kept_error error = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
   assert_int_equal(dgram_set_send_timeout(socket, SHORT_MS), 0);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "name", NULL, NULL), 0);
@@ -108,7 +102,7 @@ TEST("sends that leave in time leave, whatever the program did before") {
 
 TEST("a limit applies to what is queued already") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   send_to_name(socket, "1");
   assert_int_equal(dgram_set_send_timeout(socket, LONG_MS), 0);
   send_to_name(socket, "2");
@@ -121,7 +115,7 @@ TEST("a limit applies to what is queued already") {
 
 TEST("a limit that is lifted no longer applies") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_send_timeout(socket, SHORT_MS), 0);
   assert_int_equal(dgram_set_lookup_timeout(socket, SHORT_MS), 0);
   send_to_name(socket, "1");
@@ -139,7 +133,7 @@ TEST("a limit that is lifted no longer applies") {
 TEST("the look-up of a send ends after its time") {
   struct lookup_stub stub = {0};
   struct kept_error error = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_lookup_timeout(socket, SHORT_MS), 0);
   assert_int_equal(dgram_send(socket, "x", 1, 9, "name", keep_send_error, &error), 0);
   run_until(loop, &error.calls, 1);
@@ -187,7 +181,7 @@ TEST("the look-up of a bind is answered inside the error that it took too long")
 
 TEST("the look-up of a connect ends after its time, and the socket can be connected again") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_lookup_timeout(socket, SHORT_MS), 0);
   assert_int_equal(dgram_connect(socket, 9, "name", trace_connect, "connect"), 0);
   run_until_trace(loop, "ask(name) connect(ETIMEDOUT)");
@@ -200,7 +194,7 @@ TEST("the look-up of a connect ends after its time, and the socket can be connec
 
 TEST("a limit applies to look-ups under way") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   send_to_name(socket, "1");
   assert_int_equal(dgram_connect(socket, 9, "name", trace_connect, "connect"), 0);
   assert_int_equal(dgram_set_lookup_timeout(socket, SHORT_MS), 0);
@@ -211,7 +205,7 @@ TEST("a limit applies to look-ups under way") {
 
 TEST("a look-up that is answered in time is used") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_lookup_timeout(socket, LONG_MS), 0);
   send_to_name(socket, "1");
   lookup_stub_answer(&stub, 0, 0, "127.0.0.1");
@@ -261,7 +255,7 @@ TEST("the error of a bind that is over its time closes the socket") {
 
 TEST("a time limit does not keep the loop alive") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *socket = new_waiting(loop, &stub);
+  dgram_socket_t *socket = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_send_timeout(socket, LONG_MS), 0);
   assert_int_equal(dgram_set_lookup_timeout(socket, LONG_MS), 0);
   send_to_name(socket, "1");
@@ -276,9 +270,9 @@ TEST("a time limit does not keep the loop alive") {
 
 TEST("sockets with limits of their own end in the order of these") {
   struct lookup_stub stub = {0};
-  dgram_socket_t *slow = new_waiting(loop, &stub);
-  dgram_socket_t *never = new_waiting(loop, &stub);
-  dgram_socket_t *quick = new_waiting(loop, &stub);
+  dgram_socket_t *slow = new_bound_with_lookup(loop, &stub);
+  dgram_socket_t *never = new_bound_with_lookup(loop, &stub);
+  dgram_socket_t *quick = new_bound_with_lookup(loop, &stub);
   assert_int_equal(dgram_set_send_timeout(slow, 40), 0);
   assert_int_equal(dgram_set_send_timeout(quick, 2), 0);
   assert_int_equal(dgram_set_send_timeout(never, LONG_MS), 0);
