@@ -275,6 +275,7 @@ void keep_error(dgram_socket_t *socket, const dgram_error_t *error, void *contex
   kept->calls++;
   kept->code = error->code;
   kept->port = error->port;
+  kept->mtu = error->mtu;
   keep_text(kept->name, sizeof kept->name, error->name);
   keep_text(kept->syscall, sizeof kept->syscall, error->syscall);
   keep_text(kept->address, sizeof kept->address, error->address);

@@ -135,6 +135,7 @@ struct kept_error {
   char syscall[32];
   char address[300];
   int port;
+  int mtu;
   char message[400];
 };
 

@@ -169,23 +169,6 @@ TEST_OVER_EACH("a router tells that the hop limit was reached") {
 
 enum { NARROW = 1300, WIDE = 1500, OVER = 1400 };
 
-struct failure {
-  int calls;
-  int code;
-  int mtu;
-};
-
-static void keep_failure(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                         void *context) {
-  struct failure *failure = context;
-  assert_non_null(error);
-  *failure = (struct failure){failure->calls + 1, error->code, error->mtu};
-}
-
-static void keep_emitted(dgram_socket_t *socket, const dgram_error_t *error, void *context) {
-  keep_failure(socket, error, 0, context);
-}
-
 static int mtu_to(const dgram_socket_t *socket, const char *address) {
   union raw_address to;
   raw_address(&to, address, PORT);
@@ -195,7 +178,7 @@ static int mtu_to(const dgram_socket_t *socket, const char *address) {
 static void assert_mtu_is_told(dgram_type_t type, const char *right_address,
                                const char *middle_address, int from_icmp) {
   struct reported reported = {0};
-  struct failure failure = {0};
+  struct kept_error failure = {0};
   forward();
   sh("ip link set eth1 mtu %d", NARROW);
   dgram_socket_t *sender = listen_on_left(type, &reported);
@@ -213,14 +196,14 @@ static void assert_mtu_is_told(dgram_type_t type, const char *right_address,
   /* The system knows the path's MTU now: the next send fails, and tells it. */
   enter(left);
   assert_int_equal(mtu_to(sender, right_address), NARROW);
-  assert_int_equal(dgram_send(sender, payload, OVER, PORT, right_address, keep_failure, &failure),
-                   0);
+  assert_int_equal(
+      dgram_send(sender, payload, OVER, PORT, right_address, keep_send_error, &failure), 0);
   run_hosts_until(&failure.calls, 1);
   assert_int_equal(failure.code, UV_EMSGSIZE);
   assert_int_equal(failure.mtu, NARROW);
   connect_to_host(sender, right_address);
   assert_int_equal(dgram_get_mtu(sender), NARROW);
-  assert_int_equal(dgram_send(sender, payload, OVER, 0, NULL, keep_failure, &failure), 0);
+  assert_int_equal(dgram_send(sender, payload, OVER, 0, NULL, keep_send_error, &failure), 0);
   run_hosts_until(&failure.calls, 2);
   assert_int_equal(failure.mtu, NARROW);
   assert_int_equal(reported.count, 1); /* what this host refuses is no ICMP */
@@ -235,11 +218,11 @@ TEST("a router tells the MTU of its link of an IPv4-mapped path") {
 }
 
 TEST_OVER_EACH("EMSGSIZE of a connected socket without listeners of 'icmp' has the MTU") {
-  struct failure failure = {0};
+  struct kept_error failure = {0};
   forward();
   sh("ip link set eth1 mtu %d", NARROW);
   dgram_socket_t *sender = bind_on(left, net->type, NULL);
-  assert_int_equal(dgram_on_error(sender, keep_emitted, &failure), 0);
+  assert_int_equal(dgram_on_error(sender, keep_error, &failure), 0);
   assert_int_equal(dgram_set_sockopt(sender, DGRAM_SO_PATH_MTU, DGRAM_PATH_MTU_ON), 0);
   connect_to_host(sender, net->right);
   send_to_port(sender, OVER, 0, NULL);
@@ -250,7 +233,7 @@ TEST_OVER_EACH("EMSGSIZE of a connected socket without listeners of 'icmp' has t
 
 TEST_OVER_EACH("a probe leaves though the known MTU is smaller") {
   struct reported reported = {0};
-  struct failure failure = {0};
+  struct kept_error failure = {0};
   forward();
   sh("ip link set eth1 mtu %d", NARROW);
   dgram_socket_t *sender = listen_on_left(net->type, &reported);
@@ -260,7 +243,8 @@ TEST_OVER_EACH("a probe leaves though the known MTU is smaller") {
     run_hosts_until(&reported.count, i);
     assert_int_equal(reported.mtu, NARROW);
   }
-  assert_int_equal(dgram_send(sender, payload, 1600, PORT, net->right, keep_failure, &failure), 0);
+  assert_int_equal(dgram_send(sender, payload, 1600, PORT, net->right, keep_send_error, &failure),
+                   0);
   run_hosts_until(&failure.calls, 1);
   assert_int_equal(failure.code, UV_EMSGSIZE);
 }

@@ -4,6 +4,7 @@
  * tested between hosts, in netns/sockopts.c. Bad arguments are in arguments.c.
  */
 #include "lib/fixture.h"
+#include "lib/observer.h"
 
 #include <netinet/udp.h>
 
@@ -278,10 +279,10 @@ TEST("a bind that fails after one that an option has failed names its own reason
 
 /* What was sent before the call leaves before it, also a send that waits for 'listening'. */
 TEST("an option is set behind the sends before it") {
+  static struct observed seen;
   int sent = 0;
-  int peer = raw_socket();
-  int on = 1;
-  assert_int_equal(setsockopt(peer, IPPROTO_IP, IP_RECVTTL, &on, sizeof on), 0);
+  struct sockaddr_storage to;
+  int peer = observer_open(AF_INET, &to);
   dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
   assert_int_equal(dgram_set_sockopt(socket, DGRAM_SO_TTL, 33), 0);
   assert_int_equal(dgram_bind_sync(socket, 0, NULL), 0);
@@ -290,17 +291,8 @@ TEST("an option is set behind the sends before it") {
   send_text(socket, "b", raw_port(peer), count_sent, &sent);
   run_until(loop, &sent, 2);
   for (int i = 0; i < 2; i++) {
-    char text[8], control[64];
-    struct iovec iov = {text, sizeof text};
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    int ttl = 0;
-    assert_int_equal(recvmsg(peer, &message, 0), 1);
-    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    assert_non_null(header);
-    if (header != NULL) /* as the analyzer wants it */
-      memcpy(&ttl, CMSG_DATA(header), sizeof ttl);
-    assert_int_equal(ttl, i == 0 ? 33 : 44);
+    observer_take(peer, &seen);
+    assert_int_equal(seen.ttl, i == 0 ? 33 : 44);
   }
   close(peer);
 }
@@ -320,37 +312,24 @@ TEST("the MTU of the loopback is that of its interface") {
   assert_int_equal(dgram_get_mtu(unbound), DGRAM_ERR_SOCKET_DGRAM_NOT_CONNECTED);
 }
 
-struct failure {
-  int calls;
-  int code;
-  int mtu;
-};
-
-static void keep_failure(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
-                         void *context) {
-  struct failure *failure = context;
-  assert_non_null(error);
-  *failure = (struct failure){failure->calls + 1, error->code, error->mtu};
-}
-
 TEST("EMSGSIZE of a send has the MTU, and other errors have none") {
   static char bytes[65508];
-  struct failure failure = {0};
+  struct kept_error failure = {0};
   struct sockaddr_in to = loopback_address(9);
   int port;
   dgram_socket_t *socket = new_bound(loop, NULL, NULL, &port);
   int mtu = dgram_get_mtu_to(socket, (struct sockaddr *)&to);
-  assert_int_equal(dgram_send(socket, bytes, sizeof bytes, 9, "127.0.0.1", keep_failure, &failure),
-                   0);
+  assert_int_equal(
+      dgram_send(socket, bytes, sizeof bytes, 9, "127.0.0.1", keep_send_error, &failure), 0);
   run_until(loop, &failure.calls, 1);
   assert_int_equal(failure.code, UV_EMSGSIZE);
   assert_int_equal(failure.mtu, mtu);
-  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.255.255.255", keep_failure, &failure), 0);
+  assert_int_equal(dgram_send(socket, "x", 1, 9, "127.255.255.255", keep_send_error, &failure), 0);
   run_until(loop, &failure.calls, 2);
   assert_int_equal(failure.code, UV_EACCES);
   assert_int_equal(failure.mtu, 0);
   connect_now(socket, 9);
-  assert_int_equal(dgram_send(socket, bytes, sizeof bytes, 0, NULL, keep_failure, &failure), 0);
+  assert_int_equal(dgram_send(socket, bytes, sizeof bytes, 0, NULL, keep_send_error, &failure), 0);
   run_until(loop, &failure.calls, 3);
   assert_int_equal(failure.mtu, mtu);
 }
