@@ -301,11 +301,8 @@ static void keep_message(dgram_socket_t *socket, const char *message, const dgra
 
 void assert_received(struct host *host, const char *words) {
   char what[128];
-  int count = 1;
-  for (const char *at = words; *at != '\0'; at++)
-    count += *at == ' ';
   snprintf(what, sizeof what, "%s to receive '%s'", host->name, words);
-  run_hosts_for(&host->messages, count, what);
+  run_hosts_for(&host->messages, words_in(words), what);
   if (strcmp(host->received, words) != 0)
     fail_msg("%s received '%s', not '%s'", host->name, host->received, words);
   host->messages = 0;

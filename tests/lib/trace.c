@@ -4,6 +4,14 @@
 #include <string.h>
 
 char trace_text[TRACE_SIZE];
+int trace_count;
+
+int words_in(const char *text) {
+  int count = *text != '\0';
+  for (; *text != '\0'; text++)
+    count += *text == ' ';
+  return count;
+}
 
 void trace(const char *format, ...) {
   size_t length = strlen(trace_text);
@@ -14,10 +22,12 @@ void trace(const char *format, ...) {
   int written = vsnprintf(trace_text + length, TRACE_SIZE - length, format, arguments);
   va_end(arguments);
   assert_true(written >= 0 && (size_t)written < TRACE_SIZE - length);
+  trace_count++;
 }
 
 void trace_clear(void) {
   trace_text[0] = '\0';
+  trace_count = 0;
 }
 
 void run_until_trace(uv_loop_t *loop, const char *expected) {

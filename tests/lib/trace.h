@@ -16,6 +16,10 @@
 
 enum { TRACE_SIZE = 65536 };
 extern char trace_text[TRACE_SIZE];
+extern int trace_count; /* of its words */
+
+/* How many words a trace has that reads so. */
+int words_in(const char *text);
 
 void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void trace_clear(void);

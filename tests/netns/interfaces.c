@@ -8,24 +8,19 @@
 
 #include <linux/rtnetlink.h>
 
-static char events[8192]; /* "+eth0 ~eth0 -eth0": added, changed, removed */
-static int event_count;
 static dgram_interface_watcher_t *watcher;
 
+/* Traces "+eth0 ~eth0 -eth0": added, changed, removed; with a context also the first address. */
 static void note_event(dgram_interface_watcher_t *of, dgram_interface_event_t event,
                        const dgram_interface_t *interface, void *context) {
   static const char marks[] = {[DGRAM_INTERFACE_ADDED] = '+',
                                [DGRAM_INTERFACE_CHANGED] = '~',
                                [DGRAM_INTERFACE_REMOVED] = '-'};
-  size_t length = strlen(events);
   assert_ptr_equal(of, watcher);
-  snprintf(events + length, sizeof events - length, "%s%c%s", length > 0 ? " " : "", marks[event],
-           interface->name);
-  if (interface->address_count > 0 && context != NULL) {
-    strncat(events, "=", sizeof events - strlen(events) - 1);
-    strncat(events, interface->addresses[0]->address, sizeof events - strlen(events) - 1);
-  }
-  event_count++;
+  if (interface->address_count > 0 && context != NULL)
+    trace("%c%s=%s", marks[event], interface->name, interface->addresses[0]->address);
+  else
+    trace("%c%s", marks[event], interface->name);
 }
 
 /* A moment in which more could have been reported. */
@@ -35,19 +30,12 @@ static void run_some(void) {
 }
 
 static void assert_events(const char *words) {
-  int count = 1;
-  for (const char *at = words; *at != '\0'; at++)
-    count += *at == ' ';
-  run_hosts_until(&event_count, count);
+  run_hosts_until(&trace_count, words_in(words));
   run_some();
-  assert_string_equal(events, words);
-  events[0] = '\0';
-  event_count = 0;
+  assert_trace(words);
 }
 
 static void watch_middle(void *context) {
-  events[0] = '\0';
-  event_count = 0;
   bind_on(middle, DGRAM_UDP4, NULL); /* keeps the loop alive */
   sh("for i in all default eth0 eth1; do "
      "echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done"); /* addresses of its own accord */
@@ -130,8 +118,8 @@ TEST("an interface that leaves a bridge is not reported as removed") {
   }
   assert_events("+br0");
   sh("ip link set eth1 master br0; ip link set eth1 nomaster; ip link set br0 up");
-  run_hosts_until(&event_count, 1);
-  assert_null(strstr(events, "-"));
+  run_hosts_until(&trace_count, 1);
+  assert_null(strstr(trace_text, "-"));
   dgram_unwatch_interfaces(watcher);
 }
 

@@ -166,8 +166,7 @@ TEST("without its interface a way leads where the routing table has it") {
   assert_int_equal(dgram_on_message(server, keep_path, &path), 0);
   dgram_socket_t *client = bind_on(left, DGRAM_UDP4, NULL);
   send_from(client, "question", ipv4.middle_1);
-  while (trace_text[0] == '\0')
-    uv_run(middle->loop, UV_RUN_NOWAIT);
+  run_hosts_until(&trace_count, 1);
   bind_on(right, DGRAM_UDP4, NULL);
   assert_int_equal(inet_pton(AF_INET, ipv4.right, &((struct sockaddr_in *)&path.peer)->sin_addr),
                    1);
@@ -187,8 +186,7 @@ TEST("an answer by an interface that is gone ends with the system's error") {
   assert_int_equal(dgram_on_message(server, keep_path, &path), 0);
   dgram_socket_t *client = bind_on(left, DGRAM_UDP4, NULL);
   send_from(client, "question", ipv4.middle);
-  while (trace_text[0] == '\0')
-    uv_run(middle->loop, UV_RUN_NOWAIT);
+  run_hosts_until(&trace_count, 1);
   enter(middle);
   sh("ip link del eth0");
   uv_buf_t buffer = uv_buf_init(text, 2);
