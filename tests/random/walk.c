@@ -1720,13 +1720,8 @@ static void call_accept_peer(struct member *member) {
   end_call(&call, result);
 }
 
-/* Or a peer is accepted. */
 static void call_membership_all(struct member *member) {
   static const char *const groups[] = {"224.0.0.114", "239.1.2.3", "ff02::1234", "group", NULL};
-  if (one_in(3)) {
-    call_accept_peer(member);
-    return;
-  }
   struct call call = begin_call(member, "a membership everywhere", 0);
   const char *group = PICK(groups);
   end_call(&call, one_in(2) ? dgram_add_membership_all(member->socket, group, on_membership, member)
@@ -1791,13 +1786,6 @@ static int change_listeners_of_messages(struct member *member) {
 static int change_other_listeners(struct member *member) {
   dgram_socket_t *socket = member->socket;
   switch (below(12)) {
-  case 8:
-    return dgram_on_icmp(socket, on_icmp, member);
-  case 9:
-    return dgram_once_icmp(socket, on_icmp, member);
-  case 10:
-  case 11:
-    return dgram_off_icmp(socket, on_icmp, member);
   case 0:
     return dgram_once_error(socket, extra_error, member);
   case 1:
@@ -1812,8 +1800,14 @@ static int change_other_listeners(struct member *member) {
     return dgram_off_listening(socket, extra_event, member);
   case 6:
     return dgram_once_close(socket, extra_event, member);
-  default:
+  case 7:
     return dgram_off_close(socket, extra_event, member);
+  case 8:
+    return dgram_on_icmp(socket, on_icmp, member);
+  case 9:
+    return dgram_once_icmp(socket, on_icmp, member);
+  default:
+    return dgram_off_icmp(socket, on_icmp, member);
   }
 }
 
@@ -1902,15 +1896,15 @@ static void drain(int fd) {
 
 static void call_some(struct member *member) {
   static void (*const calls[])(struct member * member) = {
-      call_bind,           call_bind,       call_bind,       call_bind_sync,  call_bind_sync,
-      call_adopt,          call_adopt,      call_connect,    call_connect,    call_connect,
-      call_disconnect,     call_disconnect, call_disconnect, call_disconnect, call_connect_sync,
-      call_send,           call_send,       call_send,       call_burst,      call_burst,
-      call_burst,          call_flush,      call_flush,      call_setter,     call_setter,
-      call_send_many,      call_send_many,  call_try_send,   call_try_send,   call_membership,
-      call_membership_all, call_getters,    call_getters,    call_ref,        call_listeners,
-      call_listeners,      call_send_path,  call_pause,      call_pause,      call_limits,
-      call_cancel,         call_cancel};
+      call_bind,           call_bind,        call_bind,       call_bind_sync,  call_bind_sync,
+      call_adopt,          call_adopt,       call_connect,    call_connect,    call_connect,
+      call_disconnect,     call_disconnect,  call_disconnect, call_disconnect, call_connect_sync,
+      call_send,           call_send,        call_send,       call_burst,      call_burst,
+      call_burst,          call_flush,       call_flush,      call_setter,     call_setter,
+      call_send_many,      call_send_many,   call_try_send,   call_try_send,   call_membership,
+      call_membership_all, call_accept_peer, call_getters,    call_getters,    call_ref,
+      call_listeners,      call_listeners,   call_send_path,  call_pause,      call_pause,
+      call_limits,         call_cancel,      call_cancel};
   if (member->socket == NULL)
     create(member);
   else if (one_in(60))
