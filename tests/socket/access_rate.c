@@ -5,44 +5,41 @@
 
 enum { DATAGRAMS = 400, BURST = 10 };
 
+static void flood(uv_loop_t *loop, int port) {
+  int fd = raw_socket();
+  for (int i = 0; i < DATAGRAMS; i++) {
+    raw_send(fd, "x", 1, port);
+    if (i % 50 == 0)
+      settle(loop);
+  }
+  settle(loop);
+  close(fd);
+}
+
 TEST("a limit passes the burst, drops most of a flood, and counts each") {
   int port, got = 0;
-  int fd = raw_socket();
   dgram_socket_t *socket = new_roomy(loop, count_message, &got, &port);
   dgram_rate_options_t options = dgram_default_rate_options();
   options.packets_per_second = 1; /* a test takes less than 390 s */
   options.packets_burst = BURST;
   assert_int_equal(dgram_set_receive_rate(socket, &options), 0);
-  for (int i = 0; i < DATAGRAMS; i++) {
-    raw_send(fd, "x", 1, port);
-    if (i % 50 == 0)
-      settle(loop);
-  }
-  settle(loop);
+  flood(loop, port);
   dgram_access_counts_t counts = dgram_default_access_counts();
   assert_int_equal(dgram_get_access_counts(socket, &counts), 0);
   assert_true(got >= BURST && got < DATAGRAMS);
   assert_int_equal(counts.receives_limited + (uint64_t)got, DATAGRAMS);
   assert_int_equal(counts.sources_evicted, 0);
-  close(fd);
 }
 
 TEST("a high limit passes all") {
   int port, got = 0;
-  int fd = raw_socket();
   dgram_socket_t *socket = new_roomy(loop, count_message, &got, &port);
   dgram_rate_options_t options = dgram_default_rate_options();
   options.packets_per_second = UINT32_MAX;
   options.bytes_per_second = UINT32_MAX;
   assert_int_equal(dgram_set_receive_rate(socket, &options), 0);
-  for (int i = 0; i < DATAGRAMS; i++) {
-    raw_send(fd, "x", 1, port);
-    if (i % 50 == 0)
-      settle(loop);
-  }
-  settle(loop);
+  flood(loop, port);
   assert_int_equal(got, DATAGRAMS);
-  close(fd);
 }
 
 TEST("a socket does not limit what it receives by default") {
