@@ -10,7 +10,6 @@
 #include <dgram_stats.h>
 
 #include <sched.h>
-#include <stdatomic.h>
 
 enum { THREADS = 4, POSTS = 2000 }; /* of each thread */
 
@@ -445,7 +444,6 @@ struct poster {
   int number;
   int posts;
   int accepted; /* after the thread has ended */
-  atomic_int *stop;
   uv_thread_t thread;
   uint32_t last; /* whose callback has run */
   int left;

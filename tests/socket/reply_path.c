@@ -182,7 +182,6 @@ static void answer_with_ttl(dgram_socket_t *socket, const char *message, const d
   dgram_path_t path;
   dgram_send_options_t options = dgram_default_send_options();
   uv_buf_t buffer = {.base = "answer", .len = 6};
-  (void)message, (void)context;
   assert_int_equal(dgram_rinfo_path(rinfo, &path), 0);
   options.source = (const struct sockaddr *)&path.local;
   options.interface_index = path.interface_index;

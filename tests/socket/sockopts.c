@@ -38,7 +38,6 @@ static const struct row rows[] = {
     {DGRAM_SO_MULTICAST_TTL, 9, OF_IP(IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS)},
     {DGRAM_SO_MULTICAST_LOOPBACK, 0, OF_IP(IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP)},
     {DGRAM_SO_TOS, 0xb8, OF_IP(IP_TOS, IPV6_TCLASS), .name_v4_too = IP_TOS},
-#ifdef __linux__
     {DGRAM_SO_MULTICAST_ALL, 0, OF_IP(IP_MULTICAST_ALL, 29), .name_v4_too = IP_MULTICAST_ALL},
     {DGRAM_SO_PATH_MTU, DGRAM_PATH_MTU_PROBE, OF_IP(IP_MTU_DISCOVER, IPV6_MTU_DISCOVER),
      .name_v4_too = IP_MTU_DISCOVER},
@@ -53,7 +52,6 @@ static const struct row rows[] = {
     {DGRAM_SO_LOCAL_PORT_RANGE, 40000 | (int64_t)50000 << 16, 1, .level = {IPPROTO_IP, IPPROTO_IP},
      .name = {IP_LOCAL_PORT_RANGE, IP_LOCAL_PORT_RANGE}},
     {DGRAM_SO_TXTIME_CLOCK, 1, OF_SOCKET(61)}, /* CLOCK_MONOTONIC */
-#endif
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
