@@ -437,7 +437,8 @@ typedef struct dgram_sockopt_value {
 typedef struct dgram_options {
   size_t struct_size;     /**< set by dgram_default_options() */
   dgram_type_t type;      /**< required */
-  int reuse_addr;         /**< nonzero: SO_REUSEADDR at bind, but not on an `fd`. Default 0 */
+  int reuse_addr;         /**< nonzero: SO_REUSEADDR at bind, but not on an `fd`. For port 0 the
+                               system chooses a port that no socket has. Default 0 */
   int ipv6_only;          /**< nonzero: IPV6_V6ONLY at bind. Default 0 (dual-stack) */
   int recv_buffer_size;   /**< SO_RCVBUF in bytes, set at bind; 0: the system's default */
   int send_buffer_size;   /**< SO_SNDBUF in bytes, set at bind; 0: the system's default */
@@ -447,8 +448,9 @@ typedef struct dgram_options {
   dgram_abort_signal_t *signal; /**< closes the socket when aborted; borrowed until 'close', or
                                until dgram_abort_signal_free(). Default NULL */
   int reuse_port;        /**< nonzero: SO_REUSEPORT at bind: the system distributes datagrams over
-                              all sockets bound to the port. Without such an option in the system
-                              the bind fails with ENOTSUP. Default 0 */
+                              all sockets bound to the port. For port 0 it chooses one that no
+                              socket has. Without such an option in the system the bind fails with
+                              ENOTSUP. Default 0 */
   dgram_defer_cb defer;  /**< defers tasks, for a program with a queue of its own; NULL: the loop
                               runs them. Default NULL */
   void *defer_context;   /**< for `defer`, which may be called until 'close' */

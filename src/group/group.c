@@ -176,31 +176,11 @@ static void group_on_socket_closed(dgram_socket_t *socket, void *context) {
   thread->socket = NULL;
 }
 
-/*
- * Finds a port that no socket is bound to. For a socket with `reuse_port` the kernel may choose one
- * that others share, for a socket without never; so one without is bound, and closed again. It
- * takes a port at once, whatever the sockets' options say.
- */
-static int group_choose_port(uv_loop_t *loop, const dgram_options_t *options, const char *address,
-                             int *port) {
-  dgram_options_t exclusive = *options;
-  dgram_address_t chosen;
-  dgram_socket_t *probe;
-  exclusive.reuse_port = 0;
-  int err = dgram_create_socket_options(loop, &exclusive, NULL, NULL, &probe);
-  if (err != 0)
-    return err;
+/* Has the first socket take a port in its bind, whatever its options say: the others need it. */
+static int group_take_port(dgram_socket_t *socket) {
   int64_t no_port;
-  if (dgram_get_sockopt(probe, DGRAM_SO_BIND_ADDRESS_NO_PORT, &no_port) == 0)
-    err = dgram_set_sockopt(probe, DGRAM_SO_BIND_ADDRESS_NO_PORT, 0);
-  if (err == 0)
-    err = dgram_bind_sync(probe, 0, address);
-  if (err == 0)
-    err = dgram_address(probe, &chosen);
-  if (err == 0)
-    *port = chosen.port;
-  dgram_close(probe, NULL, NULL);
-  return err;
+  int err = dgram_get_sockopt(socket, DGRAM_SO_BIND_ADDRESS_NO_PORT, &no_port);
+  return err == 0 ? dgram_set_sockopt(socket, DGRAM_SO_BIND_ADDRESS_NO_PORT, 0) : 0;
 }
 
 static int group_steer(const dgram_group_t *group) {
@@ -229,18 +209,18 @@ static int group_open(dgram_group_t *group, const dgram_options_t *socket_option
     if (err != 0)
       return err;
     group->size++;
-    if (port == 0)
-      err = group_choose_port(&thread->loop, socket_options, options->address, &port);
-    if (err == 0)
-      err = dgram_create_socket_options(&thread->loop, socket_options, NULL, NULL, &thread->socket);
+    err = dgram_create_socket_options(&thread->loop, socket_options, NULL, NULL, &thread->socket);
     if (err == 0)
       err = dgram_on_close(thread->socket, group_on_socket_closed, thread);
+    if (err == 0 && port == 0)
+      err = group_take_port(thread->socket);
     if (err == 0)
       err = dgram_bind_sync(thread->socket, port, options->address);
     if (err == 0 && i == 0)
       err = dgram_address(thread->socket, &group->address);
     if (err == 0 && i == 0)
       err = group_steer(group);
+    port = group->address.port;
   }
   return err;
 }

@@ -54,16 +54,18 @@ static int udp_share_port(int fd) {
 #endif
 }
 
-static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
-  const union dgram__address *local = &settings->local;
+static int udp_share(int fd, const struct dgram__settings *settings) {
   int err = 0;
-  if (settings->ipv6_only && local->any.sa_family != AF_INET6)
-    return UV_EINVAL;
   if (settings->reuse_addr)
     err = udp_set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-  if (err == 0 && settings->reuse_port)
-    err = udp_share_port(fd);
-  if (err == 0 && settings->ipv6_only)
+  return err == 0 && settings->reuse_port ? udp_share_port(fd) : err;
+}
+
+/* Sets what else has to be set before bind(2), and binds. */
+static int udp_bind_to(int fd, const struct dgram__settings *settings,
+                       const union dgram__address *local) {
+  int err = 0;
+  if (settings->ipv6_only)
     err = udp_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   if (err == 0)
     err = dgram__rx_info_ask(fd, local->any.sa_family, settings->info);
@@ -74,6 +76,41 @@ static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
   if (err == 0 && bind(fd, &local->any, dgram__address_length(local)) != 0)
     err = -errno;
   return err;
+}
+
+/* Makes a bound socket the first member of a group (SO_REUSEPORT), which can be steered: the kernel
+ * makes the group for the second one, which is closed again. */
+static int udp_found_group(int fd, const struct dgram__settings *settings) {
+  const struct dgram__udp first = {.fd = fd};
+  union dgram__address name;
+  int err = dgram__udp_name(&first, false, &name);
+  if (err != 0 || dgram__address_port(&name) == 0) /* IP_BIND_ADDRESS_NO_PORT */
+    return err;
+  int second = dgram__descriptor_socket(name.any.sa_family, SOCK_DGRAM);
+  if (second < 0)
+    return second;
+  err = udp_share(second, settings);
+  if (err == 0)
+    err = udp_bind_to(second, settings, &name);
+  close(second);
+  return err;
+}
+
+/*
+ * Of a socket that may share its port, port 0 is bound before it may: else the kernel would choose
+ * also a port that others share, who would get what is for this socket, and it what is for them.
+ */
+static int udp_bind_socket(int fd, const struct dgram__settings *settings) {
+  const union dgram__address *local = &settings->local;
+  if (settings->ipv6_only && local->any.sa_family != AF_INET6)
+    return UV_EINVAL;
+  bool any_port = dgram__address_port(local) == 0;
+  int err = any_port ? 0 : udp_share(fd, settings);
+  if (err == 0)
+    err = udp_bind_to(fd, settings, local);
+  if (err == 0 && any_port)
+    err = udp_share(fd, settings);
+  return err == 0 && any_port && settings->reuse_port ? udp_found_group(fd, settings) : err;
 }
 
 void dgram__udp_adopt(struct dgram__udp *udp, const struct dgram__udp_capabilities *capabilities) {
