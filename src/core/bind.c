@@ -80,8 +80,9 @@ static int bind_set_up(dgram_socket_t *socket) {
   return err != 0 ? err : dgram__poll_open(socket);
 }
 
-static int bind_open_udp(dgram_socket_t *socket, const union dgram__address *local) {
-  unsigned flags = socket->options.flags;
+/* `flags`: of DGRAM__..., those of the socket or some of them. */
+static int bind_open_udp(dgram_socket_t *socket, struct dgram__udp *udp,
+                         const union dgram__address *local, unsigned flags) {
   struct dgram__sockopt_calls calls;
   dgram__sockopts_list(socket, &calls);
   unsigned refused = calls.count;
@@ -95,14 +96,14 @@ static int bind_open_udp(dgram_socket_t *socket, const union dgram__address *loc
                                            .calls = calls.all,
                                            .call_count = calls.count,
                                            .refused = &refused};
-  int err = dgram__udp_open(&socket->udp, &settings);
+  int err = dgram__udp_open(udp, &settings);
   if (refused < calls.count)
     socket->extras->refused = calls.all[refused].text;
   return err;
 }
 
 static int bind_open(dgram_socket_t *socket, const union dgram__address *local) {
-  int err = bind_open_udp(socket, local);
+  int err = bind_open_udp(socket, &socket->udp, local, socket->options.flags);
   if (err != 0)
     return err;
   err = bind_set_up(socket);
@@ -300,9 +301,34 @@ int dgram__bind_at_once(dgram_socket_t *socket) {
   return bind_at_once(socket, &local);
 }
 
+/*
+ * Where to bind a socket that is to be connected and is to have no address of its own: to that from
+ * which the system reaches the peer, as the connect(2) of a system socket on another port tells.
+ * The connect(2) of one that is bound to all interfaces moves it to another chain of the kernel's
+ * table, and a look-up that is just at it goes on in that chain: it misses the server, and the
+ * datagram's sender is told that nobody is at the port. That risk remains where the system does not
+ * tell the address, since its ports are used up.
+ */
+static union dgram__address bind_source(dgram_socket_t *socket, const union dgram__address *local,
+                                        const union dgram__address *peer) {
+  union dgram__address source = *local;
+  unsigned alone = socket->options.flags & ~(unsigned)(DGRAM__REUSE_ADDR | DGRAM__REUSE_PORT);
+  struct dgram__udp asked = {.fd = -1};
+  if (!dgram__address_is_any(local))
+    return source;
+  dgram__address_set_port(&source, 0);
+  if (bind_open_udp(socket, &asked, &source, alone) != 0 || dgram__udp_connect(&asked, peer) != 0 ||
+      dgram__udp_name(&asked, false, &source) != 0)
+    source = *local;
+  dgram__udp_close(&asked);
+  dgram__address_set_port(&source, dgram__address_port(local));
+  return source;
+}
+
 int dgram__bind_connected(dgram_socket_t *socket, const union dgram__address *local,
                           const union dgram__address *peer, dgram_socket_t *server) {
-  int err = bind_open_udp(socket, local);
+  const union dgram__address source = bind_source(socket, local, peer);
+  int err = bind_open_udp(socket, &socket->udp, &source, socket->options.flags);
   if (err != 0)
     return err;
   err = dgram__udp_connect(&socket->udp, peer);

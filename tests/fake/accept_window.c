@@ -9,16 +9,35 @@
 #include <dgram_peer.h>
 #include <dgram_stats.h>
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
-static void (*in_window)(void); /* called once, before connect(2) */
+static void (*in_window)(
+    void); /* called once, before connect(2) of a socket of the server's port */
 static int window_fd;
+static bool asking_fails; /* connect(2) of any other socket */
+static int shared_asking; /* SO_REUSEPORT of such a socket */
 static int server_port, peer, stranger;
+
+static struct sockaddr_in name_of(int fd) {
+  struct sockaddr_in name;
+  socklen_t length = sizeof name;
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+  return name;
+}
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker wants these names */
 WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t length)) {
-  if (in_window != NULL) {
+  if (ntohs(name_of(fd).sin_port) != server_port) {
+    socklen_t size = sizeof shared_asking;
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared_asking, &size), 0);
+    if (asking_fails) {
+      errno = ENOBUFS;
+      return -1;
+    }
+  } else if (in_window != NULL) {
     void (*run)(void) = in_window;
     in_window = NULL;
     window_fd = fd;
@@ -45,13 +64,6 @@ static dgram_socket_t *open_server(uv_loop_t *loop) {
   peer = raw_socket();
   stranger = raw_socket();
   return server;
-}
-
-static struct sockaddr_in name_of(int fd) {
-  struct sockaddr_in name;
-  socklen_t length = sizeof name;
-  assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
-  return name;
 }
 
 /* On the address to which all is sent: then the system gives everything to the new socket. */
@@ -173,6 +185,49 @@ TEST("what is queued after the connect, since the socket was chosen before, goes
   assert_int_equal(__real_connect(fd, (struct sockaddr *)&names[1], sizeof names[1]), 0);
   send_texts(NULL, "C");
   run_until_trace(loop, "peer(C) server(b)");
+  close_socket(accepted);
+  close_raw();
+}
+
+static in_addr_t window_address;
+
+static void note_address(void) {
+  window_address = name_of(window_fd).sin_addr.s_addr;
+  send_one();
+}
+
+static int accept_at_any(dgram_socket_t *server, dgram_socket_t **accepted) {
+  struct sockaddr_in from = name_of(peer);
+  int err = dgram_accept_peer(server, (struct sockaddr *)&from, NULL, accepted);
+  return err != 0 ? err : dgram_on_message(*accepted, trace_message, "peer");
+}
+
+/* Else connect(2) moves it in the kernel's table, and look-ups that are at it miss the server. */
+TEST("the socket has its address before it is connected, asked with a port that is not shared") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  in_window = note_address;
+  shared_asking = -1;
+  assert_int_equal(accept_at_any(server, &accepted), 0);
+  assert_int_equal(window_address, htonl(INADDR_LOOPBACK));
+  assert_int_equal(shared_asking, 0);
+  run_until_trace(loop, "server(b) peer(B)");
+  close_socket(accepted);
+  close_raw();
+}
+
+TEST("a peer is accepted if the system cannot be asked for the address") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  in_window = note_address;
+  asking_fails = true;
+  assert_int_equal(accept_at_any(server, &accepted), 0);
+  asking_fails = false;
+  assert_int_equal(window_address, htonl(INADDR_ANY));
+  settle(loop);
+  trace_clear();
+  send_texts("d", "D");
+  run_until_trace(loop, "server(d) peer(D)");
   close_socket(accepted);
   close_raw();
 }

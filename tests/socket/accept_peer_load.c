@@ -41,12 +41,21 @@ static atomic_int lost;
 static uv_async_t peers_done;
 static int done;
 
+/* Of a thread that is not the test's. */
+static void fail_with_errno(const char *call) {
+  perror(call);
+  abort();
+}
+
+/* Bound to its address before it is connected: see dgram__bind_connected(). */
 static int open_peer(struct remote *remote, unsigned peer) {
   struct sockaddr_in to = loopback_address(server_port);
+  struct sockaddr_in own = loopback_address(0);
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   *remote = (struct remote){.peer = peer};
-  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
-    abort();
+  if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) != 0 ||
+      connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+    fail_with_errno("socket, bind or connect");
   return fd;
 }
 
@@ -54,7 +63,7 @@ static void peer_send(struct remote *remote, int fd) {
   while (remote->sent < DATAGRAMS && remote->sent < remote->answered + 2) {
     struct datagram datagram = {remote->peer, remote->sent++};
     if (send(fd, &datagram, sizeof datagram, 0) != sizeof datagram)
-      abort();
+      fail_with_errno("send");
   }
 }
 
