@@ -51,11 +51,13 @@ typedef struct dgram_accept_options {
                                      addresses may be another one. Copied. Default NULL */
   dgram_socket_t *socket;       /**< a socket to be bound and connected: of the server's loop and
                                      type, with `reuse_port`, `ipv6_only` if the server has it, and
-                                     unbound; NULL: a new one with the server's type, buffer sizes,
-                                     `ipv6_only`, `disable_gso`, `disable_gro`, `receive_info`,
-                                     `bind_device`, `low_latency`, `lookup`, `defer` and access
-                                     lists (dgram_access.h), but not its rate limit, its other
-                                     limits or options of dgram_set_sockopt(). Default NULL */
+                                     unbound; NULL: a new one with what the server has been given
+                                     by its options and by calls: type, buffer sizes, `ipv6_only`,
+                                     `disable_gso`, `disable_gro`, `receive_info`, `bind_device`,
+                                     `low_latency`, `lookup`, `defer`, receive budget, socket
+                                     options (dgram_set_sockopt()), limits of the send queue and of
+                                     times, access lists, and the rate limit, in which each socket
+                                     counts for itself (dgram_access.h). Default NULL */
 } dgram_accept_options_t;
 
 /**
@@ -104,7 +106,7 @@ static inline dgram_accept_options_t dgram_default_accept_options(void) {
  *                    described for `reuse_port`
  * @retval UV_EADDRNOTAVAIL `local` is no address of this host
  * @retval UV_ENOMEM
- * @return or an error of socket(2), bind(2), connect(2), or setsockopt(2) for `bind_device`:
+ * @return or an error of socket(2), bind(2), connect(2), setsockopt(2), or getrandom(2):
  *         UV_EMFILE, UV_ENETUNREACH, …; `options->socket` is then unbound as before
  */
 DGRAM_EXTERN int dgram_accept_peer(dgram_socket_t *server, const struct sockaddr *peer,

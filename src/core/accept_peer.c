@@ -118,6 +118,26 @@ static int accept_read(struct accept *accept, dgram_socket_t *server, const stru
 
 /* ---- 2. the new socket ---- */
 
+/* Gives a new socket what the server's options and calls have set. Returns 0 or an error. */
+static int accept_inherit(dgram_socket_t *socket, const dgram_socket_t *server) {
+  const struct dgram__extras *of = server->extras;
+  socket->rx.budget = server->rx.budget;
+  int err = dgram__sockopts_inherit(socket, server);
+  if (err == 0)
+    err = dgram__access_inherit(socket, server);
+  if (err != 0 || of == NULL)
+    return err;
+  const struct dgram__send_limit *limit = &of->send_limit;
+  if (limit->bytes > 0)
+    err = dgram_set_send_queue_limit(socket, limit->bytes, limit->count, limit->low_bytes,
+                                     limit->low_count);
+  if (err == 0 && of->time_limits.send_ms > 0)
+    err = dgram_set_send_timeout(socket, (int)of->time_limits.send_ms);
+  if (err == 0 && of->time_limits.lookup_ms > 0)
+    err = dgram_set_lookup_timeout(socket, (int)of->time_limits.lookup_ms);
+  return err;
+}
+
 static int accept_new_socket(dgram_socket_t *server, dgram_socket_t **socket) {
   const struct dgram__options *of = &server->options;
   char device[DGRAM_INTERFACE_NAME] = "";
@@ -139,7 +159,7 @@ static int accept_new_socket(dgram_socket_t *server, dgram_socket_t **socket) {
   options.defer_context = of->defer_context;
   options.bind_device = device;
   err = dgram_create_socket_options(server->loop->uv, &options, NULL, NULL, socket);
-  return err != 0 ? err : dgram__access_inherit(*socket, server);
+  return err == 0 ? accept_inherit(*socket, server) : err;
 }
 
 /* ---- 3. the server of a socket ---- */

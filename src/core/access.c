@@ -24,6 +24,7 @@ enum { ACCESS_KINDS = DGRAM_BLOCK + 1 };
 struct dgram__access {
   struct dgram__access_use lists[ACCESS_DIRECTIONS][ACCESS_KINDS];
   struct dgram__rate_limit *rate; /* or NULL */
+  dgram_rate_options_t rate_options;
   uint64_t receives_refused;
   uint64_t receives_limited;
   uint64_t sources_evicted; /* by limits before this one */
@@ -115,16 +116,6 @@ int dgram_set_send_access(dgram_socket_t *socket, dgram_access_t access,
   return access_set_list(socket, ACCESS_SEND, access, list);
 }
 
-int dgram__access_inherit(dgram_socket_t *socket, const dgram_socket_t *from) {
-  const struct dgram__access *access = access_of(from);
-  int err = 0;
-  for (unsigned direction = 0; access != NULL && direction < ACCESS_DIRECTIONS; direction++)
-    for (unsigned kind = 0; err == 0 && kind < ACCESS_KINDS; kind++)
-      if (access->lists[direction][kind].list != NULL)
-        err = access_set_list(socket, direction, kind, access->lists[direction][kind].list);
-  return err;
-}
-
 /* ---- the limit ---- */
 
 /* Reads the members that the program knew when it was compiled. */
@@ -158,8 +149,28 @@ int dgram_set_receive_rate(dgram_socket_t *socket, const dgram_rate_options_t *o
     access->sources_evicted += dgram__rate_limit_evictions(access->rate);
   free(access->rate);
   access->rate = limit;
+  if (options != NULL)
+    access->rate_options = *options;
   access_update(socket);
   return 0;
+}
+
+/* ---- a socket for one peer ---- */
+
+int dgram__access_inherit(dgram_socket_t *socket, const dgram_socket_t *from) {
+  const struct dgram__access *access = access_of(from);
+  int err = 0;
+  if (access == NULL)
+    return 0;
+  for (unsigned direction = 0; direction < ACCESS_DIRECTIONS; direction++)
+    for (unsigned kind = 0; err == 0 && kind < ACCESS_KINDS; kind++)
+      if (access->lists[direction][kind].list != NULL)
+        err = access_set_list(socket, direction, kind, access->lists[direction][kind].list);
+  if (err != 0 || access->rate == NULL)
+    return err;
+  dgram_rate_options_t limit = access->rate_options;
+  limit.sources = 1;
+  return dgram_set_receive_rate(socket, &limit);
 }
 
 /* ---- what is received ---- */

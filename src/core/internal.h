@@ -807,7 +807,7 @@ void dgram__membership_all_forget(dgram_socket_t *socket);
 
 /* ---- sockopts.c: options of the system socket by name ---- */
 
-/* What a socket keeps for its bind. */
+/* What a socket keeps for its bind, and for the sockets of peers that it accepts. */
 struct dgram__sockopts {
   uint32_t kept; /* bits by dgram_sockopt_t: those that have a value */
   int64_t values[DGRAM__SOCKOPT_END];
@@ -825,6 +825,9 @@ int dgram__sockopts_check(const dgram_options_t *options);
 
 /* Keeps them. Returns 0 or UV_ENOMEM. */
 int dgram__sockopts_init(dgram_socket_t *socket, const dgram_options_t *options);
+
+/* Keeps what another socket has set, but for the interface. Returns 0 or UV_ENOMEM. */
+int dgram__sockopts_inherit(dgram_socket_t *socket, const dgram_socket_t *from);
 
 /* What is to be set before bind(2). */
 void dgram__sockopts_list(const dgram_socket_t *socket, struct dgram__sockopt_calls *calls);
@@ -897,7 +900,8 @@ void dgram__access_count_refused(dgram_socket_t *socket, unsigned datagrams);
 /* Whether access lists let a datagram of this sender pass. */
 bool dgram__access_may_receive(const dgram_socket_t *socket, const union dgram__address *from);
 
-/* Gives a new socket the lists of another, but not its limit. Returns 0 or UV_ENOMEM. */
+/* Gives a new socket the lists of another, and its rate limit, for one source. Returns 0 or an
+ * error. */
 int dgram__access_inherit(dgram_socket_t *socket, const dgram_socket_t *from);
 
 /* 0; or DGRAM_ERR_IP_BLOCKED, which is counted. AF_UNSPEC: the peer. */
@@ -947,7 +951,7 @@ struct dgram__extras {
   struct dgram__network *network;               /* `sim_host` of the options; or NULL */
   struct dgram__membership_all *membership_all; /* groups on every interface; NULL: none */
   struct dgram__accepting accepting;
-  struct dgram__sockopts *sockopts; /* owned; NULL: nothing is kept for the bind */
+  struct dgram__sockopts *sockopts; /* owned; NULL: none was set */
   const char *refused;              /* the option that a bind has failed for; NULL: none */
   struct dgram__icmp icmp;
   struct dgram__access *access; /* lists and limit; NULL: it never had any */

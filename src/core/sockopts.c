@@ -1,6 +1,7 @@
 /*
- * Options of the system socket by name: kept until the bind, set before it or on what is taken
- * over, or on a bound socket inside the call. And the MTU of paths.
+ * Options of the system socket by name: set before the bind or on what is taken over, or on a bound
+ * socket inside the call; and kept, until the bind, and for dgram_accept_peer(). And the MTU of
+ * paths.
  *
  * In this file: what is kept; the bind; the public functions.
  */
@@ -70,6 +71,18 @@ int dgram__sockopts_init(dgram_socket_t *socket, const dgram_options_t *options)
   return 0;
 }
 
+int dgram__sockopts_inherit(dgram_socket_t *socket, const dgram_socket_t *from) {
+  const struct dgram__sockopts *theirs = sockopts_kept(from);
+  if (theirs == NULL || theirs->kept == 0)
+    return 0;
+  struct dgram__sockopts *sockopts = sockopts_of(socket);
+  if (sockopts == NULL)
+    return UV_ENOMEM;
+  sockopts->kept = theirs->kept;
+  memcpy(sockopts->values, theirs->values, sizeof sockopts->values);
+  return 0;
+}
+
 /* ---- the bind ---- */
 
 void dgram__sockopts_list(const dgram_socket_t *socket, struct dgram__sockopt_calls *calls) {
@@ -127,21 +140,25 @@ int dgram_set_sockopt(dgram_socket_t *socket, dgram_sockopt_t option, int64_t va
   if (err != 0)
     return err;
   enum dgram__sockopt_phase phase = dgram__sockopt_phase(option);
-  if (!dgram__is_bound(socket)) {
-    struct dgram__sockopts *sockopts = sockopts_of(socket);
-    if (sockopts == NULL)
-      return UV_ENOMEM;
+  bool is_bound = dgram__is_bound(socket);
+  if (is_bound && phase == DGRAM__SOCKOPT_BEFORE_BIND)
+    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
+  struct dgram__sockopts *sockopts = sockopts_of(socket);
+  if (sockopts == NULL)
+    return UV_ENOMEM;
+  if (!is_bound) {
     sockopts_keep(sockopts, option, value);
     return 0;
   }
-  if (phase == DGRAM__SOCKOPT_BEFORE_BIND)
-    return DGRAM_ERR_SOCKET_ALREADY_BOUND;
   struct dgram__sockopt_call calls[DGRAM__SOCKOPT_CALLS];
   unsigned refused;
   unsigned count = dgram__sockopt_calls(option, dgram__family(socket->options.type), value, calls);
-  return phase == DGRAM__SOCKOPT_OF_SENDS
-             ? dgram__send_then_make(socket, calls, count)
-             : dgram__sockopt_make_calls(&socket->udp, calls, count, &refused);
+  err = phase == DGRAM__SOCKOPT_OF_SENDS
+            ? dgram__send_then_make(socket, calls, count)
+            : dgram__sockopt_make_calls(&socket->udp, calls, count, &refused);
+  if (err == 0)
+    sockopts_keep(sockopts, option, value); /* for dgram_accept_peer() */
+  return err;
 }
 
 int dgram_get_sockopt(const dgram_socket_t *socket, dgram_sockopt_t option, int64_t *value) {

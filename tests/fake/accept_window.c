@@ -3,6 +3,8 @@
  * to that socket, whoever has sent it. It is handed to the server, behind what had come before; and
  * so is what is queued even later, since the system had chosen the socket before.
  */
+#include "internal.h"
+
 #include "lib/fixture.h"
 #include "lib/wrap.h"
 
@@ -228,6 +230,20 @@ TEST("a peer is accepted if the system cannot be asked for the address") {
   trace_clear();
   send_texts("d", "D");
   run_until_trace(loop, "server(d) peer(D)");
+  close_socket(accepted);
+  close_raw();
+}
+
+TEST("a new socket has the server's limits of times") {
+  dgram_socket_t *accepted;
+  dgram_socket_t *server = open_server(loop);
+  assert_int_equal(dgram_set_send_timeout(server, 7), 0);
+  assert_int_equal(dgram_set_lookup_timeout(server, 8), 0);
+  assert_int_equal(dgram_set_receive_budget(server, 9), 0);
+  assert_int_equal(accept_peer(server, &accepted), 0);
+  assert_int_equal(accepted->extras->time_limits.send_ms, 7);
+  assert_int_equal(accepted->extras->time_limits.lookup_ms, 8);
+  assert_int_equal(accepted->rx.budget, 9);
   close_socket(accepted);
   close_raw();
 }

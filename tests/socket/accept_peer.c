@@ -237,6 +237,64 @@ TEST("a new socket has the server's access lists, and follows their changes") {
   close(peer.fd);
 }
 
+TEST("a new socket has the server's rate limit, and counts for itself") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  dgram_rate_options_t limit = dgram_default_rate_options();
+  limit.packets_per_second = 1;
+  limit.packets_burst = 2;
+  assert_int_equal(dgram_set_receive_rate(server, &limit), 0);
+  struct remote peers[2];
+  dgram_socket_t *accepted[2];
+  for (int i = 0; i < 2; i++) {
+    peers[i] = open_remote("127.0.0.1");
+    accepted[i] = accept_remote(&peers[i], NULL);
+  }
+  for (int i = 0; i < 2; i++)
+    for (int n = 0; n < 10; n++)
+      remote_send(&peers[i], "a", "127.0.0.1");
+  settle(loop);
+  for (int i = 0; i < 2; i++) {
+    dgram_access_counts_t counts = dgram_default_access_counts();
+    assert_int_equal(dgram_get_access_counts(accepted[i], &counts), 0);
+    assert_in_range(counts.receives_limited, 1, 8); /* a slow machine lets more than two pass */
+    close_socket(accepted[i]);
+    close(peers[i].fd);
+  }
+  trace_clear();
+}
+
+TEST("a new socket has the options that the server was given, before and after its bind") {
+  dgram_options_t options = dgram_default_options(DGRAM_UDP4);
+  dgram_sockopt_value_t before = {DGRAM_SO_PRIORITY, 3};
+  int64_t value;
+  options.reuse_port = 1;
+  options.sockopts = &before;
+  options.sockopt_count = 1;
+  server = new_with(loop, &options);
+  server_port = bind_now(server, "127.0.0.1");
+  assert_int_equal(dgram_set_sockopt(server, DGRAM_SO_TOS, 0x28), 0);
+  struct remote peer = open_remote("127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_get_sockopt(accepted, DGRAM_SO_PRIORITY, &value), 0);
+  assert_int_equal(value, 3);
+  assert_int_equal(dgram_get_sockopt(accepted, DGRAM_SO_TOS, &value), 0);
+  assert_int_equal(value, 0x28);
+  close_socket(accepted);
+  close(peer.fd);
+}
+
+TEST("a new socket has the limits of the server's send queue") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  assert_int_equal(dgram_set_send_queue_limit(server, 4, 0, 0, 0), 0);
+  struct remote peer = open_remote("127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_send(accepted, "123", 3, 0, NULL, NULL, NULL), 0);
+  assert_int_equal(dgram_send(accepted, "45", 2, 0, NULL, NULL, NULL), UV_ENOBUFS);
+  settle(loop);
+  close_socket(accepted);
+  close(peer.fd);
+}
+
 TEST("a peer that the server, or the program's socket, may not send to is not accepted") {
   new_server(loop, DGRAM_UDP4, "127.0.0.1");
   dgram_options_t reuse = dgram_default_options(DGRAM_UDP4);
