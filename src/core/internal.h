@@ -230,10 +230,10 @@ void dgram__resolve_time_out(dgram_lookup_t *lookup, uint64_t now);
 
 /* What a send has to be checked for, as flags; with none of them it takes the fast path. */
 enum {
-  DGRAM__GUARD_LIFE = 1,         /* the socket is not open any more */
-  DGRAM__GUARD_ACCESS = 2,       /* it may not send to all addresses */
-  DGRAM__GUARD_QUEUE_LIMIT = 16, /* the send queue is limited, or 'drain' is due */
-  DGRAM__GUARD_TIME_LIMIT = 32   /* sends are limited in time */
+  DGRAM__GUARD_LIFE = 1,        /* the socket is not open any more */
+  DGRAM__GUARD_ACCESS = 2,      /* it may not send to all addresses */
+  DGRAM__GUARD_QUEUE_LIMIT = 4, /* the send queue is limited, or 'drain' is due */
+  DGRAM__GUARD_TIME_LIMIT = 8   /* sends are limited in time */
 };
 
 /* Why a flush does not go on. */
