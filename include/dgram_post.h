@@ -4,7 +4,8 @@
  *
  * A socket belongs to its loop's thread. A *sender* of the socket may be used in every thread: what
  * it accepts is copied into a queue, and the loop's thread takes all that is in there at once and
- * sends it, as dgram_send_to() would. Many posts cost one wake-up of the loop.
+ * sends it, as dgram_send_to() and dgram_send_with() would. Many posts cost one wake-up of the
+ * loop.
  *
  * *Order.* The datagrams of one thread leave in the order in which it posted them; so do their
  * callbacks run, but for those of posts that cannot be sent at all (the socket is connected and
@@ -105,6 +106,38 @@ DGRAM_EXTERN int dgram_sender_create(dgram_socket_t *socket, const dgram_sender_
  */
 DGRAM_EXTERN int dgram_post_send(dgram_sender_t *sender, const uv_buf_t buffers[], size_t count,
                                  const struct sockaddr *to, dgram_send_cb callback, void *context);
+
+/**
+ * Queues a datagram with options to be sent by the loop's thread. Otherwise as dgram_post_send():
+ * posts with and without options share the bounds of the sender, and those of one thread keep their
+ * order. What the system says against an option is an error for `callback`, as of
+ * dgram_send_with().
+ *
+ * With `segment_size` the message leaves as several datagrams, counts once in `max_count`, and may
+ * have up to `max_bytes`. If its callback has an error, some of the first may have left.
+ *
+ * @param sender   the sender
+ * @param buffers  as in dgram_post_send()
+ * @param count    as in dgram_post_send()
+ * @param to       as in dgram_post_send()
+ * @param options  made by dgram_default_send_options() and changed; copied, with its source. NULL:
+ *                 nothing is chosen
+ * @param callback as in dgram_post_send(); also with UV_EINVAL, if `to` is NULL and `source` is
+ *                 IPv4-mapped while the peer is not, or the reverse
+ * @param context  for `callback`; borrowed until that is called
+ * @retval 0         accepted
+ * @retval UV_EINVAL as in dgram_post_send(); or `struct_size` was not set or is that of a newer
+ *                   header, a member is out of range, or `source` is of another family than the
+ *                   destination
+ * @retval UV_ENOTSUP this system has no such options for one datagram
+ * @retval UV_EMSGSIZE as in dgram_post_send(); with `segment_size` the message has more than
+ *                   `max_bytes`
+ * @return otherwise as dgram_post_send()
+ */
+DGRAM_EXTERN int dgram_post_send_with(dgram_sender_t *sender, const uv_buf_t buffers[],
+                                      size_t count, const struct sockaddr *to,
+                                      const dgram_send_options_t *options, dgram_send_cb callback,
+                                      void *context);
 
 /**
  * Frees a sender. It may be called in any thread, once, when no other thread uses the sender any

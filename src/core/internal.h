@@ -375,6 +375,11 @@ struct dgram__outgoing {
   struct dgram__tx_options options;
 };
 
+/* Sets options that were read. Returns 0, or UV_EINVAL for a source that does not fit `to`. */
+int dgram__outgoing_set_options(const dgram_socket_t *socket,
+                                const struct dgram__tx_options *options,
+                                struct dgram__outgoing *outgoing);
+
 /* Checks the arguments of a send and reads them. Returns 0, or what the send is to return. */
 int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                      const struct sockaddr *to, const dgram_send_options_t *options,
@@ -426,18 +431,23 @@ void dgram__async_error_take(dgram_socket_t *socket);
 
 /* ---- send_with.c: sends with options, lists ---- */
 
-/* As dgram_send_to(), for a post that was accepted already: no limit of the queue refuses it. */
+/*
+ * As dgram_send_with(), for a post that was accepted already: no limit of the queue refuses it.
+ * `options` NULL: it has none.
+ */
 int dgram__send_posted(dgram_socket_t *socket, const uv_buf_t *buffer, const struct sockaddr *to,
-                       dgram_send_cb callback, void *context);
+                       const struct dgram__tx_options *options, dgram_send_cb callback,
+                       void *context);
 
 /* ---- send_options.c: the options of one datagram ---- */
 
-/*
- * Reads the options of a send to an address, or with NULL to the peer. Returns 0, UV_EINVAL or
- * UV_ENOTSUP.
- */
-int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr *to,
-                             const dgram_send_options_t *given, struct dgram__tx_options *options);
+/* Reads the options of a send of a socket of the family. Returns 0, UV_EINVAL or UV_ENOTSUP. */
+int dgram__send_options_read(int family, const dgram_send_options_t *given,
+                             struct dgram__tx_options *options);
+
+/* Returns 0, or UV_EINVAL for a source by which nothing goes to the address: one is IPv4-mapped. */
+int dgram__send_options_check_source(const struct dgram__tx_options *options,
+                                     const struct sockaddr *to);
 
 /* ---- send_limit.c: how much may be queued ---- */
 

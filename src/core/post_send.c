@@ -31,7 +31,8 @@ struct sender_post {
   int status; /* of one that failed when it was taken over */
   size_t size;
   union dgram__address to; /* AF_UNSPEC: the peer */
-  char bytes[];
+  bool has_options;
+  _Alignas(struct dgram__tx_options) char memory[]; /* the options, if it has any; the payload */
 };
 
 struct dgram_sender {
@@ -149,26 +150,40 @@ static bool posts_is_close_over(const dgram_socket_t *socket) {
 
 /* ---- a post is made ---- */
 
-/* Adds up the buffers. Returns 0 or an error. */
-static int post_measure(const uv_buf_t buffers[], size_t count, size_t *bytes) {
+/* Adds up the buffers, which may have `most` bytes. Returns 0 or an error. */
+static int post_measure(const uv_buf_t buffers[], size_t count, size_t most, size_t *bytes) {
   size_t sum = 0;
   if (count > DGRAM__MAX_IOV || (count > 0 && buffers == NULL))
     return UV_EINVAL;
   for (size_t i = 0; i < count; i++) {
     if (buffers[i].base == NULL && buffers[i].len > 0)
       return UV_EINVAL;
-    sum = buffers[i].len <= POST_MAX_BYTES ? sum + buffers[i].len : POST_MAX_BYTES + 1;
-    if (sum > POST_MAX_BYTES)
+    if (buffers[i].len > most - sum)
       return UV_EMSGSIZE;
+    sum += buffers[i].len;
   }
   *bytes = sum;
   return 0;
 }
 
-/* NULL: no memory. */
+static size_t post_options_size(const struct sender_post *post) {
+  return post->has_options ? sizeof(struct dgram__tx_options) : 0;
+}
+
+/* NULL: it has none. */
+static const struct dgram__tx_options *post_options(const struct sender_post *post) {
+  return post->has_options ? (const void *)post->memory : NULL;
+}
+
+static char *post_payload(struct sender_post *post) {
+  return post->memory + post_options_size(post);
+}
+
+/* `options` NULL: it has none. NULL: no memory. */
 static struct sender_post *post_new(dgram_sender_t *sender, const uv_buf_t buffers[], size_t count,
-                                    size_t size, const struct sockaddr *to) {
-  struct sender_post *post = malloc(sizeof *post + size);
+                                    size_t size, const struct sockaddr *to,
+                                    const struct dgram__tx_options *options) {
+  struct sender_post *post = malloc(sizeof *post + (options != NULL ? sizeof *options : 0) + size);
   if (post == NULL)
     return NULL;
   post->sender = sender;
@@ -176,7 +191,10 @@ static struct sender_post *post_new(dgram_sender_t *sender, const uv_buf_t buffe
   post->to = dgram__address_unspec;
   if (to != NULL)
     (void)dgram__address_copy(&post->to, to);
-  char *end = post->bytes;
+  post->has_options = options != NULL;
+  if (options != NULL)
+    memcpy(post->memory, options, sizeof *options);
+  char *end = post_payload(post);
   for (size_t i = 0; i < count; i++) {
     if (buffers[i].len > 0)
       memcpy(end, buffers[i].base, buffers[i].len);
@@ -202,17 +220,36 @@ static int post_queue(dgram_sender_t *sender, struct sender_post *post) {
   return 0;
 }
 
+/* Returns 0 or an error. Without a destination the source is checked when it is known, by the loop.
+ */
+static int post_read_options(const dgram_sender_t *sender, const struct sockaddr *to,
+                             const dgram_send_options_t *given, struct dgram__tx_options *options) {
+  int err = dgram__send_options_read(sender->family, given, options);
+  return err == 0 && to != NULL ? dgram__send_options_check_source(options, to) : err;
+}
+
 int dgram_post_send(dgram_sender_t *sender, const uv_buf_t buffers[], size_t count,
                     const struct sockaddr *to, dgram_send_cb callback, void *context) {
+  return dgram_post_send_with(sender, buffers, count, to, NULL, callback, context);
+}
+
+int dgram_post_send_with(dgram_sender_t *sender, const uv_buf_t buffers[], size_t count,
+                         const struct sockaddr *to, const dgram_send_options_t *options,
+                         dgram_send_cb callback, void *context) {
+  struct dgram__tx_options read = {.segment_size = 0};
   size_t size;
   if (sender == NULL || (to != NULL && dgram__sockaddr_family(to) != sender->family))
     return UV_EINVAL;
-  int err = post_measure(buffers, count, &size);
+  int err = options != NULL ? post_read_options(sender, to, options, &read) : 0;
+  if (err == 0)
+    err = post_measure(buffers, count, read.segment_size > 0 ? sender->max_bytes : POST_MAX_BYTES,
+                       &size);
   if (err != 0)
     return err;
   if (to != NULL && dgram__sockaddr_port(to) == 0)
     return DGRAM_ERR_SOCKET_BAD_PORT;
-  struct sender_post *post = post_new(sender, buffers, count, size, to);
+  struct sender_post *post =
+      post_new(sender, buffers, count, size, to, options != NULL ? &read : NULL);
   if (post == NULL)
     return UV_ENOMEM;
   post->callback = callback;
@@ -246,11 +283,11 @@ static void sender_send(dgram_socket_t *socket, struct dgram__list *posts,
   struct dgram__list_node *node;
   while ((node = dgram__list_take_first(posts)) != NULL) {
     struct sender_post *post = DGRAM__LIST_ENTRY(node, struct sender_post, node);
-    uv_buf_t buffer = {.base = post->bytes, .len = post->size};
+    uv_buf_t buffer = {.base = post_payload(post), .len = post->size};
     const struct sockaddr *to = post->to.any.sa_family != AF_UNSPEC ? &post->to.any : NULL;
     dgram__count(socket)->posts++;
     int err = sender_may_send(socket, reason)
-                  ? dgram__send_posted(socket, &buffer, to, post_on_sent, post)
+                  ? dgram__send_posted(socket, &buffer, to, post_options(post), post_on_sent, post)
                   : UV_ECANCELED;
     if (err == 0) /* it has ended, perhaps */
       continue;

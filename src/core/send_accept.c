@@ -300,6 +300,15 @@ static bool send_set_options(struct dgram__send *send, const struct dgram__tx_op
   return true;
 }
 
+int dgram__outgoing_set_options(const dgram_socket_t *socket,
+                                const struct dgram__tx_options *options,
+                                struct dgram__outgoing *outgoing) {
+  outgoing->has_options = true;
+  outgoing->options = *options;
+  return dgram__send_options_check_source(
+      options, outgoing->to != NULL ? outgoing->to : &socket->connecting.peer.any);
+}
+
 int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t count,
                      const struct sockaddr *to, const dgram_send_options_t *options,
                      struct dgram__outgoing *outgoing) {
@@ -308,8 +317,10 @@ int dgram__send_read(dgram_socket_t *socket, const uv_buf_t buffers[], size_t co
     return UV_EINVAL;
   int err = send_check_address(socket, to);
   if (err == 0 && options != NULL) {
-    outgoing->has_options = true;
-    err = dgram__send_options_read(socket, to, options, &outgoing->options);
+    struct dgram__tx_options read;
+    err = dgram__send_options_read(dgram__family(socket->options.type), options, &read);
+    if (err == 0)
+      err = dgram__outgoing_set_options(socket, &read, outgoing);
   }
   return socket->tx.guards != 0 ? send_check_guards_to(socket, err, to) : err;
 }

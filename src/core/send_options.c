@@ -24,26 +24,15 @@ static bool send_options_need_cmsgs(const dgram_send_options_t *given) {
          given->dont_fragment >= 0 || given->departure_ns != 0;
 }
 
-/* Whether what is sent to the address, or to the peer, leaves as IPv4. */
-static bool send_options_is_to_ipv4(const dgram_socket_t *socket, const struct sockaddr *to) {
-  union dgram__address address = socket->connecting.peer;
-  return (to == NULL || dgram__address_copy(&address, to)) && dgram__tx_options_is_ipv4(&address);
-}
-
-/* Returns 0, or UV_EINVAL for a source of another family than the destination. */
-static int send_options_read_source(const dgram_socket_t *socket, const struct sockaddr *to,
-                                    const struct sockaddr *given,
+/* Returns 0, or UV_EINVAL for a source of another family than the socket's. */
+static int send_options_read_source(int family, const struct sockaddr *given,
                                     struct dgram__tx_options *options) {
   union dgram__address *source = &options->source;
-  if (dgram__sockaddr_family(given) != dgram__family(socket->options.type) ||
-      !dgram__address_copy(source, given))
+  if (dgram__sockaddr_family(given) != family || !dgram__address_copy(source, given))
     return UV_EINVAL;
   dgram__address_set_port(source, 0);
   if (source->any.sa_family == AF_INET)
     return 0;
-  bool is_any = IN6_IS_ADDR_UNSPECIFIED(&source->v6.sin6_addr);
-  if (!is_any && dgram__tx_options_is_ipv4(source) != send_options_is_to_ipv4(socket, to))
-    return UV_EINVAL;
   unsigned scope = IN6_IS_ADDR_LINKLOCAL(&source->v6.sin6_addr) ? source->v6.sin6_scope_id : 0;
   if (scope != 0 && options->interface_index != 0 && options->interface_index != scope)
     return UV_EINVAL;
@@ -52,8 +41,8 @@ static int send_options_read_source(const dgram_socket_t *socket, const struct s
   return 0;
 }
 
-int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr *to,
-                             const dgram_send_options_t *given, struct dgram__tx_options *options) {
+int dgram__send_options_read(int family, const dgram_send_options_t *given,
+                             struct dgram__tx_options *options) {
   if (!send_options_are_in_range(given))
     return UV_EINVAL;
   if (!DGRAM__HAS_TX_CMSGS && send_options_need_cmsgs(given))
@@ -66,5 +55,15 @@ int dgram__send_options_read(const dgram_socket_t *socket, const struct sockaddr
                                         .dont_fragment = (int16_t)given->dont_fragment};
   if (given->source == NULL || dgram__sockaddr_family(given->source) == AF_UNSPEC)
     return 0;
-  return send_options_read_source(socket, to, given->source, options);
+  return send_options_read_source(family, given->source, options);
+}
+
+int dgram__send_options_check_source(const struct dgram__tx_options *options,
+                                     const struct sockaddr *to) {
+  const union dgram__address *source = &options->source;
+  union dgram__address address;
+  if (source->any.sa_family != AF_INET6 || IN6_IS_ADDR_UNSPECIFIED(&source->v6.sin6_addr))
+    return 0;
+  bool is_to_ipv4 = dgram__address_copy(&address, to) && dgram__tx_options_is_ipv4(&address);
+  return dgram__tx_options_is_ipv4(source) == is_to_ipv4 ? 0 : UV_EINVAL;
 }

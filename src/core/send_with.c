@@ -38,11 +38,14 @@ int dgram_send_with(dgram_socket_t *socket, const uv_buf_t buffers[], size_t cou
 }
 
 int dgram__send_posted(dgram_socket_t *socket, const uv_buf_t *buffer, const struct sockaddr *to,
-                       dgram_send_cb callback, void *context) {
+                       const struct dgram__tx_options *options, dgram_send_cb callback,
+                       void *context) {
   struct dgram__outgoing outgoing;
-  if ((socket->tx.guards & DGRAM__GUARD_QUEUE_LIMIT) == 0)
+  if ((socket->tx.guards & DGRAM__GUARD_QUEUE_LIMIT) == 0 && options == NULL)
     return dgram_send_to(socket, buffer, 1, to, callback, context);
   int err = dgram__send_read(socket, buffer, 1, to, NULL, &outgoing);
+  if (err == 0 && options != NULL)
+    err = dgram__outgoing_set_options(socket, options, &outgoing);
   return err != 0 ? err : send_accept_one(socket, &outgoing, callback, context);
 }
 

@@ -550,8 +550,10 @@ static void post_next(dgram_sender_t *sender, int port) {
                            .sin_addr = {htonl(INADDR_LOOPBACK)}};
   memset(payloads[number], 'a' + number, SIZE);
   uv_buf_t buffer = {.base = payloads[number], .len = SIZE};
-  int err = dgram_post_send(sender, &buffer, 1, (const struct sockaddr *)&to, on_sent,
-                            &completed[number]);
+  dgram_send_options_t options = dgram_default_send_options();
+  options.segment_size = SIZE;
+  int err = dgram_post_send_with(sender, &buffer, 1, (const struct sockaddr *)&to,
+                                 number % 2 != 0 ? &options : NULL, on_sent, &completed[number]);
   CHECK(err == 0 || (err == UV_ENOMEM && fault.in != NULL));
   accepted[number] = err == 0;
 }

@@ -1538,8 +1538,10 @@ static void call_post(struct member *member) {
     post = allocate(sizeof *post);
     *post = (struct attempt){member, member->number};
   }
-  int result = dgram_post_send(member->sender, &buffer, 1, one_in(4) ? NULL : (void *)&to,
-                               post != NULL ? on_posted : NULL, post);
+  dgram_send_options_t options = some_send_options();
+  int result =
+      dgram_post_send_with(member->sender, &buffer, 1, one_in(4) ? NULL : (void *)&to,
+                           one_in(2) ? &options : NULL, post != NULL ? on_posted : NULL, post);
   CHECK(!member->closing || result == DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING ||
             (FAULTS && result == UV_ENOMEM),
         "%s", dgram_err_name(result));
