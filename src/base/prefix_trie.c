@@ -434,7 +434,7 @@ static bool trie_find(struct dgram__prefix_trie *trie, const struct dgram__ip_bl
  */
 bool dgram__prefix_trie_remove(struct dgram__prefix_trie *trie,
                                const struct dgram__ip_block *prefix, enum dgram__prefix_use use) {
-  struct trie_place place, above = {NULL};
+  struct trie_place place, above = {.slot = NULL};
   if (!trie_find(trie, prefix, &place, &above))
     return false;
   struct dgram__trie_item *item = place.slot->item;
