@@ -180,8 +180,9 @@ static void rx_info_read_v6(struct dgram__rx_info *info, const struct msghdr *me
     rx_info_know_tos(info, value);
 }
 
-static uint64_t rx_info_ns(int64_t seconds, int64_t nanoseconds) {
-  return (uint64_t)seconds * 1000000000U + (uint64_t)nanoseconds;
+/* Unsigned: numbers that are no time must not overflow. */
+static uint64_t rx_info_ns(int64_t seconds, int64_t parts, unsigned part_ns) {
+  return (uint64_t)seconds * 1000000000U + (uint64_t)parts * part_ns;
 }
 
 /* SO_TIMESTAMPING has three times: of the kernel, one of old, and of the device; 0: none. */
@@ -194,11 +195,11 @@ static void rx_info_read_time(struct dgram__rx_info *info, const struct msghdr *
   uint64_t hardware_time = 0;
   dgram_info_t *facts = &info->facts;
   if (at->cmsg_type == SO_TIMESTAMPNS && rx_info_copy(&ns, sizeof ns, message, at))
-    time = rx_info_ns(ns.tv_sec, ns.tv_nsec);
+    time = rx_info_ns(ns.tv_sec, ns.tv_nsec, 1);
   else if (at->cmsg_type == SO_TIMESTAMP && rx_info_copy(&us, sizeof us, message, at))
-    time = rx_info_ns(us.tv_sec, us.tv_usec * INT64_C(1000));
+    time = rx_info_ns(us.tv_sec, us.tv_usec, 1000);
   else if (at->cmsg_type == SO_TIMESTAMPING && rx_info_copy(kinds, sizeof kinds, message, at))
-    hardware_time = rx_info_ns(kinds[2].tv_sec, kinds[2].tv_nsec);
+    hardware_time = rx_info_ns(kinds[2].tv_sec, kinds[2].tv_nsec, 1);
   if (time != 0 && (info->asked & DGRAM_INFO_TIMESTAMP) != 0) {
     facts->flags |= DGRAM_INFO_TIMESTAMP;
     facts->timestamp_ns = time;
