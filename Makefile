@@ -93,7 +93,7 @@ help:
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
 	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others"
 	@echo "make test-PRESET          run the tests in one build: dev plain asan valgrind tsan coverage"
-	@echo "make fuzz                 fuzz the protocols between processes, 60 s each"
+	@echo "make fuzz                 fuzz each target for a minute; FUZZ_SECONDS=3600: longer"
 	@echo "make bench                measure, in comparison with other libraries"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"
 	@echo "make scaling              measure the effect of more threads on a server"

@@ -38,7 +38,7 @@ for target in "${targets[@]}"; do
   test) needs+=" $for_build $for_tests" ;;
   lint) needs+=" $for_build $for_tests $for_lint $for_docs" ;; # includes the tests and `make docs`
   docs) needs+=" $for_docs" ;;
-  fuzz) needs+=" $for_build clang:clang libfuzzer:libclang-rt-dev" ;;
+  fuzz) needs+=" $for_build clang:clang libfuzzer:libclang-rt-dev llvm-cov:llvm llvm-profdata:llvm" ;;
   bench) needs+=" $for_build gnuplot:gnuplot-nox go:golang-go $for_node" ;; # python3 is a peer too
   growth) needs+=" $for_build gnuplot:gnuplot-nox $for_tests" ;;
   *) usage ;;
