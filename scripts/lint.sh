@@ -58,6 +58,14 @@ readme() {
     <(sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d') <(grep -v '^//' examples/server.c)
 }
 
+# Each row of docs/features.md names tests that ctest has, and functions that the headers have.
+features() {
+  {
+    ctest --test-dir build/dev -N | sed -n 's/^ *Test *#[0-9]*: \([^@]*\).*$/\1/p'
+    grep -ohE '\b(dgram_[a-z_0-9]+|DGRAM_[A-Z_0-9]+)\b' include/*.h
+  } | awk -f docs/features.awk - docs/features.md
+}
+
 scripts/setup.sh check lint
 # clang-tidy and cppcheck take each file's flags from this build.
 cmake --preset dev >/dev/null
@@ -71,6 +79,7 @@ check javascript javascript
 check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/*/*.sh bench/*.sh \
   bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
+check features features
 check docs scripts/docs.sh
 
 if [ ${#failed[@]} -ne 0 ]; then
