@@ -323,7 +323,8 @@ typedef struct dgram_lookup dgram_lookup_t;
  * or the dgram_send…() or dgram_connect() that binds the socket. A pending request does not keep
  * the loop alive.
  * @param lookup  the request
- * @param host    the name, or numeric address; borrowed until this returns
+ * @param host    the name or numeric address: 1 to 255 bytes, as they were given, and not checked
+ *                to be UTF-8 or a host name; borrowed until this returns
  * @param type    the required family
  * @param context `lookup_context` of the options
  */
@@ -567,8 +568,8 @@ DGRAM_EXTERN int dgram_create_socket_options(uv_loop_t *loop, const dgram_option
  * @param callback called once, as a listener of 'listening'; or NULL
  * @param context  for `callback`
  * @retval 0
- * @retval UV_EINVAL                      `socket` is NULL, or `address` is over 255 bytes or not
- *                                        UTF-8
+ * @retval UV_EINVAL                      `socket` is NULL, or `address` is over 255 bytes; or it is
+ *                                        not UTF-8, and the system looks it up
  * @retval DGRAM_ERR_SOCKET_DGRAM_NOT_RUNNING the socket is closed
  * @retval DGRAM_ERR_SOCKET_ALREADY_BOUND bound already, or being bound
  * @retval DGRAM_ERR_SOCKET_BAD_PORT      `port` out of range
@@ -664,10 +665,10 @@ DGRAM_EXTERN int dgram_bind_sync(dgram_socket_t *socket, int port, const char *a
 /**
  * Connects the socket to one remote endpoint: it sends only there, and receives only from there.
  * An unbound socket is first bound to a random port. The socket is connected from the loop, after
- * this call has returned; then 'connect' is emitted. A failure is passed to `callback`, or without
- * one is an 'error' event; the socket is then not connected. (A failure to bind is both.) If the
- * remote host reports that the port is closed (ICMP), an 'error' `recvmsg ECONNREFUSED` is emitted,
- * and the socket stays connected.
+ * this call has returned; then 'connect' is emitted. A failure (also `getaddrinfo EINVAL`: the name
+ * is not UTF-8) is passed to `callback`, or without one is an 'error' event; the socket is then not
+ * connected. (A failure to bind is both.) If the remote host reports that the port is closed
+ * (ICMP), an 'error' `recvmsg ECONNREFUSED` is emitted, and the socket stays connected.
  *
  * @param socket   the socket
  * @param port     the remote port, 1 to 65535
@@ -886,11 +887,11 @@ DGRAM_EXTERN void dgram_task_run(dgram_task_t *task);
  *
  * The callback reports that the system accepted the datagram, or an error (EMSGSIZE: over 65,507
  * bytes on IPv4, 65,527 on IPv6, or the path's limit; EINVAL: a numeric address of the other family
- * (from udp6, IPv4 is "::ffff:127.0.0.1"); ENOTFOUND and other look-up errors; EISCONN: the socket
- * was connected meanwhile; ERR_IP_BLOCKED: an access list refuses the address of a host name;
- * ECANCELED: the socket was closed first; an error of the first bind; EPERM, ENETUNREACH and others
- * of send(2)). Without a callback an error is an 'error' event, except ECANCELED, which is then not
- * reported.
+ * (from udp6, IPv4 is "::ffff:127.0.0.1"); ENOTFOUND and other look-up errors, EINVAL of a name
+ * that is not UTF-8; EISCONN: the socket was connected meanwhile; ERR_IP_BLOCKED: an access list
+ * refuses the address of a host name; ECANCELED: the socket was closed first; an error of the first
+ * bind; EPERM, ENETUNREACH and others of send(2)). Without a callback an error is an 'error' event,
+ * except ECANCELED, which is then not reported.
  *
  * @param socket   the socket
  * @param message  the bytes. With a callback: borrowed until it runs; without one: copied.

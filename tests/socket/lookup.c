@@ -71,6 +71,13 @@ TEST("names are looked up as they are") {
   assert_all_look_up(loop, DGRAM_UDP4, host, host, host);
 }
 
+/* Neither a bind nor a send or connect refuses it: what names there are is the program's matter. */
+TEST("a name that is not UTF-8 is looked up as it is") {
+  static const char latin1[] = {'b', '\xfc', 'c', 'h', 'e', 'r', '\0'};
+  assert_all_look_up(loop, DGRAM_UDP4, latin1, latin1, latin1);
+  assert_all_look_up(loop, DGRAM_UDP4, "\xff\xfe", "\xff\xfe", "\xff\xfe");
+}
+
 TEST("an implicit bind looks up the wildcard first") {
   struct lookup_stub stub = {0};
   dgram_socket_t *socket = new_with_lookup(loop, DGRAM_UDP4, &stub);
