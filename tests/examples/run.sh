@@ -336,6 +336,42 @@ run_access() {
   printed "$lines$refused"$'\n'
 }
 
+# asks QUESTION SIZE [ADDRESS]: sends the question from the address, 127.0.0.1 by default; `reply` is
+# what it gets, cut to 16 bytes, and SIZE its size.
+asks() {
+  local address=${3-127.0.0.1}
+  # The pipe has no end before the reply has come: after that socat does not wait for another.
+  reply=$(
+    {
+      printf '%s' "$1"
+      await test -s "$scratch/reply"
+    } | timeout "$time_limit" socat -t 0 -T "$time_limit" STDIO \
+      "UDP4:127.0.0.1:$port,bind=$address" | tee "$scratch/reply" | wc -c
+  )
+  [ "$reply" = "$2" ] || fail "the reply has $reply bytes, not $2"
+  reply=$(head -c 16 "$scratch/reply")
+  rm "$scratch/reply"
+}
+
+run_cookie() {
+  local zeros=0000000000000000 question=' what is it like?' cookie
+  in_network 41234
+  in_background "${arguments[@]}"
+  await_port
+  send "$zeros no reply" "UDP4-SENDTO:127.0.0.1:$port" # 25 bytes: too short
+  asks "$zeros$question" 16 # 33 bytes
+  cookie=$reply
+  [[ $cookie =~ ^[0-9a-f]{16}$ ]] || fail "no cookie: $cookie"
+  asks "$cookie$question" 1200
+  asks "$cookie$question" 16 127.0.0.2 # stolen
+  [ "$reply" != "$cookie" ] || fail "two addresses have the same cookie"
+  asks "${cookie/[0-9a-e]/f}$question" 16 # wrong
+  asks "$reply$question" 1200
+  kill -INT "$pid"
+  ends 0
+  printed $'2 answers; from others 124 bytes, to them 48\n'
+}
+
 run_membership() {
   local lines=$'member of 224.0.0.114\n' refused='bind EADDRINUSE 0.0.0.0:1234'
   two_hosts
