@@ -349,8 +349,8 @@ size_t dgram_access_list_count(const dgram_access_list_t *list) {
 }
 
 int dgram_access_list_check(const dgram_access_list_t *list, const struct sockaddr *address) {
-  union dgram__address copy;
-  if (list == NULL || address == NULL || !dgram__address_copy(&copy, address))
+  struct dgram__ip ip;
+  if (list == NULL || address == NULL || !dgram__ip_of_sockaddr(address, &ip))
     return UV_EINVAL;
-  return dgram__access_list_covers(list, &copy);
+  return dgram__prefix_trie_covers(&list->trie, ip);
 }

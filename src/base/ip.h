@@ -30,10 +30,9 @@ struct dgram__ip_block {
 };
 
 static inline uint64_t dgram__ip_read(const unsigned char bytes[8]) {
-  uint64_t number = 0;
-  for (unsigned i = 0; i < 8; i++) /* compilers make it one load */
-    number = number << 8 | bytes[i];
-  return number;
+  uint32_t halves[2];
+  memcpy(halves, bytes, sizeof halves);
+  return (uint64_t)ntohl(halves[0]) << 32 | ntohl(halves[1]);
 }
 
 /* Of an address of either family. */
@@ -42,6 +41,28 @@ static inline struct dgram__ip dgram__ip_of(const union dgram__address *address)
     return (struct dgram__ip){0, UINT64_C(0xffff) << 32 | ntohl(address->v4.sin_addr.s_addr)};
   const unsigned char *bytes = address->v6.sin6_addr.s6_addr;
   return (struct dgram__ip){dgram__ip_read(bytes), dgram__ip_read(bytes + 8)};
+}
+
+/*
+ * Of a program's address, which may be unaligned. False: it is of neither family. It is not copied
+ * first: the wide loads of a copy would stall behind the narrow stores of a program that has just
+ * written the address. That takes 15 ns, in which no later look-up begins, either.
+ */
+static inline bool dgram__ip_of_sockaddr(const struct sockaddr *from, struct dgram__ip *ip) {
+  const unsigned char *bytes = (const unsigned char *)from;
+  uint32_t v4;
+  switch (dgram__sockaddr_family(from)) {
+  case AF_INET:
+    memcpy(&v4, bytes + offsetof(struct sockaddr_in, sin_addr), sizeof v4);
+    *ip = (struct dgram__ip){0, UINT64_C(0xffff) << 32 | ntohl(v4)};
+    return true;
+  case AF_INET6:
+    bytes += offsetof(struct sockaddr_in6, sin6_addr);
+    *ip = (struct dgram__ip){dgram__ip_read(bytes), dgram__ip_read(bytes + 8)};
+    return true;
+  default:
+    return false;
+  }
 }
 
 static inline bool dgram__ip_is_v4(struct dgram__ip ip) {
