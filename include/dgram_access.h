@@ -21,10 +21,11 @@
  * "::ffff:192.0.2.1" on a udp6 socket, and a rule "::"/0 to all addresses of both families. Zones
  * ("%eth0") are accepted and ignored, and so are ports.
  *
- * *Cost.* A look-up takes some tens of nanoseconds with 100,000 rules; it is made once for each
- * buffer of the system's, which with UDP_GRO has many datagrams of one sender. A rule takes about
- * 32 to 200 bytes; a range takes that for each of the subnets that it consists of, 1 to 254. A
- * socket without lists and limit pays nothing for them.
+ * *Cost.* A look-up takes about 20 to 35 ns with 100,000 rules; it is made once for each buffer of
+ * the system's, which with UDP_GRO has many datagrams of one sender. To add a rule takes about
+ * 0.2 us then, and a rule takes 44 bytes; in lists of other sizes about 40 to 100 bytes, in one of
+ * few rules, or of rules that have little in common, up to 700. A range takes that for each of the
+ * subnets that it consists of, 1 to 254. A socket without lists and limit pays nothing for them.
  *
  * *Threads.* A list belongs to one thread, as sockets do: all its calls, and all sockets that have
  * it, are on that thread. Threads that filter alike make a list each.

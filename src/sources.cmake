@@ -10,7 +10,8 @@ set(dgram_base # no descriptor, no loop
   listeners.c
   prefix_trie.c
   rate_limit.c
-  rtnetlink.c)
+  rtnetlink.c
+  trie_node.c)
 set(dgram_udp # system calls on one UDP descriptor: no loop
   cmsg.c
   descriptor.c

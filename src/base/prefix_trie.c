@@ -1,275 +1,94 @@
 /*
- * In this file: the items of the trie; their slots; the arrays of a node; looking up; adding;
- * removing; clearing.
+ * In this file: looking up; adding; removing; clearing. The nodes are in trie_node.h.
  *
- * A prefix of `bits` bits belongs to level (bits - 1) / 8, that of its last bit; the prefix of no
- * bits belongs to level 0. A node is at one level: it has the prefixes of that level that share the
- * octets before it (its entries), and the items of later levels by their octet at its level (its
- * children). An item is a node, or as a leaf a single prefix.
+ * Adding walks down to the node that shares the most with the prefix. There the prefix goes into
+ * its run; or, where the run is full, all of it into a new child at the first level at which they
+ * differ; or, where the node's octets are not those of the prefix, into a new node in front of it.
  *
- * A look-up of one in 100,000 prefixes waits for memory more than it computes. So a slot has, with
- * the pointer to an item, the next 56 bits of what all of the item share: most look-ups that end at
- * a leaf do not read it.
+ * Removing walks down in the same way. Then the node is given up for what is in it, if that is
+ * little; so every node but the root has at least two slots, and one without children 9 prefixes,
+ * unless memory was lacking.
  */
 #include "prefix_trie.h"
 
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
+#include "trie_node.h"
 
-/* ---- items ---- */
-
-enum trie_kind { TRIE_LEAF, TRIE_NODE };
-
-struct dgram__trie_item {
-  struct dgram__ip ip; /* what all prefixes below share */
-  uint8_t bits;        /* so many: of a leaf its length, of a node 8 times its level */
-  uint8_t kind;        /* enum trie_kind */
-  uint16_t children;   /* of a node, and */
-  uint16_t entries;
-};
-
-struct trie_counts {
-  uint32_t of[DGRAM__PREFIX_USES];
-};
-
-struct trie_leaf {
-  struct dgram__trie_item item;
-  struct trie_counts counts;
-};
-
-/* A prefix in its node: `index` is 1 in front of those of its bits that are of the node's octet. */
-struct trie_entry {
-  uint16_t index; /* 1 to 511 */
-  struct trie_counts counts;
-};
-
-struct trie_node {
-  struct dgram__trie_item item;
-  struct dgram__trie_slot *children; /* by octet */
-  struct trie_entry *entries;        /* in no order */
-  uint8_t before[4];                 /* children in the words of `branch` before this one */
-  uint64_t covered[4];               /* octets that are in one of the entries */
-  uint64_t branch[4];                /* octets that have a child */
-};
-
-static unsigned trie_level_of(const struct dgram__ip_block *prefix) {
-  return prefix->bits > 0 ? (prefix->bits - 1) / 8 : 0;
-}
-
-static unsigned trie_level(const struct dgram__trie_item *item) {
-  return item->bits / 8;
-}
-
-static struct trie_node *trie_as_node(struct dgram__trie_item *item) {
-  assert(item->kind == TRIE_NODE);
-  return (struct trie_node *)item;
-}
-
-static struct trie_leaf *trie_as_leaf(struct dgram__trie_item *item) {
-  assert(item->kind == TRIE_LEAF);
-  return (struct trie_leaf *)item;
-}
-
-static struct dgram__ip_block trie_prefix_of(const struct dgram__trie_item *leaf) {
-  return (struct dgram__ip_block){leaf->ip, leaf->bits};
-}
-
-static struct dgram__trie_item *trie_new_leaf(const struct dgram__ip_block *prefix,
-                                              struct trie_counts counts) {
-  struct trie_leaf *leaf = malloc(sizeof *leaf);
-  if (leaf == NULL)
-    return NULL;
-  *leaf = (struct trie_leaf){
-      .item = {.ip = prefix->ip, .bits = (uint8_t)prefix->bits, .kind = TRIE_LEAF},
-      .counts = counts};
-  return &leaf->item;
-}
-
-static void trie_free_node(struct trie_node *node) {
-  free(node->children);
-  free(node->entries);
-  free(node);
-}
-
-/* ---- slots ---- */
-
-/*
- * The low octet of a tag; above it are as many of the next bits, from the highest on, and zeros.
- * The next bits are those behind the octet that led to the slot.
- */
-enum {
-  TRIE_TAG_BITS = 0x3f, /* how many, 0 to TRIE_MOST_TAG_BITS */
-  TRIE_TAG_MORE = 0x40, /* the item's prefix is longer than that */
-  TRIE_TAG_LEAF = 0x80, /* it is a leaf, and no longer */
-  TRIE_MOST_TAG_BITS = 56
-};
-
-/* The 64 bits behind the first `octets`; zeros behind the last bit. */
-static inline uint64_t trie_next_bits(struct dgram__ip ip, unsigned octets) {
-  if (octets >= 8)
-    return octets < 16 ? ip.low << (8 * (octets - 8)) : 0;
-  return octets > 0 ? ip.high << (8 * octets) | ip.low >> (64 - 8 * octets) : ip.high;
-}
-
-/* Puts an item into a slot that so many octets lead to. */
-static void trie_set_slot(struct dgram__trie_slot *slot, unsigned octets,
-                          struct dgram__trie_item *item) {
-  unsigned bits = item->bits > 8 * octets ? item->bits - 8 * octets : 0;
-  uint64_t tag = bits <= TRIE_MOST_TAG_BITS ? bits : TRIE_MOST_TAG_BITS | TRIE_TAG_MORE;
-  if (item->kind == TRIE_LEAF && bits <= TRIE_MOST_TAG_BITS)
-    tag |= TRIE_TAG_LEAF;
-  slot->tag = (trie_next_bits(item->ip, octets) & ~UINT64_C(0xff)) | tag;
-  slot->item = item;
-}
-
-/* ---- the arrays of a node ---- */
-
-static inline unsigned trie_popcount(uint64_t word) {
-#if defined(__POPCNT__) || !defined(__x86_64__)
-  return (unsigned)__builtin_popcountll(word);
-#else /* else the compiler calls a function for it */
-  word -= word >> 1 & UINT64_C(0x5555555555555555);
-  word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
-  word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-  return (unsigned)(word * UINT64_C(0x0101010101010101) >> 56);
-#endif
-}
-
-static inline bool trie_has_bit(const uint64_t words[4], unsigned octet) {
-  return (words[octet / 64] >> octet % 64 & 1) != 0;
-}
-
-/* Where the child of an octet is, or would be, among the children. */
-static inline unsigned trie_child_at(const struct trie_node *node, unsigned octet) {
-  uint64_t lower = (UINT64_C(1) << octet % 64) - 1;
-  return node->before[octet / 64] + trie_popcount(node->branch[octet / 64] & lower);
-}
-
-static void trie_set_branch(struct trie_node *node, unsigned octet, bool has_child) {
-  uint64_t bit = UINT64_C(1) << octet % 64;
-  if (has_child)
-    node->branch[octet / 64] |= bit;
-  else
-    node->branch[octet / 64] &= ~bit;
-  for (unsigned i = 1; i < 4; i++)
-    node->before[i] = (uint8_t)(node->before[i - 1] + trie_popcount(node->branch[i - 1]));
-}
-
-/* Room for one more of `count`: the arrays have a power of two. NULL, and `array` stays: no memory.
- */
-static void *trie_grow(void *array, unsigned count, size_t size) {
-  if (array != NULL && (count & (count - 1)) != 0)
-    return array;
-  return realloc(array, (count > 0 ? 2 * (size_t)count : 1) * size);
-}
-
-/* Puts an item at its octet, which has no child. False: no memory. */
-static bool trie_put_child(struct trie_node *node, struct dgram__trie_item *child) {
-  unsigned level = trie_level(&node->item);
-  unsigned octet = dgram__ip_octet(child->ip, level);
-  assert(!trie_has_bit(node->branch, octet));
-  struct dgram__trie_slot *children =
-      trie_grow(node->children, node->item.children, sizeof(struct dgram__trie_slot));
-  if (children == NULL)
-    return false;
-  node->children = children;
-  unsigned at = trie_child_at(node, octet);
-  memmove(children + at + 1, children + at, (node->item.children - at) * sizeof *children);
-  trie_set_slot(&children[at], level + 1, child);
-  node->item.children++;
-  trie_set_branch(node, octet, true);
-  return true;
-}
-
-static void trie_drop_child(struct trie_node *node, unsigned octet) {
-  unsigned at = trie_child_at(node, octet);
-  node->item.children--;
-  memmove(node->children + at, node->children + at + 1,
-          (node->item.children - at) * sizeof *node->children);
-  trie_set_branch(node, octet, false);
-}
-
-static unsigned trie_index(const struct dgram__ip_block *prefix) {
-  unsigned level = trie_level_of(prefix);
-  unsigned bits = prefix->bits - 8 * level;
-  return 1U << bits | dgram__ip_octet(prefix->ip, level) >> (8 - bits);
-}
-
-static struct trie_entry *trie_find_entry(const struct trie_node *node, unsigned index) {
-  for (unsigned i = 0; i < node->item.entries; i++)
-    if (node->entries[i].index == index)
-      return &node->entries[i];
-  return NULL;
-}
-
-static void trie_cover(struct trie_node *node, unsigned index) {
-  unsigned bits = 31 - (unsigned)__builtin_clz(index);
-  unsigned first = (index << (8 - bits)) & 0xff;
-  unsigned end = first + (1U << (8 - bits));
-  for (unsigned octet = first; octet < end; octet++)
-    node->covered[octet / 64] |= UINT64_C(1) << octet % 64;
-}
-
-/* Puts a prefix of the node's level, which it does not have. False: no memory. */
-static bool trie_put_entry(struct trie_node *node, const struct dgram__ip_block *prefix,
-                           struct trie_counts counts) {
-  assert(trie_level_of(prefix) == trie_level(&node->item));
-  struct trie_entry *entries =
-      trie_grow(node->entries, node->item.entries, sizeof(struct trie_entry));
-  if (entries == NULL)
-    return false;
-  node->entries = entries;
-  unsigned index = trie_index(prefix);
-  entries[node->item.entries++] = (struct trie_entry){(uint16_t)index, counts};
-  trie_cover(node, index);
-  return true;
-}
-
-static void trie_drop_entry(struct trie_node *node, struct trie_entry *entry) {
-  *entry = node->entries[--node->item.entries];
-  memset(node->covered, 0, sizeof node->covered);
-  for (unsigned i = 0; i < node->item.entries; i++)
-    trie_cover(node, node->entries[i].index);
+static unsigned trie_min(unsigned a, unsigned b) {
+  return a < b ? a : b;
 }
 
 /* ---- looking up ---- */
 
-bool dgram__prefix_trie_covers(const struct dgram__prefix_trie *trie, struct dgram__ip ip) {
-  const struct dgram__trie_slot *slot = &trie->root;
-  unsigned octets = 0;
-  while (slot->item != NULL) {
-    unsigned bits = slot->tag & TRIE_TAG_BITS;
-    if (bits > 0 && (trie_next_bits(ip, octets) ^ slot->tag) >> (64 - bits) != 0)
-      return false;
-    if ((slot->tag & TRIE_TAG_LEAF) != 0)
+/* Whether a prefix of an octet's run has the address. */
+static bool trie_run_covers(const struct dgram__trie_node *node, unsigned octet,
+                            const struct dgram__ip *ip) {
+  unsigned before = 8 * (node->level + 1U);
+  uint64_t next = dgram__trie_next_bits(*ip, node->level + 1U);
+  for (unsigned at = dgram__trie_begin(node, octet); at < dgram__trie_end(node, octet); at++) {
+    uint64_t tag = node->slots[at].tag;
+    unsigned bits = tag & 0xff, in_tag = trie_min(bits - before, DGRAM__TRIE_TAG_BITS);
+    if ((next ^ tag) >> (64 - in_tag) == 0 &&
+        (bits - before == in_tag || dgram__ip_share(node->records[at].ip, *ip, bits)))
       return true;
-    const struct dgram__trie_item *item = slot->item;
-    if ((slot->tag & TRIE_TAG_MORE) != 0 && !dgram__ip_share(item->ip, ip, item->bits))
-      return false;
-    if (item->kind == TRIE_LEAF)
-      return true;
-    const struct trie_node *node = (const struct trie_node *)item;
-    unsigned octet = dgram__ip_octet(ip, trie_level(item));
-    if (trie_has_bit(node->covered, octet))
-      return true;
-    if (!trie_has_bit(node->branch, octet))
-      return false;
-    octets = trie_level(item) + 1;
-    slot = &node->children[trie_child_at(node, octet)];
   }
   return false;
 }
 
-/* ---- adding ---- */
-
-/* False: so often that the count would wrap. */
-static bool trie_count(struct trie_counts *counts, enum dgram__prefix_use use) {
-  if (counts->of[use] == UINT32_MAX)
-    return false;
-  counts->of[use]++;
-  return true;
+/*
+ * The same in a node at level 8 or later, where a tag has all bits of a prefix. Slots are compared
+ * four at a time and without a branch, which would be mispredicted: runs have random lengths. Those
+ * of the four that are not of the run have any content, and do not count.
+ */
+static inline bool trie_low_run_covers(const union dgram__trie_slot *slots, unsigned count,
+                                       uint64_t next, unsigned before) {
+  for (;; slots += DGRAM__TRIE_LANES, count -= DGRAM__TRIE_LANES) {
+    unsigned found = 0;
+    for (unsigned i = 0; i < DGRAM__TRIE_LANES; i++) {
+      uint64_t tag = slots[i].tag;
+      unsigned others = (before - (unsigned)tag) % 64; /* 64 minus the prefix's bits in the tag */
+      found |= (unsigned)((next ^ tag) >> others == 0) << i;
+    }
+    if (count <= DGRAM__TRIE_LANES)
+      return (found & ((1U << count) - 1)) != 0;
+    if (found != 0)
+      return true;
+  }
 }
+
+/* From a node at level 8 or later on. */
+static bool trie_low_covers(const struct dgram__trie_node *node, struct dgram__ip ip) {
+  for (;;) {
+    unsigned before = 8 * (node->level - 8U);
+    if (node->ip.high != ip.high || ((node->ip.low ^ ip.low) & ~(UINT64_MAX >> before)) != 0)
+      return false;
+    uint64_t rest = ip.low << before;
+    unsigned octet = (unsigned)(rest >> 56), start = node->starts[octet];
+    unsigned begin = start & DGRAM__TRIE_POSITION;
+    if ((start & (DGRAM__TRIE_CHILD | DGRAM__TRIE_COVERED)) != DGRAM__TRIE_CHILD) {
+      bool found = trie_low_run_covers(node->slots + begin, dgram__trie_end(node, octet) - begin,
+                                       rest << 8, before + 8);
+      return ((start & DGRAM__TRIE_COVERED) != 0) | found; /* no branch */
+    }
+    node = node->slots[begin].child;
+  }
+}
+
+bool dgram__prefix_trie_covers(const struct dgram__prefix_trie *trie, struct dgram__ip ip) {
+  const struct dgram__trie_node *node = trie->root;
+  while (node != NULL && node->level < 8) {
+    if (!dgram__ip_share(node->ip, ip, 8U * node->level))
+      return false;
+    unsigned octet = dgram__ip_octet(ip, node->level), start = node->starts[octet];
+    if ((start & DGRAM__TRIE_COVERED) != 0)
+      return true;
+    if ((start & DGRAM__TRIE_CHILD) == 0)
+      return trie_run_covers(node, octet, &ip);
+    node = node->slots[start & DGRAM__TRIE_POSITION].child;
+  }
+  return node != NULL && trie_low_covers(node, ip);
+}
+
+/* ---- adding ---- */
 
 /* The octets at the beginning that two addresses share. */
 static unsigned trie_common_octets(struct dgram__ip a, struct dgram__ip b) {
@@ -279,187 +98,125 @@ static unsigned trie_common_octets(struct dgram__ip a, struct dgram__ip b) {
   return octets;
 }
 
-/* Adds a prefix that belongs into the node or below an octet without a child. */
-static bool trie_put(struct trie_node *node, const struct dgram__ip_block *prefix,
-                     struct trie_counts counts) {
-  if (trie_level_of(prefix) == trie_level(&node->item))
-    return trie_put_entry(node, prefix, counts);
-  struct dgram__trie_item *leaf = trie_new_leaf(prefix, counts);
-  if (leaf != NULL && trie_put_child(node, leaf))
-    return true;
-  free(leaf);
-  return false;
+/* A node with the prefix. NULL: no memory. */
+static struct dgram__trie_node *trie_new_node(const struct dgram__ip_block *prefix,
+                                              const struct dgram__trie_record *record,
+                                              unsigned level) {
+  struct dgram__trie_node *node = dgram__trie_node_new(prefix->ip, level);
+  if (node == NULL || dgram__trie_put(node, prefix, record))
+    return node;
+  dgram__trie_node_free(node);
+  return NULL;
 }
 
 /*
- * Puts a node at this level in the place of the slot's item, with the item and the prefix in it.
- * False: no memory.
+ * Puts a node with the prefix in front of another, at the first level at which they differ, or that
+ * of the prefix. False: no memory.
  */
-static bool trie_split(struct dgram__trie_slot *slot, unsigned octets, unsigned level,
-                       const struct dgram__ip_block *prefix, struct trie_counts counts) {
-  struct dgram__trie_item *item = slot->item;
-  struct dgram__ip_block shared = dgram__ip_block_of(prefix->ip, 8 * level);
-  struct trie_node *node = calloc(1, sizeof *node);
-  if (node == NULL)
-    return false;
-  node->item =
-      (struct dgram__trie_item){.ip = shared.ip, .bits = (uint8_t)shared.bits, .kind = TRIE_NODE};
-  struct dgram__ip_block of_leaf = trie_prefix_of(item);
-  bool becomes_entry = item->kind == TRIE_LEAF && trie_level_of(&of_leaf) == level;
-  bool done = becomes_entry ? trie_put_entry(node, &of_leaf, trie_as_leaf(item)->counts)
-                            : trie_put_child(node, item);
-  if (!done || !trie_put(node, prefix, counts)) {
-    trie_free_node(node);
+static bool trie_put_in_front(struct dgram__trie_node **place, const struct dgram__ip_block *prefix,
+                              const struct dgram__trie_record *record, unsigned level) {
+  struct dgram__trie_node *child = *place, *parent = trie_new_node(prefix, record, level);
+  if (parent == NULL || !dgram__trie_put_child(parent, dgram__ip_octet(child->ip, level), child)) {
+    dgram__trie_node_free(parent);
     return false;
   }
-  if (becomes_entry)
-    free(item);
-  trie_set_slot(slot, octets, &node->item);
+  *place = parent;
+  dgram__trie_give_up(parent, child);
+  return true;
+}
+
+/* Puts a child, with the prefix and those of a full run, in the place of the run. False: no memory.
+ */
+static bool trie_burst(struct dgram__trie_node *node, unsigned run,
+                       const struct dgram__ip_block *prefix,
+                       const struct dgram__trie_record *record) {
+  unsigned begin = dgram__trie_begin(node, run), end = dgram__trie_end(node, run);
+  unsigned level = dgram__trie_level(prefix);
+  for (unsigned at = begin; at < end; at++) {
+    struct dgram__ip_block other = dgram__trie_prefix(node, at);
+    level = trie_min(level, dgram__trie_level(&other));
+    level = trie_min(level, trie_common_octets(other.ip, prefix->ip));
+  }
+  struct dgram__trie_node *child = trie_new_node(prefix, record, level);
+  bool done = child != NULL;
+  for (unsigned at = begin; done && at < end; at++) {
+    struct dgram__ip_block other = dgram__trie_prefix(node, at);
+    done = dgram__trie_put(child, &other, &node->records[at]);
+  }
+  if (!done || !dgram__trie_put_child(node, run, child)) {
+    dgram__trie_node_free(child);
+    return false;
+  }
   return true;
 }
 
 bool dgram__prefix_trie_add(struct dgram__prefix_trie *trie, const struct dgram__ip_block *prefix,
                             enum dgram__prefix_use use) {
-  struct dgram__trie_slot *slot = &trie->root;
-  unsigned octets = 0; /* that lead to the slot */
-  struct trie_counts once = {{0}};
-  unsigned level = trie_level_of(prefix);
-  once.of[use] = 1;
-  for (;;) {
-    struct dgram__trie_item *item = slot->item;
-    if (item == NULL) {
-      item = trie_new_leaf(prefix, once);
-      if (item != NULL)
-        trie_set_slot(slot, octets, item);
-      return item != NULL;
-    }
-    if (item->kind == TRIE_LEAF && item->bits == prefix->bits &&
-        dgram__ip_equal(item->ip, prefix->ip))
-      return trie_count(&trie_as_leaf(item)->counts, use);
-    struct dgram__ip_block of_leaf = trie_prefix_of(item);
-    unsigned level_of_item = item->kind == TRIE_LEAF ? trie_level_of(&of_leaf) : trie_level(item);
-    unsigned split = trie_common_octets(item->ip, prefix->ip);
-    split = split < level ? split : level;
-    split = split < level_of_item ? split : level_of_item;
-    if (item->kind == TRIE_LEAF || split < level_of_item)
-      return trie_split(slot, octets, split, prefix, once);
-    struct trie_node *node = trie_as_node(item);
-    unsigned octet = dgram__ip_octet(prefix->ip, level_of_item);
-    if (level == level_of_item) {
-      struct trie_entry *entry = trie_find_entry(node, trie_index(prefix));
-      return entry != NULL ? trie_count(&entry->counts, use) : trie_put(node, prefix, once);
-    }
-    if (!trie_has_bit(node->branch, octet))
-      return trie_put(node, prefix, once);
-    octets = level_of_item + 1;
-    slot = &node->children[trie_child_at(node, octet)];
+  struct dgram__trie_record record = {.ip = prefix->ip};
+  unsigned level = dgram__trie_level(prefix);
+  record.counts[use] = 1;
+  if (trie->root == NULL) {
+    trie->root = trie_new_node(prefix, &record, level);
+    return trie->root != NULL;
   }
+  struct dgram__trie_node *node = NULL, **place = &trie->root;
+  unsigned run = 0;
+  while (place != NULL) {
+    node = *place;
+    unsigned shared = trie_min(level, trie_common_octets(node->ip, prefix->ip));
+    if (shared < node->level)
+      return trie_put_in_front(place, prefix, &record, shared);
+    run = dgram__trie_run(node, prefix);
+    place = dgram__trie_child(node, run);
+  }
+  unsigned at = dgram__trie_find(node, run, prefix);
+  if (at == dgram__trie_end(node, run))
+    return run == DGRAM__TRIE_OWN || at - dgram__trie_begin(node, run) < DGRAM__TRIE_MOST
+               ? dgram__trie_put(node, prefix, &record)
+               : trie_burst(node, run, prefix, &record);
+  if (node->records[at].counts[use] == UINT32_MAX)
+    return false;
+  node->records[at].counts[use]++;
+  return true;
 }
 
 /* ---- removing ---- */
 
-/* Takes one of a use; false: there is none. */
-static bool trie_uncount(struct trie_counts *counts, enum dgram__prefix_use use) {
-  if (counts->of[use] == 0)
-    return false;
-  counts->of[use]--;
-  return true;
-}
-
-static bool trie_is_unused(const struct trie_counts *counts) {
+static bool trie_is_unused(const struct dgram__trie_record *record) {
   for (unsigned i = 0; i < DGRAM__PREFIX_USES; i++)
-    if (counts->of[i] > 0)
+    if (record->counts[i] > 0)
       return false;
   return true;
 }
 
-/* A place in the trie, with what leads to it. */
-struct trie_place {
-  struct dgram__trie_slot *slot;
-  unsigned octets;
-  struct trie_node *parent; /* NULL: it is the root */
-};
-
-/* A node that has only a child left gives its place to it. */
-static void trie_shorten(const struct trie_place *place) {
-  struct trie_node *node = trie_as_node(place->slot->item);
-  if (node->item.entries > 0 || node->item.children != 1)
-    return;
-  trie_set_slot(place->slot, place->octets, node->children[0].item);
-  trie_free_node(node);
-}
-
-/* Takes the item, which has the address, out of its place, `in` which its parent is another. */
-static void trie_take_out(const struct trie_place *place, const struct trie_place *in,
-                          struct dgram__ip ip) {
-  if (place->parent == NULL) {
-    place->slot->item = NULL;
-    return;
-  }
-  trie_drop_child(place->parent, dgram__ip_octet(ip, trie_level(&place->parent->item)));
-  trie_shorten(in);
-}
-
-/*
- * Finds the place where the prefix is, if it is anywhere, as a leaf or in a node, and the place
- * above it. False: it is nowhere.
- */
-static bool trie_find(struct dgram__prefix_trie *trie, const struct dgram__ip_block *prefix,
-                      struct trie_place *place, struct trie_place *above) {
-  unsigned level = trie_level_of(prefix);
-  *place = (struct trie_place){.slot = &trie->root};
-  for (;;) {
-    struct dgram__trie_item *item = place->slot->item;
-    if (item == NULL || item->bits > prefix->bits ||
-        !dgram__ip_share(item->ip, prefix->ip, item->bits))
-      return false;
-    if (item->kind == TRIE_LEAF)
-      return item->bits == prefix->bits;
-    if (trie_level(item) == level)
-      return true;
-    struct trie_node *node = trie_as_node(item);
-    unsigned octet = dgram__ip_octet(prefix->ip, trie_level(item));
-    if (trie_level(item) > level || !trie_has_bit(node->branch, octet))
-      return false;
-    *above = *place;
-    *place = (struct trie_place){.slot = &node->children[trie_child_at(node, octet)],
-                                 .octets = trie_level(item) + 1,
-                                 .parent = node};
-  }
-}
-
-/*
- * A node whose last entry goes may be empty: what was the other item of its split has been removed
- * before it. (To make it a leaf then would take memory.) Only its parent can change with it.
- */
 bool dgram__prefix_trie_remove(struct dgram__prefix_trie *trie,
                                const struct dgram__ip_block *prefix, enum dgram__prefix_use use) {
-  struct trie_place place, above = {.slot = NULL};
-  if (!trie_find(trie, prefix, &place, &above))
-    return false;
-  struct dgram__trie_item *item = place.slot->item;
-  if (item->kind == TRIE_LEAF) {
-    struct trie_leaf *leaf = trie_as_leaf(item);
-    if (!trie_uncount(&leaf->counts, use))
+  struct dgram__trie_node *node = NULL, *parent = NULL;
+  struct dgram__trie_node **place = trie->root != NULL ? &trie->root : NULL;
+  unsigned run = 0;
+  while (place != NULL) {
+    parent = node;
+    node = *place;
+    if (node->level > dgram__trie_level(prefix) ||
+        !dgram__ip_share(node->ip, prefix->ip, 8U * node->level))
       return false;
-    if (trie_is_unused(&leaf->counts)) {
-      trie_take_out(&place, &above, prefix->ip);
-      free(leaf);
-    }
-    return true;
+    run = dgram__trie_run(node, prefix);
+    place = dgram__trie_child(node, run);
   }
-  struct trie_node *node = trie_as_node(item);
-  struct trie_entry *entry = trie_find_entry(node, trie_index(prefix));
-  if (entry == NULL || !trie_uncount(&entry->counts, use))
+  if (node == NULL)
     return false;
-  if (!trie_is_unused(&entry->counts))
+  unsigned at = dgram__trie_find(node, run, prefix);
+  if (at == dgram__trie_end(node, run) || node->records[at].counts[use] == 0)
+    return false;
+  node->records[at].counts[use]--;
+  if (!trie_is_unused(&node->records[at]))
     return true;
-  trie_drop_entry(node, entry);
-  if (item->entries + item->children > 0) {
-    trie_shorten(&place);
-  } else {
-    trie_take_out(&place, &above, prefix->ip);
-    trie_free_node(node);
+  dgram__trie_drop(node, run, at);
+  if (parent != NULL) {
+    dgram__trie_give_up(parent, node);
+  } else if (dgram__trie_count(node) == node->children && node->children < 2) {
+    trie->root = node->children > 0 ? node->slots[0].child : NULL;
+    dgram__trie_node_free(node);
   }
   return true;
 }
@@ -468,19 +225,17 @@ bool dgram__prefix_trie_remove(struct dgram__prefix_trie *trie,
 
 /* Recursive; levels of one another grow, so at most 16 calls deep. */
 // NOLINTNEXTLINE(misc-no-recursion)
-static void trie_free_item(struct dgram__trie_item *item) {
-  if (item->kind == TRIE_LEAF) {
-    free(item);
-    return;
+static void trie_free_all(struct dgram__trie_node *node) {
+  for (unsigned octet = 0; octet < DGRAM__TRIE_OWN && node->children > 0; octet++) {
+    struct dgram__trie_node **child = dgram__trie_child(node, octet);
+    if (child != NULL)
+      trie_free_all(*child);
   }
-  struct trie_node *node = trie_as_node(item);
-  for (unsigned i = 0; i < item->children; i++)
-    trie_free_item(node->children[i].item);
-  trie_free_node(node);
+  dgram__trie_node_free(node);
 }
 
 void dgram__prefix_trie_clear(struct dgram__prefix_trie *trie) {
-  if (trie->root.item != NULL)
-    trie_free_item(trie->root.item);
-  trie->root.item = NULL;
+  if (trie->root != NULL)
+    trie_free_all(trie->root);
+  trie->root = NULL;
 }

@@ -181,7 +181,7 @@ TEST("rules survive each fault") {
 }
 
 TEST("many ranges survive each fault") {
-  survive_all_faults(many_ranges, errors, 1, 80);
+  survive_all_faults(many_ranges, errors, 1, 50);
 }
 
 TEST("a socket with lists and a limit survives each fault") {
