@@ -6,12 +6,19 @@
  *
  * It prints the CPU time of a look-up in nanoseconds, the median of several rounds, for addresses
  * that are in one of the rules and for random ones; and each as a multiple of the access list's.
- * Only these ratios mean something.
+ * Look-ups overlap, since none waits for another's answer: a processor reads the memory of several
+ * at once. "one by one" is the time of one that begins with the answer of the one before.
+ *
+ * Of the access list it prints, too, the memory of a rule and the time of a change of one, which
+ * includes reading its text.
  */
 #include <dgram.h>
 #include <dgram_access.h>
 
 #include <arpa/inet.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +32,7 @@ struct rule {
   uint32_t address;
   uint32_t mask;
   int bits;
+  char text[INET_ADDRSTRLEN];
 };
 
 struct table {
@@ -77,15 +85,12 @@ static bool in_tables(uint32_t address) {
 
 /* ---- rules: two thirds are addresses, the others subnets of 8 to 31 bits ---- */
 
-static void add_rule(int i) {
-  char text[INET_ADDRSTRLEN];
+static void make_rule(int i) {
   int bits = i % 3 != 0 ? 32 : i % 300 != 0 ? 20 + (int)(random_next() % 12) : 12;
   uint32_t mask = UINT32_MAX << (32 - bits);
-  rules[i] = (struct rule){random_next() & mask, mask, bits};
+  rules[i] = (struct rule){.address = random_next() & mask, .mask = mask, .bits = bits};
   struct in_addr address = {htonl(rules[i].address)};
-  inet_ntop(AF_INET, &address, text, sizeof text);
-  if (dgram_access_list_add_subnet(list, text, bits) != 0)
-    abort();
+  inet_ntop(AF_INET, &address, rules[i].text, sizeof rules[i].text);
   struct table *table = &tables[bits];
   if (table->slots == NULL) {
     uint32_t size = 16;
@@ -96,6 +101,18 @@ static void add_rule(int i) {
       abort();
   }
   *table_find(table, rules[i].address) = rules[i].address + 1;
+}
+
+static void add_rules(void) {
+  for (int i = 0; i < rule_count; i++)
+    if (dgram_access_list_add_subnet(list, rules[i].text, rules[i].bits) != 0)
+      abort();
+}
+
+static void remove_rules(void) {
+  for (int i = 0; i < rule_count; i++)
+    if (dgram_access_list_remove_subnet(list, rules[i].text, rules[i].bits) != 0)
+      abort();
 }
 
 /* ---- the time ---- */
@@ -111,14 +128,34 @@ static double now_ns(void) {
   return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-static double measure(bool (*look_up)(uint32_t address), const uint32_t queries[], int count,
-                      unsigned *found) {
+static unsigned count_found(bool (*look_up)(uint32_t address), const uint32_t queries[],
+                            int count) {
+  unsigned found = 0;
+  for (int i = 0; i < count; i++)
+    found += look_up(queries[i]);
+  return found;
+}
+
+/* Each address is computed from the last answer, of which a compiler does not know that nothing is
+ * added. */
+static unsigned count_found_one_by_one(bool (*look_up)(uint32_t address), const uint32_t queries[],
+                                       int count) {
+  static volatile uint32_t nothing;
+  uint32_t factor = nothing;
+  unsigned found = 0;
+  for (int i = 0; i < count; i++)
+    found += look_up(queries[i] + found * factor);
+  return found;
+}
+
+static double measure(unsigned (*count_all)(bool (*)(uint32_t), const uint32_t[], int),
+                      bool (*look_up)(uint32_t address), const uint32_t queries[], int count) {
   double times[ROUNDS];
+  unsigned right = count_found(in_tables, queries, count);
   for (int round = 0; round < ROUNDS; round++) {
     double began = now_ns();
-    *found = 0;
-    for (int i = 0; i < count; i++)
-      *found += look_up(queries[i]);
+    if (count_all(look_up, queries, count) != right)
+      abort();
     times[round] = (now_ns() - began) / count;
   }
   qsort(times, ROUNDS, sizeof *times, compare);
@@ -126,16 +163,40 @@ static double measure(bool (*look_up)(uint32_t address), const uint32_t queries[
 }
 
 static void compare_ways(const char *which, const uint32_t queries[]) {
-  unsigned found[3];
   int few = rule_count > 1000 ? 64 : QUERIES; /* the array is slow */
-  double ours = measure(in_access_list, queries, QUERIES, &found[0]);
-  double hashes = measure(in_tables, queries, QUERIES, &found[1]);
-  double array = measure(in_array, queries, few, &found[2]);
-  if (found[0] != found[1])
+  double ours = measure(count_found, in_access_list, queries, QUERIES);
+  double one_by_one = measure(count_found_one_by_one, in_access_list, queries, QUERIES);
+  double hashes = measure(count_found, in_tables, queries, QUERIES);
+  double array = measure(count_found, in_array, queries, few);
+  printf("%7d rules, %-6s  access list %6.1f ns, one by one %6.1f ns; hash by length %6.1f ns, "
+         "x %.1f; array %9.1f ns, x %.0f\n",
+         rule_count, which, ours, one_by_one, hashes, hashes / ours, array, array / ours);
+}
+
+/* ---- memory and changes ---- */
+
+static double memory(void) {
+#ifdef __GLIBC__
+  struct mallinfo2 info = mallinfo2();
+  return (double)(info.uordblks + info.hblkhd);
+#else
+  return 0;
+#endif
+}
+
+/* Fills the list, empties it, and fills it again. */
+static void change_all(void) {
+  double memory_before = memory(), began = now_ns();
+  add_rules();
+  double added = now_ns(), memory_after = memory();
+  remove_rules();
+  double removed = now_ns();
+  if (dgram_access_list_count(list) != 0)
     abort();
-  printf("%7d rules, %-6s  access list %6.1f ns; hash by length %6.1f ns, x %.1f; "
-         "array %9.1f ns, x %.0f\n",
-         rule_count, which, ours, hashes, hashes / ours, array, array / ours);
+  add_rules();
+  printf("%7d rules          memory %6.1f bytes, to add %6.1f ns, to remove %6.1f ns, each\n",
+         rule_count, (memory_after - memory_before) / rule_count, (added - began) / rule_count,
+         (removed - added) / rule_count);
 }
 
 static void run(int count) {
@@ -145,7 +206,8 @@ static void run(int count) {
   if (rules == NULL || dgram_access_list_create(&list) != 0)
     abort();
   for (int i = 0; i < count; i++)
-    add_rule(i);
+    make_rule(i);
+  change_all();
   for (int i = 0; i < QUERIES; i++) {
     const struct rule *rule = &rules[random_next() % (uint32_t)count];
     inside[i] = rule->address | (random_next() & ~rule->mask);
