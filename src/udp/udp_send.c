@@ -42,12 +42,13 @@ static inline void udp_send_address(struct msghdr *message,
 /*
  * Adds a datagram's iov to those that end at `end`; returns the new end. One that begins where the
  * last one ends is joined to it: a program that fills its buffer from front to back gets one iovec
- * for the whole message.
+ * for the whole message. (Compared as numbers: C has no NULL + 0, which is in the iovec in front of
+ * the first.)
  */
 static struct iovec *udp_send_add_iov(struct iovec *end, const struct dgram__datagram *datagram) {
   for (uint32_t i = 0; i < datagram->iov_count; i++) {
     const struct iovec *iov = &datagram->iov[i];
-    if ((char *)end[-1].iov_base + end[-1].iov_len == iov->iov_base)
+    if ((uintptr_t)end[-1].iov_base + end[-1].iov_len == (uintptr_t)iov->iov_base)
       end[-1].iov_len += iov->iov_len;
     else
       *end++ = *iov;
