@@ -82,4 +82,13 @@ static inline void input_text(struct input *input, char *text, size_t size) {
   (void)input_byte(input);
 }
 
+/* ---- functions that the linker replaces ---- */
+
+/* WRAP(type, name, (parameters)) { ... } stands for a function that dgram_fuzz() of CMakeLists.txt
+ * names. The true one is __real_NAME. */
+#define WRAP(type, name, parameters) \
+  type __real_##name parameters;     \
+  type __wrap_##name parameters;     \
+  type __wrap_##name parameters
+
 #endif
