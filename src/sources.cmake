@@ -18,6 +18,7 @@ set(dgram_udp # system calls on one UDP descriptor: no loop
   error_queue.c
   gso.c
   rx_info.c
+  sendmmsg.c
   sockopt.c
   tx_options.c
   udp_recv.c

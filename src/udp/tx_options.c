@@ -28,11 +28,12 @@ bool dgram__tx_options_is_ipv4(const union dgram__address *to) {
 static void cmsg_append(struct msghdr *message, int level, int type, const void *data,
                         size_t size) {
   char *at = (char *)message->msg_control + message->msg_controllen;
-  struct cmsghdr header = {.cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(size)};
+  struct cmsghdr header = {
+      .cmsg_level = level, .cmsg_type = type, .cmsg_len = (socklen_t)CMSG_LEN(size)};
   memset(at, 0, CMSG_SPACE(size));
   memcpy(at, &header, sizeof header);
   memcpy(at + CMSG_LEN(0), data, size);
-  message->msg_controllen += CMSG_SPACE(size);
+  message->msg_controllen += (socklen_t)CMSG_SPACE(size);
 }
 
 #if DGRAM__HAS_TX_CMSGS

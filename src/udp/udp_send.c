@@ -73,7 +73,7 @@ static const struct dgram__datagram *udp_send_join(struct dgram__tx_batch *batch
     next = next->next;
   } while (dgram__gso_batch_add(gso, next, limits));
   message->msg_iov = start;
-  message->msg_iovlen = (size_t)(end - start);
+  message->msg_iovlen = (unsigned)(end - start);
   batch->iov_count += (unsigned)message->msg_iovlen;
   assert(message->msg_iovlen <= DGRAM__MAX_IOV && batch->iov_count <= MAX_BATCH_IOV);
   dgram__cmsg_set_segment(message, &batch->cmsgs[batch->count], (uint16_t)gso->first->size);
@@ -140,12 +140,12 @@ int dgram__udp_send_messages(struct dgram__udp *udp, struct dgram__mmsghdr *mess
     int sent;
     udp->counters->send_calls++;
     do
-      sent = sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
+      sent = dgram__sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
       return sent;
     int err = -errno;
-    if (!DGRAM__IS_CALL_REFUSED(sendmmsg(udp->fd, messages, 0, MSG_DONTWAIT)))
+    if (!DGRAM__IS_CALL_REFUSED(dgram__sendmmsg(udp->fd, messages, 0, MSG_DONTWAIT)))
       return err;
     udp->capabilities.max_tx_batch = 1;
   }

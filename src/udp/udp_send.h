@@ -43,6 +43,17 @@ static inline unsigned dgram__udp_take_most(struct dgram__udp *udp) {
   return 1;
 }
 
+/*
+ * sendmmsg(2). Other C libraries of Linux than glibc have it as a loop of sendmsg(2), as musl does,
+ * since their `struct msghdr` has padding where the kernel's lengths are wider. There the system
+ * call itself is made: that padding is 0 in all of our messages, whose structs are initialised.
+ */
+#if DGRAM__HAS_SENDMMSG && defined(__linux__) && !defined(__GLIBC__)
+int dgram__sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+#else
+#define dgram__sendmmsg sendmmsg
+#endif
+
 /* sendmmsg(2), or sendmsg(2) of the first. Returns how many have left, or the first one's error. */
 int dgram__udp_send_messages(struct dgram__udp *udp, struct dgram__mmsghdr *messages,
                              unsigned count);

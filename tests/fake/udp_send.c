@@ -139,13 +139,13 @@ static unsigned check_datagram(const struct msghdr *message, const char *bytes, 
 static size_t gather(char bytes[65536], const struct msghdr *message) {
   size_t size = 0;
   assert_in_range(message->msg_iovlen, 1, 1024);
-  for (size_t i = 0; i < message->msg_iovlen; i++) {
+  for (size_t i = 0; i < (size_t)message->msg_iovlen; i++) {
     const struct iovec *part = &message->msg_iov[i];
     assert_true(size + part->iov_len <= 65507);
     memcpy(bytes + size, part->iov_base, part->iov_len);
     size += part->iov_len;
   }
-  if (message->msg_iovlen > kernel.most_parts)
+  if ((size_t)message->msg_iovlen > kernel.most_parts)
     kernel.most_parts = message->msg_iovlen;
   return size;
 }

@@ -55,11 +55,13 @@ MOMENT(lstat, (const char *at, struct stat *file), (at, file))
 MOMENT(rename, (const char *from, const char *to), (from, to))
 MOMENT(unlink, (const char *at), (at))
 
+#ifdef RENAME_NOREPLACE /* not in every C library */
 WRAP(int, renameat2, (int from_fd, const char *from, int to_fd, const char *to, unsigned flags)) {
   before_call();
   errno = moments.refused;
   return moments.refused != 0 ? -1 : __real_renameat2(from_fd, from, to_fd, to, flags);
 }
+#endif
 
 WRAP(int, link, (const char *from, const char *to)) {
   before_call();

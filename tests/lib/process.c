@@ -41,11 +41,11 @@ ssize_t process_send_fds(int to, const void *bytes, size_t size, const int fds[]
   struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
   if (count > 0) {
     message.msg_control = control.bytes;
-    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    header->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
     memcpy(CMSG_DATA(header), fds, count * sizeof(int));
   }
   return sendmsg(to, &message, flags | MSG_NOSIGNAL);

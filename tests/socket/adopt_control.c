@@ -8,6 +8,9 @@
 #include <netinet/udp.h>
 #include <stdbool.h>
 
+#ifndef SO_RCVMARK
+#define SO_RCVMARK 75 /* since Linux 5.19 */
+#endif
 #ifndef SO_RCVPRIORITY
 #define SO_RCVPRIORITY 82 /* since Linux 6.15 */
 #endif

@@ -64,9 +64,10 @@ static void receive_nothing(struct received *received) {
 static void receive(struct received *received, int level, int type, const void *data, size_t size) {
   struct cmsghdr *header =
       (struct cmsghdr *)(void *)(received->bytes + received->message.msg_controllen);
-  *header = (struct cmsghdr){.cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(size)};
+  *header = (struct cmsghdr){
+      .cmsg_level = level, .cmsg_type = type, .cmsg_len = (socklen_t)CMSG_LEN(size)};
   memcpy(CMSG_DATA(header), data, size);
-  received->message.msg_controllen += CMSG_SPACE(size);
+  received->message.msg_controllen += (socklen_t)CMSG_SPACE(size);
 }
 
 static void receive_int(struct received *received, int level, int type, int value) {
@@ -165,7 +166,7 @@ static void a_message_that_goes_on_behind_the_buffer_is_not_read(void **state) {
   receive_nothing(&received);
   receive_int(&received, IPPROTO_IP, IP_TTL, 64);
   receive_int(&received, IPPROTO_UDP, UDP_GRO, 1200);
-  received.message.msg_controllen -= CMSG_SPACE(sizeof(int)) - sizeof(struct cmsghdr);
+  received.message.msg_controllen -= (socklen_t)(CMSG_SPACE(sizeof(int)) - sizeof(struct cmsghdr));
   assert_true(dgram__cmsg_segment(&received.message) <= 0);
 }
 
@@ -176,7 +177,7 @@ static void lengths_out_of_all_proportion_end_the_list(void **state) {
     struct received received;
     receive_nothing(&received);
     receive_int(&received, IPPROTO_IP, IP_TTL, 64);
-    ((struct cmsghdr *)(void *)received.bytes)->cmsg_len = lengths[i];
+    ((struct cmsghdr *)(void *)received.bytes)->cmsg_len = (socklen_t)lengths[i];
     receive_int(&received, IPPROTO_UDP, UDP_GRO, 1200);
     assert_int_equal(dgram__cmsg_segment(&received.message), 0);
   }
@@ -188,7 +189,8 @@ static void scramble(char *bytes, size_t size, uint32_t *random) {
     bytes[i] = (char)random_next(random);
   for (size_t at = 0; at + sizeof(struct cmsghdr) <= size; at += 8) {
     struct cmsghdr header = {.cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_GRO};
-    header.cmsg_len = random_below(random, 3) ? random_below(random, 40) : random_next(random);
+    header.cmsg_len =
+        (socklen_t)(random_below(random, 3) ? random_below(random, 40) : random_next(random));
     if (random_below(random, 3) == 0)
       header.cmsg_type = UDP_SEGMENT;
     if (random_below(random, 2) == 0)
@@ -205,7 +207,7 @@ static void no_bytes_whatever_make_it_read_outside(void **state) {
     if (bytes == NULL)
       continue;
     scramble(bytes, size, &random);
-    struct msghdr message = {.msg_control = bytes, .msg_controllen = size};
+    struct msghdr message = {.msg_control = bytes, .msg_controllen = (socklen_t)size};
     assert_true(dgram__cmsg_segment(&message) >= 0);
     free(bytes);
   }

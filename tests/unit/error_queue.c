@@ -38,13 +38,14 @@ static void add(int level, int type, const void *data, size_t size) {
   assert_non_null(grown);
   if (before > 0)
     memcpy(grown, message.msg_control, before);
-  struct cmsghdr header = {.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
+  struct cmsghdr header = {
+      .cmsg_len = (socklen_t)CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
   memcpy(grown + before, &header, sizeof header);
   if (size > 0)
     memcpy(grown + before + CMSG_LEN(0), data, size);
   free(message.msg_control);
   message.msg_control = grown;
-  message.msg_controllen = before + CMSG_SPACE(size);
+  message.msg_controllen = (socklen_t)(before + CMSG_SPACE(size));
 }
 
 struct form {
@@ -157,7 +158,7 @@ static void any_bytes_are_read_within_their_bounds(void **state) {
     struct form form = form_of(SO_EE_ORIGIN_ICMP, 3, 3, ECONNREFUSED, 0);
     begin();
     message.msg_control = calloc(1, size + 1);
-    message.msg_controllen = size;
+    message.msg_controllen = (socklen_t)size;
     assert_non_null(message.msg_control);
     for (size_t i = 0; i < size; i++)
       ((char *)message.msg_control)[i] = (char)random_below(&seed, 256);
