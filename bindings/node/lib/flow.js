@@ -192,8 +192,9 @@ function sizeOf(message) {
 
 // ---- the time limit of a look-up ----
 
-// The callback, or if there is no answer in time ETIMEDOUT; a later answer is ignored.
-function withinTime(hostname, ms, callback) {
+// Begins a look-up with a callback that answers `callback` once: with what it is called with, or if
+// that is not in time with ETIMEDOUT. A look-up that throws has no answer.
+function withinTime(hostname, ms, callback, begin) {
   let ended = false;
   const end = (...answer) => {
     if (ended)
@@ -208,7 +209,13 @@ function withinTime(hostname, ms, callback) {
     end(error);
   }, ms);
   timer.unref?.();
-  return end;
+  try {
+    return begin(end);
+  } catch (error) {
+    ended = true;
+    clearTimeout(timer);
+    throw error;
+  }
 }
 
 module.exports = { SendQueue, checkQueueLimit, checkTimeout, isPaused, pauseWithoutListener,

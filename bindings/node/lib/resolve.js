@@ -38,8 +38,11 @@ function isTransparent(lookup) {
 function resolve(socket, state, address, callback) {
   const { lookup, options: { lookupTimeout } } = state; // without a `this`
   const hostname = address || loopbacks[socket.type];
-  lookup(hostname, families[socket.type],
-    lookupTimeout > 0 ? withinTime(hostname, lookupTimeout, callback) : callback);
+  const begin = (answer) => lookup(hostname, families[socket.type], answer);
+  if (lookupTimeout > 0)
+    withinTime(hostname, lookupTimeout, callback, begin);
+  else
+    begin(callback);
 }
 
 module.exports = { defaultLookup, isTransparent, loopbacks, resolve, wildcards };

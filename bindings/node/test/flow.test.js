@@ -239,6 +239,24 @@ describe('time limits', addition, () => {
     assert.strictEqual((await sent(socket, 'x', 1, '127.0.0.1'))[0], null);
   });
 
+  test('a look-up that throws has no time-out besides', async (t) => {
+    const lookup = (hostname, family, callback) => {
+      if (hostname === 'bad.test') throw new Error('thrown');
+      else if (hostname !== 'slow.test') callback(null, hostname, 4);
+    };
+    const socket = create(t, { lookup, lookupTimeout: 1 });
+    const listening = once(socket, 'listening');
+    socket.bind(0, '127.0.0.1');
+    await listening;
+    const keepAlive = setInterval(() => {}, 1000);
+    t.after(() => clearInterval(keepAlive));
+    const called = t.mock.fn();
+    assert.throws(() => socket.send('x', 1, 'bad.test', called), { message: 'thrown' });
+    await sent(socket, 'x', 1, 'slow.test'); // its time is over later
+    await settled();
+    assert.strictEqual(called.mock.callCount(), 0);
+  });
+
   test('sends that leave in time leave', async (t) => {
     const receiver = await open(t);
     const sender = await open(t, { sendTimeout: 1000, lookupTimeout: 1000 });
