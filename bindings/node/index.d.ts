@@ -128,6 +128,11 @@ export interface SocketOptions extends
    */
   lookupTimeout?: number | undefined;
   /**
+   * Keeps the addresses that the look-ups of sends and connects have found. By default each send to
+   * a name looks it up, as with node:dgram.
+   */
+  nameCache?: NameCache | undefined;
+  /**
    * Facts about each datagram that `rinfo` has as further members, if they are known; see
    * {@link RemoteInfo}. Each costs time. Where the system can't tell them (they need Linux), the
    * bind fails with `ENOTSUP`.
@@ -170,6 +175,20 @@ export interface SendQueueLimit {
   lowBytes?: number | undefined;
   /** The low mark of the datagrams, by default half of `count`. */
   lowCount?: number | undefined;
+}
+
+/**
+ * The option `nameCache` of {@link createSocket}. Sockets that are given the same object, and have
+ * the same `lookup`, share what they have found; it is read when the first of them is made.
+ *
+ * A name is looked up once for all sends and connects that wait for it. Failures are not kept, and
+ * binds look up anew. A send to a name that is known keeps its place among sends to addresses.
+ */
+export interface NameCache {
+  /** How many names are kept, at least 1; the least recently used one makes room. */
+  maxEntries: number;
+  /** Milliseconds for which a name is kept after it was found, at least 1. */
+  ttl: number;
 }
 
 /** The options of {@link Socket.bindSync}. */
@@ -389,6 +408,12 @@ export class Socket extends dgram.Socket {
 
   /** The sums of the counters of all sockets of this thread, closed ones included. */
   loopStats(): Stats;
+
+  /**
+   * Forgets the names that the socket's `nameCache` has, for all that share it: the next send to each
+   * looks it up. Without a cache it does nothing.
+   */
+  clearNameCache(): void;
 
   /**
    * Stops receiving, before the next `'message'`. What arrives waits in the system's buffer, and

@@ -32,6 +32,10 @@ const methods = {
     return readStats(this, 1);
   },
 
+  clearNameCache() {
+    checkHealth(this).nameCache?.clear();
+  },
+
   pause() {
     setPaused(this, true);
     return this;

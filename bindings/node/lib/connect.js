@@ -6,7 +6,7 @@ const errors = require('./errors');
 const { RESOLVED, RESOLVING, STARTED, end } = require('./attempt');
 const { isBlocked } = require('./block');
 const permission = require('./permission');
-const { resolve } = require('./resolve');
+const { resolvePeer } = require('./resolve');
 
 function isConnecting(state) {
   return state.connecting !== null || state.handle.connectState !== DISCONNECTED;
@@ -27,7 +27,7 @@ function resolveConnecting(socket, state) {
   connecting.become(RESOLVING);
   if (connecting.callback)
     socket.once('connect', connecting.callback);
-  resolve(socket, state, connecting.address, (error, ip) => {
+  resolvePeer(socket, state, connecting.address, (error, ip) => {
     if (connecting.state !== RESOLVING)
       return;
     if (!error)

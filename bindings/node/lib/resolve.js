@@ -45,4 +45,31 @@ function resolve(socket, state, address, callback) {
     begin(callback);
 }
 
-module.exports = { defaultLookup, isTransparent, loopbacks, resolve, wildcards };
+const nothing = () => {};
+
+// Of a send or connect, by the cache of names, if there is one. Returns a function that gives up
+// waiting for the answer.
+function resolvePeer(socket, state, address, callback) {
+  const { lookup, nameCache, options: { lookupTimeout } } = state;
+  if (nameCache === null) {
+    resolve(socket, state, address, callback);
+    return nothing;
+  }
+  const hostname = address || loopbacks[socket.type];
+  const family = families[socket.type];
+  const known = nameCache.get(hostname, family);
+  if (known !== undefined) {
+    process.nextTick(callback, null, known, family);
+    return nothing;
+  }
+  const begin = (answer) => nameCache.ask(lookup, hostname, family, answer);
+  if (!(lookupTimeout > 0))
+    return begin(callback);
+  const leave = withinTime(hostname, lookupTimeout, (...answer) => {
+    leave();
+    callback(...answer);
+  }, begin);
+  return leave;
+}
+
+module.exports = { defaultLookup, isTransparent, loopbacks, resolve, resolvePeer, wildcards };

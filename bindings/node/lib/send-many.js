@@ -11,7 +11,7 @@ const errors = require('./errors');
 const { Bytes, allocUnsafeSlow, copyInto, readView, sizeOfView } = require('./primordials');
 const permission = require('./permission');
 const { Request, giveRoom, submit, takeRoom } = require('./request');
-const { loopbacks, resolve } = require('./resolve');
+const { loopbacks, resolvePeer } = require('./resolve');
 const { complete, isLiteral, sendError } = require('./send');
 const { checkHealth } = require('./state');
 
@@ -119,7 +119,7 @@ function dispatch(request, connected) {
     }
     left++;
     let answered = false;
-    resolve(socket, state, name, (error, ip) => {
+    resolvePeer(socket, state, name, (error, ip) => {
       if (answered) // a look-up calls back once
         return;
       answered = true;

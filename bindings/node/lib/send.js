@@ -20,7 +20,7 @@ const { shared } = require('./messages');
 const { checkHealth, kState } = require('./state');
 const permission = require('./permission');
 const { Request, giveRoom, guarded, takeRoom, waitForListening } = require('./request');
-const { loopbacks, resolve } = require('./resolve');
+const { loopbacks, resolvePeer } = require('./resolve');
 
 const { BOUND, CONNECTED, EISCONN, ENOBUFS, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_BY_PATH,
   SEND_TO_DESTINATION, SEND_WITH_CALLBACK, SENT_SIZE } = constants;
@@ -121,7 +121,7 @@ function dispatch(request) {
     process.nextTick(transmit, request, host);
     return;
   }
-  resolve(socket, state, host, (error, ip) => {
+  resolvePeer(socket, state, host, (error, ip) => {
     if (error)
       lookupFailed(request, error);
     else

@@ -91,6 +91,7 @@ class Host {
   #index;
   #name;
   #addresses = [];
+  #clock = () => native.simNow(this.#network.id) / NS_PER_MS;
 
   constructor(network, index, name) {
     this.#network = network;
@@ -121,6 +122,9 @@ class Host {
         process.nextTick(callback, notFound(hostname));
     };
   }
+
+  // The time of its network, if there is one.
+  static clock(host) { return host?.#clock; }
 
   get name() { return this.#name; }
   get addresses() { return [...this.#addresses]; }

@@ -18,6 +18,7 @@ const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { SendQueue, checkQueueLimit, checkTimeout, pauseWithoutListener } = require('./flow');
 const { isConnecting, startToConnect } = require('./connect');
+const { nameCacheOf, readNameCache } = require('./name-cache');
 const { checkReceiveInfo } = require('./receive-info');
 const { send } = require('./send');
 const { applyBufferSizes, bufferSize } = require('./buffer-size');
@@ -66,10 +67,12 @@ function readOptions(state, options) {
     sendQueueLimit: checkQueueLimit(options.sendQueueLimit, 'options.sendQueueLimit'),
     sendTimeout: checkTimeout(options.sendTimeout, 'options.sendTimeout'),
     lookupTimeout: checkTimeout(options.lookupTimeout, 'options.lookupTimeout'),
+    nameCache: options.nameCache,
     host,
   };
   state.receiveInfo = checkReceiveInfo(options.receiveInfo, 'options.receiveInfo');
-  return { type, access };
+  const names = readNameCache(state.options.nameCache, 'options.nameCache');
+  return { type, access, names };
 }
 
 function closeOnAbort(socket, signal) {
@@ -103,12 +106,14 @@ function Socket(typeOrOptions, listener) {
   EventEmitter.call(this);
   const state = new State();
   const given = typeOrOptions !== null && typeof typeOrOptions === 'object';
-  const { type, access } = given ? readOptions(state, typeOrOptions) : { type: typeOrOptions };
+  const { type, access, names } = given ? readOptions(state, typeOrOptions) : { type: typeOrOptions };
   if (type !== 'udp4' && type !== 'udp6')
     throw errors.badType();
   if (state.lookup === undefined)
     state.lookup = defaultLookup();
   state.isDefaultLookup = isTransparent(state.lookup);
+  if (names)
+    state.nameCache = nameCacheOf(names, state.lookup, Host.clock(state.options.host));
   const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch, disableGro, bindToDevice,
     sockopts } = state.options;
   if (state.options.host !== undefined)

@@ -11,6 +11,7 @@ class State {
   closed = false;
   lookup = undefined; // (hostname, family, callback)
   isDefaultLookup = false;
+  nameCache = null; // of sends and connects
   options = { __proto__: null }; // those of createSocket() that are needed later
   receiveInfo = 0; // flags of the library: the facts about each datagram that rinfo has
   binding = null; // the bind under way, an Attempt (attempt.js)

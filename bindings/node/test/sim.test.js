@@ -47,6 +47,21 @@ describe('libdgram/sim', ours('the module is an addition'), () => {
     assert.strictEqual(network.counts.delivered, 1);
   });
 
+  test('a cache of names lives in the time of the network', async (t) => {
+    const { network, a } = pair();
+    const lookup = t.mock.fn((hostname, family, callback) => callback(null, '10.0.0.2', 4));
+    const socket = createSocket({ type: 'udp4', host: a, lookup, nameCache: { maxEntries: 1, ttl: 100 } });
+    t.after(() => new Promise((resolve) => socket.close(resolve)));
+    socket.bindSync();
+    const lookups = [];
+    for (const ms of [99, 1, 99, 1]) {
+      socket.send('x', 1000, 'name');
+      await network.run(ms);
+      lookups.push(lookup.mock.callCount());
+    }
+    assert.deepStrictEqual(lookups, [1, 1, 2, 2]);
+  });
+
   test('bind(), connect(), names and the events, as on the real network', async (t) => {
     const { network, a, b } = pair();
     const server = createSocket({ type: 'udp6', host: b });

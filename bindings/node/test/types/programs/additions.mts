@@ -16,6 +16,7 @@ const options: SocketOptions = {
   sendQueueLimit: { bytes: 1000, count: 10, lowBytes: 10, lowCount: 1 },
   sendTimeout: 100,
   lookupTimeout: 100,
+  nameCache: { maxEntries: 100, ttl: 60_000 },
   reusePort: true,
   sendBlockList: new BlockList(),
   receiveBlockList: new BlockList(),
@@ -39,6 +40,9 @@ socket
   .on('message', (msg) => msg.readUInt8(0))
   .bindSync();
 socket.pause().resume();
+socket.clearNameCache();
+// @ts-expect-error: both bounds are needed
+createSocket({ type: 'udp4', nameCache: { ttl: 1 } });
 const paused: boolean = socket.isPaused();
 socket.on('drain', () => void paused);
 socket.sendMany([{ msg: 'a', port: 1 }, { msg: ['b', Buffer.alloc(1)], port: 2, address: 'host' }],
