@@ -290,6 +290,11 @@ export interface SendOptions {
   segmentSize?: number | undefined;
   /** When it leaves, in nanoseconds on the clock that the system socket was given (SO_TXTIME). */
   departure?: bigint | undefined;
+  /**
+   * `sendWith()` only: when it aborts before the datagram has left, the send ends with an
+   * `AbortError`, of which the signal's reason is the `cause`.
+   */
+  signal?: AbortSignal | undefined;
 }
 
 /**

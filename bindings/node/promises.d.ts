@@ -29,10 +29,22 @@ export class Socket extends (CallbackSocket as unknown as
   /** Connects; binds first, if that has not been done. */
   connect(port: number, address?: string): Promise<void>;
 
-  /** Sends one datagram. Resolves to its size in bytes when the system has accepted it. */
+  /**
+   * Sends one datagram. Resolves to its size in bytes when the system has accepted it. A `signal`
+   * that aborts before the datagram has left rejects it with an `AbortError`.
+   */
   send(msg: Payload, port?: number, address?: string): Promise<number>;
+  send(msg: Payload, options: { signal: AbortSignal }): Promise<number>;
+  send(msg: Payload, port: number, options: { signal: AbortSignal }): Promise<number>;
+  send(msg: Payload, port: number, address: string, options: { signal: AbortSignal }): Promise<number>;
   send(msg: string | NodeJS.ArrayBufferView, offset: number, length: number, port?: number,
     address?: string): Promise<number>;
+  send(msg: string | NodeJS.ArrayBufferView, offset: number, length: number,
+    options: { signal: AbortSignal }): Promise<number>;
+  send(msg: string | NodeJS.ArrayBufferView, offset: number, length: number, port: number,
+    options: { signal: AbortSignal }): Promise<number>;
+  send(msg: string | NodeJS.ArrayBufferView, offset: number, length: number, port: number,
+    address: string, options: { signal: AbortSignal }): Promise<number>;
 
   /** Sends with options of its own; see the `sendWith()` of libdgram. Resolves as `send()` does. */
   sendWith(msg: Payload, options: SendOptions): Promise<number>;

@@ -4,7 +4,9 @@
 
 const dgram = require('./index');
 const { acceptPeer } = require('./lib/accept-peer');
+const { checkSignal } = require('./lib/cancel');
 const { BOUND } = require('./lib/native').constants;
+const { send } = require('./lib/send');
 const { kState } = require('./lib/state');
 
 const kPending = Symbol('pending'); // functions that reject the promises that are not settled
@@ -74,6 +76,12 @@ function hasCallback(values) {
   return typeof values[values.length - 1] === 'function';
 }
 
+// send(): the last argument is { signal }. Its other arguments are no objects, but for the payload.
+function hasSignal(values) {
+  const last = values[values.length - 1];
+  return values.length > 1 && last !== null && typeof last === 'object' && 'signal' in last;
+}
+
 // ---- the sockets ----
 
 class Socket extends dgram.Socket {
@@ -102,7 +110,14 @@ class Socket extends dgram.Socket {
   send(...values) {
     if (hasCallback(values))
       return super.send(...values);
-    return promised(this, (callback) => super.send(...values, callback));
+    if (!hasSignal(values))
+      return promised(this, (callback) => super.send(...values, callback));
+    const { signal } = values.pop();
+    return promised(this, (callback) => {
+      checkSignal(signal, 'options.signal');
+      const given = Object.assign(new Array(6).fill(undefined), [...values, callback]);
+      send(this, ...given, signal);
+    });
   }
 
   reply(rinfo, msg, callback) {

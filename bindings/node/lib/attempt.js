@@ -9,6 +9,7 @@
 //   callback of a send), events.js (deferred tasks).
 
 const { errorMonitor } = require('node:events');
+const { unwatchWaiting } = require('./cancel');
 const { UNBOUND } = require('./native').constants;
 const { kState } = require('./state');
 
@@ -67,6 +68,11 @@ function end(state, kind) {
 
 // ---- the replay queue: calls that wait for 'listening' ----
 
+function dropWaiting(state) {
+  unwatchWaiting(state);
+  state.sendQueue?.drop();
+}
+
 function releaseQueue() {
   const state = this[kState];
   const { queue } = state;
@@ -76,7 +82,7 @@ function releaseQueue() {
     for (const call of queue)
       call();
   } catch (error) { // the calls behind it are dropped, as by the built-in
-    state.sendQueue?.drop();
+    dropWaiting(state);
     throw error;
   }
 }
@@ -85,7 +91,7 @@ function dropQueue() {
   const state = this[kState];
   this.removeListener('listening', releaseQueue);
   state.queue = undefined;
-  state.sendQueue?.drop();
+  dropWaiting(state);
 }
 
 // Keeps a call until 'listening', when it is made again; an 'error' before that drops it.

@@ -3,6 +3,7 @@
 // to the look-up: the room in the send queue, if that has a limit, and the wait for the bind.
 
 const { bindIfNeeded, enqueue } = require('./attempt');
+const { report, unwatch, watch } = require('./cancel');
 const { BOUND } = require('./native').constants;
 
 class Request {
@@ -14,13 +15,17 @@ class Request {
     this.port = port;
     this.callback = callback;
     this.size = 0; // bytes; sendMany(): datagrams
-    this.sequence = 0; // the library's, from when it has the request
-    this.resource = null; // of one that the system has no room for
+    this.sequence = -1; // the library's, from when it has the request
+    this.resource = null; // of one that has a signal, or that the system has no room for
     this.taken = null; // of the send queue, while it is under way
     this.options = undefined; // of sendWith()
     this.path = undefined; // of reply()
     this.list = undefined; // of sendMany(), and
     this.payloads = undefined;
+    this.signal = null; // which cancels it, until it has ended; and for that
+    this.canceled = false; // its callback has been called
+    this.waits = false; // for 'listening'
+    this.leave = undefined; // gives up its look-up
   }
 }
 
@@ -37,6 +42,8 @@ function takeRoom(request, size) {
 // The request has ended.
 function giveRoom(request) {
   const { state, taken } = request;
+  if (request.signal !== null)
+    unwatch(request);
   if (!taken)
     return;
   request.taken = null;
@@ -45,7 +52,7 @@ function giveRoom(request) {
 
 // What throws, a look-up of the program's for example, has ended the request.
 function guarded(request, act, now, later) {
-  if (request.taken === null) {
+  if (request.taken === null && request.signal === null) {
     act(request, now, later);
     return;
   }
@@ -64,7 +71,9 @@ function waitForListening(request, call) {
   const { socket, state: { sendQueue }, taken } = request;
   if (taken !== null)
     sendQueue.wait(taken);
+  request.waits = true;
   enqueue(socket, () => {
+    request.waits = false;
     if (taken !== null)
       sendQueue.endWaiting(taken);
     guarded(request, call);
@@ -80,9 +89,30 @@ function start(request, now, later) {
     waitForListening(request, later);
 }
 
+// Whether the signal, if there is one, lets the request begin; if not, the request has failed.
+function mayBegin({ callback }, signal) {
+  if (!signal?.aborted)
+    return true;
+  report(callback, signal.reason);
+  return false;
+}
+
+// From now on the signal, if there is one, cancels the request.
+function follow(request, signal) {
+  if (signal === undefined)
+    return;
+  try {
+    watch(request, signal, giveRoom);
+  } catch (error) { // it is not what it seems
+    giveRoom(request);
+    throw error;
+  }
+}
+
 // Calls `now` with the request if the socket is bound; or else binds it, and then calls `later`.
 function submit(request, now, later = now) {
   guarded(request, start, now, later);
 }
 
-module.exports = { Request, giveRoom, guarded, submit, takeRoom, waitForListening };
+module.exports = { Request, follow, giveRoom, guarded, mayBegin, submit, takeRoom,
+  waitForListening };

@@ -6,10 +6,11 @@ const { isIP } = require('node:net');
 const { checkBoolean, checkCallback, checkInteger, checkObject, checkPort, checkString, toParts } =
   require('./arguments');
 const { isBlocked } = require('./block');
+const { checkSignal } = require('./cancel');
 const { constants } = require('./native');
 const errors = require('./errors');
 const permission = require('./permission');
-const { Request, submit } = require('./request');
+const { Request, follow, mayBegin, submit } = require('./request');
 const { loopbacks } = require('./resolve');
 const { admit, dispatch, sendError, setDestination } = require('./send');
 const { checkHealth } = require('./state');
@@ -82,12 +83,17 @@ function sendWith(socket, msg, options, callback) {
   checkCallback(callback);
   const connected = state.handle.connectState === CONNECTED;
   const { address, port, chosen } = readOptions(options, connected);
+  const { signal } = options;
+  if (signal !== undefined)
+    checkSignal(signal, 'options.signal');
   const message = toParts(msg);
   checkHealth(socket); // reading the arguments may have run code of the program
   const request = new Request(socket, state, message, address, port, callback);
   request.options = chosen;
-  if (admit(request))
-    submit(request, dispatch);
+  if (!mayBegin(request, signal) || !admit(request))
+    return;
+  follow(request, signal);
+  submit(request, dispatch);
 }
 
 // ---- trySend() ----

@@ -19,11 +19,11 @@ const { sizeOf } = require('./flow');
 const { shared } = require('./messages');
 const { checkHealth, kState } = require('./state');
 const permission = require('./permission');
-const { Request, giveRoom, guarded, takeRoom, waitForListening } = require('./request');
+const { Request, follow, giveRoom, guarded, mayBegin, takeRoom, waitForListening } = require('./request');
 const { loopbacks, resolvePeer } = require('./resolve');
 
 const { BOUND, CONNECTED, EISCONN, ENOBUFS, ERR_SOCKET_DGRAM_IS_CONNECTED, SEND_BY_PATH,
-  SEND_TO_DESTINATION, SEND_WITH_CALLBACK, SENT_SIZE } = constants;
+  SEND_CANCELLABLE,  SEND_TO_DESTINATION, SEND_WITH_CALLBACK, SENT_SIZE } = constants;
 
 // ---- send() ----
 
@@ -31,8 +31,8 @@ function toMessage(message) {
   return Array.isArray(message) ? toBytesList(message) : toBytes(message);
 }
 
-// With fewer arguments the later ones move forward.
-function send(socket, buffer, offset, length, port, address, callback) {
+// With fewer arguments the later ones move forward. The signal is that of libdgram/promises.
+function send(socket, buffer, offset, length, port, address, callback, signal) {
   const state = socket[kState];
   const connected = state.handle.connectState === CONNECTED;
   let message = buffer;
@@ -68,8 +68,10 @@ function send(socket, buffer, offset, length, port, address, callback) {
   }
   checkHealth(socket);
   const request = new Request(socket, state, message, address, port, callback);
-  if (admit(request))
-    guarded(request, start);
+  if (!mayBegin(request, signal) || !admit(request))
+    return;
+  follow(request, signal);
+  guarded(request, start);
 }
 
 function start(request) {
@@ -78,7 +80,7 @@ function start(request) {
   if (state.handle.bindState === BOUND)
     dispatch(request);
   else
-    waitForListening(request, anew(request));
+    waitForListening(request, request.signal === null ? anew(request) : dispatch);
 }
 
 // The call is made once more, as by the built-in, and so counts once more.
@@ -112,6 +114,10 @@ function isLiteral(state, address) {
 
 function dispatch(request) {
   const { socket, state, address } = request;
+  if (request.canceled) {
+    giveRoom(request);
+    return;
+  }
   if (state.handle.connectState === CONNECTED) {
     transmit(request, undefined);
     return;
@@ -121,7 +127,7 @@ function dispatch(request) {
     process.nextTick(transmit, request, host);
     return;
   }
-  resolvePeer(socket, state, host, (error, ip) => {
+  request.leave = resolvePeer(socket, state, host, (error, ip) => {
     if (error)
       lookupFailed(request, error);
     else
@@ -131,6 +137,8 @@ function dispatch(request) {
 
 function lookupFailed(request, error) {
   const { socket, callback } = request;
+  if (request.canceled)
+    return;
   giveRoom(request);
   if (callback)
     process.nextTick(callback, error);
@@ -163,7 +171,7 @@ function transmitWith({ handle }, message, flags, { source, networkInterface, fi
 // `ip` is undefined on a connected socket.
 function transmit(request, ip) {
   const { state, callback } = request;
-  if (state.closed)
+  if (state.closed || request.canceled)
     return;
   if (ip !== undefined && isBlocked(state.options.sendBlockList, ip)) {
     failed(request, errors.ipBlocked(ip));
@@ -171,8 +179,9 @@ function transmit(request, ip) {
   }
   permission.check();
   const start = pending.length;
-  const followed = callback !== undefined || Boolean(request.taken); // until it ends
-  let flags = followed ? SEND_WITH_CALLBACK : 0;
+  const isCancellable = request.signal !== null;
+  const followed = callback !== undefined || Boolean(request.taken) || isCancellable; // until it ends
+  let flags = (followed ? SEND_WITH_CALLBACK : 0) | (isCancellable ? SEND_CANCELLABLE : 0);
   let result = 0;
   if (ip !== undefined) {
     flags |= SEND_TO_DESTINATION;
@@ -231,6 +240,8 @@ function settle(request) {
     return;
   }
   failures.delete(request.sequence);
+  if (request.canceled)
+    return;
   const { code, mtu, index, sent } = failure;
   const { callback, list } = request;
   const { address, port } = list === undefined ? request : list[index];

@@ -18,6 +18,7 @@ const { bindDescriptor, bindHandle, bindToAddress } = require('./bind');
 const { defaultLookup, isTransparent, loopbacks, wildcards } = require('./resolve');
 const { SendQueue, checkQueueLimit, checkTimeout, pauseWithoutListener } = require('./flow');
 const { isConnecting, startToConnect } = require('./connect');
+const { checkSignal, unwatchAll } = require('./cancel');
 const { nameCacheOf, readNameCache } = require('./name-cache');
 const { checkReceiveInfo } = require('./receive-info');
 const { send } = require('./send');
@@ -78,8 +79,7 @@ function readOptions(state, options) {
 function closeOnAbort(socket, signal) {
   if (signal === undefined)
     return;
-  if (signal === null || typeof signal !== 'object' || !('aborted' in signal))
-    throw errors.invalidType('options.signal', 'an instance of AbortSignal', signal);
+  checkSignal(signal, 'options.signal');
   const onAbort = () => {
     if (!socket[kState].closed)
       socket.close();
@@ -306,6 +306,7 @@ Socket.prototype.close = function(callback) {
   }
   checkHealth(this);
   state.closed = true;
+  unwatchAll(state);
   state.handle.close();
   state.sharedHandle?.close();
   state.nodeHandle?.close();

@@ -55,7 +55,8 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   /* The flags of send() and sendList(). */                                                  \
   XX(SEND_TO_DESTINATION, 1) /* of setDestination(); otherwise to the peer */                \
   XX(SEND_WITH_CALLBACK, 2)                                                                  \
-  XX(SEND_BY_PATH, 4) /* of setPath(), to the destination */                                 \
+  XX(SEND_BY_PATH, 4)     /* of setPath(), to the destination */                             \
+  XX(SEND_CANCELLABLE, 8) /* by cancelSend(); with SEND_WITH_CALLBACK */                     \
   /* The fields of a datagram of sendMany(). */                                              \
   XX(SEND_ADDRESS_SIZE, 0) /* bytes of its address as text; 0: as the one before, or peer */ \
   XX(SEND_SIZE, 1)         /* bytes of its payload */                                        \
@@ -191,6 +192,7 @@ struct handle {
   const dgram_message_t *described; /* whose facts it may ask for now, or NULL */
   uint32_t accepted;                /* sends with a callback so far, modulo 2^32 */
   uint32_t completed;               /* of these, likewise */
+  struct send_request *cancellable; /* those that cancelSend() may cancel, the last one first */
   bool sending;                     /* in send(): the work that it defers is left to the loop */
   bool flushing;                    /* in flush(): JavaScript reads `completed` when it returns */
   /* receive.c */
@@ -324,7 +326,7 @@ addon_method_fn addon_pool, addon_take_messages, addon_read_info;
 /* send.c */
 addon_method_fn addon_send, addon_send_list, addon_send_many, addon_set_destination, addon_flush,
     addon_set_source, addon_set_path, addon_send_with, addon_try_send, addon_send_queue_size,
-    addon_send_queue_count;
+    addon_send_queue_count, addon_cancel_send;
 
 /* ---- handle.c ---- */
 

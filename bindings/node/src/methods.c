@@ -256,6 +256,7 @@ static const struct method methods[] = {
     {"setSource", addon_set_source, PLAIN, {TEXT, TEXT}},
     {"setDestination", addon_set_destination, PLAIN, {INT, TEXT}},
     {"setPath", addon_set_path, PLAIN, {INT, TEXT}},
+    {"cancelSend", addon_cancel_send, ENTERS, {INT}},
     {"flush", addon_flush, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueSize", addon_send_queue_size, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueCount", addon_send_queue_count, ENTERS, {NO_ARGUMENT}},

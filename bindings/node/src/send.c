@@ -45,15 +45,37 @@ static void send_report(struct handle *handle, const struct send_failure *failur
 /* A send with a callback. */
 struct send_request {
   struct handle *handle;
+  struct send_request *next, *previous; /* in `cancellable` of the Handle */
   uint32_t sequence;
+  bool is_cancellable;
   char bytes[];
 };
+
+static void send_link(struct send_request *request) {
+  struct handle *handle = request->handle;
+  request->next = handle->cancellable;
+  request->previous = NULL;
+  if (request->next != NULL)
+    request->next->previous = request;
+  handle->cancellable = request;
+}
+
+static void send_unlink(struct send_request *request) {
+  if (request->next != NULL)
+    request->next->previous = request->previous;
+  if (request->previous != NULL)
+    request->previous->next = request->next;
+  else
+    request->handle->cancellable = request->next;
+}
 
 static void send_on_complete(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                              void *context) {
   (void)socket, (void)bytes;
   struct send_request *request = context;
   struct send_failure failure = {.sequence = request->sequence};
+  if (request->is_cancellable)
+    send_unlink(request);
   if (error != NULL) {
     failure.code = error->code;
     failure.mtu = error->mtu;
@@ -169,8 +191,8 @@ static int send_call(const struct handle *handle, uv_buf_t bytes, const struct s
 }
 
 /* Returns the send's sequence number, or an error. */
-static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes,
-                                  const struct send_way *way) {
+static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes, const struct send_way *way,
+                                  bool is_cancellable) {
   struct send_request *request = malloc(sizeof *request + bytes.len);
   if (request == NULL)
     return UV_ENOMEM;
@@ -178,11 +200,14 @@ static int64_t send_with_callback(struct handle *handle, uv_buf_t bytes,
   bytes.base = request->bytes;
   request->handle = handle;
   request->sequence = handle->accepted;
+  request->is_cancellable = is_cancellable;
   int err = send_call(handle, bytes, way, send_on_complete, request);
   if (err != 0) {
     free(request);
     return err;
   }
+  if (is_cancellable)
+    send_link(request);
   addon_handle_hold(handle);
   return handle->accepted++;
 }
@@ -205,7 +230,7 @@ static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, int flags,
   if (time == SEND_NOW)
     result = dgram_try_send_with(handle->socket, &bytes, 1, way.to, options, NULL);
   else if (flags & ADDON_SEND_WITH_CALLBACK)
-    result = send_with_callback(handle, bytes, &way);
+    result = send_with_callback(handle, bytes, &way, flags & ADDON_SEND_CANCELLABLE);
   else
     result = send_call(handle, bytes, &way, NULL, NULL);
   addon_leave(handle->addon, outer);
@@ -454,6 +479,15 @@ int64_t addon_set_path(struct handle *handle, const struct addon_argument argv[]
   path->peer = handle->destination;
   path->interface_index = (unsigned)argv[0].number;
   return argv[1].text == NULL || addon_read_address(argv[1].text, 0, &path->local) ? 0 : UV_EINVAL;
+}
+
+/* cancelSend(sequence): one that has not left ends with ECANCELED. Returns 0, or why it does not.
+ */
+int64_t addon_cancel_send(struct handle *handle, const struct addon_argument argv[]) {
+  struct send_request *request = handle->cancellable;
+  while (request != NULL && request->sequence != (uint32_t)argv[0].number)
+    request = request->next;
+  return request != NULL ? dgram_cancel_send(handle->socket, send_on_complete, request) : UV_ENOENT;
 }
 
 /* flush(): sends now. Returns how many sends with a callback have completed, modulo 2^32. */

@@ -53,7 +53,7 @@ console.log(datagramsIn + socket.loopStats().kernelDrops, sendErrors.EPERM);
 // @ts-expect-error: a number is no payload
 socket.sendMany([{ msg: 5, port: 1 }]);
 socket.sendWith(['a'], { port: 1, source: '::1', interface: 'lo', ttl: 1, dscp: 46, ecn: 1,
-  dontFragment: true, segmentSize: 1200, departure: 1n }, (error, bytes) => error ?? bytes + 1);
+  dontFragment: true, segmentSize: 1200, departure: 1n, signal: AbortSignal.abort() }, (error, bytes) => error ?? bytes + 1);
 // @ts-expect-error: options are needed
 socket.sendWith('a');
 const left: boolean = socket.trySend('a', { port: 1 });

@@ -12,6 +12,11 @@ await other.bind({ port: 0, exclusive: true });
 const connected: void = await other.connect(address.port, '::1');
 const size: number = await socket.send('text', address.port, '127.0.0.1');
 await socket.send(new Uint8Array(4), 1, 2, address.port);
+const { signal } = new AbortController();
+await socket.send('text', address.port, '127.0.0.1', { signal });
+await socket.send('text', address.port, { signal });
+// @ts-expect-error: no such option
+await socket.send('text', address.port, { timeout: 5 });
 await socket.send(['a', Buffer.from('b')], address.port);
 
 const list: OutgoingMessage[] = [{ msg: 'a', port: 1 }, { msg: ['b', 'c'], port: 2, address: 'host' }];
