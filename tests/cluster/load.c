@@ -159,9 +159,10 @@ TEST("each question to a shared port is answered once, and each worker answers")
 
 enum { KILLS = 5, LONG_KILLS = 20, SHORT_MS = 50, LONG_MS = 1000 };
 
-/* Sets a flag when this much time has passed. */
+/* Sets a flag. To close the timer keeps the loop from blocking, if it was due before that. */
 static void set_over(uv_timer_t *timer) {
   ++*(int *)timer->data;
+  uv_close((uv_handle_t *)timer, NULL);
 }
 
 /* Runs the loop for a while; this is about time. */
@@ -172,7 +173,6 @@ static void run_for(uv_loop_t *loop, uint64_t ms) {
   timer.data = &over;
   uv_timer_start(&timer, set_over, ms, 0);
   run_until(loop, &over, 1);
-  uv_close((uv_handle_t *)&timer, NULL);
   uv_run(loop, UV_RUN_NOWAIT);
 }
 

@@ -1983,8 +1983,10 @@ static void settle(void) {
   }
 }
 
+/* To close the timer keeps the loop from blocking, if it was due before that. */
 static void stop_waiting(uv_timer_t *timer) {
   *(bool *)timer->data = true;
+  uv_close((uv_handle_t *)timer, NULL);
 }
 
 static void run_for(unsigned ms) {
@@ -1996,7 +1998,6 @@ static void run_for(unsigned ms) {
   uv_timer_start(&timer, stop_waiting, ms, 0);
   while (!over)
     run(UV_RUN_ONCE);
-  uv_close((uv_handle_t *)&timer, NULL);
   run(UV_RUN_NOWAIT);
 }
 
