@@ -384,17 +384,17 @@ static enum received receive_once(dgram_socket_t *socket, struct dgram__rx_itera
   dgram__send_complete_all(socket);
   if (received == 0)
     return RECEIVED_NOTHING;
-  if (dgram__icmp_is_on(socket) && dgram__is_icmp_error(received))
-    return RECEIVED_SOMETHING; /* it is cleared, and the error queue wakes the loop for it */
-  if (dgram__icmp_is_for_others(socket, received)) {
-    dgram__count_receive_error(socket, received);
-    return RECEIVED_SOMETHING;
-  }
   /* An error that receiving does not clear comes with every wake-up, and is emitted once. */
   bool repeated = received == rx->reported_error;
+  bool is_icmp = dgram__is_icmp_error(received);
   rx->reported_error = received;
-  if ((!repeated || dgram__is_icmp_error(received)) && socket->life == DGRAM__OPEN)
+  if (dgram__icmp_is_for_others(socket, received))
+    dgram__count_receive_error(socket, received);
+  else if (is_icmp && dgram__icmp_is_on(socket)) {
+    /* it is cleared, and the error queue wakes the loop for it */
+  } else if ((!repeated || is_icmp) && socket->life == DGRAM__OPEN) {
     dgram__emit_async_error(socket, received);
+  }
   return repeated ? RECEIVED_NOTHING : RECEIVED_SOMETHING;
 }
 
