@@ -1,0 +1,26 @@
+# cmake -DNM=nm -DLIBRARY=libdgram.a -DKNOWN=calls.txt;harmless.txt -DOUTPUT=library_calls.h -P ...
+# What the library calls and neither list has. Names that begin with an underscore are the
+# compiler's, but for those of _FORTIFY_SOURCE, which stand for a function.
+cmake_minimum_required(VERSION 3.20)
+set(known "")
+foreach(file ${KNOWN})
+  file(STRINGS ${file} names)
+  list(APPEND known ${names})
+endforeach()
+execute_process(COMMAND ${NM} --undefined-only --format=posix ${LIBRARY}
+  OUTPUT_VARIABLE symbols ERROR_QUIET COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]+ U[^\n]*" lines "${symbols}")
+set(unknown "")
+foreach(line ${lines})
+  string(REGEX REPLACE " .*" "" name "${line}")
+  string(REGEX REPLACE "^__(isoc[0-9]+_)?([a-z0-9_]+)_chk$" "\\2" name "${name}")
+  if(NOT name MATCHES "^(dgram_|_)" AND NOT name IN_LIST known)
+    list(APPEND unknown ${name})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES unknown)
+set(code "/* Made by library_calls.cmake. */\n#define TORTURE_UNKNOWN_CALLS")
+foreach(name ${unknown})
+  string(APPEND code " \"${name}\",")
+endforeach()
+file(WRITE ${OUTPUT} "${code}\n")

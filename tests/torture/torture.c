@@ -1,0 +1,351 @@
+/*
+ * Every call of a scenario fails, each with every error that it may give.
+ *
+ *   1. A process of its own runs the scenario, and counts the calls of each kind.
+ *   2. For each call and each fault it runs the scenario again, where this call fails once, and
+ *      then recovers; where all calls of its kind fail from this one on, until the scenario ends;
+ *      and the same until the sockets have closed.
+ *   3. If that process dies, by a failed check, a crash or a watchdog, the runner notes the fault
+ *      and goes on behind it, in another process.
+ *
+ *   DGRAM_TORTURE_ONLY=TEXT    only scenarios with TEXT in their name
+ *   DGRAM_TORTURE_SHARE=N      one of N faults, others at each run
+ *   DGRAM_TORTURE_FAULT=TEXT   only this fault, as a report names it, and in this process
+ *   DGRAM_TORTURE_LONG=1       also two, three and five failing calls in a row
+ *   DGRAM_TORTURE_RULES=0      does not leave out the faults at which libuv aborts
+ */
+#include "torture/world.h"
+
+#include "lib/raw.h"
+
+#include "library_calls.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { FOREVER = 1000000, STATUS_FAILED = 3, STATUS_LIBUV = 4, WATCHDOG_SECONDS = 10 };
+
+static const struct mode modes[] = {
+    {"offloads", AF_INET, "1", "1", "1"},
+    {"plain", AF_INET, "0", "0", "1"},
+    {"single", AF_INET, "0", "0", "0"},
+    {"IPv6", AF_INET6, "1", "1", "1"},
+};
+enum { MODES = sizeof modes / sizeof *modes };
+
+/* How the call fails: once, or from it on; and whether that ends before the sockets are tried. */
+static const struct way {
+  const char *name;
+  unsigned times;
+  bool lifts;
+  bool of_long; /* only if there is time */
+} ways[] = {
+    {"once", 1, true, false},
+    {"from then on", FOREVER, true, false},
+    {"to the end", FOREVER, false, false},
+    {"once, to the end", 1, false, true},
+    {"twice", 2, true, true},
+    {"three times", 3, true, true},
+    {"five times", 5, false, true},
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+/* What a process of a scenario tells the runner. */
+static struct shared {
+  const struct scenario *scenario;
+  const struct mode *mode;
+  const struct way *way;
+  struct inject_plan plan;
+  unsigned long at; /* the number of this fault in its scenario and mode */
+  bool recorded;    /* the scenario has run without a fault */
+  char text[400];   /* why it ends */
+  unsigned long injected[CALLS];
+  unsigned long runs;
+  unsigned most_turns;
+  unsigned char called[TORTURE_FUNCTIONS];
+  unsigned long left_out[CALLS]; /* by a rule */
+} * shared;
+
+static unsigned long failures;
+static pid_t runner;
+
+/* ---- rules: what libuv itself does not survive ---- */
+
+static const struct rule {
+  enum torture_call call;
+  const char *reason;
+} rules[] = {
+    {CALL_libuv_epoll_ctl_watch,
+     "uv__io_poll() calls abort() when epoll_ctl() refuses to add or change a descriptor"},
+    {CALL_uv_realloc, "uv__io_start() calls abort() when its table of descriptors cannot grow"},
+};
+enum { RULES = sizeof rules / sizeof *rules };
+
+static const struct rule *rule_of(enum torture_call call) {
+  for (int i = 0; i < RULES; i++)
+    if (rules[i].call == call)
+      return &rules[i];
+  return NULL;
+}
+
+/* ---- the end of a process ---- */
+
+void torture_fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(shared->text, sizeof shared->text, format, arguments);
+  va_end(arguments);
+  if (getpid() == runner) { /* it runs one fault itself */
+    fprintf(stderr, "%s\n", shared->text);
+    raise(SIGTRAP);
+  }
+  _exit(STATUS_FAILED);
+}
+
+void torture_libuv_aborts(const char *reason) {
+  snprintf(shared->text, sizeof shared->text, "libuv aborts: %s", reason);
+  _exit(STATUS_LIBUV);
+}
+
+void torture_note(unsigned function) {
+  shared->called[function] = 1;
+}
+
+/* ---- a process: one scenario in one mode ---- */
+
+static void run_scenario(const struct inject_plan *plan, const struct way *way) {
+  shared->plan = *plan;
+  shared->way = way;
+  alarm(WATCHDOG_SECONDS);
+  world_run(shared->scenario, shared->mode, plan, way->lifts);
+  if (shared->text[0] != '\0')
+    _exit(STATUS_FAILED); /* in a process that the scenario has started */
+  if (world.most_turns > shared->most_turns)
+    shared->most_turns = world.most_turns;
+  if (plan->at > 0) {
+    shared->runs++;
+    shared->injected[plan->call] += inject.met;
+  }
+}
+
+/*
+ * What no system does for ever: it does not interrupt each call, nor return EAGAIN of a stream or
+ * of netlink that poll(2) finds ready (of UDP it does: no port is free, the checksum is wrong).
+ */
+static bool is_possible(enum torture_call call, int fault) {
+  return fault != EINTR &&
+         !(fault == EAGAIN && (call == CALL_recvmsg_unix || call == CALL_sendmsg_unix ||
+                               call == CALL_recvmsg_netlink));
+}
+
+static bool is_chosen(const struct way *way, enum torture_call call, int fault, bool long_run) {
+  return (!way->of_long || long_run) && (way->times != FOREVER || is_possible(call, fault));
+}
+
+/* Of many calls of a kind some are chosen, the first ones all. */
+static bool is_chosen_call(unsigned at, unsigned count, bool long_run) {
+  enum { FIRST = 16, FURTHER = 16 };
+  return long_run || at <= FIRST || at == count || at % (count / FURTHER + 1) == 0;
+}
+
+static unsigned share(void) {
+  const char *share = getenv("DGRAM_TORTURE_SHARE");
+  return share != NULL && atoi(share) > 1 ? (unsigned)atoi(share) : 1;
+}
+
+static void name_fault(char text[200], const struct inject_plan *plan, const struct way *way) {
+  snprintf(text, 200, "%s #%u %s, %s", torture_calls[plan->call].name, plan->at,
+           torture_fault_name(plan->fault), way->name);
+}
+
+/* All faults from number `from` on. */
+static void run_faults(unsigned long from, unsigned offset, const char *only) {
+  const struct inject_plan none = {.at = 0};
+  unsigned counts[CALLS];
+  bool long_run = getenv("DGRAM_TORTURE_LONG") != NULL;
+  const char *without_rules = getenv("DGRAM_TORTURE_RULES");
+  unsigned long number = 0;
+  unsigned of = share();
+  inject.in_child = false;
+  for (int i = 0; i < 2; i++) /* the first time libuv and libc set up what they keep */
+    run_scenario(&none, &ways[0]);
+  shared->recorded = true;
+  for (int i = 0; i < CALLS; i++)
+    counts[i] = inject.calls[i];
+  for (int call = 0; call < CALLS; call++)
+    for (unsigned at = 1; at <= counts[call]; at++)
+      for (const int *fault = torture_calls[call].faults; *fault != FAULT_NONE; fault++)
+        for (const struct way *way = ways; way < ways + WAYS; way++) {
+          const struct inject_plan plan = {(enum torture_call)call, at, way->times, *fault};
+          char name[200];
+          if (!is_chosen(way, plan.call, *fault, long_run) ||
+              !is_chosen_call(at, counts[call], long_run) || number++ < from ||
+              number % of != offset % of)
+            continue;
+          shared->at = number;
+          name_fault(name, &plan, way);
+          if (only != NULL && strcmp(only, name) != 0)
+            continue;
+          if (rule_of(plan.call) != NULL && without_rules == NULL) {
+            shared->left_out[call]++;
+            continue;
+          }
+          run_scenario(&plan, way);
+        }
+}
+
+/* ---- the runner ---- */
+
+static struct scenario *scenarios;
+static struct scenario **scenarios_end = &scenarios;
+
+void scenario_add(struct scenario *scenario) {
+  *scenarios_end = scenario;
+  scenarios_end = &scenario->next;
+}
+
+static void report_failure(int status) {
+  char name[200] = "no fault";
+  char end[64] = "";
+  if (shared->recorded)
+    name_fault(name, &shared->plan, shared->way);
+  if (WIFSIGNALED(status))
+    snprintf(end, sizeof end, "ends by signal %d (%s)", WTERMSIG(status),
+             strsignal(WTERMSIG(status)));
+  else if (WEXITSTATUS(status) != STATUS_FAILED && WEXITSTATUS(status) != STATUS_LIBUV)
+    snprintf(end, sizeof end, "ends with status %d", WEXITSTATUS(status));
+  printf("FAILED %s (%s): %s: %s%s%s\n", shared->scenario->name, shared->mode->name, name, end,
+         end[0] != '\0' && shared->text[0] != '\0' ? ": " : "", shared->text);
+  failures++;
+}
+
+/* Returns how many faults were injected. */
+static unsigned long run_in_processes(unsigned offset) {
+  enum { MOST_FAILURES = 15 };
+  unsigned long before = shared->runs;
+  unsigned long first_failure = failures;
+  shared->at = 0;
+  for (;;) {
+    int status;
+    unsigned long from = shared->at;
+    shared->text[0] = '\0';
+    shared->recorded = false;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+      signal(SIGALRM, SIG_DFL);
+      run_faults(from, offset, NULL);
+      exit(0); /* with the checks of a sanitizer */
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+      perror("torture");
+      exit(1);
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+      break;
+    report_failure(status);
+    if (!shared->recorded || failures - first_failure >= MOST_FAILURES) {
+      printf("  the rest of this scenario is skipped\n");
+      break;
+    }
+  }
+  return shared->runs - before;
+}
+
+static double seconds(void) {
+  struct timespec now;
+  inject.real_time = true;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void print_calls(void) {
+  unsigned long total = 0;
+  printf("\nfaults  calls that failed\n");
+  for (int i = 0; i < CALLS; i++)
+    if (shared->injected[i] > 0)
+      printf("%7lu  %s\n", shared->injected[i], torture_calls[i].name);
+  for (int i = 0; i < CALLS; i++)
+    total += shared->injected[i];
+  for (int i = 0; i < RULES; i++)
+    printf("left out: %lu faults of \"%s\": %s\n", shared->left_out[rules[i].call],
+           torture_calls[rules[i].call].name, rules[i].reason);
+  for (int i = 0; i < CALLS; i++)
+    if (shared->injected[i] == 0 && rule_of((enum torture_call)i) == NULL)
+      printf("never failed: %s\n", torture_calls[i].name);
+  printf("runs with a fault: %lu; calls that failed: %lu; most turns of a loop: %u\n", shared->runs,
+         total, shared->most_turns);
+}
+
+/* Each public function was called. */
+static void check_functions(void) {
+  static const char *const names[] = {TORTURE_FUNCTION_NAMES};
+  unsigned called = 0;
+  for (int i = 0; i < TORTURE_FUNCTIONS; i++) {
+    called += shared->called[i];
+    if (shared->called[i] == 0) {
+      printf("FAILED no scenario calls %s()\n", names[i]);
+      failures++;
+    }
+  }
+  printf("public functions called: %u of %d\n", called, TORTURE_FUNCTIONS);
+}
+
+/* Each function that the library calls may fail here, or is known not to fail. */
+static void check_calls(void) {
+  static const char *const unknown[] = {TORTURE_UNKNOWN_CALLS NULL};
+  for (const char *const *name = unknown; *name != NULL; name++) {
+    printf("FAILED the library calls %s(), which is neither in calls.txt nor in harmless.txt\n",
+           *name);
+    failures++;
+  }
+}
+
+int main(void) {
+  const char *only = getenv("DGRAM_TORTURE_ONLY");
+  const char *fault = getenv("DGRAM_TORTURE_FAULT");
+  const char *least = getenv("DGRAM_TORTURE_LEAST");
+  unsigned offset = share() > 1 ? (unsigned)time(NULL) : 0;
+  unsigned count = 0;
+  signal(SIGPIPE, SIG_IGN); /* as libuv's programs do */
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED)
+    return 1;
+  inject.real_time = true;
+  inject_init();
+  world_init();
+  double begin = seconds();
+  for (const struct scenario *scenario = scenarios; scenario != NULL; scenario = scenario->next)
+    for (const struct mode *mode = modes; mode < modes + MODES; mode++) {
+      if ((only != NULL && strstr(scenario->name, only) == NULL) ||
+          (scenario->kind != IN_ALL_MODES && mode != modes) ||
+          (mode->family == AF_INET6 && !have_ipv6()))
+        continue;
+      shared->scenario = scenario;
+      shared->mode = mode;
+      if (fault != NULL) {
+        runner = getpid();
+        run_faults(0, 0, fault);
+        continue;
+      }
+      double then = seconds();
+      unsigned long runs = run_in_processes(offset);
+      printf("%6lu faults, %5.1f s: %s (%s)\n", runs, seconds() - then, scenario->name, mode->name);
+      count++;
+    }
+  printf("\nscenarios, by mode: %u; %.0f s\n", count, seconds() - begin);
+  print_calls();
+  check_calls();
+  if (only == NULL && fault == NULL) {
+    check_functions();
+    if (least != NULL && share() == 1 && shared->runs < (unsigned long)atol(least)) {
+      printf("FAILED fewer than %s faults\n", least);
+      failures++;
+    }
+  }
+  printf(failures == 0 ? "passed\n" : "FAILURES: %lu\n", failures);
+  return failures == 0 ? 0 : 1;
+}
