@@ -229,11 +229,15 @@ SCENARIO("posts") {
   struct sockaddr_storage to = loopback(port_of(receiver));
   bool made = OK(dgram_sender_create(sender->socket, &options, &posts));
   CHECK(made == (posts != NULL));
+  dgram_send_options_t segments = dgram_default_send_options();
+  segments.segment_size = 3; /* two datagrams */
   int accepted = 0;
-  for (int i = 0; made && i < 5; i++) {
+  for (int i = 0; made && i < 6; i++) {
     struct torture_send *send = new_send();
-    int err = dgram_post_send(posts, &buffer, 1, (struct sockaddr *)&to, on_sent, send);
-    accepted += accept_send(send, err);
+    const struct sockaddr *address = (struct sockaddr *)&to;
+    int err = i == 4 ? dgram_post_send_with(posts, &buffer, 1, address, &segments, on_sent, send)
+                     : dgram_post_send(posts, &buffer, 1, address, on_sent, send);
+    accepted += (i == 4 ? 2 : 1) * accept_send(send, err);
     OK(err);
   }
   WAIT(all_sent() && receiver->messages == accepted);
