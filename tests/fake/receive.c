@@ -140,6 +140,17 @@ SCRIPTED_TEST("an error of receiving is an 'error', and receiving goes on") {
   EXPECT("error(recvmsg ECONNREFUSED) error(recvmsg ENOMEM) error(recvmsg EIO) (hello)");
 }
 
+/* It would wake the loop again at once, for ever. */
+SCRIPTED_TEST("an error that receiving does not clear is an 'error' once, and no busy loop") {
+  enum { MANY = 200, FEW = 40 };
+  dgram_socket_t *socket = scripted_socket();
+  for (int i = 0; i < MANY; i++)
+    fake_receive(socket, NULL, UV_EIO);
+  assert_in_range(turns_in(scripted_loop, 100), 0, FEW);
+  assert_in_range(fake_recv_calls(), 3, FEW);
+  assert_trace("error(recvmsg EIO)");
+}
+
 SCRIPTED_TEST("a lost receive buffer is an 'error' in its place") {
   static const struct fake_buffer buffers[] = {{.data = "a", .size = 1},
                                                {.data = "lost", .size = 4, .segment = UV_EMSGSIZE},

@@ -99,6 +99,41 @@ TEST("many ICMP errors at once are drained") {
   assert_alive(loop, socket, &received);
 }
 
+/* Before each poll(2) of the loop: an ICMP error, by a datagram of another holder. */
+struct provoker {
+  uv_prepare_t prepare;
+  int fd;
+  int gone;
+};
+
+static void provoke(uv_prepare_t *prepare) {
+  const struct provoker *provoker = prepare->data;
+  const struct sockaddr_in to = loopback_address(provoker->gone);
+  (void)sendto(provoker->fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof to);
+}
+
+/* libuv then says that only of the socket, and not that it is readable too. */
+TEST("a datagram comes though each wake-up is for an ICMP error") {
+  int received = 0;
+  int port;
+  int sender = raw_socket();
+  dgram_socket_t *socket = new_bound(loop, count_message, &received, &port);
+  struct kept_error error = {0};
+  assert_int_equal(dgram_on_error(socket, keep_error, &error), 0);
+  set_on(dgram_fileno(socket), IPPROTO_IP, IP_RECVERR);
+  struct provoker provoker = {.fd = dgram_fileno(socket), .gone = raw_closed_port()};
+  provoker.prepare.data = &provoker;
+  uv_prepare_init(loop, &provoker.prepare);
+  uv_prepare_start(&provoker.prepare, provoke);
+  run_until(loop, &error.calls, 3);
+  raw_send(sender, "x", 1, port);
+  run_until(loop, &received, 1);
+  uv_close((uv_handle_t *)&provoker.prepare, NULL);
+  settle(loop);
+  assert_alive(loop, socket, &received);
+  close(sender);
+}
+
 TEST("timestamps of sends are drained") {
   int received = 0;
   int port;

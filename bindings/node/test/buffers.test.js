@@ -277,6 +277,34 @@ test('a list may be changed once it was sent', async (t) => {
   }
 });
 
+// What an argument does is over before the state of the socket is read.
+test('a send whose argument closes the socket is refused', async (t) => {
+  const closes = {
+    'an offset': (act) => ['abc', { valueOf: () => act(1) }, 1],
+    'a length': (act) => ['abc', 0, { valueOf: () => act(1) }],
+    'an element of the list': (act) => [Object.defineProperty(['a'], 1, { get: () => act('b') })],
+    'the length of the list': (act) => [new Proxy(['a'], { get: (list, key) =>
+      (key === 'length' ? act(1) : list[key]) })],
+  };
+  for (const [name, make] of Object.entries(closes)) {
+    const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) socket.close();
+      isOpen = false;
+    };
+    t.after(close);
+    await once(socket, 'listening');
+    const message = make((value) => {
+      close();
+      return value;
+    });
+    assert.throws(() => socket.send(...message, socket.address().port, '127.0.0.1'),
+      { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' }, name);
+    assert.strictEqual(isOpen, false, name);
+  }
+});
+
 test('views that lie about themselves are never believed past their memory', async (t) => {
   const { connected, plain, received } = await open(t);
   const lies = [1e6, 2 ** 40, -1, 0, 'x', NaN, null, undefined, {}, Symbol('lie')];
