@@ -58,6 +58,25 @@ readme() {
     <(sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d') <(grep -v '^//' examples/server.c)
 }
 
+# What docs/promises.md and SECURITY.md name is there: tests, functions, constants, source files.
+promises() {
+  local missing
+  # shellcheck disable=SC2016 # what looks like a command is Markdown
+  missing=$(comm -23 \
+    <(grep -ohE '`([a-z]+/[a-z_0-9.-]+|[a-z-]+\.test\.js)`|\b(dgram_[a-z_0-9]+\(|DGRAM_[A-Z_0-9]+)' \
+      docs/promises.md SECURITY.md | tr -d '`(' | sort -u) \
+    <({
+      ctest --test-dir build/dev -N | sed -n 's/^ *Test *#[0-9]*: \([^@]*\).*$/\1/p'
+      grep -rohE '\b(dgram_[a-z_0-9]+|DGRAM_[A-Z_0-9]+)\b' include src
+      find src -name '*.[ch]' -printf '%P\n' | sed 'p; s/\.[ch]$//'
+      find bindings/node -maxdepth 3 -name '*.js' -printf '%P\n%f\n'
+    } | sort -u))
+  [ -z "$missing" ] || {
+    echo "named in docs/promises.md or SECURITY.md, and not there:" "$missing"
+    return 1
+  }
+}
+
 # Each row of docs/features.md names tests that ctest has, and functions that the headers have.
 features() {
   {
@@ -80,6 +99,7 @@ check shellcheck shellcheck scripts/*.sh .ci/run tests/*.sh tests/*/*.sh bench/*
   bindings/node/test/*.sh bindings/node/test/examples/*.sh
 check readme readme
 check features features
+check promises promises
 check docs scripts/docs.sh
 
 if [ ${#failed[@]} -ne 0 ]; then
