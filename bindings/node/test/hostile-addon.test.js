@@ -762,6 +762,97 @@ test('methods, getters and functions get what another addon has wrapped', own, a
   }
 });
 
+// The first member is read as a pointer, if it is taken for a list.
+test('access lists get what another addon has wrapped', own, async (t) => {
+  const foreign = buildForeign(t);
+  await harmless(async (t) => {
+    const { wrap } = require(t.args.foreign);
+    const addon = addonOf(t);
+    const { AccessList } = addon;
+    const handle = boundHandle(addon);
+    const others = [wrap({}), wrap(Object.create(AccessList.prototype)), wrap(() => {})];
+    for (const [name, method] of methods(AccessList.prototype)) {
+      t.report(name);
+      for (const self of others) {
+        const error = attempt(() => Reflect.apply(method, self, ['127.0.0.1', 32]));
+        if (!(error instanceof TypeError)) throw new Error(`${name}: ${error}`);
+      }
+    }
+    for (const list of others) {
+      const result = handle.setAccess(1, 1, list);
+      if (!(result < 0)) throw new Error(`setAccess: ${result}`);
+    }
+    handle.close();
+    t.report(await exchange(t));
+    process.exit();
+  }, { args: { foreign } });
+});
+
+// ---- memory that JavaScript changes in the middle of a call ----
+
+test('an element of a list that changes those before it comes too late', own, async () => {
+  await harmless(async (t) => {
+    const receiver = await bound(t);
+    const handle = boundHandle(addonOf(t));
+    const received = new Promise((resolve) => receiver.once('message', resolve));
+    const first = new Uint8Array(16).fill(97);
+    const list = Object.defineProperty([first, undefined], 1, { get() {
+      first.fill(120);
+      structuredClone(first.buffer, { transfer: [first.buffer] });
+      gc();
+      return new Uint8Array([98]);
+    } });
+    handle.setDestination(receiver.address().port, '127.0.0.1');
+    if (handle.sendList(list, 1) < 0) throw new Error('sendList() failed');
+    handle.flush();
+    const message = `${await received}`;
+    if (message !== `${'a'.repeat(16)}b`) throw new Error(message);
+    handle.close();
+    receiver.close();
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
+
+test('a slab that was given away is not written to', own, async () => {
+  await harmless(async (t) => {
+    const slabs = [];
+    const taken = [];
+    const queue = [];
+    let messages = 0;
+    const addon = addonOf(t, {
+      ...calling(queue),
+      defer(task) { addon.runDeferredTask(task); },
+      slab() {
+        slabs.push(new ArrayBuffer(65536));
+        return slabs.at(-1);
+      },
+      message() {
+        messages++;
+        const slab = slabs.at(-1);
+        taken.push(new Uint8Array(structuredClone(slab, { transfer: [slab] })).fill(7));
+      },
+    });
+    const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+    handle.pool();
+    if (handle.bindSync(0, '127.0.0.1') !== 0) throw new Error('could not bind');
+    queue.splice(0).forEach((f) => f());
+    const address = {};
+    handle.address(address);
+    const sender = await bound(t);
+    while (messages < 3) {
+      sender.send('xxxx', address.port, '127.0.0.1');
+      await turns(3);
+    }
+    if (slabs.length !== messages) throw new Error(`${slabs.length} slabs`);
+    if (!taken.every((bytes) => bytes.every((byte) => byte === 7))) throw new Error('written to');
+    handle.close();
+    sender.close();
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
+
 // ---- what a program may replace ----
 
 test('setters of the program see no memory of the addon\'s', own, async () => {
