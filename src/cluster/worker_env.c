@@ -13,6 +13,14 @@
 #include "environment.h"
 #include "frame.h"
 
+/* <unistd.h> declares it in Linux alone; a shared library of macOS cannot refer to it. */
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#define environ (*_NSGetEnviron())
+#elif !defined(__linux__)
+extern char **environ;
+#endif
+
 #define VARIABLE "DGRAM_CLUSTER"
 
 static size_t worker_env_count(char *const strings[]) {

@@ -84,6 +84,8 @@ int dgram__rx_info_ask(int fd, int family, unsigned asked) {
 
 /* ---- the control messages ---- */
 
+#ifdef __linux__
+
 /* An address of the family of the socket: one of IPv4 is mapped for an IPv6 socket (RFC 4291). */
 static void rx_info_set_v4(union dgram__address *address, struct in_addr host, int family) {
   dgram__address_any(address, family, 0);
@@ -102,8 +104,6 @@ static void rx_info_set_v6(union dgram__address *address, const struct in6_addr 
   if (IN6_IS_ADDR_LINKLOCAL(host) || IN6_IS_ADDR_MC_LINKLOCAL(host))
     address->v6.sin6_scope_id = interface_index;
 }
-
-#ifdef __linux__
 
 /* Copies the data of a control message. False: there are not so many bytes. */
 static bool rx_info_copy(void *data, size_t size, const struct msghdr *message,

@@ -140,7 +140,7 @@ int dgram__udp_send_messages(struct dgram__udp *udp, struct dgram__mmsghdr *mess
     int sent;
     udp->counters->send_calls++;
     do
-      sent = dgram__sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
+      sent = (int)dgram__sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
       return sent;

@@ -1,0 +1,2 @@
+/* Of macOS: see tests/foreign/compile.sh. */
+char ***_NSGetEnviron(void);
