@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
-.PHONY: build setup demo test fuzz bench growth scaling fairness programs lint docs install clean help
+.PHONY: build setup demo test test-machines fuzz bench growth scaling fairness programs lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build
@@ -37,6 +37,10 @@ test-node:
 
 test-node-versions:
 	scripts/node.sh versions
+
+# Other machines, C libraries, compilers, and versions of libuv; hours. MACHINES="i386 musl": these.
+test-machines:
+	@scripts/machines.sh $(MACHINES)
 
 # `make test-tsan` and others: the suite in the build of one preset; valgrind runs that of dev.
 test-valgrind: preset = dev
@@ -93,6 +97,7 @@ help:
 	@echo "make test                 run every test: plain, with sanitizers, with valgrind"
 	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others"
 	@echo "make test-PRESET          run the tests in one build: dev plain asan valgrind tsan coverage"
+	@echo "make test-machines        run the tests on other machines, emulated, and with other libraries"
 	@echo "make fuzz                 fuzz each target for a minute; FUZZ_SECONDS=3600: longer"
 	@echo "make bench                measure, in comparison with other libraries"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"

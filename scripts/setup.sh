@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Usage: setup.sh check|install [build|demo|test|lint|docs|fuzz|bench|growth]...
+# Usage: setup.sh check|install [build|demo|test|lint|docs|fuzz|bench|growth|machines]...
 # Checks for the tools of make targets; of `build` if none is named. `check` reports what is
 # missing, and fails; `install` installs it on Debian and Ubuntu, and reports it elsewhere. Prints
 # nothing if nothing is missing.
 set -euo pipefail
 
-# The requirements, each as PROBE:PACKAGE. A probe is a command, lib/NAME for a library of
+# The requirements, each as PROBE:PACKAGE. A probe is a command, the path of a file, lib/NAME for a library of
 # pkg-config, or libfuzzer, which is part of clang; the package is Debian's. pkg-config is listed
 # before the libraries. An option is installed with the rest, and is never reported as missing.
 for_build="cc:gcc make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
@@ -17,9 +17,20 @@ for_tests="lib/cmocka:libcmocka-dev valgrind:valgrind strace:strace ip:iproute2 
   ethtool:ethtool dnsmasq:dnsmasq-base dig:bind9-dnsutils $for_node"
 for_lint="clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck"
 for_docs="doxygen:doxygen"
+for_machines="aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+  arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu
+  s390x-linux-gnu-gcc:gcc-s390x-linux-gnu i686-linux-gnu-gcc:gcc-i686-linux-gnu
+  /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
+  /usr/arm-linux-gnueabihf/include/stdio.h:libc6-dev-armhf-cross
+  /usr/riscv64-linux-gnu/include/stdio.h:libc6-dev-riscv64-cross
+  /usr/s390x-linux-gnu/include/stdio.h:libc6-dev-s390x-cross
+  /usr/i686-linux-gnu/include/stdio.h:libc6-dev-i386-cross
+  qemu-system-aarch64:qemu-system-arm qemu-system-s390x:qemu-system-misc
+  /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin:opensbi cpio:cpio musl-gcc:musl-tools
+  clang:clang libfuzzer:libclang-rt-dev"
 
 usage() {
-  echo "usage: $0 check|install [build|demo|test|lint|docs|fuzz|bench|growth]..." >&2
+  echo "usage: $0 check|install [build|demo|test|lint|docs|fuzz|bench|growth|machines]..." >&2
   exit 2
 }
 
@@ -40,6 +51,7 @@ for target in "${targets[@]}"; do
   docs) needs+=" $for_docs" ;;
   fuzz) needs+=" $for_build clang:clang libfuzzer:libclang-rt-dev llvm-cov:llvm llvm-profdata:llvm" ;;
   bench) needs+=" $for_build gnuplot:gnuplot-nox go:golang-go $for_node" ;; # python3 is a peer too
+  machines) needs+=" $for_build $for_tests $for_machines" ;;
   growth) needs+=" $for_build gnuplot:gnuplot-nox $for_tests" ;;
   *) usage ;;
   esac
@@ -50,6 +62,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 is_there() {
   case $1 in
+  /*) [ -e "$1" ] ;;
   lib/*) pkg-config --exists "${1#lib/}" 2>/dev/null ;;
   libfuzzer) [ -e "$(clang -print-file-name="libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null)" ] ;;
   *) command -v "$1" >/dev/null ;;

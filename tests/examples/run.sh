@@ -42,6 +42,13 @@ for tool in socat ss stdbuf; do
   command -v $tool >/dev/null || skip "no $tool here; make setup installs it"
 done
 
+# stdbuf(1) loads a library, which is of its own machine and C library.
+loader() {
+  readelf -lW "$1" | sed -n 's/.*program interpreter: \(.*\)].*/\1/p'
+}
+[ "$(loader "$program")" = "$(loader "$(command -v stdbuf)")" ] ||
+  skip "stdbuf does not work on a program with the loader $(loader "$program")"
+
 scratch=$(mktemp -d)
 started=() # processes that may still run
 finish() {

@@ -2,8 +2,8 @@
 # Usage: hardened.sh FILE...
 # Checks that shared objects of a release build, the library's or the addon's, are hardened by all
 # that the compiler at hand (CC, or cc) has: tables that are read-only after start-up (RELRO and
-# BIND_NOW), a stack that is not executable, stack protectors, checked copies (_FORTIFY_SOURCE) and
-# control-flow protection.
+# BIND_NOW), code without relocations, a stack that is not executable, stack protectors, checked
+# copies (_FORTIFY_SOURCE) and control-flow protection.
 set -euo pipefail
 
 scratch=$(mktemp -d)
@@ -59,6 +59,7 @@ check() {
   ! lacks "$file" -l '^ *GNU_RELRO ' || complain "$file has no RELRO"
   ! lacks "$file" -l '^ *GNU_STACK .* RW ' || complain "$file has an executable stack"
   lacks "$file" -l ' RWE ' || complain "$file has a segment to write and to execute"
+  lacks "$file" -d '\(TEXTREL\)|\(FLAGS\).*TEXTREL' || complain "$file has relocations in its code"
   symbols=$(nm -D --undefined-only "$file")
   if has -fstack-protector-strong && [[ $symbols != *__stack_chk_fail* ]]; then
     complain "$file has no stack protectors"

@@ -107,10 +107,11 @@ static FILE *start(const char *child, const char *variables) {
   int fd = mkstemp(trace_path);
   assert_true(fd >= 0);
   close(fd);
-  int length = snprintf(command, sizeof command,
-                        "ASAN_OPTIONS='%s:detect_leaks=0' %s strace -f -qq -o %s "
-                        "-e trace=sendto,sendmsg,sendmmsg,recvfrom,recvmsg,recvmmsg '%s' %s",
-                        asan != NULL ? asan : "", variables, trace_path, self, child);
+  int length = snprintf(
+      command, sizeof command,
+      "ASAN_OPTIONS='%s:detect_leaks=0' %s strace -f -qq -o %s "
+      "-e trace=sendto,sendmsg,sendmmsg,recvfrom,recvmsg,recvmmsg,?recvmmsg_time64 '%s' %s",
+      asan != NULL ? asan : "", variables, trace_path, self, child);
   assert_true(length > 0 && (size_t)length < sizeof command);
   FILE *output = popen(command, "r");
   assert_non_null(output);
@@ -128,7 +129,7 @@ static struct calls finish(FILE *output) {
     calls.sends +=
         strstr(line, " sendto(") || strstr(line, " sendmsg(") || strstr(line, " sendmmsg(");
     calls.receives +=
-        strstr(line, " recvfrom(") || strstr(line, " recvmsg(") || strstr(line, " recvmmsg(");
+        strstr(line, " recvfrom(") || strstr(line, " recvmsg(") || strstr(line, " recvmmsg");
     calls.empty_handed += strstr(line, "EAGAIN") != NULL;
     calls.segmented += strstr(line, "cmsg_level=SOL_UDP") != NULL;
   }
