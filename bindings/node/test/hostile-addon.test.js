@@ -814,6 +814,68 @@ test('an element of a list that changes those before it comes too late', own, as
   });
 });
 
+test('the end of a batch is seen though a function of setup() has taken the rest', own, async () => {
+  await harmless(async (t) => {
+    const queue = [];
+    const sizes = []; // of the messages that one call of message() has taken
+    let slabs = 0;
+    let taking = false;
+    let nested = 0;
+    let asked = 0; // slabs, while a nested call had taken the rest
+    const take = () => {
+      const taken = handle.takeMessages();
+      for (let i = 0; i < taken; i++) sizes.push(numbers[3 * i + 1]);
+      return taken;
+    };
+    const numbers = numbersOf();
+    const addon = require(addonPath(t)).create();
+    addon.setup({
+      ...noopFunctions(),
+      ...calling(queue),
+      defer(task) { addon.runDeferredTask(task); },
+      slab() {
+        slabs++;
+        return new ArrayBuffer(65536);
+      },
+      sender() { if (taking) nested += take(); },
+      message() {
+        sizes.splice(0, Infinity, numbers[1]);
+        const before = slabs;
+        taking = true;
+        const rest = take();
+        taking = false;
+        if (nested > 0) asked = slabs - before;
+        else if (rest > 0) while (take() > 0);
+      },
+    }, numbers, stagingOf());
+    const handle = new addon.Handle({}, 4, 0, 0, 0, 0, 0);
+    handle.pool();
+    if (handle.bindSync(0, '0.0.0.0') !== 0) throw new Error('could not bind');
+    queue.splice(0).forEach((f) => f());
+    const address = {};
+    handle.address(address);
+    const senders = ['127.0.0.1', '127.0.0.2'].map((own) => {
+      const socket = t.dgram.createSocket('udp4').on('error', ignore).bind(0, own);
+      return (size) => socket.send(Buffer.alloc(size), address.port, '127.0.0.1');
+    });
+    await turns(5);
+    // Behind the last of the two messages lies what is left of the three before.
+    for (let threeCame = false; !threeCame || nested === 0;) {
+      [100, 100, 60000].forEach(senders[0]);
+      await turns(3);
+      threeCame = sizes.length === 3;
+      senders[0](8000);
+      senders[1](10);
+      await turns(3);
+      if (!threeCame) nested = 0;
+    }
+    if (asked !== 0) throw new Error(`${asked} slabs for a message that is none`);
+    handle.close();
+    t.report(await exchange(t));
+    process.exit();
+  });
+});
+
 test('a slab that was given away is not written to', own, async () => {
   await harmless(async (t) => {
     const slabs = [];
