@@ -67,9 +67,9 @@ promises() {
       docs/promises.md SECURITY.md | tr -d '`(' | sort -u) \
     <({
       ctest --test-dir build/dev -N | sed -n 's/^ *Test *#[0-9]*: \([^@]*\).*$/\1/p'
-      grep -rohE '\b(dgram_[a-z_0-9]+|DGRAM_[A-Z_0-9]+)\b' include src
+      grep -rohE '\b(dgram_[a-z_0-9]+|DGRAM_[A-Z_0-9]+)\b' include src tests
       find src -name '*.[ch]' -printf '%P\n' | sed 'p; s/\.[ch]$//'
-      find bindings/node -maxdepth 3 -name '*.js' -printf '%P\n%f\n'
+      find bindings/node -maxdepth 3 -name '*.[cj]*' -printf '%P\n%f\n'
     } | sort -u))
   [ -z "$missing" ] || {
     echo "named in docs/promises.md or SECURITY.md, and not there:" "$missing"
