@@ -1353,8 +1353,10 @@ DGRAM_EXTERN int dgram_set_send_queue_limit(dgram_socket_t *socket, size_t bytes
 
 /**
  * Cancels one send that has not left: its callback runs from the loop with ECANCELED, in order with
- * those of the other sends. It works while the send waits for the bind, for its look-up (which is
- * given up), for the end of the loop's iteration, or for space in the system's buffer.
+ * those of the other sends that are ready to leave. It works while the send waits for the bind, for
+ * its look-up (which is given up), for the end of the loop's iteration, or for space in the
+ * system's buffer. One that waits for the bind or a look-up ends at once, before earlier ones that
+ * still do.
  *
  * Of several sends with this callback and context one is cancelled: the first that waits to leave,
  * else the first that waits for its look-up, else the first that waits for the bind. The sends of
