@@ -76,13 +76,14 @@ static void read_options(struct input *input) {
 }
 
 /* Divides the bytes into pieces, some of them empty. */
-static void cut(struct input *input, struct dgram__datagram *datagram, char *bytes, uint8_t how) {
+static void cut(struct input *input, struct dgram__datagram *datagram, const char *bytes,
+                uint8_t how) {
   struct iovec *iov = pieces[datagram - queue];
   size_t left = datagram->size;
   uint32_t count = left == 0 && how % 2 ? 0 : 1 + (how >> 2) % MAX_PIECES;
   for (uint32_t i = 0; i < count; i++) {
     size_t size = i + 1 == count ? left : input_below(input, (uint32_t)left + 1);
-    iov[i] = (struct iovec){bytes, size};
+    iov[i] = (struct iovec){(char *)bytes, size};
     bytes += size;
     left -= size;
   }
@@ -203,9 +204,9 @@ static void check_options(const struct dgram__datagram *datagram, const struct m
   REQUIRE(has_control(message, SOL_SOCKET, SCM_TXTIME) == (wanted->departure_ns != 0));
   if (!v4)
     REQUIRE(control_int(message, level, IPV6_DONTFRAG) == wanted->dont_fragment);
-  int mode = v4 ? IP_PMTUDISC_WANT : IPV6_PMTUDISC_WANT;
+  int mode = IP_PMTUDISC_WANT; /* as of IPv6 */
   if (wanted->dont_fragment == 0)
-    mode = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
+    mode = IP_PMTUDISC_DONT;
   else if (wanted->dont_fragment == 1 && v4)
     mode = IP_PMTUDISC_DO;
   REQUIRE(kernel.mtu_mode[!v4] == mode);

@@ -1,7 +1,7 @@
 /*
- * A primary that reads any bytes from a worker: it neither crashes nor leaks a descriptor, and the
- * connection ends when the worker has closed it. With an odd first byte the input is well-formed
- * frames, abbreviated to four bytes each; else it is the bytes that are read.
+ * A primary that reads any bytes, and descriptors, from a worker: it neither crashes nor leaks a
+ * descriptor, and the connection ends when the worker has closed it. With an odd first byte the
+ * input is well-formed frames, abbreviated to four bytes each; else it is the bytes that are read.
  */
 #include "primary.h"
 
@@ -94,6 +94,26 @@ static struct dgram__worker_process *add_worker(dgram_cluster_t *cluster, int fd
   return worker;
 }
 
+/* With a descriptor, which the primary has not asked for. */
+static bool write_bytes(int fd, const unsigned char *bytes, size_t length, bool with_descriptor) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control = {.bytes = {0}};
+  struct iovec iov = {.iov_base = (unsigned char *)bytes, .iov_len = length};
+  struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (with_descriptor) {
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  return sendmsg(fd, &message, 0) == (ssize_t)length;
+}
+
 static void read_replies(struct dgram__channel *channel) {
   struct dgram__frame frame;
   int fd;
@@ -114,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dgram__channel_init(&theirs, fds[1]);
   struct dgram__worker_process *worker = add_worker(&cluster, fds[0]);
   size_t length = compose(bytes, data, size);
-  require(length == 0 || write(theirs.fd, bytes, length) == (ssize_t)length);
+  require(length == 0 || write_bytes(theirs.fd, bytes, length, data[size - 1] % 2 == 1));
   shutdown(theirs.fd, SHUT_WR);
   disconnected = false;
   while (!disconnected) {

@@ -49,14 +49,14 @@ static inline bool input_bit(struct input *input) {
   return (input_byte(input) & 1) != 0;
 }
 
-/* A number below `limit`, which is at least 1. */
+/* A number below `limit`, or 0. */
 static inline uint32_t input_below(struct input *input, uint32_t limit) {
   uint32_t number = input_byte(input);
   if (limit > 256)
     number |= (uint32_t)input_byte(input) << 8;
   if (limit > 65536)
     number |= (uint32_t)input_byte(input) << 16;
-  return number % limit;
+  return limit > 0 ? number % limit : 0;
 }
 
 /* Copies as many bytes as there are, and zeros behind them. */
