@@ -1226,11 +1226,12 @@ DGRAM_EXTERN int dgram_reply(dgram_socket_t *socket, const dgram_rinfo_t *rinfo,
 
 /**
  * Passes queued sends to the system now, not at the end of the loop's iteration, and runs the
- * callbacks of the completed sends inside this call; inside such a callback, however, they run
- * later, after those that are already due. Sends that the system does not accept yet (EAGAIN,
- * ENOBUFS), or that wait for the bind or a look-up, stay queued; sends that wait for 'listening' on
- * a socket that is bound leave. It is for a program that is about to compute for a long time, or
- * that prefers each datagram to leave at once over batches.
+ * callbacks of the completed sends inside this call, and 'error' for those that have failed and
+ * have none; inside such a callback, however, they run later, after those that are already due.
+ * Sends that the system does not accept yet (EAGAIN, ENOBUFS), or that wait for the bind or a
+ * look-up, stay queued; sends that wait for 'listening' on a socket that is bound leave. It is for
+ * a program that is about to compute for a long time, or that prefers each datagram to leave at
+ * once over batches.
  *
  * @param socket the socket; also one that is closed and whose last callbacks have not run. NULL:
  *               nothing happens
@@ -1444,7 +1445,10 @@ DGRAM_EXTERN int dgram_address(const dgram_socket_t *socket, dgram_address_t *ad
 DGRAM_EXTERN int dgram_remote_address(const dgram_socket_t *socket, dgram_address_t *address);
 
 /**
- * Completes a request to a program's own look-up; see ::dgram_lookup_cb.
+ * Completes a request to a program's own look-up; see ::dgram_lookup_cb. If it is that of a bind,
+ * the socket is bound, and 'listening' or 'error' emitted, inside this call (in a worker of a
+ * cluster that shares the port: from the loop); then `lookup` is called for what waited for the
+ * bind. A connect or send goes on from the loop.
  *
  * @param lookup  the request; invalid after this call. NULL: nothing happens
  * @param status  0, or the negative code of the failure, with which the bind, connect or send fails
