@@ -108,10 +108,7 @@ enum torture_fault {
   X(libuv_epoll_wait, "epoll_wait of libuv", EINTR)                                                \
   X(libuv_eventfd, "eventfd of libuv", EMFILE, ENFILE, ENODEV, ENOMEM)                             \
   X(libuv_pipe2, "pipe2 of libuv", EMFILE, ENFILE)                                                 \
-  X(libuv_socketpair, "socketpair of libuv", EMFILE, ENFILE, ENOMEM)                               \
   X(libuv_ioctl, "ioctl of libuv", EINTR)                                                          \
-  X(libuv_fcntl, "fcntl of libuv", EINTR, EMFILE)                                                  \
-  X(libuv_close, "close of libuv", EINTR, EIO)                                                     \
   X(libuv_read, "read of libuv", EINTR)                                                            \
   X(libuv_write, "write of libuv", EINTR)                                                          \
   X(libuv_fork, "fork of libuv", EAGAIN, ENOMEM, ENOSYS)                                           \

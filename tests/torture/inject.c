@@ -5,7 +5,6 @@
 #include "torture/inject.h"
 
 #include <fcntl.h>
-#include <idn2.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
@@ -23,6 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
+#ifdef DGRAM_HAVE_LIBIDN2
+#include <idn2.h>
+#endif
 
 struct inject inject;
 
@@ -65,7 +67,7 @@ void inject_begin(const struct inject_plan *plan) {
   inject.plan = *plan;
   for (int i = 0; i < CALLS; i++)
     inject.calls[i] = 0;
-  inject.met = 0;
+  *inject.met = 0;
   inject.all = 0;
   inject.waits = 0;
   inject.on = true;
@@ -88,7 +90,7 @@ int inject_fault(enum torture_call call) {
   if (inject.plan.at == 0 || inject.plan.call != call || number < inject.plan.at ||
       number - inject.plan.at >= inject.plan.times)
     return FAULT_NONE;
-  inject.met++;
+  ++*inject.met;
   return inject.plan.fault;
 }
 
@@ -159,10 +161,12 @@ void torture_free(void *allocated) {
   inject_free(allocated);
 }
 
+#ifdef DGRAM_HAVE_LIBIDN2
 int torture_idn2_to_ascii_8z(const char *input, char **output, int flags);
 int torture_idn2_to_ascii_8z(const char *input, char **output, int flags) {
   return inject_fails(CALL_idn2) ? IDN2_MALLOC : idn2_to_ascii_8z(input, output, flags);
 }
+#endif
 
 static void *inject_uv_malloc(size_t size) {
   return inject_fails(CALL_uv_malloc) ? NULL : inject_counted(malloc(size));
@@ -181,6 +185,10 @@ static void inject_on_fork(void) {
 }
 
 void inject_init(void) {
+  inject.met =
+      mmap(NULL, sizeof *inject.met, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (inject.met == MAP_FAILED)
+    torture_fail("no memory");
   if (pthread_atfork(NULL, NULL, inject_on_fork) != 0)
     torture_fail("pthread_atfork");
   if (uv_replace_allocator(inject_uv_malloc, inject_uv_realloc, inject_uv_calloc, inject_free) != 0)

@@ -30,7 +30,7 @@ extern struct inject {
   bool in_child; /* in a process that libuv has forked: only execvp(3) fails there */
   bool real_time;
   atomic_uint calls[CALLS];    /* so far */
-  atomic_uint met;             /* calls that failed */
+  atomic_uint *met; /* calls that failed; also in processes that libuv has forked */
   atomic_uint all;             /* calls of every kind; more than LIMIT: a loop within a call */
   atomic_int live;             /* allocations of the library and of libuv */
   atomic_int lookups;          /* in the thread pool */

@@ -80,8 +80,6 @@ static bool interpose_fails(bool by_libuv, enum torture_call call) {
 INTERPOSE(int, epoll_create1, (int flags), (flags))
 INTERPOSE(int, eventfd, (unsigned value, int flags), (value, flags))
 INTERPOSE(int, pipe2, (int fds[2], int flags), (fds, flags))
-INTERPOSE(int, socketpair, (int family, int type, int protocol, int fds[2]),
-          (family, type, protocol, fds))
 INTERPOSE(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size))
 INTERPOSE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
 
@@ -114,26 +112,6 @@ int ioctl(int fd, unsigned long request, ...) {
   void *argument = va_arg(arguments, void *);
   va_end(arguments);
   return interpose_fails(BY_LIBUV, CALL_libuv_ioctl) ? -1 : true_function(fd, request, argument);
-}
-
-int fcntl64(int fd, int command, ...) {
-  TRUE_OF(fcntl64);
-  va_list arguments;
-  va_start(arguments, command);
-  void *argument = va_arg(arguments, void *);
-  va_end(arguments);
-  return interpose_fails(BY_LIBUV, CALL_libuv_fcntl) ? -1 : true_function(fd, command, argument);
-}
-
-int close(int fd) {
-  TRUE_OF(close);
-  int fault = BY_LIBUV ? inject_fault(CALL_libuv_close) : FAULT_NONE;
-  int result = true_function(fd);
-  if (fault > 0) {
-    errno = fault;
-    result = -1;
-  }
-  return result;
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),

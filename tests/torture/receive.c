@@ -8,7 +8,7 @@
 static int replied;
 
 static void answer(dgram_socket_t *socket, const dgram_rinfo_t *rinfo) {
-  char text[] = "answer";
+  static char text[] = "answer"; /* borrowed until it is sent */
   uv_buf_t buffer = uv_buf_init(text, 6);
   dgram_path_t path;
   dgram_address_t address;

@@ -12,7 +12,7 @@
  *   DGRAM_TORTURE_SHARE=N      one of N faults, others at each run
  *   DGRAM_TORTURE_FAULT=TEXT   only this fault, as a report names it, and in this process
  *   DGRAM_TORTURE_LONG=1       also two, three and five failing calls in a row
- *   DGRAM_TORTURE_RULES=0      does not leave out the faults at which libuv aborts
+ *   DGRAM_TORTURE_RULES=0      tries all faults at which libuv aborts, not one of each scenario
  */
 #include "torture/world.h"
 
@@ -67,6 +67,8 @@ static struct shared {
   unsigned most_turns;
   unsigned char called[TORTURE_FUNCTIONS];
   unsigned long left_out[CALLS]; /* by a rule */
+  unsigned long aborted[CALLS];  /* tried, and libuv has aborted */
+  bool tried[CALLS];             /* in this scenario and mode */
 } * shared;
 
 static unsigned long failures;
@@ -127,7 +129,7 @@ static void run_scenario(const struct inject_plan *plan, const struct way *way) 
     shared->most_turns = world.most_turns;
   if (plan->at > 0) {
     shared->runs++;
-    shared->injected[plan->call] += inject.met;
+    shared->injected[plan->call] += *inject.met;
   }
 }
 
@@ -175,6 +177,7 @@ static void run_faults(unsigned long from, unsigned offset, const char *only) {
   shared->recorded = true;
   for (int i = 0; i < CALLS; i++)
     counts[i] = inject.calls[i];
+  counts[CALL_libuv_execvp] = counts[CALL_libuv_fork]; /* each in a process of its own */
   for (int call = 0; call < CALLS; call++)
     for (unsigned at = 1; at <= counts[call]; at++)
       for (const int *fault = torture_calls[call].faults; *fault != FAULT_NONE; fault++)
@@ -189,10 +192,11 @@ static void run_faults(unsigned long from, unsigned offset, const char *only) {
           name_fault(name, &plan, way);
           if (only != NULL && strcmp(only, name) != 0)
             continue;
-          if (rule_of(plan.call) != NULL && without_rules == NULL) {
+          if (rule_of(plan.call) != NULL && shared->tried[call] && without_rules == NULL) {
             shared->left_out[call]++;
             continue;
           }
+          shared->tried[call] = true;
           run_scenario(&plan, way);
         }
 }
@@ -208,6 +212,11 @@ void scenario_add(struct scenario *scenario) {
 }
 
 static void report_failure(int status) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_LIBUV && shared->recorded &&
+      rule_of(shared->plan.call) != NULL) {
+    shared->aborted[shared->plan.call]++;
+    return;
+  }
   char name[200] = "no fault";
   char end[64] = "";
   if (shared->recorded)
@@ -228,6 +237,7 @@ static unsigned long run_in_processes(unsigned offset) {
   unsigned long before = shared->runs;
   unsigned long first_failure = failures;
   shared->at = 0;
+  memset(shared->tried, 0, sizeof shared->tried);
   for (;;) {
     int status;
     unsigned long from = shared->at;
@@ -271,8 +281,9 @@ static void print_calls(void) {
   for (int i = 0; i < CALLS; i++)
     total += shared->injected[i];
   for (int i = 0; i < RULES; i++)
-    printf("left out: %lu faults of \"%s\": %s\n", shared->left_out[rules[i].call],
-           torture_calls[rules[i].call].name, rules[i].reason);
+    printf("left out: %lu faults of \"%s\": %s (tried: it did %lu times)\n",
+           shared->left_out[rules[i].call], torture_calls[rules[i].call].name, rules[i].reason,
+           shared->aborted[rules[i].call]);
   for (int i = 0; i < CALLS; i++)
     if (shared->injected[i] == 0 && rule_of((enum torture_call)i) == NULL)
       printf("never failed: %s\n", torture_calls[i].name);

@@ -123,7 +123,7 @@ extern struct world {
 
 /* Whether a fault was injected. */
 static inline bool met(void) {
-  return inject.met > 0;
+  return *inject.met > 0;
 }
 
 /* Notes an error of a call, which must have been caused by a fault. Returns whether there is none.

@@ -340,7 +340,7 @@ static void world_check(int live, int files) {
   /* uv_loop_init() of libuv 1.44 leaves its epoll descriptor open when one of these fails. */
   bool is_of_libuv =
       (inject.plan.call == CALL_libuv_eventfd || inject.plan.call == CALL_libuv_pipe2) &&
-      left > 0 && left <= (int)inject.met;
+      left > 0 && left <= (int)*inject.met;
   if (left != 0 && !is_of_libuv)
     torture_fail("%d descriptors are left", left);
 }
