@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "descriptor.h"
+
 /* Returns how many messages were filled, or an error. One behind a message is in `behind`. */
 static int udp_recv_one_by_one(const struct dgram__udp *udp, struct dgram__mmsghdr messages[],
                                unsigned count, int *behind) {
@@ -82,7 +84,9 @@ static bool udp_recv_may_be_joined(int fd) {
 #ifdef __linux__
   int on = 1;
   socklen_t length = sizeof on;
-  return dgram__udp_is_udp(fd) && (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
+  int protocol = dgram__descriptor_option(fd, SOL_SOCKET, SO_PROTOCOL); /* 0: it is refused */
+  return (protocol == IPPROTO_UDP || protocol == 0) &&
+         (getsockopt(fd, SOL_UDP, UDP_GRO, &on, &length) != 0 || on != 0);
 #else
   (void)fd;
   return false;
