@@ -35,6 +35,12 @@ test: setup-test test-dev test-plain test-asan test-tsan test-valgrind test-node
 test-node:
 	scripts/node.sh test
 
+# What takes minutes.
+test-long:
+	cmake --preset dev
+	cmake --build --preset dev --target torture
+	DGRAM_TORTURE_LONG=1 build/dev/tests/torture
+
 test-node-versions:
 	scripts/node.sh versions
 
@@ -98,6 +104,7 @@ help:
 	@echo "make test-node            run the tests of the drop-in for Node.js; -versions: on others"
 	@echo "make test-PRESET          run the tests in one build: dev plain asan valgrind tsan coverage"
 	@echo "make test-machines        run the tests on other machines, emulated, and with other libraries"
+	@echo "make test-long            make calls fail in more ways than \`make test\` does"
 	@echo "make fuzz                 fuzz each target for a minute; FUZZ_SECONDS=3600: longer"
 	@echo "make bench                measure, in comparison with other libraries"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"

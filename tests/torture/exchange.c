@@ -38,7 +38,7 @@ static uv_buf_t buffers[3];
 static void set_buffers(void) {
   static char text[] = "abcdefghijkl";
   for (int i = 0; i < 3; i++)
-    buffers[i] = uv_buf_init(text + 4 * i, 4);
+    buffers[i] = uv_buf_init(text + (size_t)4 * (size_t)i, 4);
 }
 
 static void send_kinds(struct member *sender, int port) {

@@ -63,8 +63,8 @@ const char *torture_fault_name(int fault) {
 
 /* ---- the plan ---- */
 
-void inject_begin(const struct inject_plan *plan) {
-  inject.plan = *plan;
+void inject_begin(const struct inject_plan plans[INJECT_PLANS]) {
+  memcpy(inject.plans, plans, sizeof inject.plans);
   for (int i = 0; i < CALLS; i++)
     inject.calls[i] = 0;
   *inject.met = 0;
@@ -74,11 +74,19 @@ void inject_begin(const struct inject_plan *plan) {
 }
 
 void inject_lift(void) {
-  inject.plan.at = 0;
+  for (int i = 0; i < INJECT_PLANS; i++)
+    inject.plans[i].at = 0;
 }
 
 void inject_end(void) {
   inject.on = false;
+}
+
+bool inject_concerns(enum torture_call call) {
+  for (int i = 0; i < INJECT_PLANS; i++)
+    if (inject.plans[i].times > 0 && inject.plans[i].call == call)
+      return true;
+  return false;
 }
 
 int inject_fault(enum torture_call call) {
@@ -87,11 +95,13 @@ int inject_fault(enum torture_call call) {
   unsigned number = ++inject.calls[call];
   if (++inject.all > INJECT_MOST_CALLS)
     torture_fail("%u calls: the library loops in a call", inject.all);
-  if (inject.plan.at == 0 || inject.plan.call != call || number < inject.plan.at ||
-      number - inject.plan.at >= inject.plan.times)
-    return FAULT_NONE;
-  ++*inject.met;
-  return inject.plan.fault;
+  for (const struct inject_plan *plan = inject.plans; plan < inject.plans + INJECT_PLANS; plan++)
+    if (plan->at > 0 && plan->call == call && number >= plan->at &&
+        number - plan->at < plan->times) {
+      ++*inject.met;
+      return plan->fault;
+    }
+  return FAULT_NONE;
 }
 
 unsigned inject_shortened(int fault, unsigned all) {
@@ -490,7 +500,7 @@ static atomic_uint_fast64_t inject_clock = 1000000000;
 
 uint64_t inject_now(void) {
   enum { TICK = 1000 /* ns: who waits for a time in a loop of its own reaches it */ };
-  return inject_clock += TICK;
+  return atomic_fetch_add(&inject_clock, TICK);
 }
 
 void inject_pass(uint64_t ns) {

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { INJECT_PLANS = 2 };
+
 /* What fails: calls number at, at + 1, ..., of one kind. */
 struct inject_plan {
   enum torture_call call;
@@ -25,12 +27,12 @@ struct inject_plan {
 };
 
 extern struct inject {
-  struct inject_plan plan;
+  struct inject_plan plans[INJECT_PLANS];
   bool on;       /* counts, and lets fail */
   bool in_child; /* in a process that libuv has forked: only execvp(3) fails there */
   bool real_time;
   atomic_uint calls[CALLS];    /* so far */
-  atomic_uint *met; /* calls that failed; also in processes that libuv has forked */
+  atomic_uint *met;            /* calls that failed; also in processes that libuv has forked */
   atomic_uint all;             /* calls of every kind; more than LIMIT: a loop within a call */
   atomic_int live;             /* allocations of the library and of libuv */
   atomic_int lookups;          /* in the thread pool */
@@ -41,11 +43,17 @@ extern struct inject {
 
 enum { INJECT_MOST_CALLS = 200000 };
 
+/* Whether libuv is a library of its own, whose calls are told from the tests'. */
+bool inject_knows_libuv(void);
+
 /* Once, before libuv is used. */
 void inject_init(void);
 
-/* From now on calls are counted, and fail by the plan. */
-void inject_begin(const struct inject_plan *plan);
+/* From now on calls are counted, and fail by the plans. */
+void inject_begin(const struct inject_plan plans[INJECT_PLANS]);
+
+/* Whether a plan has this call fail. */
+bool inject_concerns(enum torture_call call);
 
 /* Nothing fails any more. */
 void inject_lift(void);

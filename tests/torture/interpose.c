@@ -54,6 +54,10 @@ static bool interpose_is_libuv(const void *caller) {
   return (uintptr_t)caller >= libuv_begin && (uintptr_t)caller < libuv_end;
 }
 
+bool inject_knows_libuv(void) {
+  return libuv_begin != 0 && !interpose_is_libuv(&inject);
+}
+
 #define BY_LIBUV interpose_is_libuv(__builtin_return_address(0))
 
 static bool interpose_fails(bool by_libuv, enum torture_call call) {
@@ -63,11 +67,19 @@ static bool interpose_fails(bool by_libuv, enum torture_call call) {
   return fault > 0;
 }
 
-/* The true function. */
+/* The true function, behind this program's. */
+static void interpose_look_up(void *function, const char *name) {
+  *(void **)function = dlsym(RTLD_NEXT, name);
+  if (*(void **)function == NULL)
+    torture_fail("there is no %s()", name);
+}
+
 #define TRUE_OF(name)                     \
   static __typeof__(name) *true_function; \
   if (true_function == NULL)              \
-  true_function = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
+  interpose_look_up(&true_function, #name)
+
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc names them otherwise */
 
 /* ---- calls that fail with an errno ---- */
 
@@ -84,23 +96,19 @@ INTERPOSE(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size))
 INTERPOSE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
 
 /*
- * uv_poll_init() tries a descriptor, by adding it without data and removing it: only the first
- * may fail. Afterwards libuv adds and changes what it watches before it waits, and aborts if that
- * fails; it ignores whether removing has.
+ * uv_poll_init() tries a descriptor: it adds it without data, and removes it. Later libuv adds and
+ * changes what it watches before it waits, and aborts if that fails. Removing has no error of the
+ * system's.
  */
-static enum torture_call interpose_epoll_ctl(int operation, const struct epoll_event *event) {
-  static _Thread_local bool tried;
+static bool interpose_epoll_fails(int operation, const struct epoll_event *event) {
   bool tries = operation == EPOLL_CTL_ADD && event->data.fd == -1;
-  bool ends_try = tried && operation == EPOLL_CTL_DEL;
-  tried = tries;
-  return tries || (operation == EPOLL_CTL_DEL && !ends_try) ? CALL_libuv_epoll_ctl
-                                                            : CALL_libuv_epoll_ctl_watch;
+  return operation != EPOLL_CTL_DEL &&
+         interpose_fails(true, tries ? CALL_libuv_epoll_ctl : CALL_libuv_epoll_ctl_watch);
 }
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
   TRUE_OF(epoll_ctl);
-  bool by_libuv = BY_LIBUV;
-  if (by_libuv && interpose_fails(true, interpose_epoll_ctl(operation, event)))
+  if (BY_LIBUV && interpose_epoll_fails(operation, event))
     return -1;
   return true_function(epoll, operation, fd, event);
 }
@@ -235,3 +243,4 @@ void __assert_fail(const char *assertion, const char *file, unsigned line, const
     torture_libuv_aborts(assertion);
   torture_fail("%s:%u: %s: assert(%s)", file, line, function, assertion);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

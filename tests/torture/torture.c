@@ -11,12 +11,13 @@
  *   DGRAM_TORTURE_ONLY=TEXT    only scenarios with TEXT in their name
  *   DGRAM_TORTURE_SHARE=N      one of N faults, others at each run
  *   DGRAM_TORTURE_FAULT=TEXT   only this fault, as a report names it, and in this process
- *   DGRAM_TORTURE_LONG=1       also two, three and five failing calls in a row
+ *   DGRAM_TORTURE_LONG=1       also two, three and five failing calls in a row, and pairs of them
  *   DGRAM_TORTURE_RULES=0      tries all faults at which libuv aborts, not one of each scenario
  */
 #include "torture/world.h"
 
 #include "lib/raw.h"
+#include "unit/random.h"
 
 #include "library_calls.h"
 
@@ -42,14 +43,18 @@ static const struct way {
   unsigned times;
   bool lifts;
   bool of_long; /* only if there is time */
+  bool pairs;   /* another call fails, too: it is chosen at random */
 } ways[] = {
-    {"once", 1, true, false},
-    {"from then on", FOREVER, true, false},
-    {"to the end", FOREVER, false, false},
-    {"once, to the end", 1, false, true},
-    {"twice", 2, true, true},
-    {"three times", 3, true, true},
-    {"five times", 5, false, true},
+    {"once", 1, true, false, false},
+    {"from then on", FOREVER, true, false, false},
+    {"to the end", FOREVER, false, false, false},
+    {"once, to the end", 1, false, true, false},
+    {"twice", 2, true, true, false},
+    {"three times", 3, true, true, false},
+    {"five times", 5, false, true, false},
+    {"once", 1, true, true, true},
+    {"from then on", FOREVER, true, true, true},
+    {"to the end", FOREVER, false, true, true},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 
@@ -58,7 +63,7 @@ static struct shared {
   const struct scenario *scenario;
   const struct mode *mode;
   const struct way *way;
-  struct inject_plan plan;
+  struct inject_plan plans[INJECT_PLANS];
   unsigned long at; /* the number of this fault in its scenario and mode */
   bool recorded;    /* the scenario has run without a fault */
   char text[400];   /* why it ends */
@@ -118,18 +123,18 @@ void torture_note(unsigned function) {
 
 /* ---- a process: one scenario in one mode ---- */
 
-static void run_scenario(const struct inject_plan *plan, const struct way *way) {
-  shared->plan = *plan;
+static void run_scenario(const struct inject_plan plans[INJECT_PLANS], const struct way *way) {
+  memcpy(shared->plans, plans, sizeof shared->plans);
   shared->way = way;
   alarm(WATCHDOG_SECONDS);
-  world_run(shared->scenario, shared->mode, plan, way->lifts);
+  world_run(shared->scenario, shared->mode, plans, way->lifts);
   if (shared->text[0] != '\0')
     _exit(STATUS_FAILED); /* in a process that the scenario has started */
   if (world.most_turns > shared->most_turns)
     shared->most_turns = world.most_turns;
-  if (plan->at > 0) {
+  if (plans[0].at > 0) {
     shared->runs++;
-    shared->injected[plan->call] += *inject.met;
+    shared->injected[plans[0].call] += *inject.met;
   }
 }
 
@@ -143,10 +148,6 @@ static bool is_possible(enum torture_call call, int fault) {
                                call == CALL_recvmsg_netlink));
 }
 
-static bool is_chosen(const struct way *way, enum torture_call call, int fault, bool long_run) {
-  return (!way->of_long || long_run) && (way->times != FOREVER || is_possible(call, fault));
-}
-
 /* Of many calls of a kind some are chosen, the first ones all. */
 static bool is_chosen_call(unsigned at, unsigned count, bool long_run) {
   enum { FIRST = 16, FURTHER = 16 };
@@ -158,47 +159,117 @@ static unsigned share(void) {
   return share != NULL && atoi(share) > 1 ? (unsigned)atoi(share) : 1;
 }
 
-static void name_fault(char text[200], const struct inject_plan *plan, const struct way *way) {
-  snprintf(text, 200, "%s #%u %s, %s", torture_calls[plan->call].name, plan->at,
-           torture_fault_name(plan->fault), way->name);
+static void name_fault(char text[200], const struct inject_plan plans[INJECT_PLANS],
+                       const struct way *way) {
+  int length = 0;
+  for (int i = 0; i < INJECT_PLANS && plans[i].at > 0; i++)
+    length += snprintf(text + length, (size_t)(200 - length), "%s%s #%u %s", i > 0 ? " and " : "",
+                       torture_calls[plans[i].call].name, plans[i].at,
+                       torture_fault_name(plans[i].fault));
+  snprintf(text + length, (size_t)(200 - length), ", %s", way->name);
 }
 
-/* All faults from number `from` on. */
-static void run_faults(unsigned long from, unsigned offset, const char *only) {
-  const struct inject_plan none = {.at = 0};
-  unsigned counts[CALLS];
-  bool long_run = getenv("DGRAM_TORTURE_LONG") != NULL;
-  const char *without_rules = getenv("DGRAM_TORTURE_RULES");
-  unsigned long number = 0;
-  unsigned of = share();
+/* All faults one after the other: call by call, and of each its faults, and their ways. */
+struct cursor {
+  const unsigned *counts; /* of each call */
+  int call;
+  unsigned at;
+  const int *fault;
+  const struct way *way;
+};
+
+static struct cursor cursor_begin(const unsigned counts[CALLS]) {
+  static const int none[] = {FAULT_NONE, FAULT_NONE};
+  return (struct cursor){.counts = counts, .fault = none, .way = ways + WAYS - 1};
+}
+
+static bool cursor_next(struct cursor *cursor) {
+  if (++cursor->way < ways + WAYS)
+    return true;
+  cursor->way = ways;
+  if (*++cursor->fault != FAULT_NONE)
+    return true;
+  cursor->at++;
+  while (cursor->call < CALLS && cursor->at > cursor->counts[cursor->call]) {
+    cursor->call++;
+    cursor->at = 1;
+  }
+  if (cursor->call < CALLS)
+    cursor->fault = torture_calls[cursor->call].faults;
+  return cursor->call < CALLS;
+}
+
+static bool cursor_is_chosen(const struct cursor *cursor, bool long_run) {
+  const struct way *way = cursor->way;
+  enum torture_call call = (enum torture_call)cursor->call;
+  return (!way->of_long || long_run) &&
+         (way->times < FOREVER || is_possible(call, *cursor->fault)) &&
+         is_chosen_call(cursor->at, cursor->counts[call], long_run);
+}
+
+/* A connect whose peer cannot be read is undone, and if that fails, too, the socket is deaf. */
+static bool is_left_out(enum torture_call first, enum torture_call second) {
+  return rule_of(second) != NULL || (first == CALL_connect && second == CALL_getpeername) ||
+         (first == CALL_getpeername && second == CALL_connect);
+}
+
+/* Any call that the scenario makes, by the number of the first fault: the same in each run. */
+static void choose_second(struct inject_plan *second, enum torture_call first,
+                          const unsigned counts[CALLS], unsigned long number) {
+  uint32_t random = (uint32_t)number + 1;
+  do {
+    int call = (int)random_below(&random, CALLS);
+    unsigned faults = 0;
+    while (torture_calls[call].faults[faults] != FAULT_NONE)
+      faults++;
+    *second = (struct inject_plan){.call = (enum torture_call)call, .times = 1};
+    if (counts[call] > 0)
+      second->at = 1 + random_below(&random, counts[call]);
+    second->fault = torture_calls[call].faults[random_below(&random, faults)];
+    if (random_below(&random, 2) == 0 && is_possible(second->call, second->fault))
+      second->times = FOREVER;
+  } while (second->at == 0 || is_left_out(first, second->call));
+}
+
+/* Counts the calls of the scenario without a fault. */
+static void record_calls(unsigned counts[CALLS]) {
+  const struct inject_plan none[INJECT_PLANS] = {{.at = 0}};
   inject.in_child = false;
   for (int i = 0; i < 2; i++) /* the first time libuv and libc set up what they keep */
-    run_scenario(&none, &ways[0]);
+    run_scenario(none, &ways[0]);
   shared->recorded = true;
   for (int i = 0; i < CALLS; i++)
     counts[i] = inject.calls[i];
   counts[CALL_libuv_execvp] = counts[CALL_libuv_fork]; /* each in a process of its own */
-  for (int call = 0; call < CALLS; call++)
-    for (unsigned at = 1; at <= counts[call]; at++)
-      for (const int *fault = torture_calls[call].faults; *fault != FAULT_NONE; fault++)
-        for (const struct way *way = ways; way < ways + WAYS; way++) {
-          const struct inject_plan plan = {(enum torture_call)call, at, way->times, *fault};
-          char name[200];
-          if (!is_chosen(way, plan.call, *fault, long_run) ||
-              !is_chosen_call(at, counts[call], long_run) || number++ < from ||
-              number % of != offset % of)
-            continue;
-          shared->at = number;
-          name_fault(name, &plan, way);
-          if (only != NULL && strcmp(only, name) != 0)
-            continue;
-          if (rule_of(plan.call) != NULL && shared->tried[call] && without_rules == NULL) {
-            shared->left_out[call]++;
-            continue;
-          }
-          shared->tried[call] = true;
-          run_scenario(&plan, way);
-        }
+}
+
+/* All faults from number `from` on; one of so many, if they are shared. */
+static void run_faults(unsigned long from, unsigned offset, const char *only) {
+  unsigned counts[CALLS];
+  bool long_run = getenv("DGRAM_TORTURE_LONG") != NULL;
+  bool by_rules = getenv("DGRAM_TORTURE_RULES") == NULL;
+  unsigned long number = 0;
+  record_calls(counts);
+  struct cursor cursor = cursor_begin(counts);
+  while (cursor_next(&cursor)) {
+    if (!cursor_is_chosen(&cursor, long_run) || number++ < from || (number + offset) % share() != 0)
+      continue;
+    enum torture_call call = (enum torture_call)cursor.call;
+    struct inject_plan plans[INJECT_PLANS] = {{call, cursor.at, cursor.way->times, *cursor.fault}};
+    char name[200];
+    if (cursor.way->pairs)
+      choose_second(&plans[1], call, counts, number);
+    shared->at = number;
+    name_fault(name, plans, cursor.way);
+    if (only != NULL && strcmp(only, name) != 0)
+      continue;
+    if (rule_of(call) != NULL && shared->tried[call] && by_rules) {
+      shared->left_out[call]++;
+      continue;
+    }
+    shared->tried[call] = true;
+    run_scenario(plans, cursor.way);
+  }
 }
 
 /* ---- the runner ---- */
@@ -213,14 +284,14 @@ void scenario_add(struct scenario *scenario) {
 
 static void report_failure(int status) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_LIBUV && shared->recorded &&
-      rule_of(shared->plan.call) != NULL) {
-    shared->aborted[shared->plan.call]++;
+      rule_of(shared->plans[0].call) != NULL) {
+    shared->aborted[shared->plans[0].call]++;
     return;
   }
   char name[200] = "no fault";
   char end[64] = "";
   if (shared->recorded)
-    name_fault(name, &shared->plan, shared->way);
+    name_fault(name, shared->plans, shared->way);
   if (WIFSIGNALED(status))
     snprintf(end, sizeof end, "ends by signal %d (%s)", WTERMSIG(status),
              strsignal(WTERMSIG(status)));
@@ -325,6 +396,10 @@ int main(void) {
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED)
     return 1;
+  if (!inject_knows_libuv()) {
+    printf("skipped: libuv is linked into this program\n");
+    return 77;
+  }
   inject.real_time = true;
   inject_init();
   world_init();

@@ -12,10 +12,10 @@ struct mode {
   const char *mmsg;
 };
 
-/* Runs a scenario while calls fail by the plan. `lifts`: before the end nothing fails any more, and
- * each socket is tried; else all is closed under the fault. */
+/* Runs a scenario while calls fail by the plans. `lifts`: before the end nothing fails any more,
+ * and each socket is tried; else all is closed under the fault. */
 void world_run(const struct scenario *scenario, const struct mode *mode,
-               const struct inject_plan *plan, bool lifts);
+               const struct inject_plan plans[INJECT_PLANS], bool lifts);
 
 /* Has the loop and the sockets of the system that a process uses once. */
 void world_init(void);
