@@ -68,6 +68,8 @@ export interface SocketOptions extends
   bindToDevice?: string | undefined;
   /** When `true`, the kernel never joins received datagrams for this socket (UDP_GRO). */
   disableGro?: boolean | undefined;
+  /** When `true`, the kernel never splits messages into datagrams for this socket (UDP_SEGMENT). */
+  disableGso?: boolean | undefined;
   /**
    * When `true`, a send that fails and has no callback emits `'error'`, as the documentation of
    * Node.js says. By default it is dropped silently, as node:dgram does.
@@ -224,6 +226,7 @@ export interface Stats {
   truncated: number;
   receiveErrors: number;
   sendFailures: number;
+  /** Cancelled by a signal, wherever they waited; or the library had them when a socket was closed. */
   sendsCancelled: number;
   /** How often the socket's buffer, or the device's queue, was full. */
   blockedEagain: number;
@@ -259,7 +262,7 @@ export interface AcceptPeerOptions {
 }
 
 /** A datagram of {@link Socket.sendMany} on a socket that is not connected. */
-export interface OutgoingMessage {
+export interface OutgoingMessage extends DatagramOptions {
   /** The bytes; copied inside the call. */
   msg: Payload;
   /** The destination's port, 1 to 65535. */
@@ -268,12 +271,14 @@ export interface OutgoingMessage {
   address?: string | undefined;
 }
 
-/** What {@link Socket.sendWith} sends a datagram with. What is left out is the socket's. */
-export interface SendOptions {
-  /** The destination's port, 1 to 65535; on a connected socket none. */
-  port?: number | undefined;
-  /** The destination: a numeric address or, for `sendWith()`, a host name; by default this host. */
-  address?: string | undefined;
+/** A datagram of {@link Socket.sendMany} on a connected socket. */
+export interface OutgoingPayload extends DatagramOptions {
+  /** The bytes; copied inside the call. */
+  msg: Payload;
+}
+
+/** What one datagram is sent with. What is left out is the socket's. */
+export interface DatagramOptions {
   /** The source: a numeric address of this host. */
   source?: string | undefined;
   /** The name of the interface by which it leaves: `'eth0'`. */
@@ -290,10 +295,24 @@ export interface SendOptions {
   segmentSize?: number | undefined;
   /** When it leaves, in nanoseconds on the clock that the system socket was given (SO_TXTIME). */
   departure?: bigint | undefined;
+}
+
+/** What {@link Socket.sendWith} sends a datagram with. */
+export interface SendOptions extends DatagramOptions {
+  /** The destination's port, 1 to 65535; on a connected socket none. */
+  port?: number | undefined;
+  /** The destination: a numeric address or, for `sendWith()`, a host name; by default this host. */
+  address?: string | undefined;
   /**
    * `sendWith()` only: when it aborts before the datagram has left, the send ends with an
    * `AbortError`, of which the signal's reason is the `cause`.
    */
+  signal?: AbortSignal | undefined;
+}
+
+/** What {@link Socket.reply} answers with; source and interface are those of the message. */
+export interface ReplyOptions extends Omit<DatagramOptions, 'source' | 'interface'> {
+  /** As in {@link SendOptions}. */
   signal?: AbortSignal | undefined;
 }
 
@@ -415,6 +434,25 @@ export class Socket extends dgram.Socket {
   loopStats(): Stats;
 
   /**
+   * {@link Socket.stats} as one line for a log, as C programs on the library write it:
+   * `datagrams_in=3 bytes_in=120 … send_errors=EPERM:1`. (A line of JSON is
+   * `JSON.stringify(socket.stats())`.)
+   */
+  statsText(): string;
+
+  /** {@link Socket.loopStats} as one line. */
+  loopStatsText(): string;
+
+  /** Changes `sendQueueLimit`; `{}`: no limit. What was sent before the first limit is not counted. */
+  setSendQueueLimit(limit: SendQueueLimit): void;
+
+  /** Changes `sendTimeout`; for what waits, too, the time begins anew. 0: no limit. */
+  setSendTimeout(ms: number): void;
+
+  /** Changes `lookupTimeout`, for look-ups that begin from now on. 0: no limit. */
+  setLookupTimeout(ms: number): void;
+
+  /**
    * Forgets the names that the socket's `nameCache` has, for all that share it: the next send to each
    * looks it up. Without a cache it does nothing.
    */
@@ -441,6 +479,8 @@ export class Socket extends dgram.Socket {
    */
   reply(rinfo: dgram.RemoteInfo, msg: Payload,
     callback?: (error: Error | null, bytes: number) => void): void;
+  reply(rinfo: dgram.RemoteInfo, msg: Payload, options?: ReplyOptions,
+    callback?: (error: Error | null, bytes: number) => void): void;
 
   /**
    * Sends many datagrams by one call into C. On a connected socket the list has payloads, otherwise
@@ -452,7 +492,7 @@ export class Socket extends dgram.Socket {
    */
   sendMany(list: ReadonlyArray<OutgoingMessage>,
     callback?: (error: Error | null, sent: number) => void): void;
-  sendMany(list: ReadonlyArray<Payload | { msg: Payload }>,
+  sendMany(list: ReadonlyArray<Payload | OutgoingPayload>,
     callback?: (error: Error | null, sent: number) => void): void;
 
   /**

@@ -2,8 +2,8 @@
 // The types of libdgram/promises.
 
 import { AddressInfo } from 'node:net';
-import { AcceptPeerOptions, BindOptions, MessageListener, OutgoingMessage, Payload, RemoteInfo,
-  Socket as CallbackSocket, SendOptions, SocketOptions, SocketType } from './index.js';
+import { AcceptPeerOptions, BindOptions, MessageListener, OutgoingMessage, OutgoingPayload, Payload,
+  RemoteInfo, ReplyOptions, Socket as CallbackSocket, SendOptions, SocketOptions, SocketType } from './index.js';
 
 /** An error of {@link Socket.sendMany}. */
 export interface SendManyError extends NodeJS.ErrnoException {
@@ -50,14 +50,14 @@ export class Socket extends (CallbackSocket as unknown as
   sendWith(msg: Payload, options: SendOptions): Promise<number>;
 
   /** Answers a message; see the `reply()` of libdgram. Resolves as `send()` does. */
-  reply(rinfo: RemoteInfo, msg: Payload): Promise<number>;
+  reply(rinfo: RemoteInfo, msg: Payload, options?: ReplyOptions): Promise<number>;
 
   /**
    * Sends many datagrams by one call. Resolves to their number when all have left; rejects with a
    * {@link SendManyError} when one has failed.
    */
   sendMany(list: ReadonlyArray<OutgoingMessage>): Promise<number>;
-  sendMany(list: ReadonlyArray<Payload | { msg: Payload }>): Promise<number>;
+  sendMany(list: ReadonlyArray<Payload | OutgoingPayload>): Promise<number>;
 
   /** A connected socket for a peer; see the `acceptPeer()` of libdgram. */
   acceptPeer(rinfo: { address: string, port: number }, options?: AcceptPeerOptions): Socket;

@@ -120,10 +120,10 @@ class Socket extends dgram.Socket {
     });
   }
 
-  reply(rinfo, msg, callback) {
-    if (callback !== undefined)
-      return super.reply(rinfo, msg, callback);
-    return promised(this, (done) => super.reply(rinfo, msg, done));
+  reply(rinfo, msg, options, callback) {
+    if (callback !== undefined || typeof options === 'function')
+      return super.reply(rinfo, msg, options, callback);
+    return promised(this, (done) => super.reply(rinfo, msg, options, done));
   }
 
   sendWith(msg, options, callback) {

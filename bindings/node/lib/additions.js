@@ -5,7 +5,8 @@
 
 const { accessCounts } = require('./access-list');
 const { Socket } = require('./socket');
-const { isPaused, setPaused } = require('./flow');
+const { isPaused, setLookupTimeout, setPaused, setSendQueueLimit, setSendTimeout } =
+  require('./flow');
 const { iterate } = require('./iterate');
 const { reply } = require('./receive-info');
 const { acceptPeer } = require('./accept-peer');
@@ -15,7 +16,7 @@ const { sendWith, trySend } = require('./send-with');
 const { getMTU, getSockopt, setSockopt } = require('./sockopts');
 const { watching } = require('./icmp');
 const { checkHealth } = require('./state');
-const { readStats } = require('./stats');
+const { readStats, readStatsText } = require('./stats');
 
 const methods = {
   __proto__: null,
@@ -30,6 +31,14 @@ const methods = {
 
   loopStats() {
     return readStats(this, 1);
+  },
+
+  statsText() {
+    return readStatsText(this, 0);
+  },
+
+  loopStatsText() {
+    return readStatsText(this, 1);
   },
 
   clearNameCache() {
@@ -50,8 +59,20 @@ const methods = {
     return isPaused(this);
   },
 
-  reply(rinfo, msg, callback) {
-    reply(this, rinfo, msg, callback);
+  setSendQueueLimit(limit) {
+    setSendQueueLimit(this, limit);
+  },
+
+  setSendTimeout(ms) {
+    setSendTimeout(this, ms);
+  },
+
+  setLookupTimeout(ms) {
+    setLookupTimeout(this, ms);
+  },
+
+  reply(rinfo, msg, options, callback) {
+    reply(this, rinfo, msg, options, callback);
   },
 
   acceptPeer(rinfo, options) {

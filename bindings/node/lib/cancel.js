@@ -53,10 +53,19 @@ function unwatchWaiting(state) {
 
 // ---- cancel ----
 
+let cancelledInAll = 0; // of all sockets: what the library did not have
+
+function cancelledOfAll() {
+  return cancelledInAll;
+}
+
 // Whether nothing of it leaves. `giveRoom` ends a request that the library does not have.
 function stop(request, giveRoom) {
+  const { state } = request;
   if (request.sequence >= 0)
-    return request.state.handle.cancelSend(request.sequence) === 0;
+    return state.handle.cancelSend(request.sequence) === 0;
+  state.cancelled++;
+  cancelledInAll++;
   request.leave?.();
   if (!request.waits)
     giveRoom(request);
@@ -91,4 +100,4 @@ function watch(request, signal, giveRoom) {
   request.resource = new AsyncResource('UDPSENDWRAP');
 }
 
-module.exports = { checkSignal, report, unwatch, unwatchAll, unwatchWaiting, watch };
+module.exports = { cancelledOfAll, checkSignal, report, unwatch, unwatchAll, unwatchWaiting, watch };

@@ -6,7 +6,9 @@ const errors = require('./errors');
 const { checkInteger, checkObject } = require('./arguments');
 const { sizeOfView } = require('./primordials');
 const { ETIMEDOUT } = require('./native').constants;
-const { kState } = require('./state');
+const { checkHealth, kState } = require('./state');
+
+const MAX_TIMEOUT = 0x7fffffff; // ms
 
 // ---- options ----
 
@@ -15,17 +17,14 @@ function checkAmount(value, name, most) {
 }
 
 function checkTimeout(ms, name) {
-  return checkAmount(ms, name, 0x7fffffff);
+  return checkAmount(ms, name, MAX_TIMEOUT);
 }
 
 function checkMark(value, limit, name) {
   return checkAmount(value, name, limit) || Math.floor(limit / 2);
 }
 
-// Of a socket; null without a limit.
-function checkQueueLimit(given, name) {
-  if (given === undefined)
-    return null;
+function readQueueLimit(given, name) {
   checkObject(given, name);
   const { bytes, count, lowBytes, lowCount } = given;
   const most = Number.MAX_SAFE_INTEGER;
@@ -36,6 +35,11 @@ function checkQueueLimit(given, name) {
   limit.lowBytes = checkMark(lowBytes, limit.bytes, `${name}.lowBytes`);
   limit.lowCount = checkMark(lowCount, limit.count, `${name}.lowCount`);
   return limit;
+}
+
+// Of a new socket; null without a limit.
+function checkQueueLimit(given, name) {
+  return given === undefined ? null : readQueueLimit(given, name);
 }
 
 // ---- pause ----
@@ -147,6 +151,15 @@ class SendQueue {
   give({ bytes, count }) {
     this.bytes -= bytes;
     this.count -= count;
+    this.drainIfDue();
+  }
+
+  setLimit(limit) {
+    this.limit = limit;
+    this.drainIfDue();
+  }
+
+  drainIfDue() {
     const { limit, refused } = this;
     if (refused === null || this.bytes > limit.lowBytes || this.count > limit.lowCount ||
         !this.hasRoom(refused))
@@ -190,7 +203,30 @@ function sizeOf(message) {
   return { bytes, count: 1 };
 }
 
-// ---- the time limit of a look-up ----
+// What was sent before the first limit is not counted.
+function setSendQueueLimit(socket, given) {
+  const limit = readQueueLimit(given, 'limit');
+  const state = checkHealth(socket); // reading the limit may have run code of the program
+  state.options.sendQueueLimit = limit;
+  if (state.sendQueue === null)
+    state.sendQueue = new SendQueue(socket, limit);
+  else
+    state.sendQueue.setLimit(limit);
+}
+
+// ---- time limits ----
+
+function setSendTimeout(socket, ms) {
+  const { handle, options } = checkHealth(socket);
+  checkInteger(ms, 'ms', 0, MAX_TIMEOUT);
+  errors.checkResult(handle.setSendTimeout(ms), 'setSendTimeout');
+  options.sendTimeout = ms;
+}
+
+function setLookupTimeout(socket, ms) {
+  const { options } = checkHealth(socket);
+  options.lookupTimeout = checkInteger(ms, 'ms', 0, MAX_TIMEOUT);
+}
 
 // Begins a look-up with a callback that answers `callback` once: with what it is called with, or if
 // that is not in time with ETIMEDOUT. A look-up that throws has no answer.
@@ -219,4 +255,4 @@ function withinTime(hostname, ms, callback, begin) {
 }
 
 module.exports = { SendQueue, checkQueueLimit, checkTimeout, isPaused, pauseWithoutListener,
-  setInboxFull, setPaused, sizeOf, withinTime };
+  setInboxFull, setLookupTimeout, setPaused, setSendQueueLimit, setSendTimeout, sizeOf, withinTime };

@@ -6,11 +6,13 @@ const { checkCallback, checkNumericAddress, checkObject, checkPort, toParts } =
   require('./arguments');
 const { constants } = require('./native');
 const errors = require('./errors');
-const { Request, submit } = require('./request');
-const { admit, transmit } = require('./send');
+const { checkSignal } = require('./cancel');
+const { Request, follow, giveRoom, mayBegin, submit } = require('./request');
+const { admit, failed, sendError, transmit } = require('./send');
+const { readSendOptions, toChoice } = require('./send-options');
 const { checkHealth } = require('./state');
 
-const { BOUND, CONNECTED } = constants;
+const { BOUND, CONNECTED, EINVAL } = constants;
 const flags = {
   __proto__: null,
   destination: constants.INFO_DESTINATION,
@@ -81,9 +83,12 @@ function isAny(address) {
   return address === '0.0.0.0' || address === '::';
 }
 
+function hasSource(socket, { localAddress, interfaceIndex }) {
+  return localAddress !== undefined || interfaceIndex !== 0 || !isAny(socket.address().address);
+}
+
 function checkSource(socket, path, rinfo) {
-  const { localAddress, interfaceIndex } = path;
-  if (localAddress === undefined && interfaceIndex === 0 && isAny(socket.address().address)) {
+  if (!hasSource(socket, path)) {
     throw errors.invalidValue('rinfo', rinfo,
       "must have come to a socket with 'destination' in its receiveInfo, or the socket must be " +
       'bound to one address');
@@ -96,9 +101,30 @@ function checkPeer(socket, { address, port }) {
     throw errors.isConnected();
 }
 
-function reply(socket, rinfo, msg, callback) {
+// What else the answer is sent with, and the signal that cancels it.
+function readOptions(options) {
+  if (options === undefined)
+    return {};
+  checkObject(options, 'options');
+  for (const name of ['address', 'port', 'source', 'interface']) {
+    if (options[name] !== undefined)
+      throw errors.invalidValue(`options.${name}`, options[name], 'is that of rinfo');
+  }
+  const read = readSendOptions(options);
+  const { signal } = options;
+  if (signal !== undefined)
+    checkSignal(signal, 'options.signal');
+  return { chosen: read && toChoice(read), signal };
+}
+
+function reply(socket, rinfo, msg, options, callback) {
+  if (typeof options === 'function' && callback === undefined) {
+    callback = options;
+    options = undefined;
+  }
   const path = pathOf(rinfo);
   const message = toParts(msg);
+  const { chosen, signal } = readOptions(options);
   checkCallback(callback);
   const state = checkHealth(socket);
   const { handle } = state;
@@ -109,8 +135,11 @@ function reply(socket, rinfo, msg, callback) {
   const { address, port } = path;
   const request = new Request(socket, state, message, address, port, callback);
   request.path = path;
-  if (admit(request))
-    submit(request, transmitInTick, transmitReply);
+  request.options = chosen;
+  if (!mayBegin(request, signal) || !admit(request))
+    return;
+  follow(request, signal);
+  submit(request, transmitInTick, transmitReply);
 }
 
 function transmitInTick(request) {
@@ -118,8 +147,15 @@ function transmitInTick(request) {
 }
 
 function transmitReply(request) {
-  const { state, address } = request;
-  transmit(request, state.handle.connectState === CONNECTED ? undefined : address);
+  const { socket, state, address, port, path, options } = request;
+  if (state.handle.connectState === CONNECTED)
+    transmit(request, undefined);
+  else if (request.canceled || state.closed)
+    giveRoom(request);
+  else if (options !== undefined && !hasSource(socket, path))
+    failed(request, sendError(EINVAL, address, port)); // as of the library without options
+  else
+    transmit(request, address);
 }
 
 module.exports = { listReceiveInfo, addInfo, checkReceiveInfo, reply };

@@ -13,11 +13,14 @@ const permission = require('./permission');
 const { Request, giveRoom, submit, takeRoom } = require('./request');
 const { loopbacks, resolvePeer } = require('./resolve');
 const { complete, isLiteral, sendError } = require('./send');
+const { readSendOptions, toChoice } = require('./send-options');
 const { checkHealth } = require('./state');
 
-const { CONNECTED, ENOBUFS, SEND_ADDRESS_SIZE, SEND_FIELDS, SEND_PORT, SEND_SIZE } = constants;
+const { CONNECTED, ENOBUFS, SEND_ADDRESS_SIZE, SEND_CHOICE, SEND_FIELDS, SEND_LONGEST, SEND_PORT,
+  SEND_SIZE } = constants;
 
-// More than any datagram: the library has EMSGSIZE for it, whatever the bytes beyond are.
+// More than any datagram: the library has EMSGSIZE for it, whatever the bytes beyond are. With a
+// choice it is SEND_LONGEST, for segmentSize.
 const OVERLONG = 65536;
 
 // ---- the list ----
@@ -26,9 +29,9 @@ function isMessage(entry) {
   return typeof entry === 'string' || ArrayBuffer.isView(entry) || Array.isArray(entry);
 }
 
-function readEntry(entry, connected) {
+function readEntry(entry, connected, index) {
   if (connected && isMessage(entry))
-    return { parts: toParts(entry), address: undefined, port: undefined };
+    return { parts: toParts(entry), address: undefined, port: undefined, choice: undefined };
   if (entry === null || typeof entry !== 'object' || isMessage(entry))
     throw errors.invalidType('list', 'an array of objects with msg, port and address', entry);
   const { msg, port, address } = entry;
@@ -36,14 +39,16 @@ function readEntry(entry, connected) {
     checkString(address, 'address');
   if (connected && (port || address))
     throw errors.isConnected();
+  const options = readSendOptions(entry);
   return { parts: toParts(msg), address: address || undefined,
-    port: connected ? undefined : checkPort(port) };
+    port: connected ? undefined : checkPort(port),
+    choice: options && toChoice(options, `list[${index}]`) };
 }
 
 // Reading an entry may run code of the program, which may change the list.
 function readEntries(list, connected) {
   const entries = [];
-  for (let i = 0; i < list.length; i++) entries.push(readEntry(list[i], connected));
+  for (let i = 0; i < list.length; i++) entries.push(readEntry(list[i], connected, i));
   return entries;
 }
 
@@ -53,7 +58,7 @@ function copyPayloads(entries) {
   let size = 0;
   for (const entry of entries) {
     const whole = entry.parts.reduce((sum, part) => sum + sizeOfView(part), 0);
-    entry.size = Math.min(whole, OVERLONG);
+    entry.size = Math.min(whole, entry.choice === undefined ? OVERLONG : SEND_LONGEST);
     size += entry.size;
   }
   const block = allocUnsafeSlow(size);
@@ -133,14 +138,35 @@ function dispatch(request, connected) {
 
 // ---- to the addon ----
 
-// The fields of the datagrams, and the texts of the addresses, each where it changes.
+// The choices of the datagrams, each once: three elements of `list` for each.
+class Choices {
+  list = [];
+  known = new Map();
+
+  // Returns its number, from 1 on.
+  add({ source, networkInterface, fields }) {
+    const key = `${fields}/${source}/${networkInterface}`;
+    let number = this.known.get(key);
+    if (number === undefined) {
+      this.list.push(source, networkInterface, fields);
+      number = this.list.length / 3;
+      this.known.set(key, number);
+    }
+    return number;
+  }
+}
+
+// The fields of the datagrams, the texts of the addresses, each where it changes, and the choices.
 function describe(list, ips) {
   const fields = new Int32Array(list.length * SEND_FIELDS);
   const texts = [];
+  const choices = new Choices();
   let last = '';
-  for (const [index, { size, port }] of list.entries()) {
+  for (const [index, { size, port, choice }] of list.entries()) {
     const at = index * SEND_FIELDS;
     fields[at + SEND_SIZE] = size;
+    if (choice !== undefined)
+      fields[at + SEND_CHOICE] = choices.add(choice);
     if (ips === null)
       continue;
     const endpoint = `${ips[index]} ${port}`;
@@ -152,7 +178,7 @@ function describe(list, ips) {
       last = endpoint;
     }
   }
-  return { fields, addresses: Buffer.concat(texts) };
+  return { fields, addresses: Buffer.concat(texts), choices: choices.list };
 }
 
 function transmit(request, ips) {
@@ -172,8 +198,8 @@ function transmit(request, ips) {
   }
   permission.check();
   const start = pending.length;
-  const { fields, addresses } = describe(list, ips);
-  const result = state.handle.sendMany(payloads, addresses, fields);
+  const { fields, addresses, choices } = describe(list, ips);
+  const result = state.handle.sendMany(payloads, addresses, fields, choices);
   if (result < 0) {
     refuse(request, sendError(result, list[0].address, list[0].port));
   } else {

@@ -3,8 +3,7 @@
 // way of send(), trySend() sends inside the call or not at all.
 
 const { isIP } = require('node:net');
-const { checkBoolean, checkCallback, checkInteger, checkObject, checkPort, checkString, toParts } =
-  require('./arguments');
+const { checkCallback, checkObject, checkPort, checkString, toParts } = require('./arguments');
 const { isBlocked } = require('./block');
 const { checkSignal } = require('./cancel');
 const { constants } = require('./native');
@@ -13,56 +12,12 @@ const permission = require('./permission');
 const { Request, follow, mayBegin, submit } = require('./request');
 const { loopbacks } = require('./resolve');
 const { admit, dispatch, sendError, setDestination } = require('./send');
+const { readSendOptions, toChoice } = require('./send-options');
 const { checkHealth } = require('./state');
 
-const { BOUND, CONNECTED, EAGAIN, OPTION_DEPARTURE_HIGH, OPTION_DEPARTURE_LOW,
-  OPTION_DONT_FRAGMENT, OPTION_FIELDS, OPTION_SEGMENT_SIZE, OPTION_TOS, OPTION_TTL,
-  SEND_TO_DESTINATION, UNBOUND } = constants;
+const { BOUND, CONNECTED, EAGAIN, SEND_TO_DESTINATION, UNBOUND } = constants;
 
 // ---- the options ----
-
-function readNumber(options, name, least, most) {
-  const value = options[name];
-  if (value === undefined)
-    return undefined;
-  return checkInteger(value, `options.${name}`, least, most);
-}
-
-function readText(options, name) {
-  const value = options[name];
-  if (value === undefined)
-    return '';
-  checkString(value, `options.${name}`);
-  return value;
-}
-
-function readSource(options) {
-  const source = readText(options, 'source');
-  if (source !== '' && isIP(source) === 0)
-    throw errors.invalidValue('options.source', source, 'must be a numeric address');
-  return source;
-}
-
-function readFields(options) {
-  const fields = new Int32Array(OPTION_FIELDS);
-  const dscp = readNumber(options, 'dscp', 0, 63);
-  const ecn = readNumber(options, 'ecn', 0, 3);
-  const { departure, dontFragment } = options;
-  if (dontFragment !== undefined)
-    checkBoolean(dontFragment, 'options.dontFragment');
-  if (departure !== undefined && typeof departure !== 'bigint')
-    throw errors.invalidType('options.departure', 'of type bigint', departure);
-  if (departure !== undefined && (departure < 0n || departure >= 1n << 64n))
-    throw errors.outOfRange('options.departure', '>= 0n && < 2n ** 64n', departure);
-  fields[OPTION_TTL] = readNumber(options, 'ttl', 1, 255) ?? -1;
-  fields[OPTION_TOS] =
-    dscp === undefined && ecn === undefined ? -1 : (dscp ?? 0) << 2 | (ecn ?? 0);
-  fields[OPTION_DONT_FRAGMENT] = dontFragment === undefined ? -1 : +dontFragment;
-  fields[OPTION_SEGMENT_SIZE] = readNumber(options, 'segmentSize', 1, 65507) ?? 0;
-  fields[OPTION_DEPARTURE_LOW] = Number(BigInt.asIntN(32, departure ?? 0n));
-  fields[OPTION_DEPARTURE_HIGH] = Number(BigInt.asIntN(32, (departure ?? 0n) >> 32n));
-  return fields;
-}
 
 function readOptions(options, connected) {
   checkObject(options, 'options');
@@ -72,8 +27,7 @@ function readOptions(options, connected) {
   if (connected && (port || address))
     throw errors.isConnected();
   return { address: address || undefined, port: connected ? undefined : checkPort(port),
-    chosen: { source: readSource(options), networkInterface: readText(options, 'interface'),
-      fields: readFields(options) } };
+    chosen: toChoice(readSendOptions(options)) };
 }
 
 // ---- sendWith() ----

@@ -281,5 +281,5 @@ function completeBlocked(state, completed) {
   }
 }
 
-module.exports = { admit, complete, completeBlocked, dispatch, isLiteral, send, sendError,
+module.exports = { admit, complete, completeBlocked, dispatch, failed, isLiteral, send, sendError,
   setDestination, transmit };

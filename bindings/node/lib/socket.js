@@ -59,6 +59,7 @@ function readOptions(state, options) {
     lowLatency: options.lowLatency,
     receiveBatch: checkBatch(options.receiveBatch, 'options.receiveBatch'),
     disableGro: options.disableGro,
+    disableGso: options.disableGso,
     bindToDevice: checkInterface(options.bindToDevice, 'options.bindToDevice'),
     sockopts: readSockopts(options),
     pooledMessages: options.pooledMessages,
@@ -114,13 +115,13 @@ function Socket(typeOrOptions, listener) {
   state.isDefaultLookup = isTransparent(state.lookup);
   if (names)
     state.nameCache = nameCacheOf(names, state.lookup, Host.clock(state.options.host));
-  const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch, disableGro, bindToDevice,
-    sockopts } = state.options;
+  const { reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch, disableGro, disableGso,
+    bindToDevice, sockopts } = state.options;
   if (state.options.host !== undefined)
     Host.use(state.options.host);
   state.handle = new native.Handle(this, types[type], reuseAddr ? 1 : 0, ipv6Only ? 1 : 0,
     reusePort ? 1 : 0, lowLatency ? 1 : 0, receiveBatch ?? 0, disableGro ? 1 : 0, bindToDevice,
-    state.receiveInfo);
+    state.receiveInfo, disableGso ? 1 : 0);
   if (sockopts !== undefined)
     applySockopts(state, sockopts);
   if (state.options.pooledMessages)

@@ -28,6 +28,7 @@ class State {
   completed = 0; // sends with a callback, as far as is known here
   blocked = []; // ... those that the system had no room for
   failures = new Map(); // ... their codes, by sequence number
+  cancelled = 0; // sends, before the library had them
   signals = new Map(); // that cancel sends, to what they cancel (cancel.js)
   sendQueue = null; // counts what it has, if there is a limit (flow.js)
   paused = false; // by the program

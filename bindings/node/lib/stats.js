@@ -2,6 +2,7 @@
 // The counters of a socket and of all sockets of its event loop. The addon writes them as JSON, whose
 // names are those of dgram_stats.h; here they get the names that JavaScript uses.
 
+const { cancelledOfAll } = require('./cancel');
 const { checkHealth } = require('./state');
 const { checkResult } = require('./errors');
 
@@ -15,15 +16,26 @@ function nameOf(key) {
   return name;
 }
 
+// `json` and `text` of the counters, with those sends that were cancelled before the library had them.
+function read(socket, ofLoop) {
+  const { handle, cancelled } = checkHealth(socket);
+  const out = {};
+  checkResult(handle.stats(out, ofLoop, ofLoop ? cancelledOfAll() : cancelled), 'stats');
+  return out;
+}
+
 // Counters above 2^53 are rounded, as JSON.parse() does. Codes of errors keep their names.
 function readStats(socket, ofLoop) {
-  const { handle } = checkHealth(socket);
-  const out = {};
-  checkResult(handle.stats(out, ofLoop), 'stats');
+  const out = read(socket, ofLoop);
   const stats = {};
   for (const [key, value] of Object.entries(parse(out.json)))
     stats[nameOf(key)] = value;
   return stats;
 }
 
-module.exports = { readStats };
+// One line for a log, with the names of dgram_stats.h.
+function readStatsText(socket, ofLoop) {
+  return read(socket, ofLoop).text;
+}
+
+module.exports = { readStats, readStatsText };

@@ -61,7 +61,9 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   XX(SEND_ADDRESS_SIZE, 0) /* bytes of its address as text; 0: as the one before, or peer */ \
   XX(SEND_SIZE, 1)         /* bytes of its payload */                                        \
   XX(SEND_PORT, 2)                                                                           \
-  XX(SEND_FIELDS, 3)                                                                         \
+  XX(SEND_CHOICE, 3) /* the number of its options, from 1 on; 0: none */                     \
+  XX(SEND_FIELDS, 4)                                                                         \
+  XX(SEND_LONGEST, 64 * 1024 * 1024) /* bytes of a message with options; that is EMSGSIZE */ \
   /* The fields of the options of sendWith() and trySend(). */                               \
   XX(OPTION_TTL, 0)                                                                          \
   XX(OPTION_TOS, 1)                                                                          \

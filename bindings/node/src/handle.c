@@ -275,9 +275,9 @@ void addon_close_all(struct addon *addon) {
 }
 
 /* ---- new Handle(owner, type, reuseAddr, ipv6Only, reusePort, lowLatency, receiveBatch,
- * disableGro, bindToDevice, receiveInfo) ---- */
+ * disableGro, bindToDevice, receiveInfo, disableGso) ---- */
 
-enum { HANDLE_ARGUMENTS = 10 };
+enum { HANDLE_ARGUMENTS = 11 };
 
 static int handle_create_socket(struct handle *handle, napi_env env, const napi_value argv[]) {
   dgram_options_t options = dgram_default_options((dgram_type_t)addon_read_int(env, argv[1]));
@@ -293,6 +293,7 @@ static int handle_create_socket(struct handle *handle, napi_env env, const napi_
     options.bind_device = device;
   options.receive_info = (unsigned)addon_read_int(env, argv[9]);
   handle->informed = options.receive_info != 0;
+  options.disable_gso = addon_read_int(env, argv[10]);
   options.receive_budget = ADDON_MESSAGES_PER_ITERATION;
   options.lookup = handle_on_lookup;
   options.lookup_context = handle;

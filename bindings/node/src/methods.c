@@ -185,21 +185,27 @@ static int64_t method_remote_address(struct handle *handle, const struct addon_a
   return method_show_address(handle->addon->env, argv[0].value, err, &address);
 }
 
-/* stats(out, ofLoop): defines `json` on `out`, the counters of the socket or of its loop. What was
- * sent has left, as with the built-in. */
+/* stats(out, ofLoop, cancelled): defines `json` and `text` on `out`, the counters of the socket or
+ * of its loop, to which are added so many sends that JavaScript has cancelled. What was sent has
+ * left, as with the built-in. */
 static int64_t method_stats(struct handle *handle, const struct addon_argument argv[]) {
   napi_env env = handle->addon->env;
   dgram_stats_t stats = dgram_default_stats();
-  char json[4096];
+  char json[4096], text[4096];
   addon_flush(handle, argv);
   int err = argv[1].number ? dgram_get_loop_stats(dgram_loop(handle->socket), &stats)
                            : dgram_get_stats(handle->socket, &stats);
   if (err != 0)
     return err;
+  stats.sends_cancelled += (uint64_t)(unsigned)argv[2].number;
   int length = dgram_stats_json(&stats, json, sizeof json);
-  if (length < 0 || (size_t)length >= sizeof json)
+  int text_length = dgram_stats_text(&stats, text, sizeof text);
+  if (length < 0 || (size_t)length >= sizeof json || text_length < 0 ||
+      (size_t)text_length >= sizeof text)
     return UV_ENOMEM;
-  return addon_define(env, argv[0].value, "json", addon_text(env, json)) ? 0 : UV_EINVAL;
+  bool shown = addon_define(env, argv[0].value, "json", addon_text(env, json)) &&
+               addon_define(env, argv[0].value, "text", addon_text(env, text));
+  return shown ? 0 : UV_EINVAL;
 }
 
 /* acceptedBy(server, port, address, localAddress): of an unbound socket; "": the system's choice.
@@ -250,7 +256,7 @@ static const struct method methods[] = {
 
     {"send", addon_send, PLAIN, {VALUE, INT}},
     {"sendList", addon_send_list, PLAIN, {VALUE, INT}},
-    {"sendMany", addon_send_many, PLAIN, {VALUE, VALUE, VALUE}},
+    {"sendMany", addon_send_many, PLAIN, {VALUE, VALUE, VALUE, VALUE}},
     {"sendWith", addon_send_with, PLAIN, {VALUE, INT, VALUE}},
     {"trySend", addon_try_send, PLAIN, {VALUE, INT, VALUE}},
     {"setSource", addon_set_source, PLAIN, {TEXT, TEXT}},
@@ -260,7 +266,7 @@ static const struct method methods[] = {
     {"flush", addon_flush, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueSize", addon_send_queue_size, ENTERS, {NO_ARGUMENT}},
     {"getSendQueueCount", addon_send_queue_count, ENTERS, {NO_ARGUMENT}},
-    {"stats", method_stats, ENTERS, {VALUE, INT}},
+    {"stats", method_stats, ENTERS, {VALUE, INT, INT}},
     {"takeMessages", addon_take_messages, ENTERS, {NO_ARGUMENT}},
     {"readInfo", addon_read_info, PLAIN, {VALUE}},
     {"pool", addon_pool, NO_RESULT, {NO_ARGUMENT}},

@@ -177,8 +177,8 @@ static int send_concatenate(napi_env env, napi_value list, size_t most, uv_buf_t
 /* Where a datagram goes, and how. */
 struct send_way {
   const struct sockaddr *to;           /* NULL: the peer */
-  const dgram_path_t *path;            /* NULL: none */
-  const dgram_send_options_t *options; /* NULL: none; it has none with a path */
+  const dgram_path_t *path;            /* NULL: none, or it is in the options */
+  const dgram_send_options_t *options; /* NULL: none */
 };
 
 static int send_call(const struct handle *handle, uv_buf_t bytes, const struct send_way *way,
@@ -217,11 +217,11 @@ enum send_time { SEND_SOON, SEND_NOW /* or not at all, and without a callback */
 /* Returns what send() returns. */
 static int64_t send_bytes(struct handle *handle, uv_buf_t bytes, int flags,
                           const dgram_send_options_t *options, enum send_time time) {
-  const struct send_way way = {.to = flags & ADDON_SEND_TO_DESTINATION
-                                         ? (const struct sockaddr *)&handle->destination
-                                         : NULL,
-                               .path = flags & ADDON_SEND_BY_PATH ? &handle->addon->path : NULL,
-                               .options = options};
+  const struct send_way way = {
+      .to =
+          flags & ADDON_SEND_TO_DESTINATION ? (const struct sockaddr *)&handle->destination : NULL,
+      .path = (flags & ADDON_SEND_BY_PATH) && options == NULL ? &handle->addon->path : NULL,
+      .options = options};
   bool was_sending = handle->sending;
   int64_t result;
   handle->addon->shared[ADDON_SENT_SIZE] = (int32_t)bytes.len;
@@ -265,15 +265,11 @@ int64_t addon_send_list(struct handle *handle, const struct addon_argument argv[
 
 /* ---- options of one datagram ---- */
 
-/* The longest message that leaves as several datagrams; more is EMSGSIZE. */
-enum { SEND_LONGEST = 64 * 1024 * 1024 };
-
 /* Reads the fields of sendWith(). False: they are not what they should be. */
-static bool send_read_options(const struct handle *handle, napi_value value,
-                              dgram_send_options_t *options) {
+static bool send_read_fields(napi_env env, napi_value value, dgram_send_options_t *options) {
   const void *elements;
   size_t count;
-  if (!addon_read_array(handle->addon->env, value, napi_int32_array, &elements, &count) ||
+  if (!addon_read_array(env, value, napi_int32_array, &elements, &count) ||
       count != ADDON_OPTION_FIELDS)
     return false;
   const int32_t *fields = elements;
@@ -284,27 +280,44 @@ static bool send_read_options(const struct handle *handle, napi_value value,
   options->segment_size = (size_t)fields[ADDON_OPTION_SEGMENT_SIZE];
   options->departure_ns = (uint64_t)(uint32_t)fields[ADDON_OPTION_DEPARTURE_HIGH] << 32 |
                           (uint32_t)fields[ADDON_OPTION_DEPARTURE_LOW];
-  options->interface_index = handle->source_interface;
-  if (handle->source.ss_family != 0)
-    options->source = (const struct sockaddr *)&handle->source;
+  return true;
+}
+
+/* As send_read_fields(), with the source: that of the path of a reply, or of setSource(). */
+static bool send_read_options(const struct handle *handle, napi_value value, int flags,
+                              dgram_send_options_t *options) {
+  const dgram_path_t *path = &handle->addon->path;
+  bool by_path = (flags & ADDON_SEND_BY_PATH) != 0;
+  const struct sockaddr_storage *source = by_path ? &path->local : &handle->source;
+  if (!send_read_fields(handle->addon->env, value, options))
+    return false;
+  options->interface_index = by_path ? path->interface_index : handle->source_interface;
+  if (source->ss_family != 0)
+    options->source = (const struct sockaddr *)source;
   return true;
 }
 
 /*
- * setSource(address, interface): where sendWith() and trySend() send from, each "" for the system's
- * choice. UV_EINVAL: it is no address; UV_ENODEV: there is no such interface.
+ * Reads an address and the name of an interface, each "" for the system's choice. UV_EINVAL: it is
+ * no address; UV_ENODEV: there is no such interface.
  */
+static int send_read_source(const char *address, const char *interface,
+                            struct sockaddr_storage *source, unsigned *index) {
+  memset(source, 0, sizeof *source);
+  if (address == NULL || interface == NULL ||
+      (*address != '\0' && !addon_read_address(address, 0, source)))
+    return UV_EINVAL;
+  *index = *interface != '\0' ? if_nametoindex(interface) : 0;
+  return *interface != '\0' && *index == 0 ? UV_ENODEV : 0;
+}
+
+/* setSource(address, interface): where sendWith() and trySend() send from. */
 int64_t addon_set_source(struct handle *handle, const struct addon_argument argv[]) {
   struct sockaddr_storage source;
-  const char *address = argv[0].text;
-  const char *interface = argv[1].text;
-  memset(&source, 0, sizeof source);
-  if (address == NULL || interface == NULL ||
-      (*address != '\0' && !addon_read_address(address, 0, &source)))
-    return UV_EINVAL;
-  unsigned index = *interface != '\0' ? if_nametoindex(interface) : 0;
-  if (*interface != '\0' && index == 0)
-    return UV_ENODEV;
+  unsigned index;
+  int err = send_read_source(argv[0].text, argv[1].text, &source, &index);
+  if (err != 0)
+    return err;
   handle->source = source;
   handle->source_interface = index;
   return 0;
@@ -315,10 +328,10 @@ static int64_t send_with_options(struct handle *handle, const struct addon_argum
                                  enum send_time time) {
   dgram_send_options_t options;
   uv_buf_t all;
-  int64_t result = send_concatenate(handle->addon->env, argv[0].value, SEND_LONGEST, &all);
-  if (result == 0 && !send_read_options(handle, argv[2].value, &options))
+  int64_t result = send_concatenate(handle->addon->env, argv[0].value, ADDON_SEND_LONGEST, &all);
+  if (result == 0 && !send_read_options(handle, argv[2].value, argv[1].number, &options))
     result = UV_EINVAL;
-  if (result == 0 && all.len >= SEND_LONGEST)
+  if (result == 0 && all.len >= ADDON_SEND_LONGEST)
     result = UV_EMSGSIZE;
   if (result == 0)
     result = send_bytes(handle, all, argv[1].number, &options, time);
@@ -326,7 +339,8 @@ static int64_t send_with_options(struct handle *handle, const struct addon_argum
   return result;
 }
 
-/* sendWith(views, flags, fields): sendList() with options. */
+/* sendWith(views, flags, fields): sendList() with options; with SEND_BY_PATH from the path's
+ * source. */
 int64_t addon_send_with(struct handle *handle, const struct addon_argument argv[]) {
   return send_with_options(handle, argv, SEND_SOON);
 }
@@ -372,6 +386,80 @@ static void send_many_on_complete(dgram_socket_t *socket, const dgram_error_t *e
   free(many);
 }
 
+/* Options of datagrams of a sendMany(). */
+struct send_choice {
+  dgram_send_options_t options; /* whose source is `source` */
+  struct sockaddr_storage source;
+  int err; /* of the source: with it they cannot be sent */
+};
+
+struct send_choices {
+  struct send_choice *all; /* NULL: none */
+  uint32_t count;
+};
+
+enum { SEND_TEXT_SIZE = 256 };
+
+static bool send_read_element(napi_env env, napi_value list, uint32_t index,
+                              char text[SEND_TEXT_SIZE]) {
+  napi_value element;
+  size_t length;
+  return napi_get_element(env, list, index, &element) == napi_ok &&
+         napi_get_value_string_utf8(env, element, text, SEND_TEXT_SIZE, &length) == napi_ok;
+}
+
+/* Reads the choice from three elements of the list. False: they are not what they should be. */
+static bool send_many_read_choice(napi_env env, napi_value list, uint32_t at,
+                                  struct send_choice *choice) {
+  char source[SEND_TEXT_SIZE], interface[SEND_TEXT_SIZE];
+  napi_value fields;
+  if (!send_read_element(env, list, at, source) ||
+      !send_read_element(env, list, at + 1, interface) ||
+      napi_get_element(env, list, at + 2, &fields) != napi_ok ||
+      !send_read_fields(env, fields, &choice->options))
+    return false;
+  choice->err =
+      send_read_source(source, interface, &choice->source, &choice->options.interface_index);
+  if (choice->source.ss_family != 0)
+    choice->options.source = (const struct sockaddr *)&choice->source;
+  return true;
+}
+
+/*
+ * Reads the choices of a sendMany(): a list of source, interface and fields of each; what is no
+ * list is empty. Reading an element may run the program's code, so it is done first. The caller
+ * owns `all`. Returns 0 or an error.
+ */
+static int send_many_read_choices(napi_env env, napi_value list, struct send_choices *choices) {
+  enum { PARTS = 3 };
+  uint32_t length;
+  *choices = (struct send_choices){.all = NULL};
+  if (napi_get_array_length(env, list, &length) != napi_ok || length == 0)
+    return 0;
+  choices->count = length / PARTS;
+  choices->all = calloc(choices->count, sizeof *choices->all);
+  if (choices->all == NULL)
+    return choices->count == 0 ? UV_EINVAL : UV_ENOMEM;
+  for (uint32_t i = 0; i < choices->count; i++)
+    if (!send_many_read_choice(env, list, PARTS * i, &choices->all[i]))
+      return UV_EINVAL;
+  return 0;
+}
+
+/* Sends one datagram with the choice of this number. */
+static int send_many_with(struct send_many *many, uv_buf_t payload, const struct sockaddr *to,
+                          const struct send_choices *choices, int32_t number) {
+  if (number < 0 || (uint32_t)number > choices->count)
+    return UV_EINVAL;
+  const struct send_choice *choice = &choices->all[number - 1];
+  if (choice->err != 0)
+    return choice->err;
+  if (payload.len >= ADDON_SEND_LONGEST)
+    return UV_EMSGSIZE;
+  return dgram_send_with(many->handle->socket, &payload, 1, to, &choice->options,
+                         send_many_on_complete, many);
+}
+
 /* The fields of the datagrams of a sendMany(); NULL: they are not what they should be. */
 static const int32_t *send_many_read_fields(napi_env env, napi_value value, uint32_t *count) {
   const void *elements;
@@ -396,7 +484,8 @@ static int send_many_read_address(const char *text, size_t size, int port,
 
 /* Sends what lies in many->bytes, `size` of them, as the fields describe it. */
 static void send_many_dispatch(struct send_many *many, size_t size, uv_buf_t addresses,
-                               const int32_t *fields, uint32_t count) {
+                               const int32_t *fields, uint32_t count,
+                               const struct send_choices *choices) {
   struct sockaddr_storage destination;
   const struct sockaddr *to = NULL;
   uv_buf_t payload = {.base = many->bytes, .len = 0};
@@ -413,8 +502,11 @@ static void send_many_dispatch(struct send_many *many, size_t size, uv_buf_t add
       addresses.base += text_size;
       addresses.len -= text_size;
     }
+    int32_t choice = fields[ADDON_SEND_CHOICE];
     if (err == 0)
-      err = dgram_send_to(many->handle->socket, &payload, 1, to, send_many_on_complete, many);
+      err = choice != 0
+                ? send_many_with(many, payload, to, choices, choice)
+                : dgram_send_to(many->handle->socket, &payload, 1, to, send_many_on_complete, many);
     if (err != 0) {
       send_many_fail(many, many->count, err, 0);
     } else {
@@ -426,12 +518,9 @@ static void send_many_dispatch(struct send_many *many, size_t size, uv_buf_t add
   }
 }
 
-/*
- * sendMany(payloads, addresses, fields): sends the datagrams whose payloads lie one behind the
- * other, as do the texts of their addresses. Returns a negative code if none was accepted;
- * otherwise a sequence number, as send() does.
- */
-int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[]) {
+/* Sends with choices that have been read. Returns what sendMany() returns. */
+static int64_t send_many(struct handle *handle, const struct addon_argument argv[],
+                         const struct send_choices *choices) {
   uv_buf_t bytes, addresses;
   uint32_t count;
   const int32_t *fields = send_many_read_fields(handle->addon->env, argv[2].value, &count);
@@ -447,7 +536,7 @@ int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[
   bool was_sending = handle->sending;
   handle->sending = true;
   napi_ref outer = addon_enter(handle->addon);
-  send_many_dispatch(many, bytes.len, addresses, fields, count);
+  send_many_dispatch(many, bytes.len, addresses, fields, count, choices);
   addon_leave(handle->addon, outer);
   handle->sending = was_sending;
   assert(many->completed == 0); /* the library completes none inside a send */
@@ -458,6 +547,20 @@ int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[
   }
   addon_handle_hold(handle);
   return handle->accepted++;
+}
+
+/*
+ * sendMany(payloads, addresses, fields, choices): sends the datagrams whose payloads lie one behind
+ * the other, as do the texts of their addresses. Returns a negative code if none was accepted;
+ * otherwise a sequence number, as send() does.
+ */
+int64_t addon_send_many(struct handle *handle, const struct addon_argument argv[]) {
+  struct send_choices choices;
+  int64_t result = send_many_read_choices(handle->addon->env, argv[3].value, &choices);
+  if (result == 0)
+    result = send_many(handle, argv, &choices);
+  free(choices.all);
+  return result;
 }
 
 /* setDestination(port, address): where send() goes. UV_EINVAL: it is no address. */

@@ -2,12 +2,49 @@
 // Pause and resume, the limit of the send queue, time limits.
 
 const assert = require('node:assert');
+const { execFile } = require('node:child_process');
 const { once } = require('node:events');
 const { describe, test } = require('node:test');
-const { dgram, ours } = require('./subject');
+const { promisify } = require('node:util');
+const { findNamespace } = require('./namespace');
+const { dgram, modulePath, ours } = require('./subject');
 const { create, open, sent, turn } = require('./sockets');
 
 const addition = ours('flow control is an addition');
+const run = promisify(execFile);
+const { command, noHost: why } = findNamespace();
+const noHost = { skip: why || false };
+
+// A look-up that keeps its calls, but for the address of the bind.
+function stub() {
+  const calls = [];
+  const lookup = (hostname, family, callback) => {
+    if (hostname === '127.0.0.1') process.nextTick(callback, null, hostname, family);
+    else calls.push(callback);
+  };
+  return { calls, lookup };
+}
+
+// On a host of its own: nobody there answers to ARP, so datagrams stay in the send buffer, and sends
+// in the queue. The time limit is set when some are there.
+const blocked = `
+  const socket = require(${JSON.stringify(modulePath)}).createSocket({ type: 'udp4', sendBufferSize: 1 });
+  socket.bindSync();
+  const more = () => {
+    socket.send(Buffer.alloc(1400), 9, '10.0.1.99', (error) => {
+      if (!error)
+        return;
+      console.log(error.code);
+      process.exit();
+    });
+    setImmediate(() => {
+      if (socket.getSendQueueCount() === 0)
+        more();
+      else
+        socket.setSendTimeout(1);
+    });
+  };
+  more();`;
 
 async function settled() {
   for (let i = 0; i < 10; i++) await turn();
@@ -193,6 +230,36 @@ describe('the limit of the send queue', addition, () => {
     assert.deepStrictEqual(await many(), [null, 4]);
   });
 
+  test('the limit can be set, changed and lifted later', async (t) => {
+    const sender = await open(t);
+    const codes = async (count) => {
+      const results = Array.from({ length: count }, () => sent(sender, 'x', 9, '127.0.0.1'));
+      return (await Promise.all(results)).map(([error]) => error?.code);
+    };
+    assert.deepStrictEqual(await codes(3), [undefined, undefined, undefined]);
+    sender.setSendQueueLimit({ count: 1 });
+    assert.deepStrictEqual(await codes(3), [undefined, 'ENOBUFS', 'ENOBUFS']);
+    sender.setSendQueueLimit({ count: 2 });
+    assert.deepStrictEqual(await codes(3), [undefined, undefined, 'ENOBUFS']);
+    sender.setSendQueueLimit({});
+    assert.deepStrictEqual(await codes(3), [undefined, undefined, undefined]);
+  });
+
+  test('lifting the limit is the drain of what was refused', async (t) => {
+    const { lookup, calls } = stub();
+    const sender = await open(t, { lookup, sendQueueLimit: { count: 1 } });
+    sender.send('x', 9, 'waits.test');
+    assert.strictEqual((await sent(sender, 'x', 9, 'waits.test'))[0].code, 'ENOBUFS');
+    const drained = once(sender, 'drain');
+    sender.setSendQueueLimit({});
+    await drained;
+    for (const bad of [undefined, null, 5, { count: -1 }])
+      assert.throws(() => sender.setSendQueueLimit(bad), { code: /^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/ });
+    assert.strictEqual(calls.length, 1);
+    sender.close();
+    assert.throws(() => sender.setSendQueueLimit({}), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
+  });
+
   test('bad limits are refused', () => {
     for (const sendQueueLimit of [null, 5, { bytes: '1' }, { count: -1 }, { bytes: 1.5 },
       { count: 1, lowCount: 2 }, { bytes: 1, lowBytes: 2 }]) {
@@ -255,6 +322,28 @@ describe('time limits', addition, () => {
     await sent(socket, 'x', 1, 'slow.test'); // its time is over later
     await settled();
     assert.strictEqual(called.mock.callCount(), 0);
+  });
+
+  test('time limits can be set later', async (t) => {
+    const keepAlive = setInterval(() => {}, 1000);
+    t.after(() => clearInterval(keepAlive));
+    const { lookup } = stub();
+    const socket = await open(t, { lookup });
+    socket.setLookupTimeout(5);
+    assert.strictEqual((await sent(socket, 'x', 1, 'slow.test'))[0].code, 'ETIMEDOUT');
+    for (const name of ['setSendTimeout', 'setLookupTimeout']) {
+      for (const bad of [undefined, '1', -1, 1.5, 2 ** 31])
+        assert.throws(() => socket[name](bad), { code: /^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/ });
+      socket[name](0);
+    }
+    socket.close();
+    assert.throws(() => socket.setSendTimeout(1), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
+    assert.throws(() => socket.setLookupTimeout(1), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
+  });
+
+  test('a send that the system has no room for ends with a limit that is set meanwhile', noHost, async () => {
+    const { stdout } = await run(command[0], [...command.slice(1), process.execPath, '-e', blocked]);
+    assert.strictEqual(stdout.trim(), 'ETIMEDOUT');
   });
 
   test('sends that leave in time leave', async (t) => {

@@ -144,6 +144,46 @@ describe('reply', ours('node:dgram has no such method'), () => {
     assert.strictEqual(error.address, '127.0.0.1');
   });
 
+  test('it has options of its own', async (t) => {
+    const { rinfo, server, client } = await rinfoOf(t, { receiveInfo: ['destination'] }, '127.0.0.2');
+    const receiver = await open(t, { receiveInfo: ['ttl', 'tos'] });
+    client.send('x', server.address().port, '127.0.0.2');
+    receiver.send('x', server.address().port, '127.0.0.2');
+    let from;
+    while (from?.port !== receiver.address().port)
+      [, from] = await once(server, 'message');
+    const result = await new Promise((resolve) => {
+      server.reply(from, 'hello', { ttl: 9, ecn: 1, dscp: 10 }, (...values) => resolve(values));
+    });
+    assert.deepStrictEqual(result, [null, 5]);
+    const [, { address, ttl, ecn, dscp }] = await once(receiver, 'message');
+    assert.deepStrictEqual({ address, ttl, ecn, dscp }, { address: '127.0.0.2', ttl: 9, ecn: 1, dscp: 10 });
+    for (const name of ['address', 'port', 'source', 'interface'])
+      assert.throws(() => server.reply(rinfo, 'x', { [name]: 'y' }), { code: 'ERR_INVALID_ARG_VALUE' });
+    assert.throws(() => server.reply(rinfo, 'x', { ttl: 256 }), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => server.reply(rinfo, 'x', { signal: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
+  });
+
+  test('options do not make up for a source that is not known', async (t) => {
+    const { rinfo, server } = await rinfoOf(t, { receiveInfo: ['ttl'] });
+    assert.throws(() => server.reply(rinfo, 'x', { ttl: 9 }), { code: 'ERR_INVALID_ARG_VALUE' });
+    const unbound = create(t);
+    const error = await new Promise((resolve) => unbound.reply(rinfo, 'x', { ttl: 9 }, resolve));
+    assert.deepStrictEqual([error.code, error.syscall], ['EINVAL', 'send']);
+  });
+
+  test('a signal cancels it', async (t) => {
+    const { rinfo, server } = await rinfoOf(t, { receiveInfo: ['destination'] });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const result = new Promise((resolve) => server.reply(rinfo, 'x', { signal }, resolve));
+    controller.abort();
+    assert.strictEqual((await result).name, 'AbortError');
+    await turn();
+    const { datagramsOut, sendsCancelled } = server.stats();
+    assert.deepStrictEqual({ datagramsOut, sendsCancelled }, { datagramsOut: 0, sendsCancelled: 1 });
+  });
+
   test('without the destination it needs a socket that is bound to one address', async (t) => {
     const { rinfo, server } = await rinfoOf(t, { receiveInfo: ['ttl'] });
     assert.throws(() => server.reply(rinfo, 'x'), { code: 'ERR_INVALID_ARG_VALUE' });
@@ -193,6 +233,7 @@ describe('reply', ours('node:dgram has no such method'), () => {
     assert.deepStrictEqual(await sent(client, 'x', server.address().port, '127.0.0.2'), [null, 1]);
     const [, rinfo] = await once(server, 'message');
     assert.strictEqual(await server.reply(rinfo, 'abc'), 3);
+    assert.strictEqual(await server.reply(rinfo, 'abcd', { ttl: 9 }), 4);
     const [, from] = await once(client, 'message');
     assert.strictEqual(from.address, '127.0.0.2');
   });

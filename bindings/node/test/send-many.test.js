@@ -69,6 +69,55 @@ describe('sendMany()', ours('sendMany() is an addition'), () => {
       { code: 'ERR_SOCKET_DGRAM_IS_CONNECTED' });
   });
 
+  test('an entry has options of its own, and others do not', async (t) => {
+    const receiver = await open(t, { receiveInfo: ['ttl', 'tos'] });
+    const { port } = receiver.address();
+    const list = [{ msg: 'a', port, source: '127.0.0.2', ttl: 9 }, { msg: 'b', port },
+      { msg: 'c', port, dscp: 46, ecn: 2, dontFragment: true, interface: 'lo' },
+      { msg: 'd', port, ttl: 9, source: '127.0.0.2' }];
+    const arrived = [];
+    const all = new Promise((resolve) => receiver.on('message', (msg, { address, ttl, dscp, ecn }) => {
+      arrived.push([String(msg), address, ttl, dscp, ecn]);
+      if (arrived.length === 4)
+        resolve();
+    }));
+    assert.deepStrictEqual(await sentMany(create(t), list), [null, 4]);
+    await all;
+    assert.deepStrictEqual(arrived, [['a', '127.0.0.2', 9, 0, 0], ['b', '127.0.0.1', 64, 0, 0],
+      ['c', '127.0.0.1', 64, 46, 2], ['d', '127.0.0.2', 9, 0, 0]]);
+  });
+
+  test('an entry with a segment size leaves as several datagrams, and counts once', async (t) => {
+    const receiver = await open(t, { recvBufferSize: 1 << 20 });
+    const sender = create(t);
+    sender.bindSync();
+    sender.connectSync(receiver.address().port, '127.0.0.1');
+    const sizes = [];
+    const all = new Promise((resolve) => receiver.on('message', ({ length }) => {
+      sizes.push(length);
+      if (length === 3)
+        resolve();
+    }));
+    const list = [{ msg: Buffer.alloc(70001), segmentSize: 1000 }, 'end'];
+    assert.deepStrictEqual(await sentMany(sender, list), [null, 2]);
+    await all;
+    assert.deepStrictEqual(sizes, [...new Array(70).fill(1000), 1, 3]);
+  });
+
+  test('the options of an entry are checked, and what the system refuses is the error', async (t) => {
+    const sender = create(t);
+    for (const bad of [{ ttl: 0 }, { dscp: 64 }, { segmentSize: 65508 }, { departure: -1n }])
+      assert.throws(() => sender.sendMany([{ msg: 'x', port: 9 }, { msg: 'x', port: 9, ...bad }]),
+        { code: 'ERR_OUT_OF_RANGE', message: /list\[1\]\./ });
+    for (const bad of [{ ttl: '1' }, { source: 5 }, { dontFragment: 1 }, { departure: 1 }])
+      assert.throws(() => sender.sendMany([{ msg: 'x', port: 9, ...bad }]), { code: 'ERR_INVALID_ARG_TYPE' });
+    const port = (await open(t)).address().port;
+    const [error, count] = await sentMany(sender, [{ msg: 'x', port }, { msg: 'x', port, interface: 'none-such' }]);
+    assert.deepStrictEqual([error.code, count], ['ENODEV', 1]);
+    const [longest] = await sentMany(sender, [{ msg: Buffer.alloc(65508), port, ttl: 9 }]);
+    assert.strictEqual(longest.code, 'EMSGSIZE');
+  });
+
   test('IPv6 destinations', withIPv6, async (t) => {
     const receiver = await open(t, { type: 'udp6' }, '::1');
     const { port } = receiver.address();

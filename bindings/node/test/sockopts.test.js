@@ -84,6 +84,21 @@ describe('options of the system socket', only('they are additions'), () => {
     assert.strictEqual(String(msg), 'hello');
   });
 
+  test('with disableGso no datagram is part of a GSO batch', async (t) => {
+    const { port } = (await open(t)).address();
+    for (const disableGso of [false, true]) {
+      const sender = await open(t, { disableGso });
+      const list = Array.from({ length: 20 }, () => ({ msg: 'abc', port }));
+      await new Promise((resolve) => sender.sendMany(list, resolve));
+      const { gsoDatagrams, datagramsOut } = sender.stats();
+      assert.strictEqual(datagramsOut, 20);
+      if (disableGso)
+        assert.strictEqual(gsoDatagrams, 0);
+      else
+        t.diagnostic(`${gsoDatagrams} by GSO without the option`);
+    }
+  });
+
   test('a bind that an option fails emits an error that names it', async (t) => {
     const socket = create(t, { bindToDevice: 'nosuchif' });
     socket.bind(0, '127.0.0.1');

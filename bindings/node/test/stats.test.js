@@ -48,10 +48,40 @@ describe('stats()', ours('stats() is an addition'), () => {
       { sendErrors: { EMSGSIZE: 1 }, sendFailures: 1, datagramsOut: 0 });
   });
 
+  test('the text is the counters in one line', async (t) => {
+    const socket = await open(t);
+    await new Promise((resolve) => socket.send(Buffer.alloc(65508), 9, '127.0.0.1', resolve));
+    const text = socket.statsText();
+    assert.match(text, /^datagrams_in=0 [^\n]*send_errors=EMSGSIZE:1[^\n]*$/);
+    const names = text.split(' ').map((field) => field.split('=')[0].replace(/_([a-z])/g, (_, c) => c.toUpperCase()));
+    assert.deepStrictEqual(names, Object.keys(socket.stats()));
+    assert.match(socket.loopStatsText(), /^datagrams_in=\d+ /);
+  });
+
+  test('a send that a signal cancels before the library has it is counted', async (t) => {
+    const lookup = (hostname, family, callback) => {
+      if (hostname === '127.0.0.1') process.nextTick(callback, null, hostname, family);
+    };
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = create(t, { lookup });
+    const before = waiting.loopStats().sendsCancelled;
+    const bound = await open(t, { lookup });
+    waiting.bind(0, '127.0.0.1');
+    waiting.sendWith('x', { port: 9, address: '127.0.0.1', signal });
+    bound.sendWith('x', { port: 9, address: 'never.test', signal });
+    controller.abort();
+    assert.strictEqual(waiting.stats().sendsCancelled, 1);
+    assert.strictEqual(bound.stats().sendsCancelled, 1);
+    assert.match(bound.statsText(), / sends_cancelled=1 /);
+    assert.strictEqual(bound.loopStats().sendsCancelled, before + 2);
+  });
+
   test('a closed socket has none', (t) => {
     const socket = create(t);
     socket.close();
     assert.throws(() => socket.stats(), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
+    assert.throws(() => socket.statsText(), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
     assert.throws(() => socket.loopStats(), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
   });
 

@@ -10,12 +10,13 @@ const watching = ['addListener', 'off', 'on', 'prependListener', 'removeAllListe
 const additions = [
   'acceptPeer', 'addMembershipAll', 'dropMembershipAll',
   'Symbol(Symbol.asyncIterator)', 'accessCounts', 'clearNameCache', 'getMTU', 'getSockopt', 'isPaused', 'loopStats', 'pause',
-  'reply', 'resume', 'sendMany', 'sendWith', 'setSockopt', 'stats', 'trySend', ...watching,
+  'loopStatsText', 'reply', 'resume', 'sendMany', 'sendWith', 'setLookupTimeout', 'setSendQueueLimit',
+  'setSendTimeout', 'setSockopt', 'stats', 'statsText', 'trySend', ...watching,
 ];
 
 // The options of createSocket() that the built-in has on no version.
 const options = [
-  'bindAddressNoPort', 'bindToDevice', 'busyPoll', 'disableGro', 'emitSendErrors', 'freebind', 'host',
+  'bindAddressNoPort', 'bindToDevice', 'busyPoll', 'disableGro', 'disableGso', 'emitSendErrors', 'freebind', 'host',
   'localPortRange', 'lookupTimeout', 'lowLatency', 'mark', 'maxPacingRate', 'multicastAll', 'nameCache',
   'pathMtuDiscovery', 'pauseWithoutListener', 'pooledMessages', 'priority', 'receiveAllowList',
   'receiveBatch', 'receiveInfo', 'receiveRateLimit', 'sendAllowList', 'sendQueueLimit', 'sendTimeout',

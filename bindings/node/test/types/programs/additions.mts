@@ -65,6 +65,19 @@ createSocket({ type: 'udp4', receiveInfo: ['destination', 'ttl', 'timestamp'] },
 createSocket({ type: 'udp4', receiveInfo: ['hops'] });
 socket.on('message', (msg, rinfo) => socket.reply(rinfo, [msg, 'x'], (error, bytes) =>
   console.log(error?.message, bytes + 1)));
+socket.on('message', (msg, rinfo) => {
+  socket.reply(rinfo, msg, { ttl: 9, ecn: 1 });
+  socket.reply(rinfo, msg, { signal: AbortSignal.abort() }, (error) => console.log(error));
+  // @ts-expect-error: it is that of the message
+  socket.reply(rinfo, msg, { source: '127.0.0.1' });
+});
+socket.sendMany([{ msg: 'x', port: 9, ttl: 9, source: '127.0.0.1' }]);
+socket.sendMany(['x', { msg: 'y', dscp: 46 }]);
+socket.setSendQueueLimit({ count: 9 });
+socket.setSendTimeout(9);
+socket.setLookupTimeout(9);
+const line: string = socket.statsText() + socket.loopStatsText();
+console.log(line);
 const batch: SocketEventMap['messages'] = [[]];
 socket.emit('messages', ...batch);
 
@@ -75,7 +88,7 @@ socket.on('messages', (messages) => {
 
 // Options of the system socket, and 'icmp'.
 createSocket({ type: 'udp4', tos: 8, pathMtuDiscovery: 'on', localPortRange: [1, 2],
-  multicastAll: false, bindToDevice: 'lo', disableGro: true });
+  multicastAll: false, bindToDevice: 'lo', disableGro: true, disableGso: true });
 socket.setSockopt('tos', 8);
 socket.setSockopt('localPortRange', [40000, 50000]);
 const mode: 'off' | 'system' | 'on' | 'probe' = socket.getSockopt('pathMtuDiscovery');
