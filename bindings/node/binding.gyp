@@ -40,6 +40,7 @@
         'src/addon.c',
         'src/call.c',
         'src/handle.c',
+        'src/interfaces.c',
         'src/methods.c',
         'src/receive.c',
         'src/send.c',

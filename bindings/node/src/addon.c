@@ -219,6 +219,7 @@ void addon_release(struct addon *addon) {
   addon_table_free(&addon->lists);
   addon_table_free(&addon->tasks);
   addon_table_free(&addon->networks);
+  addon_table_free(&addon->watchers);
   free(addon->methods);
   free(addon->list_methods);
   free(addon);
@@ -230,6 +231,7 @@ static void addon_on_cleanup(void *data) {
   addon->ending = true;
   addon_close_all(addon);
   addon_free_networks(addon);
+  addon_end_watchers(addon);
   if (addon->in_main)
     addon_unlink_main(addon);
   addon_release(addon);
@@ -260,7 +262,7 @@ static napi_value addon_create(napi_env env, napi_callback_info info) {
   if (addon != NULL && napi_create_object(env, &exports) == napi_ok &&
       addon_define_handle(addon, exports) && addon_define_access_list(addon, exports) &&
       addon_define_functions(env, exports, addon) && addon_define_sim(env, exports, addon) &&
-      addon_define_constants(env, exports))
+      addon_define_interfaces(env, exports, addon) && addon_define_constants(env, exports))
     return exports;
   napi_throw_error(env, NULL, "libdgram: no memory, or no event loop");
   return NULL;

@@ -9,6 +9,7 @@
 #define ADDON_H
 
 #include <dgram.h>
+#include <dgram_interfaces.h>
 #include <node_api.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -94,6 +95,15 @@ enum addon_callback { ADDON_CALLBACKS(ADDON_CALLBACK_INDEX) ADDON_CALLBACK_COUNT
   XX(SO_BIND_ADDRESS_NO_PORT, DGRAM_SO_BIND_ADDRESS_NO_PORT)                                 \
   XX(SO_LOCAL_PORT_RANGE, DGRAM_SO_LOCAL_PORT_RANGE)                                         \
   XX(SO_TXTIME_CLOCK, DGRAM_SO_TXTIME_CLOCK)                                                 \
+  XX(INTERFACE_UP, DGRAM_INTERFACE_UP)                                                       \
+  XX(INTERFACE_RUNNING, DGRAM_INTERFACE_RUNNING)                                             \
+  XX(INTERFACE_LOOPBACK, DGRAM_INTERFACE_LOOPBACK)                                           \
+  XX(INTERFACE_MULTICAST, DGRAM_INTERFACE_MULTICAST)                                         \
+  XX(INTERFACE_BROADCAST, DGRAM_INTERFACE_BROADCAST)                                         \
+  XX(INTERFACE_POINT_TO_POINT, DGRAM_INTERFACE_POINT_TO_POINT)                               \
+  XX(INTERFACE_ADDED, DGRAM_INTERFACE_ADDED)                                                 \
+  XX(INTERFACE_CHANGED, DGRAM_INTERFACE_CHANGED)                                             \
+  XX(INTERFACE_REMOVED, DGRAM_INTERFACE_REMOVED)                                             \
   XX(UDP4, DGRAM_UDP4)                                                                       \
   XX(UDP6, DGRAM_UDP6)                                                                       \
   XX(UNBOUND, DGRAM_UNBOUND)                                                                 \
@@ -162,6 +172,8 @@ struct addon {
   struct addon_table lists;    /* likewise */
   struct addon_table tasks;    /* dgram_task_t, which wait for their ticks */
   struct addon_table networks; /* sim.c */
+  struct addon_table watchers; /* interfaces.c */
+  unsigned open_watchers;      /* whose memory has not been freed */
   dgram_sim_host_t *sim_host;  /* that the next Handle is on; NULL: the system's network */
   /* receive.c: memory that nobody can detach or shrink */
   int32_t *shared; /* the fields of messages, and the size of the last send */
@@ -296,6 +308,14 @@ bool addon_define_sim(napi_env env, napi_value exports, struct addon *addon);
 
 /* The environment ends, and its sockets are closed. */
 void addon_free_networks(struct addon *addon);
+
+/* ---- interfaces.c ---- */
+
+/* Defines the functions about interfaces on `exports`. */
+bool addon_define_interfaces(napi_env env, napi_value exports, struct addon *addon);
+
+/* The environment ends: waits until all watchers are closed. */
+void addon_end_watchers(struct addon *addon);
 
 /* ---- access.c ---- */
 

@@ -16,7 +16,7 @@ const installed = path.join(typesFolder, 'node_modules');
 
 // Programs typed against node:dgram, which pass with both names; and programs for ours alone.
 const unchanged = ['every-way.mts', 'commonjs.cts', 'javascript.cjs'];
-const own = ['access.mts', 'additions.mts', 'promises.mts', 'sim.mts',
+const own = ['access.mts', 'additions.mts', 'interfaces.mts', 'promises.mts', 'sim.mts',
   'mixed.mts', 'mixed-built-in.mts'];
 
 const program = (name) => fs.readFileSync(path.join(typesFolder, 'programs', name), 'utf8');
@@ -37,7 +37,7 @@ function programsFor(version) {
 function installTypes(place) {
   fs.mkdirSync(place);
   for (const name of ['package.json', 'index.d.ts', 'index.d.mts', 'access.d.ts', 'access.d.mts',
-    'promises.d.ts', 'promises.d.mts', 'sim.d.ts', 'sim.d.mts', 'register.d.ts']) {
+    'interfaces.d.ts', 'interfaces.d.mts', 'promises.d.ts', 'promises.d.mts', 'sim.d.ts', 'sim.d.mts', 'register.d.ts']) {
     fs.copyFileSync(path.join(packageFolder, name), path.join(place, name));
   }
 }

@@ -1,0 +1,4 @@
+import module from './interfaces.js';
+
+export const { interfaces, watchInterfaces } = module;
+export default module;
