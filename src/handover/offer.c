@@ -130,6 +130,7 @@ static void offer_restore_options(const dgram_offer_t *offer) {
 /* ---- 2. connections ---- */
 
 static void offer_serve(struct successor *successor, int status);
+static void offer_expire(struct successor *successor);
 static void offer_on_guard(uv_timer_t *timer);
 
 /*
@@ -244,6 +245,8 @@ static void offer_serve(struct successor *successor, int status) {
     result = status;
   if (result > 0)
     offer_taken(offer);
+  else if (result < 0 && result != UV_EOF && successor->sent == offer->count)
+    offer_expire(successor); /* it may have confirmed, and must not serve beside this server */
   else if (result < 0)
     offer_drop(offer);
   else
@@ -254,9 +257,9 @@ static void offer_serve(struct successor *successor, int status) {
 /* ---- 4. the guard ---- */
 
 /*
- * The time limit has passed. After the shutdown no confirmation can arrive any more, so the one
- * read here is the last: the successor has either confirmed, or gets UV_ETIMEDOUT from
- * dgram_handover_confirm().
+ * The time limit has passed, or the connection has failed. After the shutdown no confirmation can
+ * arrive any more, so the one read here is the last: the successor has either confirmed, or gets
+ * UV_ETIMEDOUT from dgram_handover_confirm().
  */
 static void offer_expire(struct successor *successor) {
   dgram_offer_t *offer = successor->offer;

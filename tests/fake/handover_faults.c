@@ -130,6 +130,7 @@ static int take(void) {
   CHECK(err == 0 || fault.in != NULL);
   for (int i = 0; i < 5; i++) /* all that was sent is there already */
     uv_run(server_loop, UV_RUN_NOWAIT);
+  CHECK(takeover == NULL || err != 0 || taken == 1); /* or both servers would go on */
   CHECK(taken == (takeover != NULL && err == 0) || (fault.in != NULL && !is_harmless()));
   return count;
 }
