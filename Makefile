@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
-.PHONY: build setup demo test test-machines fuzz bench growth scaling fairness programs lint docs install clean help
+.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness programs lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build
@@ -56,6 +56,12 @@ test-%:
 	cmake --build --preset $(preset)
 	ctest --preset $* --parallel $(JOBS)
 
+# MINUTES=30 of mixed load with faults, kills, restarts and hand-overs.
+soak: needs-growth
+	cmake --preset dev
+	cmake --build --preset dev --target soak
+	tests/soak/run.sh build/dev/tests/soak
+
 fuzz:
 	@scripts/fuzz.sh
 
@@ -105,6 +111,7 @@ help:
 	@echo "make test-PRESET          run the tests in one build: dev plain asan valgrind tsan coverage"
 	@echo "make test-machines        run the tests on other machines, emulated, and with other libraries"
 	@echo "make test-long            make calls fail in more ways than \`make test\` does"
+	@echo "make soak                 mixed load with faults, kills, hand-overs; MINUTES=30 is the default"
 	@echo "make fuzz                 fuzz each target for a minute; FUZZ_SECONDS=3600: longer"
 	@echo "make bench                measure, in comparison with other libraries"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"

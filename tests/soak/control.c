@@ -190,6 +190,13 @@ static void control_bury(int pid, unsigned target) {
     control.uncertain[target] += atomic_load(&soak->life[life].receiving);
 }
 
+/* A server ends by itself, or by SIGKILL; 4: it has met a fault when it began. */
+static void control_judge_end(int64_t status, int signum) {
+  if ((signum != 0 && signum != SIGKILL) || (status != 0 && status != 4))
+    soak_broken("a server has crashed, or a sanitizer has found an error", (uint32_t)status,
+                (unsigned)signum);
+}
+
 static void control_on_exit(dgram_cluster_t *cluster, int id, int64_t status, int signum,
                             void *context) {
   struct control_worker *worker = control_find(id);
@@ -197,8 +204,7 @@ static void control_on_exit(dgram_cluster_t *cluster, int id, int64_t status, in
     control_bury(worker->pid, 0);
     worker->id = 0;
   }
-  if (signum != 0 && signum != SIGKILL)
-    soak_broken("a worker was ended by a signal", 0, (unsigned)signum);
+  control_judge_end(status, signum);
   if (control.phase != CONTROL_ENDS && control_count_workers(false) < CONTROL_WORKERS)
     control_add_worker(dgram_cluster_fork(control.cluster, NULL));
 }
@@ -257,8 +263,7 @@ static void control_on_service_closed(uv_handle_t *handle) {
 
 static void control_on_service_exit(uv_process_t *process, int64_t status, int signum) {
   control_bury(process->pid, 1);
-  if (signum != 0 && signum != SIGKILL)
-    soak_broken("a service was ended by a signal", 0, (unsigned)signum);
+  control_judge_end(status, signum);
   uv_close((uv_handle_t *)process, control_on_service_closed);
 }
 

@@ -147,9 +147,12 @@ static void load_on_error(dgram_socket_t *socket, const dgram_error_t *error, vo
 
 /* ---- the other thread ---- */
 
+/* The context is an address within an array, which stands for an index. */
+static char load_indexes[SOAK_RECORDS];
+
 static void load_on_posted(dgram_socket_t *socket, const dgram_error_t *error, size_t bytes,
                            void *context) {
-  load_ended((uint32_t)(uintptr_t)context, error == NULL);
+  load_ended((uint32_t)((char *)context - load_indexes), error == NULL);
   atomic_fetch_sub(&load.posts, 1);
 }
 
@@ -161,7 +164,7 @@ static void load_post(unsigned target) {
     uv_buf_t buffer = uv_buf_init(bytes, (unsigned)load_size(index));
     soak_mark(index, SOAK_ACCEPTED, "a record was used twice");
     if (dgram_post_send(load.sender, &buffer, 1, (const struct sockaddr *)&load.to[target],
-                        load_on_posted, (void *)(uintptr_t)index) == 0)
+                        load_on_posted, &load_indexes[index]) == 0)
       return;
     load_ended(index, false);
   }

@@ -9,6 +9,7 @@
 #include <dgram.h>
 #include <dgram_cluster.h>
 #include <dgram_handover.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +30,15 @@ struct server_answer {
 
 static struct server {
   uv_loop_t loop;
-  dgram_socket_t *socket;
+  dgram_socket_t *socket; /* NULL after its 'close' */
+  dgram_worker_t *worker; /* NULL when it is disconnected */
   struct server_answer answers[SERVER_ANSWERS];
   struct server_answer *free;
   const char *path; /* of the offer */
   dgram_takeover_t *takeover;
   dgram_offer_t *offer;
   uv_timer_t retry;
+  int files; /* that the process had open when it began, without what it closes */
 } server;
 
 static int server_failed(const char *what, int code) {
@@ -85,9 +88,53 @@ static void server_on_error(dgram_socket_t *socket, const dgram_error_t *error, 
   server_failed(error->message, error->code);
 }
 
+static int server_count_files(void) {
+  int count = 0;
+  for (int fd = 0; fd < 1024; fd++)
+    count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+/* Where a bind has failed nothing keeps the loop alive, but the handles are there. */
+static void server_close(void) {
+  if (!uv_is_closing((uv_handle_t *)&server.retry))
+    uv_close((uv_handle_t *)&server.retry, NULL);
+  if (server.socket != NULL)
+    (void)dgram_close(server.socket, NULL, NULL); /* or it is closing */
+  dgram_worker_leave(server.worker);
+  dgram_handover_abandon(server.takeover);
+  dgram_handover_withdraw(server.offer);
+  server.takeover = NULL;
+  server.offer = NULL;
+}
+
+/* Runs the loop to its end. Nothing that the process has opened may be left then. */
+static int server_run(void) {
+  uv_run(&server.loop, UV_RUN_DEFAULT);
+  server_close();
+  uv_run(&server.loop, UV_RUN_DEFAULT);
+  int result = uv_loop_close(&server.loop);
+  int left = server_count_files() - server.files;
+  if (result != 0 || left != 0)
+    soak_broken("a server has ended with handles or descriptors left", (uint32_t)left,
+                (unsigned)result);
+  return 0;
+}
+
+static void server_on_close(dgram_socket_t *socket, void *context) {
+  server.socket = NULL;
+}
+
+static void server_on_disconnect(dgram_worker_t *worker, void *context) {
+  server.worker = NULL;
+}
+
 /* The kernel's count of drops is exact without GRO. */
 static int server_open(const char *path) {
   soak_join(path);
+  soak_checked(uv_loop_init(&server.loop), "uv_loop_init"); /* libuv keeps two descriptors */
+  soak_checked(uv_loop_close(&server.loop), "uv_loop_close");
+  server.files = server_count_files();
   signal(SIGPIPE, SIG_IGN);
   for (size_t i = 0; i < SERVER_ANSWERS; i++) {
     server.answers[i].next = server.free;
@@ -96,33 +143,29 @@ static int server_open(const char *path) {
   dgram_options_t options = dgram_default_options(DGRAM_UDP4);
   options.disable_gro = 1;
   soak_checked(uv_loop_init(&server.loop), "uv_loop_init");
+  soak_checked(uv_timer_init(&server.loop, &server.retry), "uv_timer_init");
   soak_inject(getenv("SOAK_KEEPER") == NULL ? SERVER_FAULTS : 0);
   int result =
       dgram_create_socket_options(&server.loop, &options, server_on_message, NULL, &server.socket);
-  return result == 0 ? dgram_on_error(server.socket, server_on_error, NULL) : result;
+  if (result == 0)
+    result = dgram_on_error(server.socket, server_on_error, NULL);
+  return result == 0 ? dgram_on_close(server.socket, server_on_close, NULL) : result;
 }
 
 /* ---- a worker ---- */
 
 int soak_worker(const char *path) {
-  dgram_worker_t *worker;
   int result = server_open(path);
   if (result == 0)
-    result = dgram_worker_join(&server.loop, NULL, NULL, &worker);
+    result = dgram_worker_join(&server.loop, server_on_disconnect, NULL, &server.worker);
   if (result == 0)
     result = dgram_bind(server.socket, 0, "127.0.0.1", NULL, NULL); /* the port of all workers */
   if (result != 0)
     return server_failed("a worker", result);
-  uv_run(&server.loop, UV_RUN_DEFAULT);
-  return 0;
+  return server_run();
 }
 
 /* ---- the service ---- */
-
-static void server_close(void) {
-  uv_close((uv_handle_t *)&server.retry, NULL);
-  dgram_close(server.socket, NULL, NULL);
-}
 
 static void server_on_taken(void *context) {
   server.offer = NULL;
@@ -152,9 +195,11 @@ static void server_on_listening(dgram_socket_t *socket, void *context) {
       atomic_store(&soak->life[soak_self].killed, true);
       raise(SIGKILL);
     }
-    int result = how != NULL && strcmp(how, "abandons") == 0
-                     ? (dgram_handover_abandon(server.takeover), UV_ECANCELED)
-                     : dgram_handover_confirm(server.takeover);
+    int result = UV_ECANCELED; /* abandoned when it is closed */
+    if (how == NULL || strcmp(how, "abandons") != 0) {
+      result = dgram_handover_confirm(server.takeover);
+      server.takeover = NULL;
+    }
     if (result != 0 && result != UV_EPIPE) {
       server_failed("a successor", result);
       server_close();
@@ -177,6 +222,7 @@ static int server_get_socket(void) {
   snprintf(self, sizeof self, "%d", (int)getpid());
   setenv("LISTEN_PID", self, 1);
   int count = dgram_listen_fds(passed, 1, 1);
+  server.files -= count > 0;
   return count > 0 ? passed[0].fd : UV_EBADF;
 }
 
@@ -185,7 +231,6 @@ int soak_service(const char *path) {
   snprintf(offer, sizeof offer, "%s.offer", path);
   server.path = offer;
   int result = server_open(path);
-  soak_checked(uv_timer_init(&server.loop, &server.retry), "uv_timer_init");
   if (result == 0)
     result = server_get_socket();
   if (result > 0) {
@@ -195,6 +240,5 @@ int soak_service(const char *path) {
   }
   if (result != 0)
     return server_failed("a service", result);
-  uv_run(&server.loop, UV_RUN_DEFAULT);
-  return 0;
+  return server_run();
 }
