@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
-.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness programs lint docs install clean help
+.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness hostile programs lint docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build
@@ -80,6 +80,9 @@ scaling: needs-build programs
 fairness: needs-build programs
 	bench/fairness.sh build/release/bench
 
+hostile: needs-growth programs
+	bench/hostile.sh build/release/bench
+
 # The programs that are measured.
 programs:
 	cmake --preset release
@@ -117,6 +120,7 @@ help:
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"
 	@echo "make scaling              measure the effect of more threads on a server"
 	@echo "make fairness             measure the effect of a flood on the rest of its loop"
+	@echo "make hostile              measure a server under hostile traffic, beside libuv"
 	@echo "make lint                 run formatter and linters; check the contracts of the headers"
 	@echo "make docs                 generate HTML and man pages from the headers, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
