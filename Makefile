@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
-.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness hostile programs lint docs install clean help
+.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness hostile programs lint analyze docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build
@@ -96,6 +96,10 @@ bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
 lint:
 	@scripts/lint.sh
 
+# gcc -fanalyzer; clang's is part of `lint`.
+analyze:
+	@scripts/analyze.sh
+
 docs:
 	@scripts/docs.sh
 
@@ -122,6 +126,7 @@ help:
 	@echo "make fairness             measure the effect of a flood on the rest of its loop"
 	@echo "make hostile              measure a server under hostile traffic, beside libuv"
 	@echo "make lint                 run formatter and linters; check the contracts of the headers"
+	@echo "make analyze              run gcc's static analyzer; clang's is a part of make lint"
 	@echo "make docs                 generate HTML and man pages from the headers, in build/docs"
 	@echo "make install PREFIX=/usr  install; PREFIX is /usr/local unless given"
 	@echo "make clean                remove build/"
