@@ -4,7 +4,8 @@ PREFIX ?= /usr/local
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
-.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness hostile programs lint analyze docs install clean help
+.PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness hostile \
+  programs lint analyze docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build

@@ -6,8 +6,8 @@
 set -euo pipefail
 
 # The requirements, each as PROBE:PACKAGE. A probe is a command, the path of a file, lib/NAME for a
-# library of pkg-config, or libfuzzer, which is part of clang; the package is Debian's. pkg-config is listed
-# before the libraries. An option is installed with the rest, and is never reported as missing.
+# library of pkg-config, or libfuzzer, which is part of clang; the package is Debian's. pkg-config is
+# listed before the libraries. An option is installed with the rest, and is never reported as missing.
 for_build="cc:gcc make:make cmake:cmake ninja:ninja-build pkg-config:pkg-config
   lib/libuv:libuv1-dev"
 options="lib/libidn2:libidn2-dev"
