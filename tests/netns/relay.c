@@ -13,7 +13,7 @@ enum { DATAGRAMS = 600, SIZE = 1000, MOST = 32 };
 #ifdef EXAMPLE_RELAY
 static const char *const relay_program = EXAMPLE_RELAY;
 #else
-static const char *const relay_program = NULL;
+static const char *relay_program = NULL; /* not const: clang warns of execv(NULL) */
 #endif
 
 struct relay {
