@@ -213,7 +213,7 @@ run_guest() {
   ) | gzip -1 >"$image"
   timeout "${MACHINES_SECONDS:-7200}" "${@:3}" -smp 2 -m 2560 -nographic -no-reboot -net none \
     -kernel "$root"/boot/vmlinu* -initrd "$image" \
-    -append "console=$2 rdinit=/init panic=-1 quiet" </dev/null | tr -d '\r'
+    -append "console=$2 rdinit=/init panic=-1 quiet" </dev/null | sed -u 's|\r$||'
 }
 
 # count_guest MACHINE

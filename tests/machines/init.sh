@@ -26,6 +26,13 @@ done
 # Kernels before 6.17 have 208 KiB, too little for the bursts of some tests.
 sysctl -q -w net.core.rmem_max=4194304 net.core.wmem_max=4194304
 ip link set lo up
+# An interface with a default route, as any machine has.
+ip link add eth0 type dummy
+ip address add 192.0.2.2/24 dev eth0
+ip address add 2001:db8::2/64 dev eth0 nodad
+ip link set eth0 up
+ip route add default via 192.0.2.1
+ip -6 route add default via 2001:db8::1
 hostname guest
 echo "GUEST kernel $(uname -r) $(uname -m)"
 bash /machines/run.sh
