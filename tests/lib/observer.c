@@ -48,10 +48,12 @@ struct sockaddr_in6 observer_mapped(const struct sockaddr_storage *ipv4) {
   return mapped;
 }
 
+/* IP_TOS is one byte, the others are ints. */
 static int int_of(struct cmsghdr *control) {
   int value = 0;
-  size_t size = control->cmsg_len - CMSG_LEN(0);
-  memcpy(&value, CMSG_DATA(control), size < sizeof value ? size : sizeof value);
+  if (control->cmsg_len < CMSG_LEN(sizeof value))
+    return *CMSG_DATA(control);
+  memcpy(&value, CMSG_DATA(control), sizeof value);
   return value;
 }
 

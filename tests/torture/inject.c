@@ -500,7 +500,7 @@ static atomic_uint_fast64_t inject_clock = 1000000000;
 
 uint64_t inject_now(void) {
   enum { TICK = 1000 /* ns: who waits for a time in a loop of its own reaches it */ };
-  return atomic_fetch_add(&inject_clock, TICK);
+  return (uint64_t)atomic_fetch_add(&inject_clock, TICK);
 }
 
 void inject_pass(uint64_t ns) {

@@ -17,11 +17,11 @@ static void read_one(struct dgram__rx_info *info, int level, int type, const voi
     struct cmsghdr align;
     char bytes[128];
   } control = {.bytes = {0}};
-  struct msghdr message = {.msg_control = &control, .msg_controllen = CMSG_SPACE(size)};
+  struct msghdr message = {.msg_control = &control, .msg_controllen = (socklen_t)CMSG_SPACE(size)};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = level;
   header->cmsg_type = type;
-  header->cmsg_len = CMSG_LEN(size);
+  header->cmsg_len = (socklen_t)CMSG_LEN(size);
   memcpy(CMSG_DATA(header), data, size);
   dgram__rx_info_read(info, &message, DGRAM_INFO_ALL, AF_INET, 1);
 }
