@@ -72,7 +72,7 @@ static size_t compose(struct input *input, uint8_t *bytes) {
   for (unsigned i = 0; i < control_count; i++) {
     struct control *control = &controls[i];
     read_control(input, control);
-    struct cmsghdr header = {.cmsg_len = CMSG_LEN(control->size),
+    struct cmsghdr header = {.cmsg_len = (socklen_t)CMSG_LEN(control->size),
                              .cmsg_level = control->level,
                              .cmsg_type = control->type};
     memcpy(bytes + length, &header, sizeof header);
@@ -91,8 +91,9 @@ static size_t compose(struct input *input, uint8_t *bytes) {
   }
   length -= missing;
   if (CMSG_LEN(last->size) > length - begin) {
-    struct cmsghdr header = {
-        .cmsg_len = length - begin, .cmsg_level = last->level, .cmsg_type = last->type};
+    struct cmsghdr header = {.cmsg_len = (socklen_t)(length - begin),
+                             .cmsg_level = last->level,
+                             .cmsg_type = last->type};
     memcpy(bytes + begin, &header, sizeof header);
     last->size = length - begin - CMSG_LEN(0);
   }
@@ -286,7 +287,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     length = compose(&input, composed);
   void *control = copy_exactly(modelled ? composed : input.at, length);
   message.msg_control = control;
-  message.msg_controllen = length;
+  message.msg_controllen = (socklen_t)length;
   int segment = dgram__cmsg_segment(&message);
   REQUIRE(segment >= 0 || (segment == UV_EMSGSIZE && (message.msg_flags & MSG_CTRUNC) != 0));
   dgram__rx_info_read(&info, &message, asked, family, PORT);

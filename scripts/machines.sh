@@ -26,7 +26,7 @@ jobs=$(getconf _NPROCESSORS_ONLN)
 all=(arm64 armhf riscv64 s390x i386 musl clang msan libuv)
 tests=${MACHINES_TESTS:-.}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-guest_packages="busybox-static bash coreutils iproute2 ethtool dnsmasq-base bind9-dnsutils strace"
+guest_packages="busybox-static bash dash coreutils iproute2 ethtool dnsmasq-base bind9-dnsutils strace"
 
 # apt ARCHITECTURE COMMAND...: a command of apt for it, with package lists of its own.
 apt() {

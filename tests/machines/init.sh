@@ -8,7 +8,7 @@ export PATH=/usr/bin:/usr/sbin:/busybox HOME=/root
 busybox=/usr/bin/busybox
 $busybox mkdir -p /busybox
 $busybox --install -s /busybox # for what no package has brought
-[ -e /usr/bin/sh ] || ln -s busybox /usr/bin/sh
+[ -e /usr/bin/sh ] || ln -s dash /usr/bin/sh # busybox's prefers its own ip(8)
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
