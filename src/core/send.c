@@ -37,9 +37,11 @@ static void send_complete_later(dgram_socket_t *socket);
 
 /* ---- queues and memory ---- */
 
-/* Every accepted send is in one queue; besides sends, `ready` may have options among its markers.
+/*
+ * Every accepted send is in one queue; besides sends, `ready` may have options among its markers.
+ * For asserts only.
  */
-static inline bool send_queues_are_complete(const struct dgram__tx *tx) {
+__attribute__((unused)) static bool send_queues_are_complete(const struct dgram__tx *tx) {
   unsigned sum = tx->wait_bind.count + tx->ready.count + tx->completed.count + tx->cancelled.count;
   for (const struct dgram__list_node *node = tx->resolving.first; node != NULL; node = node->next)
     sum++;
