@@ -209,11 +209,22 @@ static void assert_all_fail(uv_loop_t *loop, const char *name, uint8_t code, con
   assert_trace("");
 }
 
+/* That of musl asks again until its time is over, which is longer than this test may take. */
+static void skip_unless_resolver_gives_up(void) {
+#ifndef __GLIBC__
+  print_message(
+      "skipped: only glibc's resolver gives up when a server fails, refuses or is missing\n");
+  skip();
+#endif
+}
+
 TEST("a server that fails is EAI_AGAIN") {
+  skip_unless_resolver_gives_up();
   assert_all_fail(loop, "a.up.test", SERVER_FAILED, "EAI_AGAIN");
 }
 
 TEST("a server that refuses is EAI_AGAIN") {
+  skip_unless_resolver_gives_up();
   assert_all_fail(loop, "a.up.test", REFUSED, "EAI_AGAIN");
 }
 
@@ -222,6 +233,7 @@ TEST("a name that the server does not know is ENOTFOUND") {
 }
 
 TEST("a server that does not exist is EAI_AGAIN") {
+  skip_unless_resolver_gives_up();
   write_file(RESOLV_CONF, "options attempts:1 timeout:10\nnameserver 127.0.0.99\n");
   assert_all_fail(loop, "four.test", REFUSED, "EAI_AGAIN");
   write_file(RESOLV_CONF, RESOLVER);
