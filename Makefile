@@ -5,7 +5,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN)
 FOR ?= lint
 
 .PHONY: build setup demo test test-machines soak fuzz bench growth scaling fairness hostile \
-  programs lint analyze docs install clean help
+  programs lint analyze mutants docs install clean help
 .NOTPARALLEL: # the targets share build folders; ninja and ctest run in parallel themselves
 
 build: needs-build
@@ -66,6 +66,9 @@ soak: needs-growth
 fuzz:
 	@scripts/fuzz.sh
 
+mutants:
+	@scripts/mutants.sh
+
 bench: needs-bench needs-build programs bench/peers/node_modules/.package-lock.json
 	scripts/node.sh build || echo "the drop-in for Node.js does not build" >&2
 	bench/run.sh build/release/bench
@@ -121,6 +124,7 @@ help:
 	@echo "make test-long            make calls fail in more ways than \`make test\` does"
 	@echo "make soak                 mixed load with faults, kills, hand-overs; MINUTES=30 is the default"
 	@echo "make fuzz                 fuzz each target for a minute; FUZZ_SECONDS=3600: longer"
+	@echo "make mutants              change the library in one place each, and see which test notices"
 	@echo "make bench                measure, in comparison with other libraries"
 	@echo "make growth               count instructions as sockets, flows and queues grow; draw charts"
 	@echo "make scaling              measure the effect of more threads on a server"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: setup.sh check|install [build|demo|test|lint|docs|fuzz|bench|growth|machines]...
+# Usage: setup.sh check|install [build|demo|test|lint|docs|fuzz|mutants|bench|growth|machines]...
 # Checks for the tools of make targets; of `build` if none is named. `check` reports what is
 # missing, and fails; `install` installs it on Debian and Ubuntu, and reports it elsewhere. Prints
 # nothing if nothing is missing.
@@ -30,7 +30,7 @@ for_machines="aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
   clang:clang libfuzzer:libclang-rt-dev"
 
 usage() {
-  echo "usage: $0 check|install [build|demo|test|lint|docs|fuzz|bench|growth|machines]..." >&2
+  echo "usage: $0 check|install [build|demo|test|lint|docs|fuzz|mutants|bench|growth|machines]..." >&2
   exit 2
 }
 
@@ -50,6 +50,7 @@ for target in "${targets[@]}"; do
   lint) needs+=" $for_build $for_tests $for_lint $for_docs" ;; # includes the tests and `make docs`
   docs) needs+=" $for_docs" ;;
   fuzz) needs+=" $for_build clang:clang libfuzzer:libclang-rt-dev llvm-cov:llvm llvm-profdata:llvm" ;;
+  mutants) needs+=" $for_build $for_tests clang:clang git:git" ;;
   bench) needs+=" $for_build gnuplot:gnuplot-nox go:golang-go $for_node" ;; # python3 is a peer too
   machines) needs+=" $for_build $for_tests $for_machines" ;;
   growth) needs+=" $for_build gnuplot:gnuplot-nox $for_tests" ;;

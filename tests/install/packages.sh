@@ -48,6 +48,7 @@ refuses ninja build install "PREFIX=$scratch/prefix"
 refuses doxygen docs docs
 refuses clang-format lint lint
 refuses clang fuzz fuzz
+refuses clang mutants mutants
 refuses gnuplot bench bench
 refuses gnuplot growth growth
 
