@@ -86,6 +86,48 @@ static void after_a_long_streak_the_first_back_off_is_small_again(void **state) 
   assert_in_range(busy_poll.skip, 1, 8);
 }
 
+static void the_budget_ends_at_64_successes(void **state) {
+  (void)state;
+  struct dgram__busy_poll busy_poll = {0};
+  for (unsigned i = 1; i <= 70; i++) {
+    dgram__busy_poll_ended(&busy_poll, true);
+    assert_int_equal(busy_poll.budget, i < 64 ? i : 64);
+    assert_int_equal(busy_poll.back_off, i <= 64 ? 0 : 8);
+  }
+}
+
+static void a_failure_costs_16_successes(void **state) {
+  (void)state;
+  struct dgram__busy_poll busy_poll = {.budget = 33};
+  dgram__busy_poll_ended(&busy_poll, false);
+  dgram__busy_poll_ended(&busy_poll, false);
+  assert_int_equal(busy_poll.budget, 1);
+  assert_int_equal(busy_poll.skip, 0);
+  dgram__busy_poll_ended(&busy_poll, false);
+  assert_int_equal(busy_poll.budget, 0);
+  assert_int_equal(busy_poll.skip, 8);
+}
+
+static void back_offs_double_from_8_to_4096(void **state) {
+  (void)state;
+  struct dgram__busy_poll busy_poll = {0};
+  for (unsigned expected = 8; expected <= 4096; expected *= 2) {
+    dgram__busy_poll_ended(&busy_poll, false);
+    assert_int_equal(busy_poll.skip, expected);
+  }
+  dgram__busy_poll_ended(&busy_poll, false);
+  assert_int_equal(busy_poll.skip, 4096);
+}
+
+static void so_many_exchanges_are_skipped(void **state) {
+  (void)state;
+  struct dgram__busy_poll busy_poll = {.skip = 2};
+  assert_false(dgram__busy_poll_begin(&busy_poll));
+  assert_false(dgram__busy_poll_begin(&busy_poll));
+  assert_true(dgram__busy_poll_begin(&busy_poll));
+  assert_true(dgram__busy_poll_begin(&busy_poll));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(answers_that_come_at_once_are_always_waited_for),
@@ -95,6 +137,10 @@ int main(void) {
       cmocka_unit_test(a_faster_peer_is_noticed),
       cmocka_unit_test(after_a_long_streak_the_budget_covers_four_failures),
       cmocka_unit_test(after_a_long_streak_the_first_back_off_is_small_again),
+      cmocka_unit_test(the_budget_ends_at_64_successes),
+      cmocka_unit_test(a_failure_costs_16_successes),
+      cmocka_unit_test(back_offs_double_from_8_to_4096),
+      cmocka_unit_test(so_many_exchanges_are_skipped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

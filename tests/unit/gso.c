@@ -257,6 +257,96 @@ static void only_the_releases_7_0_to_7_1_4_corrupt(void **state) {
       fail_msg("%s", kernels[i].release);
 }
 
+/* ---- refusals ---- */
+
+enum { LARGEST = 1000 };
+
+static const struct {
+  const char *refused;
+  const char *asked;
+  bool same;
+} hosts[] = {
+    {"127.0.0.1", "127.0.0.1", true},
+    {"127.0.0.1", "127.0.0.2", false},
+    {"::1", "::1", true},
+    {"2001:db8::1", "2001:db8:0:1::1:0", false}, /* of one hash: */
+    {"2001:db8::1:2", "2001:db8::2:1", false},
+    {"0.0.0.0", "::", false},
+    {"::1", "0.0.0.1", false},
+};
+
+static void a_refusal_concerns_its_host_only_and_all_its_ports(void **state) {
+  for (size_t i = 0; i < COUNT(hosts); i++) {
+    struct dgram__gso_refusals refusals = {0};
+    union dgram__address refused = address_of(hosts[i].refused, 53);
+    union dgram__address asked = address_of(hosts[i].asked, 54);
+    dgram__gso_refusals_add(&refusals, &refused, LARGEST, 1);
+    uint32_t largest = dgram__gso_refusals_largest(&refusals, &asked, 2);
+    if (largest != (hosts[i].same ? (uint32_t)LARGEST : UINT16_MAX))
+      fail_msg("row %zu: %u", i, largest);
+  }
+}
+
+/* Two hosts whose slots are one, found by trying. */
+static void every_byte_of_an_ipv6_address_tells_hosts_apart(void **state) {
+  union dgram__address first = address_of("2001:db8::1", 53);
+  for (unsigned byte = 0; byte < 16; byte++)
+    for (unsigned value = 1; value < 256; value++) {
+      struct dgram__gso_refusals refusals = {0};
+      union dgram__address other = first;
+      other.v6.sin6_addr.s6_addr[byte] ^= (unsigned char)value;
+      dgram__gso_refusals_add(&refusals, &first, LARGEST, 1);
+      assert_int_equal(dgram__gso_refusals_largest(&refusals, &other, 2), UINT16_MAX);
+    }
+}
+
+static void a_zone_tells_hosts_apart(void **state) {
+  struct dgram__gso_refusals refusals = {0};
+  union dgram__address first = address_of("fe80::1", 53);
+  union dgram__address other = first;
+  other.v6.sin6_scope_id = 7;
+  dgram__gso_refusals_add(&refusals, &first, LARGEST, 1);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &other, 2), UINT16_MAX);
+}
+
+static void a_refusal_expires_after_ten_seconds(void **state) {
+  const uint64_t end = 1 + 10 * UINT64_C(1000000000);
+  struct dgram__gso_refusals refusals = {0};
+  union dgram__address to = address_of("127.0.0.1", 53);
+  dgram__gso_refusals_add(&refusals, &to, LARGEST, 1);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &to, end - 1), LARGEST);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &to, end), UINT16_MAX);
+}
+
+/* A connected socket has its peer in place of a destination. */
+static void the_refusal_of_a_peer_is_forgotten_and_no_other(void **state) {
+  struct dgram__gso_refusals refusals = {0};
+  dgram__gso_refusals_add(&refusals, &dgram__address_unspec, LARGEST, 1);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &dgram__address_unspec, 2), LARGEST);
+  dgram__gso_refusals_forget_peer(&refusals);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &dgram__address_unspec, 2), UINT16_MAX);
+  union dgram__address same_slot = address_of("0.0.0.0", 53);
+  dgram__gso_refusals_add(&refusals, &same_slot, LARGEST, 1);
+  dgram__gso_refusals_forget_peer(&refusals);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &same_slot, 2), LARGEST);
+}
+
+static void two_hosts_of_one_slot_that_refuse_all_stand_for_all(void **state) {
+  struct dgram__gso_refusals refusals = {0};
+  union dgram__address first = address_of("0.0.0.0", 53);
+  union dgram__address second = address_of("::", 53);
+  union dgram__address third = address_of("127.0.0.1", 53);
+  dgram__gso_refusals_add(&refusals, &first, 0, 1);
+  dgram__gso_refusals_add(&refusals, &first, 0, 2); /* the same host again */
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &third, 3), UINT16_MAX);
+  dgram__gso_refusals_add(&refusals, &second, 1, 3); /* not all */
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &third, 4), UINT16_MAX);
+  dgram__gso_refusals_add(&refusals, &first, 0, 5); /* the one before did not refuse all */
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &third, 6), UINT16_MAX);
+  dgram__gso_refusals_add(&refusals, &second, 0, 7);
+  assert_int_equal(dgram__gso_refusals_largest(&refusals, &third, 8), 0);
+}
+
 /* ---- pieces ---- */
 
 static const struct {
@@ -300,6 +390,12 @@ int main(void) {
       cmocka_unit_test(the_queue_beyond_what_is_available_is_not_looked_at),
       cmocka_unit_test(runs_are_the_longest_that_obey_and_make_up_the_queue),
       cmocka_unit_test(only_the_releases_7_0_to_7_1_4_corrupt),
+      cmocka_unit_test(a_refusal_concerns_its_host_only_and_all_its_ports),
+      cmocka_unit_test(every_byte_of_an_ipv6_address_tells_hosts_apart),
+      cmocka_unit_test(a_zone_tells_hosts_apart),
+      cmocka_unit_test(a_refusal_expires_after_ten_seconds),
+      cmocka_unit_test(the_refusal_of_a_peer_is_forgotten_and_no_other),
+      cmocka_unit_test(two_hosts_of_one_slot_that_refuse_all_stand_for_all),
       cmocka_unit_test(a_buffer_falls_into_segments_and_a_remainder),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,90 @@ static void times_off_are_short_again_after_success(void **state) {
   assert_true(play.coalesce.off_until <= play.us / 1000 + 16);
 }
 
+/* ---- step by step ---- */
+
+static bool iteration(struct dgram__rx_coalesce *coalesce, uint64_t now, unsigned received) {
+  coalesce->received = received;
+  return dgram__rx_coalesce_iteration(coalesce, now, true);
+}
+
+/* Since time 0 so many datagrams, in iterations of one, until 4 ms. */
+static struct dgram__rx_coalesce after_window(unsigned datagrams) {
+  struct dgram__rx_coalesce coalesce = {0};
+  for (unsigned i = 1; i < datagrams; i++)
+    assert_false(iteration(&coalesce, 3, 1));
+  iteration(&coalesce, 4, 1);
+  return coalesce;
+}
+
+static void four_hundred_datagrams_in_a_window_of_4_ms_begin_a_trial(void **state) {
+  (void)state;
+  assert_int_equal(after_window(399).state, DGRAM__RX_COALESCE_OFF);
+  struct dgram__rx_coalesce coalesce = after_window(400);
+  assert_int_equal(coalesce.state, DGRAM__RX_COALESCE_TRIAL);
+  assert_int_equal(coalesce.rate_before, 400);
+  assert_true(coalesce.waited);
+}
+
+static void a_longer_window_is_scaled_to_its_nominal_length(void **state) {
+  (void)state;
+  struct dgram__rx_coalesce coalesce = {0};
+  for (unsigned i = 1; i < 800; i++)
+    assert_false(iteration(&coalesce, 3, 1));
+  assert_true(iteration(&coalesce, 8, 1));
+  assert_int_equal(coalesce.rate, 400);
+}
+
+/* 400 in 4 ms are 2 in the 20 us of a wait; more than half of them are enough. */
+static void the_first_wait_has_to_bring_more_than_half_of_the_rate(void **state) {
+  (void)state;
+  struct dgram__rx_coalesce coalesce = after_window(800); /* 4 in a wait */
+  assert_true(iteration(&coalesce, 5, 3));
+  assert_int_equal(coalesce.state, DGRAM__RX_COALESCE_ON);
+  coalesce = after_window(800);
+  assert_false(iteration(&coalesce, 5, 2));
+  assert_int_equal(coalesce.state, DGRAM__RX_COALESCE_OFF);
+}
+
+static void the_first_time_off_is_16_ms(void **state) {
+  (void)state;
+  struct dgram__rx_coalesce coalesce = after_window(800);
+  iteration(&coalesce, 5, 0);
+  assert_int_equal(coalesce.off_until, 5 + 16);
+  assert_int_equal(coalesce.off_ms, 32);
+  for (uint64_t now = 8; now < 20; now += 4)
+    assert_false(iteration(&coalesce, now, 400));
+  assert_false(iteration(&coalesce, 20, 60));
+  coalesce.rate = 400;
+  assert_true(iteration(&coalesce, 21, 1));
+}
+
+/* The window in which it began had a part without waits, and does not count. */
+static void a_whole_window_below_three_quarters_of_the_rate_ends_it(void **state) {
+  (void)state;
+  static const unsigned arrived[] = {300, 299};
+  for (unsigned i = 0; i < 2; i++) {
+    struct dgram__rx_coalesce coalesce = after_window(400);
+    assert_true(iteration(&coalesce, 8, 2)); /* the wait has brought enough; the window too few */
+    assert_int_equal(coalesce.state, DGRAM__RX_COALESCE_ON);
+    for (unsigned j = 1; j < arrived[i]; j++)
+      assert_true(iteration(&coalesce, 11, 1));
+    assert_int_equal(iteration(&coalesce, 12, 1), arrived[i] == 300);
+    assert_int_equal(coalesce.state,
+                     arrived[i] == 300 ? DGRAM__RX_COALESCE_ON : DGRAM__RX_COALESCE_OFF);
+  }
+}
+
+static void sixty_four_datagrams_are_not_followed_by_a_wait(void **state) {
+  (void)state;
+  struct dgram__rx_coalesce coalesce = after_window(400);
+  assert_true(iteration(&coalesce, 5, 63));
+  assert_false(iteration(&coalesce, 5, 64));
+  assert_true(iteration(&coalesce, 5, 1));
+  assert_false(iteration(&coalesce, 5, 0));
+  assert_int_equal(coalesce.received, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(datagrams_that_come_now_and_then_are_not_waited_for),
@@ -174,6 +258,12 @@ int main(void) {
       cmocka_unit_test(a_sender_with_some_requests_out_is_hindered_but_for_moments),
       cmocka_unit_test(times_off_grow_to_eight_seconds),
       cmocka_unit_test(times_off_are_short_again_after_success),
+      cmocka_unit_test(four_hundred_datagrams_in_a_window_of_4_ms_begin_a_trial),
+      cmocka_unit_test(a_longer_window_is_scaled_to_its_nominal_length),
+      cmocka_unit_test(the_first_wait_has_to_bring_more_than_half_of_the_rate),
+      cmocka_unit_test(the_first_time_off_is_16_ms),
+      cmocka_unit_test(a_whole_window_below_three_quarters_of_the_rate_ends_it),
+      cmocka_unit_test(sixty_four_datagrams_are_not_followed_by_a_wait),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
