@@ -376,6 +376,23 @@ TEST("a connect or a send to a port out of range is refused") {
   assert_subjects_usable();
 }
 
+TEST("the first and the last port are none out of range") {
+  static const int ports[] = {1, 65535};
+  EACH(ports) {
+    dgram_address_t peer;
+    int connected_by_call = 0;
+    dgram_socket_t *socket = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+    assert_int_equal(dgram_connect_sync(socket, ports[i], NULL), 0);
+    assert_int_equal(dgram_remote_address(socket, &peer), 0);
+    assert_int_equal(peer.port, ports[i]);
+    assert_int_equal(dgram_disconnect(socket), 0);
+    assert_int_equal(dgram_connect(socket, ports[i], NULL, count_connect, &connected_by_call), 0);
+    run_until(loop, &connected_by_call, 1);
+    assert_int_equal(dgram_remote_address(socket, &peer), 0);
+    assert_int_equal(peer.port, ports[i]);
+  }
+}
+
 /* ---- addresses ---- */
 
 /* A text without an end, of `size` bytes; the byte behind it cannot be read. */
@@ -566,6 +583,10 @@ TEST("an option of a bad value is refused in any state") {
     ROW(DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE, dgram_set_recv_buffer_size(socket, INT32_MIN));
     ROW(DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE, dgram_set_send_buffer_size(socket, -1));
     ROW(DGRAM_ERR_SOCKET_BAD_BUFFER_SIZE, dgram_set_send_buffer_size(socket, INT32_MIN));
+    ROW(UV_EINVAL, dgram_set_ttl(socket, 0));
+    ROW(UV_EINVAL, dgram_set_ttl(socket, 256));
+    ROW(UV_EINVAL, dgram_set_multicast_ttl(socket, -1));
+    ROW(UV_EINVAL, dgram_set_multicast_ttl(socket, 256));
     ROW(UV_EINVAL, dgram_set_multicast_interface(socket, "127.0.0"));
     ROW(UV_EINVAL, dgram_set_receive_budget(socket, -1));
   }
