@@ -130,6 +130,23 @@ TEST("a way that was kept leads back after others have come, and by a copy") {
   close(second);
 }
 
+/* The kernel names the interface of the own address, by which a peer of 127.0.0.0/8 is not found.
+ */
+TEST("a way to this host has no interface, on either family") {
+  dgram_path_t kept;
+  for (int i = 0; i < 2; i++) {
+    if (i == 1)
+      skip_without_ipv6();
+    begin_round(loop);
+    dgram_socket_t *socket = bind_answering(loop, i == 0 ? DGRAM_UDP4 : DGRAM_UDP6, NULL,
+                                            DGRAM_INFO_DESTINATION, keep_path, &kept);
+    int fd = raw_client("127.0.0.2", port_of(socket));
+    dgram_path_t path = receive_path(loop, socket, fd, &kept);
+    assert_int_equal(path.interface_index, 0);
+    close(fd);
+  }
+}
+
 TEST("a way that leads from an address that the host has not ends with the system's error") {
   dgram_path_t kept;
   dgram_socket_t *socket =
