@@ -162,7 +162,7 @@ class Hunt:
         self.done = 0
         limit = os.environ.get("MUTANTS_SECONDS", "20")
         self.limit = float("inf") if limit == "all" else float(limit)
-        self.share = {}  # how much of a file a test reaches
+        self.share = {}  # how much of a file a test reaches, and of the test is in that file
 
     def count_shares(self, mutants):
         numbers = collections.defaultdict(list)
@@ -171,7 +171,8 @@ class Hunt:
         for file, of_file in numbers.items():
             for test in self.tests:
                 reached = sum(test.reached[number] for number in of_file)
-                self.share[test.name, file] = reached / len(of_file)
+                focus = reached / max(1, sum(test.reached))
+                self.share[test.name, file] = reached / len(of_file) * (0.1 + focus)
 
     def cost(self, test, mutant, function):
         """The lower, the more a test promises."""
@@ -246,6 +247,12 @@ def read_equivalent():
     return reasons
 
 
+def explained(mutant, reasons):
+    """The entry of equivalent.txt for a mutant: its own, or that of all in its function."""
+    of_function = mutant["key"].split(":")[0] + ": *"
+    return next((key for key in (mutant["key"], of_function) if key in reasons), None)
+
+
 def choose(mutants, paths, folder):
     if paths:
         mutants = [mutant for mutant in mutants if mutant["file"].startswith(tuple(paths))]
@@ -271,7 +278,7 @@ def choose(mutants, paths, folder):
 
 def report(mutants, results, reasons):
     """Prints the table and the survivors; returns what is wrong with equivalent.txt."""
-    keys = {mutant["key"] for mutant in mutants}
+    keys = {key for mutant in mutants for key in (mutant["key"], explained(mutant, reasons))}
     wrong = [f"equivalent.txt has a mutant that there is not: {key}"
              for key in reasons if key not in keys]
     folders = collections.defaultdict(collections.Counter)
@@ -281,14 +288,14 @@ def report(mutants, results, reasons):
     survivors = []
     for mutant in results:
         result = mutant["result"]
-        if mutant["key"] in reasons:
-            if result in ("killed", "timeout"):
-                wrong.append(f"equivalent.txt has a mutant that {mutant['by']} finds: "
-                             f"{mutant['key']}")
-            else:
+        if result in ("survived", "unreached"):
+            if explained(mutant, reasons) is not None:
                 result = "equivalent"
-        elif result in ("survived", "unreached"):
-            survivors.append(mutant)
+            else:
+                survivors.append(mutant)
+        elif mutant["key"] in reasons:
+            wrong.append(f"equivalent.txt has a mutant that {mutant['by']} finds: "
+                         f"{mutant['key']}")
         for folder in (mutant["file"].split("/")[0], "all"):
             folders[folder]["run"] += 1
             folders[folder][result] += 1
