@@ -334,10 +334,40 @@ static void an_address_equals_itself_and_no_other(void **state) {
     for (size_t j = 0; j < COUNT(different); j++) {
       union dgram__address a = parsed(different[i].text, different[i].port);
       union dgram__address b = parsed(different[j].text, different[j].port);
-      if (dgram__address_equal(&a, &b) != (i == j))
+      if (dgram__address_equal(&a, &b) != (i == j) || dgram__address_same(&a, &b) != (i == j))
         fail_msg("%s %d and %s %d", different[i].text, different[i].port, different[j].text,
                  different[j].port);
     }
+}
+
+/* The memory of a union has more bytes than an IPv4 address, and they may be of another before. */
+static void what_is_beyond_an_IPv4_address_does_not_tell_two_apart(void **state) {
+  union dgram__address a = parsed("127.0.0.1", 53);
+  union dgram__address b = a;
+  memset((char *)&b + sizeof b.v4, 0xff, sizeof b - sizeof b.v4);
+  assert_true(dgram__address_equal(&a, &b));
+  assert_true(dgram__address_same(&a, &b));
+}
+
+static void a_flow_label_tells_IPv6_destinations_apart_but_no_senders(void **state) {
+  union dgram__address a = parsed("::1", 53);
+  union dgram__address b = a;
+  b.v6.sin6_flowinfo = htonl(1);
+  assert_true(dgram__address_equal(&a, &b));
+  assert_false(dgram__address_same(&a, &b));
+}
+
+static void no_address_equals_no_address_only(void **state) {
+  union dgram__address a = parsed("127.0.0.1", 53);
+  union dgram__address none = dgram__address_unspec;
+  union dgram__address other = none;
+  memset((char *)&other + sizeof other.any.sa_family, 0xff,
+         sizeof other - sizeof other.any.sa_family);
+  assert_true(dgram__address_equal(&none, &other));
+  assert_true(dgram__address_same(&none, &other));
+  assert_false(dgram__address_equal(&none, &a));
+  assert_false(dgram__address_same(&none, &a));
+  assert_false(dgram__address_same(&a, &none));
 }
 
 static void what_is_beyond_an_address_is_trimmed(void **state) {
@@ -370,6 +400,9 @@ int main(void) {
       cmocka_unit_test(ports_are_kept_in_network_order_in_both_families),
       cmocka_unit_test(length_family_and_its_name_go_with_the_address),
       cmocka_unit_test(an_address_equals_itself_and_no_other),
+      cmocka_unit_test(what_is_beyond_an_IPv4_address_does_not_tell_two_apart),
+      cmocka_unit_test(a_flow_label_tells_IPv6_destinations_apart_but_no_senders),
+      cmocka_unit_test(no_address_equals_no_address_only),
       cmocka_unit_test(what_is_beyond_an_address_is_trimmed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
