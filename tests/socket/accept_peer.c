@@ -237,6 +237,32 @@ TEST("a new socket has the server's access lists, and follows their changes") {
   close(peer.fd);
 }
 
+TEST("a new socket has the server's lists of both kinds and directions") {
+  new_server(loop, DGRAM_UDP4, "127.0.0.1");
+  dgram_access_list_t *allowed = list_of("127.0.0.1");
+  dgram_access_list_t *blocked = list_of("192.0.2.1");
+  assert_int_equal(dgram_set_receive_access(server, DGRAM_ALLOW, allowed), 0);
+  assert_int_equal(dgram_set_receive_access(server, DGRAM_BLOCK, blocked), 0);
+  assert_int_equal(dgram_set_send_access(server, DGRAM_ALLOW, allowed), 0);
+  assert_int_equal(dgram_set_send_access(server, DGRAM_BLOCK, blocked), 0);
+  struct remote peer = open_remote("127.0.0.1");
+  dgram_socket_t *accepted = accept_remote(&peer, NULL);
+  assert_int_equal(dgram_try_send(accepted, "x", 1, NULL), 0);
+  dgram_access_list_clear(allowed); /* it allows nobody now */
+  remote_send(&peer, "a", "127.0.0.1");
+  settle(loop);
+  assert_trace("");
+  assert_int_equal(dgram_try_send(accepted, "x", 1, NULL), DGRAM_ERR_IP_BLOCKED);
+  assert_int_equal(dgram_access_list_add_address(allowed, "127.0.0.1"), 0);
+  remote_send(&peer, "b", "127.0.0.1");
+  settle(loop);
+  assert_trace("peer(b)");
+  dgram_access_list_free(allowed);
+  dgram_access_list_free(blocked);
+  close_socket(accepted);
+  close(peer.fd);
+}
+
 TEST("a new socket has the server's rate limit, and counts for itself") {
   new_server(loop, DGRAM_UDP4, "127.0.0.1");
   dgram_rate_options_t limit = dgram_default_rate_options();

@@ -103,6 +103,27 @@ TEST("a bind to a descriptor that another socket has is refused") {
   close_socket(owner);
 }
 
+/* What the loop knows by descriptors has grown in between. */
+TEST("a bind to a descriptor is refused though the loop has got others far above it") {
+  enum { FAR = 200 };
+  int fd = raw_socket();
+  int near = raw_socket();
+  int far = fcntl(near, F_DUPFD_CLOEXEC, FAR);
+  dgram_socket_t *owner = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *high = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  dgram_socket_t *second = new_socket(loop, DGRAM_UDP4, NULL, NULL);
+  assert_true(far >= FAR);
+  close(near);
+  assert_int_equal(adopt(owner, fd), 0);
+  assert_int_equal(adopt(high, far), 0);
+  trace_clear();
+  assert_int_equal(adopt(second, fd), UV_EEXIST);
+  assert_int_equal(adopt(second, far), UV_EEXIST);
+  close_socket(second);
+  close_socket(high);
+  close_socket(owner);
+}
+
 TEST("a descriptor that one socket refused may be adopted by another") {
   int fd = raw_socket();
   dgram_socket_t *v6 = new_socket(loop, DGRAM_UDP6, NULL, NULL);
