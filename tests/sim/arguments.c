@@ -84,6 +84,8 @@ TEST("hosts and their addresses") {
   assert_int_equal(dgram_sim_host_add_address(host, "10.0.0.1/32"), 0);
   assert_int_equal(dgram_sim_host_add_address(host, "10.0.0.1/24"), UV_EEXIST);
   assert_int_equal(dgram_sim_host_add_address(host, "fd00::1/128"), 0);
+  assert_int_equal(dgram_sim_host_add_address(host, "10.0.0.2/1"), 0);
+  assert_int_equal(dgram_sim_host_add_address(host, "fd00::2/9"), 0);
 }
 
 TEST("links") {

@@ -185,6 +185,38 @@ TEST("a host reaches itself by loopback and by its own address") {
   assert_trace("sent(ENETUNREACH)");
 }
 
+/* The source is the address in the destination's network; else the first of the family. */
+TEST("a host of several networks sends from its address in that of the destination") {
+  static const struct {
+    const char *to;
+    const char *source;
+  } rows[] = {{"10.1.0.9", "10.1.0.1"},       {"10.2.0.9", "10.2.0.1"},
+              {"10.9.0.9", "10.1.0.1"},       {"fd00:1::9", "fd00:1::1"},
+              {"fd00:2::9", "fd00:2::1"},     {"fd00:9::9", "fd00:1::1"},
+              {"fd00:3:0:8::9", "fd00:3::1"}, {"fd00:3:0:10::9", "fd00:1::1"}};
+  dgram_sim_host_t *a = sim_host("a", "10.1.0.1/24", "fd00:1::1/64");
+  dgram_sim_host_t *b = sim_host("b", NULL, NULL);
+  assert_int_equal(dgram_sim_host_add_address(a, "10.2.0.1/24"), 0);
+  assert_int_equal(dgram_sim_host_add_address(a, "fd00:2::1/64"), 0);
+  assert_int_equal(dgram_sim_host_add_address(a, "fd00:3::1/60"), 0);
+  sim_link(a, b, NULL);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    assert_int_equal(dgram_sim_host_add_address(b, rows[i].to), 0);
+    dgram_type_t type = strchr(rows[i].to, ':') != NULL ? DGRAM_UDP6 : DGRAM_UDP4;
+    dgram_socket_t *sender = sim_socket(loop, a, type);
+    dgram_socket_t *receiver = sim_socket(loop, b, type);
+    assert_int_equal(dgram_on_message(receiver, keep_sender, NULL), 0);
+    assert_int_equal(dgram_bind_sync(receiver, 2000, rows[i].to), 0);
+    sim_send(sender, "x", 2000, rows[i].to);
+    last_sender.address[0] = '\0';
+    sim_run();
+    assert_string_equal(last_sender.address, rows[i].source);
+    close_socket(sender);
+    close_socket(receiver);
+    sim_run();
+  }
+}
+
 TEST("hosts are found by their names") {
   struct sim_pair pair = sim_pair(NULL);
   dgram_socket_t *a = sim_traced(loop, pair.a, 1000, "a");

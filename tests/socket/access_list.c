@@ -126,7 +126,7 @@ TEST("what other rules cover stays when a rule is removed") {
   NOT_COVERED("10.1.0.7");
   OK(dgram_access_list_remove_range(list, "10.1.0.1", "10.1.0.6"));
   COVERED("10.1.0.2");
-  NOT_COVERED("10.1.0.1", "10.1.0.3");
+  NOT_COVERED("10.1.0.1", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6");
   OK(dgram_access_list_remove_address(list, "10.1.0.2"));
   NOT_COVERED("10.1.0.2");
   assert_int_equal(dgram_access_list_count(list), 0);
@@ -145,7 +145,7 @@ TEST("a rule that was added twice is removed twice") {
     OK(dgram_access_list_remove_address(list, "10.1.0.2"));
     OK(dgram_access_list_remove_range(list, "10.1.0.3", "10.1.0.6"));
   }
-  NOT_COVERED("10.1.0.2", "10.1.0.4");
+  NOT_COVERED("10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.6");
   assert_int_equal(dgram_access_list_remove_address(list, "10.1.0.2"), UV_ENOENT);
   assert_int_equal(dgram_access_list_remove_range(list, "10.1.0.3", "10.1.0.6"), UV_ENOENT);
   assert_int_equal(dgram_access_list_count(list), 0);

@@ -183,6 +183,26 @@ static void lengths_out_of_all_proportion_end_the_list(void **state) {
   }
 }
 
+static void the_data_of_a_message_ends_with_it_and_with_the_buffer(void **state) {
+  static const struct {
+    size_t length; /* of the message, as its header says */
+    size_t room;   /* of the buffer */
+    size_t size;
+  } rows[] = {{0, CMSG_LEN(8), 0},           {CMSG_LEN(0) - 1, CMSG_LEN(8), 0},
+              {CMSG_LEN(0), CMSG_LEN(8), 0}, {CMSG_LEN(1), CMSG_LEN(8), 1},
+              {CMSG_LEN(8), CMSG_LEN(8), 8}, {CMSG_LEN(9), CMSG_LEN(8), 8},
+              {SIZE_MAX, CMSG_LEN(8), 8},    {CMSG_LEN(8), CMSG_LEN(7), 7}};
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct received received;
+    receive_nothing(&received);
+    receive_int(&received, IPPROTO_IP, IP_TTL, 64);
+    struct cmsghdr *header = (struct cmsghdr *)(void *)received.bytes;
+    header->cmsg_len = rows[i].length;
+    received.message.msg_controllen = rows[i].room;
+    assert_int_equal(dgram__cmsg_size(&received.message, header), rows[i].size);
+  }
+}
+
 /* Bytes at random, with here and there a header that makes the reader look closer. */
 static void scramble(char *bytes, size_t size, uint32_t *random) {
   for (size_t i = 0; i < size; i++)
@@ -226,6 +246,7 @@ int main(void) {
       cmocka_unit_test(other_flags_do_not_matter),
       cmocka_unit_test(a_message_that_goes_on_behind_the_buffer_is_not_read),
       cmocka_unit_test(lengths_out_of_all_proportion_end_the_list),
+      cmocka_unit_test(the_data_of_a_message_ends_with_it_and_with_the_buffer),
       cmocka_unit_test(no_bytes_whatever_make_it_read_outside),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

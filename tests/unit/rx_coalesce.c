@@ -202,6 +202,8 @@ static void the_first_wait_has_to_bring_more_than_half_of_the_rate(void **state)
   struct dgram__rx_coalesce coalesce = after_window(800); /* 4 in a wait */
   assert_true(iteration(&coalesce, 5, 3));
   assert_int_equal(coalesce.state, DGRAM__RX_COALESCE_ON);
+  coalesce = after_window(799);
+  assert_true(iteration(&coalesce, 5, 2));
   coalesce = after_window(800);
   assert_false(iteration(&coalesce, 5, 2));
   assert_int_equal(coalesce.state, DGRAM__RX_COALESCE_OFF);
