@@ -1,7 +1,8 @@
 /*
- * Included by every source of src/ in the build of scripts/mutants.sh, which contains all mutants at
- * once: MUTANT(n) is true in a process in whose environment DGRAM_MUTANT is n. If DGRAM_MUTANTS_SEEN
- * names a file, its n-th byte is set to 1 when MUTANT(n) is evaluated, by this process or a child.
+ * Included by every source of src/ in the build of scripts/mutants.sh, which contains all mutants
+ * at once: MUTANT(n) is true in a process in whose environment DGRAM_MUTANT is n. If
+ * DGRAM_MUTANTS_SEEN names a file, its n-th byte is set to 1 when MUTANT(n) is evaluated, by this
+ * process or a child.
  */
 #ifndef MUTANT_H
 #define MUTANT_H
@@ -29,8 +30,8 @@ __attribute__((constructor(101))) static void mutant_start(void) {
   struct stat status;
   if (file < 0 || syscall(SYS_fstat, file, &status) != 0)
     return; /* this process runs as another user */
-  void *bytes = (void *)syscall(SYS_mmap, NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                file, 0L);
+  void *bytes =
+      (void *)syscall(SYS_mmap, NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0L);
   if (bytes == MAP_FAILED || syscall(SYS_close, file) != 0)
     abort();
   mutants_seen = bytes;
