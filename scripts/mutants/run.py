@@ -30,8 +30,10 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-EXCLUDED = {"install", "cost"}  # what they run is built without mutants
+EXCLUDED = {"install", "cost",  # what they run is built without mutants
+            "torture"}  # it takes minutes
 SKIPPED = 77
+LONGEST = 60  # seconds of a test without a mutant
 # A mutant may loop for ever, allocate without end, or send a signal to a wrong process: its test has
 # a limit of memory, and process ids of its own where the system permits that.
 LIMITED = ["sh", "-c", 'ulimit -c 0; ulimit -f 2000000; ulimit -v 8000000; "$@"; exit $?', "sh"]
@@ -102,10 +104,10 @@ def measure(runner, tests, count, folder, jobs):
         seen = folder / "seen" / re.sub(r"\W", "_", test.name)
         seen.write_bytes(bytes(count + 1))
         start = time.monotonic()
-        status, output = runner.run(test, 120, DGRAM_MUTANTS_SEEN=str(seen))
+        status, output = runner.run(test, LONGEST, DGRAM_MUTANTS_SEEN=str(seen))
         if status not in (0, SKIPPED):  # a loaded machine
             start = time.monotonic()
-            status, output = runner.run(test, 120, DGRAM_MUTANTS_SEEN=str(seen))
+            status, output = runner.run(test, LONGEST, DGRAM_MUTANTS_SEEN=str(seen))
         test.seconds = time.monotonic() - start
         test.reached = seen.read_bytes()
         seen.unlink()
