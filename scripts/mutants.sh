@@ -6,7 +6,7 @@
 #   MUTANTS_PER_FILE=30  how many of each file are tried, or `all`
 #   MUTANTS_SEED=1       which ones
 #   MUTANTS_SECONDS=20   how long tests are tried on one, the likeliest to notice it first, or `all`
-#   MUTANTS_AGAIN=1      those that survived the last run, in place of a sample
+#   MUTANTS_AGAIN=1      the sample of the last run, of which those that survived run once more
 #   MUTANTS_JOBS=2       how many tests run at a time; the default is the number of processors
 # All mutants are compiled into one build; mutate.py and run.py describe their steps. The results are
 # in build/mutants: results.json, and DGRAM_MUTANT=NUMBER build/mutants/build/tests/NAME runs a test

@@ -428,7 +428,7 @@ def nested(spans):
 
 
 def copy_tree(tree):
-    """Copies the files of the repository; those that did not change keep their time."""
+    """Copies the files of the repository, so that only what differs is compiled again."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others",
                              "--exclude-standard"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     for name in listed.stdout.decode().split("\0"):
@@ -436,7 +436,7 @@ def copy_tree(tree):
             to = tree / name
             to.parent.mkdir(parents=True, exist_ok=True)
             if not to.exists() or to.read_bytes() != (ROOT / name).read_bytes():
-                shutil.copy2(ROOT / name, to)
+                shutil.copy(ROOT / name, to)
 
 
 def main():

@@ -6,8 +6,8 @@ Usage: run.py BUILD LIST FOLDER [PATH...]
 1. Each test runs once without a mutant. It has to pass; its time is taken, and the mutants that it
    reaches. FOLDER keeps this for the next run on the same build.
 2. MUTANTS_PER_FILE mutants of each file of src/ are chosen by MUTANTS_SEED, all if it is `all`; of
-   the files whose path begins with a PATH, if any is given. MUTANTS_AGAIN=1 takes those that
-   survived the last run.
+   the files whose path begins with a PATH, if any is given. MUTANTS_AGAIN=1 takes the sample of
+   the last run, and runs those that survived once more.
 3. Tests that reach a mutant run on it until one fails twice, crashes, or does not end in time;
    first those that are fast, that reach much of its file and that found its neighbours. After
    MUTANTS_SECONDS of tests a mutant counts as survived; `all` tries all of them.
@@ -255,16 +255,17 @@ def explained(mutant, reasons):
     return next((key for key in (mutant["key"], of_function) if key in reasons), None)
 
 
-def choose(mutants, paths, folder):
+def choose(mutants, paths, last):
+    """The mutants to run, and the results that stay as they are."""
     if paths:
         mutants = [mutant for mutant in mutants if mutant["file"].startswith(tuple(paths))]
-    if os.environ.get("MUTANTS_AGAIN"):
-        last = {mutant["key"] for mutant in json.loads((folder / "results.json").read_text())
-                if mutant["result"] in ("survived", "unreached")}
-        return [mutant for mutant in mutants if mutant["key"] in last]
+    if last is not None:
+        sample = [{**last[mutant["key"]], **mutant} for mutant in mutants if mutant["key"] in last]
+        return ([mutant for mutant in sample if mutant["result"] in ("survived", "unreached")],
+                [mutant for mutant in sample if mutant["result"] in ("killed", "timeout")])
     number = os.environ.get("MUTANTS_PER_FILE", "30")
     if number == "all":
-        return mutants
+        return mutants, []
     seed = os.environ.get("MUTANTS_SEED", "1")
     by_file = collections.defaultdict(list)
     for mutant in mutants:
@@ -275,7 +276,7 @@ def choose(mutants, paths, folder):
 
     chosen = [mutant for of_file in by_file.values()
               for mutant in sorted(of_file, key=rank)[:int(number)]]
-    return sorted(chosen, key=rank)  # files in turn, so that the load is even
+    return sorted(chosen, key=rank), []  # files in turn, so that the load is even
 
 
 def report(mutants, results, reasons):
@@ -324,8 +325,13 @@ def main():
     tests = measure_once(runner, build, len(mutants), folder, jobs)
     hunt = Hunt(runner, tests)
     hunt.count_shares(mutants)
+    last = None
+    if os.environ.get("MUTANTS_AGAIN"):
+        last = {mutant["key"]: mutant
+                for mutant in json.loads((folder / "results.json").read_text())}
+    chosen, results = choose(mutants, sys.argv[4:], last)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(hunt.one, choose(mutants, sys.argv[4:], folder)))
+        results += pool.map(hunt.one, chosen)
     (folder / "results.json").write_text(json.dumps(results, indent=1))
     if hunt.unsteady:
         print("mutants: failed once, and then passed on the same mutant:",
