@@ -220,8 +220,9 @@ static void choose_second(struct inject_plan *second, enum torture_call first,
   do {
     int call = (int)random_below(&random, CALLS);
     unsigned faults = 0;
-    while (torture_calls[call].faults[faults] != FAULT_NONE)
+    do /* each has one at least */
       faults++;
+    while (torture_calls[call].faults[faults] != FAULT_NONE);
     *second = (struct inject_plan){.call = (enum torture_call)call, .times = 1};
     if (counts[call] > 0)
       second->at = 1 + random_below(&random, counts[call]);
