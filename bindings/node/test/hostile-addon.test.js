@@ -179,7 +179,8 @@ const attacks = {
     const addon = require(addonPath(t)).create();
     for (const [, method] of methods(addon)) {
       for (const value of kinds()) {
-        attempt(() => Reflect.apply(method, addon, [value]));
+        const result = attempt(() => Reflect.apply(method, addon, [value]));
+        addon.unwatchInterfaces(result); // a watcher keeps the process alive, and calls the value
         attempt(() => Reflect.apply(method, value, []));
       }
     }
