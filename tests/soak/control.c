@@ -43,6 +43,7 @@ struct control_worker {
   int id; /* 0: none */
   int pid;
   bool listening;
+  bool replaced; /* another was started for it; a second would be one too many */
 };
 
 /* What is sampled: the highest of the processes of a kind. */
@@ -229,8 +230,9 @@ static void control_kill_worker(void) {
 
 static void control_restart_worker(void) {
   struct control_worker *worker = control_choose_worker();
-  if (worker == NULL || control_count_workers(false) > CONTROL_WORKERS + 2)
+  if (worker == NULL || worker->replaced || control_count_workers(false) > CONTROL_WORKERS + 2)
     return;
+  worker->replaced = true;
   control_add_worker(dgram_cluster_restart(control.cluster, worker->id));
   control.restarts++;
 }
