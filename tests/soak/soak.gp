@@ -25,7 +25,7 @@ unset logscale y
 set yrange [0:*]
 set title 'Descriptors'
 plot for [i = 1:4] data using ($1 / 60):(column(2 * i + 1)) with lines linetype i title word(names, i)
-set title 'Datagrams and answers delivered, in millions; faults, in thousands'
+set title 'Delivered, in millions; faults, in thousands'
 plot data using ($1 / 60):($10 / 1e6) with lines linetype 3 title 'delivered', \
   data using ($1 / 60):($11 / 1e3) with lines linetype 2 title 'faults'
 unset multiplot
