@@ -642,6 +642,9 @@ int soak_control(int argc, char **argv) {
   control_begin_epoch(control.began_ms);
   uv_run(&control.loop, UV_RUN_DEFAULT);
   unlink(control.path);
+  char offer[sizeof control.path + 8]; /* of the service, which was killed */
+  snprintf(offer, sizeof offer, "%s.offer", control.path);
+  unlink(offer);
   fclose(control.results);
   return control_report();
 }
