@@ -20,7 +20,13 @@ enum {
 
 #ifdef __GLIBC__
 static size_t heap_in_use(void) {
-  struct mallinfo2 info = mallinfo2();
+  struct mallinfo2 info = {0};
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer) /* takes what mallinfo2() returns for uninitialised */
+  return 0;
+#endif
+#endif
+  info = mallinfo2();
   return info.uordblks + info.hblkhd;
 }
 #else
