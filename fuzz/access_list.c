@@ -21,6 +21,8 @@ static struct {
   dgram_access_list_t *list;
   struct rule rules[MAX_RULES]; /* each as often as it was added */
   size_t count;
+  union dgram__address first; /* of the last range */
+  union dgram__address last;
 } it;
 
 /* ---- addresses of few values, so that rules meet ---- */
@@ -149,8 +151,11 @@ static bool is_v4_mapped(struct dgram__ip ip) {
 
 static void change_range(struct input *input, bool add) {
   char texts[2][MAX_TEXT];
-  union dgram__address first = read_address(input);
-  union dgram__address last = read_address(input);
+  bool again = input_bit(input); /* the range of the call before */
+  union dgram__address first = again ? it.first : read_address(input);
+  union dgram__address last = again ? it.last : read_address(input);
+  it.first = first;
+  it.last = last;
   write_text(&first, texts[0]);
   write_text(&last, texts[1]);
   int result = add ? dgram_access_list_add_range(it.list, texts[0], texts[1])
@@ -208,6 +213,8 @@ static void check_list(struct input *input) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct input input = {data, size};
   it.count = 0;
+  dgram__address_any(&it.first, AF_INET, 0);
+  it.last = it.first;
   REQUIRE(dgram_access_list_create(&it.list) == 0);
   for (unsigned i = 0; i < MAX_CALLS && input.left > 0; i++) {
     uint8_t call = input_byte(&input);
