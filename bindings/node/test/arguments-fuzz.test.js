@@ -4,7 +4,8 @@
 // throw the same, by name and code, or neither throws. The others may only throw. The process never
 // ends by a signal.
 //
-// The seed is printed; DGRAM_TEST_SEED=seed makes the same calls, DGRAM_TEST_STEPS sets their number.
+// The seed is printed; DGRAM_TEST_SEED=seed makes the same calls, DGRAM_TEST_STEPS sets their
+// number.
 
 const assert = require('node:assert');
 const test = require('node:test');
@@ -39,7 +40,8 @@ function hostileValues() {
     ...constant(undefined, null, true, false, 0, -0, 1, -1, 1.5, NaN, Infinity, -Infinity, 9, 255,
       256, 1000, 65507, 65535, 65536, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, 1n, -1n, 2n ** 70n),
     ...constant('', '0', '9', '-1', '1000', 'x', '127.0.0.1', '::1', '224.0.0.5', 'ff02::5',
-      '0.0.0.0', 'udp4', 'udp6', 'UDP4', 'a\0b', '\ud800', 'x'.repeat(300), '127.0.0.1%lo', 'message'),
+      '0.0.0.0', 'udp4', 'udp6', 'UDP4', 'a\0b', '\ud800', 'x'.repeat(300), '127.0.0.1%lo',
+      'message'),
     ...constant(Symbol('s'), Symbol.iterator, Math, /x/, () => {}, thrower, class {}),
     () => [], () => ['a', 'b'], () => [1], () => [Buffer.from('x'), null], () => new Array(2000),
     () => ({}), () => Object.create(null), () => ({ port: 9 }), () => ({ port: -1 }),
@@ -52,7 +54,8 @@ function hostileValues() {
     () => new Proxy({}, { get: thrower }), () => new Proxy([], {}),
     () => Buffer.alloc(0), () => Buffer.from('bytes'), () => Buffer.alloc(70_000), detached,
     () => new Uint8Array(8).subarray(2, 4), () => new Float64Array(3),
-    () => new DataView(new ArrayBuffer(4)), () => new ArrayBuffer(4), () => new SharedArrayBuffer(4), () => new String('9'),
+    () => new DataView(new ArrayBuffer(4)), () => new ArrayBuffer(4),
+    () => new SharedArrayBuffer(4), () => new String('9'),
     () => new Number(9), () => new Date(0), () => new Map(), () => new Error('x'),
     () => AbortSignal.abort(), () => new AbortController().signal,
   ];
