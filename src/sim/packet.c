@@ -118,11 +118,15 @@ struct dgram__sim_packet *dgram__sim_packet_copy(const struct dgram__sim_packet 
 
 static void packet_on_start(struct dgram__sim_event *event);
 
-/* `about` can't go on from where it is. An error about a group or about an error is not sent. */
+/*
+ * `about` can't go on from where it is. An error about a group or about an error is not sent, nor
+ * one to what is no single host here: RFC 1122, 3.2.2.
+ */
 static void packet_error(const struct dgram__sim_packet *about, int error, unsigned mtu) {
   union dgram__address source;
   if (about->kind == DGRAM__SIM_ICMP_ERROR || dgram__address_is_multicast(&about->to) ||
       dgram__sim_host_is_broadcast(about->at, &about->to) ||
+      dgram__sim_host_is_broadcast(about->at, &about->from) ||
       !dgram__sim_host_source(about->at, &about->from, &source))
     return;
   struct dgram__sim_packet *packet = dgram__sim_packet_new(about->at, 0);

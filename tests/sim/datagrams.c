@@ -333,3 +333,15 @@ TEST("what needs the kernel is refused") {
   uv_run(&other, UV_RUN_DEFAULT);
   assert_int_equal(uv_loop_close(&other), 0);
 }
+
+TEST("an ICMP error is not sent to what is a broadcast address where it begins") {
+  dgram_sim_host_t *a = sim_host("a", "10.0.0.255/16", NULL);
+  dgram_sim_host_t *b = sim_host("b", "10.0.0.2/24", NULL);
+  sim_link(a, b, NULL);
+  dgram_socket_t *socket = sim_traced(loop, a, 1000, "a");
+  sim_send(socket, "x", 2000, "10.0.0.2");
+  sim_run();
+  assert_trace("");
+  assert_int_equal(dgram_sim_count(sim, DGRAM_SIM_NO_PORT), 1);
+  assert_int_equal(dgram_sim_count(sim, DGRAM_SIM_ICMP), 0);
+}
