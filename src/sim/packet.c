@@ -70,6 +70,16 @@ bool dgram__sim_is_loopback(const union dgram__address *address) {
   return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
 }
 
+/*
+ * Whether it is for a group, or a broadcast of the host that it comes from. An ICMP error is for
+ * one host, also where a NAT has given it an address that is a broadcast there.
+ */
+static bool packet_is_to_many(const struct dgram__sim_packet *packet) {
+  return packet->kind == DGRAM__SIM_UDP &&
+         (dgram__address_is_multicast(&packet->to) ||
+          dgram__sim_host_is_broadcast(packet->origin, &packet->to));
+}
+
 /* ---- memory ---- */
 
 static struct dgram__sim_packet *packet_of(struct dgram__sim_event *event) {
@@ -364,9 +374,7 @@ static void packet_at_host(struct dgram__sim_packet *packet) {
     packet_lose(packet, DGRAM_SIM_HOST_DOWN);
     return;
   }
-  bool to_many = dgram__address_is_multicast(&packet->to) ||
-                 dgram__sim_host_is_broadcast(packet->origin, &packet->to);
-  if (to_many) {
+  if (packet_is_to_many(packet)) {
     /* By another way than the shortest it has come a second time: reverse path forwarding. */
     if (packet->over != NULL && dgram__sim_route(host, NULL, packet->origin) != packet->over)
       dgram__sim_packet_free(packet);
@@ -406,11 +414,9 @@ static void packet_loop_back(struct dgram__sim_packet *packet) {
 /* By whatever way it takes. */
 static void packet_start(struct dgram__sim_packet *packet) {
   dgram_sim_host_t *host = packet->origin;
-  bool to_many =
-      dgram__address_is_multicast(&packet->to) || dgram__sim_host_is_broadcast(host, &packet->to);
   if (!host->is_up) {
     packet_lose(packet, DGRAM_SIM_HOST_DOWN);
-  } else if (to_many) {
+  } else if (packet_is_to_many(packet)) {
     struct dgram__sim_packet *looped = packet->loops ? dgram__sim_packet_copy(packet) : NULL;
     if (looped != NULL)
       packet_loop_back(looped);
