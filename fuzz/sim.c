@@ -327,14 +327,38 @@ static void run_op(void) {
 
 /* ---- a run ---- */
 
+/* Hosts on both sides of a NAT, to begin with. */
+static void add_nat(uint8_t seed) {
+  static const char *const addresses[] = {"192.168.0.2", "192.168.0.1", "10.0.0.1", "192.168.0.3"};
+  dgram_sim_nat_options_t options = dgram_default_sim_nat_options();
+  options.type = (dgram_sim_nat_type_t)(seed % 4);
+  options.timeout = DGRAM_SIM_MS(20);
+  options.hairpin = seed & 4;
+  options.random_ports = seed & 8;
+  for (; it.host_count < 4; it.host_count++) {
+    char name[8];
+    snprintf(name, sizeof name, "h%u", it.host_count);
+    REQUIRE(dgram_sim_host(it.sim, name, &it.hosts[it.host_count]) == 0);
+    REQUIRE(dgram_sim_host_add_address(it.hosts[it.host_count], addresses[it.host_count]) == 0);
+  }
+  REQUIRE(dgram_sim_host_add_address(it.hosts[1], "203.0.113.1") == 0);
+  for (it.link_count = 0; it.link_count < 3; it.link_count++) /* 1 is linked with all others */
+    REQUIRE(dgram_sim_link(it.hosts[1], it.hosts[it.link_count + (it.link_count > 0)], NULL,
+                           &it.links[it.link_count]) == 0);
+  REQUIRE(dgram_sim_host_set_nat(it.hosts[1], it.links[1], "203.0.113.1", &options) == 0);
+}
+
 static struct outcome run_program(struct input input) {
   dgram_sim_t *sim = it.sim;
   struct outcome outcome;
   memset(&it, 0, sizeof it);
   it.input = input;
   it.sim = sim;
-  REQUIRE(dgram_sim_reset(sim, input_byte(&it.input)) == 0);
+  uint8_t seed = input_byte(&it.input);
+  REQUIRE(dgram_sim_reset(sim, seed) == 0);
   REQUIRE(dgram_sim_trace(sim, on_trace, NULL) == 0);
+  if (seed & 128)
+    add_nat(seed);
   for (unsigned i = 0; i < MAX_OPS && it.input.left > 0; i++)
     run_op();
   REQUIRE(dgram_sim_run(sim) == 0);
