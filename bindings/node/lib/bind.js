@@ -33,7 +33,7 @@ function isPlain(port) {
 
 function bindToAddress(socket, port, address, exclusive) {
   const state = socket[kState];
-  const number = port >>> 0;
+  const number = (port || 0) >>> 0; // 0n is no port, too
   Object.assign(state.binding, {
     address: address || wildcards[socket.type],
     port: number & 0xffff, // as the built-in reads it
