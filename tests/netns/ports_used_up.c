@@ -85,7 +85,7 @@ TEST("with reuse_addr, a port that the system chooses is one that no socket has"
 }
 
 TEST("with reuse_port, a chosen port is shared, and its sockets can be steered") {
-  struct sock_filter always_first = BPF_STMT(BPF_RET | BPF_K, 0);
+  static struct sock_filter always_first = BPF_STMT(BPF_RET | BPF_K, 0);
   static struct sock_fprog program; /* its padding is read, too */
   program.len = 1;
   program.filter = &always_first;
