@@ -6,7 +6,7 @@
  * table of its own. With a connected socket for each peer of a longer exchange, the kernel does
  * that. The peer's socket has its own receive buffer, listeners, options and ICMP errors, is closed
  * by itself, and sends without an address. Datagrams of all others still go to the server; but each
- * of these costs more with each peer's socket on the same address: 0.3 ms at 5,000 sockets.
+ * of these costs more with each peer's socket on the same address: 0.15 ms at 5,000 sockets.
  * docs/scaling.md has the figures.
  *
  * @code
